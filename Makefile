@@ -201,7 +201,8 @@ console-dev: $(TOOLS) ## the web page with reloads, beside a running `flowmesh d
 	@python -m tools.console node npx vite
 
 console-bench: $(TOOLS) ## print the budgets of the web page in a browser, beside what it keeps
-	@CONSOLE_GREP="budget:" $(BIN)/pytest tests/console/test_scenarios.py -k budgets -q -s
+	@CONSOLE_GREP="budget:" CONSOLE_MANY=1000000 \
+	  $(BIN)/pytest tests/console/test_scenarios.py -k budgets -q -s
 
 console-test: $(TOOLS) ## types, format, units and sizes of the web page
 	@python -m tools.console test

@@ -14,7 +14,9 @@ import pytest
 from aiohttp import web
 
 from flowmesh.sdk import Client, Worker
+from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
+from tests.console.many import seed_many
 from tests.console.scenarios import Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tests.features.closed import OWNER, PASSWORD, closed_suite
@@ -22,6 +24,8 @@ from tools import console
 
 CHROMIUM = Path("/usr/bin/chromium")
 RUN_TIMEOUT_S = 900.0
+# Rows of the large list; `make console-bench` asks for a million.
+MANY = int(os.environ.get("CONSOLE_MANY", "100000"))
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
     ):
         seeded = Seeded(suite.http_url, http)
         await seed(seeded)
+        await seed_many(str(suite.about["postgres"]), MANY)
         yield seeded
 
 
@@ -57,15 +62,13 @@ async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapp
     """A closed suite with an owner, and an address that kills and starts it."""
     folder = tmp_path_factory.mktemp("closed")
     async with closed_suite(folder, kind=_FixedSuite) as made:
-        controls = web.Application()
         changes = {"kill": made.suite.kill, "start": made.suite.start}
 
         async def control(request: web.Request) -> web.Response:
             await changes[request.match_info["change"]]()
             return web.Response()
 
-        controls.router.add_post("/{change}", control)
-        runner = web.AppRunner(controls)
+        runner = web.AppRunner(_controls("/{change}", control))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield {
@@ -78,8 +81,39 @@ async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapp
 
 
 @pytest.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, str]]:
+    """A cluster of processes, and an address that kills one of a service."""
+    async with Cluster(tmp_path_factory.mktemp("cluster") / "data") as made:
+
+        async def kill(request: web.Request) -> web.Response:
+            service = request.match_info["service"]
+            names = [each.name for each in made.members().values() if each.service == service]
+            for name in names:
+                made.send(name)
+            return web.Response(status=200 if names else 404, text=" ".join(names))
+
+        runner = web.AppRunner(_controls("/kill/{service}", kill))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield {
+            "CLUSTER_URL": made.http_url,
+            "CLUSTER_CONTROL": f"http://127.0.0.1:{runner.addresses[0][1]}",
+        }
+        await runner.cleanup()
+
+
+def _controls(path: str, handler: Any) -> web.Application:
+    controls = web.Application()
+    controls.router.add_post(path, handler)
+    return controls
+
+
+@pytest.fixture(scope="module")
 async def run(
-    shop: Seeded, closed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+    shop: Seeded,
+    closed: Mapping[str, str],
+    cluster: Mapping[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[Scenario, str]:
     """The result of each scenario, from one run of the browser."""
     report = tmp_path_factory.mktemp("report") / "report.json"
@@ -87,7 +121,9 @@ async def run(
         "FLOWMESH_URL": shop.url,
         "SEEDED": json.dumps(shop.ids),
         "CONSOLE_REPORT": str(report),
+        "CONSOLE_MANY": str(MANY),
         **closed,
+        **cluster,
     }
     async with asyncio.timeout(RUN_TIMEOUT_S):
         await asyncio.to_thread(_played, os.environ | environ)

@@ -58,7 +58,7 @@ def definitions() -> list[Json]:
     """Return the tasks and the workflows."""
     tasks = [
         resource("WorkflowTask", f"{PREFIX}-{kind}", type=f"{PREFIX}.{kind}")
-        for kind in ("charge", "quick", "slow", "nobody")
+        for kind in ("charge", "quick", "slow", "unserved")
     ]
     retry = {"maxAttempts": 5, "initialDelay": "10m", "maxDelay": "1h", "retryOn": ["*"]}
     tasks.append(resource("WorkflowTask", f"{PREFIX}-flaky", type=f"{PREFIX}.flaky", retry=retry))
@@ -88,7 +88,7 @@ def definitions() -> list[Json]:
                  _task("pay-back", "quick", "approve")),
         workflow("tracking", _task("poll-carrier", "flaky"),
                  _task("report", "quick", "poll-carrier")),
-        workflow("imports", _task("convert", "nobody")),
+        workflow("imports", _task("convert", "unserved")),
         workflow("reports", _task("collect", "slow"), _task("render", "quick", "collect")),
         workflow("waits", {"id": "paid", "wait": {"event": "paid"}},
                  _task("thank", "quick", "paid")),
@@ -103,6 +103,13 @@ def definitions() -> list[Json]:
         workflow("campaign", _task("plan", "quick"),
                  {"id": "order", "dependsOn": ["plan"],
                   "subworkflow": {"workflow": "orders", "wait": True, "input": "{{input}}"}}),
+        workflow("trips", _task("book-hotel", "quick", undo={"taskRef": f"{PREFIX}-quick"}),
+                 _task("book-flight", "quick", "book-hotel",
+                       undo={"taskRef": f"{PREFIX}-quick"}),
+                 _task("charge", "charge", "book-flight")),
+        workflow("region", _task("open", "quick"),
+                 {"id": "campaign", "dependsOn": ["open"],
+                  "subworkflow": {"workflow": "campaign", "wait": True, "input": "{{input}}"}}),
         workflow("nightly-reconciliation", *(
             _task(f"step-{number:02}", "quick", *_before(number)) for number in range(WIDE))),
     ]  # fmt: skip
@@ -162,6 +169,8 @@ async def seed(seeded: Seeded) -> None:
     parcels = [{"id": f"p-{number}", "kg": number % 9} for number in range(LOADED_ITEMS)]
     await seeded.start("map", "parcels", {"parcels": parcels})
     await seeded.start("parent", "campaign", order)
+    await seeded.start("saga", "trips", order | {"card": "declined"})
+    await seeded.start("nested", "region", order)
     await seeded.start("wide", "nightly-reconciliation", {})
     paused = await seeded.start("paused", "reports", {"month": "2026-09"})
     await seeded.post(f"/api/v1/executions/{paused}:pause", {"reason": "the ledger is closed"})

@@ -1,5 +1,6 @@
 """What the console reads: outlines, series, summaries, sessions, sockets with a namespace."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from tests.features.natives import apply, workflow
 
 Json = Any
 SECRET = "the value of the order"
+PATIENCE_S = 20.0
 
 
 async def ran(suite: Suite, name: str, **headers: str) -> str:
@@ -109,6 +111,39 @@ async def test_summaries_tell_the_last_executions_of_each_workflow(suite: Suite)
     token = first.json["nextPageToken"]
     rest = await suite.get(f"/api/v1/workflows?{query}&pageSize=1&pageToken={token}")
     assert [each["name"] for each in rest.json["workflows"]] == [idle]
+
+
+async def test_a_snapshot_is_sent_when_its_list_has_changed(suite: Suite) -> None:
+    """Each topic once at first, then only after a change, as the list of REST answers it."""
+    space = {"flowmesh-namespace": "console-live"}
+    path = "/api/v1/live/ws?namespace=console-live&everyMs=250"
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        suite.websocket(f"{path}&topics=counts,queues,approvals") as socket,
+    ):
+        first = [json.loads((await socket.receive()).data) for _ in range(3)]
+        assert [each["topic"] for each in first] == ["counts", "queues", "approvals"]
+        assert first[0]["value"]["count"] == 0
+        await ran(suite, "console-live", **space)
+        changed = first[0]
+        while not changed["value"]["count"] or "running" in str(changed["value"]["groups"]):
+            changed = json.loads((await socket.receive()).data)
+            assert changed["topic"] == "counts"
+        listed = await suite.get("/api/v1/executions:count?groupBy=status", headers=space)
+        assert changed["value"] == listed.json
+    for bad in ("topics=galaxy", "everyMs=1", "everyMs=x"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with suite.websocket(f"{path}&{bad}"):
+                pass
+        assert refused.value.status == 400
+
+
+async def test_the_console_has_a_slash_at_its_end_too(suite: Suite) -> None:
+    """The same page under both addresses."""
+    accept = {"Accept": "text/html"}
+    pages = [await suite.get(path, headers=accept) for path in ("/console", "/console/")]
+    assert [page.status for page in pages] == [200, 200]
+    assert pages[0].body == pages[1].body
 
 
 async def test_the_session_of_an_open_installation_names_nobody(suite: Suite) -> None:

@@ -405,6 +405,32 @@ async def test_tasks_that_were_given_up_are_listed(suite: Suite) -> None:
     said = await command(suite, "dead-letters")
     assert any(handle.id in line for line in said.lines), said.err
     assert all(len(line) <= 80 for line in said.lines)
+    await _discarded_and_restored(suite, handle.id)
+
+
+async def _discarded_and_restored(suite: Suite, execution_id: str) -> None:
+    """The letters leave the list and come back; a repeated call and other ids change nothing."""
+
+    async def listed() -> bool:
+        return execution_id in (await suite.get("/api/v1/dead-letters?pageSize=200")).text
+
+    body = {"executionIds": [execution_id, "exec-missing"], "reason": "paid in cash"}
+    for verb, changed, after in (
+        ("discard", 1, False),
+        ("discard", 0, False),
+        ("restore", 1, True),
+        ("restore", 0, True),
+    ):
+        answer = await suite.post(f"/api/v1/dead-letters:{verb}", body)
+        assert answer.json == {"changed": changed}, answer.text
+        assert await listed() is after
+    other = {"flowmesh-namespace": "letters-other"}
+    answer = await suite.post("/api/v1/dead-letters:discard", body, headers=other)
+    assert answer.json == {"changed": 0}
+    for bad in ([], ["a b"], ["e"] * 201, "e"):
+        refused = await suite.post("/api/v1/dead-letters:discard", {"executionIds": bad})
+        assert refused.status == 400, bad
+        assert "executionIds" in refused.text
 
 
 async def test_wrong_limits_are_refused_with_their_field(suite: Suite) -> None:

@@ -70,7 +70,7 @@ test("it resumes after the last event, and waits longer each time", () => {
   line.timers.at(-1)?.run();
   expect(line.timers.map((each) => each.ms)).toEqual([250, 500]);
   expect(seen).toEqual([4, 5]);
-  expect(states).toEqual(["connecting", "live", "lost", "connecting", "lost", "connecting"]);
+  expect(states).toEqual(["connecting", "live", "lost", "lost"]);
 });
 
 test("a normal close is the end", () => {

@@ -54,6 +54,7 @@ export class Feed {
   #socket: Socket | undefined;
   #cancelRetry: (() => void) | undefined;
   #refusals = 0;
+  #lost = false;
   #closed = false;
 
   constructor(
@@ -70,13 +71,15 @@ export class Feed {
   start(): void {
     if (this.#closed || this.#socket) return;
     this.#cancelRetry?.();
-    this.options.onState("connecting");
+    // An attempt to come back changes nothing for the reader until it succeeds.
+    if (!this.#lost) this.options.onState("connecting");
     const socket = this.ports.open(this.options.url(this.#place));
     this.#socket = socket;
     let opened = false;
     socket.onopen = () => {
       opened = true;
       this.#refusals = 0;
+      this.#lost = false;
       this.options.onState("live");
     };
     socket.onmessage = (message) => this.#receive(JSON.parse(String(message.data)) as FeedEvent);
@@ -113,6 +116,7 @@ export class Feed {
       this.options.onState("ended");
       return;
     }
+    this.#lost = true;
     this.options.onState("lost");
     this.#refusals += 1;
     const { onExpired } = this.options;

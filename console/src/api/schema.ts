@@ -1092,6 +1092,17 @@ export interface LatencyValue {
   totalMs: number;
 }
 
+/** The number of executions whose dead letters were discarded or put back. */
+export interface LettersChanged {
+  changed: number;
+}
+
+/** Failed executions with all their dead letters. */
+export interface LettersRequest {
+  executionIds: string[];
+  reason?: string;
+}
+
 /** The change is stored; `unreachable` orchestrators apply it within a second. */
 export interface LimitAnswer {
   unreachable: string[];
@@ -1190,6 +1201,14 @@ export interface LinkRequest {
   by: string;
   decision?: "any" | "approve" | "reject";
   validMs?: number;
+}
+
+/** The answer of a list after a change, or the error of reading it. */
+export interface ListSnapshot {
+  topic: string;
+  at: string;
+  value?: Record<string, unknown>;
+  error?: Record<string, unknown>;
 }
 
 /** The snapshot of a stream, and the events after it. */
@@ -3080,6 +3099,8 @@ export interface Writes {
   "DELETE /api/v1/limits": { query: { kind: "namespace" | "workflow" | "task_type" | "node" | "upstream" | "queue"; subject?: string; reason?: string }; body: unknown; answer: LimitDeleted };
   "POST /api/v1/dispatch/stop": { query: {  }; body: DispatchRequest; answer: LimitAnswer };
   "POST /api/v1/dispatch/start": { query: {  }; body: DispatchRequest; answer: LimitAnswer };
+  "POST /api/v1/dead-letters:discard": { query: {  }; body: LettersRequest; answer: LettersChanged };
+  "POST /api/v1/dead-letters:restore": { query: {  }; body: LettersRequest; answer: LettersChanged };
   "POST /api/v1/events": { query: {  }; body: PublishRequest; answer: PublishedValue };
   "POST /api/v1/workflows/{name}/triggers/{trigger}:pause": { query: {  }; body: unknown; answer: TriggerValue };
   "POST /api/v1/workflows/{name}/triggers/{trigger}:resume": { query: {  }; body: unknown; answer: TriggerValue };

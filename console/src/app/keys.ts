@@ -39,7 +39,8 @@ function chosen(
 ): KeyMap[string] | undefined {
   if (event.defaultPrevented) return undefined;
   if (event.ctrlKey || event.metaKey) return keys[`mod+${event.key.toLowerCase()}`];
-  if (event.altKey || typing(event) || !preferences.getState().singleKeys) return undefined;
+  if (event.altKey || typing(event) || pressing(event) || !preferences.getState().singleKeys)
+    return undefined;
   const first = begun.current;
   begun.current = undefined;
   if (first && event.timeStamp - first.at < SEQUENCE_MS) return keys[`${first.key} ${event.key}`];
@@ -53,5 +54,14 @@ function chosen(
 function typing(event: KeyboardEvent): boolean {
   const target = event.target as Element | null;
   if (document.querySelector("dialog[open]")) return true;
-  return !!target?.closest("input, textarea, select, [contenteditable], [role=menu]");
+  return !!target?.closest(
+    "input, textarea, select, [contenteditable], [role=menu], [role=menuitem]",
+  );
+}
+
+/** Whether the key presses the control that has the focus. */
+function pressing(event: KeyboardEvent): boolean {
+  if (event.key !== " " && event.key !== "Enter") return false;
+  const target = event.target as Element | null;
+  return !!target?.closest("a, button, summary, [role=treeitem], [role=tab]");
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect } from "react";
+import { shownText } from "@/values/text";
 import styles from "./pageHeader.module.css";
 
 interface Props {
@@ -12,9 +13,10 @@ interface Props {
 
 /** The head of a page: its one `h1`, which is the title of the document too. */
 export function PageHeader({ title, crumbs, beside, actions, children }: Props) {
+  const shown = shownText(title);
   useEffect(() => {
-    document.title = `${title} · Flowmesh`;
-  }, [title]);
+    document.title = `${shown} · Flowmesh`;
+  }, [shown]);
   return (
     <header className={styles.header}>
       <div className={styles.row}>
@@ -24,8 +26,8 @@ export function PageHeader({ title, crumbs, beside, actions, children }: Props) 
             <span aria-hidden>/</span>
           </nav>
         )}
-        <h1 className="truncate" title={title}>
-          <bdi>{title}</bdi>
+        <h1 className="truncate" title={shown}>
+          <bdi>{shown}</bdi>
         </h1>
         {beside}
         <div className={styles.actions}>{actions}</div>

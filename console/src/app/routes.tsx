@@ -6,7 +6,9 @@ import {
   createRouter,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { rowsQuery } from "@/features/executions/queries";
 import { Crashed, NotFoundPage } from "./errors";
+import { client } from "./queryClient";
 import { Shell } from "./shell";
 
 export interface ListSearch {
@@ -27,6 +29,19 @@ export interface ExecutionSearch {
   node?: string | undefined;
   /** The moment as a sequence of the history; none is now. */
   at?: number | undefined;
+  /** Watched paths, apart by spaces. */
+  watch?: string | undefined;
+}
+
+export interface CompareSearch {
+  left?: string | undefined;
+  right?: string | undefined;
+  node?: string | undefined;
+}
+
+export interface RerunSearch {
+  /** Nodes to run again, apart by spaces; none is all of them. */
+  from?: string | undefined;
 }
 
 const root = createRootRoute({
@@ -52,18 +67,53 @@ export const executionsRoute = createRoute({
     order: text(search.order),
     columns: text(search.columns),
   }),
+  loaderDeps: ({ search }) => search,
+  // The rows are asked for while the page itself is on its way.
+  loader: ({ deps }) => {
+    void client.prefetchInfiniteQuery(rowsQuery(deps));
+  },
   component: lazyRouteComponent(() => import("@/features/executions/page"), "ExecutionsPage"),
 });
+
+function executionSearch(search: Record<string, unknown>): ExecutionSearch {
+  return {
+    tab: text(search.tab),
+    node: text(search.node),
+    at: whole(search.at),
+    watch: text(search.watch),
+  };
+}
 
 export const executionRoute = createRoute({
   getParentRoute: () => root,
   path: "/executions/$executionId",
-  validateSearch: (search: Record<string, unknown>): ExecutionSearch => ({
-    tab: text(search.tab),
-    node: text(search.node),
-    at: whole(search.at),
-  }),
+  validateSearch: executionSearch,
   component: lazyRouteComponent(() => import("@/features/execution/page"), "ExecutionPage"),
+});
+
+const debug = createRoute({
+  getParentRoute: () => root,
+  path: "/executions/$executionId/debug",
+  validateSearch: executionSearch,
+  component: lazyRouteComponent(() => import("@/features/execution/page"), "DebugPage"),
+});
+
+const rerun = createRoute({
+  getParentRoute: () => root,
+  path: "/executions/$executionId/rerun",
+  validateSearch: (search: Record<string, unknown>): RerunSearch => ({ from: text(search.from) }),
+  component: lazyRouteComponent(() => import("@/features/rerun/page"), "RerunPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/executions/compare",
+  validateSearch: (search: Record<string, unknown>): CompareSearch => ({
+    left: text(search.left),
+    right: text(search.right),
+    node: text(search.node),
+  }),
+  component: lazyRouteComponent(() => import("@/features/compare/page"), "ComparePage"),
 });
 
 const workflows = createRoute({
@@ -110,6 +160,9 @@ export const router = createRouter({
     home,
     executionsRoute,
     executionRoute,
+    debug,
+    rerun,
+    compare,
     workflows,
     queues,
     deadLetters,

@@ -3,11 +3,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Search } from "lucide-react";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { onSignedOut } from "@/api/client";
-import { connect, onExpired } from "@/api/live";
+import { connect, onExpired, useLive } from "@/api/live";
 import { BrandMark } from "@/design/brand";
-import { Keys } from "@/design/primitives";
+import { Button, Keys } from "@/design/primitives";
+import { say } from "@/model/messages";
 import { useKeys } from "./keys";
 import { LiveDot } from "./liveDot";
 import { DESTINATIONS } from "./navigation";
@@ -83,10 +84,33 @@ function Rail({ openPalette }: { openPalette: () => void }) {
         ))}
       </ul>
       <div className={styles.foot}>
+        <Updated version={session.data?.version} />
         <LiveDot version={session.data?.version} />
         {session.data?.me && <span className="truncate muted">{session.data.me.name}</span>}
       </div>
     </nav>
+  );
+}
+
+/** Offers a reload when the server came back with another version than the page was loaded from. */
+function Updated({ version }: { version: string | undefined }) {
+  const client = useQueryClient();
+  const first = useRef(version);
+  const reconnects = useLive((live) => live.reconnects);
+  useEffect(() => {
+    if (reconnects > 1) void client.invalidateQueries({ queryKey: sessionQuery.queryKey });
+  }, [client, reconnects]);
+  useEffect(() => {
+    first.current ??= version;
+  }, [version]);
+  if (!version || !first.current || version === first.current) return null;
+  return (
+    <p className={styles.updated} role="status">
+      {say("crash.updated", { version })}{" "}
+      <Button small onClick={() => location.reload()}>
+        {say("crash.reload")}
+      </Button>
+    </p>
   );
 }
 

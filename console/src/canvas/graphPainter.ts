@@ -1,10 +1,10 @@
 /** Paints a graph with the statuses of its nodes; detail grows with the scale. */
 
-import { CIRCLE, GLYPHS, ROUND } from "@/model/glyphs";
 import type { Graph } from "@/model/graph";
 import { type Layout, NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
-import { type Glyph, lookOf, type NodeStatus } from "@/model/status";
+import { lookOf, type NodeStatus } from "@/model/status";
 import type { View } from "./graphView";
+import { breakpoint, fitted, glyph, halves } from "./marks";
 import type { Colours } from "./palette";
 
 export interface Scene {
@@ -13,6 +13,10 @@ export interface Scene {
   view: View;
   colours: Colours;
   statusOf: (id: string) => NodeStatus;
+  /** The status in the other of two compared executions. */
+  otherOf?: ((id: string) => NodeStatus) | undefined;
+  /** Whether a breakpoint stands before the node. */
+  stopsAt?: ((id: string) => boolean) | undefined;
   /** A line below the name, such as the duration. */
   detailOf: (id: string) => string;
   /** The completed share of a map, if the node is one. */
@@ -183,6 +187,7 @@ function paintNode(
     context.stroke();
   }
   bar(context, scene, id, x, y, colour);
+  if (scene.stopsAt?.(id)) breakpoint(context, colours, x, y);
   if (view.scale >= NAMES_FROM) write(context, scene, { x, y, name, id, status, colour });
   context.globalAlpha = 1;
 }
@@ -227,7 +232,12 @@ function write(context: CanvasRenderingContext2D, scene: Scene, node: Written): 
   const { colours, view } = scene;
   const { x, y } = node;
   const details = view.scale >= DETAILS_FROM;
-  glyph(context, lookOf(node.status).glyph, x + 11, y + NODE_HEIGHT / 2 - 7, node.colour);
+  const other = scene.otherOf?.(node.id);
+  if (other === undefined) {
+    glyph(context, lookOf(node.status).glyph, x + 11, y + NODE_HEIGHT / 2 - 7, node.colour);
+  } else {
+    halves(context, node.colour, colours.family[lookOf(other).family], x + 18, y);
+  }
   context.fillStyle = node.status === "skipped" ? colours.muted : colours.text;
   // Names keep a size that can be read when the graph is small.
   const size = details ? 12 : Math.min(20, 9 / view.scale);
@@ -238,50 +248,4 @@ function write(context: CanvasRenderingContext2D, scene: Scene, node: Written): 
   context.fillStyle = colours.muted;
   context.font = "400 10.5px 'Inter Variable'";
   context.fillText(fitted(context, scene.detailOf(node.id), NODE_WIDTH - 44), x + 33, y + 34);
-}
-
-const paths = new Map<Glyph, Path2D>();
-
-function glyph(
-  context: CanvasRenderingContext2D,
-  name: Glyph,
-  x: number,
-  y: number,
-  colour: string,
-): void {
-  const path = paths.get(name) ?? new Path2D(`${GLYPHS[name]}${ROUND.has(name) ? CIRCLE : ""}`);
-  paths.set(name, path);
-  context.save();
-  context.translate(x, y);
-  context.scale(0.9, 0.9);
-  context.strokeStyle = colour;
-  context.lineWidth = name === "dots" ? 2.6 : 1.9;
-  context.lineCap = "round";
-  context.lineJoin = "round";
-  context.stroke(path);
-  context.restore();
-}
-
-const widths = new Map<string, string>();
-const WIDTHS_MAX = 20_000;
-
-/** The text cut to a width with an ellipsis; measured once. */
-function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
-  const key = `${context.font}|${Math.round(width)}|${text}`;
-  const known = widths.get(key);
-  if (known !== undefined) return known;
-  if (widths.size > WIDTHS_MAX) widths.clear();
-  let shown = text;
-  if (context.measureText(text).width > width) {
-    let low = 0;
-    let high = text.length;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
-      else high = middle - 1;
-    }
-    shown = `${text.slice(0, low)}…`;
-  }
-  widths.set(key, shown);
-  return shown;
 }

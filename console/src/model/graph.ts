@@ -48,3 +48,19 @@ export function successors(graph: Graph, node: number): number[] {
 export function dependencies(graph: Graph, node: number): number[] {
   return graph.edges.filter((edge) => edge.to === node).map((edge) => edge.from);
 }
+
+/** The nodes and edges of two graphs; those of both count once. */
+export function merged(left: Graph, right: Graph): Graph {
+  const nodes = [...left.nodes, ...right.nodes.filter((node) => !left.index.has(node.id))];
+  const index = new Map(nodes.map((node, place) => [node.id, place]));
+  const edges = new Map<string, GraphEdge>();
+  for (const graph of [left, right]) {
+    for (const edge of graph.edges) {
+      const from = index.get(graph.nodes[edge.from]?.id ?? "");
+      const to = index.get(graph.nodes[edge.to]?.id ?? "");
+      if (from === undefined || to === undefined) continue;
+      edges.set(`${from} ${to}`, { ...edge, from, to });
+    }
+  }
+  return { nodes, edges: [...edges.values()], index };
+}

@@ -65,6 +65,8 @@ const PROBLEMS = new Set(["TaskFailed", "TaskRetrying", "TaskHeld", "WorkflowFai
 
 export class History {
   readonly events: FeedEvent[] = [];
+  /** Times of the events in milliseconds. */
+  readonly times: number[] = [];
   readonly nodes = new Map<string, NodeTrack>();
   readonly execution: ExecutionChange[] = [];
 
@@ -77,6 +79,7 @@ export class History {
     if (event.type === "SignalFlow" || event.sequence <= this.lastSequence) return true;
     if (event.sequence !== this.lastSequence + 1) return false;
     this.events.push(event);
+    this.times.push(Date.parse(event.timestamp));
     const status = EXECUTION_STATUS[event.type];
     if (status) this.execution.push({ sequence: event.sequence, status });
     if (event.taskId) this.#track(event.taskId, event);
@@ -100,6 +103,16 @@ export class History {
 
   executionStatus(at: number | undefined): string {
     return lastUpTo(this.execution, at)?.status ?? "pending";
+  }
+
+  /** The number of nodes in each status at the moment, in order of the statuses; pending ones apart. */
+  counts(at: number | undefined): Map<NodeStatus, number> {
+    const found = new Map<NodeStatus, number>();
+    for (const { changes } of this.nodes.values()) {
+      const status = lastUpTo(changes, at)?.status ?? "pending";
+      if (status !== "pending") found.set(status, (found.get(status) ?? 0) + 1);
+    }
+    return new Map([...found].sort(([left], [right]) => left.localeCompare(right)));
   }
 
   /** Sequences of failures and retries, for steps from one problem to the next. */

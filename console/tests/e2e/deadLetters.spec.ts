@@ -42,3 +42,41 @@ test("dead letters are sent again in bulk @S1-181", async ({ page, request }) =>
   await page.getByRole("dialog").getByRole("button", { name: "Send again: 2 executions" }).click();
   await expect(page.getByText("Sent: 2 applied, 0 skipped, 0 failed of 2")).toBeVisible();
 });
+
+test("dead letters are discarded with a reason, and put back @S1-181 @S3-28", async ({
+  page,
+  request,
+}) => {
+  const id = await start(request, "orders", { ...SHOP.declined, order: "o-93" });
+  await reached(request, id, "failed");
+  await page.goto("/dead-letters");
+  const row = page.getByRole("row").filter({ hasText: id });
+  await page.getByLabel(`Select charge of ${id}`).check();
+  await page.getByRole("button", { name: "Discard" }).click();
+  const dialog = page.getByRole("dialog");
+  const go = dialog.getByRole("button", { name: "Discard: 1 execution" });
+  await expect(go).toBeDisabled();
+  await dialog.getByLabel("Reason").fill("the customer has paid in cash");
+  await go.click();
+  await expect(page.getByText("The letters of 1 execution are discarded.")).toBeVisible();
+  await expect(row).toHaveCount(0);
+  const listed = await (await request.get("/api/v1/dead-letters?pageSize=200")).text();
+  expect(listed).not.toContain(id);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(row).toHaveCount(1);
+});
+
+test("letters that failed alike are a group, and a group is shown alone @S1-181", async ({
+  page,
+  request,
+}) => {
+  const id = await start(request, "trips", SHOP.declined);
+  await reached(request, id, "failed");
+  await page.goto("/dead-letters");
+  const group = page.getByRole("button", { name: /^trips \/ charge: CardDeclined/ });
+  await group.click();
+  await expect(group).toHaveAttribute("aria-pressed", "true");
+  await expect(page.getByRole("row").filter({ hasText: id })).toHaveCount(1);
+  await expect(page.getByRole("row").filter({ hasText: "orders" })).toHaveCount(0);
+  await clean(page);
+});

@@ -12,7 +12,7 @@ async function events(request: APIRequestContext, id: string) {
 }
 
 for (const [name, sentence, next] of [
-  ["stuck", "no worker takes shop.nobody", "start a worker for shop.nobody"],
+  ["stuck", "no worker takes shop.unserved", "start a worker for shop.unserved"],
   ["retrying", "attempt 1 of 5 failed", "wait, or fix the called service"],
   ["approval", "it waits for approval by ann, bob", "Approve or reject"],
   ["waiting", "it waits for the signal paid", "Send the signal"],

@@ -80,3 +80,91 @@ test("another page can neither frame the console nor give it scripts", async ({
   });
   await expect(page.getByRole("tablist")).toBeVisible();
 });
+
+test("a value of eight megabytes is cut, and the page stays usable", async ({ page, request }) => {
+  test.setTimeout(120_000);
+  const id = await start(request, "hello", { text: "x".repeat(8_000_000) });
+  await page.goto(`/executions/${id}?tab=values`);
+  const panel = page.getByRole("tabpanel");
+  await expect(panel.getByRole("button", { name: /more characters/ }).first()).toBeVisible();
+  await page.getByRole("tab", { name: "Graph" }).click();
+  await expect(page.getByRole("treeitem").first()).toBeVisible();
+  await page.goto(`/executions/${id}/rerun`);
+  await expect(page.getByText("The input is too large to edit here")).toBeVisible();
+});
+
+test("a part of the page that the server has no longer is a sentence and a reload", async ({
+  page,
+}) => {
+  expecting("404");
+  expecting("dynamically imported module");
+  await page.goto("/console/executions");
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await page.route(/\/console\/assets\/.*\.js$/, (route) =>
+    route.fulfill({ status: 404, body: "" }),
+  );
+  await page.getByRole("link", { name: "Settings" }).click();
+  await expect(page.getByText("The server has another version of this page")).toBeVisible();
+  await page.unroute(/\/console\/assets\/.*\.js$/);
+  await page.getByRole("button", { name: "Reload" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Settings");
+});
+
+test("a server that comes back with another version offers a reload", async ({ page }) => {
+  let version = "1.0.0";
+  const sockets: { close: (options: { code: number }) => Promise<void> }[] = [];
+  await page.route("**/api/v1/console/session", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ json: { ...(await answer.json()), version } });
+  });
+  await page.routeWebSocket(/v1\/events\/ws/, (socket) => {
+    socket.connectToServer();
+    sockets.push(socket);
+  });
+  await page.goto("/console/executions");
+  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+  version = "1.1.0";
+  await sockets[0]?.close({ code: 1012 });
+  await expect(page.getByText("The server was updated to 1.1.0.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Reload" })).toBeVisible();
+});
+
+test("a place in the events that has expired is read anew", async ({ page }) => {
+  const sockets: { close: (options: { code: number; reason: string }) => Promise<void> }[] = [];
+  await page.routeWebSocket(/v1\/events\/ws/, (socket) => {
+    socket.connectToServer();
+    sockets.push(socket);
+  });
+  await page.goto("/console/executions");
+  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+  const read = page.waitForRequest(/\/api\/v1\/executions\?/);
+  await sockets[0]?.close({ code: 1011, reason: "CURSOR_EXPIRED" });
+  await read;
+  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+});
+
+test("two tabs debug one execution: a breakpoint of one stops in both", async ({
+  page,
+  context,
+  request,
+}) => {
+  const id = await start(request, "waits");
+  const other = await context.newPage();
+  for (const tab of [page, other]) {
+    await tab.goto(`/executions/${id}/debug`);
+    await expect(tab.getByTestId("moment")).toBeVisible();
+  }
+  await page.getByRole("checkbox", { name: "Stop before every task" }).check();
+  await expect(other.getByRole("checkbox", { name: "Stop before every task" })).toBeChecked();
+  await request.post(`/api/v1/executions/${id}:signal`, { data: { name: "paid", payload: {} } });
+  for (const tab of [page, other]) {
+    await expect(tab.getByTestId("stops")).toContainText("1 task has stopped");
+  }
+  await page.getByTestId("stops").getByRole("button", { name: "Continue", exact: true }).click();
+  await expect(other.getByTestId("stops")).not.toContainText("has stopped");
+});
+
+test("the address of the console with a slash at its end is its home", async ({ page }) => {
+  await page.goto("/console/");
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Home");
+});

@@ -13,7 +13,7 @@ test("the palette goes to pages, executions and actions", async ({ page }) => {
   await page.keyboard.type(seeded("stuck"));
   await expect(page.getByRole("option", { name: /imports/ })).toBeVisible();
   await page.keyboard.press("Enter");
-  await expect(page.getByTestId("cause")).toContainText("no worker takes shop.nobody");
+  await expect(page.getByTestId("cause")).toContainText("no worker takes shop.unserved");
 });
 
 test("keys lead to pages and are listed; they can be switched off", async ({ page }) => {

@@ -3,7 +3,9 @@ import { clean, expect, reached, SHOP, start, test } from "./fixtures";
 test("dispatch of a workflow is stopped and started with its reason", async ({ page, request }) => {
   await page.goto("/queues");
   const load = page.getByRole("region", { name: "Load" });
-  await expect(load.getByRole("row").filter({ hasText: "shop.nobody" })).toContainText("no worker");
+  await expect(load.getByRole("row").filter({ hasText: "shop.unserved" })).toContainText(
+    "no worker",
+  );
   await page.getByRole("button", { name: "Stop dispatch" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Workflow").fill("hello");

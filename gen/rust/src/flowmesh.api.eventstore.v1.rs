@@ -341,7 +341,7 @@ pub mod event_group_service_client {
         /// Creates a group; an existing one with the same filter gets the other settings.
         ///
         ///   FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-        ///   INVALID_ARGUMENT / EVENT_INVALID
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID
         pub async fn put_event_group(
             &mut self,
             request: impl tonic::IntoRequest<super::PutEventGroupRequest>,
@@ -861,7 +861,7 @@ pub mod event_store_service_client {
         ///   FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
         ///   FAILED_PRECONDITION / STREAM_DELETED
         ///   FAILED_PRECONDITION / STREAM_VIRTUAL
-        ///   INVALID_ARGUMENT / EVENT_INVALID
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID
         ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
         pub async fn append_events(
             &mut self,
@@ -1415,7 +1415,7 @@ pub mod projection_service_client {
         /// Creates a projection, or returns the existing one.
         ///
         ///   FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-        ///   INVALID_ARGUMENT / EVENT_INVALID
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID
         pub async fn put_projection(
             &mut self,
             request: impl tonic::IntoRequest<super::PutProjectionRequest>,

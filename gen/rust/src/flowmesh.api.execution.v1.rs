@@ -3098,6 +3098,27 @@ pub struct ListDeadLettersResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscardDeadLettersRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// From 1 to 200 executions, with all their dead letters.
+    #[prost(string, repeated, tag = "2")]
+    pub execution_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Puts discarded letters back instead.
+    #[prost(bool, tag = "3")]
+    pub restore: bool,
+    #[prost(string, tag = "4")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscardDeadLettersResponse {
+    /// Executions that changed; those that were so before do not count.
+    #[prost(uint32, tag = "1")]
+    pub changed: u32,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListBreakersRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3487,6 +3508,37 @@ pub mod limit_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.execution.v1.LimitService",
                         "ListDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes dead letters of failed executions off the list, or puts them back. The executions stay
+        /// as they are. Ids that are not those of failed executions are skipped.
+        pub async fn discard_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiscardDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiscardDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.LimitService",
+                        "DiscardDeadLetters",
                     ),
                 );
             self.inner.unary(req, path, codec).await

@@ -109,7 +109,9 @@ def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
     runtime.serve(
         LimitServer(
             limits=limits_of(core, lambda at: runtime.stub_at(limits_grpc.LimitServiceStub, at)),
-            dead_letters=DeadLetters(listing=listing, states=memory.states),
+            dead_letters=DeadLetters(
+                listing=listing, states=memory.states, store=given.store.letters
+            ),
         ),
         limits_grpc.add_LimitServiceServicer_to_server,
     )

@@ -5,6 +5,7 @@ import { newKey, read, write } from "@/api/client";
 import type { DeadLetterValue, NodeExecution, Rerun } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 interface Props {
@@ -24,11 +25,8 @@ export function EditDialog({ letter, close }: Props) {
       }),
   });
   return (
-    <Dialog title={`Send ${task} again`} open wide onClose={close}>
-      <p>
-        A new execution of {letter.workflow} starts: results of completed tasks are reused, failed
-        tasks and what depends on them run again. This one stays as its record.
-      </p>
+    <Dialog title={say("letters.sendTask", { task })} open wide onClose={close}>
+      <p>{say("letters.editHint", { workflow: letter.workflow })}</p>
       {isError && <Problem error={error} retry={() => void refetch()} />}
       {!data && !isError && <Skeleton rows={3} />}
       {data && <EditForm letter={letter} node={data} close={close} />}
@@ -66,7 +64,7 @@ function EditForm({ letter, node, close }: Props & { node: NodeExecution }) {
   if (sent?.executionId) return <Started executionId={sent.executionId} close={close} />;
   return (
     <>
-      <Field label="Input of the task (JSON)" error={fault}>
+      <Field label={say("letters.input")} error={fault}>
         {({ id, describedBy }) => (
           <textarea
             id={id}
@@ -78,7 +76,7 @@ function EditForm({ letter, node, close }: Props & { node: NodeExecution }) {
           />
         )}
       </Field>
-      <Field label="Reason" hint="Recorded in the history of the new execution.">
+      <Field label={say("action.reason")} hint={say("rerun.reasonHint")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -89,15 +87,15 @@ function EditForm({ letter, node, close }: Props & { node: NodeExecution }) {
           />
         )}
       </Field>
-      {error !== undefined && <Problem error={error} title="It was not sent" />}
+      {error !== undefined && <Problem error={error} title={say("letters.notSentOne")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button
           kind="primary"
           disabled={!!fault || !reason.trim() || busy}
           onClick={() => void send()}
         >
-          {text === before ? "Send again" : "Send again with this input"}
+          {say(text === before ? "letters.send" : "letters.sendEdited")}
         </Button>
       </DialogActions>
     </>
@@ -108,14 +106,13 @@ function Started({ executionId, close }: { executionId: string; close: () => voi
   return (
     <>
       <p role="status">
-        Started as{" "}
+        {say("letters.started")}{" "}
         <Link to="/executions/$executionId" params={{ executionId }}>
           {executionId}
         </Link>
-        .
       </p>
       <DialogActions>
-        <Button onClick={close}>Close</Button>
+        <Button onClick={close}>{say("action.close")}</Button>
       </DialogActions>
     </>
   );
@@ -126,6 +123,6 @@ function faultOf(text: string): string | undefined {
     JSON.parse(text);
     return undefined;
   } catch (raised) {
-    return `This is not JSON: ${(raised as Error).message}`;
+    return say("action.notJson", { fault: (raised as Error).message });
   }
 }

@@ -1,13 +1,16 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read } from "@/api/client";
 import type { DeadLetterValue } from "@/api/schema";
+import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
+import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { plural } from "@/model/durations";
+import { say } from "@/model/messages";
+import { DiscardDialog, Discarded } from "./discardDialog";
 import { EditDialog } from "./editDialog";
+import { Groups, groupOf } from "./groups";
+import { Letters } from "./letters";
 import styles from "./page.module.css";
 import { SendDialog, Sent } from "./sendDialog";
 
@@ -19,9 +22,12 @@ const SELECTED_MAX = 60;
 /** Tasks that failed for good: look at them, and send them again, one with other input or many. */
 export function DeadLettersPage() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [group, setGroup] = useState<string>();
   const [edited, setEdited] = useState<DeadLetterValue>();
-  const [sending, setSending] = useState(false);
+  const [asked, setAsked] = useState<"send" | "discard">();
   const [bulkId, setBulkId] = useState<string>();
+  const [discarded, setDiscarded] = useState<readonly string[]>([]);
+  const client = useQueryClient();
   const query = useInfiniteQuery({
     queryKey: ["dead-letters"],
     queryFn: ({ pageParam, signal }) =>
@@ -32,53 +38,69 @@ export function DeadLettersPage() {
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
   });
-  const letters = query.data?.pages.flatMap((page) => page.letters) ?? [];
-  const tooMany = selected.size > SELECTED_MAX;
+  const all = query.data?.pages.flatMap((page) => page.letters) ?? [];
+  const letters = group === undefined ? all : all.filter((each) => groupOf(each) === group);
+  const fresh = () => void client.invalidateQueries({ queryKey: ["dead-letters"] });
+  useKeys({ Escape: () => setSelected(new Set()) });
   return (
     <>
       <PageHeader
-        title="Dead letters"
-        actions={<Button onClick={() => void query.refetch()}>Read again</Button>}
+        title={say("letters.title")}
+        actions={<Button onClick={fresh}>{say("action.again")}</Button>}
       />
       <div className={styles.page}>
         {query.isPending && <Skeleton rows={10} />}
         {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
-        {query.isSuccess && letters.length === 0 && (
-          <Empty title="No dead letters">
-            <p>A task appears here when it fails its execution after all attempts.</p>
+        {query.isSuccess && all.length === 0 && (
+          <Empty title={say("letters.none")}>
+            <p>{say("letters.noneHint")}</p>
           </Empty>
         )}
+        {all.length > 0 && <Groups letters={all} chosen={group} choose={setGroup} />}
         {letters.length > 0 && (
           <Letters letters={letters} selected={selected} select={setSelected} edit={setEdited} />
         )}
         {query.hasNextPage && (
           <Button className={styles.more} onClick={() => void query.fetchNextPage()}>
-            Show more
+            {say("action.more")}
           </Button>
         )}
       </div>
       {bulkId && <Sent bulkId={bulkId} close={() => setBulkId(undefined)} />}
+      {discarded.length > 0 && (
+        <Discarded
+          ids={discarded}
+          close={() => setDiscarded([])}
+          restored={() => {
+            setDiscarded([]);
+            fresh();
+          }}
+        />
+      )}
       {selected.size > 0 && (
-        <section className={styles.bar} aria-label="Bulk actions">
-          <strong className="numbers">{plural(selected.size, "execution")} selected</strong>
-          <Button kind="primary" small disabled={tooMany} onClick={() => setSending(true)}>
-            Send again
-          </Button>
-          <Button kind="quiet" small onClick={() => setSelected(new Set())}>
-            Clear
-          </Button>
-          {tooMany && <span>Select at most {SELECTED_MAX} executions.</span>}
-        </section>
+        <Bar selected={selected} ask={setAsked} clear={() => setSelected(new Set())} />
       )}
       {edited && <EditDialog letter={edited} close={() => setEdited(undefined)} />}
-      {sending && (
+      {asked === "send" && (
         <SendDialog
           ids={[...selected]}
-          close={() => setSending(false)}
+          close={() => setAsked(undefined)}
           started={(id) => {
-            setSending(false);
+            setAsked(undefined);
             setSelected(new Set());
             setBulkId(id);
+          }}
+        />
+      )}
+      {asked === "discard" && (
+        <DiscardDialog
+          ids={[...selected]}
+          close={() => setAsked(undefined)}
+          done={() => {
+            setAsked(undefined);
+            setDiscarded([...selected]);
+            setSelected(new Set());
+            fresh();
           }}
         />
       )}
@@ -86,86 +108,27 @@ export function DeadLettersPage() {
   );
 }
 
-interface LettersProps {
-  letters: readonly DeadLetterValue[];
+interface BarProps {
   selected: ReadonlySet<string>;
-  select: (ids: ReadonlySet<string>) => void;
-  edit: (letter: DeadLetterValue) => void;
+  ask: (what: "send" | "discard") => void;
+  clear: () => void;
 }
 
-function Letters({ letters, selected, select, edit }: LettersProps) {
-  const all = new Set(letters.map((each) => each.executionId));
-  const toggle = (id: string) => {
-    const next = new Set(selected);
-    if (!next.delete(id)) next.add(id);
-    select(next);
-  };
+function Bar({ selected, ask, clear }: BarProps) {
+  const tooMany = selected.size > SELECTED_MAX;
   return (
-    <table className={styles.table}>
-      <thead>
-        <tr>
-          <td>
-            <input
-              type="checkbox"
-              aria-label="Select all shown"
-              checked={selected.size === all.size}
-              onChange={() => select(selected.size === all.size ? new Set() : all)}
-            />
-          </td>
-          <th>Task</th>
-          <th>Workflow</th>
-          <th>Error</th>
-          <th>Attempts</th>
-          <th>Queue</th>
-          <th>Failed</th>
-          <th>Execution</th>
-          <td />
-        </tr>
-      </thead>
-      <tbody>
-        {letters.map((letter) => (
-          <tr key={`${letter.executionId} ${letter.task}`}>
-            <td>
-              <input
-                type="checkbox"
-                aria-label={`Select ${letter.task} of ${letter.executionId}`}
-                checked={selected.has(letter.executionId)}
-                onChange={() => toggle(letter.executionId)}
-              />
-            </td>
-            <td>
-              <bdi>{letter.task}</bdi>
-            </td>
-            <td>
-              <bdi>{letter.workflow}</bdi>
-            </td>
-            <td className={`${styles.error} truncate`} title={letter.error.message}>
-              <b>{letter.error.class}</b> <bdi>{letter.error.message}</bdi>
-            </td>
-            <td className="numbers">{letter.attempts}</td>
-            <td>
-              <bdi>{letter.queue}</bdi>
-            </td>
-            <td className="muted">
-              <Time at={letter.failedAt} />
-            </td>
-            <td className={styles.code}>
-              <Link
-                to="/executions/$executionId"
-                params={{ executionId: letter.executionId }}
-                search={{ node: letter.task }}
-              >
-                {letter.executionId}
-              </Link>
-            </td>
-            <td>
-              <Button small onClick={() => edit(letter)}>
-                Edit and send again
-              </Button>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <section className={styles.bar} aria-label={say("letters.bulk")}>
+      <strong className="numbers">{say("letters.selected", { count: selected.size })}</strong>
+      <Button kind="primary" small disabled={tooMany} onClick={() => ask("send")}>
+        {say("letters.send")}
+      </Button>
+      <Button kind="danger" small disabled={tooMany} onClick={() => ask("discard")}>
+        {say("letters.discard")}
+      </Button>
+      <Button kind="quiet" small onClick={clear}>
+        {say("action.clear")}
+      </Button>
+      {tooMany && <span>{say("letters.tooMany", { most: SELECTED_MAX })}</span>}
+    </section>
   );
 }

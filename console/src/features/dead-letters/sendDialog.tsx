@@ -4,7 +4,7 @@ import { newKey, read, write } from "@/api/client";
 import type { BulkAnswer } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { count, plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 interface SendProps {
@@ -32,12 +32,9 @@ export function SendDialog({ ids, close, started }: SendProps) {
     }
   };
   return (
-    <Dialog title="Send again" open onClose={close}>
-      <p>
-        A new execution starts for each: results of completed tasks are reused, failed tasks and
-        what depends on them run again with the same input.
-      </p>
-      <Field label="Reason" hint="Recorded in the history of each execution.">
+    <Dialog title={say("letters.send")} open onClose={close}>
+      <p>{say("letters.sendHint")}</p>
+      <Field label={say("action.reason")} hint={say("letters.sendReason")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -48,11 +45,11 @@ export function SendDialog({ ids, close, started }: SendProps) {
           />
         )}
       </Field>
-      {error !== undefined && <Problem error={error} title="They were not sent" />}
+      {error !== undefined && <Problem error={error} title={say("letters.notSent")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button kind="primary" disabled={!reason.trim() || busy} onClick={() => void send()}>
-          Send again: {plural(ids.length, "execution")}
+          {say("letters.sendCount", { count: ids.length })}
         </Button>
       </DialogActions>
     </Dialog>
@@ -73,8 +70,12 @@ export function Sent({ bulkId, close }: { bulkId: string; close: () => void }) {
       {isError && <Problem error={error} retry={() => void refetch()} />}
       {data && (
         <span className="numbers">
-          {data.status === "running" ? "Sending" : "Sent"}: {count(data.applied)} applied,{" "}
-          {count(data.skipped)} skipped, {count(data.failed)} failed of {count(data.matched)}
+          {say(data.status === "running" ? "letters.sending" : "letters.sent", {
+            applied: data.applied,
+            skipped: data.skipped,
+            failed: data.failed,
+            matched: data.matched,
+          })}
         </span>
       )}
       {data && data.failures.length > 0 && (
@@ -87,7 +88,7 @@ export function Sent({ bulkId, close }: { bulkId: string; close: () => void }) {
         </ul>
       )}
       <Button small kind="quiet" onClick={close}>
-        Close
+        {say("action.close")}
       </Button>
     </div>
   );

@@ -99,6 +99,13 @@ export function executionActions({ execution, status }: Given): Action[] {
   ];
 }
 
+const OTHER_INPUT: ActionInput = {
+  name: "input",
+  label: "Other input (JSON), empty for the same",
+  kind: "json",
+  required: false,
+};
+
 const NODE = `${PATH}/nodes/{node}` as const;
 const ENDED = new Set<NodeStatus>(["success", "skipped", "canceled"]);
 
@@ -124,14 +131,7 @@ export function nodeActions(
       id: "retry",
       label: "Retry",
       consequence: "The task runs once more with its input, or with the one given here.",
-      inputs: [
-        {
-          name: "input",
-          label: "Other input (JSON), empty for the same",
-          kind: "json",
-          required: false,
-        },
-      ],
+      inputs: [OTHER_INPUT],
       operation: `${NODE}:retry`,
       refused: ended ?? (held || status === "failed" ? undefined : "The task has not failed."),
     },
@@ -182,7 +182,7 @@ function continueAction(refused: string | undefined): Action {
     label: "Continue",
     consequence: "The task that stopped at its breakpoint starts.",
     danger: false,
-    inputs: [],
+    inputs: [OTHER_INPUT],
     reason: true,
     operation: `${NODE}:continue`,
     refused,

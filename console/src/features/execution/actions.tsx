@@ -1,9 +1,21 @@
-import { Ban, Ellipsis, Pause, Play, RotateCcw, Send, Square } from "lucide-react";
+import { useNavigate } from "@tanstack/react-router";
+import {
+  Ban,
+  Columns2,
+  Ellipsis,
+  ListRestart,
+  Pause,
+  Play,
+  RotateCcw,
+  Send,
+  Square,
+} from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
-import { Menu, MenuItem } from "@/design/menu";
+import { Menu, MenuItem, MenuLine } from "@/design/menu";
 import { Button, IconButton } from "@/design/primitives";
+import { say } from "@/model/messages";
 import styles from "./actions.module.css";
 import { type Action, executionActions } from "./actionTable";
 import { ask, useAsking } from "./asking";
@@ -25,14 +37,16 @@ export function Actions() {
   const { sent } = useAsking();
   const [open, setOpen] = useState(false);
   const actions = execution ? executionActions({ execution, status }) : [];
-  useOffered(
-    actions.map((action) => ({
+  const pages = useOtherPages(actions.find((action) => action.id === "rerun")?.refused);
+  useOffered([
+    ...actions.map((action) => ({
       id: action.id,
       label: `${action.label} this execution`,
       refused: action.refused,
       run: () => ask(action),
     })),
-  );
+    ...pages,
+  ]);
   useKeys({ ".": () => setOpen(true) });
   const buttons = FIRST.map((id) => actions.find((each) => each.id === id)).filter(
     (each): each is Action => !!each && !each.refused,
@@ -70,7 +84,36 @@ export function Actions() {
             {action.label}
           </MenuItem>
         ))}
+        <MenuLine />
+        {pages.map((page) => (
+          <MenuItem key={page.id} icon={page.icon} refused={page.refused} onSelect={page.run}>
+            {page.label}
+          </MenuItem>
+        ))}
       </Menu>
     </>
   );
+}
+
+/** The pages that begin with this execution: a rerun with choices, and a comparison. */
+function useOtherPages(refused: string | undefined) {
+  const { executionId } = useExecution();
+  const navigate = useNavigate();
+  const params = { executionId };
+  return [
+    {
+      id: "rerun-page",
+      label: say("execution.rerunPage"),
+      icon: <ListRestart size={14} />,
+      refused,
+      run: () => void navigate({ to: "/executions/$executionId/rerun", params }),
+    },
+    {
+      id: "compare-page",
+      label: say("execution.comparePage"),
+      icon: <Columns2 size={14} />,
+      refused: undefined,
+      run: () => void navigate({ to: "/executions/compare", search: { left: executionId } }),
+    },
+  ];
 }

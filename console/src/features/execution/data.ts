@@ -4,12 +4,15 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useMemo, useRef } from "react";
 import { read } from "@/api/client";
 import { type HistoryView, useHistory } from "@/api/history";
+import { asProblem } from "@/api/problems";
 import type { ExecutionAnswer, Explanation, StateAnswer } from "@/api/schema";
 import { type Graph, graphOf } from "@/model/graph";
 import { isOpen, type NodeStatus } from "@/model/status";
 
 /** The state is read again at most this often while events arrive. */
 const REFRESH_MS = 250;
+/** A state that could not be read is asked for again after this time. */
+const AGAIN_MS = 2_000;
 
 export interface ExecutionData extends HistoryView {
   executionId: string;
@@ -51,11 +54,13 @@ export function useExecutionData(executionId: string, choices: Choices): Executi
   const execution = useQuery({
     queryKey: ["execution", executionId, "state"],
     queryFn: ({ signal }) => read("/api/v1/executions/{executionId}", { path, signal }),
+    refetchInterval: (query) => againMs(query.state.error),
   });
   const progress = useQuery({
     queryKey: ["execution", executionId, "progress"],
-    queryFn: async ({ signal }) =>
+    queryFn: async ({ signal }): Promise<StateAnswer> =>
       (await read("/api/v1/executions/{executionId}/state", { path, signal })) as StateAnswer,
+    refetchInterval: (query) => againMs(query.state.error),
   });
   const explanation = useQuery({
     queryKey: ["execution", executionId, "explain"],
@@ -88,6 +93,10 @@ export function useExecutionData(executionId: string, choices: Choices): Executi
   };
 }
 
+function againMs(error: unknown): number | false {
+  return error !== null && asProblem(error).temporary ? AGAIN_MS : false;
+}
+
 /** The fold is newer than the last read state, which knows what the fold does not. */
 function statusAt(folded: string | undefined, read: ExecutionAnswer | undefined): string {
   if (!read) return folded ?? "pending";
@@ -95,8 +104,14 @@ function statusAt(folded: string | undefined, read: ExecutionAnswer | undefined)
   return folded ?? read.status;
 }
 
-function useFreshState(executionId: string, { history, loaded }: HistoryView): void {
+function useFreshState(executionId: string, { history, loaded, state }: HistoryView): void {
   const client = useQueryClient();
+  const before = useRef(state);
+  useEffect(() => {
+    const resumed = before.current === "lost" && state !== "lost";
+    before.current = state;
+    if (resumed) void client.invalidateQueries({ queryKey: ["execution", executionId] });
+  }, [client, executionId, state]);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const first = useRef(true);
   const last = loaded ? history.lastSequence : 0;

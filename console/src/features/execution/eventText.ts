@@ -48,7 +48,7 @@ export function eventSummary(event: FeedEvent): string {
     named("workflow", data.workflow),
     named("because of", data.becauseOf),
     until(event, data.retryAt ?? data.fireAt ?? data.dueAt ?? data.until),
-    Array.isArray(data.assignees) ? named("for", data.assignees.join(", ") || "anybody") : "",
+    Array.isArray(data.assignees) ? named("for", data.assignees.join(", ") || "any person") : "",
     typeof data.approved === "boolean" ? (data.approved ? "approved" : "rejected") : "",
   ];
   return parts.filter(Boolean).join(" · ");

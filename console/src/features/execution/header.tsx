@@ -4,6 +4,7 @@ import { PageHeader } from "@/app/pageHeader";
 import { Button, CopyButton, Elapsed, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
 import { count } from "@/model/durations";
+import { say } from "@/model/messages";
 import { isOpen } from "@/model/status";
 import { Actions } from "./actions";
 import { type Action, executionActions } from "./actionTable";
@@ -140,6 +141,15 @@ function Relations() {
           <Link to="/executions/$executionId" params={{ executionId: id }} className="mono">
             {id}
           </Link>
+          {id === execution.origin?.executionId && (
+            <Link
+              to="/executions/compare"
+              search={{ left: id, right: execution.executionId }}
+              className={styles.beside}
+            >
+              {say("execution.compareOrigin")}
+            </Link>
+          )}
         </Fact>
       ),
   );

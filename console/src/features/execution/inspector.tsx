@@ -9,6 +9,7 @@ import { Splitter, useWidth } from "@/design/splitter";
 import { Status, StatusMark } from "@/design/status";
 import { clockTime, duration } from "@/model/durations";
 import { dependencies, successors } from "@/model/graph";
+import { say } from "@/model/messages";
 import { isOpen } from "@/model/status";
 import { ValueTree } from "@/values/valueTree";
 import { nodeActions } from "./actionTable";
@@ -62,6 +63,18 @@ export function Inspector({ node, close }: { node: string; close: () => void }) 
             >
               {task.childExecutionId}
             </Link>
+          </p>
+        )}
+        {data.history.nodes.has(`${node}:undo`) && (
+          <p>
+            {say("inspector.undo")}{" "}
+            <button
+              type="button"
+              className={styles.link}
+              onClick={() => data.select(`${node}:undo`)}
+            >
+              {`${node}:undo`}
+            </button>
           </p>
         )}
         <Items node={node} />

@@ -17,21 +17,23 @@ const SHOWN_MAX = 12;
 interface Props {
   search: ListSearch;
   change: (values: Partial<ListSearch>) => void;
+  /** Whether the rows are there: counts must not delay them. */
+  ready: boolean;
 }
 
 /** Counts of the matching executions by their most telling values; a click filters by one. */
-export function Facets({ search, change }: Props) {
+export function Facets({ search, change, ready }: Props) {
   return (
     <aside className={styles.facets} aria-label="Facets">
       {FACETS.map((name) => (
-        <Facet key={name} name={name} search={search} change={change} />
+        <Facet key={name} name={name} search={search} change={change} ready={ready} />
       ))}
     </aside>
   );
 }
 
-function Facet({ name, search, change }: Props & { name: string }) {
-  const { data, isError } = useQuery(facetQuery(search, name));
+function Facet({ name, search, change, ready }: Props & { name: string }) {
+  const { data, isError } = useQuery({ ...facetQuery(search, name), enabled: ready });
   const groups = (data?.groups ?? []).filter((group) => group.values[name]);
   const terms = splitAnd(search.q ?? "");
   if (groups.length === 0 && !isError) return null;

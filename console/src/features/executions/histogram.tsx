@@ -32,14 +32,16 @@ interface Bar {
 interface Props {
   search: ListSearch;
   change: (values: Partial<ListSearch>) => void;
+  /** Whether the rows are there: counts must not delay them. */
+  ready: boolean;
 }
 
 /** Starts over time by status; a drag narrows the list to an interval. */
-export function Histogram({ search, change }: Props) {
+export function Histogram({ search, change, ready }: Props) {
   const zone = usePreference("zone");
   // biome-ignore lint/correctness/useExhaustiveDependencies: now is that of the last change
   const span = useMemo(() => spanOf(search, serverNow()), [search.from, search.to, search.range]);
-  const { data } = useQuery(seriesQuery(search, span.stepS));
+  const { data } = useQuery({ ...seriesQuery(search, span.stepS), enabled: ready });
   const bars = useMemo(() => barsOf(data?.points ?? []), [data]);
   const most = Math.max(1, ...bars.map((bar) => bar.total));
   const length = span.to - span.from;

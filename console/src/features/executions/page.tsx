@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useEvents } from "@/api/live";
+import { useFresh } from "@/api/fresh";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
@@ -54,9 +54,9 @@ export function ExecutionsPage() {
         <FilterBar search={search} change={change} input={input} error={query.error} />
       </PageHeader>
       <div className={styles.body}>
-        <Facets search={search} change={change} />
+        <Facets search={search} change={change} ready={!query.isPending} />
         <section className={styles.list} aria-label="List of executions">
-          <Histogram search={search} change={change} />
+          <Histogram search={search} change={change} ready={!query.isPending} />
           {query.isPending && <Skeleton rows={14} />}
           {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
           {query.isSuccess && rows.length === 0 && (
@@ -132,9 +132,7 @@ const ENDED: Record<string, Row["status"]> = {
 /** Show changes of the rows at once, and read new rows and counts a moment later. */
 function useFreshRows(): void {
   const client = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  useEvents((events) => {
+  useFresh("executions", REFRESH_MS, (events) => {
     const statuses = new Map<string, { status: Row["status"]; at: string }>();
     for (const event of events) {
       const status = ENDED[event.type];
@@ -153,10 +151,6 @@ function useFreshRows(): void {
           },
       );
     }
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void client.invalidateQueries({ queryKey: ["executions"] });
-    }, REFRESH_MS);
   });
 }
 

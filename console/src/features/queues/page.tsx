@@ -1,7 +1,7 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
 import { read } from "@/api/client";
-import { useEvents } from "@/api/live";
+import { useFresh } from "@/api/fresh";
 import type { LimitList, QueueValue } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { Button, Empty, Skeleton, Time } from "@/design/primitives";
@@ -15,7 +15,7 @@ const REFRESH_MS = 1_000;
 /** Queues of tasks with their load, the limits that hold tasks back, and stops of dispatch. */
 export function QueuesPage() {
   const [change, setChange] = useState<Change>();
-  useFresh();
+  useFresh("queues", REFRESH_MS);
   const queues = useQuery({
     queryKey: ["queues", "load"],
     queryFn: ({ signal }) => read("/api/v1/queues", { signal }),
@@ -186,16 +186,4 @@ function Limits({ list }: { list: LimitList }) {
       })}
     </Table>
   );
-}
-
-function useFresh(): void {
-  const client = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  useEvents(() => {
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void client.invalidateQueries({ queryKey: ["queues"] });
-    }, REFRESH_MS);
-  });
 }

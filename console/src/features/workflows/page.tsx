@@ -1,8 +1,8 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { read } from "@/api/client";
-import { useEvents } from "@/api/live";
+import { useFresh } from "@/api/fresh";
 import type { WorkflowSummary, WorkflowSummaryList } from "@/api/schema";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
@@ -26,7 +26,7 @@ export function WorkflowsPage() {
   const [text, setText] = useState(q ?? "");
   const input = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => input.current?.focus() });
-  useFresh();
+  useFresh("workflows", REFRESH_MS);
   const filter = q ? `id:${q.replace(/[^A-Za-z0-9._:-]/g, "")}*` : undefined;
   const query = useInfiniteQuery({
     queryKey: ["workflows", "summary", filter ?? ""],
@@ -157,16 +157,4 @@ function Nothing({ filtered }: { filtered: boolean }) {
       <code>flowmesh apply -f workflow.yaml</code>
     </Empty>
   );
-}
-
-function useFresh(): void {
-  const client = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  useEvents(() => {
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void client.invalidateQueries({ queryKey: ["workflows"] });
-    }, REFRESH_MS);
-  });
 }

@@ -128,6 +128,12 @@ class DeadLetterValue(Answer, kw_only=True):
     failed_at: Instant | UnsetType = UNSET
 
 
+class LettersChanged(Answer, kw_only=True):
+    """The number of executions whose dead letters were discarded or put back."""
+
+    changed: int
+
+
 class DeadLetterList(Answer, kw_only=True):
     """Failed tasks of a page of failed executions, newest first."""
 

@@ -8,6 +8,7 @@ from flowmesh.gateway.routes import (
     limits,
     link_keys,
     links,
+    live,
     steps,
     triggers,
 )
@@ -92,4 +93,4 @@ ROUTES: tuple[Route, ...] = (
     *docs.ROUTES,
     *console.ROUTES,
 )
-SOCKETS: tuple[SocketRoute, ...] = events.SOCKETS
+SOCKETS: tuple[SocketRoute, ...] = (*events.SOCKETS, *live.SOCKETS)

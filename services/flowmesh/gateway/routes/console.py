@@ -160,6 +160,8 @@ def _file(name: str) -> _File:
 
 def _page_route(path: str) -> Route:
     words = path.replace("{", "").replace("}", "").replace("-", "/").strip("/").split("/")
+    if path.endswith("/") and path != "/":
+        words.append("slash")
     return Route(
         "GET",
         path,
@@ -211,5 +213,5 @@ ROUTES = (
         ),
         public=True,
     ),
-    *map(_page_route, ("/console", "/console/{path}", *PLAIN_PATHS)),
+    *map(_page_route, ("/console", "/console/", "/console/{path}", *PLAIN_PATHS)),
 )

@@ -13,7 +13,7 @@ from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.limits import PAYLOAD_BYTES_MAX
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import Query, listed
-from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.http.requests import JSON, Head, Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.transforms import OPERATIONS
 
@@ -24,7 +24,7 @@ _STATUSES = {
 _STATUS = listed(tuple(_STATUSES), str.upper)
 
 
-async def list_services(backends: Backends, request: Request) -> Response:
+async def list_services(backends: Backends, request: Head) -> Response:
     response = await backends.registry.ListInstances(
         pb.ListInstancesRequest(
             namespace=request.namespace,

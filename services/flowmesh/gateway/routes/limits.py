@@ -8,12 +8,12 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import limit_answers as answers
-from flowmesh.gateway.bodies.envelopes import Envelope, OptionalId
+from flowmesh.gateway.bodies.envelopes import Envelope, Id, OptionalId
 from flowmesh.gateway.bodies.views import failure_value, instant_or_unset
-from flowmesh.gateway.http.ids import checked_id, invalid_field
+from flowmesh.gateway.http.ids import checked_id, checked_text, invalid_field
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import Query, one_of, whole
-from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.http.requests import Head, Request, Response
 from flowmesh.gateway.routes.common import ACTOR, PAGING, actor_of, json_response
 
 KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue")
@@ -52,6 +52,16 @@ class DispatchRequest(Envelope, frozen=True, kw_only=True):
     """A stop or start of dispatch for a workflow, or for the namespace without one."""
 
     workflow: OptionalId = ""
+    reason: str = ""
+
+
+class LettersRequest(Envelope, frozen=True, kw_only=True):
+    """Failed executions with all their dead letters."""
+
+    execution_ids: Annotated[
+        tuple[Id, ...],
+        Meta(min_length=1, max_length=DEAD_LETTERS_MAX, description="Ids of failed executions."),
+    ]
     reason: str = ""
 
 
@@ -101,7 +111,7 @@ async def delete_limit(backends: Backends, request: Request) -> Response:
     return json_response(answers.LimitDeleted(deleted=response.deleted, unreachable=unreachable))
 
 
-async def list_limits(backends: Backends, request: Request) -> Response:
+async def list_limits(backends: Backends, request: Head) -> Response:
     found = await backends.limits.ListLimits(pb.ListLimitsRequest(namespace=request.namespace))
     return json_response(
         answers.LimitList(
@@ -192,7 +202,7 @@ async def _switch(call: Any, message: Any, request: Request) -> Response:
     return json_response(answers.LimitAnswer(unreachable=list(response.unreachable)))
 
 
-async def list_queues(backends: Backends, request: Request) -> Response:
+async def list_queues(backends: Backends, request: Head) -> Response:
     found = await backends.limits.ListQueues(pb.ListQueuesRequest(namespace=request.namespace))
     queues = [
         answers.QueueValue(
@@ -243,6 +253,28 @@ async def list_dead_letters(backends: Backends, request: Request) -> Response:
     return json_response(
         answers.DeadLetterList(letters=letters, next_page_token=found.next_page_token)
     )
+
+
+async def discard_dead_letters(backends: Backends, request: Request) -> Response:
+    return await _discard(backends, request, restore=False)
+
+
+async def restore_dead_letters(backends: Backends, request: Request) -> Response:
+    return await _discard(backends, request, restore=True)
+
+
+async def _discard(backends: Backends, request: Request, *, restore: bool) -> Response:
+    envelope = await request.envelope(LettersRequest)
+    response = await backends.limits.DiscardDeadLetters(
+        pb.DiscardDeadLettersRequest(
+            namespace=request.namespace,
+            execution_ids=[checked_id("executionIds", each) for each in envelope.execution_ids],
+            restore=restore,
+            actor=actor_of(request),
+            reason=checked_text("reason", envelope.reason),
+        )
+    )
+    return json_response(answers.LettersChanged(changed=response.changed))
 
 
 async def list_breakers(backends: Backends, _request: Request) -> Response:
@@ -352,6 +384,26 @@ ROUTES = (
         summary="List dead letters: failed tasks that failed their executions",
         query=PAGING,
         answers=(Answer(200, "Tasks of a page of failed executions.", answers.DeadLetterList),),
+    ),
+    _route(
+        "POST",
+        "/api/v1/dead-letters:discard",
+        discard_dead_letters,
+        tag=MANAGE,
+        summary="Take dead letters off the list; their executions stay as they are",
+        headers=(ACTOR,),
+        body=Body(LettersRequest),
+        answers=(Answer(200, "The number of changed executions.", answers.LettersChanged),),
+    ),
+    _route(
+        "POST",
+        "/api/v1/dead-letters:restore",
+        restore_dead_letters,
+        tag=MANAGE,
+        summary="Put discarded dead letters back on the list",
+        headers=(ACTOR,),
+        body=Body(LettersRequest),
+        answers=(Answer(200, "The number of changed executions.", answers.LettersChanged),),
     ),
     _route(
         "GET",

@@ -56,6 +56,11 @@ class LimitServer(pb_grpc.LimitServiceServicer):
     ) -> pb.ListDeadLettersResponse:
         return await self._dead_letters.page(request)
 
+    async def DiscardDeadLetters(
+        self, request: pb.DiscardDeadLettersRequest, context: Any
+    ) -> pb.DiscardDeadLettersResponse:
+        return await self._dead_letters.discard(request)
+
     async def ListBreakers(
         self, request: pb.ListBreakersRequest, context: Any
     ) -> pb.ListBreakersResponse:

@@ -6,9 +6,11 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
 from flowmesh.engine import State, tries
+from flowmesh.errors import Invalid, Violation
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import given_up
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.storage.states import States
+from flowmesh.orchestrator.storage.stores.letter_store import LetterStore
 from flowmesh.rpc import list_key, namespace_of
 
 PAGE_DEFAULT = 50
@@ -16,11 +18,12 @@ PAGE_MAX = 200
 
 
 class DeadLetters:
-    """Reads dead letters from failed executions; they are stored nowhere else."""
+    """Reads dead letters from failed executions; only the marks of discarded ones are stored."""
 
-    def __init__(self, *, listing: Listing, states: States) -> None:
+    def __init__(self, *, listing: Listing, states: States, store: LetterStore) -> None:
         self._listing = listing
         self._states = states
+        self._store = store
 
     async def page(
         self, request: limits_pb.ListDeadLettersRequest
@@ -36,7 +39,8 @@ class DeadLetters:
             list_key(request),
         )
         ids = [each.execution_id for each in listed.executions]
-        found = await self._states.load(ids)
+        discarded = await self._store.discarded(ids)
+        found = await self._states.load([each for each in ids if each not in discarded])
         return limits_pb.ListDeadLettersResponse(
             letters=[
                 letter
@@ -45,6 +49,20 @@ class DeadLetters:
                 for letter in _letters(found[execution_id].state)
             ],
             next_page_token=listed.next_page_token,
+        )
+
+    async def discard(
+        self, request: limits_pb.DiscardDeadLettersRequest
+    ) -> limits_pb.DiscardDeadLettersResponse:
+        """Take the letters of executions off the list, or put them back."""
+        ids = list(dict.fromkeys(request.execution_ids))
+        if not 0 < len(ids) <= PAGE_MAX:
+            what = f"must be from 1 to {PAGE_MAX} ids of failed executions, not {len(ids)}"
+            violation = Violation("execution_ids", what, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", f"execution_ids: {what}.", violations=(violation,))
+        change = self._store.restore if request.restore else self._store.discard
+        return limits_pb.DiscardDeadLettersResponse(
+            changed=await change(namespace_of(request), ids)
         )
 
 

@@ -23,7 +23,7 @@ from flowmesh.gateway.bodies.views import approval_value
 from flowmesh.gateway.http.ids import checked_text
 from flowmesh.gateway.http.operation_docs import EXECUTE, Answer, Body, Endpoint, Operation, Route
 from flowmesh.gateway.http.parameters import Query
-from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.http.requests import Head, Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -104,7 +104,7 @@ async def decide_approval(backends: Backends, request: Request) -> Response:
     )
 
 
-async def list_approvals(backends: Backends, request: Request) -> Response:
+async def list_approvals(backends: Backends, request: Head) -> Response:
     response = await backends.control.ListApprovals(
         pb.ListApprovalsRequest(
             namespace=request.namespace,

@@ -16,7 +16,7 @@ from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.limits import STEP_S_MAX
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import FLAG, Query, whole
-from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.http.requests import Head, Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     FILTER,
@@ -73,7 +73,7 @@ class AttributesRequest(Envelope, frozen=True, kw_only=True):
     request_id: RequestId = ""
 
 
-async def count_executions(backends: Backends, request: Request) -> Response:
+async def count_executions(backends: Backends, request: Head) -> Response:
     names = request.texts("groupBy")
     response = await backends.searches.CountExecutions(
         pb.CountExecutionsRequest(

@@ -113,7 +113,8 @@ with referred as (
                         and o.execution_id <> :execution_id)
 ), found as (
     delete from search_values
-    where execution_id = :execution_id and name not like 'label.%' and name <> 'error.class'
+    where execution_id = :execution_id and name not like 'label.%'
+        and name not in ('error.class', 'dead_letter')
 ), kept as (
     delete from snapshots where execution_id = :execution_id
 ), done as (

@@ -38,7 +38,7 @@ type EventGroupServiceClient interface {
 	// Creates a group; an existing one with the same filter gets the other settings.
 	//
 	//	FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	PutEventGroup(ctx context.Context, in *PutEventGroupRequest, opts ...grpc.CallOption) (*PutEventGroupResponse, error)
 	// Returns groups by name.
 	ListEventGroups(ctx context.Context, in *ListEventGroupsRequest, opts ...grpc.CallOption) (*ListEventGroupsResponse, error)
@@ -152,7 +152,7 @@ type EventGroupServiceServer interface {
 	// Creates a group; an existing one with the same filter gets the other settings.
 	//
 	//	FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	PutEventGroup(context.Context, *PutEventGroupRequest) (*PutEventGroupResponse, error)
 	// Returns groups by name.
 	ListEventGroups(context.Context, *ListEventGroupsRequest) (*ListEventGroupsResponse, error)

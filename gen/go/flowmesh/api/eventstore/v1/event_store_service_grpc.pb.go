@@ -47,7 +47,7 @@ type EventStoreServiceClient interface {
 	//	FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
 	//	FAILED_PRECONDITION / STREAM_DELETED
 	//	FAILED_PRECONDITION / STREAM_VIRTUAL
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
 	AppendEvents(ctx context.Context, in *AppendEventsRequest, opts ...grpc.CallOption) (*AppendEventsResponse, error)
 	// Returns a page of a stream.
@@ -215,7 +215,7 @@ type EventStoreServiceServer interface {
 	//	FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
 	//	FAILED_PRECONDITION / STREAM_DELETED
 	//	FAILED_PRECONDITION / STREAM_VIRTUAL
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
 	AppendEvents(context.Context, *AppendEventsRequest) (*AppendEventsResponse, error)
 	// Returns a page of a stream.

@@ -42,7 +42,7 @@ type ProjectionServiceClient interface {
 	// Creates a projection, or returns the existing one.
 	//
 	//	FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	PutProjection(ctx context.Context, in *PutProjectionRequest, opts ...grpc.CallOption) (*PutProjectionResponse, error)
 	// NOT_FOUND / PROJECTION_NOT_FOUND
 	GetProjection(ctx context.Context, in *GetProjectionRequest, opts ...grpc.CallOption) (*GetProjectionResponse, error)
@@ -172,7 +172,7 @@ type ProjectionServiceServer interface {
 	// Creates a projection, or returns the existing one.
 	//
 	//	FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-	//	INVALID_ARGUMENT / EVENT_INVALID
+	//	INVALID_ARGUMENT / EVENT_STORE_INVALID
 	PutProjection(context.Context, *PutProjectionRequest) (*PutProjectionResponse, error)
 	// NOT_FOUND / PROJECTION_NOT_FOUND
 	GetProjection(context.Context, *GetProjectionRequest) (*GetProjectionResponse, error)

@@ -1698,6 +1698,129 @@ func (x *ListDeadLettersResponse) GetNextPageToken() string {
 	return ""
 }
 
+type DiscardDeadLettersRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// From 1 to 200 executions, with all their dead letters.
+	ExecutionIds []string `protobuf:"bytes,2,rep,name=execution_ids,json=executionIds,proto3" json:"execution_ids,omitempty"`
+	// Puts discarded letters back instead.
+	Restore       bool   `protobuf:"varint,3,opt,name=restore,proto3" json:"restore,omitempty"`
+	Actor         string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardDeadLettersRequest) Reset() {
+	*x = DiscardDeadLettersRequest{}
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardDeadLettersRequest) ProtoMessage() {}
+
+func (x *DiscardDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*DiscardDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DiscardDeadLettersRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DiscardDeadLettersRequest) GetExecutionIds() []string {
+	if x != nil {
+		return x.ExecutionIds
+	}
+	return nil
+}
+
+func (x *DiscardDeadLettersRequest) GetRestore() bool {
+	if x != nil {
+		return x.Restore
+	}
+	return false
+}
+
+func (x *DiscardDeadLettersRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *DiscardDeadLettersRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type DiscardDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Executions that changed; those that were so before do not count.
+	Changed       uint32 `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardDeadLettersResponse) Reset() {
+	*x = DiscardDeadLettersResponse{}
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardDeadLettersResponse) ProtoMessage() {}
+
+func (x *DiscardDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*DiscardDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DiscardDeadLettersResponse) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
 type ListBreakersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1706,7 +1829,7 @@ type ListBreakersRequest struct {
 
 func (x *ListBreakersRequest) Reset() {
 	*x = ListBreakersRequest{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1841,7 @@ func (x *ListBreakersRequest) String() string {
 func (*ListBreakersRequest) ProtoMessage() {}
 
 func (x *ListBreakersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1854,7 @@ func (x *ListBreakersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBreakersRequest.ProtoReflect.Descriptor instead.
 func (*ListBreakersRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{22}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{24}
 }
 
 type UpstreamBreaker struct {
@@ -1744,7 +1867,7 @@ type UpstreamBreaker struct {
 
 func (x *UpstreamBreaker) Reset() {
 	*x = UpstreamBreaker{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1879,7 @@ func (x *UpstreamBreaker) String() string {
 func (*UpstreamBreaker) ProtoMessage() {}
 
 func (x *UpstreamBreaker) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1892,7 @@ func (x *UpstreamBreaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamBreaker.ProtoReflect.Descriptor instead.
 func (*UpstreamBreaker) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{23}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpstreamBreaker) GetWorkerServiceId() string {
@@ -1796,7 +1919,7 @@ type ListBreakersResponse struct {
 
 func (x *ListBreakersResponse) Reset() {
 	*x = ListBreakersResponse{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1931,7 @@ func (x *ListBreakersResponse) String() string {
 func (*ListBreakersResponse) ProtoMessage() {}
 
 func (x *ListBreakersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1944,7 @@ func (x *ListBreakersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBreakersResponse.ProtoReflect.Descriptor instead.
 func (*ListBreakersResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{24}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListBreakersResponse) GetBreakers() []*UpstreamBreaker {
@@ -1975,7 +2098,15 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"failedAtUs\"\x82\x01\n" +
 	"\x17ListDeadLettersResponse\x12?\n" +
 	"\aletters\x18\x01 \x03(\v2%.flowmesh.api.execution.v1.DeadLetterR\aletters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x15\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
+	"\x19DiscardDeadLettersRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12)\n" +
+	"\rexecution_ids\x18\x02 \x03(\tB\x04\xf0\xe0\x18\x02R\fexecutionIds\x12\x18\n" +
+	"\arestore\x18\x03 \x01(\bR\arestore\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"6\n" +
+	"\x1aDiscardDeadLettersResponse\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\rR\achanged\"\x15\n" +
 	"\x13ListBreakersRequest\"x\n" +
 	"\x0fUpstreamBreaker\x12*\n" +
 	"\x11worker_service_id\x18\x01 \x01(\tR\x0fworkerServiceId\x129\n" +
@@ -1990,7 +2121,7 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x14LIMIT_KIND_TASK_TYPE\x10\x03\x12\x13\n" +
 	"\x0fLIMIT_KIND_NODE\x10\x04\x12\x17\n" +
 	"\x13LIMIT_KIND_UPSTREAM\x10\x05\x12\x14\n" +
-	"\x10LIMIT_KIND_QUEUE\x10\x062\xe9\b\n" +
+	"\x10LIMIT_KIND_QUEUE\x10\x062\xf7\t\n" +
 	"\fLimitService\x12~\n" +
 	"\bSetLimit\x12*.flowmesh.api.execution.v1.SetLimitRequest\x1a+.flowmesh.api.execution.v1.SetLimitResponse\"\x19\xea\xe0\x18\x15\b\x06\x1a\x0flimit.namespace(\x01\x12v\n" +
 	"\vDeleteLimit\x12-.flowmesh.api.execution.v1.DeleteLimitRequest\x1a..flowmesh.api.execution.v1.DeleteLimitResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12q\n" +
@@ -2001,7 +2132,8 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x10ListLimitChanges\x122.flowmesh.api.execution.v1.ListLimitChangesRequest\x1a3.flowmesh.api.execution.v1.ListLimitChangesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12q\n" +
 	"\n" +
 	"ListQueues\x12,.flowmesh.api.execution.v1.ListQueuesRequest\x1a-.flowmesh.api.execution.v1.ListQueuesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x80\x01\n" +
-	"\x0fListDeadLetters\x121.flowmesh.api.execution.v1.ListDeadLettersRequest\x1a2.flowmesh.api.execution.v1.ListDeadLettersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12y\n" +
+	"\x0fListDeadLetters\x121.flowmesh.api.execution.v1.ListDeadLettersRequest\x1a2.flowmesh.api.execution.v1.ListDeadLettersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x8b\x01\n" +
+	"\x12DiscardDeadLetters\x124.flowmesh.api.execution.v1.DiscardDeadLettersRequest\x1a5.flowmesh.api.execution.v1.DiscardDeadLettersResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12y\n" +
 	"\fListBreakers\x12..flowmesh.api.execution.v1.ListBreakersRequest\x1a/.flowmesh.api.execution.v1.ListBreakersResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02Bu\n" +
 	"\x1ddev.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19Flowmesh.Api.Execution.V1b\x06proto3"
 
@@ -2018,37 +2150,39 @@ func file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_execution_v1_limits_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_execution_v1_limits_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_flowmesh_api_execution_v1_limits_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_flowmesh_api_execution_v1_limits_service_proto_goTypes = []any{
-	(LimitKind)(0),                   // 0: flowmesh.api.execution.v1.LimitKind
-	(*Limit)(nil),                    // 1: flowmesh.api.execution.v1.Limit
-	(*LimitUse)(nil),                 // 2: flowmesh.api.execution.v1.LimitUse
-	(*SetLimitRequest)(nil),          // 3: flowmesh.api.execution.v1.SetLimitRequest
-	(*SetLimitResponse)(nil),         // 4: flowmesh.api.execution.v1.SetLimitResponse
-	(*DeleteLimitRequest)(nil),       // 5: flowmesh.api.execution.v1.DeleteLimitRequest
-	(*DeleteLimitResponse)(nil),      // 6: flowmesh.api.execution.v1.DeleteLimitResponse
-	(*ListLimitsRequest)(nil),        // 7: flowmesh.api.execution.v1.ListLimitsRequest
-	(*ListLimitsResponse)(nil),       // 8: flowmesh.api.execution.v1.ListLimitsResponse
-	(*Stop)(nil),                     // 9: flowmesh.api.execution.v1.Stop
-	(*StopDispatchRequest)(nil),      // 10: flowmesh.api.execution.v1.StopDispatchRequest
-	(*StopDispatchResponse)(nil),     // 11: flowmesh.api.execution.v1.StopDispatchResponse
-	(*StartDispatchRequest)(nil),     // 12: flowmesh.api.execution.v1.StartDispatchRequest
-	(*StartDispatchResponse)(nil),    // 13: flowmesh.api.execution.v1.StartDispatchResponse
-	(*ListLimitChangesRequest)(nil),  // 14: flowmesh.api.execution.v1.ListLimitChangesRequest
-	(*LimitChange)(nil),              // 15: flowmesh.api.execution.v1.LimitChange
-	(*ListLimitChangesResponse)(nil), // 16: flowmesh.api.execution.v1.ListLimitChangesResponse
-	(*ListQueuesRequest)(nil),        // 17: flowmesh.api.execution.v1.ListQueuesRequest
-	(*QueueStats)(nil),               // 18: flowmesh.api.execution.v1.QueueStats
-	(*ListQueuesResponse)(nil),       // 19: flowmesh.api.execution.v1.ListQueuesResponse
-	(*ListDeadLettersRequest)(nil),   // 20: flowmesh.api.execution.v1.ListDeadLettersRequest
-	(*DeadLetter)(nil),               // 21: flowmesh.api.execution.v1.DeadLetter
-	(*ListDeadLettersResponse)(nil),  // 22: flowmesh.api.execution.v1.ListDeadLettersResponse
-	(*ListBreakersRequest)(nil),      // 23: flowmesh.api.execution.v1.ListBreakersRequest
-	(*UpstreamBreaker)(nil),          // 24: flowmesh.api.execution.v1.UpstreamBreaker
-	(*ListBreakersResponse)(nil),     // 25: flowmesh.api.execution.v1.ListBreakersResponse
-	(v1.Priority)(0),                 // 26: flowmesh.api.common.v1.Priority
-	(*v1.Failure)(nil),               // 27: flowmesh.api.common.v1.Failure
-	(*v11.Breaker)(nil),              // 28: flowmesh.api.worker.v1.Breaker
+	(LimitKind)(0),                     // 0: flowmesh.api.execution.v1.LimitKind
+	(*Limit)(nil),                      // 1: flowmesh.api.execution.v1.Limit
+	(*LimitUse)(nil),                   // 2: flowmesh.api.execution.v1.LimitUse
+	(*SetLimitRequest)(nil),            // 3: flowmesh.api.execution.v1.SetLimitRequest
+	(*SetLimitResponse)(nil),           // 4: flowmesh.api.execution.v1.SetLimitResponse
+	(*DeleteLimitRequest)(nil),         // 5: flowmesh.api.execution.v1.DeleteLimitRequest
+	(*DeleteLimitResponse)(nil),        // 6: flowmesh.api.execution.v1.DeleteLimitResponse
+	(*ListLimitsRequest)(nil),          // 7: flowmesh.api.execution.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),         // 8: flowmesh.api.execution.v1.ListLimitsResponse
+	(*Stop)(nil),                       // 9: flowmesh.api.execution.v1.Stop
+	(*StopDispatchRequest)(nil),        // 10: flowmesh.api.execution.v1.StopDispatchRequest
+	(*StopDispatchResponse)(nil),       // 11: flowmesh.api.execution.v1.StopDispatchResponse
+	(*StartDispatchRequest)(nil),       // 12: flowmesh.api.execution.v1.StartDispatchRequest
+	(*StartDispatchResponse)(nil),      // 13: flowmesh.api.execution.v1.StartDispatchResponse
+	(*ListLimitChangesRequest)(nil),    // 14: flowmesh.api.execution.v1.ListLimitChangesRequest
+	(*LimitChange)(nil),                // 15: flowmesh.api.execution.v1.LimitChange
+	(*ListLimitChangesResponse)(nil),   // 16: flowmesh.api.execution.v1.ListLimitChangesResponse
+	(*ListQueuesRequest)(nil),          // 17: flowmesh.api.execution.v1.ListQueuesRequest
+	(*QueueStats)(nil),                 // 18: flowmesh.api.execution.v1.QueueStats
+	(*ListQueuesResponse)(nil),         // 19: flowmesh.api.execution.v1.ListQueuesResponse
+	(*ListDeadLettersRequest)(nil),     // 20: flowmesh.api.execution.v1.ListDeadLettersRequest
+	(*DeadLetter)(nil),                 // 21: flowmesh.api.execution.v1.DeadLetter
+	(*ListDeadLettersResponse)(nil),    // 22: flowmesh.api.execution.v1.ListDeadLettersResponse
+	(*DiscardDeadLettersRequest)(nil),  // 23: flowmesh.api.execution.v1.DiscardDeadLettersRequest
+	(*DiscardDeadLettersResponse)(nil), // 24: flowmesh.api.execution.v1.DiscardDeadLettersResponse
+	(*ListBreakersRequest)(nil),        // 25: flowmesh.api.execution.v1.ListBreakersRequest
+	(*UpstreamBreaker)(nil),            // 26: flowmesh.api.execution.v1.UpstreamBreaker
+	(*ListBreakersResponse)(nil),       // 27: flowmesh.api.execution.v1.ListBreakersResponse
+	(v1.Priority)(0),                   // 28: flowmesh.api.common.v1.Priority
+	(*v1.Failure)(nil),                 // 29: flowmesh.api.common.v1.Failure
+	(*v11.Breaker)(nil),                // 30: flowmesh.api.worker.v1.Breaker
 }
 var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.execution.v1.Limit.kind:type_name -> flowmesh.api.execution.v1.LimitKind
@@ -2059,12 +2193,12 @@ var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	2,  // 5: flowmesh.api.execution.v1.ListLimitsResponse.uses:type_name -> flowmesh.api.execution.v1.LimitUse
 	9,  // 6: flowmesh.api.execution.v1.ListLimitsResponse.stops:type_name -> flowmesh.api.execution.v1.Stop
 	15, // 7: flowmesh.api.execution.v1.ListLimitChangesResponse.changes:type_name -> flowmesh.api.execution.v1.LimitChange
-	26, // 8: flowmesh.api.execution.v1.QueueStats.highest:type_name -> flowmesh.api.common.v1.Priority
+	28, // 8: flowmesh.api.execution.v1.QueueStats.highest:type_name -> flowmesh.api.common.v1.Priority
 	18, // 9: flowmesh.api.execution.v1.ListQueuesResponse.queues:type_name -> flowmesh.api.execution.v1.QueueStats
-	27, // 10: flowmesh.api.execution.v1.DeadLetter.failure:type_name -> flowmesh.api.common.v1.Failure
+	29, // 10: flowmesh.api.execution.v1.DeadLetter.failure:type_name -> flowmesh.api.common.v1.Failure
 	21, // 11: flowmesh.api.execution.v1.ListDeadLettersResponse.letters:type_name -> flowmesh.api.execution.v1.DeadLetter
-	28, // 12: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
-	24, // 13: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
+	30, // 12: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
+	26, // 13: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
 	3,  // 14: flowmesh.api.execution.v1.LimitService.SetLimit:input_type -> flowmesh.api.execution.v1.SetLimitRequest
 	5,  // 15: flowmesh.api.execution.v1.LimitService.DeleteLimit:input_type -> flowmesh.api.execution.v1.DeleteLimitRequest
 	7,  // 16: flowmesh.api.execution.v1.LimitService.ListLimits:input_type -> flowmesh.api.execution.v1.ListLimitsRequest
@@ -2073,18 +2207,20 @@ var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	14, // 19: flowmesh.api.execution.v1.LimitService.ListLimitChanges:input_type -> flowmesh.api.execution.v1.ListLimitChangesRequest
 	17, // 20: flowmesh.api.execution.v1.LimitService.ListQueues:input_type -> flowmesh.api.execution.v1.ListQueuesRequest
 	20, // 21: flowmesh.api.execution.v1.LimitService.ListDeadLetters:input_type -> flowmesh.api.execution.v1.ListDeadLettersRequest
-	23, // 22: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
-	4,  // 23: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
-	6,  // 24: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
-	8,  // 25: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
-	11, // 26: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
-	13, // 27: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
-	16, // 28: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
-	19, // 29: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
-	22, // 30: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
-	25, // 31: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
-	23, // [23:32] is the sub-list for method output_type
-	14, // [14:23] is the sub-list for method input_type
+	23, // 22: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:input_type -> flowmesh.api.execution.v1.DiscardDeadLettersRequest
+	25, // 23: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
+	4,  // 24: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
+	6,  // 25: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
+	8,  // 26: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
+	11, // 27: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
+	13, // 28: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
+	16, // 29: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
+	19, // 30: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
+	22, // 31: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
+	24, // 32: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:output_type -> flowmesh.api.execution.v1.DiscardDeadLettersResponse
+	27, // 33: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -2101,7 +2237,7 @@ func file_flowmesh_api_execution_v1_limits_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_execution_v1_limits_service_proto_rawDesc), len(file_flowmesh_api_execution_v1_limits_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

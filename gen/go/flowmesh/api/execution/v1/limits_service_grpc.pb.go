@@ -19,15 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LimitService_SetLimit_FullMethodName         = "/flowmesh.api.execution.v1.LimitService/SetLimit"
-	LimitService_DeleteLimit_FullMethodName      = "/flowmesh.api.execution.v1.LimitService/DeleteLimit"
-	LimitService_ListLimits_FullMethodName       = "/flowmesh.api.execution.v1.LimitService/ListLimits"
-	LimitService_StopDispatch_FullMethodName     = "/flowmesh.api.execution.v1.LimitService/StopDispatch"
-	LimitService_StartDispatch_FullMethodName    = "/flowmesh.api.execution.v1.LimitService/StartDispatch"
-	LimitService_ListLimitChanges_FullMethodName = "/flowmesh.api.execution.v1.LimitService/ListLimitChanges"
-	LimitService_ListQueues_FullMethodName       = "/flowmesh.api.execution.v1.LimitService/ListQueues"
-	LimitService_ListDeadLetters_FullMethodName  = "/flowmesh.api.execution.v1.LimitService/ListDeadLetters"
-	LimitService_ListBreakers_FullMethodName     = "/flowmesh.api.execution.v1.LimitService/ListBreakers"
+	LimitService_SetLimit_FullMethodName           = "/flowmesh.api.execution.v1.LimitService/SetLimit"
+	LimitService_DeleteLimit_FullMethodName        = "/flowmesh.api.execution.v1.LimitService/DeleteLimit"
+	LimitService_ListLimits_FullMethodName         = "/flowmesh.api.execution.v1.LimitService/ListLimits"
+	LimitService_StopDispatch_FullMethodName       = "/flowmesh.api.execution.v1.LimitService/StopDispatch"
+	LimitService_StartDispatch_FullMethodName      = "/flowmesh.api.execution.v1.LimitService/StartDispatch"
+	LimitService_ListLimitChanges_FullMethodName   = "/flowmesh.api.execution.v1.LimitService/ListLimitChanges"
+	LimitService_ListQueues_FullMethodName         = "/flowmesh.api.execution.v1.LimitService/ListQueues"
+	LimitService_ListDeadLetters_FullMethodName    = "/flowmesh.api.execution.v1.LimitService/ListDeadLetters"
+	LimitService_DiscardDeadLetters_FullMethodName = "/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters"
+	LimitService_ListBreakers_FullMethodName       = "/flowmesh.api.execution.v1.LimitService/ListBreakers"
 )
 
 // LimitServiceClient is the client API for LimitService service.
@@ -64,6 +65,9 @@ type LimitServiceClient interface {
 	// Returns dead letters of the executions that failed last: tasks whose last attempt failed the
 	// execution.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
+	// Takes dead letters of failed executions off the list, or puts them back. The executions stay
+	// as they are. Ids that are not those of failed executions are skipped.
+	DiscardDeadLetters(ctx context.Context, in *DiscardDeadLettersRequest, opts ...grpc.CallOption) (*DiscardDeadLettersResponse, error)
 	// Returns the circuit breakers that are not closed, by worker service.
 	ListBreakers(ctx context.Context, in *ListBreakersRequest, opts ...grpc.CallOption) (*ListBreakersResponse, error)
 }
@@ -156,6 +160,16 @@ func (c *limitServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadLe
 	return out, nil
 }
 
+func (c *limitServiceClient) DiscardDeadLetters(ctx context.Context, in *DiscardDeadLettersRequest, opts ...grpc.CallOption) (*DiscardDeadLettersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiscardDeadLettersResponse)
+	err := c.cc.Invoke(ctx, LimitService_DiscardDeadLetters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *limitServiceClient) ListBreakers(ctx context.Context, in *ListBreakersRequest, opts ...grpc.CallOption) (*ListBreakersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListBreakersResponse)
@@ -200,6 +214,9 @@ type LimitServiceServer interface {
 	// Returns dead letters of the executions that failed last: tasks whose last attempt failed the
 	// execution.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
+	// Takes dead letters of failed executions off the list, or puts them back. The executions stay
+	// as they are. Ids that are not those of failed executions are skipped.
+	DiscardDeadLetters(context.Context, *DiscardDeadLettersRequest) (*DiscardDeadLettersResponse, error)
 	// Returns the circuit breakers that are not closed, by worker service.
 	ListBreakers(context.Context, *ListBreakersRequest) (*ListBreakersResponse, error)
 	mustEmbedUnimplementedLimitServiceServer()
@@ -235,6 +252,9 @@ func (UnimplementedLimitServiceServer) ListQueues(context.Context, *ListQueuesRe
 }
 func (UnimplementedLimitServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
+}
+func (UnimplementedLimitServiceServer) DiscardDeadLetters(context.Context, *DiscardDeadLettersRequest) (*DiscardDeadLettersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiscardDeadLetters not implemented")
 }
 func (UnimplementedLimitServiceServer) ListBreakers(context.Context, *ListBreakersRequest) (*ListBreakersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListBreakers not implemented")
@@ -404,6 +424,24 @@ func _LimitService_ListDeadLetters_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LimitService_DiscardDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiscardDeadLettersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LimitServiceServer).DiscardDeadLetters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LimitService_DiscardDeadLetters_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LimitServiceServer).DiscardDeadLetters(ctx, req.(*DiscardDeadLettersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LimitService_ListBreakers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListBreakersRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +498,10 @@ var LimitService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDeadLetters",
 			Handler:    _LimitService_ListDeadLetters_Handler,
+		},
+		{
+			MethodName: "DiscardDeadLetters",
+			Handler:    _LimitService_DiscardDeadLetters_Handler,
 		},
 		{
 			MethodName: "ListBreakers",

@@ -82,7 +82,7 @@ class EventGroupServiceServicer:
         """Creates a group; an existing one with the same filter gets the other settings.
 
         FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-        INVALID_ARGUMENT / EVENT_INVALID
+        INVALID_ARGUMENT / EVENT_STORE_INVALID
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

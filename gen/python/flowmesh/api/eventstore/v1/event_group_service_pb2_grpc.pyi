@@ -39,7 +39,7 @@ class EventGroupServiceStub:
     """Creates a group; an existing one with the same filter gets the other settings.
 
       FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
     """
     ListEventGroups: _grpc.UnaryUnaryMultiCallable[_event_group_service_pb2.ListEventGroupsRequest, _event_group_service_pb2.ListEventGroupsResponse]
     """Returns groups by name."""
@@ -79,7 +79,7 @@ class EventGroupServiceAsyncStub(EventGroupServiceStub):
     """Creates a group; an existing one with the same filter gets the other settings.
 
       FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
     """
     ListEventGroups: _aio.UnaryUnaryMultiCallable[_event_group_service_pb2.ListEventGroupsRequest, _event_group_service_pb2.ListEventGroupsResponse]  # type: ignore[assignment]
     """Returns groups by name."""
@@ -122,7 +122,7 @@ class EventGroupServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a group; an existing one with the same filter gets the other settings.
 
           FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-          INVALID_ARGUMENT / EVENT_INVALID
+          INVALID_ARGUMENT / EVENT_STORE_INVALID
         """
 
     @_abc_1.abstractmethod

@@ -106,7 +106,7 @@ class EventStoreServiceServicer:
         FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
         FAILED_PRECONDITION / STREAM_DELETED
         FAILED_PRECONDITION / STREAM_VIRTUAL
-        INVALID_ARGUMENT / EVENT_INVALID
+        INVALID_ARGUMENT / EVENT_STORE_INVALID
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,7 +45,7 @@ class EventStoreServiceStub:
       FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
       FAILED_PRECONDITION / STREAM_DELETED
       FAILED_PRECONDITION / STREAM_VIRTUAL
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
     """
     ReadStream: _grpc.UnaryUnaryMultiCallable[_event_store_service_pb2.ReadStreamRequest, _event_store_service_pb2.ReadStreamResponse]
@@ -101,7 +101,7 @@ class EventStoreServiceAsyncStub(EventStoreServiceStub):
       FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
       FAILED_PRECONDITION / STREAM_DELETED
       FAILED_PRECONDITION / STREAM_VIRTUAL
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
     """
     ReadStream: _aio.UnaryUnaryMultiCallable[_event_store_service_pb2.ReadStreamRequest, _event_store_service_pb2.ReadStreamResponse]  # type: ignore[assignment]
@@ -160,7 +160,7 @@ class EventStoreServiceServicer(metaclass=_abc_1.ABCMeta):
           FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
           FAILED_PRECONDITION / STREAM_DELETED
           FAILED_PRECONDITION / STREAM_VIRTUAL
-          INVALID_ARGUMENT / EVENT_INVALID
+          INVALID_ARGUMENT / EVENT_STORE_INVALID
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
         """
 

@@ -93,7 +93,7 @@ class ProjectionServiceServicer:
         """Creates a projection, or returns the existing one.
 
         FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-        INVALID_ARGUMENT / EVENT_INVALID
+        INVALID_ARGUMENT / EVENT_STORE_INVALID
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

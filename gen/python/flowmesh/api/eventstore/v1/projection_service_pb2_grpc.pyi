@@ -42,7 +42,7 @@ class ProjectionServiceStub:
     """Creates a projection, or returns the existing one.
 
       FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
     """
     GetProjection: _grpc.UnaryUnaryMultiCallable[_projection_service_pb2.GetProjectionRequest, _projection_service_pb2.GetProjectionResponse]
     """  NOT_FOUND / PROJECTION_NOT_FOUND"""
@@ -88,7 +88,7 @@ class ProjectionServiceAsyncStub(ProjectionServiceStub):
     """Creates a projection, or returns the existing one.
 
       FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-      INVALID_ARGUMENT / EVENT_INVALID
+      INVALID_ARGUMENT / EVENT_STORE_INVALID
     """
     GetProjection: _aio.UnaryUnaryMultiCallable[_projection_service_pb2.GetProjectionRequest, _projection_service_pb2.GetProjectionResponse]  # type: ignore[assignment]
     """  NOT_FOUND / PROJECTION_NOT_FOUND"""
@@ -137,7 +137,7 @@ class ProjectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a projection, or returns the existing one.
 
           FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-          INVALID_ARGUMENT / EVENT_INVALID
+          INVALID_ARGUMENT / EVENT_STORE_INVALID
         """
 
     @_abc_1.abstractmethod

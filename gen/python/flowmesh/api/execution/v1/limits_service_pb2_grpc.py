@@ -76,6 +76,11 @@ class LimitServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.DiscardDeadLetters = channel.unary_unary(
+                '/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.FromString,
+                _registered_method=True)
         self.ListBreakers = channel.unary_unary(
                 '/flowmesh.api.execution.v1.LimitService/ListBreakers',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListBreakersRequest.SerializeToString,
@@ -155,6 +160,14 @@ class LimitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiscardDeadLetters(self, request, context):
+        """Takes dead letters of failed executions off the list, or puts them back. The executions stay
+        as they are. Ids that are not those of failed executions are skipped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBreakers(self, request, context):
         """Returns the circuit breakers that are not closed, by worker service.
         """
@@ -204,6 +217,11 @@ def add_LimitServiceServicer_to_server(servicer, server):
                     servicer.ListDeadLetters,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetters,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.SerializeToString,
             ),
             'ListBreakers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBreakers,
@@ -429,6 +447,33 @@ class LimitService:
             '/flowmesh.api.execution.v1.LimitService/ListDeadLetters',
             flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

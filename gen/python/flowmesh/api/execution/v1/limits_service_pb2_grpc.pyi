@@ -66,6 +66,10 @@ class LimitServiceStub:
     """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
     execution.
     """
+    DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.DiscardDeadLettersRequest, _limits_service_pb2.DiscardDeadLettersResponse]
+    """Takes dead letters of failed executions off the list, or puts them back. The executions stay
+    as they are. Ids that are not those of failed executions are skipped.
+    """
     ListBreakers: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]
     """Returns the circuit breakers that are not closed, by worker service."""
 
@@ -106,6 +110,10 @@ class LimitServiceAsyncStub(LimitServiceStub):
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListDeadLettersRequest, _limits_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
     execution.
+    """
+    DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.DiscardDeadLettersRequest, _limits_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
+    """Takes dead letters of failed executions off the list, or puts them back. The executions stay
+    as they are. Ids that are not those of failed executions are skipped.
     """
     ListBreakers: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]  # type: ignore[assignment]
     """Returns the circuit breakers that are not closed, by worker service."""
@@ -192,6 +200,16 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_limits_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_limits_service_pb2.ListDeadLettersResponse]]:
         """Returns dead letters of the executions that failed last: tasks whose last attempt failed the
         execution.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetters(
+        self,
+        request: _limits_service_pb2.DiscardDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limits_service_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_limits_service_pb2.DiscardDeadLettersResponse]]:
+        """Takes dead letters of failed executions off the list, or puts them back. The executions stay
+        as they are. Ids that are not those of failed executions are skipped.
         """
 
     @_abc_1.abstractmethod

@@ -523,7 +523,7 @@ export const EventGroupService: GenService<{
    * Creates a group; an existing one with the same filter gets the other settings.
    *
    *   FAILED_PRECONDITION / GROUP_DIFFERS      it exists with another filter
-   *   INVALID_ARGUMENT / EVENT_INVALID
+   *   INVALID_ARGUMENT / EVENT_STORE_INVALID
    *
    * @generated from rpc flowmesh.api.eventstore.v1.EventGroupService.PutEventGroup
    */

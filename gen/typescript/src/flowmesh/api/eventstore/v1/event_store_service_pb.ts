@@ -616,7 +616,7 @@ export const EventStoreService: GenService<{
    *   FAILED_PRECONDITION / EVENT_EXISTS       some of the events are stored, others are not
    *   FAILED_PRECONDITION / STREAM_DELETED
    *   FAILED_PRECONDITION / STREAM_VIRTUAL
-   *   INVALID_ARGUMENT / EVENT_INVALID
+   *   INVALID_ARGUMENT / EVENT_STORE_INVALID
    *   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 events or 4 MiB
    *
    * @generated from rpc flowmesh.api.eventstore.v1.EventStoreService.AppendEvents

@@ -487,7 +487,7 @@ export const ProjectionService: GenService<{
    * Creates a projection, or returns the existing one.
    *
    *   FAILED_PRECONDITION / PROJECTION_DIFFERS   it exists with another filter
-   *   INVALID_ARGUMENT / EVENT_INVALID
+   *   INVALID_ARGUMENT / EVENT_STORE_INVALID
    *
    * @generated from rpc flowmesh.api.eventstore.v1.ProjectionService.PutProjection
    */

@@ -1,0 +1,89 @@
+/** Marks and texts of nodes on a canvas. */
+
+import { CIRCLE, GLYPHS, ROUND } from "@/model/glyphs";
+import { NODE_HEIGHT } from "@/model/layout";
+import type { Glyph } from "@/model/status";
+import type { Colours } from "./palette";
+
+/** A dot on the edge that leads into a node: it stops there. */
+export function breakpoint(
+  context: CanvasRenderingContext2D,
+  colours: Colours,
+  x: number,
+  y: number,
+) {
+  context.beginPath();
+  context.arc(x, y + NODE_HEIGHT / 2, 5, 0, 2 * Math.PI);
+  context.fillStyle = colours.family.attention;
+  context.fill();
+  context.strokeStyle = colours.frame;
+  context.lineWidth = 1.5;
+  context.stroke();
+}
+
+/** Two half-moons: the left execution's status and the right one's. */
+export function halves(
+  context: CanvasRenderingContext2D,
+  left: string,
+  right: string,
+  x: number,
+  y: number,
+): void {
+  const middle = y + NODE_HEIGHT / 2;
+  for (const [colour, side] of [
+    [left, -1],
+    [right, 1],
+  ] as const) {
+    context.beginPath();
+    context.arc(x + side, middle, 7, -Math.PI / 2, Math.PI / 2, side < 0);
+    context.closePath();
+    context.fillStyle = colour;
+    context.fill();
+  }
+}
+
+const paths = new Map<Glyph, Path2D>();
+
+export function glyph(
+  context: CanvasRenderingContext2D,
+  name: Glyph,
+  x: number,
+  y: number,
+  colour: string,
+): void {
+  const path = paths.get(name) ?? new Path2D(`${GLYPHS[name]}${ROUND.has(name) ? CIRCLE : ""}`);
+  paths.set(name, path);
+  context.save();
+  context.translate(x, y);
+  context.scale(0.9, 0.9);
+  context.strokeStyle = colour;
+  context.lineWidth = name === "dots" ? 2.6 : 1.9;
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  context.stroke(path);
+  context.restore();
+}
+
+const widths = new Map<string, string>();
+const WIDTHS_MAX = 20_000;
+
+/** The text cut to a width with an ellipsis; measured once. */
+export function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
+  const key = `${context.font}|${Math.round(width)}|${text}`;
+  const known = widths.get(key);
+  if (known !== undefined) return known;
+  if (widths.size > WIDTHS_MAX) widths.clear();
+  let shown = text;
+  if (context.measureText(text).width > width) {
+    let low = 0;
+    let high = text.length;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+      else high = middle - 1;
+    }
+    shown = `${text.slice(0, low)}…`;
+  }
+  widths.set(key, shown);
+  return shown;
+}

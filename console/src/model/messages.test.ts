@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { parseSync } from "vite";
+import { expect, test } from "vitest";
+import { en } from "../../messages/en";
+import { formatted } from "./messages";
+
+/** Folders whose texts are all in the catalogue; the others follow. */
+const TRANSLATED =
+  /^(features\/(compare|rerun|dead-letters|execution\/debug)\/|canvas\/|app\/errors)/;
+/** Attributes that a reader sees or hears. */
+const SHOWN = new Set(["title", "label", "placeholder", "aria-label", "alt", "hint"]);
+
+interface Found {
+  type: string;
+  [member: string]: unknown;
+}
+
+/** The texts that stand in the markup of a component. */
+function textsOf(name: string): string[] {
+  const source = readFileSync(`src/${name}`, "utf8");
+  const found: string[] = [];
+  walk(parseSync(name, source).program as unknown as Found, (node) => {
+    if (node.type === "JSXText") found.push(String(node.value));
+    if (node.type !== "JSXAttribute") return;
+    const { name: attribute, value } = node as unknown as {
+      name: { name: string };
+      value: Found | null;
+    };
+    if (SHOWN.has(attribute.name) && value?.type === "Literal") found.push(String(value.value));
+  });
+  return found.map((text) => text.trim()).filter((text) => /\p{L}{2}/u.test(text));
+}
+
+function walk(node: unknown, visit: (node: Found) => void): void {
+  if (Array.isArray(node)) for (const each of node) walk(each, visit);
+  else if (node && typeof node === "object") {
+    if ("type" in node) visit(node as Found);
+    for (const each of Object.values(node)) walk(each, visit);
+  }
+}
+
+const FILES = (readdirSync("src", { recursive: true }) as string[]).filter(
+  (name) => name.endsWith(".tsx") && TRANSLATED.test(name),
+);
+
+test("no text stands in the components", () => {
+  expect(FILES.length).toBeGreaterThan(10);
+  expect(
+    Object.fromEntries(
+      FILES.map((name) => [name, textsOf(name)]).filter(([, texts]) => texts?.length),
+    ),
+  ).toEqual({});
+});
+
+test("a text in the markup is found", () => {
+  expect(textsOf("features/settings/page.tsx").length).toBeGreaterThan(5);
+});
+
+test("every message is used, and is well-formed", () => {
+  const sources = (readdirSync("src", { recursive: true }) as string[])
+    .filter((name) => /\.tsx?$/.test(name) && !name.includes(".test."))
+    .map((name) => readFileSync(`src/${name}`, "utf8"))
+    .join("\n");
+  for (const [key, message] of Object.entries(en)) {
+    const family = `${key.slice(0, key.indexOf("."))}.\${`;
+    expect(sources.includes(`"${key}"`) || sources.includes(`\`${family}`), key).toBe(true);
+    const names = [...message.matchAll(/\{(\w+)[,}]/g)].map((found) => found[1] ?? "");
+    for (const count of [0, 1, 7]) {
+      const values = Object.fromEntries(names.map((name) => [name, count]));
+      expect(formatted(message, values)).not.toMatch(/[{}#]/);
+    }
+  }
+});
+
+test("plurals and values", () => {
+  const message = "{count, plural, =0 {no tasks} one {# task of {name}} other {# tasks of {name}}}";
+  expect(formatted(message, { count: 0, name: "a" })).toBe("no tasks");
+  expect(formatted(message, { count: 1, name: "a" })).toBe("1 task of a");
+  expect(formatted(message, { count: 1_200, name: "a" })).toBe("1,200 tasks of a");
+  expect(() => formatted(message, { count: 1 })).toThrow("no value for name");
+  expect(() => formatted("{count", {})).toThrow("not closed");
+});

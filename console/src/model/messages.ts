@@ -1,0 +1,65 @@
+/**
+ * Texts of the pages from the catalogue `messages/en.ts`, in a subset of ICU MessageFormat:
+ * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
+ */
+
+import { en } from "../../messages/en";
+
+export type MessageKey = keyof typeof en;
+export type MessageValues = Readonly<Record<string, string | number>>;
+
+const rules = new Intl.PluralRules("en");
+const numbers = new Intl.NumberFormat("en");
+
+/** The text of a message with its values. */
+export function say(key: MessageKey, values: MessageValues = {}): string {
+  return formatted(en[key], values);
+}
+
+/** A message with its values; unbalanced braces and missing values raise. */
+export function formatted(message: string, values: MessageValues): string {
+  let text = "";
+  let at = 0;
+  while (at < message.length) {
+    const open = message.indexOf("{", at);
+    if (open < 0) return text + message.slice(at);
+    const close = closing(message, open);
+    text += message.slice(at, open) + argument(message.slice(open + 1, close), values);
+    at = close + 1;
+  }
+  return text;
+}
+
+function argument(body: string, values: MessageValues): string {
+  const [name = "", kind] = body.split(",", 2).map((part) => part.trim());
+  const value = values[name];
+  if (value === undefined) throw new Error(`a message has no value for ${name}`);
+  const shown = typeof value === "number" ? numbers.format(value) : value;
+  if (kind !== "plural") return shown;
+  const forms = formsOf(body.slice(body.indexOf("plural") + "plural".length));
+  const form = forms.get(`=${value}`) ?? forms.get(rules.select(Number(value)));
+  const chosen = form ?? forms.get("other");
+  if (chosen === undefined) throw new Error(`a plural of ${name} has no form "other"`);
+  return formatted(chosen.replaceAll("#", shown), values);
+}
+
+function formsOf(text: string): Map<string, string> {
+  const forms = new Map<string, string>();
+  let at = 0;
+  for (let open = text.indexOf("{"); open >= 0; open = text.indexOf("{", at)) {
+    const close = closing(text, open);
+    forms.set(text.slice(at, open).replace(",", "").trim(), text.slice(open + 1, close));
+    at = close + 1;
+  }
+  return forms;
+}
+
+function closing(text: string, open: number): number {
+  let depth = 0;
+  for (let at = open; at < text.length; at += 1) {
+    if (text[at] === "{") depth += 1;
+    if (text[at] === "}") depth -= 1;
+    if (depth === 0) return at;
+  }
+  throw new Error(`a brace is not closed in: ${text}`);
+}
