@@ -375,7 +375,7 @@ func (s *Session) refused(refused *executionv1.SessionRefused) {
 	}
 	delay, again := core.RetryDelay(err, sessionRetryFirst)
 	switch {
-	case !again || time.Since(call.refusedAt)+delay > core.RetryBudget:
+	case !again || time.Since(call.refusedAt)+delay > core.RetryTotal:
 		s.drop(call, err)
 	case call.request == nil:
 		s.later(delay, func() { s.watching = append(s.watching, call) })

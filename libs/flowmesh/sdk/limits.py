@@ -13,10 +13,13 @@ CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 TLS_CHECK_TIMEOUT_S = 1.0
 # The total time of a call with its retries.
-RETRY_BUDGET_S = 30.0
+RETRY_TOTAL_S = 30.0
 RETRY_ATTEMPTS_MAX = 300
 RETRY_WAIT_INITIAL_S = 0.1
 RETRY_WAIT_MAX_S = 2.0
+# The retries that all calls of a client share, and the share of one that a success returns.
+RETRY_TOKENS = 10.0
+RETRY_TOKENS_PER_SUCCESS = 0.1
 
 # The default wait of a synchronous run.
 RUN_TIMEOUT_S = 30.0

@@ -165,7 +165,7 @@ class PayloadStore:
 
         async def put_once() -> pb.PutPayloadResponse:
             response: pb.PutPayloadResponse = await self._stub.PutPayload(
-                self._chunks(data, encoding), timeout=limits.RETRY_BUDGET_S
+                self._chunks(data, encoding), timeout=limits.RETRY_TOTAL_S
             )
             return response
 
@@ -177,7 +177,7 @@ class PayloadStore:
         async def get_once() -> tuple[str, bytes]:
             encoding, chunks = "", []
             request = pb.GetPayloadRequest(namespace=self._namespace, digest=digest)
-            async for message in self._stub.GetPayload(request, timeout=limits.RETRY_BUDGET_S):
+            async for message in self._stub.GetPayload(request, timeout=limits.RETRY_TOTAL_S):
                 encoding = encoding or message.encoding
                 chunks.append(message.chunk)
             return encoding, b"".join(chunks)

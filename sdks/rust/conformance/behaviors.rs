@@ -64,10 +64,7 @@ impl std::error::Error for Broken {}
 
 impl Ledger {
     pub fn new(client: Client) -> Arc<Self> {
-        Arc::new(Self {
-            client,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { client, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,16 +81,10 @@ impl Ledger {
         let index = {
             let mut state = self.state();
             state.began.get_or_insert_with(Instant::now);
-            state.calls.push(Call {
-                context: context.clone(),
-                state: "running",
-            });
+            state.calls.push(Call { context: context.clone(), state: "running" });
             state.calls.len() - 1
         };
-        let _ended = Ended {
-            ledger: self.clone(),
-            index,
-        };
+        let _ended = Ended { ledger: self.clone(), index };
         behave(&self.client, &behavior, input, context).await
     }
 
@@ -104,20 +95,11 @@ impl Ledger {
 
     pub fn summary(&self) -> Value {
         let state = self.state();
-        let key = |c: &Call| {
-            (
-                c.context.execution_id.clone(),
-                c.context.node.clone(),
-                c.context.attempt,
-            )
-        };
+        let key =
+            |c: &Call| (c.context.execution_id.clone(), c.context.node.clone(), c.context.attempt);
         let distinct: HashSet<_> = state.calls.iter().map(key).collect();
         let count = |word: &str| state.calls.iter().filter(|call| call.state == word).count();
-        let shown = if state.calls.len() > CALLS_MAX {
-            &[]
-        } else {
-            state.calls.as_slice()
-        };
+        let shown = if state.calls.len() > CALLS_MAX { &[] } else { state.calls.as_slice() };
         let calls: Vec<Value> = shown
             .iter()
             .map(|call| {
@@ -177,10 +159,7 @@ async fn behave(client: &Client, behavior: &str, given: Value, task: Context) ->
         "error" => return Err(Broken(input.message).into()),
         "panic" => panic!("panic on purpose"),
         "flaky" if task.attempt < input.attempts => {
-            return Err(TaskError::new(
-                input.class,
-                format!("attempt {}", task.attempt),
-            ));
+            return Err(TaskError::new(input.class, format!("attempt {}", task.attempt)));
         }
         "flaky" => json!({"attempt": task.attempt, "key": task.idempotency_key}),
         "sleep" => tokio::select! {
@@ -198,6 +177,11 @@ async fn behave(client: &Client, behavior: &str, given: Value, task: Context) ->
             let output: Value = client.run(&input.workflow, &input.input).await?;
             json!({"traceparent": task.traceparent, "output": output})
         }
+        "close" => {
+            client.close();
+            Value::Null
+        }
+        "exit" => std::process::exit(3),
         _ => Value::Null,
     };
     Ok(Given(value))
@@ -211,10 +195,8 @@ async fn beat(task: &Context, input: &Input) -> Result<Value, TaskError> {
         };
         if let Err(refusal) = task.heartbeat(&details) {
             let interrupted: Option<Interruption> = task.interruption();
-            return Err(interrupted.map_or_else(
-                || TaskError::new("Refused", refusal.to_string()),
-                TaskError::from,
-            ));
+            return Err(interrupted
+                .map_or_else(|| TaskError::new("Refused", refusal.to_string()), TaskError::from));
         }
         tokio::time::sleep(Duration::from_millis(input.every_ms)).await;
     }

@@ -39,7 +39,7 @@ pub struct Command {
     pub kind: String,
     pub version: u32,
     pub wait_ms: u64,
-    pub timeout_ms: Option<u64>,
+    pub timeout_ms: Option<i64>,
     pub delay_ms: u64,
     pub page_size: u32,
     pub slots: Option<u32>,
@@ -63,13 +63,12 @@ pub struct Command {
 
 impl Command {
     pub fn limit(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms.unwrap_or(30_000))
+        let limit = self.timeout_ms.unwrap_or(30_000);
+        // A duration of Rust is not negative.
+        Duration::from_millis(limit.max(0).unsigned_abs())
     }
 
     pub fn start<To>(&self, start: Start<To>) -> Start<To> {
-        start
-            .request_id(&self.request_id)
-            .version(self.version)
-            .labels(self.labels.clone())
+        start.request_id(&self.request_id).version(self.version).labels(self.labels.clone())
     }
 }

@@ -2,26 +2,24 @@
 //! (see sdks/conformance/protocol.md).
 
 mod behaviors;
+mod bench;
 mod command;
+mod services;
 mod values;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use behaviors::Ledger;
 use command::Command;
-use flowmesh::mesh::{self, Filter, Registration, Service};
+use flowmesh::mesh::Registration;
 use flowmesh::worker::{Context, Running, Worker};
-use flowmesh::{Client, Error, ExecutionStatus, Executions, Handle, Session, Tls};
-use futures_util::{future, StreamExt, TryStreamExt};
+use flowmesh::{Client, ExecutionStatus, Executions, Handle, Session, Tls};
+use futures_util::{future, StreamExt};
 use serde_json::{json, Value};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
-use tower::balance::p2c::Balance;
-use tower::discover::Change;
-use tower::load::Constant;
-use tower::{Service as _, ServiceExt};
 use values::{given, Wrong};
 
 type Answer = Result<Value, Wrong>;
@@ -48,16 +46,11 @@ fn named(name: &Option<String>) -> String {
 
 fn of<T: Clone>(objects: &HashMap<String, T>, name: &Option<String>) -> Result<T, Wrong> {
     let name = named(name);
-    objects
-        .get(&name)
-        .cloned()
-        .ok_or_else(|| usage(format!("there is no object {name}")))
+    objects.get(&name).cloned().ok_or_else(|| usage(format!("there is no object {name}")))
 }
 
 fn alive() -> usize {
-    tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
 impl Driver {
@@ -74,9 +67,7 @@ impl Driver {
     }
 
     async fn open(&self, c: &Command) -> Answer {
-        let mut builder = Client::builder(&c.address)
-            .namespace(&c.namespace)
-            .api_key(&c.api_key);
+        let mut builder = Client::builder(&c.address).namespace(&c.namespace).api_key(&c.api_key);
         if c.provider.is_empty() {
             builder = builder.token(&c.token);
         } else {
@@ -96,11 +87,7 @@ impl Driver {
         if !c.ca.is_empty() {
             let path = |text: &String| (!text.is_empty()).then(|| text.into());
             let (ca, certificate, key) = (path(&c.ca), path(&c.certificate), path(&c.key));
-            builder = builder.tls(Tls {
-                ca,
-                certificate,
-                key,
-            });
+            builder = builder.tls(Tls { ca, certificate, key });
         }
         let client = builder.connect().await?;
         self.objects().clients.insert(named(&c.client), client);
@@ -159,10 +146,7 @@ impl Driver {
 
     async fn start(&self, c: &Command) -> Answer {
         let start = self.client(c)?.start(&c.workflow, &given(c.input.as_ref()));
-        let handle = c
-            .start(start)
-            .wait_at_most(Duration::from_millis(c.wait_ms))
-            .await?;
+        let handle = c.start(start).wait_at_most(Duration::from_millis(c.wait_ms)).await?;
         Ok(json!({"id": handle.id(), "created": handle.created()}))
     }
 
@@ -191,11 +175,8 @@ impl Driver {
 
     async fn signal(&self, c: &Command) -> Answer {
         let change = self.handle(c)?.signal(&c.name, &given(c.payload.as_ref()));
-        let change = if c.request_id.is_empty() {
-            change
-        } else {
-            change.request_id(&c.request_id)
-        };
+        let change =
+            if c.request_id.is_empty() { change } else { change.request_id(&c.request_id) };
         Ok(json!({"sequence": change.await?}))
     }
 
@@ -233,9 +214,7 @@ impl Driver {
             });
         }
         let running = Arc::new(worker.start().await?);
-        self.objects()
-            .workers
-            .insert(named(&c.worker), (running, ledger));
+        self.objects().workers.insert(named(&c.worker), (running, ledger));
         Ok(json!({}))
     }
 
@@ -253,11 +232,7 @@ impl Driver {
                 start = start.request_id(id);
             }
             async move {
-                let start = if results {
-                    start
-                } else {
-                    start.without_result()
-                };
+                let start = if results { start } else { start.without_result() };
                 let call = match start.await {
                     Ok(call) => call,
                     Err(error) => return (Value::Null, Value::Null, values::error(&error.into())),
@@ -284,99 +259,6 @@ impl Driver {
         Ok(json!({"ids": ids, "outputs": outputs, "errors": errors}))
     }
 
-    async fn service(&self, c: &Command) -> Answer {
-        let client = self.client(c)?;
-        let key = format!("{}{}", c.name, c.endpoint);
-        match c.action.as_str() {
-            "register" => {
-                let (name, endpoint) = (c.name.clone(), c.endpoint.clone());
-                let capabilities = c.capabilities.clone();
-                let service = Service {
-                    name,
-                    endpoint,
-                    capabilities,
-                    ..Service::default()
-                };
-                let registration = mesh::register(&client, service).await?;
-                self.objects().services.insert(key, registration);
-                return Ok(json!({}));
-            }
-            "deregister" => {
-                let found = self.objects().services.remove(&key);
-                found
-                    .ok_or_else(|| usage(format!("there is no service {key}")))?
-                    .close()
-                    .await?;
-                return Ok(json!({}));
-            }
-            "resolve" => return resolve(&client, c).await,
-            _ => {}
-        }
-        let capabilities = Some(c.capability.clone()).filter(|each| !each.is_empty());
-        let filter = Filter {
-            name: c.name.clone(),
-            statuses: vec![mesh::HEALTHY.to_owned()],
-            capabilities: capabilities.into_iter().collect(),
-            ..Filter::default()
-        };
-        let mut found = Vec::new();
-        if c.action == "watch" {
-            let mut changes = mesh::watch(&client, filter);
-            while let Some(services) = changes.next().await {
-                found = services?;
-                if found.len() == c.count {
-                    break;
-                }
-            }
-        } else {
-            let mut services = mesh::list(&client, filter);
-            while let Some(service) = services.next().await {
-                found.push(service?);
-            }
-        }
-        let mut endpoints: Vec<_> = found.into_iter().map(|service| service.endpoint).collect();
-        endpoints.sort();
-        Ok(json!({"endpoints": endpoints}))
-    }
-
-    async fn bench(&self, c: &Command) -> Answer {
-        let (mut began, cpu) = (Instant::now(), cpu_seconds());
-        match c.kind.as_str() {
-            "latency" => {
-                let client = self.client(c)?;
-                let mut took = Vec::new();
-                for n in 0..c.count {
-                    let at = Instant::now();
-                    client.run::<Value>(&c.workflow, &json!({"n": n})).await?;
-                    took.push(at.elapsed().as_secs_f64() * 1000.0);
-                }
-                took.sort_by(f64::total_cmp);
-                let (p50, p99) = (took[c.count / 2], took[c.count * 99 / 100]);
-                return Ok(json!({"p50Ms": p50, "p99Ms": p99}));
-            }
-            "starts" => {
-                let session = self.client(c)?.session();
-                let mut calls = Vec::new();
-                for n in 0..c.count {
-                    calls.push(session.start(&c.workflow, &json!({"n": n})).await?);
-                }
-                for call in calls {
-                    call.result::<Value>().await?;
-                }
-                session.close().await;
-            }
-            _ => {
-                let (_, ledger) = of(&self.objects().workers, &c.worker)?;
-                while ledger.ended().0 < c.count {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                began = ledger.ended().1.unwrap_or(began);
-            }
-        }
-        let rate = c.count as f64 / began.elapsed().as_secs_f64();
-        Ok(json!({"perSecond": rate, "cpuSeconds": cpu_seconds() - cpu}))
-    }
-
     async fn answer(&self, c: &Command) -> Answer {
         let delay = Duration::from_millis(c.delay_ms);
         match c.verb.as_str() {
@@ -398,11 +280,7 @@ impl Driver {
                 Ok(json!({"outputs": values::values(&outputs)}))
             }
             "events" => {
-                let events = self
-                    .handle(c)?
-                    .events()
-                    .after(c.after)
-                    .types(c.types.clone());
+                let events = self.handle(c)?.events().after(c.after).types(c.types.clone());
                 values::events(events.boxed(), &[], delay).await
             }
             "history" => values::events(self.handle(c)?.history(c.after), &c.types, delay).await,
@@ -432,53 +310,10 @@ impl Driver {
     }
 }
 
-/// Count the instances that a balancer of tower picks from the discovery.
-async fn resolve(client: &Client, c: &Command) -> Answer {
-    let instances = mesh::discover(client, &c.name).map_ok(|change| match change {
-        Change::Insert(address, ()) => {
-            let named = address.clone();
-            let service = tower::service_fn(move |(): ()| future::ok::<_, Error>(named.clone()));
-            Change::Insert(address, Constant::new(service, 1))
-        }
-        Change::Remove(address) => Change::Remove(address),
-    });
-    let mut balanced = Balance::new(instances);
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for _ in 0..c.picks {
-        let picked = async { balanced.ready().await?.call(()).await };
-        let picked = tokio::time::timeout(Duration::from_secs(5), picked).await;
-        let address = picked
-            .map_err(|_| usage("no instance"))?
-            .map_err(|e| usage(e.to_string()))?;
-        *counts.entry(address).or_default() += 1;
-    }
-    Ok(json!({"endpoints": counts}))
-}
-
-/// Return the CPU time of this process.
-fn cpu_seconds() -> f64 {
-    let ticks_per_second = 100.0;
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<f64>().ok());
-    ticks.sum::<f64>() / ticks_per_second
-}
-
 #[tokio::main]
 async fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
-    let driver = Arc::new(Driver {
-        objects: Mutex::default(),
-    });
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let driver = Arc::new(Driver { objects: Mutex::default() });
     let (sender, mut lines) = mpsc::unbounded_channel::<String>();
     let writing = tokio::spawn(async move {
         let mut output = tokio::io::stdout();
@@ -491,11 +326,7 @@ async fn main() {
     });
     let mut input = BufReader::new(tokio::io::stdin());
     let mut line = Vec::new();
-    while input
-        .read_until(b'\n', &mut line)
-        .await
-        .is_ok_and(|count| count > 0)
-    {
+    while input.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
         let (driver, sender, text) = (driver.clone(), sender.clone(), std::mem::take(&mut line));
         tokio::spawn(async move {
             // The writer ends with the driver.

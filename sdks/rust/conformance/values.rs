@@ -59,11 +59,9 @@ pub fn shortened(value: Value) -> Value {
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             json!({"$text": text.chars().count(), "sha256": hex})
         }
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(k, v)| (k, shortened(v)))
-            .collect::<Map<_, _>>()
-            .into(),
+        Value::Object(members) => {
+            members.into_iter().map(|(k, v)| (k, shortened(v))).collect::<Map<_, _>>().into()
+        }
         Value::Array(items) => items.into_iter().map(shortened).collect(),
         other => other,
     }
@@ -77,16 +75,8 @@ pub fn failure(failure: Option<&Failure>) -> Value {
 }
 
 pub fn values(values: &HashMap<String, Stored>) -> Value {
-    let read = |value: &Stored| {
-        value
-            .decode()
-            .unwrap_or_else(|error| json!(error.to_string()))
-    };
-    values
-        .iter()
-        .map(|(name, value)| (name.clone(), read(value)))
-        .collect::<Map<_, _>>()
-        .into()
+    let read = |value: &Stored| value.decode().unwrap_or_else(|error| json!(error.to_string()));
+    values.iter().map(|(name, value)| (name.clone(), read(value))).collect::<Map<_, _>>().into()
 }
 
 pub fn execution(found: &Execution) -> Value {
@@ -119,11 +109,7 @@ pub async fn events(
     let mut found = Vec::new();
     while let Some(event) = events.next().await {
         let event = event?;
-        let kind = if event.kind == "Unknown" {
-            ""
-        } else {
-            &event.kind
-        };
+        let kind = if event.kind == "Unknown" { "" } else { &event.kind };
         if types.is_empty() || event.last() || types.contains(&event.kind) {
             found.push(json!({"type": kind, "sequence": event.sequence, "node": event.node}));
         }
@@ -145,20 +131,13 @@ pub fn error(wrong: &Wrong) -> Value {
         "kind": error.kind().to_string(), "reason": error.reason(), "message": error.to_string(),
     });
     match error {
-        Error::ExecutionFailed {
-            status,
-            failure: cause,
-            ..
-        } => {
+        Error::ExecutionFailed { status, failure: cause, .. } => {
             found["status"] = json!(status.to_string());
             found["failure"] = failure(cause.as_deref());
         }
         Error::Refused(refusal) => {
             found["message"] = json!(refusal.message);
-            if let Some(delay) = refusal
-                .retry_after
-                .filter(|_| refusal.kind != Kind::Timeout)
-            {
+            if let Some(delay) = refusal.retry_after.filter(|_| refusal.kind != Kind::Timeout) {
                 found["retryAfterMs"] = json!(delay.as_millis() as u64);
             }
             let violations = refusal.violations.iter().map(|each| {

@@ -38,16 +38,9 @@ async fn primes(below: u32, task: Context) -> Result<usize, TaskError> {
 #[tokio::main]
 async fn main() -> flowmesh::Result<()> {
     let client = Client::connect("").await?;
-    let worker = Worker::new(&client)
-        .slots(2)
-        .task("count-primes", primes)
-        .start()
-        .await?;
+    let worker = Worker::new(&client).slots(2).task("count-primes", primes).start().await?;
     client.apply(WORKFLOW).await?;
-    println!(
-        "{} primes",
-        client.run::<usize>("count-primes", &100_000).await?
-    );
+    println!("{} primes", client.run::<usize>("count-primes", &100_000).await?);
     worker.stop().await;
     Ok(())
 }

@@ -15,24 +15,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let endpoint = listener.local_addr()?.to_string();
     let (_, health) = tonic_health::server::health_reporter();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    tokio::spawn(
-        Server::builder()
-            .add_service(health)
-            .serve_with_incoming(incoming),
-    );
+    tokio::spawn(Server::builder().add_service(health).serve_with_incoming(incoming));
 
     let client = Client::connect("").await?;
-    let billing = Service {
-        name: "billing".to_owned(),
-        endpoint,
-        ..Service::default()
-    };
+    let billing = Service { name: "billing".to_owned(), endpoint, ..Service::default() };
     let registration = mesh::register(&client, billing).await?;
     let mut billing = HealthClient::new(mesh::channel(&client, "billing"));
-    let answer = billing
-        .check(HealthCheckRequest::default())
-        .await?
-        .into_inner();
+    let answer = billing.check(HealthCheckRequest::default()).await?.into_inner();
     let status = ServingStatus::try_from(answer.status)?;
     println!("billing is {}", status.as_str_name());
     registration.close().await?;

@@ -65,11 +65,7 @@ async fn main() -> flowmesh::Result<()> {
     }
     order.signal("approved", &json!({"by": "Grace"})).await?;
     match order.result::<Value>().await {
-        Err(Error::ExecutionFailed {
-            status,
-            failure: Some(failure),
-            ..
-        }) => {
+        Err(Error::ExecutionFailed { status, failure: Some(failure), .. }) => {
             println!("{status}: {}", failure.class);
         }
         other => println!("the order did not fail: {other:?}"),

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::core::budget::RetryBudget;
 use crate::core::caller::Caller;
 use crate::core::credential::{Credential, TokenSource};
 use crate::core::endpoint::{located, Endpoint, Tls};
@@ -132,18 +133,12 @@ impl Builder {
             pool: Pool::new(endpoint),
             credential,
             address,
-            namespace: if namespace.is_empty() {
-                "default".to_owned()
-            } else {
-                namespace
-            },
+            namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
             actor: or_variable(self.actor, "FLOWMESH_ACTOR"),
+            budget: RetryBudget::default(),
             ended: CancellationToken::new(),
         });
-        Ok(Client {
-            end: Arc::new(End(caller.clone())),
-            caller,
-        })
+        Ok(Client { end: Arc::new(End(caller.clone())), caller })
     }
 
     /// Return a client once its server responds; wait for 5 s at most.
@@ -154,11 +149,7 @@ impl Builder {
     }
 
     fn credential(&self) -> Result<Option<Credential>> {
-        let given = [
-            !self.api_key.is_empty(),
-            !self.token.is_empty(),
-            self.source.is_some(),
-        ];
+        let given = [!self.api_key.is_empty(), !self.token.is_empty(), self.source.is_some()];
         let count = given.iter().filter(|set| **set).count();
         if count > 1 {
             let message = format!("a client takes one credential, not {count}");
@@ -178,10 +169,7 @@ impl Client {
     /// Return the settings of a client. An empty address stands for `FLOWMESH_ADDRESS`, a suite of
     /// `flowmesh dev` in this folder or a parent, or 127.0.0.1:7450. `grpcs://host:port` uses TLS.
     pub fn builder(address: impl Into<String>) -> Builder {
-        Builder {
-            address: address.into(),
-            ..Builder::default()
-        }
+        Builder { address: address.into(), ..Builder::default() }
     }
 
     /// Return a client with the default settings once its server responds.

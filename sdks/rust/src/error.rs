@@ -223,11 +223,8 @@ impl Error {
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
         let mut violations: Vec<Violation> = Vec::new();
-        for (index, each) in details
-            .bad_request()
-            .iter()
-            .flat_map(|b| &b.field_violations)
-            .enumerate()
+        for (index, each) in
+            details.bad_request().iter().flat_map(|b| &b.field_violations).enumerate()
         {
             let place = places.get(index).cloned().unwrap_or_default();
             violations.push(Violation {

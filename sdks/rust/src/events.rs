@@ -153,9 +153,7 @@ impl futures_core::Stream for Events {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let (handle, after, types) = (&this.handle, this.after, &this.types);
-        let opened = this
-            .opened
-            .get_or_insert_with(|| watch(handle.clone(), after, types.clone()));
+        let opened = this.opened.get_or_insert_with(|| watch(handle.clone(), after, types.clone()));
         opened.as_mut().poll_next(context)
     }
 }
@@ -163,12 +161,7 @@ impl futures_core::Stream for Events {
 impl Handle {
     /// Return the events of the execution.
     pub fn events(&self) -> Events {
-        Events {
-            handle: self.clone(),
-            after: 0,
-            types: Vec::new(),
-            opened: None,
-        }
+        Events { handle: self.clone(), after: 0, types: Vec::new(), opened: None }
     }
 }
 
@@ -247,15 +240,8 @@ async fn opened(reconnect: &mut Reconnect, request: WatchExecutionRequest) -> Re
     let attempt = caller.scoped(reconnect.opening()).await??;
     let mut client = events(attempt.channel());
     let answer = client.watch_execution(attempt.request(request));
-    let answer = caller
-        .scoped(answer)
-        .await?
-        .map_err(|status| Error::from_status(&status))?;
-    Ok(Source {
-        caller,
-        _attempt: attempt,
-        messages: answer.into_inner(),
-    })
+    let answer = caller.scoped(answer).await?.map_err(|status| Error::from_status(&status))?;
+    Ok(Source { caller, _attempt: attempt, messages: answer.into_inner() })
 }
 
 impl Source {
@@ -293,13 +279,7 @@ struct Position {
 
 impl Position {
     fn new(known: i64, all: bool) -> Self {
-        Self {
-            known,
-            all,
-            derived_from: 0,
-            derived_seen: 0,
-            again: 0,
-        }
+        Self { known, all, derived_from: 0, derived_seen: 0, again: 0 }
     }
 
     fn accepts(&mut self, event: &Event) -> Arrival {
@@ -390,17 +370,11 @@ impl Client {
 async fn all_opened(
     reconnect: &mut Reconnect,
     request: WatchEventsRequest,
-) -> Result<(
-    crate::core::caller::Attempt,
-    tonic::Streaming<WatchEventsResponse>,
-)> {
+) -> Result<(crate::core::caller::Attempt, tonic::Streaming<WatchEventsResponse>)> {
     let caller = reconnect.caller();
     let attempt = caller.scoped(reconnect.opening()).await??;
     let mut client = events(attempt.channel());
     let answer = client.watch_events(attempt.request(request));
-    let answer = caller
-        .scoped(answer)
-        .await?
-        .map_err(|status| Error::from_status(&status))?;
+    let answer = caller.scoped(answer).await?.map_err(|status| Error::from_status(&status))?;
     Ok((attempt, answer.into_inner()))
 }

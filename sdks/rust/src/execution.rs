@@ -119,29 +119,18 @@ impl Value {
         let payload = payload.unwrap_or_default();
         if let Some(found) = payload.reference {
             let size = found.size_bytes.max(0) as u64;
-            return Self {
-                digest: Some(found.digest),
-                size,
-                json: Vec::new(),
-            };
+            return Self { digest: Some(found.digest), size, json: Vec::new() };
         }
         Self::of_json(as_json(payload.data, &payload.encoding))
     }
 
     pub(crate) fn of_json(json: Vec<u8>) -> Self {
-        Self {
-            size: json.len() as u64,
-            json,
-            digest: None,
-        }
+        Self { size: json.len() as u64, json, digest: None }
     }
 
     /// Return the reference of a stored value, by its digest.
     pub fn stored(digest: impl Into<String>) -> Self {
-        Self {
-            digest: Some(digest.into()),
-            ..Self::default()
-        }
+        Self { digest: Some(digest.into()), ..Self::default() }
     }
 
     /// Return the JSON of an inline value; empty is null.
@@ -200,11 +189,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.node.is_empty() {
             true => write!(formatter, "{}: {}", self.class, self.message),
-            false => write!(
-                formatter,
-                "{} in {}: {}",
-                self.class, self.node, self.message
-            ),
+            false => write!(formatter, "{} in {}: {}", self.class, self.node, self.message),
         }
     }
 }
@@ -285,11 +270,7 @@ pub(crate) fn moment(micros: i64) -> Option<SystemTime> {
 impl Node {
     fn of(node: message::Node) -> Self {
         Self {
-            name: if node.name.is_empty() {
-                node.id.clone()
-            } else {
-                node.name
-            },
+            name: if node.name.is_empty() { node.id.clone() } else { node.name },
             id: node.id,
             status: NodeStatus::of(node.status),
             task_type: node.task_type,
@@ -323,11 +304,7 @@ impl Execution {
             request_id: found.request_id,
             parent_id: found.link.map(|link| link.parent_id).unwrap_or_default(),
             continued_as: found.continued_as,
-            variables: found
-                .variables
-                .into_iter()
-                .map(|(k, v)| (k, Value::of(Some(v))))
-                .collect(),
+            variables: found.variables.into_iter().map(|(k, v)| (k, Value::of(Some(v)))).collect(),
             nodes: found.nodes.into_iter().map(Node::of).collect(),
         }
     }

@@ -13,7 +13,7 @@ use crate::core::api::execution::v1 as message;
 use crate::core::caller::Limits;
 use crate::core::limits::CALL_TIMEOUT;
 use crate::core::payload::{decode, encode};
-use crate::core::{executions, locked, random_id};
+use crate::core::{locked, random_id, unary};
 use crate::{Client, Error, Execution, ExecutionStatus, Failure, Kind, NodeStatus, Result, Value};
 
 /// The longest wait of one call; a shorter one finds a lost server sooner than the five minutes
@@ -45,12 +45,7 @@ impl Handle {
         created: bool,
         ended: Option<message::Execution>,
     ) -> Self {
-        Self {
-            client,
-            id,
-            created,
-            ended: Arc::new(Mutex::new(ended)),
-        }
+        Self { client, id, created, ended: Arc::new(Mutex::new(ended)) }
     }
 
     /// Return the id of the execution.
@@ -87,11 +82,7 @@ impl Handle {
         let status = ExecutionStatus::of(found.status);
         if status != ExecutionStatus::Completed {
             let failure = Failure::of(found.failure).map(Box::new);
-            return Err(Error::ExecutionFailed {
-                id: self.id.clone(),
-                status,
-                failure,
-            });
+            return Err(Error::ExecutionFailed { id: self.id.clone(), status, failure });
         }
         if found.erasure.is_some() {
             let message = format!("the values of {} were erased on request", self.id);
@@ -117,16 +108,8 @@ impl Handle {
                 without_nodes: true,
                 ..message::WaitExecutionRequest::default()
             };
-            let limits = Limits {
-                each: wait + CALL_TIMEOUT,
-                until,
-            };
-            let call = self
-                .client
-                .caller
-                .call(limits, request, |channel, request| async move {
-                    executions(channel).wait_execution(request).await
-                });
+            let limits = Limits { each: wait + CALL_TIMEOUT, until };
+            let call = unary!(self.client.caller, executions.wait_execution, request, limits);
             let response = call.await.map_err(|error| match error.reason() {
                 "DEADLINE_EXCEEDED" if until.is_some() => self.still_runs(),
                 _ => error,
@@ -150,13 +133,7 @@ impl Handle {
             execution_id: self.id.clone(),
             ..message::GetExecutionRequest::default()
         };
-        let limits = Limits::default();
-        let call = self
-            .client
-            .caller
-            .call(limits, request, |channel, request| async move {
-                executions(channel).get_execution(request).await
-            });
+        let call = unary!(self.client.caller, executions.get_execution, request);
         Ok(Execution::of(call.await?.execution.unwrap_or_default()))
     }
 
@@ -262,9 +239,7 @@ impl Change {
         macro_rules! sent {
             ($method:ident, $request:ident { $($field:ident),* }) => {{
                 let request = message::$request { $($field,)* ..message::$request::default() };
-                let call = caller.call(Limits::default(), request, |channel, request| async move {
-                    executions(channel).$method(request).await
-                });
+                let call = unary!(caller, executions.$method, request);
                 call.await?
             }};
         }
@@ -308,23 +283,11 @@ impl Change {
             )),
             Action::Pause => drop(sent!(
                 pause_execution,
-                PauseExecutionRequest {
-                    namespace,
-                    execution_id,
-                    reason,
-                    request_id,
-                    actor
-                }
+                PauseExecutionRequest { namespace, execution_id, reason, request_id, actor }
             )),
             Action::Resume => drop(sent!(
                 resume_execution,
-                ResumeExecutionRequest {
-                    namespace,
-                    execution_id,
-                    reason,
-                    request_id,
-                    actor
-                }
+                ResumeExecutionRequest { namespace, execution_id, reason, request_id, actor }
             )),
         }
         Ok(0)

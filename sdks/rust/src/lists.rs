@@ -8,8 +8,7 @@ use crate::core::api::definition::v1::ApplyRequest;
 use crate::core::api::event::v1::LifecycleEvent;
 use crate::core::api::execution::v1::ListExecutionsRequest;
 use crate::core::api::history::v1::{history_event::Event as Body, ListHistoryEventsRequest};
-use crate::core::caller::Limits;
-use crate::core::{definitions, executions, histories, random_id};
+use crate::core::{random_id, unary};
 use crate::{Client, Event, Execution, ExecutionStatus, Handle, Result, Stream};
 
 /// The selection and order of executions; the default selects all, the newest first.
@@ -56,10 +55,7 @@ impl Client {
                 ..ListExecutionsRequest::default()
             };
             loop {
-                let (limits, asked) = (Limits::default(), request.clone());
-                let call = client.caller.call(limits, asked, |channel, request| async move {
-                    executions(channel).list_executions(request).await
-                });
+                let call = unary!(client.caller, executions.list_executions, request.clone());
                 let response = call.await?;
                 for each in response.executions {
                     yield Execution::of(each);
@@ -82,11 +78,7 @@ impl Client {
             actor: self.caller.actor.clone(),
             ..ApplyRequest::default()
         };
-        let call = self
-            .caller
-            .call(Limits::default(), request, |channel, request| async move {
-                definitions(channel).apply(request).await
-            });
+        let call = unary!(self.caller, definitions.apply, request);
         let resources = call.await?.resources.into_iter().map(|each| Resource {
             kind: each.kind,
             name: each.name,
@@ -127,9 +119,7 @@ impl Handle {
                     after,
                     ..ListHistoryEventsRequest::default()
                 };
-                let call = caller.call(Limits::default(), request, |channel, request| async move {
-                    histories(channel).list_history_events(request).await
-                });
+                let call = unary!(caller, histories.list_history_events, request);
                 let response = call.await?;
                 for each in response.events {
                     if let Some(Body::WorkflowStarted(begun)) = &each.event {

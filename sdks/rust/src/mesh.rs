@@ -12,9 +12,8 @@ use tonic::transport::{channel, Channel, Endpoint};
 use tower::discover::Change;
 
 use crate::core::api::registry::v1 as message;
-use crate::core::caller::Limits;
 use crate::core::reconnect::Reconnect;
-use crate::core::{random_id, registry};
+use crate::core::{random_id, registry, unary};
 use crate::{Client, Error, Kind, Result, Stream};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -50,10 +49,7 @@ pub struct Service {
 impl Service {
     fn of(found: message::Instance) -> Self {
         let status = match message::InstanceStatus::try_from(found.status) {
-            Ok(status) => status
-                .as_str_name()
-                .trim_start_matches("INSTANCE_STATUS_")
-                .to_owned(),
+            Ok(status) => status.as_str_name().trim_start_matches("INSTANCE_STATUS_").to_owned(),
             Err(_) => found.status.to_string(),
         };
         Self {
@@ -85,10 +81,7 @@ pub struct Filter {
 impl Filter {
     fn selects(&self, service: &Service) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&service.status))
-            && self
-                .capabilities
-                .iter()
-                .all(|each| service.capabilities.contains(each))
+            && self.capabilities.iter().all(|each| service.capabilities.contains(each))
     }
 }
 
@@ -111,12 +104,7 @@ pub async fn register(client: &Client, mut service: Service) -> Result<Registrat
     let found = registered(client, &service).await?;
     let end = client.caller.ended.child_token();
     let beating = tokio::spawn(beat(client.clone(), service, end.clone()));
-    Ok(Registration {
-        service: found,
-        client: client.clone(),
-        end,
-        beating: Some(beating),
-    })
+    Ok(Registration { service: found, client: client.clone(), end, beating: Some(beating) })
 }
 
 async fn registered(client: &Client, service: &Service) -> Result<Service> {
@@ -135,11 +123,7 @@ async fn registered(client: &Client, service: &Service) -> Result<Service> {
         heartbeat_interval_ms: HEARTBEAT_EVERY.as_millis() as i64,
         ..message::RegisterInstanceRequest::default()
     };
-    let call = client
-        .caller
-        .call(Limits::default(), request, |channel, request| async move {
-            registry(channel).register_instance(request).await
-        });
+    let call = unary!(client.caller, registry.register_instance, request);
     Ok(Service::of(call.await?.instance.unwrap_or_default()))
 }
 
@@ -156,12 +140,7 @@ async fn beat(client: Client, service: Service, end: CancellationToken) {
                 status: message::InstanceStatus::Healthy as i32,
                 ..message::HeartbeatRequest::default()
             };
-            let call =
-                client
-                    .caller
-                    .call(Limits::default(), request, |channel, request| async move {
-                        registry(channel).heartbeat(request).await
-                    });
+            let call = unary!(client.caller, registry.heartbeat, request);
             let failure = match call.await {
                 Err(error) if error.kind() == Kind::NotFound => {
                     registered(&client, &service).await.err()
@@ -197,12 +176,7 @@ impl Registration {
             id: self.service.id.clone(),
             ..message::DeregisterInstanceRequest::default()
         };
-        let call =
-            self.client
-                .caller
-                .call(Limits::default(), request, |channel, request| async move {
-                    registry(channel).deregister_instance(request).await
-                });
+        let call = unary!(self.client.caller, registry.deregister_instance, request);
         call.await.map(drop)
     }
 }
@@ -231,10 +205,7 @@ pub fn list(client: &Client, filter: Filter) -> Stream<Service> {
             ..message::ListInstancesRequest::default()
         };
         loop {
-            let (limits, asked) = (Limits::default(), request.clone());
-            let call = client.caller.call(limits, asked, |channel, request| async move {
-                registry(channel).list_instances(request).await
-            });
+            let call = unary!(client.caller, registry.list_instances, request.clone());
             let response = call.await?;
             for each in response.instances {
                 yield Service::of(each);
@@ -294,10 +265,7 @@ async fn opened(
     client: &Client,
     reconnect: &mut Reconnect,
     filter: &Filter,
-) -> Result<(
-    crate::core::caller::Attempt,
-    tonic::Streaming<message::WatchInstancesResponse>,
-)> {
+) -> Result<(crate::core::caller::Attempt, tonic::Streaming<message::WatchInstancesResponse>)> {
     let caller = &client.caller;
     let attempt = caller.scoped(reconnect.opening()).await??;
     let request = message::WatchInstancesRequest {
@@ -308,25 +276,15 @@ async fn opened(
         ..message::WatchInstancesRequest::default()
     };
     let mut service = registry(attempt.channel());
-    let answer = caller
-        .scoped(service.watch_instances(attempt.request(request)))
-        .await?;
-    Ok((
-        attempt,
-        answer
-            .map_err(|status| Error::from_status(&status))?
-            .into_inner(),
-    ))
+    let answer = caller.scoped(service.watch_instances(attempt.request(request))).await?;
+    Ok((attempt, answer.map_err(|status| Error::from_status(&status))?.into_inner()))
 }
 
 /// Return the changes of a service's addresses, for `tower::discover`: the healthy instances,
 /// without a healthy one the degraded ones.
 pub fn discover(client: &Client, name: &str) -> Stream<Change<String, ()>> {
     let client = client.clone();
-    let filter = Filter {
-        name: name.to_owned(),
-        ..Filter::default()
-    };
+    let filter = Filter { name: name.to_owned(), ..Filter::default() };
     Box::pin(stream! {
         let mut current = HashSet::new();
         let mut changes = watch(&client, filter);
@@ -354,11 +312,7 @@ pub fn discover(client: &Client, name: &str) -> Stream<Change<String, ()>> {
 fn addresses(services: &[Service]) -> HashSet<String> {
     let of = |status: &str| -> HashSet<String> {
         let usable = |each: &&Service| each.status == status && !each.endpoint.contains("://");
-        services
-            .iter()
-            .filter(usable)
-            .map(|each| each.endpoint.clone())
-            .collect()
+        services.iter().filter(usable).map(|each| each.endpoint.clone()).collect()
     };
     let healthy = of(HEALTHY);
     if healthy.is_empty() {

@@ -13,7 +13,7 @@ use crate::core::api::execution::v1::StartExecutionRequest;
 use crate::core::caller::Limits;
 use crate::core::limits::CALL_TIMEOUT;
 use crate::core::payload::encode;
-use crate::core::{executions, random_id};
+use crate::core::{random_id, unary};
 use crate::handle::WAIT_MAX;
 use crate::{Client, Handle, Result, Session, SessionCall};
 
@@ -52,13 +52,7 @@ impl<To> Start<To> {
             actor: client.caller.actor.clone(),
             ..StartExecutionRequest::default()
         };
-        Self {
-            client: client.clone(),
-            request,
-            input: encode(input),
-            timeout: None,
-            to,
-        }
+        Self { client: client.clone(), request, input: encode(input), timeout: None, to }
     }
 
     /// Make the start idempotent: a repeated one returns the execution that the first has
@@ -104,16 +98,8 @@ impl<To> Start<To> {
     async fn sent(mut self, until: Option<Instant>) -> Result<Handle> {
         let request = self.packed().await?;
         let wait = Duration::from_millis(request.wait_ms.max(0) as u64);
-        let limits = Limits {
-            each: CALL_TIMEOUT + wait,
-            until,
-        };
-        let call = self
-            .client
-            .caller
-            .call(limits, request, |channel, request| async move {
-                executions(channel).start_execution(request).await
-            });
+        let limits = Limits { each: CALL_TIMEOUT + wait, until };
+        let call = unary!(self.client.caller, executions.start_execution, request, limits);
         let response = call.await?;
         let (id, created) = (response.execution_id, response.created);
         Ok(Handle::new(self.client, id, created, response.execution))
@@ -159,9 +145,7 @@ impl<Out: DeserializeOwned + 'static> IntoFuture for Start<ToOutput<Out>> {
 
     fn into_future(mut self) -> Self::IntoFuture {
         // A limit beyond all time is none.
-        let until = self
-            .timeout
-            .and_then(|limit| Instant::now().checked_add(limit));
+        let until = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let wait = self.timeout.map_or(WAIT_MAX, |limit| limit.min(WAIT_MAX));
         self.request.wait_ms = wait.as_millis() as i64;
         self.request.without_nodes = true;
@@ -201,10 +185,7 @@ impl Client {
 impl Session {
     /// Queue a start. The future waits only while 10,000 are unacknowledged.
     pub fn start<In: Serialize + ?Sized>(&self, workflow: &str, input: &In) -> Start<ToSession> {
-        let to = ToSession {
-            session: self.clone(),
-            want_result: true,
-        };
+        let to = ToSession { session: self.clone(), want_result: true };
         Start::new(&self.client, workflow, input, to)
     }
 }

@@ -17,64 +17,35 @@ fn kind_of<T>(outcome: flowmesh::Result<T>) -> (Kind, String) {
 }
 
 fn local() -> Client {
-    Client::builder("127.0.0.1:1")
-        .without_credential()
-        .build()
-        .expect("a client")
+    Client::builder("127.0.0.1:1").without_credential().build().expect("a client")
 }
 
 #[test]
 fn addresses_are_checked_before_a_connection() {
-    let wrong = [
-        "nonsense",
-        "ftp://host:1",
-        "host:99999",
-        "host:0",
-        "a b:1",
-        "user@host:1",
-        ":1",
-    ];
+    let wrong = ["nonsense", "ftp://host:1", "host:99999", "host:0", "a b:1", "user@host:1", ":1"];
     for address in wrong {
         let found = kind_of(Client::builder(address).build());
-        assert_eq!(
-            found,
-            (Kind::Invalid, "ENDPOINT_INVALID".to_owned()),
-            "{address}"
-        );
+        assert_eq!(found, (Kind::Invalid, "ENDPOINT_INVALID".to_owned()), "{address}");
     }
-    assert!(Client::builder("[::1]:7450")
-        .without_credential()
-        .build()
-        .is_ok());
+    assert!(Client::builder("[::1]:7450").without_credential().build().is_ok());
 }
 
 #[test]
 fn credentials_are_checked_before_a_connection() {
     let spaces = Client::builder("127.0.0.1:1").api_key("with space").build();
     assert_eq!(kind_of(spaces).1, "CREDENTIAL_MALFORMED");
-    let two = Client::builder("127.0.0.1:1")
-        .api_key("one")
-        .token("two")
-        .build();
+    let two = Client::builder("127.0.0.1:1").api_key("one").token("two").build();
     assert_eq!(kind_of(two).1, "CREDENTIAL_MALFORMED");
-    let plain = Client::builder("grpc://example.com:1")
-        .api_key("key")
-        .build();
+    let plain = Client::builder("grpc://example.com:1").api_key("key").build();
     assert_eq!(kind_of(plain).1, "PLAINTEXT_REFUSED");
 }
 
 #[test]
 fn files_of_tls_are_read_before_a_connection() {
-    let files = Tls {
-        ca: Some("no-such-file.pem".into()),
-        ..Tls::default()
-    };
+    let files = Tls { ca: Some("no-such-file.pem".into()), ..Tls::default() };
     let found = Client::builder("grpcs://127.0.0.1:1").tls(files).build();
     assert_eq!(kind_of(found).1, "ENDPOINT_INVALID");
-    let half = Tls {
-        key: Some("key.pem".into()),
-        ..Tls::default()
-    };
+    let half = Tls { key: Some("key.pem".into()), ..Tls::default() };
     let found = Client::builder("grpcs://127.0.0.1:1").tls(half).build();
     assert_eq!(kind_of(found).1, "ENDPOINT_INVALID");
 }
@@ -123,19 +94,11 @@ async fn numbers_stay_exact() {
 #[tokio::test]
 async fn deadlines_of_any_size_are_kept() {
     let client = local();
-    let none = client
-        .run::<Value>("any", &json!({}))
-        .timeout(Duration::ZERO)
-        .await;
+    let none = client.run::<Value>("any", &json!({})).timeout(Duration::ZERO).await;
     assert!(matches!(kind_of(none).0, Kind::Timeout | Kind::Unavailable));
-    let found = client
-        .handle("e")
-        .result_within::<Value>(Duration::ZERO)
-        .await;
+    let found = client.handle("e").result_within::<Value>(Duration::ZERO).await;
     assert_eq!(kind_of(found), (Kind::Timeout, "SYNC_TIMEOUT".to_owned()));
-    let endless = client
-        .run::<Value>("any", &json!({}))
-        .timeout(Duration::MAX);
+    let endless = client.run::<Value>("any", &json!({})).timeout(Duration::MAX);
     let cut = tokio::time::timeout(Duration::from_millis(50), endless.into_future()).await;
     assert!(cut.is_err());
 }
@@ -145,17 +108,11 @@ async fn calls_after_the_close_are_refused() {
     let client = local();
     client.close();
     client.close();
-    assert_eq!(
-        kind_of(client.start("any", &json!({})).await).0,
-        Kind::Closed
-    );
+    assert_eq!(kind_of(client.start("any", &json!({})).await).0, Kind::Closed);
     assert_eq!(kind_of(client.handle("e").describe().await).0, Kind::Closed);
     let session = client.session();
     session.close().await;
-    assert_eq!(
-        kind_of(session.start("any", &json!({})).await).0,
-        Kind::Closed
-    );
+    assert_eq!(kind_of(session.start("any", &json!({})).await).0, Kind::Closed);
     let worker = Worker::new(&client).task("any", echo).start().await;
     assert_eq!(kind_of(worker).0, Kind::Closed);
 }
@@ -169,11 +126,7 @@ async fn wrong_workers_are_refused_before_a_connection() {
     let client = local();
     let none = Worker::new(&client).start().await;
     assert_eq!(kind_of(none).1, "HELLO_INVALID");
-    let twice = Worker::new(&client)
-        .task("a", echo)
-        .task("a", echo)
-        .start()
-        .await;
+    let twice = Worker::new(&client).task("a", echo).task("a", echo).start().await;
     assert_eq!(kind_of(twice).1, "HELLO_INVALID");
     let slots = Worker::new(&client).task("a", echo).slots(0).start().await;
     assert_eq!(kind_of(slots).1, "HELLO_INVALID");
@@ -181,10 +134,7 @@ async fn wrong_workers_are_refused_before_a_connection() {
 
 #[test]
 fn no_task_is_left_after_the_close() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("one");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
     runtime.block_on(async {
         let client = local();
         let session = client.session();
@@ -210,8 +160,5 @@ fn errors_of_handlers_have_the_class_of_their_type() {
     let number: TaskError = "x".parse::<u32>().expect_err("no number").into();
     assert_eq!(number.class(), "ParseIntError");
     assert_eq!(TaskError::non_retryable("never").class(), "NonRetryable");
-    assert_eq!(
-        TaskError::new("CardDeclined", "no funds").to_string(),
-        "CardDeclined: no funds"
-    );
+    assert_eq!(TaskError::new("CardDeclined", "no funds").to_string(), "CardDeclined: no funds");
 }

@@ -14,14 +14,18 @@ export function retryDelayMs(error: FlowmeshError, waitMs: number): number | und
 }
 
 /**
- * The retries that a client may make: a server that fails all calls gets at most a tenth more of
- * them. One retry takes a token, a success returns a tenth.
+ * The retries that a client may make for all its calls together: a server that fails them gets at
+ * most a tenth more calls. A retry takes a token, a success returns a tenth. A retry after a delay
+ * that the server named, or after no answer at all, is free.
  */
 export class RetryBudget {
   #tokens = limits.RETRY_TOKENS;
 
   /** Take the token of a retry; return false if there is none. */
-  take(): boolean {
+  permits(failure: FlowmeshError): boolean {
+    if (failure.retryAfterMs > 0) {
+      return true;
+    }
     if (this.#tokens < 1) {
       return false;
     }

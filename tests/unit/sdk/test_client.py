@@ -171,7 +171,7 @@ async def test_a_call_to_nothing_names_the_address_and_says_so_once(
         stub = ExecutionServiceStub(client.caller.channel)
         with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:9; `flowmesh dev`"):
             await client.caller.retried(
-                lambda: stub.GetExecution(GetExecutionRequest()), budget_s=1.2
+                lambda: stub.GetExecution(GetExecutionRequest()), total_s=1.2
             )
     assert [record.getMessage() for record in caplog.records] == [
         "127.0.0.1:9 does not respond; retrying for 1 s"

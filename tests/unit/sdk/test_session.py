@@ -206,7 +206,7 @@ async def test_a_call_that_is_refused_for_too_long_fails(
     client: Client, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that stays overloaded is not asked for ever."""
-    monkeypatch.setattr(limits, "RETRY_BUDGET_S", 0.05)
+    monkeypatch.setattr(limits, "RETRY_TOTAL_S", 0.05)
     complete = server.executions.complete
     server.executions.answer = lambda frame: _too_many(frame, 0, complete)
     async with client.session() as session:

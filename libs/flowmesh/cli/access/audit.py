@@ -115,7 +115,7 @@ async def export(*, company: str = "", installation: bool = False, common: Commo
     """
     async with connected(common) as client:
         request = pb.ExportAuditRequest(company_id=await _company(client, company, installation))
-        await client.caller.retried(lambda: _export(client, request), budget_s=0)
+        await client.caller.retried(lambda: _export(client, request), total_s=0)
         return exit_codes.DONE
 
 

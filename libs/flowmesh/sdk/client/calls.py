@@ -15,13 +15,14 @@ import grpc
 
 from flowmesh.api.identity.v1.auth_service_pb2 import ListSigningKeysRequest, RefreshRequest
 from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
-from flowmesh.errors import FlowmeshError, Overloaded, Unauthenticated, Unavailable, WrongState
+from flowmesh.errors import FlowmeshError, Unauthenticated, WrongState
 from flowmesh.rpc import error_of
 from flowmesh.rpc.status import Unreachable
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.channels import Channels
 from flowmesh.sdk.client.credentials import Tokens, TokenSource, credential_of
 from flowmesh.sdk.client.endpoint import Endpoint, Tls
+from flowmesh.sdk.client.retries import RetryBudget, retry_delay_s
 
 Request = TypeVar("Request", contravariant=True)
 Response = TypeVar("Response")
@@ -55,6 +56,7 @@ class Caller:
         if self._credential is not None:
             endpoint.check_credential(self._credential.source)
         self._channels = Channels(endpoint, self._credential)
+        self._budget = RetryBudget()
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -133,23 +135,25 @@ class Caller:
         async def once() -> Response:
             return await method(request, timeout=timeout_s)
 
-        budget_s = min(max(timeout_s, limits.RETRY_BUDGET_S), within_s)
-        return await self.retried(once, budget_s=budget_s)
+        total_s = min(max(timeout_s, limits.RETRY_TOTAL_S), within_s)
+        return await self.retried(once, total_s=total_s)
 
     async def retried(
         self,
         once: Callable[[], Awaitable[Response]],
         *,
-        budget_s: float = limits.RETRY_BUDGET_S,
+        total_s: float = limits.RETRY_TOTAL_S,
     ) -> Response:
         """Return the result of `once`, retried on errors that a retry may resolve."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + budget_s
+        until = loop.time() + total_s
         wait_s = limits.RETRY_WAIT_INITIAL_S
         for attempt in range(limits.RETRY_ATTEMPTS_MAX):
             try:
                 await self.authorize()
-                return await once()
+                result = await once()
+                self._budget.succeeded()
+                return result
             except grpc.aio.AioRpcError as error:
                 failure = self.explained(error)
             if await self.reauthorized(failure):
@@ -157,21 +161,14 @@ class Caller:
             delay_s = retry_delay_s(failure, wait_s)
             if delay_s is None or loop.time() + delay_s > until:
                 break
+            if not self._budget.permits(failure):
+                break
             if attempt == 0 and isinstance(failure, Unreachable):
-                _log.warning("%s does not respond; retrying for %.0f s", self.address, budget_s)
+                _log.warning("%s does not respond; retrying for %.0f s", self.address, total_s)
             # Add jitter, so that clients that failed together do not retry together.
             await asyncio.sleep(delay_s + wait_s * self._draw())
             wait_s = min(2 * wait_s, limits.RETRY_WAIT_MAX_S)
         raise failure from None
-
-
-def retry_delay_s(error: FlowmeshError, wait_s: float) -> float | None:
-    """Return the delay before a retry: the server's or `wait_s`; None for no retry."""
-    if not isinstance(error, Unavailable | Overloaded):
-        return None
-    if error.retry_after_ms > 0:
-        return min(error.retry_after_ms / 1000, limits.RETRY_WAIT_MAX_S)
-    return wait_s if isinstance(error, Unavailable) else None
 
 
 def _without_tls(details: str, address: str) -> str:

@@ -21,8 +21,9 @@ from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.rpc import error_of_refused_start
 from flowmesh.sdk import limits
-from flowmesh.sdk.client.calls import Caller, retry_delay_s
+from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.client.parts.versions import Version, version_fields
+from flowmesh.sdk.client.retries import retry_delay_s
 from flowmesh.sdk.client.window import Window
 from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.executions import status_of
@@ -405,7 +406,7 @@ class Session:
         if call.refused_at is None:
             call.refused_at = loop.time()
         delay_s = retry_delay_s(error, limits.RETRY_WAIT_INITIAL_S)
-        if delay_s is None or loop.time() + delay_s > call.refused_at + limits.RETRY_BUDGET_S:
+        if delay_s is None or loop.time() + delay_s > call.refused_at + limits.RETRY_TOTAL_S:
             self._drop(call, error)
         elif call.request is None:
             loop.call_later(delay_s, self._queue, self._watching, call)

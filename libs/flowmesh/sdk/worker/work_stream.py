@@ -127,11 +127,12 @@ class WorkStream:
         self._draining = True
         self._wake.set()
         self._update_idle()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            pass  # tasks that still run are dispatched again when the stream ends
+        idle = asyncio.create_task(self._idle.wait())
+        # Tasks that still run then are dispatched again when the stream ends.
+        await asyncio.wait(
+            (idle, self._loop_task), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        idle.cancel()
 
     async def close(self) -> None:
         """Close the stream, then cancel the tasks, whose results are not sent any more."""

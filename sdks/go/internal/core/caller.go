@@ -29,6 +29,8 @@ type Caller struct {
 	Namespace string
 	Actor     string
 	Log       *slog.Logger
+
+	budget retryBudget
 }
 
 // Ready waits for the server.
@@ -117,7 +119,7 @@ func Call[Request, Response any](ctx context.Context, c *Caller, method Method[R
 // CallFor makes a unary call whose tries last at most timeout each.
 func CallFor[Request, Response any](ctx context.Context, c *Caller, timeout time.Duration, method Method[Request, Response], request Request) (Response, error) {
 	var response Response
-	err := c.Retried(ctx, max(timeout, RetryBudget), func(ctx context.Context) (err error) {
+	err := c.Retried(ctx, max(timeout, RetryTotal), func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		response, err = method(ctx, request)
@@ -130,11 +132,11 @@ func CallFor[Request, Response any](ctx context.Context, c *Caller, timeout time
 }
 
 // Retried calls once until it succeeds, a retry cannot help, or the next one
-// would begin after the budget or the deadline of ctx.
-func (c *Caller) Retried(ctx context.Context, budget time.Duration, once func(context.Context) error) error {
+// would begin after the total time or the deadline of ctx.
+func (c *Caller) Retried(ctx context.Context, total time.Duration, once func(context.Context) error) error {
 	ctx, cancel := c.scope(ctx)
 	defer cancel()
-	until := time.Now().Add(budget)
+	until := time.Now().Add(total)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
 	}
@@ -147,6 +149,7 @@ func (c *Caller) Retried(ctx context.Context, budget time.Duration, once func(co
 		}
 		err := once(ctx)
 		if err == nil {
+			c.budget.succeeded()
 			return nil
 		}
 		failure := c.explained(translate(ctx, err))
@@ -154,7 +157,7 @@ func (c *Caller) Retried(ctx context.Context, budget time.Duration, once func(co
 			continue
 		}
 		delay, again := RetryDelay(failure, wait)
-		if !again || time.Now().Add(delay).After(until) {
+		if !again || time.Now().Add(delay).After(until) || !c.budget.permits(failure) {
 			return failure
 		}
 		if unreachable := new(Error); try == 0 && errors.As(failure, &unreachable) && unreachable.unreachable {

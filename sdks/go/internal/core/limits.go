@@ -24,8 +24,8 @@ const (
 	CallTimeout = 10 * time.Second
 	// ConnectTimeout bounds the wait for a server.
 	ConnectTimeout = 5 * time.Second
-	// RetryBudget bounds a call with all its retries.
-	RetryBudget  = 30 * time.Second
+	// RetryTotal bounds a call with all its retries.
+	RetryTotal   = 30 * time.Second
 	retryWaitMin = 100 * time.Millisecond
 	// RetryWaitMax bounds the delay before a retry.
 	RetryWaitMax = 2 * time.Second

@@ -123,8 +123,8 @@ func (c *Caller) Put(ctx context.Context, data []byte, encoding string) (*common
 			"the value has %d bytes; stored values are limited to %d", len(data), StoredBytesMax)
 	}
 	var payload *commonv1.Payload
-	err := c.Retried(ctx, RetryBudget, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, RetryBudget)
+	err := c.Retried(ctx, RetryTotal, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, RetryTotal)
 		defer cancel()
 		stream, err := executionv1.NewPayloadServiceClient(c).PutPayload(ctx)
 		if err != nil {
@@ -151,8 +151,8 @@ func (c *Caller) Put(ctx context.Context, data []byte, encoding string) (*common
 
 // Get returns the bytes of a stored value and their encoding.
 func (c *Caller) Get(ctx context.Context, digest string) (data []byte, encoding string, err error) {
-	err = c.Retried(ctx, RetryBudget, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, RetryBudget)
+	err = c.Retried(ctx, RetryTotal, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, RetryTotal)
 		defer cancel()
 		data, encoding = nil, ""
 		request := &executionv1.GetPayloadRequest{Namespace: c.Namespace, Digest: digest}

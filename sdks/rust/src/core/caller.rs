@@ -10,6 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::api::identity::v1::ListSigningKeysRequest;
+use super::budget::RetryBudget;
 use super::credential::Credential;
 use super::limits::*;
 use super::pool::{Lease, Pool};
@@ -33,6 +34,7 @@ pub(crate) struct Caller {
     pub(crate) address: String,
     pub(crate) namespace: String,
     pub(crate) actor: String,
+    pub(crate) budget: RetryBudget,
     /// The end of the client, which is that of its calls and streams too.
     pub(crate) ended: CancellationToken,
 }
@@ -46,10 +48,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            each: CALL_TIMEOUT,
-            until: None,
-        }
+        Self { each: CALL_TIMEOUT, until: None }
     }
 }
 
@@ -103,11 +102,7 @@ impl Caller {
             Some(credential) => Some(credential.header().await?),
             None => None,
         };
-        Ok(Attempt {
-            lease,
-            header,
-            timeout: None,
-        })
+        Ok(Attempt { lease, header, timeout: None })
     }
 
     /// Wait for the server.
@@ -137,11 +132,7 @@ impl Caller {
                      suite ({cause})",
                     self.address
                 );
-                return Err(Error::new(
-                    Kind::Unavailable,
-                    "SERVICE_UNAVAILABLE",
-                    message,
-                ));
+                return Err(Error::new(Kind::Unavailable, "SERVICE_UNAVAILABLE", message));
             }
             self.scoped(tokio::time::sleep(RETRY_WAIT_MIN)).await?;
         }
@@ -163,10 +154,7 @@ impl Caller {
             let answer = method(attempt.channel(), attempt.request(message.clone()));
             async move {
                 let _place = attempt;
-                Ok(answer
-                    .await
-                    .map_err(|status| Error::from_status(&status))?
-                    .into_inner())
+                Ok(answer.await.map_err(|status| Error::from_status(&status))?.into_inner())
             }
         };
         self.retried(limits, once).await
@@ -178,18 +166,18 @@ impl Caller {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let budget = Instant::now() + RETRY_BUDGET.max(limits.each);
-        let until = limits.until.map_or(budget, |until| until.min(budget));
+        let total = Instant::now() + RETRY_TOTAL.max(limits.each);
+        let until = limits.until.map_or(total, |until| until.min(total));
         let mut wait = RETRY_WAIT_MIN;
         let mut warned = false;
         let mut former = None;
         loop {
             let mut header = None;
-            let failure = match self
-                .scoped(self.try_once(limits, &once, &mut header))
-                .await?
-            {
-                Ok(value) => return Ok(value),
+            let failure = match self.scoped(self.try_once(limits, &once, &mut header)).await? {
+                Ok(value) => {
+                    self.budget.succeeded();
+                    return Ok(value);
+                }
                 Err(error) => self.explained(error),
             };
             if limits.until.is_some_and(|until| Instant::now() >= until) {
@@ -208,14 +196,11 @@ impl Caller {
             };
             // Jitter, so that clients that failed together do not retry together.
             let jitter = wait.mul_f64(rand::random());
-            if Instant::now() + delay + jitter > until {
+            if Instant::now() + delay + jitter > until || !self.budget.permits(&failure) {
                 return Err(failure);
             }
             if !warned && matches!(&failure, Error::Refused(refusal) if refusal.unreachable) {
-                tracing::warn!(
-                    address = self.address,
-                    "the server does not respond; retrying"
-                );
+                tracing::warn!(address = self.address, "the server does not respond; retrying");
                 warned = true;
             }
             self.scoped(tokio::time::sleep(delay + jitter)).await?;
@@ -234,9 +219,7 @@ impl Caller {
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let left = limits
-            .until
-            .map(|until| until.saturating_duration_since(Instant::now()));
+        let left = limits.until.map(|until| until.saturating_duration_since(Instant::now()));
         let each = left.map_or(limits.each, |left| left.min(limits.each));
         let whole = async {
             let mut attempt = self.attempt().await?;
@@ -253,13 +236,7 @@ impl Caller {
         let Error::Refused(refusal) = &mut error else {
             return error;
         };
-        let Refusal {
-            kind,
-            reason,
-            message,
-            unreachable,
-            ..
-        } = refusal.as_mut();
+        let Refusal { kind, reason, message, unreachable, .. } = refusal.as_mut();
         match (*kind, &self.credential) {
             _ if *unreachable => {
                 *message = format!("no server responds at {} ({message})", self.address);

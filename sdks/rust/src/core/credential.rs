@@ -55,10 +55,7 @@ impl Credential {
     pub(crate) fn fixed(text: &str, source: &str) -> Result<Self, Error> {
         let text = text.trim().to_owned();
         check(&text, source)?;
-        let state = State {
-            text,
-            ..State::default()
-        };
+        let state = State { text, ..State::default() };
         Ok(Self {
             source: source.to_owned(),
             renew: None,
@@ -94,10 +91,7 @@ impl Credential {
     pub(crate) async fn header(&self) -> Result<String, Error> {
         let (mut text, due) = {
             let state = locked(&self.state);
-            (
-                state.text.clone(),
-                state.renew_at.is_none_or(|at| Instant::now() >= at),
-            )
+            (state.text.clone(), state.renew_at.is_none_or(|at| Instant::now() >= at))
         };
         if let (Some(renew), true) = (&self.renew, due) {
             text = self.renewal(renew, &text).await?;
@@ -116,17 +110,12 @@ impl Credential {
             if state.text != former {
                 return true;
             }
-            if state
-                .rejected_at
-                .is_some_and(|at| at.elapsed() <= TOKEN_REJECTED)
-            {
+            if state.rejected_at.is_some_and(|at| at.elapsed() <= TOKEN_REJECTED) {
                 return false;
             }
             state.rejected_at = Some(Instant::now());
         }
-        self.renewal(renew, former)
-            .await
-            .is_ok_and(|text| text != former)
+        self.renewal(renew, former).await.is_ok_and(|text| text != former)
     }
 
     /// Ask the source for a token, unless another call has just done so.
@@ -144,9 +133,7 @@ impl Credential {
         })?;
         let text = text.trim().to_owned();
         check(&text, &self.source)?;
-        let lifetime = lifetime(&text)
-            .saturating_sub(TOKEN_MARGIN)
-            .max(TOKEN_RENEWAL_MIN);
+        let lifetime = lifetime(&text).saturating_sub(TOKEN_MARGIN).max(TOKEN_RENEWAL_MIN);
         let mut state = locked(&self.state);
         state.text.clone_from(&text);
         state.renew_at = Some(Instant::now() + lifetime);
@@ -167,9 +154,7 @@ fn lifetime(token: &str) -> Duration {
         _ => None,
     };
     let claims = payload.and_then(|data| serde_json::from_slice::<Claims>(&data).ok());
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     match claims {
         Some(claims) if claims.exp > 0.0 => {
             Duration::from_secs_f64((claims.exp - now.as_secs_f64()).clamp(0.0, year.as_secs_f64()))

@@ -56,14 +56,10 @@ impl Endpoint {
         let (scheme, host, port) = split(address)?;
         let mut secure = matches!(scheme.as_str(), "grpcs" | "https");
         if secure && plain {
-            return Err(invalid(format!(
-                "{address} asks for TLS, and without_tls is given"
-            )));
+            return Err(invalid(format!("{address} asks for TLS, and without_tls is given")));
         }
         if !scheme.is_empty() && !secure && files.is_some() {
-            return Err(invalid(format!(
-                "{address} has no TLS; use grpcs:// with TLS files"
-            )));
+            return Err(invalid(format!("{address} has no TLS; use grpcs:// with TLS files")));
         }
         let files = files.or_else(|| if plain { None } else { tls_of_environment() });
         secure = secure || (scheme.is_empty() && files.is_some());
@@ -71,12 +67,7 @@ impl Endpoint {
             true => Some(Arc::new(TlsLoader::new(files.unwrap_or_default())?)),
             false => None,
         };
-        Ok(Self {
-            host,
-            port,
-            tls,
-            plaintext_allowed: plain || plaintext_allowed(),
-        })
+        Ok(Self { host, port, tls, plaintext_allowed: plain || plaintext_allowed() })
     }
 
     /// Refuse to send a credential in plain text to another host.
@@ -94,11 +85,8 @@ impl Endpoint {
 
     /// Return a channel that connects at its first call, and again after a break.
     pub(crate) fn channel(&self) -> Result<Channel, Error> {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let target = |scheme: &str| format!("{scheme}://{host}:{}", self.port);
         let wrong =
             |error: &dyn std::fmt::Display| invalid(format!("{host:?} is not a host: {error}"));
@@ -156,39 +144,27 @@ fn split(address: &str) -> Result<(String, String, u16), Error> {
     let (host, port) = match target.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
         _ if secure => (target, "443"),
-        _ => {
-            return Err(invalid(format!(
-                "{address:?} has no port; expected host:port"
-            )))
-        }
+        _ => return Err(invalid(format!("{address:?} has no port; expected host:port"))),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match port.parse() {
         Ok(number) if number > 0 && !host.is_empty() => Ok((scheme, host.to_owned(), number)),
-        _ => Err(invalid(format!(
-            "{address:?} is not an address; expected host:port"
-        ))),
+        _ => Err(invalid(format!("{address:?} is not an address; expected host:port"))),
     }
 }
 
 fn is_local(host: &str) -> bool {
     let name = host.trim_end_matches('.');
     name.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .filter(|text| !text.trim().is_empty())
+    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
 }
 
 fn plaintext_allowed() -> bool {
-    let text = variable("FLOWMESH_ALLOW_PLAINTEXT")
-        .unwrap_or_default()
-        .to_lowercase();
+    let text = variable("FLOWMESH_ALLOW_PLAINTEXT").unwrap_or_default().to_lowercase();
     matches!(text.as_str(), "1" | "true" | "yes" | "on")
 }
 
@@ -213,10 +189,7 @@ struct TlsLoader {
 impl TlsLoader {
     fn new(files: Tls) -> Result<Self, Error> {
         let loaded = (files.stamp(), files.config()?);
-        Ok(Self {
-            files,
-            loaded: Mutex::new(loaded),
-        })
+        Ok(Self { files, loaded: Mutex::new(loaded) })
     }
 
     fn current(&self) -> Result<Arc<ClientConfig>, Error> {
@@ -284,14 +257,9 @@ fn content(path: &Path) -> Result<Vec<u8>, Error> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let data = content(path)?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&data)
-        .filter_map(Result::ok)
-        .collect();
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&data).filter_map(Result::ok).collect();
     if found.is_empty() {
-        return Err(invalid(format!(
-            "{} holds no certificate in PEM",
-            path.display()
-        )));
+        return Err(invalid(format!("{} holds no certificate in PEM", path.display())));
     }
     Ok(found)
 }
@@ -311,10 +279,7 @@ pub(crate) fn located(address: &str, files: Option<Tls>) -> (String, Option<Tls>
     let local = split(&suite.grpc).is_ok_and(|(_, host, _)| is_local(&host));
     let known = files.is_some() || tls_of_environment().is_some();
     let authority = suite.ca.filter(|ca| local && !known && !ca.is_empty());
-    let of_suite = authority.map(|ca| Tls {
-        ca: Some(ca.into()),
-        ..Tls::default()
-    });
+    let of_suite = authority.map(|ca| Tls { ca: Some(ca.into()), ..Tls::default() });
     (suite.grpc, files.or(of_suite))
 }
 

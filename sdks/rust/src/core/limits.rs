@@ -22,9 +22,12 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit of the wait for a server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of a call with all its retries.
-pub(crate) const RETRY_BUDGET: Duration = Duration::from_secs(30);
+pub(crate) const RETRY_TOTAL: Duration = Duration::from_secs(30);
 pub(crate) const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);
 pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(2);
+/// The retries that all calls of a client share, and the share of one that a success returns.
+pub(crate) const RETRY_TOKENS: f64 = 10.0;
+pub(crate) const RETRY_TOKENS_PER_SUCCESS: f64 = 0.1;
 /// The delay after a try that no server answered.
 pub(crate) const UNREACHABLE_RETRY: Duration = Duration::from_millis(500);
 

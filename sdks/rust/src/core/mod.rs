@@ -1,5 +1,6 @@
 //! Connections, calls, credentials and payloads that the client and the worker share.
 
+pub(crate) mod budget;
 pub(crate) mod caller;
 pub(crate) mod credential;
 pub(crate) mod endpoint;
@@ -27,13 +28,7 @@ pub(crate) fn random_id() -> String {
     bits = bits & !(0xf << 76) | (4 << 76);
     bits = bits & !(3 << 62) | (2 << 62);
     let text = format!("{bits:032x}");
-    let parts = [
-        &text[..8],
-        &text[8..12],
-        &text[12..16],
-        &text[16..20],
-        &text[20..],
-    ];
+    let parts = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]];
     parts.join("-")
 }
 
@@ -58,3 +53,21 @@ services! {
     registry: registry, registry_service_client, RegistryServiceClient;
     work: worker, worker_service_client, WorkerServiceClient;
 }
+
+/// Make a unary call with its retries: `unary!(caller, executions.get_execution, request)`.
+macro_rules! unary {
+    ($caller:expr, $service:ident.$method:ident, $request:expr) => {
+        $crate::core::unary!(
+            $caller,
+            $service.$method,
+            $request,
+            $crate::core::caller::Limits::default()
+        )
+    };
+    ($caller:expr, $service:ident.$method:ident, $request:expr, $limits:expr) => {
+        $caller.call($limits, $request, |channel, request| async move {
+            $crate::core::$service(channel).$method(request).await
+        })
+    };
+}
+pub(crate) use unary;

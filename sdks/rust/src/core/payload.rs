@@ -7,16 +7,13 @@ use sha2::{Digest, Sha256};
 use super::api::common::v1::Payload;
 use super::api::execution::v1::{GetPayloadRequest, PutPayloadRequest};
 use super::caller::{Attempt, Caller, Limits};
-use super::limits::{CHUNK_BYTES, INLINE_BYTES_MAX, RETRY_BUDGET, STORED_BYTES_MAX};
+use super::limits::{CHUNK_BYTES, INLINE_BYTES_MAX, RETRY_TOTAL, STORED_BYTES_MAX};
 use crate::{Error, Kind};
 
 /// Return a value as JSON; refuse what JSON cannot hold.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
     let wrong = |cause: &dyn std::fmt::Display| {
-        Error::invalid(
-            "JSON_INVALID",
-            format!("the value cannot be written as JSON: {cause}"),
-        )
+        Error::invalid("JSON_INVALID", format!("the value cannot be written as JSON: {cause}"))
     };
     super::finite::check(value).map_err(|cause| wrong(&cause))?;
     serde_json::to_vec(value).map_err(|cause| wrong(&cause))
@@ -27,10 +24,7 @@ pub(crate) fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, Error> {
     let data = if data.is_empty() { b"null" } else { data };
     serde_json::from_slice(data).map_err(|cause| {
         let name = std::any::type_name::<T>();
-        Error::invalid(
-            "JSON_INVALID",
-            format!("the value does not fit {name}: {cause}"),
-        )
+        Error::invalid("JSON_INVALID", format!("the value does not fit {name}: {cause}"))
     })
 }
 
@@ -64,10 +58,7 @@ impl Caller {
     /// Return the payload of a value; a large one is stored first.
     pub(crate) async fn pack(&self, data: Vec<u8>) -> Result<Payload, Error> {
         if data.len() <= INLINE_BYTES_MAX {
-            return Ok(Payload {
-                data,
-                ..Payload::default()
-            });
+            return Ok(Payload { data, ..Payload::default() });
         }
         self.put(data).await
     }
@@ -91,51 +82,30 @@ impl Caller {
             return Err(Error::new(Kind::TooLarge, "PAYLOAD_TOO_LARGE", message));
         }
         let data = std::sync::Arc::new(data);
-        let limits = Limits {
-            each: RETRY_BUDGET,
-            until: None,
-        };
+        let limits = Limits { each: RETRY_TOTAL, until: None };
         let payload = self.retried(limits, |attempt: Attempt| {
             let (data, namespace) = (data.clone(), self.namespace.clone());
-            let chunks = (0..data.len().max(1))
-                .step_by(CHUNK_BYTES)
-                .map(move |start| {
-                    let end = data.len().min(start + CHUNK_BYTES);
-                    let namespace = if start == 0 {
-                        namespace.clone()
-                    } else {
-                        String::new()
-                    };
-                    let chunk = data[start..end].to_vec();
-                    PutPayloadRequest {
-                        namespace,
-                        chunk,
-                        ..PutPayloadRequest::default()
-                    }
-                });
+            let chunks = (0..data.len().max(1)).step_by(CHUNK_BYTES).map(move |start| {
+                let end = data.len().min(start + CHUNK_BYTES);
+                let namespace = if start == 0 { namespace.clone() } else { String::new() };
+                let chunk = data[start..end].to_vec();
+                PutPayloadRequest { namespace, chunk, ..PutPayloadRequest::default() }
+            });
             let request = attempt.request(tokio_stream::iter(chunks));
             async move {
-                let answer = super::payloads(attempt.channel())
-                    .put_payload(request)
-                    .await;
+                let answer = super::payloads(attempt.channel()).put_payload(request).await;
                 let response = answer.map_err(|status| Error::from_status(&status))?;
                 Ok(response.into_inner().payload.unwrap_or_default())
             }
         });
         let payload = payload.await?;
-        check_digest(
-            &data,
-            payload.reference.as_ref().map_or("", |found| &found.digest),
-        )?;
+        check_digest(&data, payload.reference.as_ref().map_or("", |found| &found.digest))?;
         Ok(payload)
     }
 
     /// Return the JSON of a stored value, after a check of its digest.
     pub(crate) async fn get(&self, digest: &str) -> Result<Vec<u8>, Error> {
-        let limits = Limits {
-            each: RETRY_BUDGET,
-            until: None,
-        };
+        let limits = Limits { each: RETRY_TOTAL, until: None };
         let fetched = self.retried(limits, |attempt: Attempt| {
             let request = attempt.request(GetPayloadRequest {
                 namespace: self.namespace.clone(),
@@ -143,9 +113,7 @@ impl Caller {
                 ..GetPayloadRequest::default()
             });
             async move {
-                let answer = super::payloads(attempt.channel())
-                    .get_payload(request)
-                    .await;
+                let answer = super::payloads(attempt.channel()).get_payload(request).await;
                 let mut stream = answer.map_err(|s| Error::from_status(&s))?.into_inner();
                 let (mut data, mut encoding) = (Vec::new(), String::new());
                 while let Some(part) = stream.message().await.map_err(|s| Error::from_status(&s))? {
@@ -169,10 +137,7 @@ impl Caller {
 }
 
 fn check_digest(data: &[u8], digest: &str) -> Result<(), Error> {
-    let sum: String = Sha256::digest(data)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sum: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
     if sum == digest {
         return Ok(());
     }

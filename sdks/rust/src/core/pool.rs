@@ -39,10 +39,7 @@ pub(crate) struct Lease {
 
 impl Pool {
     pub(crate) fn new(endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Self {
-            endpoint,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { endpoint, state: Mutex::default() })
     }
 
     /// Count a call on the first connection with capacity, a new one, or the least used one.
@@ -52,10 +49,7 @@ impl Pool {
             return Err(Error::Closed);
         }
         state.prune();
-        let free = state
-            .connections
-            .iter()
-            .position(|each| each.calls < CONNECTION_CALLS);
+        let free = state.connections.iter().position(|each| each.calls < CONNECTION_CALLS);
         let index = match free {
             Some(index) => index,
             None if state.connections.len() < CONNECTIONS_MAX => {
@@ -71,21 +65,13 @@ impl Pool {
                 state.connections.len() - 1
             }
             None => {
-                let calls = state
-                    .connections
-                    .iter()
-                    .enumerate()
-                    .min_by_key(|(_, each)| each.calls);
+                let calls = state.connections.iter().enumerate().min_by_key(|(_, each)| each.calls);
                 calls.map_or(0, |(index, _)| index)
             }
         };
         let picked = &mut state.connections[index];
         picked.calls += 1;
-        Ok(Lease {
-            pool: self.clone(),
-            id: picked.id,
-            channel: picked.channel.clone(),
-        })
+        Ok(Lease { pool: self.clone(), id: picked.id, channel: picked.channel.clone() })
     }
 
     /// Drop the connections.

@@ -83,8 +83,7 @@ impl Reconnect {
     }
 
     fn down(&self) -> Duration {
-        self.down_since
-            .map_or(Duration::ZERO, |since| since.elapsed())
+        self.down_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Return the error of a stream that is given up.

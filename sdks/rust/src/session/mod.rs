@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::api::execution::v1::{SessionRefused, SessionResponse, StartExecutionRequest};
 use crate::core::caller::{retry_delay, Caller};
-use crate::core::limits::{RETRY_BUDGET, RETRY_WAIT_MIN};
+use crate::core::limits::{RETRY_TOTAL, RETRY_WAIT_MIN};
 use crate::core::payload::decode;
 use crate::core::reconnect::Reconnect;
 use crate::core::{executions, locked};
@@ -56,10 +56,7 @@ pub struct SessionCall {
 impl SessionCall {
     /// Wait for the commit of the start and return the id of the execution.
     pub async fn started(&self) -> Result<String> {
-        match self
-            .reached(|progress| !matches!(progress, Progress::Open))
-            .await?
-        {
+        match self.reached(|progress| !matches!(progress, Progress::Open)).await? {
             Progress::Started(id) => Ok(id),
             Progress::Done(result) => Ok(result.execution_id.clone()),
             Progress::Failed(id, _) if !id.is_empty() => Ok(id),
@@ -114,11 +111,7 @@ impl Client {
             state: Mutex::new(State::new()),
         });
         tokio::spawn(shared.clone().run());
-        Session {
-            client: self.clone(),
-            shared,
-            _end: Arc::new(cancel.drop_guard()),
-        }
+        Session { client: self.clone(), shared, _end: Arc::new(cancel.drop_guard()) }
     }
 }
 
@@ -219,7 +212,7 @@ impl Shared {
                     yield frame;
                     continue;
                 }
-                let later = Instant::now() + RETRY_BUDGET;
+                let later = Instant::now() + RETRY_TOTAL;
                 tokio::select! {
                     () = writing.cancelled() => return,
                     () = shared.wake.notified() => {}
@@ -227,18 +220,10 @@ impl Shared {
                 }
             }
         };
-        let answer = executions(attempt.channel())
-            .session(attempt.request(requests))
-            .await;
-        let mut responses = answer
-            .map_err(|status| Error::from_status(&status))?
-            .into_inner();
+        let answer = executions(attempt.channel()).session(attempt.request(requests)).await;
+        let mut responses = answer.map_err(|status| Error::from_status(&status))?.into_inner();
         loop {
-            match responses
-                .message()
-                .await
-                .map_err(|status| Error::from_status(&status))?
-            {
+            match responses.message().await.map_err(|status| Error::from_status(&status))? {
                 None => return Ok(()),
                 Some(response) => {
                     reconnect.connected();
@@ -253,28 +238,16 @@ impl Shared {
         let accepted = !response.started.is_empty();
         for started in response.started {
             let number = started.call_id;
-            if state
-                .calls
-                .get(&number)
-                .is_some_and(|call| call.request.is_some())
-            {
+            if state.calls.get(&number).is_some_and(|call| call.request.is_some()) {
                 self.accepted(&mut state, number, &started.execution_id);
-                if state
-                    .calls
-                    .get(&number)
-                    .is_some_and(|call| !call.want_result)
-                {
+                if state.calls.get(&number).is_some_and(|call| !call.want_result) {
                     state.calls.remove(&number);
                 }
             }
         }
         for result in response.results {
             let number = result.call_id;
-            if state
-                .calls
-                .get(&number)
-                .is_some_and(|call| call.request.is_some())
-            {
+            if state.calls.get(&number).is_some_and(|call| call.request.is_some()) {
                 self.accepted(&mut state, number, &result.execution_id);
             }
             if let Some(call) = state.calls.remove(&number) {
@@ -330,7 +303,7 @@ impl Shared {
             Some(_) => Again::Start,
         };
         let delay = retry_delay(&error, RETRY_WAIT_MIN);
-        let Some(delay) = delay.filter(|delay| since + *delay <= RETRY_BUDGET) else {
+        let Some(delay) = delay.filter(|delay| since + *delay <= RETRY_TOTAL) else {
             self.drop_call(state, number, &error);
             return;
         };
@@ -345,8 +318,7 @@ impl Shared {
 
     fn drop_call(&self, state: &mut State, number: u64, error: &Error) {
         if let Some(call) = state.calls.remove(&number) {
-            call.progress
-                .send_replace(Progress::Failed(call.id, error.clone()));
+            call.progress.send_replace(Progress::Failed(call.id, error.clone()));
             if call.request.is_some() {
                 self.acknowledged();
             }

@@ -73,28 +73,11 @@ impl State {
         id: String,
     ) -> (u64, SessionCall) {
         self.last += 1;
-        let begun = if id.is_empty() {
-            Progress::Open
-        } else {
-            Progress::Started(id.clone())
-        };
+        let begun = if id.is_empty() { Progress::Open } else { Progress::Started(id.clone()) };
         let (sender, progress) = watch::channel(begun);
-        let call = Call {
-            request,
-            want_result,
-            id,
-            refused_at: None,
-            progress: sender,
-        };
+        let call = Call { request, want_result, id, refused_at: None, progress: sender };
         self.calls.insert(self.last, call);
-        (
-            self.last,
-            SessionCall {
-                client: client.clone(),
-                want_result,
-                progress,
-            },
-        )
+        (self.last, SessionCall { client: client.clone(), want_result, progress })
     }
 
     /// Return the next starts and watches, within the limits of a frame and the window.
@@ -102,11 +85,7 @@ impl State {
         let mut frame = SessionRequest::default();
         let mut size = 0;
         let free = (self.window as usize).saturating_sub(self.in_flight.len());
-        let room = if self.overloaded.is_empty() {
-            free.min(FRAME_ITEMS_MAX)
-        } else {
-            0
-        };
+        let room = if self.overloaded.is_empty() { free.min(FRAME_ITEMS_MAX) } else { 0 };
         while frame.starts.len() < room && size < FRAME_BYTES_MAX {
             let Some(number) = self.outgoing.pop_front() else {
                 break;
@@ -176,10 +155,7 @@ impl State {
         self.later.clear();
         let started = |call: &Call| call.request.is_none();
         let numbers = |watched: bool| {
-            let chosen = self
-                .calls
-                .iter()
-                .filter(move |(_, call)| started(call) == watched);
+            let chosen = self.calls.iter().filter(move |(_, call)| started(call) == watched);
             chosen.map(|(number, _)| *number).collect()
         };
         (self.outgoing, self.watching) = (numbers(false), numbers(true));

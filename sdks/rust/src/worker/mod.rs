@@ -68,12 +68,7 @@ impl Worker {
             labels: HashMap::new(),
             drain: DRAIN_DEFAULT,
         };
-        Self {
-            client: client.clone(),
-            settings,
-            handlers: BTreeMap::new(),
-            repeated: None,
-        }
+        Self { client: client.clone(), settings, handlers: BTreeMap::new(), repeated: None }
     }
 
     /// Set the identity of the worker, which no other may have; the default is a random one.
@@ -132,11 +127,7 @@ impl Worker {
                 }
             })
         });
-        if self
-            .handlers
-            .insert(task_type.to_owned(), handler)
-            .is_some()
-        {
+        if self.handlers.insert(task_type.to_owned(), handler).is_some() {
             self.repeated = Some(task_type.to_owned());
         }
         self

@@ -67,8 +67,7 @@ impl Results {
                 }
             }
             size += size_of(&result);
-            self.unacknowledged
-                .insert(result.token.clone(), result.clone());
+            self.unacknowledged.insert(result.token.clone(), result.clone());
             results.push(result);
         }
         if results.is_empty() {
@@ -77,11 +76,7 @@ impl Results {
         self.last_frame += 1;
         self.bytes += size;
         let tokens = results.iter().map(|result| result.token.clone()).collect();
-        self.frames.push_back(Frame {
-            number: self.last_frame,
-            tokens,
-            bytes: size,
-        });
+        self.frames.push_back(Frame { number: self.last_frame, tokens, bytes: size });
         (self.last_frame, results, size)
     }
 
@@ -93,11 +88,7 @@ impl Results {
     }
 
     pub(super) fn acknowledged(&mut self, number: i64) {
-        while self
-            .frames
-            .front()
-            .is_some_and(|frame| frame.number <= number)
-        {
+        while self.frames.front().is_some_and(|frame| frame.number <= number) {
             let Some(frame) = self.frames.pop_front() else {
                 break;
             };
@@ -111,10 +102,7 @@ impl Results {
     /// Queue all unacknowledged results again, before the others.
     pub(super) fn start_over(&mut self) {
         let mut again = VecDeque::new();
-        for token in std::mem::take(&mut self.frames)
-            .into_iter()
-            .flat_map(|frame| frame.tokens)
-        {
+        for token in std::mem::take(&mut self.frames).into_iter().flat_map(|frame| frame.tokens) {
             if self.waiting.contains_key(&token) {
                 continue;
             }

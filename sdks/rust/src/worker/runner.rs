@@ -57,17 +57,9 @@ pub(super) async fn outcome(
             Err(failure) => failure,
         };
         if context.interruption().is_none() {
-            tracing::warn!(
-                class = failure.class,
-                error = failure.message,
-                "the attempt failed"
-            );
+            tracing::warn!(class = failure.class, error = failure.message, "the attempt failed");
         }
-        TaskResult {
-            token,
-            outcome: Some(Outcome::Failure(failure)),
-            ..TaskResult::default()
-        }
+        TaskResult { token, outcome: Some(Outcome::Failure(failure)), ..TaskResult::default() }
     };
     with_traceparent(traceparent, work).instrument(span).await
 }
@@ -79,10 +71,7 @@ async fn guarded(
     context: &Context,
     input: Option<Payload>,
 ) -> Result<Payload, Failure> {
-    let input = caller
-        .unpack(input)
-        .await
-        .map_err(|error| transfer_failed("input", &error))?;
+    let input = caller.unpack(input).await.map_err(|error| transfer_failed("input", &error))?;
     let called = context.clone();
     let work = AssertUnwindSafe(async move { handler(input, called).await }).catch_unwind();
     tokio::pin!(work);
@@ -97,10 +86,9 @@ async fn guarded(
         },
     };
     match ended {
-        Ok(Ended::Output(data)) => caller
-            .pack(data)
-            .await
-            .map_err(|error| transfer_failed("output", &error)),
+        Ok(Ended::Output(data)) => {
+            caller.pack(data).await.map_err(|error| transfer_failed("output", &error))
+        }
         Ok(Ended::Untransferred(field, error)) => Err(transfer_failed(field, &error)),
         Ok(Ended::Failed(error)) => Err(failure_of(context, error)),
         Err(panic) => Err(failed("Panic", &panic_text(panic.as_ref()))),
@@ -115,25 +103,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 pub(super) fn failed(class: &str, message: &str) -> Failure {
     let (class, message) = (limited(class), limited(message));
-    Failure {
-        class,
-        message,
-        ..Failure::default()
-    }
+    Failure { class, message, ..Failure::default() }
 }
 
 fn failure_of(context: &Context, error: TaskError) -> Failure {
     let timed_out = context.interruption() == Some(Interruption::TimedOut);
-    let class = if timed_out && error.class == "Cancelled" {
-        "Timeout"
-    } else {
-        &error.class
-    };
-    let message = if error.message.is_empty() {
-        &error.class
-    } else {
-        &error.message
-    };
+    let class = if timed_out && error.class == "Cancelled" { "Timeout" } else { &error.class };
+    let message = if error.message.is_empty() { &error.class } else { &error.message };
     let mut failure = failed(class, message);
     failure.retry_after_ms = i64::try_from(error.retry_after.as_millis()).unwrap_or(i64::MAX);
     match error.details {

@@ -234,11 +234,7 @@ impl Stream {
             }
         }
         for spec in response.specs {
-            if state
-                .specs
-                .insert(spec.digest.clone(), spec.config)
-                .is_none()
-            {
+            if state.specs.insert(spec.digest.clone(), spec.config).is_none() {
                 state.spec_order.push_back(spec.digest);
             }
         }
@@ -272,11 +268,7 @@ impl Stream {
             let failure = runner::failed(class, message);
             let outcome = Some(message::task_result::Outcome::Failure(failure));
             let token = token.clone();
-            state.results.push(message::TaskResult {
-                token,
-                outcome,
-                ..Default::default()
-            });
+            state.results.push(message::TaskResult { token, outcome, ..Default::default() });
             self.wake.notify_one();
         };
         let Some(handler) = self.handlers.get(&task.task_type).cloned() else {
@@ -287,11 +279,7 @@ impl Stream {
             let message = "this SDK runs no durable handlers; use a worker in Python";
             return refuse("Unsupported", message);
         }
-        let config = state
-            .specs
-            .get(&task.spec_digest)
-            .cloned()
-            .unwrap_or_default();
+        let config = state.specs.get(&task.spec_digest).cloned().unwrap_or_default();
         let context = Context::new(Task::of(&task, config), token.clone(), self);
         state.running.insert(token.clone(), (context.clone(), None));
         let (stream, caller) = (self.clone(), self.caller.clone());
@@ -350,10 +338,7 @@ impl Stream {
         self.ended.cancelled().await;
         self.interrupt();
         self.tasks.close();
-        if tokio::time::timeout(CANCEL_WAIT, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(CANCEL_WAIT, self.tasks.wait()).await.is_err() {
             tracing::warn!("handlers ignore their interruption; they are aborted");
             self.abort();
         }
@@ -392,12 +377,7 @@ impl State {
         self.spec_order.clear();
         (self.drain_sent, self.server_drains) = (false, false);
         self.received_at = Instant::now();
-        let held = self
-            .running
-            .keys()
-            .chain(self.results.tokens())
-            .cloned()
-            .collect();
+        let held = self.running.keys().chain(self.results.tokens()).cloned().collect();
         message::WorkHello {
             worker_id: stream.settings.id.clone(),
             namespace: stream.caller.namespace.clone(),
@@ -428,11 +408,7 @@ impl State {
             };
             let details = self.heartbeats.remove(&token).unwrap_or_default();
             size += details.len();
-            frame.heartbeats.push(message::Heartbeat {
-                token,
-                details,
-                ..Default::default()
-            });
+            frame.heartbeats.push(message::Heartbeat { token, details, ..Default::default() });
         }
         (frame != message::WorkRequest::default()).then_some(frame)
     }

@@ -46,9 +46,7 @@ pub struct Task {
 
 impl Task {
     pub(super) fn of(task: &message::Task, config: Vec<u8>) -> Self {
-        let timeout = u64::try_from(task.timeout_ms)
-            .ok()
-            .filter(|limit| *limit > 0);
+        let timeout = u64::try_from(task.timeout_ms).ok().filter(|limit| *limit > 0);
         Self {
             idempotency_key: task.idempotency_key.clone(),
             attempt: task.attempt,
@@ -162,12 +160,7 @@ impl TaskError {
     /// Return an error of a class.
     pub fn new(class: impl Into<String>, message: impl Into<String>) -> Self {
         let (class, message) = (class.into(), message.into());
-        Self {
-            class,
-            message,
-            retry_after: Duration::ZERO,
-            details: None,
-        }
+        Self { class, message, retry_after: Duration::ZERO, details: None }
     }
 
     /// Return an error of the class `NonRetryable`, which the default policy does not retry.

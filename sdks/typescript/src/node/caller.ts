@@ -117,7 +117,7 @@ export class Caller {
         // Jitter, so that clients that failed together do not retry together.
         const pauseMs = (delayMs ?? 0) + waitMs * Math.random();
         const isLate = delayMs === undefined || performance.now() + pauseMs > until;
-        if (isLate || !this.#budget.take()) {
+        if (isLate || !this.#budget.permits(failure)) {
           throw failure;
         }
         await sleep(pauseMs, undefined, { signal: controller.signal });

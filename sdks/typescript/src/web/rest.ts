@@ -78,7 +78,7 @@ export class Rest {
         }
         const delayMs = retryDelayMs(error, Math.min(waitMs, limits.RETRY_WAIT_MAX_MS));
         const isLate = delayMs === undefined || performance.now() + delayMs > until;
-        if (isLate || !this.#budget.take()) {
+        if (isLate || !this.#budget.permits(error)) {
           throw error;
         }
         await paused(delayMs * (1 + Math.random()), request.signal);

@@ -71,7 +71,7 @@ class ArchiveCalls:
         )
 
         async def once() -> bytes:
-            stream = self._stub.GetArchived(request, timeout=limits.RETRY_BUDGET_S)
+            stream = self._stub.GetArchived(request, timeout=limits.RETRY_TOTAL_S)
             return b"".join([each.chunk async for each in stream])
 
         return await self._connection.caller.retried(once)

@@ -60,6 +60,7 @@ public final class Caller {
   private final Address address;
   private final Credential credential;
   private final Pool pool;
+  private final RetryBudget budget = new RetryBudget();
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Set<Runnable> closing = ConcurrentHashMap.newKeySet();
   private final ExecutorService threads = Executors.newCachedThreadPool(Caller::daemon);
@@ -195,9 +196,9 @@ public final class Caller {
 
   /** Makes a unary call whose tries last at most a time each, and no longer than a deadline. */
   public <Q, S> S call(MethodDescriptor<Q, S> method, Q request, Duration limit, Deadline until) {
-    Duration budget = limit.compareTo(Limits.RETRIES) > 0 ? limit : Limits.RETRIES;
+    Duration total = limit.compareTo(Limits.RETRIES) > 0 ? limit : Limits.RETRIES;
     return retried(
-        budget,
+        total,
         until,
         () -> ClientCalls.blockingUnaryCall(pool, method, options(limit, until), request));
   }
@@ -208,8 +209,8 @@ public final class Caller {
   }
 
   /** Tries until it succeeds, a retry cannot help, or the next one would begin too late. */
-  public <S> S retried(Duration budget, Deadline limit, Attempt<S> attempt) {
-    Deadline until = Deadline.after(budget.toMillis(), TimeUnit.MILLISECONDS);
+  public <S> S retried(Duration total, Deadline limit, Attempt<S> attempt) {
+    Deadline until = Deadline.after(total.toMillis(), TimeUnit.MILLISECONDS);
     until = limit == null ? until : until.minimum(limit);
     Duration wait = Limits.RETRY_MIN;
     FlowmeshException former = null;
@@ -217,7 +218,9 @@ public final class Caller {
       String header = header();
       FlowmeshException failure;
       try {
-        return attempt.once();
+        S result = attempt.once();
+        budget.succeeded();
+        return result;
       } catch (StatusException | RuntimeException failed) {
         failure = translated(failed);
       }
@@ -228,7 +231,8 @@ public final class Caller {
         throw former; // the retry had no time of its own
       }
       Duration delay = retryDelay(failure, wait);
-      if (delay == null || delay.toMillis() > until.timeRemaining(TimeUnit.MILLISECONDS)) {
+      boolean late = delay == null || delay.compareTo(left(until)) > 0;
+      if (late || !budget.permits(failure)) {
         throw failure;
       }
       if (former == null) {
@@ -242,6 +246,10 @@ public final class Caller {
           ? Limits.RETRY_MAX
           : wait.multipliedBy(2);
     }
+  }
+
+  private static Duration left(Deadline until) {
+    return Duration.ofMillis(until.timeRemaining(TimeUnit.MILLISECONDS));
   }
 
   String header() {

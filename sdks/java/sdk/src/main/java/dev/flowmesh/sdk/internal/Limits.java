@@ -28,6 +28,9 @@ public final class Limits {
 
   static final Duration RETRY_MIN = Duration.ofMillis(100);
   static final Duration RETRY_MAX = Duration.ofSeconds(2);
+  // The budget of retries that all calls of a client share.
+  static final double RETRY_TOKENS = 10;
+  static final double RETRY_TOKENS_PER_SUCCESS = 0.1;
   static final Duration UNREACHABLE_RETRY = Duration.ofMillis(500);
 
   /** The bytes and items of one message of a stream. */
