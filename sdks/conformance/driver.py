@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
@@ -154,6 +155,12 @@ class Ledger:
     async def _call(self, input: Json, context: TaskContext) -> Json:
         output = await self._client.run(input["workflow"], input.get("input"))
         return {"traceparent": context.traceparent, "output": output}
+
+    async def _close(self, input: Json, context: TaskContext) -> None:
+        await self._client.close()
+
+    async def _exit(self, input: Json, context: TaskContext) -> None:
+        os._exit(3)
 
 
 # Verbs ----------------------------------------------------------------------------------------

@@ -20,13 +20,14 @@ from flowmesh.testing.polling import done, pause
 from sdks.conformance.match import problems
 from sdks.conformance.process import Driver, DriverFailed
 from sdks.conformance.stub import Stub
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import DOWN, Connection, Proxy
 
 Json = Any
 HERE = Path(__file__).parent
 UNTIL_S = 30.0
 RESTART_S = 40.0
 LIST_REPEAT_S = 0.05
+HALVED_BYTES_MIN = 10_000
 MODIFIERS = frozenset({"expect", "error", "save", "as", "within", "after", "until"})
 SAVED = re.compile(r"\$\{(~|\w+)\}")
 
@@ -210,11 +211,11 @@ class Run:
         return self.stub.calls(members["argument"])
 
     async def _many(self, members: Json) -> Json:
-        """Send one command many times at once; return the values."""
+        """Send one command many times at once; return the values, and the answers of errors."""
         count = members.pop("count")
         (verb,) = members
-        asked = (self.driver.ask(verb, **members[verb]) for _ in range(count))
-        return await asyncio.gather(*asked)
+        answers = await asyncio.gather(*(self._answer(verb, members[verb]) for _ in range(count)))
+        return [answer.get("value", answer) for answer in answers]
 
     async def _rest(self, members: Json) -> Json:
         """Make a request of the gateway's REST, for facts that no SDK shows."""
@@ -242,6 +243,8 @@ class Run:
             assert self.proxy is not None
             await pause(members["everyMs"] / 1000)
             self.proxy.cut()
+        if members.get("halves"):
+            await self._halve(members["halves"])
         if names := members.get("freeze"):
             for name in names:
                 cluster.send(name, signal.SIGSTOP)
@@ -251,6 +254,27 @@ class Run:
                 for name in names:
                     cluster.send(name, signal.SIGCONT)
         return None
+
+    async def _halve(self, times: int) -> None:
+        """Pass half of a large read to the client and reset its connection, so many times."""
+        left, over = itertools.count(times - 1, -1), asyncio.Event()
+
+        async def half(connection: Connection, direction: str, frame: bytes) -> bool:
+            if direction != DOWN or len(frame) < HALVED_BYTES_MIN or over.is_set():
+                return True
+            if next(left) == 0:
+                over.set()
+            connection.client.write(frame[: len(frame) // 2])
+            connection.cut()
+            return False
+
+        assert self.proxy is not None
+        self.proxy.rules.append(half)
+        try:
+            async with asyncio.timeout(UNTIL_S):
+                await over.wait()
+        finally:
+            self.proxy.rules.remove(half)
 
     async def _retries(self, members: Json) -> None:
         """Play the vectors of these names: the answers of a server, and the tries they cause."""

@@ -23,6 +23,7 @@ Json = Any
 DETAILS_KEY = "grpc-status-details-bin"
 STEP_TIMEOUT_S = 30.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+CONNECTION_GRACE_MS = 200
 
 
 def _bytes_of(value: Json) -> Json:
@@ -164,14 +165,22 @@ class _Inbox:
 
 
 class Stub:
-    """All public services of the gateway by script; `script` sets the answers by method name."""
+    """All public services of the gateway by script; `script` sets the answers by method name.
 
-    def __init__(self) -> None:
+    With `connection_age_ms` it ends each connection with a GOAWAY after that time.
+    """
+
+    def __init__(self, connection_age_ms: int = 0) -> None:
         self._methods: dict[str, Method] = {}
+        aging = [
+            ("grpc.max_connection_age_ms", connection_age_ms),
+            ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
+        ]
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                *(aging if connection_age_ms else ()),
             ]
         )
         self.address = ""

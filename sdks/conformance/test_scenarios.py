@@ -11,7 +11,8 @@ from sdks.conformance.script import Run, scenarios
 @pytest.fixture
 def server(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
     """The scripted server if the scenario has a script, else the cluster."""
-    return request.getfixturevalue("stub" if "stub" in scenario else "cluster")
+    aging = "aging_stub" if scenario.get("aging") else "stub"
+    return request.getfixturevalue(aging if "stub" in scenario else "cluster")
 
 
 @pytest.fixture

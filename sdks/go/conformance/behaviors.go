@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -116,6 +117,10 @@ func (l *ledger) behave(ctx context.Context, behavior string, in input) (any, er
 	case "call":
 		output, err := flowmesh.Run[any](ctx, l.client, in.Workflow, in.Input)
 		return object{"traceparent": task.Traceparent, "output": output}, err
+	case "close":
+		return nil, l.client.Close()
+	case "exit":
+		os.Exit(3)
 	}
 	return nil, nil
 }

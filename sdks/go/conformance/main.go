@@ -7,24 +7,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
-	"math"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"flowmesh.dev/sdk"
 	"flowmesh.dev/sdk/mesh"
 	"flowmesh.dev/sdk/worker"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 )
 
 type object = map[string]any
@@ -36,13 +27,14 @@ type command struct {
 	APIKey, Provider, CA, Certificate, Key, Source, Workflow   string
 	RequestID, Execution, Filter, Name, Action, Reason, Digest string
 	WorkerID, Endpoint, Capability, Kind                       string
-	Version, WaitMs, TimeoutMs, DelayMs, PageSize, Slots       int
+	Version, WaitMs, DelayMs, PageSize, Slots                  int
 	DrainMs, Count, Picks                                      int
 	After                                                      int64
 	Input, Payload, Value                                      json.RawMessage
 	Inputs                                                     []json.RawMessage
 	Types, Statuses, Queues, RequestIDs, Capabilities          []string
 	Labels, Tasks                                              map[string]string
+	TimeoutMs                                                  *int
 	Results                                                    *bool
 }
 
@@ -194,10 +186,11 @@ func (d *driver) start(ctx context.Context, c *command) (any, error) {
 }
 
 func (c *command) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.TimeoutMs == 0 {
-		c.TimeoutMs = 30_000
+	limit := 30 * time.Second
+	if c.TimeoutMs != nil {
+		limit = time.Duration(*c.TimeoutMs) * time.Millisecond
 	}
-	return context.WithTimeout(ctx, time.Duration(c.TimeoutMs)*time.Millisecond)
+	return context.WithTimeout(ctx, limit)
 }
 
 func (d *driver) run(ctx context.Context, c *command) (any, error) {
@@ -362,133 +355,6 @@ func (d *driver) submit(ctx context.Context, c *command) (any, error) {
 	}
 	all.Wait()
 	return object{"ids": ids, "outputs": outputs, "errors": failures}, nil
-}
-
-func (d *driver) service(ctx context.Context, c *command) (any, error) {
-	client, key := d.client(c), c.Name+c.Endpoint
-	switch c.Action {
-	case "register":
-		made, err := mesh.Register(ctx, client, mesh.Service{Name: c.Name, Endpoint: c.Endpoint, Capabilities: c.Capabilities})
-		if err == nil {
-			keep(d, d.services, key, made)
-		}
-		return object{}, err
-	case "deregister":
-		return object{}, of(d, d.services, key).Close()
-	case "resolve":
-		return resolve(ctx, client, c)
-	}
-	filter := mesh.Filter{Name: c.Name, Statuses: []string{mesh.Healthy}}
-	if c.Capability != "" {
-		filter.Capabilities = []string{c.Capability}
-	}
-	if c.Action == "watch" {
-		for services, err := range mesh.Watch(ctx, client, filter) {
-			if err != nil || len(services) == c.Count {
-				return object{"endpoints": endpoints(services)}, err
-			}
-		}
-	}
-	var found []mesh.Service
-	for each, err := range mesh.List(ctx, client, filter) {
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, each)
-	}
-	return object{"endpoints": endpoints(found)}, nil
-}
-
-func endpoints(services []mesh.Service) []string {
-	found := []string{}
-	for _, each := range services {
-		found = append(found, each.Endpoint)
-	}
-	slices.Sort(found)
-	return found
-}
-
-// resolve counts the instances that calls through the resolver reach.
-func resolve(ctx context.Context, client *flowmesh.Client, c *command) (any, error) {
-	conn, err := grpc.NewClient("flowmesh:///"+c.Name, grpc.WithResolvers(mesh.NewResolver(client)),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`))
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	conn.Connect()
-	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
-		if !conn.WaitForStateChange(ctx, state) {
-			return nil, ctx.Err()
-		}
-	}
-	counts := map[string]int{}
-	for range c.Picks {
-		var reached peer.Peer
-		err := conn.Invoke(ctx, "/flowmesh.api.execution.v1.ExecutionService/GetStats", nil, nil, grpc.Peer(&reached), grpc.ForceCodec(raw{}))
-		if reached.Addr == nil {
-			return nil, fmt.Errorf("no instance was reached: %s", status.Convert(err).Message())
-		}
-		counts[reached.Addr.String()]++
-	}
-	return object{"endpoints": counts}, nil
-}
-
-// raw sends empty messages.
-type raw struct{}
-
-func (raw) Marshal(any) ([]byte, error)        { return nil, nil }
-func (raw) Unmarshal(data []byte, _ any) error { return nil }
-func (raw) Name() string                       { return "proto" }
-
-func (d *driver) bench(ctx context.Context, c *command) (any, error) {
-	client, began, cpu := d.client(c), time.Now(), cpuTime()
-	switch c.Kind {
-	case "latency":
-		var took []float64
-		for n := range c.Count {
-			at := time.Now()
-			if _, err := flowmesh.Run[any](ctx, client, c.Workflow, object{"n": n}); err != nil {
-				return nil, err
-			}
-			took = append(took, float64(time.Since(at).Microseconds())/1000)
-		}
-		slices.Sort(took)
-		return object{"p50Ms": took[c.Count/2], "p99Ms": took[c.Count*99/100]}, nil
-	case "starts":
-		session := client.Session(ctx)
-		defer session.Close()
-		var calls []*flowmesh.SessionCall
-		for n := range c.Count {
-			call, err := session.Start(ctx, c.Workflow, object{"n": n})
-			if err != nil {
-				return nil, err
-			}
-			calls = append(calls, call)
-		}
-		for _, call := range calls {
-			if _, err := flowmesh.SessionOutput[any](ctx, call); err != nil {
-				return nil, err
-			}
-		}
-	default:
-		ledger := of(d, d.workers, c.Worker).ledger
-		for !ledger.reached(c.Count) {
-			time.Sleep(5 * time.Millisecond)
-		}
-		began = ledger.began
-	}
-	took := time.Since(began).Seconds()
-	return object{"perSecond": float64(c.Count) / took, "cpuSeconds": cpuTime() - cpu}, nil
-}
-
-func cpuTime() float64 {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
-		return math.NaN()
-	}
-	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }
 
 func (d *driver) answer(c *command) (value any, err error) {

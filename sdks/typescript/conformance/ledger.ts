@@ -121,6 +121,8 @@ export const behaviors: Readonly<Record<string, TaskHandler>> = {
     const output = await context.client.run(workflow, input);
     return { traceparent: context.traceparent, output };
   },
+  close: (_, context) => context.client.close(),
+  exit: () => process.exit(3),
 };
 
 function beat(context: TaskContext, details: unknown): void {

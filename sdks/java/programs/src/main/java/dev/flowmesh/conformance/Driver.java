@@ -4,6 +4,7 @@ import static dev.flowmesh.conformance.Values.expanded;
 import static dev.flowmesh.conformance.Values.object;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.flowmesh.sdk.ClientBuilder;
 import dev.flowmesh.sdk.Event;
 import dev.flowmesh.sdk.Execution;
 import dev.flowmesh.sdk.FlowmeshClient;
@@ -25,7 +26,6 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -37,7 +37,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -157,7 +156,7 @@ public final class Driver {
   }
 
   private Object open(Command c) {
-    FlowmeshClient.Builder builder =
+    ClientBuilder builder =
         FlowmeshClient.builder()
             .address(c.text("address"))
             .namespace(c.text("namespace"))
@@ -409,39 +408,12 @@ public final class Driver {
 
   private Object bench(Command c) throws Exception {
     int count = c.number("count", 0);
-    long cpu = cpuNs();
-    long began = System.nanoTime();
-    switch (c.text("kind")) {
-      case "latency":
-        double[] took = new double[count];
-        for (int n = 0; n < count; n++) {
-          long at = System.nanoTime();
-          client(c).run(c.text("workflow"), object("n", n), JsonNode.class);
-          took[n] = (System.nanoTime() - at) / 1e6;
-        }
-        Arrays.sort(took);
-        return object("p50Ms", took[count / 2], "p99Ms", took[count * 99 / 100]);
-      case "starts":
-        try (Session session = client(c).session()) {
-          List<Session.Call> calls =
-              IntStream.range(0, count)
-                  .mapToObj(n -> session.start(c.text("workflow"), object("n", n)))
-                  .toList();
-          for (Session.Call call : calls) {
-            call.result(JsonNode.class);
-          }
-        }
-        break;
-      default:
-        began = of(workers, c, "worker").ledger().reached(count);
-    }
-    double seconds = (System.nanoTime() - began) / 1e9;
-    return object("perSecond", count / seconds, "cpuSeconds", (cpuNs() - cpu) / 1e9);
-  }
-
-  private static long cpuNs() {
-    Duration used = ProcessHandle.current().info().totalCpuDuration().orElse(Duration.ZERO);
-    return used.toNanos();
+    String workflow = c.text("workflow");
+    return switch (c.text("kind")) {
+      case "latency" -> Bench.latency(client(c), workflow, count);
+      case "starts" -> Bench.starts(client(c), workflow, count);
+      default -> Bench.tasks(of(workers, c, "worker").ledger(), count);
+    };
   }
 
   private void answer(String line) {

@@ -93,6 +93,12 @@ final class Ledger {
         Object given = Values.expanded(in.path("input"));
         JsonNode output = client.run(in.path("workflow").asText(), given, JsonNode.class);
         return object("traceparent", task.traceparent(), "output", output);
+      case "close":
+        client.close();
+        return null;
+      case "exit":
+        Runtime.getRuntime().halt(3);
+        return null;
       default:
         throw new IllegalArgumentException("there is no behavior " + behavior);
     }

@@ -12,10 +12,8 @@ import dev.flowmesh.api.execution.v1.ExecutionServiceGrpc;
 import dev.flowmesh.api.execution.v1.ExecutionStatus;
 import dev.flowmesh.api.execution.v1.ListExecutionsRequest;
 import dev.flowmesh.api.execution.v1.StartExecutionRequest;
-import dev.flowmesh.sdk.internal.Address;
 import dev.flowmesh.sdk.internal.Caller;
 import dev.flowmesh.sdk.internal.Convert;
-import dev.flowmesh.sdk.internal.Credential;
 import dev.flowmesh.sdk.internal.Limits;
 import dev.flowmesh.sdk.internal.Pages;
 import dev.flowmesh.sdk.internal.Watch;
@@ -31,7 +29,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.Iterator;
 import java.util.List;
 import java.util.UUID;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -48,7 +45,7 @@ public final class FlowmeshClient implements AutoCloseable {
   private final Caller caller;
   private Session shared;
 
-  private FlowmeshClient(Caller caller) {
+  FlowmeshClient(Caller caller) {
     this.caller = caller;
   }
 
@@ -57,165 +54,18 @@ public final class FlowmeshClient implements AutoCloseable {
    *
    * @return with the defaults of the environment
    */
-  public static Builder builder() {
-    return new Builder();
+  public static ClientBuilder builder() {
+    return new ClientBuilder();
   }
 
   /**
    * Returns a client of an address once its server responds.
    *
-   * @param address as in {@link Builder#address}
+   * @param address as in {@link ClientBuilder#address}
    * @return the client
    */
   public static FlowmeshClient connect(String address) {
     return builder().address(address).build().connected();
-  }
-
-  /** The options of a client. */
-  public static final class Builder {
-    private String address = "";
-    private String namespace = "";
-    private String actor = "";
-    private String apiKey = "";
-    private String token = "";
-    private Callable<String> provider;
-    private boolean anonymous;
-    private boolean plain;
-    private Address.Tls tls;
-    private Codec codec = new JacksonCodec();
-
-    private Builder() {}
-
-    /**
-     * Sets the address.
-     *
-     * @param text {@code host:port}, or {@code grpcs://host:port} with TLS; an empty one stands for
-     *     FLOWMESH_ADDRESS, a suite of {@code flowmesh dev} in this folder or a parent, or
-     *     127.0.0.1:7450
-     * @return this
-     */
-    public Builder address(String text) {
-      address = text;
-      return this;
-    }
-
-    /**
-     * Sets the namespace.
-     *
-     * @param name the default is FLOWMESH_NAMESPACE or {@code default}
-     * @return this
-     */
-    public Builder namespace(String name) {
-      namespace = name;
-      return this;
-    }
-
-    /**
-     * Sets the identity that is recorded with changes.
-     *
-     * @param name the default is FLOWMESH_ACTOR
-     * @return this
-     */
-    public Builder actor(String name) {
-      actor = name;
-      return this;
-    }
-
-    /**
-     * Sets an API key.
-     *
-     * @param key the default is FLOWMESH_API_KEY
-     * @return this
-     */
-    public Builder apiKey(String key) {
-      apiKey = key;
-      return this;
-    }
-
-    /**
-     * Sets an access token.
-     *
-     * @param text the default is FLOWMESH_TOKEN
-     * @return this
-     */
-    public Builder token(String text) {
-      token = text;
-      return this;
-    }
-
-    /**
-     * Sets the provider of access tokens. It is called again shortly before the token expires, and
-     * once if a server refuses it.
-     *
-     * @param source returns a token
-     * @return this
-     */
-    public Builder tokenProvider(Callable<String> source) {
-      provider = source;
-      return this;
-    }
-
-    /**
-     * Sends no credential, even if the environment has one.
-     *
-     * @return this
-     */
-    public Builder withoutCredential() {
-      anonymous = true;
-      return this;
-    }
-
-    /**
-     * Uses TLS with files in PEM, which are read again within a minute after a change.
-     *
-     * @param authority of the server; empty for the public ones
-     * @param certificate of this client, or empty
-     * @param key of the certificate, or empty
-     * @return this
-     */
-    public Builder tls(String authority, String certificate, String key) {
-      tls = new Address.Tls(authority, certificate, key);
-      return this;
-    }
-
-    /**
-     * Uses plain text, and permits to send a credential in it.
-     *
-     * @return this
-     */
-    public Builder plaintext() {
-      plain = true;
-      return this;
-    }
-
-    /**
-     * Sets the conversion of values.
-     *
-     * @param conversion the default is Jackson
-     * @return this
-     */
-    public Builder codec(Codec conversion) {
-      codec = conversion;
-      return this;
-    }
-
-    /**
-     * Returns the client, which connects at its first call.
-     *
-     * @return the client
-     */
-    public FlowmeshClient build() {
-      Address at = Address.of(address, tls, plain);
-      Credential credential = Credential.chosen(apiKey, token, provider, anonymous);
-      at.check(credential);
-      String space = first(namespace, System.getenv("FLOWMESH_NAMESPACE"), "default");
-      String by = first(actor, System.getenv("FLOWMESH_ACTOR"), "");
-      return new FlowmeshClient(new Caller(at, credential, space, by, codec));
-    }
-
-    private static String first(String given, String environment, String last) {
-      return !given.isEmpty() ? given : environment == null ? last : environment;
-    }
   }
 
   /**
