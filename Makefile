@@ -7,7 +7,7 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
-  lock clean sdks test-sdks console console-dev console-test console-bench
+  lock clean sdks test-sdks packages console console-dev console-test console-bench
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -192,6 +192,9 @@ test-sdks: export FLOWMESH_CORE = pure
 test-sdks: $(TESTS) ## lint, test and run the conformance scenarios of every SDK; < 15 minutes
 	@$(BIN)/python -m sdks.conformance.languages check
 	$(BIN)/pytest sdks/conformance $(PYTEST_ARGS)
+
+packages: $(TOOLS) ## build/packages: wheel, Go modules, npm package, jars, crates; published nowhere
+	@$(BIN)/python -m tools.release
 
 console: $(TOOLS) ## build the web page into gen/python/flowmesh/console
 	@python -m tools.rest_types

@@ -1,0 +1,95 @@
+"""The package of each language installs in an empty folder, and runs the example of its README."""
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from flowmesh.testing.cluster import Cluster
+from sdks.conformance.languages import LANGUAGES, ROOT
+from sdks.conformance.test_examples import printed
+from tools.release import builders, manifest
+
+pytestmark = pytest.mark.long
+PACKAGES = ROOT / "build/packages"
+README_LINES_MAX = 25
+TIMEOUT_S = 900
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def packages(language: str) -> list[Path]:
+    """Build the packages of a language once."""
+    return builders.build(language, PACKAGES / language)
+
+
+def blocks(readme: Path) -> dict[str, str]:
+    """Return the first block of each language in a page."""
+    found: dict[str, str] = {}
+    for language, text in BLOCK.findall(readme.read_text()):
+        found.setdefault(language, text)
+    return found
+
+
+def script_of(console: str) -> tuple[str, str]:
+    """Return the commands of a block, without those in the background, and their last output."""
+    lines = console.splitlines()
+    commands = [line[2:] for line in lines if line.startswith("$ ") and not line.endswith("&")]
+    return "\n".join(commands), lines[-1]
+
+
+def caches(folder: Path) -> dict[str, str]:
+    """Return the environment that keeps packages of this version out of the caches of the user.
+
+    What others publish comes from the cache of Go that is there, or from its proxy.
+    """
+    modules = builders.run("go", "env", "GOMODCACHE", "GOPROXY").split()
+    return {
+        "GOMODCACHE": str(folder / "modules"),
+        "GOFLAGS": "-modcacherw",
+        "GOPROXY": f"file://{modules[0]}/cache/download,{modules[1]}",
+    }
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+async def test_readme(readme_language: str, cluster: Cluster, tmp_path: Path) -> None:
+    """Its commands run as written, and print what it shows; the program has at most 25 lines."""
+    packages(readme_language)
+    files = LANGUAGES[readme_language]["readme"]
+    found = blocks(ROOT / "sdks" / readme_language / "README.md")
+    assert found[next(iter(files))].count("\n") <= README_LINES_MAX
+    folder = tmp_path / "hello"
+    for block, name in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(found[block])
+    script, expected = script_of(found["console"])
+    own = {
+        "FLOWMESH": str(ROOT),
+        "CARGO_TARGET_DIR": str(ROOT / "build/sdks/readme"),
+        "MAVEN_OPTS": f"-Dmaven.repo.local={tmp_path / 'repository'}",
+    }
+    if readme_language == "go":
+        own |= caches(tmp_path)
+    output = await printed(script, cluster, cwd=folder, within_s=TIMEOUT_S, **own)
+    assert output.splitlines()[-1] == expected
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+async def test_wheel(cluster: Cluster, tmp_path: Path) -> None:
+    """The wheel runs the example of the quick start in an environment of its own."""
+    (wheel,) = packages("python")
+    quick_start = ROOT / "examples/quickstart/checkout.py"
+    script = f"""
+        {sys.executable} -m venv own
+        own/bin/python -m pip install --quiet --disable-pip-version-check {wheel}
+        own/bin/python {quick_start}
+    """
+    output = await printed(script, cluster, cwd=tmp_path, within_s=TIMEOUT_S, PYTHONPATH="")
+    assert "kg on their way" in output
+
+
+def test_every_package_has_the_version_of_the_suite() -> None:
+    """The files that state a version agree with pyproject.toml."""
+    assert list(manifest.version_problems(ROOT)) == []
