@@ -36,7 +36,7 @@ class Temporal:
         results.settings[NAME] |= {"W4": f"{sizes.w4_steps_peer} steps"}
         port = free_port()
         address = f"127.0.0.1:{port}"
-        server = Child("temporal", _server(port, folder), folder / "server.log")
+        server = Child("temporal", development_server(port, folder), folder / "server.log")
         worker = Child("worker", module("benchmarks.temporal.worker", address), folder / "worker")
         client = Child("client", module("benchmarks.temporal.client", address), folder / "client")
         async with AsyncExitStack() as stack:
@@ -56,7 +56,8 @@ class Temporal:
             await setup.each(NAME, wanted, jobs)
 
 
-def _server(port: int, folder: Path) -> tuple[str, ...]:
+def development_server(port: int, folder: Path) -> tuple[str, ...]:
+    """Return the command of a server with a database file in a folder."""
     pragmas = [
         word for name, value in PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}")
     ]
