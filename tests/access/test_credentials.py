@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access.keys import read_key_file
 from flowmesh.access.principal import Principal
+from flowmesh.access.sealing import Sealer
 from flowmesh.access.service_tokens import LIFETIME_S, METADATA_KEY, ServiceTokens
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
 from flowmesh.api.identity.v1 import key_service_pb2
 from flowmesh.identity.credentials.access_tokens import ISSUER, TOKEN_BYTES_MAX
-from flowmesh.identity.credentials.sealing import Sealer
 from flowmesh.testing.polling import until
 from tests.access.answers import Answer, call, rest
 from tests.access.contracts import BY_NAME

@@ -186,6 +186,25 @@ ELSEWHERE = {
     ),
     "priority of a message": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
     "time to live": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "delay of a message": "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded",
+    "body of a message by reference": (
+        "tests/unit/event/test_broker_bounds.py::test_messages_are_bounded"
+    ),
+    "delayed messages": (
+        "tests/unit/event/test_broker_bounds.py::test_delayed_messages_are_bounded"
+    ),
+    "queues watched by a stream": (
+        "tests/unit/event/test_broker_bounds.py::test_watches_are_bounded"
+    ),
+    "streams that watch queues": (
+        "tests/unit/event/test_broker_bounds.py::test_watches_are_bounded"
+    ),
+    "messages of a batch of a queue trigger": (
+        "tests/unit/event/test_broker_bounds.py::test_batches_of_triggers_are_bounded"
+    ),
+    "time in which a queue trigger collects a batch": (
+        "tests/unit/event/test_broker_bounds.py::test_batches_of_triggers_are_bounded"
+    ),
     "queues of messages of a namespace": (
         "tests/unit/event/test_broker_bounds.py::test_namespaces_are_bounded"
     ),

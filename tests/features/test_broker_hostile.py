@@ -1,6 +1,7 @@
 """What the broker refuses: names, keys, headers and sizes at their limits and above, and rings."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -83,17 +84,16 @@ async def test_headers_are_bounded_and_some_reserved(
 
 
 async def test_bodies_and_batches_have_a_limit(suite: Suite, client: Client) -> None:
-    """BB4: the largest body is stored, one byte more refused; so is a batch of 501."""
+    """BB4: the largest inline and stored bodies, and batches of 500; one more is refused."""
     queue = named("large")
     await client.broker.declare_queue(queue)
     largest = b"\0" * limits.BODY_BYTES_MAX
     await client.messages.publish(largest, queue)
     (stored,) = await client.messages.browse(queue)
     assert stored.body == largest
-    for size in (limits.BODY_BYTES_MAX + 1, 4 * limits.BODY_BYTES_MAX):
-        with pytest.raises(TooLarge) as refused:
-            await client.messages.publish(b"\0" * size, queue)
-        assert refused.value.reason == "PAYLOAD_TOO_LARGE"
+    with pytest.raises(TooLarge) as refused:
+        await client.messages.publish(b"\0" * (limits.REFERENCED_BYTES_MAX + 1), queue)
+    assert refused.value.reason == "PAYLOAD_TOO_LARGE"
     sent = [message_pb2.Message(routing_key=queue)] * (limits.BATCH_MESSAGES_MAX + 1)
     request = message_service_pb2.PublishRequest(messages=sent)
     async with grpc.aio.insecure_channel(suite.grpc_address) as channel:
@@ -101,6 +101,12 @@ async def test_bodies_and_batches_have_a_limit(suite: Suite, client: Client) -> 
         with pytest.raises(grpc.aio.AioRpcError) as many:
             await stub.Publish(request)
         assert "501 messages" in str(many.value.details())
+        for size in (limits.BODY_BYTES_MAX + 1, 4 * limits.BODY_BYTES_MAX - 1):
+            large = message_pb2.Message(routing_key=queue, body=b"\0" * size)
+            (outcome,) = (
+                await stub.Publish(message_service_pb2.PublishRequest(messages=[large]))
+            ).outcomes
+            assert outcome.reason == "PAYLOAD_TOO_LARGE"
         del request.messages[-1]
         outcomes = (await stub.Publish(request)).outcomes
         assert len(outcomes) == limits.BATCH_MESSAGES_MAX
@@ -125,6 +131,81 @@ async def test_a_ring_of_dead_letter_queues_ends(client: Client) -> None:
         assert len(seen) == 2, seen
         for each in (first, second, own):
             assert (await client.broker.queue(each)).depth == 0
+
+
+async def test_a_cycle_of_exchanges_ends(client: Client) -> None:
+    """BB5: ten exchanges that all lead to each other, and one queue: a message reaches it once."""
+    queue, exchanges = named("q"), [named(f"x{n}") for n in range(10)]
+    await client.broker.declare_queue(queue)
+    for name in exchanges:
+        await client.broker.declare_exchange(name, "fanout")
+    for before, after in zip(exchanges, exchanges[1:] + exchanges[:1], strict=True):
+        await client.broker.bind_exchange(after, before)
+        await client.broker.bind_exchange(before, after)
+    await client.broker.bind(queue, exchanges[5])
+    assert (await client.messages.publish(1, "", exchanges[0])).queues == 1
+    assert len(await client.messages.browse(queue)) == 1
+
+
+@pytest.mark.long
+async def test_a_namespace_full_of_queues_and_bindings_still_routes(suite: Suite) -> None:
+    """BB5: 1,000 queues and 10,000 bindings, one more of each is refused; a fan-out to all."""
+    gate = asyncio.Semaphore(16)
+    async with Client(suite.grpc_address, "crowded") as client:
+
+        async def bounded(call: Any) -> None:
+            async with gate:
+                await call
+
+        names = [f"q{n}" for n in range(limits.QUEUES_MAX)]
+        small: Any = {"durable": False, "max_size": 10, "max_bytes": 10_000}
+        await asyncio.gather(
+            *(bounded(client.broker.declare_queue(name, **small)) for name in names)
+        )
+        for kind in ("fanout", "topic"):
+            await client.broker.declare_exchange(kind, kind)
+        bindings = [client.broker.bind(name, "fanout") for name in names]
+        bindings += [
+            client.broker.bind(names[n % 1_000], "topic", f"a.{n}.#")
+            for n in range(limits.BINDINGS_MAX - len(names))
+        ]
+        await asyncio.gather(*(bounded(each) for each in bindings))
+        for more in (
+            client.broker.declare_queue("one-more"),
+            client.broker.bind("q0", "topic", "one.more"),
+        ):
+            with pytest.raises(TooLarge) as refused:
+                await more
+            assert refused.value.reason == "TOPOLOGY_TOO_LARGE"
+        assert (await client.messages.publish(1, "", "fanout")).queues == len(names)
+        assert (await client.messages.publish(1, "a.8999.x", "topic")).queues == 1
+        assert (await client.broker.queue("q999")).depth == 2
+        await asyncio.gather(*(bounded(client.broker.delete_queue(name)) for name in names))
+
+
+@pytest.mark.long
+async def test_a_redrive_is_stopped_and_resumed(client: Client) -> None:
+    """BB9: of FLOWMESH_BROKER_REDRIVE messages; each is moved once, in order."""
+    count = int(os.environ.get("FLOWMESH_BROKER_REDRIVE", "20000"))
+    queue, dead = named("work"), named("dead")
+    for name in (queue, dead):
+        await client.broker.declare_queue(name, max_size=count)
+    for start in range(0, count, 5_000):
+        numbers = range(start, min(count, start + 5_000))
+        await client.messages.publish_many([Outgoing(n, dead) for n in numbers])
+    moving = asyncio.create_task(client.messages.redrive(dead, to=queue))
+
+    async def begun() -> bool:
+        return (await client.broker.queue(queue)).depth >= count // 10
+
+    await until("a tenth of the messages", begun, within_s=600)
+    moving.cancel()
+    await asyncio.gather(moving, return_exceptions=True)
+    assert (await client.broker.queue(dead)).depth > 0
+    await client.messages.redrive(dead, to=queue)
+    assert (await client.broker.queue(dead)).depth == 0
+    found = [each.body async for each in client.messages.browse_all(queue)]
+    assert found == list(range(count))
 
 
 async def test_receipts_settle_their_own_delivery_only(client: Client) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, Outgoing
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 
@@ -109,6 +109,53 @@ async def test_a_message_that_starts_nothing_becomes_a_dead_letter(
     (letter,) = await client.messages.browse(f"{queue}.dlq")
     assert letter.death is not None
     assert letter.death.error.startswith("INPUT_INVALID")
+
+
+@pytest.mark.feature("S2-51", "S4-93")
+async def test_a_batch_of_messages_starts_one_execution(suite: Suite, client: Client) -> None:
+    """Full batches at once, the rest after a time; a repeated id is in no other batch."""
+    name, queue = named("batches"), named("batches")
+    await client.broker.declare_queue(queue)
+    source = {"queue": queue, "batch": 3, "batchWithinMs": 300, "filter": "message.body != 99.0"}
+    task = {"id": "done", "taskRef": "noop"}
+    sent = [Outgoing(n, queue, id=f"{queue}-{n}") for n in (0, 1, 99, 2, 3, 4, 5, 6)]
+    await client.messages.publish_many(sent)
+    document = workflow(name, task, triggers=[{"id": "in", "queue": source}], output="{{input}}")
+    await applied(suite, document)
+    found = await inputs(client, name, 3)
+    assert sorted(number for each in found for number in each) == [0, 1, 2, 3, 4, 5, 6]
+    assert max(len(each) for each in found) == 3
+    await empty(client, queue)
+    stream = named("again")
+    await client.broker.declare_queue(stream, stream=True)
+    trigger = {"id": "in", "queue": {**source, "queue": stream, "input": "{{messages}}"}}
+    await applied(suite, workflow(stream, task, triggers=[trigger], output="{{input}}"))
+    await client.messages.publish(1, stream, id=f"{stream}-1")
+    ((message,),) = await inputs(client, stream, 1)
+    assert (message["id"], message["body"]) == (f"{stream}-1", 1)
+
+
+async def test_a_refused_batch_becomes_dead_letters(suite: Suite, client: Client) -> None:
+    """Redriven, its messages start an execution of the corrected workflow."""
+    name, queue = named("refused"), named("refused")
+    await client.broker.declare_queue(queue, dead_letter_queue=True)
+    triggers = [{"id": "in", "queue": {"queue": queue, "batch": 2, "batchWithinMs": 100}}]
+    task = {"id": "done", "taskRef": "noop"}
+    schema = {"type": "array", "items": {"type": "string"}}
+    await applied(suite, workflow(name, task, triggers=triggers, inputSchema=schema))
+    await client.messages.publish(1, queue)
+    dead = f"{queue}.dlq"
+
+    async def buried() -> bool:
+        return bool(await client.messages.browse(dead))
+
+    await until("the dead letter", buried, within_s=PATIENCE_S)
+    (letter,) = await client.messages.browse(dead)
+    assert letter.death is not None
+    assert letter.death.error.startswith("INPUT_INVALID")
+    await applied(suite, workflow(name, task, triggers=triggers, output="{{input}}"))
+    assert (await client.messages.redrive(dead)).moved == 1
+    assert await inputs(client, name, 1) == [[1]]
 
 
 async def test_a_trigger_waits_for_a_queue_that_does_not_exist(

@@ -12,10 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access.keys import read_key_file
+from flowmesh.access.sealing import Sealer
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.identity.v1 import auth_service_pb2, key_service_pb2
-from flowmesh.identity.credentials.sealing import Sealer
 from flowmesh.testing.polling import pause, until
 from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
 

@@ -82,6 +82,7 @@ INTERNAL: dict[str, str] = {
         sdk.limits.RETRY_ATTEMPTS_MAX sdk.limits.RETRY_WAIT_MAX_S
     """,
     "it is between processes of the suite, or what a parser in a process of its own may use": """
+        orchestrator.storage.payloads.RENEWED_MAX
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.server.WEBSOCKET_MESSAGE_BYTES_MAX
         sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX
         sandbox.child.PENDING_JOBS_MAX sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX

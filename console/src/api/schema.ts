@@ -1261,7 +1261,7 @@ export interface MemberValue {
   level: "company" | "installation" | "organization" | "project";
 }
 
-/** A message: JSON in `body`, or other bytes in `bodyBase64`. */
+/** A message: JSON in `body`, or other bytes in `bodyBase64`. `{"$payload": {"digest", "sizeBytes"}}` as `body` refers to a stored value. */
 export interface MessageBody {
   body?: unknown;
   bodyBase64?: string;
@@ -1271,6 +1271,7 @@ export interface MessageBody {
   headers?: Record<string, string | number | boolean>;
   priority?: number;
   ttlMs?: number;
+  delayMs?: number;
   correlationId?: string;
   replyTo?: string;
 }
@@ -1289,7 +1290,7 @@ export interface MessageRetryBody {
   maxDelayMs?: number;
 }
 
-/** A message: JSON in `body`, or other bytes in `bodyBase64`. */
+/** A message: JSON in `body`, or other bytes in `bodyBase64`. `{"$payload": {"digest", "sizeBytes"}}` is a body that is stored apart. */
 export interface MessageValue {
   id: string;
   sequence: number;
@@ -1792,6 +1793,10 @@ export interface QueueDetails {
   maxAttempts: number;
   visibilityTimeoutMs: number;
   deadLetterQueue?: string;
+  exclusive: boolean;
+  autoDelete: boolean;
+  singleActive: boolean;
+  encrypt: boolean;
   depth: number;
   ready: number;
   inFlight: number;
@@ -1828,6 +1833,10 @@ export interface QueueRequest {
   retry?: MessageRetryBody;
   visibilityTimeoutMs?: number;
   deadLetterQueue?: string;
+  exclusive?: boolean;
+  autoDelete?: boolean;
+  singleActive?: boolean;
+  encrypt?: boolean;
   schema?: unknown;
 }
 
@@ -2979,6 +2988,7 @@ export interface Reads {
   "/api/v1/executions/{executionId}/hooks": { query: {  }; body: unknown; answer: HookList };
   "/api/v1/message-queues": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: QueueDetailsList };
   "/api/v1/message-queues/{queue}": { query: {  }; body: unknown; answer: QueueDetails };
+  "/api/v1/message-queues:watch": { query: { queue?: string[] }; body: unknown; answer: unknown };
   "/api/v1/message-queues/{queue}/messages": { query: { sequence?: number; count?: number }; body: unknown; answer: MessageList };
   "/api/v1/message-queues/{queue}/diagnosis": { query: {  }; body: unknown; answer: FindingList };
   "/api/v1/exchanges": { query: {  }; body: unknown; answer: ExchangeList };

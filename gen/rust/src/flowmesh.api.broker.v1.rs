@@ -5,7 +5,7 @@ pub struct Message {
     /// Publishing the same id again within ten minutes stores nothing. Empty is a new id.
     #[prost(string, tag = "1")]
     pub message_id: ::prost::alloc::string::String,
-    /// At most 256 KiB.
+    /// At most 256 KiB; a larger one is given by `reference`.
     #[prost(bytes = "vec", tag = "2")]
     pub body: ::prost::alloc::vec::Vec<u8>,
     /// Empty is `application/json`.
@@ -39,6 +39,16 @@ pub struct Message {
     /// Set by the broker in dead letters.
     #[prost(message, optional, tag = "12")]
     pub death: ::core::option::Option<Death>,
+    /// A body of up to 64 MiB that PayloadService.PutPayload stored before; `body` is then empty. It
+    /// is kept as long as a queue holds the message.
+    #[prost(message, optional, tag = "13")]
+    pub reference: ::core::option::Option<super::super::common::v1::PayloadReference>,
+    /// Delay before the message is stored in its queues, at most a year. Its time to live begins then.
+    #[prost(int64, tag = "14")]
+    pub delay_ms: i64,
+    /// Set by the broker: the body is encrypted at rest, also as a dead letter.
+    #[prost(bool, tag = "15")]
+    pub encrypted: bool,
 }
 /// A typed value. Without one, a binding only asks for the presence of the header.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -171,6 +181,19 @@ pub struct Queue {
     /// JSON Schema of the bodies; empty accepts any bytes.
     #[prost(bytes = "vec", tag = "13")]
     pub schema: ::prost::alloc::vec::Vec<u8>,
+    /// One consumer at a time; another one gets QUEUE_IN_USE. Implies `auto_delete`.
+    #[prost(bool, tag = "14")]
+    pub exclusive: bool,
+    /// The queue is deleted when the last of its consumers has left.
+    #[prost(bool, tag = "15")]
+    pub auto_delete: bool,
+    /// The oldest consumer, of a stream the oldest of each group, gets all messages; the next one
+    /// takes over when it leaves.
+    #[prost(bool, tag = "16")]
+    pub single_active: bool,
+    /// Bodies are encrypted at rest with a key of the installation.
+    #[prost(bool, tag = "17")]
+    pub encrypt: bool,
 }
 /// Redelivery of messages that a consumer did not acknowledge.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -594,6 +617,25 @@ pub struct GetQueueResponse {
     pub state: ::core::option::Option<QueueState>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchQueuesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// At most 1,000; empty is all.
+    #[prost(string, repeated, tag = "2")]
+    pub queues: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchQueuesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub queues: ::prost::alloc::vec::Vec<QueueState>,
+    /// Names of queues that were deleted.
+    #[prost(string, repeated, tag = "2")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True in the first response, which holds all queues.
+    #[prost(bool, tag = "3")]
+    pub snapshot: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiagnoseQueueRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -706,7 +748,7 @@ pub mod broker_service_client {
         ///   FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
         ///   NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
         ///   INVALID_ARGUMENT / TOPOLOGY_INVALID
-        ///   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+        ///   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
         pub async fn declare_exchange(
             &mut self,
             request: impl tonic::IntoRequest<super::DeclareExchangeRequest>,
@@ -770,7 +812,7 @@ pub mod broker_service_client {
         }
         ///   FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
         ///   INVALID_ARGUMENT / TOPOLOGY_INVALID
-        ///   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+        ///   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
         pub async fn declare_queue(
             &mut self,
             request: impl tonic::IntoRequest<super::DeclareQueueRequest>,
@@ -835,7 +877,7 @@ pub mod broker_service_client {
         }
         ///   NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
         ///   INVALID_ARGUMENT / TOPOLOGY_INVALID
-        ///   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+        ///   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
         pub async fn bind(
             &mut self,
             request: impl tonic::IntoRequest<super::BindRequest>,
@@ -995,6 +1037,40 @@ pub mod broker_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Streams the states of queues: first of all of them, then of those that changed, once a second
+        /// or less often if there are more than 100.
+        ///
+        ///   NOT_FOUND / QUEUE_NOT_FOUND
+        ///   RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+        pub async fn watch_queues(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchQueuesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchQueuesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.broker.v1.BrokerService/WatchQueues",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.broker.v1.BrokerService",
+                        "WatchQueues",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Returns the reasons why the messages of a queue are not processed.
         ///
         ///   NOT_FOUND / QUEUE_NOT_FOUND
@@ -1054,7 +1130,7 @@ pub struct PublishResponse {
 pub struct PublishOutcome {
     #[prost(string, tag = "1")]
     pub message_id: ::prost::alloc::string::String,
-    /// Number of queues that hold the message.
+    /// Number of queues that hold the message, or will after its delay.
     #[prost(uint32, tag = "2")]
     pub queues: u32,
     /// Stored before, in all of these queues.
@@ -1099,6 +1175,10 @@ pub struct ConsumeHello {
     pub credit: u32,
     #[prost(int64, tag = "6")]
     pub topology_version: i64,
+    /// Identity of the consumer across reconnects; empty is a new one. It matters to queues that are
+    /// exclusive, auto_delete or single_active.
+    #[prost(string, tag = "7")]
+    pub consumer_id: ::prost::alloc::string::String,
 }
 /// A position in a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1471,6 +1551,7 @@ pub mod message_service_client {
         ///
         ///   INVALID_ARGUMENT / HELLO_INVALID
         ///   NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+        ///   FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
         pub async fn consume(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ConsumeRequest>,
@@ -1502,6 +1583,7 @@ pub mod message_service_client {
         ///
         ///   NOT_FOUND / QUEUE_NOT_FOUND
         ///   INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+        ///   FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
         pub async fn receive(
             &mut self,
             request: impl tonic::IntoRequest<super::ReceiveRequest>,

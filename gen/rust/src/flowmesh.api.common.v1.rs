@@ -197,6 +197,31 @@ impl IdKind {
         }
     }
 }
+/// A value that is passed between services: input, output, signal or event data.
+///
+/// Exactly one of `data` and `reference` is set. A value above 256 KiB is stored once with
+/// PayloadService.PutPayload and passed by reference.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Payload {
+    /// Media type of the value; empty means `application/json`.
+    #[prost(string, tag = "1")]
+    pub encoding: ::prost::alloc::string::String,
+    /// The value itself, at most 256 KiB.
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Reference to the stored value, if it is too large to be inline.
+    #[prost(message, optional, tag = "3")]
+    pub reference: ::core::option::Option<PayloadReference>,
+}
+/// The identity of a stored payload, derived from its content. Valid within one namespace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayloadReference {
+    /// Lower-case hex SHA-256 of the stored bytes.
+    #[prost(string, tag = "1")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub size_bytes: i64,
+}
 /// The failure of an attempt, a node or an execution. A failed workflow is data, not an RPC error.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Failure {
@@ -249,31 +274,6 @@ pub struct RetryPolicy {
     /// Time after the start of the node beyond which no attempt starts; 0 is no limit.
     #[prost(int64, tag = "8")]
     pub max_elapsed_ms: i64,
-}
-/// A value that is passed between services: input, output, signal or event data.
-///
-/// Exactly one of `data` and `reference` is set. A value above 256 KiB is stored once with
-/// PayloadService.PutPayload and passed by reference.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Payload {
-    /// Media type of the value; empty means `application/json`.
-    #[prost(string, tag = "1")]
-    pub encoding: ::prost::alloc::string::String,
-    /// The value itself, at most 256 KiB.
-    #[prost(bytes = "vec", tag = "2")]
-    pub data: ::prost::alloc::vec::Vec<u8>,
-    /// Reference to the stored value, if it is too large to be inline.
-    #[prost(message, optional, tag = "3")]
-    pub reference: ::core::option::Option<PayloadReference>,
-}
-/// The identity of a stored payload, derived from its content. Valid within one namespace.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayloadReference {
-    /// Lower-case hex SHA-256 of the stored bytes.
-    #[prost(string, tag = "1")]
-    pub digest: ::prost::alloc::string::String,
-    #[prost(int64, tag = "2")]
-    pub size_bytes: i64,
 }
 /// One entry in the journal of a durable handler: an operation it requested, or the outcome of one.
 ///

@@ -197,9 +197,9 @@ pub struct Trigger {
     /// Unique in its workflow.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
-    /// renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
-    /// `message.body` unchanged.
+    /// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
+    /// `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
+    /// `payload`, `message.body` or the list of bodies unchanged.
     #[prost(bytes = "vec", tag = "5")]
     pub input_template: ::prost::alloc::vec::Vec<u8>,
     #[prost(oneof = "trigger::Kind", tags = "2, 3, 4, 6")]
@@ -267,6 +267,13 @@ pub struct QueueTrigger {
     /// CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged.
     #[prost(string, tag = "2")]
     pub filter: ::prost::alloc::string::String,
+    /// An execution starts with up to so many messages, at most 200. Its input is the list of their
+    /// bodies; templates see `messages` and `bodies`. 0 starts one execution for each message.
+    #[prost(uint32, tag = "3")]
+    pub batch: u32,
+    /// Time in which a batch is collected, at most 30 s.
+    #[prost(int64, tag = "4")]
+    pub batch_within_ms: i64,
 }
 /// The conditions for accepting a webhook call: its signature and its body.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2109,6 +2109,19 @@ pub struct GetPayloadResponse {
     pub chunk: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewPayloadsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// At most 1,000.
+    #[prost(string, repeated, tag = "2")]
+    pub digests: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewPayloadsResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignalByKeyRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -2795,6 +2808,36 @@ pub mod payload_service_client {
                     ),
                 );
             self.inner.server_streaming(req, path, codec).await
+        }
+        /// Keeps stored payloads for another 24 h; returns those that are not stored.
+        pub async fn renew_payloads(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewPayloadsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewPayloadsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.PayloadService/RenewPayloads",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.PayloadService",
+                        "RenewPayloads",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
         }
     }
 }

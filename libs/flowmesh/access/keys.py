@@ -37,6 +37,8 @@ class InstallationKeys:
     bootstrap: bytes
     # Signs the ends of the chains of the audit log.
     audit: Ed25519PrivateKey
+    # Encrypts the bodies of messages.
+    messages: bytes
 
     @classmethod
     def derived(cls, secret: bytes) -> "InstallationKeys":
@@ -46,6 +48,7 @@ class InstallationKeys:
             wrapping=_derived(secret, b"flowmesh wrapping"),
             bootstrap=_derived(secret, b"flowmesh bootstrap"),
             audit=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh audit")),
+            messages=_derived(secret, b"flowmesh messages"),
         )
 
 

@@ -284,6 +284,7 @@ _SECRETS: tuple[Row, ...] = (
 _QUEUE: tuple[Row, ...] = (
     ("list", "messages.queues:list_queues", "List queues of messages with their depths."),
     ("show", "messages.queues:show", "Show a queue, its content and its bindings."),
+    ("watch", "messages.queues:watch", "Follow the depths of queues."),
     ("declare", "messages.queues:declare", "Declare a queue or a stream."),
     ("delete", "messages.queues:delete", "Delete a queue with its messages."),
     ("bind", "messages.queues:bind", "Bind a queue to an exchange."),
@@ -326,6 +327,9 @@ _PROJECTION: tuple[Row, ...] = (
 )
 _DIAGNOSE: tuple[Row, ...] = (
     ("messages", "messages.queues:diagnose", "Explain why messages are not processed."),
+)
+_MESSAGES: tuple[Row, ...] = (
+    ("bridge", "messages.bridges:bridge", "Run bridges to other brokers and systems."),
 )
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
@@ -389,6 +393,7 @@ def _make() -> App:
     for group, rows in (
         (DEFINITIONS, _DEFINITIONS),
         (EXECUTIONS, _EXECUTIONS),
+        (MESSAGES, _MESSAGES),
         (ACCESS, _ACCESS),
         (SUITE, _SUITE),
     ):

@@ -46,4 +46,6 @@ def trigger_message(trigger: Trigger) -> pb.Trigger:
         case Messages() as messages:
             message.queue.queue = messages.queue
             message.queue.filter = messages.filter
+            message.queue.batch = messages.batch
+            message.queue.batch_within_ms = messages.batch_within_ms
     return message

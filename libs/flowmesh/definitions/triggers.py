@@ -10,6 +10,9 @@ Json = Any
 
 TRIGGERS_MAX: Final = 100
 CATCH_UP_MAX: Final = 1_000
+MESSAGES_BATCH_MAX: Final = 200
+BATCH_WITHIN_MS: Final = 1_000
+BATCH_WITHIN_MS_MAX: Final = 30_000
 CATCH_UP_DEFAULT: Final = 100
 
 PROVIDERS: Final = {
@@ -71,6 +74,9 @@ class Messages:
 
     queue: str
     filter: str = ""
+    # Messages that start one execution together; 0 is one execution each.
+    batch: int = 0
+    batch_within_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

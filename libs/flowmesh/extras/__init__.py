@@ -27,6 +27,7 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "keyring": ("keyring",),
+    "brokers": ("aio_pika", "aiormq"),
     "server": (
         *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),

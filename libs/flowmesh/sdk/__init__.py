@@ -52,7 +52,14 @@ from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, 
 from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
 from flowmesh.sdk.messaging.broker import MessageBroker
 from flowmesh.sdk.messaging.subscription import Subscription
-from flowmesh.sdk.messaging.values import Message, Outgoing, PublishOutcome, QueueState, Reject
+from flowmesh.sdk.messaging.values import (
+    Message,
+    Outgoing,
+    PublishOutcome,
+    QueueChanges,
+    QueueState,
+    Reject,
+)
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.step_context import StepContext
 from flowmesh.sdk.worker.worker import Worker
@@ -114,6 +121,7 @@ __all__ = [
     "Projector",
     "PublishOutcome",
     "Published",
+    "QueueChanges",
     "QueueState",
     "Ref",
     "Registered",

@@ -1,6 +1,7 @@
 """Parts of triggers: schedules, signatures of webhooks, inputs. No I/O."""
 
 from flowmesh.triggers.inputs import (
+    BATCH_ROOTS,
     CRON_ROOTS,
     EVENT_ROOTS,
     QUEUE_ROOTS,
@@ -12,6 +13,7 @@ from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
 
 __all__ = [
+    "BATCH_ROOTS",
     "CRON_ROOTS",
     "EVENT_ROOTS",
     "QUEUE_ROOTS",

@@ -14,12 +14,14 @@ CRON_ROOTS: Final = frozenset({"trigger"})
 EVENT_ROOTS: Final = frozenset({"trigger", "event"})
 WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})
 QUEUE_ROOTS: Final = frozenset({"trigger", "message"})
+BATCH_ROOTS: Final = frozenset({"trigger", "messages", "bodies"})
 FILTER_ROOTS: Final = ("event",)
 _ROOTS: Final = {
     "cron": CRON_ROOTS,
     "event": EVENT_ROOTS,
     "webhook": WEBHOOK_ROOTS,
     "queue": QUEUE_ROOTS,
+    "batch": BATCH_ROOTS,
 }
 # The default input of each kind of trigger.
 _DEFAULTS: Final = {
@@ -27,6 +29,7 @@ _DEFAULTS: Final = {
     "event": "event",
     "webhook": "payload",
     "queue": "message.body",
+    "batch": "bodies",
 }
 
 
@@ -34,7 +37,9 @@ class Inputs:
     """The compiled input template of a trigger."""
 
     def __init__(self, trigger: pb.Trigger) -> None:
-        kind = trigger.WhichOneof("kind") or ""
+        kind: str = trigger.WhichOneof("kind") or ""
+        if kind == "queue" and trigger.queue.batch:
+            kind = "batch"
         written = trigger.input_template
         template = orjson.loads(written) if written else f"{{{{{_DEFAULTS[kind]}}}}}"
         self._template = compile_template(template, _ROOTS[kind])

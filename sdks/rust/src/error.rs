@@ -257,7 +257,7 @@ struct Place {
 }
 
 fn kind_of(code: Code, reason: &str) -> Kind {
-    let too_large = reason.ends_with("_TOO_LARGE") || reason == "TOPOLOGY_FULL";
+    let too_large = reason.ends_with("_TOO_LARGE");
     match code {
         Code::ResourceExhausted if too_large => Kind::TooLarge,
         _ => by_code(code).0,

@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 
 from flowmesh.access.keys import OPEN_KEYS, InstallationKeys
+from flowmesh.access.sealing import Sealer
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.identity.v1 import (
@@ -32,7 +33,6 @@ from flowmesh.identity.auditing.appending import AuditAppender, AuditLoop
 from flowmesh.identity.auditing.log import AuditLog
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords
-from flowmesh.identity.credentials.sealing import Sealer
 from flowmesh.identity.loops import ExpiryLoop, SigningKeyLoop
 from flowmesh.identity.members import Members
 from flowmesh.identity.permissions import Permissions

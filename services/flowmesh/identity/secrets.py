@@ -8,8 +8,8 @@ import re
 import secrets
 from collections.abc import Iterable
 
+from flowmesh.access.sealing import SealBroken, Sealer
 from flowmesh.errors import Invalid, NotFound, Violation, WrongState
-from flowmesh.identity.credentials.sealing import SealBroken, Sealer
 from flowmesh.identity.limits import (
     SECRET_BYTES_MAX,
     SECRET_REFS_MAX,

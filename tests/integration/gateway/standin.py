@@ -415,6 +415,8 @@ class Events(event_grpc.EventServiceServicer):
 
 
 class Payloads(execution_grpc.PayloadServiceServicer):
+    RenewPayloads = NEVER_CALLED
+
     def __init__(self) -> None:
         self.stored: dict[str, tuple[str, bytes]] = {}
         self.cancelled = asyncio.Event()

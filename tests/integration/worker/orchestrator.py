@@ -87,6 +87,8 @@ class Stream:
 
 
 class Orchestrator(dispatch_grpc.DispatchServiceServicer, execution_grpc.PayloadServiceServicer):
+    RenewPayloads: Any = None
+
     def __init__(self) -> None:
         self.streams: list[Stream] = []
         self.results: dict[str, TaskResult] = {}

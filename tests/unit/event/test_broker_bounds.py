@@ -1,16 +1,24 @@
 """The limits of messages, declarations and requests of consumers, at their documented values."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
-from flowmesh.errors import Invalid, TooLarge
+from flowmesh.definitions.formats.triggers import read_triggers
+from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.reading.reader import Reader
+from flowmesh.definitions.triggers import BATCH_WITHIN_MS_MAX, MESSAGES_BATCH_MAX
+from flowmesh.errors import Invalid, Overloaded, TooLarge
 from flowmesh.event.broker import contents, limits, topology
 from flowmesh.event.broker.consuming import receiving
 from flowmesh.event.broker.declarations import declared_binding, declared_queue
 from flowmesh.event.broker.messages import check_message
+from flowmesh.event.broker.storing.cipher import BodyCipher
+from flowmesh.event.broker.storing.delays import Delays
+from flowmesh.event.broker.watching import Watching
+from flowmesh.runtime import Clock
 
 HEADER = message_pb2.HeaderValue(text="x")
 # The member that a message exceeds, and the message with the value of a limit.
@@ -20,6 +28,11 @@ MESSAGES: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
     "text": (limits.TEXT_CHARACTERS_MAX, lambda n: {"correlation_id": "x" * n}),
     "priority": (limits.PRIORITY_MAX, lambda n: {"priority": n}),
     "time to live": (limits.TTL_MS_MAX, lambda n: {"ttl_ms": n}),
+    "delay": (limits.TTL_MS_MAX, lambda n: {"delay_ms": n}),
+    "stored body": (
+        limits.REFERENCED_BYTES_MAX,
+        lambda n: {"reference": {"digest": "0" * 64, "size_bytes": n}},
+    ),
     "headers": (
         limits.HEADERS_MAX,
         lambda n: {"headers": {f"h{each}": HEADER for each in range(n)}},
@@ -72,7 +85,7 @@ def test_namespaces_are_bounded(most: int) -> None:
     topology._check_room("entries", most - 1, most)
     with pytest.raises(TooLarge) as refused:
         topology._check_room("entries", most, most)
-    assert refused.value.reason == "TOPOLOGY_FULL"
+    assert refused.value.reason == "TOPOLOGY_TOO_LARGE"
 
 
 @pytest.mark.parametrize(
@@ -86,3 +99,64 @@ def test_requests_are_bounded(most: int) -> None:
         with pytest.raises(Invalid) as refused:
             check("max", most + 1, most)
         assert refused.value.reason == "REQUEST_INVALID"
+
+
+class Jet:
+    """Storage that holds as many delayed messages as there may be."""
+
+    async def api(self, path: str, body: Any) -> dict[str, Any]:
+        return {"state": {"messages": limits.DELAYED_MAX}}
+
+
+async def test_delayed_messages_are_bounded() -> None:
+    """One more than the limit is refused as one for a full queue."""
+    cipher = BodyCipher(open_key=bytes(32), installation_key=None)
+    jet: Any = Jet()
+    delays = Delays(jet=jet, prefix="flowmesh", replicas=1, cipher=cipher)
+    assert await delays.held() == limits.DELAYED_MAX
+    with pytest.raises(Overloaded) as refused:
+        await delays.put("default", "", message_pb2.Message(message_id="m"), 0)
+    assert refused.value.reason == "QUEUE_FULL"
+
+
+class Nothing:
+    """A namespace with no queue."""
+
+    async def of(self, namespace: str) -> Any:
+        return self
+
+    async def queue(self, namespace: str, name: str) -> None:
+        return None
+
+    queues: ClassVar[dict[str, Any]] = {}
+
+
+async def test_watches_are_bounded() -> None:
+    """Names of one stream, and streams."""
+    nothing: Any = Nothing()
+    watching = Watching(topologies=nothing, contents=nothing, clock=Clock())
+    names = ["q"] * (limits.WATCHED_MAX + 1)
+    with pytest.raises(Invalid):
+        await anext(watching.watch("default", names))
+    streams = [watching.watch("default", names[1:]) for _ in range(limits.WATCHERS_MAX)]
+    for stream in streams:
+        assert (await anext(stream)).snapshot
+    with pytest.raises(Overloaded):
+        await anext(watching.watch("default", []))
+    for stream in streams:
+        await stream.aclose()
+    assert (await anext(watching.watch("default", []))).snapshot
+
+
+@pytest.mark.parametrize(
+    ("member", "most"),
+    [("batch", MESSAGES_BATCH_MAX), ("batchWithinMs", BATCH_WITHIN_MS_MAX)],
+)
+def test_batches_of_triggers_are_bounded(member: str, most: int) -> None:
+    """Accepted at the limit, refused one above it."""
+    for value, found in ((most, 0), (most + 1, 1)):
+        problems = Problems()
+        body = {"queue": "q", "batch": 1, member: value}
+        spec = {"triggers": [{"id": "t", "queue": body}]}
+        read_triggers(Reader(spec, (), problems), "w")
+        assert len(problems.found) == found

@@ -189,6 +189,9 @@ class Payloads(rpc.PayloadServiceServicer):
     def __init__(self) -> None:
         self.stored: dict[str, tuple[str, bytes]] = {}
 
+    async def RenewPayloads(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def PutPayload(self, request_iterator: Any, context: Any) -> Any:
         encoding, data = "", b""
         async for message in request_iterator:

@@ -14,6 +14,7 @@ from flowmesh.cli.messages.queues import QueueArgument, message_json, show_messa
 ExchangeArgument = Annotated[str, Parameter(help="Name of the exchange.")]
 MessageId = Annotated[str, Parameter(help="Id of the message; the same id is stored once.")]
 Priority = Annotated[int, Parameter(help="Priority, 0 to 9.")]
+Delay = Annotated[float, Parameter(help="Seconds before its queues get the message.")]
 Header = Annotated[Texts, Parameter(help="Header, as name=value; can be repeated.")]
 Body = Annotated[JsonText, Parameter(help="JSON, @file, or - for standard input.")]
 
@@ -94,6 +95,7 @@ async def publish(
     *,
     id: MessageId = "",
     priority: Priority = 0,
+    delay: Delay = 0,
     header: Header = None,
     mandatory: Flag = False,
     common: Common = COMMON,
@@ -115,6 +117,7 @@ async def publish(
             exchange,
             id=id,
             priority=priority,
+            delay=delay,
             headers=parse_pairs(header or ()),
             mandatory=mandatory,
         )
@@ -131,6 +134,7 @@ async def publish_to_queue(
     *,
     id: MessageId = "",
     priority: Priority = 0,
+    delay: Delay = 0,
     header: Header = None,
     common: Common = COMMON,
 ) -> int:
@@ -142,6 +146,7 @@ async def publish_to_queue(
             queue,
             id=id,
             priority=priority,
+            delay=delay,
             headers=parse_pairs(header or ()),
             mandatory=True,
         )

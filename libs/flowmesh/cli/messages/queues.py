@@ -1,5 +1,8 @@
-"""`queue list|show|declare|delete|bind|unbind|peek|redrive|discard|purge|seek` and `diagnose`."""
+"""Commands about queues of messages: `queue list`, `queue declare`, `queue redrive`, …."""
 
+import asyncio
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,12 +15,34 @@ from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Message, QueueState
+    from flowmesh.sdk import Message, QueueChanges, QueueState
 
 BODY_CHARACTERS_MAX = 60
 QueueArgument = Annotated[str, Parameter(help="Name of the queue.")]
 ReasonWord = Literal["", "rejected", "expired", "max_size", "attempts"]
 MatchWord = Literal["all", "any", "all-with-x", "any-with-x"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Kept:
+    """Options about the consumers and the storage of a queue."""
+
+    exclusive: Annotated[
+        bool,
+        Parameter(negative="", help="Accept one consumer, and delete the queue when it has left."),
+    ] = False
+    auto_delete: Annotated[
+        bool, Parameter(negative="", help="Delete the queue when its last consumer has left.")
+    ] = False
+    single_active: Annotated[
+        bool,
+        Parameter(negative="", help="Deliver to one of several consumers; the next takes over."),
+    ] = False
+    encrypt: Annotated[bool, Parameter(negative="", help="Encrypt bodies at rest.")] = False
+
+
+KEPT = Kept()
 
 
 @command
@@ -47,7 +72,9 @@ async def show(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
         return exit_codes.DONE
     output.line(_line(state))
     durable = "durable" if state.durable else "transient"
-    output.line(f"  {state.kind}, {durable}, at most {state.max_size:,} messages")
+    flags = ("exclusive", "auto_delete", "single_active", "encrypt")
+    kinds = [state.kind, durable, *(each for each in flags if getattr(state, each))]
+    output.line(f"  {', '.join(kinds)}, at most {state.max_size:,} messages")
     if state.oldest_at is not None:
         output.line(f"  oldest message {output.age(state.oldest_at)} ago, {state.bytes:,} bytes")
     for priority, depth in sorted(state.priorities.items(), reverse=True):
@@ -79,6 +106,7 @@ async def declare(
     visibility_timeout: float = 0,
     dead_letter_queue: str = "",
     schema: JsonText = "",
+    kept: Kept = KEPT,
     common: Common = COMMON,
 ) -> int:
     """Declare a queue; repeating it with the same options changes nothing.
@@ -126,10 +154,44 @@ async def declare(
             visibility_timeout=visibility_timeout,
             dead_letter_queue=dead_letter_queue,
             schema=given,
+            **asdict(kept),
         )
     effect = "is created" if created else "exists already"
     output.result({"queue": queue, "created": created}, f"{queue} {effect}")
     return exit_codes.DONE
+
+
+@command
+async def watch(
+    queues: list[str] | None = None,
+    /,
+    *,
+    seconds: float = 0,
+    common: Common = COMMON,
+) -> int:
+    """Follow the depths of queues; without names, of all.
+
+    Parameters
+    ----------
+    queues
+        Names of queues.
+    seconds
+        Stop after this time; 0 is never.
+    """
+    async with connected(common) as client:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds or None):
+                async for changes in client.broker.watch_queues(*(queues or ())):
+                    _show_changes(changes, structured=common.structured)
+    return exit_codes.DONE
+
+
+def _show_changes(changes: "QueueChanges", *, structured: bool) -> None:
+    for state in changes.queues:
+        output.line(output.compact(_json(state)) if structured else _line(state))
+    for name in changes.removed:
+        removed = output.compact({"queue": name, "removed": True})
+        output.line(removed if structured else f"{name}  removed")
 
 
 @command

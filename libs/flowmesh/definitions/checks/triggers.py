@@ -25,6 +25,7 @@ from flowmesh.expressions.secrets import (
     is_secret_reference,
 )
 from flowmesh.triggers import (
+    BATCH_ROOTS,
     CRON_ROOTS,
     EVENT_ROOTS,
     QUEUE_ROOTS,
@@ -75,7 +76,7 @@ def _check(trigger: Trigger, problems: Problems) -> None:
             roots = EVENT_ROOTS
         case Messages() as messages:
             _check_filter(messages.filter, "message", trigger.path, problems)
-            roots = QUEUE_ROOTS
+            roots = BATCH_ROOTS if messages.batch else QUEUE_ROOTS
         case Webhook() as webhook:
             if len(webhook.hook) > ID_CHARACTERS_MAX:
                 message = (

@@ -15,9 +15,12 @@ from flowmesh.definitions.editor.parts import (
     text,
 )
 from flowmesh.definitions.triggers import (
+    BATCH_WITHIN_MS,
+    BATCH_WITHIN_MS_MAX,
     CATCH_UP_DEFAULT,
     CATCH_UP_MAX,
     CATCH_UPS,
+    MESSAGES_BATCH_MAX,
     PROVIDERS,
     TRIGGERS_MAX,
 )
@@ -55,6 +58,14 @@ def triggers() -> Schema:
             {
                 "queue": described("A queue of messages of the namespace.", ID),
                 "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over message."),
+                "batch": described(
+                    "Number of messages that start an execution together; 0 is one each.",
+                    number(0, MESSAGES_BATCH_MAX, whole=True, default=0),
+                ),
+                "batchWithinMs": described(
+                    "Time in which a batch is collected.",
+                    number(0, BATCH_WITHIN_MS_MAX, whole=True, default=BATCH_WITHIN_MS),
+                ),
                 "input": _INPUT,
             },
             "queue",

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flowmesh.definitions.triggers import CATCH_UP_DEFAULT, Cron, Events, Messages, Trigger, Webhook
+from flowmesh.definitions.triggers import (
+    BATCH_WITHIN_MS,
+    CATCH_UP_DEFAULT,
+    Cron,
+    Events,
+    Messages,
+    Trigger,
+    Webhook,
+)
 
 
 def listed(triggers: Iterable[Trigger]) -> Iterator[Trigger]:
@@ -23,9 +31,7 @@ def written_trigger(trigger: Trigger, workflow_id: str) -> dict[str, Any]:
             members = {"type": source.type, "source": source.source, "filter": source.filter}
             members = {key: value for key, value in members.items() if value}
         case Messages():
-            kind, members = "queue", {"queue": source.queue}
-            if source.filter:
-                members["filter"] = source.filter
+            kind, members = "queue", _messages(source)
         case Webhook():
             own = source.hook == f"{workflow_id}.{trigger.id}"
             kind, members = "webhook", ({} if own else {"path": source.hook}) | _receiver(source)
@@ -41,6 +47,17 @@ def _cron(cron: Cron) -> dict[str, Any]:
         members["catchUp"] = cron.catch_up.upper()
     if cron.catch_up_max != CATCH_UP_DEFAULT:
         members["catchUpMax"] = cron.catch_up_max
+    return members
+
+
+def _messages(source: Messages) -> dict[str, Any]:
+    members: dict[str, Any] = {"queue": source.queue}
+    if source.filter:
+        members["filter"] = source.filter
+    if source.batch:
+        members["batch"] = source.batch
+        if source.batch_within_ms != BATCH_WITHIN_MS:
+            members["batchWithinMs"] = source.batch_within_ms
     return members
 
 

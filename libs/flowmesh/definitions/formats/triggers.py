@@ -6,9 +6,12 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.triggers import (
+    BATCH_WITHIN_MS,
+    BATCH_WITHIN_MS_MAX,
     CATCH_UP_DEFAULT,
     CATCH_UP_MAX,
     CATCH_UPS,
+    MESSAGES_BATCH_MAX,
     PROVIDERS,
     TRIGGERS_MAX,
     Cron,
@@ -63,10 +66,7 @@ def _trigger(reader: Reader, workflow_id: str) -> Trigger | None:
     elif kinds[0] == "event":
         source = read_events(body)
     elif kinds[0] == "queue":
-        source = Messages(
-            queue=body.identifier("queue", "the name of a queue of messages"),
-            filter=body.text("filter", most=limits.CODE_CHARACTERS_MAX),
-        )
+        source = read_messages(body)
     else:
         hook = body.identifier("path", "", required=False) or f"{workflow_id}.{trigger_id}"
         source = Webhook(hook, read_receiver(body))
@@ -107,6 +107,17 @@ def read_cron(body: Reader, key: str = "expression") -> Cron:
         time_zone=body.text("timezone", most=most),
         catch_up=body.choice("catchUp", _CATCH_UPS, _CATCH_UPS[0]).lower(),
         catch_up_max=body.integer("catchUpMax", CATCH_UP_DEFAULT, 1, CATCH_UP_MAX, _INVALID),
+    )
+
+
+def read_messages(body: Reader) -> Messages:
+    batch = body.integer("batch", 0, 0, MESSAGES_BATCH_MAX, _INVALID)
+    within = body.integer("batchWithinMs", BATCH_WITHIN_MS, 0, BATCH_WITHIN_MS_MAX, _INVALID)
+    return Messages(
+        queue=body.identifier("queue", "the name of a queue of messages"),
+        filter=body.text("filter", most=limits.CODE_CHARACTERS_MAX),
+        batch=batch,
+        batch_within_ms=within if batch else 0,
     )
 
 

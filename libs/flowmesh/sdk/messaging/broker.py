@@ -1,11 +1,12 @@
 """The message broker as one object: declare, bind, publish, subscribe."""
 
 import asyncio
+import uuid
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.errors import NotFound
@@ -22,6 +23,7 @@ from flowmesh.sdk.messaging.values import (
 )
 from flowmesh.sdk.payloads import Json
 
+T = TypeVar("T")
 CONCURRENCY = 10
 WITHIN_S = 0.2
 
@@ -94,24 +96,29 @@ class MessageBroker:
         headers: Mapping[str, HeaderValue] | None = None,
         priority: int = 0,
         ttl: Ttl = None,
+        delay: Ttl = None,
         id: str = "",
         mandatory: bool = False,
     ) -> PublishOutcome | None:
-        """Publish a message; it is stored once this returns. Inside `batch()` it returns None."""
+        """Publish a message; it is stored once this returns. Inside `batch()` it returns None.
+
+        With `delay`, in seconds, its queues get it later.
+        """
         message = Outgoing(
             body=body,
             routing_key=routing_key,
             headers=headers or {},
             priority=priority,
             ttl=ttl,
+            delay=delay,
             id=id,
         )
         if self._batch is not None:
             self._batch.append((exchange, message))
             return None
-        (outcome,) = await self._publish([message], exchange, mandatory=mandatory)
-        raise_refusal(outcome)
-        return outcome
+        return await self._ensured(
+            exchange, lambda: self.client.messages.publish_one(message, exchange, mandatory)
+        )
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[None]:
@@ -164,7 +171,9 @@ class MessageBroker:
                 credit=concurrency,
                 version=self.client.broker.version,
                 start=start or position(),
+                consumer=uuid.uuid4().hex,
             ),
+            received=self.client.messages.received,
             handler=handler,
             prepare=prepare,
         )
@@ -207,17 +216,23 @@ class MessageBroker:
         self, messages: list[Outgoing], exchange: str, *, mandatory: bool = False
     ) -> tuple[PublishOutcome, ...]:
         publish = self.client.messages.publish_many
+        return await self._ensured(
+            exchange, lambda: publish(messages, exchange, mandatory=mandatory)
+        )
+
+    async def _ensured(self, exchange: str, publish: Callable[[], Awaitable[T]]) -> T:
+        """Publish; declare a missing exchange and publish again."""
         try:
-            return await publish(messages, exchange, mandatory=mandatory)
+            return await publish()
         except NotFound as error:
             if self._strict or error.reason != "EXCHANGE_NOT_FOUND":
                 raise
         warnings.warn(
             f"exchange {exchange!r} does not exist and is declared as a topic exchange",
-            stacklevel=3,
+            stacklevel=4,
         )
         await self.declare_exchange(exchange, "topic")
-        return await publish(messages, exchange, mandatory=mandatory)
+        return await publish()
 
     async def _ensure_queue(self, name: str) -> None:
         try:

@@ -14,7 +14,7 @@ from flowmesh.api.broker.v1 import message_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid
 from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.duplex import StreamBroken, converse
-from flowmesh.sdk.messaging.values import Message, Reject, received_message
+from flowmesh.sdk.messaging.values import Message, Reject
 from flowmesh.sdk.reconnect import Reconnect
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -38,6 +38,7 @@ class Subscription:
         *,
         caller: Caller,
         hello: pb.ConsumeHello,
+        received: Callable[[str, pb.Delivery], Awaitable[Message]],
         handler: MessageHandler,
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
@@ -45,6 +46,7 @@ class Subscription:
         self._caller = caller
         self._stub = rpc.MessageServiceStub(caller.channel)
         self._hello = hello
+        self._received = received
         self._handler = handler
         self._takes_message = _takes_message(handler)
         self._prepare = prepare
@@ -163,15 +165,15 @@ class Subscription:
 
     async def _handle(self, delivery: pb.Delivery, connection: int) -> None:
         number = delivery.delivery
-        message = received_message(self.queue, delivery)
         nack: pb.Nack | None = None
         try:
-            await self._call(message)
+            await self._call(await self._received(self.queue, delivery))
         except Reject as error:
             nack = pb.Nack(delivery=number, reject=True, error=_text(error, str(error)))
         except Exception as error:  # noqa: BLE001 any failure of a handler is an attempt
             text = f"{type(error).__name__}: {error}"
-            _log.warning("message %s of queue %s failed: %s", message.id, self.queue, text)
+            id = delivery.message.message_id
+            _log.warning("message %s of queue %s failed: %s", id, self.queue, text)
             nack = pb.Nack(delivery=number, error=_text(error, text))
         if connection != self._connection:
             return
@@ -215,7 +217,14 @@ def _text(error: BaseException, text: str) -> str:
 
 
 def hello_of(
-    *, namespace: str, queue: str, group: str, credit: int, version: int, start: pb.Position
+    *,
+    namespace: str,
+    queue: str,
+    group: str,
+    credit: int,
+    version: int,
+    start: pb.Position,
+    consumer: str,
 ) -> pb.ConsumeHello:
     return pb.ConsumeHello(
         namespace=namespace,
@@ -224,4 +233,5 @@ def hello_of(
         credit=credit,
         topology_version=version,
         start=start,
+        consumer_id=consumer,
     )

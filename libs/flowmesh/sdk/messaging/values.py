@@ -70,7 +70,7 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish. `ttl` is in seconds; the same `id` is stored once."""
+    """A message to publish. `ttl` and `delay` are in seconds; the same `id` is stored once."""
 
     body: Json
     routing_key: str = ""
@@ -81,11 +81,16 @@ class Outgoing:
     content_type: str = ""
     correlation_id: str = ""
     reply_to: str = ""
+    delay: Ttl = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A delivered or browsed message. `body` is decoded JSON, or bytes of another content type."""
+    """A delivered or browsed message. `body` is decoded JSON, or bytes of another content type.
+
+    A body above 256 KiB is stored apart: `digest` names it, and `body` of a browsed message is
+    then None; `client.messages.fetch(message)` reads it.
+    """
 
     id: str
     body: Json
@@ -103,6 +108,7 @@ class Message:
     sequence: int
     attempt: int = 0
     receipt: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,18 @@ class QueueState:
     max_priority: int
     priorities: Mapping[int, int]
     groups: Mapping[str, int]
+    exclusive: bool = False
+    auto_delete: bool = False
+    single_active: bool = False
+    encrypt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanges:
+    """States of queues that changed, and names of deleted ones; first the states of all."""
+
+    queues: tuple[QueueState, ...]
+    removed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +221,7 @@ def outgoing_message(given: Outgoing, new_id: str) -> message_pb2.Message:
         routing_key=given.routing_key,
         priority=_unsigned("priority", given.priority),
         ttl_ms=milliseconds("ttl", given.ttl),
+        delay_ms=milliseconds("delay", given.delay),
         correlation_id=given.correlation_id,
         reply_to=given.reply_to,
     )
@@ -219,6 +238,15 @@ def received_message(queue: str, delivery: message_service_pb2.Delivery) -> Mess
         attempt=delivery.attempt,
         receipt=delivery.receipt,
     )
+
+
+def inlined(message: message_pb2.Message, data: bytes) -> message_pb2.Message:
+    """Return the message with its stored body."""
+    whole = message_pb2.Message()
+    whole.CopyFrom(message)
+    whole.ClearField("reference")
+    whole.body = data
+    return whole
 
 
 def message_value(
@@ -258,6 +286,7 @@ def message_value(
         sequence=sequence,
         attempt=attempt,
         receipt=receipt,
+        digest=message.reference.digest,
     )
 
 
@@ -279,6 +308,10 @@ def queue_state(state: topology_pb2.QueueState) -> QueueState:
         max_priority=queue.max_priority,
         priorities={each.priority: each.depth for each in state.priorities},
         groups={each.group: each.pending for each in state.groups},
+        exclusive=queue.exclusive,
+        auto_delete=queue.auto_delete,
+        single_active=queue.single_active,
+        encrypt=queue.encrypt,
     )
 
 
@@ -336,6 +369,8 @@ def _header_value(value: message_pb2.HeaderValue) -> Any:
 
 def _body(message: message_pb2.Message) -> Json:
     """Return JSON decoded; other or invalid content as bytes."""
+    if message.HasField("reference"):
+        return None
     if message.content_type.partition(";")[0] != JSON_ENCODING:
         return message.body
     try:

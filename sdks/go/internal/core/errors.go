@@ -108,7 +108,7 @@ var byCode = map[codes.Code]codeKind{
 
 // KindOf returns the kind of a reason that a server sent with a code.
 func KindOf(code codes.Code, reason string) Kind {
-	if strings.HasSuffix(reason, "_TOO_LARGE") || reason == "TOPOLOGY_FULL" {
+	if strings.HasSuffix(reason, "_TOO_LARGE") {
 		return ErrTooLarge
 	}
 	if found, ok := byCode[code]; ok {

@@ -67,7 +67,7 @@ export function isTransient(error: unknown, found: FlowmeshError): boolean {
 }
 
 function kindOf(code: number, reason: string): ErrorKind {
-  const large = reason.endsWith("_TOO_LARGE") || reason === "TOPOLOGY_FULL";
+  const large = reason.endsWith("_TOO_LARGE");
   if (code === Code.ResourceExhausted && large) {
     return "TooLarge";
   }

@@ -1,6 +1,8 @@
 """BrokerService over gRPC: messages to declarations and states, and back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
@@ -14,6 +16,7 @@ from flowmesh.event.broker.declarations import (
 )
 from flowmesh.event.broker.diagnosis import Diagnosis
 from flowmesh.event.broker.topology import Topologies, TopologyChanges
+from flowmesh.event.broker.watching import Watching
 from flowmesh.rpc import last_of_token, list_key, namespace_of, page_token, valid_id
 
 Context = Any
@@ -29,11 +32,13 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
         topologies: Topologies,
         contents: Contents,
         diagnosis: Diagnosis,
+        watching: Watching,
     ) -> None:
         self._changes = changes
         self._topologies = topologies
         self._contents = contents
         self._diagnosis = diagnosis
+        self._watching = watching
 
     async def DeclareExchange(
         self, request: pb.DeclareExchangeRequest, context: Context
@@ -116,6 +121,14 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
             namespace_of(request), valid_id(request.queue, "queue")
         )
         return pb.GetQueueResponse(state=await self._contents.state_with_dead_letters(queue))
+
+    async def WatchQueues(
+        self, request: pb.WatchQueuesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchQueuesResponse]:
+        names = [valid_id(each, "queues") for each in request.queues]
+        async with aclosing(self._watching.watch(namespace_of(request), names)) as responses:
+            async for response in responses:
+                yield response
 
     async def DiagnoseQueue(
         self, request: pb.DiagnoseQueueRequest, context: Context

@@ -2,10 +2,14 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
+from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
+from flowmesh.event.broker.background import DelayLoop, ReferenceLoop, UnusedQueuesLoop
 from flowmesh.event.broker.broker_server import BrokerServer
 from flowmesh.event.broker.consuming.deliveries import Settler
 from flowmesh.event.broker.consuming.groups import Readers
+from flowmesh.event.broker.consuming.holders import Holders
 from flowmesh.event.broker.consuming.receiving import Receiving
 from flowmesh.event.broker.consuming.sessions import Sessions
 from flowmesh.event.broker.contents import Contents
@@ -17,9 +21,15 @@ from flowmesh.event.broker.message_server import MessageServer
 from flowmesh.event.broker.publishing import MessagePublisher
 from flowmesh.event.broker.routing.misses import Misses
 from flowmesh.event.broker.store import TopologyStore
+from flowmesh.event.broker.storing.cipher import BodyCipher
+from flowmesh.event.broker.storing.delays import Delays
+from flowmesh.event.broker.storing.jet import Jet
 from flowmesh.event.broker.streams import QueueStreams
 from flowmesh.event.broker.topology import Topologies, TopologyChanges
-from flowmesh.runtime import Runtime
+from flowmesh.event.broker.watching import Watching
+from flowmesh.runtime import Loop, Runtime
+
+ORCHESTRATOR: Final = "orchestrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,72 +45,162 @@ class Broker:
 
 async def broker_parts(runtime: Runtime, store: TopologyStore) -> Broker:
     """Create the components, and add their loops to the runtime."""
-    settings, bus, clock, log = runtime.settings, runtime.bus, runtime.clock, runtime.log
-    metrics = BrokerMetrics(runtime.metrics)
-    misses = Misses()
-    streams = QueueStreams(bus=bus, prefix=settings.bus_prefix, replicas=settings.nats_replicas)
-    topologies = Topologies(store=store)
-    changed = f"{settings.bus_prefix}.topology.changed"
-    await bus.subscribe_core(changed, topologies.on_message)
-    bus.on_reconnect(topologies.on_reconnect)
-    dead_letters = DeadLetters(
-        topologies=topologies, streams=streams, metrics=metrics, clock=clock, log=log
+    cipher = BodyCipher(
+        open_key=await store.body_key(),
+        installation_key=runtime.keys.messages if runtime.keys else None,
     )
-    settler = Settler(bus=bus, dead_letters=dead_letters, metrics=metrics, clock=clock, log=log)
-    readers = Readers(bus=bus, topologies=topologies, streams=streams, settler=settler, clock=clock)
-    sessions = Sessions(
-        topologies=topologies, readers=readers, settler=settler, metrics=metrics, clock=clock
+    parts = _Parts(runtime, store, cipher)
+    await parts.listen()
+    publisher = parts.publisher()
+    await parts.add_loops(publisher)
+    return Broker(
+        parts.broker_server(),
+        parts.message_server(publisher, await store.receipt_key()),
+        parts.topologies,
+        parts.readers,
+        parts.settler,
     )
-    contents = Contents(topologies=topologies, streams=streams, metrics=metrics)
-    sizes = QueueSizesLoop(store=store, streams=streams, metrics=metrics, clock=clock, log=log)
-    expiry = ExpiryLoop(store=store, streams=streams, dead_letters=dead_letters, clock=clock)
-    for loop in (sizes, expiry):
-        runtime.add_loop(loop)
-        topologies.listeners.append(loop.wake)
-    broker = BrokerServer(
-        changes=TopologyChanges(
+
+
+class _Parts:
+    """The shared components, and factories of the others."""
+
+    def __init__(self, runtime: Runtime, store: TopologyStore, cipher: BodyCipher) -> None:
+        prefix, replicas = runtime.settings.bus_prefix, runtime.settings.nats_replicas
+        clock, log, jet = runtime.clock, runtime.log, Jet(runtime.bus)
+        self._runtime = runtime
+        self._store = store
+        self._changed = f"{prefix}.topology.changed"
+        self._delayed = f"{prefix}.broker.delayed"
+        self._misses = Misses()
+        self._metrics = BrokerMetrics(runtime.metrics)
+        self._payloads = runtime.stub(PayloadServiceStub, ORCHESTRATOR)
+        self._delays = Delays(jet=jet, prefix=prefix, replicas=replicas, cipher=cipher)
+        self._streams = QueueStreams(
+            jet=jet, store=store, cipher=cipher, prefix=prefix, replicas=replicas
+        )
+        self.topologies = Topologies(store=store)
+        self._dead_letters = DeadLetters(
+            topologies=self.topologies,
+            streams=self._streams,
+            metrics=self._metrics,
+            clock=clock,
+            log=log,
+        )
+        self.settler = Settler(
+            bus=runtime.bus,
+            dead_letters=self._dead_letters,
+            metrics=self._metrics,
+            clock=clock,
+            log=log,
+        )
+        self.readers = Readers(
+            bus=runtime.bus,
+            topologies=self.topologies,
+            streams=self._streams,
+            settler=self.settler,
+            holders=Holders(store=store),
+            clock=clock,
+            new_id=_new_id,
+        )
+        self._sessions = Sessions(
+            topologies=self.topologies,
+            readers=self.readers,
+            settler=self.settler,
+            metrics=self._metrics,
+            clock=clock,
+        )
+        self._contents = Contents(
+            topologies=self.topologies, streams=self._streams, metrics=self._metrics
+        )
+        self._changes = TopologyChanges(
             store=store,
-            topologies=topologies,
-            streams=streams,
-            bus=bus,
-            subject=changed,
+            topologies=self.topologies,
+            streams=self._streams,
+            bus=runtime.bus,
+            subject=self._changed,
             new_id=_new_id,
-        ),
-        topologies=topologies,
-        contents=contents,
-        diagnosis=Diagnosis(
-            topologies=topologies,
-            contents=contents,
-            streams=streams,
-            sessions=sessions,
-            misses=misses,
-        ),
-    )
-    messages = MessageServer(
-        publisher=MessagePublisher(
-            topologies=topologies,
-            streams=streams,
-            dead_letters=dead_letters,
-            metrics=metrics,
-            misses=misses,
-            clock=clock,
+        )
+
+    async def listen(self) -> None:
+        """Follow the changes of topologies of other instances."""
+        await self._runtime.bus.subscribe_core(self._changed, self.topologies.on_message)
+        self._runtime.bus.on_reconnect(self.topologies.on_reconnect)
+
+    def publisher(self) -> MessagePublisher:
+        async def announce() -> None:
+            await self._runtime.bus.publish_core(self._delayed, b"")
+
+        return MessagePublisher(
+            topologies=self.topologies,
+            streams=self._streams,
+            dead_letters=self._dead_letters,
+            metrics=self._metrics,
+            misses=self._misses,
+            delays=self._delays,
+            on_delayed=announce,
+            payloads=self._payloads,
+            store=self._store,
+            clock=self._runtime.clock,
             new_id=_new_id,
-        ),
-        sessions=sessions,
-        receiving=Receiving(
-            topologies=topologies,
-            streams=streams,
-            readers=readers,
-            settler=settler,
-            clock=clock,
-            key=await store.receipt_key(),
-        ),
-        readers=readers,
-        contents=contents,
-        topologies=topologies,
-        store=store,
-    )
-    return Broker(broker, messages, topologies, readers, settler)
+        )
+
+    async def add_loops(self, publisher: MessagePublisher) -> None:
+        """Add the background tasks, and wake them for changes."""
+        runtime, streams = self._runtime, self._streams
+        clock, log = runtime.clock, runtime.log
+        delayed = DelayLoop(delays=self._delays, publisher=publisher, log=log)
+        await runtime.bus.subscribe_core(self._delayed, delayed.on_announced)
+        runtime.bus.on_reconnect(delayed.on_reconnect)
+        references = ReferenceLoop(
+            store=self._store, streams=streams, payloads=self._payloads, clock=clock
+        )
+        sizes = QueueSizesLoop(
+            store=self._store, streams=streams, metrics=self._metrics, clock=clock, log=log
+        )
+        expiry = ExpiryLoop(
+            store=self._store, streams=streams, dead_letters=self._dead_letters, clock=clock
+        )
+        unused = UnusedQueuesLoop(store=self._store, changes=self._changes)
+        loops: tuple[Loop, ...] = (sizes, expiry, unused)
+        self.topologies.listeners.extend(loop.wake for loop in loops)
+        for loop in (*loops, delayed, references):
+            runtime.add_loop(loop)
+
+    def broker_server(self) -> BrokerServer:
+        return BrokerServer(
+            changes=self._changes,
+            topologies=self.topologies,
+            contents=self._contents,
+            diagnosis=Diagnosis(
+                topologies=self.topologies,
+                contents=self._contents,
+                streams=self._streams,
+                sessions=self._sessions,
+                misses=self._misses,
+            ),
+            watching=Watching(
+                topologies=self.topologies, contents=self._contents, clock=self._runtime.clock
+            ),
+        )
+
+    def message_server(self, publisher: MessagePublisher, receipt_key: bytes) -> MessageServer:
+        return MessageServer(
+            publisher=publisher,
+            sessions=self._sessions,
+            receiving=Receiving(
+                topologies=self.topologies,
+                streams=self._streams,
+                readers=self.readers,
+                settler=self.settler,
+                clock=self._runtime.clock,
+                key=receipt_key,
+            ),
+            readers=self.readers,
+            contents=self._contents,
+            topologies=self.topologies,
+            store=self._store,
+        )
 
 
 def _new_id() -> str:

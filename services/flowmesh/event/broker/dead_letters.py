@@ -7,7 +7,8 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.event.broker.counters import BrokerMetrics
 from flowmesh.event.broker.messages import dead_letter
 from flowmesh.event.broker.store import StoredQueue
-from flowmesh.event.broker.streams import QueueStreams, Stored, StreamMissing
+from flowmesh.event.broker.storing.jet import Stored, StreamMissing
+from flowmesh.event.broker.streams import QueueStreams
 from flowmesh.event.broker.topology import Topologies
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock

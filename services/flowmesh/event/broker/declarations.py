@@ -46,6 +46,7 @@ def declared_queue(given: pb.Queue) -> pb.Queue:
     _check_range(queue, "max_priority", 0, limits.PRIORITY_MAX)
     _check_range(queue, "visibility_timeout_ms", limits.VISIBILITY_MIN_MS, limits.VISIBILITY_MAX_MS)
     _set_retry(queue.retry, given.retry)
+    queue.auto_delete = given.auto_delete or given.exclusive
     _check_kind(queue)
     if queue.schema:
         _check_schema(queue.schema)
@@ -71,6 +72,9 @@ def _check_kind(queue: pb.Queue) -> None:
         refuse("on_expiry", "dead_letter needs a dead_letter_queue")
     if queue.kind != pb.QUEUE_KIND_STREAM:
         return
+    for field in ("exclusive", "auto_delete"):
+        if getattr(queue, field):
+            refuse(field, "a stream outlives its consumers; only a queue can be deleted with them")
     if queue.max_priority:
         refuse("max_priority", "a stream keeps the order of its messages and has no priorities")
     if queue.on_expiry or queue.overflow == pb.OVERFLOW_DEAD_LETTER:

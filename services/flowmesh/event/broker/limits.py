@@ -45,5 +45,10 @@ PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 # Queues of the metrics with a label of their own; further ones are counted as `other`.
 LABELS_MAX: Final = 1_000
+# Delayed messages of all namespaces.
+DELAYED_MAX: Final = 1_000_000
+REFERENCED_BYTES_MAX: Final = 64 * 1024 * 1024
+WATCHED_MAX: Final = 1_000
+WATCHERS_MAX: Final = 200
 # A repeated message id is detected for this time.
 DUPLICATES_S: Final = 600

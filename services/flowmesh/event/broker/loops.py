@@ -8,13 +8,8 @@ from flowmesh.errors import Overloaded
 from flowmesh.event.broker.counters import BrokerMetrics
 from flowmesh.event.broker.dead_letters import DeadLetters
 from flowmesh.event.broker.store import StoredQueue, TopologyStore
-from flowmesh.event.broker.streams import (
-    Peeked,
-    QueueStreams,
-    StreamMissing,
-    is_expired,
-    micros,
-)
+from flowmesh.event.broker.storing.jet import StreamMissing
+from flowmesh.event.broker.streams import Peeked, QueueStreams, is_expired, micros
 from flowmesh.runtime import Clock, Loop
 
 # A younger stream may belong to a queue whose declaration is not committed yet.

@@ -1,5 +1,6 @@
 """Checks of published messages, and dead letters made of them."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,6 +11,7 @@ from flowmesh.rpc import valid_id
 
 RESERVED: Final = ("fm-", "nats-")
 _INVALID: Final = "MESSAGE_INVALID"
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 def check_message(message: pb.Message) -> None:
@@ -20,8 +22,9 @@ def check_message(message: pb.Message) -> None:
         raise TooLarge(
             "PAYLOAD_TOO_LARGE",
             f"body: has {len(message.body):,} bytes; at most {limits.BODY_BYTES_MAX:,} are allowed:"
-            " store the value as a file and send its path",
+            " store a larger one with PayloadService and give its reference",
         )
+    _check_reference(message)
     if len(message.routing_key.encode()) > limits.KEY_BYTES_MAX:
         raise invalid("routing_key", f"has more than {limits.KEY_BYTES_MAX} bytes")
     for name in ("routing_key", "content_type", "correlation_id", "reply_to"):
@@ -32,9 +35,21 @@ def check_message(message: pb.Message) -> None:
             raise invalid(name, f"has more than {limits.TEXT_CHARACTERS_MAX} characters")
     if message.priority > limits.PRIORITY_MAX:
         raise invalid("priority", f"must be from 0 to {limits.PRIORITY_MAX}")
-    if not 0 <= message.ttl_ms <= limits.TTL_MS_MAX:
-        raise invalid("ttl_ms", f"must be from 0 to {limits.TTL_MS_MAX}")
+    for name in ("ttl_ms", "delay_ms"):
+        if not 0 <= getattr(message, name) <= limits.TTL_MS_MAX:
+            raise invalid(name, f"must be from 0 to {limits.TTL_MS_MAX}")
     check_headers(message.headers, "headers", reserved=True)
+
+
+def _check_reference(message: pb.Message) -> None:
+    if not message.HasField("reference"):
+        return
+    if message.body:
+        raise invalid("reference", "give either a body or a reference")
+    if not _DIGEST.fullmatch(message.reference.digest):
+        raise invalid("reference.digest", "must be a SHA-256 in lower-case hexadecimal")
+    if not 0 <= message.reference.size_bytes <= limits.REFERENCED_BYTES_MAX:
+        raise invalid("reference.size_bytes", f"must be at most {limits.REFERENCED_BYTES_MAX:,}")
 
 
 def check_headers(headers: Mapping[str, pb.HeaderValue], field: str, *, reserved: bool) -> None:

@@ -1,25 +1,31 @@
 """Publishing: the queues of each message, then one storage per queue, all before the response."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
-from flowmesh.errors import FlowmeshError, NotFound, Overloaded, TooLarge
+from flowmesh.api.execution.v1.execution_service_pb2 import RenewPayloadsRequest
+from flowmesh.errors import FlowmeshError, NotFound, Overloaded, TooLarge, WrongState
 from flowmesh.event.broker import limits
 from flowmesh.event.broker.counters import BrokerMetrics
 from flowmesh.event.broker.dead_letters import DeadLetters
 from flowmesh.event.broker.messages import check_message, invalid
 from flowmesh.event.broker.routing.headers import typed
 from flowmesh.event.broker.routing.misses import Misses
-from flowmesh.event.broker.store import StoredQueue
-from flowmesh.event.broker.streams import QueueStreams, Stored, StreamMissing, queue_missing
+from flowmesh.event.broker.store import StoredQueue, TopologyStore
+from flowmesh.event.broker.storing.delays import Delays
+from flowmesh.event.broker.storing.jet import Stored, StreamMissing
+from flowmesh.event.broker.streams import QueueStreams, queue_missing
 from flowmesh.event.broker.topology import Topologies, Topology, exchange_missing
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock
+
+if TYPE_CHECKING:
+    from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceAsyncStub
 
 DEFAULT_CONTENT: Final = "application/json"
 # Storages of one call that run at a time.
@@ -38,6 +44,10 @@ class MessagePublisher:
         dead_letters: DeadLetters,
         metrics: BrokerMetrics,
         misses: Misses,
+        delays: Delays,
+        on_delayed: Callable[[], Awaitable[None]],
+        payloads: "PayloadServiceAsyncStub",
+        store: TopologyStore,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -46,6 +56,10 @@ class MessagePublisher:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._misses = misses
+        self._delays = delays
+        self._on_delayed = on_delayed
+        self._payloads = payloads
+        self._topology_store = store
         self._clock = clock
         self._new_id = new_id
 
@@ -68,7 +82,8 @@ class MessagePublisher:
             if exchange not in topology.routes:
                 raise exchange_missing(exchange)
         gate = asyncio.Semaphore(CONCURRENT_MAX)
-        batch = _Batch(namespace, exchange, topology, request.mandatory, gate)
+        missing = await self._missing(namespace, messages)
+        batch = _Batch(namespace, exchange, topology, request.mandatory, gate, missing)
         # In order: two messages of a batch for one queue are stored as they were given.
         return await asyncio.gather(*(self._outcome(batch, message) for message in messages))
 
@@ -77,6 +92,8 @@ class MessagePublisher:
         try:
             message = self._completed(batch, given, outcome.message_id)
             queues = await self._queues(batch, message)
+            if message.delay_ms:
+                return await self._delayed(batch, message, queues, outcome)
             stored = await asyncio.gather(
                 *(self._store(batch, queue, message) for queue in queues), return_exceptions=True
             )
@@ -90,6 +107,9 @@ class MessagePublisher:
         self, batch: "_Batch", given: message_pb2.Message, message_id: str
     ) -> message_pb2.Message:
         check_message(given)
+        if given.reference.digest in batch.missing:
+            text = f"payload {given.reference.digest[:64]!r} is not stored; put it again"
+            raise WrongState("PAYLOAD_MISSING", text)
         message = message_pb2.Message()
         message.CopyFrom(given)
         message.message_id = message_id
@@ -97,7 +117,40 @@ class MessagePublisher:
         message.exchange = batch.exchange
         message.published_at_us = self._clock.now_us()
         message.ClearField("death")
+        message.ClearField("encrypted")
         return message
+
+    async def _missing(
+        self, namespace: str, messages: Sequence[message_pb2.Message]
+    ) -> frozenset[str]:
+        """Keep the referenced bodies for a day; return those that are not stored."""
+        digests = {each.reference.digest for each in messages if each.HasField("reference")}
+        if not digests:
+            return frozenset()
+        request = RenewPayloadsRequest(namespace=namespace, digests=sorted(digests))
+        return frozenset((await self._payloads.RenewPayloads(request)).missing)
+
+    async def _delayed(
+        self,
+        batch: "_Batch",
+        message: message_pb2.Message,
+        queues: list[StoredQueue],
+        outcome: pb.PublishOutcome,
+    ) -> pb.PublishOutcome:
+        """Store a message until its delay has passed. Raises Overloaded."""
+        outcome.queues = len(queues)
+        if not queues:
+            return outcome
+        if message.HasField("reference"):
+            digest, ahead_ms = message.reference.digest, message.delay_ms
+            for queue in queues:
+                await self._topology_store.note_reference(queue, digest, ahead_ms=ahead_ms)
+        message.encrypted = any(queue.config.encrypt for queue in queues)
+        at_us = self._clock.now_us() + message.delay_ms * 1_000
+        stored = await self._delays.put(batch.namespace, batch.exchange, message, at_us)
+        outcome.duplicate = stored.duplicate
+        await self._on_delayed()
+        return outcome
 
     async def _queues(self, batch: "_Batch", message: message_pb2.Message) -> list[StoredQueue]:
         """Return the queues of a message. Raises FlowmeshError if one does not accept it."""
@@ -132,6 +185,10 @@ class MessagePublisher:
         self, topology: Topology, queue: StoredQueue, message: message_pb2.Message
     ) -> None:
         schema = topology.schemas.get(queue.name)
+        if message.HasField("reference") and (schema is not None or queue.config.encrypt):
+            what = "encrypts its bodies" if queue.config.encrypt else "has a schema"
+            text = f"queue {queue.name!r} {what}, which takes bodies of at most 256 KiB"
+            raise invalid("reference", text)
         if schema is None:
             return
         try:
@@ -181,12 +238,15 @@ class _Batch:
         topology: Topology,
         mandatory: bool,
         gate: asyncio.Semaphore,
+        missing: frozenset[str],
     ) -> None:
         self.namespace = namespace
         self.exchange = exchange
         self.topology = topology
         self.mandatory = mandatory
         self.gate = gate
+        # Digests of bodies that are not stored.
+        self.missing = missing
 
 
 def _summed(

@@ -1,7 +1,7 @@
 """The topology of namespaces as rows."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -36,6 +36,26 @@ class StoredQueue:
     @property
     def is_stream(self) -> bool:
         return self.config.kind == pb.QUEUE_KIND_STREAM
+
+    @property
+    def is_temporary(self) -> bool:
+        """True if the queue is deleted when its consumers have left."""
+        return self.config.exclusive or self.config.auto_delete
+
+    @property
+    def orders_consumers(self) -> bool:
+        """True if one consumer reads at a time."""
+        return self.config.exclusive or self.config.single_active
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReference:
+    """A stored payload that messages of a queue refer to."""
+
+    queue_id: str
+    namespace: str
+    digest: str
+    noted_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,67 @@ class TopologyStore:
     async def receipt_key(self) -> bytes:
         key: bytes = await self._sql.receipt_key(self._pool)
         return key
+
+    async def body_key(self) -> bytes:
+        key: bytes = await self._sql.body_key(self._pool)
+        return key
+
+    # --- references to stored payloads ---
+
+    async def note_reference(self, queue: StoredQueue, digest: str, *, ahead_ms: int = 0) -> None:
+        """Keep a payload while the queue may hold a message that refers to it."""
+        await self._sql.note_reference(
+            self._pool,
+            queue_id=queue.id,
+            namespace=queue.namespace,
+            digest=digest,
+            ahead_ms=ahead_ms,
+        )
+
+    async def body_references(self) -> list[BodyReference]:
+        return [BodyReference(**row) async for row in self._sql.body_references(self._pool)]
+
+    async def forget_references(self, references: Sequence[BodyReference]) -> None:
+        await self._sql.forget_references(
+            self._pool,
+            queue_ids=[each.queue_id for each in references],
+            digests=[each.digest for each in references],
+            noted_us=[each.noted_us for each in references],
+        )
+
+    # --- consumers ---
+
+    async def open_consumer(self, queue_id: str, group: str, consumer: str, lease_ms: int) -> None:
+        await self._sql.open_consumer(
+            self._pool, queue_id=queue_id, group_name=group, consumer=consumer, lease_ms=lease_ms
+        )
+
+    async def renew_consumer(
+        self, queue_id: str, group: str, consumer: str, lease_ms: int
+    ) -> bool | None:
+        """Return whether it is the first open consumer; None if its lease has expired."""
+        first: bool | None = await self._sql.renew_consumer(
+            self._pool, queue_id=queue_id, group_name=group, consumer=consumer, lease_ms=lease_ms
+        )
+        return first
+
+    async def close_consumer(self, queue_id: str, group: str, consumer: str) -> None:
+        await self._sql.close_consumer(
+            self._pool, queue_id=queue_id, group_name=group, consumer=consumer
+        )
+
+    async def has_consumer(self, queue_id: str, group: str) -> bool:
+        return bool(await self._sql.has_consumer(self._pool, queue_id=queue_id, group_name=group))
+
+    async def left_queues(self, unused_ms: int) -> list[str]:
+        """Return the ids of queues whose consumers have all left, for at least this time."""
+        found = self._sql.left_queues(self._pool, unused_ms=unused_ms)
+        return [row["queue_id"] async for row in found]
+
+    async def forget_consumers(self, kept_ms: int) -> None:
+        await self._sql.forget_consumers(self._pool, kept_ms=kept_ms)
+
+    # --- changes ---
 
     async def note_operation(self, namespace: str, queue: str, **after: object) -> None:
         """Write an operation on messages into the audit log, if it is audited."""
@@ -134,6 +215,10 @@ class TopologyChange:
                 self._connection, namespace=self._namespace, exchange=exchange
             )
         )
+
+    async def has_consumer(self, queue_id: str) -> bool:
+        """Return whether a consumer is open, of any group."""
+        return bool(await self._sql.is_consumed(self._connection, queue_id=queue_id))
 
     async def remove_queue(self, queue: str) -> bool:
         return bool(

@@ -10,41 +10,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import nats.errors
-import orjson
-
 from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import topology_pb2 as pb
-from flowmesh.bus import Bus
-from flowmesh.errors import NotFound, Overloaded, Unavailable
+from flowmesh.errors import NotFound, Overloaded
 from flowmesh.event.broker import limits
-from flowmesh.event.broker.store import StoredQueue
+from flowmesh.event.broker.store import StoredQueue, TopologyStore
+from flowmesh.event.broker.storing.cipher import BodyCipher
+from flowmesh.event.broker.storing.jet import (
+    MESSAGE_ID,
+    Jet,
+    Reply,
+    Stored,
+    StreamFull,
+    StreamMissing,
+)
 
 NANOSECONDS: Final = 1_000_000_000
-MESSAGE_ID: Final = "Nats-Msg-Id"
 TTL: Final = "Nats-TTL"
 # The server delivers again this long after the visibility timeout, so that a settlement before the
 # timeout is never late.
 GRACE_MS: Final = 250
 UNSETTLED_MAX: Final = 50_000
 GROUP_INACTIVE_S: Final = 30 * 24 * 3_600
-PAGE_BYTES_MAX: Final = limits.BATCH_BYTES_MAX
-PAGE_TIMEOUT_S: Final = 5.0
 FULL_RETRY_MS: Final = 500
-# Streams, consumers, and 10057: a message to delete that does not exist.
-NOT_FOUND: Final = (404, 10014, 10057, 10059)
-# The description of the error with the code 10077.
-FULL: Final = "maximum"
-
-Reply = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The position of a stored message; `duplicate` if it was stored before."""
-
-    sequence: int
-    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +44,15 @@ class Peeked:
     message: message_pb2.Message
 
 
-class StreamMissing(Exception):
-    """The stream or consumer does not exist: it was never made, deleted, or was in memory."""
-
-
 class QueueStreams:
     """Requests to the message bus about the streams of queues."""
 
-    def __init__(self, *, bus: Bus, prefix: str, replicas: int) -> None:
-        self.bus = bus
+    def __init__(
+        self, *, jet: Jet, store: TopologyStore, cipher: BodyCipher, prefix: str, replicas: int
+    ) -> None:
+        self._jet = jet
+        self._store = store
+        self._cipher = cipher
         self.prefix = f"{prefix.upper()}_QUEUE_"
         self._subjects = f"{prefix}.queue"
         self._replicas = replicas
@@ -84,7 +72,7 @@ class QueueStreams:
     async def ensure(self, queue: StoredQueue) -> None:
         """Create the stream and its consumers unless they exist."""
         config = queue.config
-        await self._api(f"STREAM.CREATE.{self.stream(queue)}", self._stream_config(queue))
+        await self._jet.api(f"STREAM.CREATE.{self.stream(queue)}", self._stream_config(queue))
         if queue.is_stream:
             return
         for level in range(config.max_priority + 1):
@@ -96,7 +84,7 @@ class QueueStreams:
         """Create the consumer of a group at a position unless it exists."""
         name = group_consumer(group)
         try:
-            await self._api(f"CONSUMER.INFO.{self.stream(queue)}.{name}", None)
+            await self._jet.api(f"CONSUMER.INFO.{self.stream(queue)}.{name}", None)
         except StreamMissing:
             await self.ensure(queue)
             await self._add_consumer(
@@ -110,7 +98,7 @@ class QueueStreams:
     async def remove_group(self, queue: StoredQueue, group: str) -> None:
         try:
             path = f"CONSUMER.DELETE.{self.stream(queue)}.{group_consumer(group)}"
-            await self._api(path, None)
+            await self._jet.api(path, None)
         except StreamMissing:
             return
 
@@ -125,46 +113,32 @@ class QueueStreams:
             # The server knows whole seconds; the consumer checks the exact instant.
             headers[TTL] = f"{-(-ttl_ms // 1_000)}s"
         priority = min(message.priority, queue.config.max_priority)
-        raw = await self.bus.ask(
-            self.subject(queue, priority), message.SerializeToString(), headers=headers
-        )
-        reply = _parsed(raw)
-        error = reply.get("error")
-        if error is None:
-            return Stored(reply["seq"], reply.get("duplicate", False))
-        if FULL in error.get("description", ""):
-            raise _full(queue)
-        raise _unavailable(error)
+        if message.HasField("reference"):
+            await self._store.note_reference(queue, message.reference.digest)
+        if queue.config.encrypt or message.encrypted:
+            message = self._cipher.sealed(queue.namespace, message)
+        subject = self.subject(queue, priority)
+        try:
+            return await self._jet.put(subject, message.SerializeToString(), headers)
+        except StreamFull as error:
+            raise _full(queue) from error
+
+    def opened(self, queue: StoredQueue, data: bytes) -> message_pb2.Message:
+        """Parse a stored message. Raises WrongState if its body was sealed with another key."""
+        return self._cipher.opened(queue.namespace, data)
 
     async def page(self, queue: StoredQueue, sequence: int, count: int) -> list[Peeked]:
         """Return messages from a sequence on, in order, without locking them."""
-        client = self.bus.client
-        inbox = client.new_inbox()
-        subscription = await client.subscribe(inbox)
-        request = {
-            "seq": max(1, sequence),
-            "batch": count,
-            "max_bytes": PAGE_BYTES_MAX,
-            "next_by_subj": f"{self._subjects}.{queue.id}.*",
-        }
-        path = f"$JS.API.DIRECT.GET.{self.stream(queue)}"
-        found: list[Peeked] = []
-        try:
-            await client.publish(path, orjson.dumps(request), reply=inbox)
-            while len(found) < count:
-                raw = await subscription.next_msg(PAGE_TIMEOUT_S)
-                headers = raw.headers or {}
-                if "Status" in headers:
-                    break
-                found.append(_peeked(raw.data, headers))
-        except (nats.errors.Error, TimeoutError) as error:
-            raise Unavailable(
-                "SERVICE_UNAVAILABLE", "no response from the message bus", retry_after_ms=500
-            ) from error
-        finally:
-            if client.is_connected:
-                await subscription.unsubscribe()
-        return found
+        subjects = f"{self._subjects}.{queue.id}.*"
+        page = await self._jet.page(self.stream(queue), subjects, sequence, count)
+        return [
+            Peeked(
+                int(headers["Nats-Sequence"]),
+                micros(headers["Nats-Time-Stamp"]),
+                self.opened(queue, data),
+            )
+            for data, headers in page
+        ]
 
     async def messages(
         self, queue: StoredQueue, sequence: int, count: int
@@ -183,27 +157,27 @@ class QueueStreams:
         """Delete one message; return False if it does not exist."""
         body = {"seq": sequence, "no_erase": True}
         try:
-            await self._api(f"STREAM.MSG.DELETE.{self.stream(queue)}", body)
+            await self._jet.api(f"STREAM.MSG.DELETE.{self.stream(queue)}", body)
         except StreamMissing:
             return False
         return True
 
     async def purge(self, queue: StoredQueue) -> int:
-        reply = await self._api(f"STREAM.PURGE.{self.stream(queue)}", {})
+        reply = await self._jet.api(f"STREAM.PURGE.{self.stream(queue)}", {})
         return int(reply["purged"])
 
     async def delete(self, stream: str) -> None:
         try:
-            await self._api(f"STREAM.DELETE.{stream}", None)
+            await self._jet.api(f"STREAM.DELETE.{stream}", None)
         except StreamMissing:
             return
 
     async def info(self, queue: StoredQueue) -> Reply:
         """Return the state of the stream, with the number of messages by subject."""
-        return await self._api(f"STREAM.INFO.{self.stream(queue)}", {"subjects_filter": ">"})
+        return await self._jet.api(f"STREAM.INFO.{self.stream(queue)}", {"subjects_filter": ">"})
 
     async def consumer_states(self, queue: StoredQueue) -> Sequence[Reply]:
-        reply = await self._api(f"CONSUMER.LIST.{self.stream(queue)}", {"offset": 0})
+        reply = await self._jet.api(f"CONSUMER.LIST.{self.stream(queue)}", {"offset": 0})
         return list(reply.get("consumers") or ())
 
     async def all_streams(self) -> AsyncIterator[Reply]:
@@ -211,7 +185,7 @@ class QueueStreams:
         offset = 0
         while True:
             body = {"offset": offset, "subject": f"{self._subjects}.>"}
-            reply = await self._api("STREAM.LIST", body)
+            reply = await self._jet.api("STREAM.LIST", body)
             page = reply.get("streams") or ()
             for each in page:
                 yield each
@@ -251,17 +225,7 @@ class QueueStreams:
             **options,
         }
         body = {"stream_name": stream, "config": config}
-        await self._api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
-
-    async def _api(self, path: str, body: Any) -> Reply:
-        data = b"" if body is None else orjson.dumps(body)
-        reply = _parsed(await self.bus.ask(f"$JS.API.{path}", data))
-        error = reply.get("error")
-        if error is None:
-            return reply
-        if error.get("code") in NOT_FOUND or error.get("err_code") in NOT_FOUND:
-            raise StreamMissing(path)
-        raise _unavailable(error)
+        await self._jet.api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
 
 
 def group_consumer(group: str) -> str:
@@ -284,22 +248,6 @@ def queue_missing(name: str) -> NotFound:
     return NotFound("QUEUE_NOT_FOUND", f"no queue {name!r}; declare it first")
 
 
-def _parsed(raw: Any) -> Reply:
-    """Return the reply as JSON. Raise StreamMissing if nothing listens to the subject."""
-    if raw.headers and raw.headers.get("Status") == "503":
-        raise StreamMissing(raw.subject)
-    found: Reply = orjson.loads(raw.data) if raw.data else {}
-    return found
-
-
-def _peeked(data: bytes, headers: dict[str, str]) -> Peeked:
-    return Peeked(
-        int(headers["Nats-Sequence"]),
-        micros(headers["Nats-Time-Stamp"]),
-        message_pb2.Message.FromString(data),
-    )
-
-
 def micros(instant: str) -> int:
     """Return an instant of the server in microseconds."""
     return int(datetime.fromisoformat(instant).timestamp() * 1_000_000)
@@ -311,8 +259,3 @@ def _full(queue: StoredQueue) -> Overloaded:
         f"queue {queue.name!r} is full: {config.max_size:,} messages or {config.max_bytes:,} bytes"
     )
     return Overloaded("QUEUE_FULL", text, retry_after_ms=FULL_RETRY_MS)
-
-
-def _unavailable(error: Reply) -> Unavailable:
-    text = f"the message bus refused: {error.get('description', 'unknown error')}"
-    return Unavailable("SERVICE_UNAVAILABLE", text, retry_after_ms=500)

@@ -163,7 +163,7 @@ class TopologyChanges:
                 made.append(StoredQueue(namespace, self._new_id(), queue))
             dead = queue.dead_letter_queue
             if made and dead and dead != queue.queue and dead not in queues:
-                made.append(StoredQueue(namespace, self._new_id(), _dead_letter_queue(dead)))
+                made.append(StoredQueue(namespace, self._new_id(), _dead_letter_queue(queue)))
             _check_room("queues", len(queues) + len(made) - 1, limits.QUEUES_MAX)
             for each in made:
                 await change.add_queue(each)
@@ -185,6 +185,17 @@ class TopologyChanges:
         await self._announce(namespace, change.version)
         await self._streams.delete(self._streams.stream(queue))
         return change.version
+
+    async def delete_left(self, queue: StoredQueue) -> None:
+        """Delete a queue without consumers, unless one has come."""
+        namespace = queue.namespace
+        async with self._store.change(namespace) as change:
+            known = {each.id for each in change.before.queues}
+            if queue.id not in known or await change.has_consumer(queue.id):
+                return
+            await change.remove_queue(queue.name)
+        await self._announce(namespace, change.version)
+        await self._streams.delete(self._streams.stream(queue))
 
     async def bind(self, namespace: str, binding: pb.Binding) -> tuple[bool, int]:
         """Return whether the binding was created, and the version of the topology."""
@@ -212,9 +223,9 @@ def exchange_missing(name: str) -> NotFound:
     return NotFound("EXCHANGE_NOT_FOUND", f"no exchange {name!r}; declare it first")
 
 
-def _dead_letter_queue(name: str) -> pb.Queue:
-    """Return the queue that is created for dead letters."""
-    return declared_queue(pb.Queue(queue=name))
+def _dead_letter_queue(queue: pb.Queue) -> pb.Queue:
+    """Return the queue that is created for the dead letters of another."""
+    return declared_queue(pb.Queue(queue=queue.dead_letter_queue, encrypt=queue.encrypt))
 
 
 def _check_same(stored: StoredQueue, given: pb.Queue) -> None:
@@ -256,4 +267,4 @@ def _check_ends(change: TopologyChange, binding: pb.Binding) -> None:
 
 def _check_room(what: str, held: int, most: int) -> None:
     if held >= most:
-        raise TooLarge("TOPOLOGY_FULL", f"a namespace has at most {most:,} {what}")
+        raise TooLarge("TOPOLOGY_TOO_LARGE", f"a namespace has at most {most:,} {what}")

@@ -72,6 +72,17 @@ join triggers as t on t.namespace = new.namespace and t.workflow = new.workflow
 order by new.id
 on conflict do nothing;
 
+-- name: add-batched(ids)
+-- Returns the messages that no batch contains yet.
+insert into batched (id)
+select id from unnest(:ids::text[]) as new (id) order by id
+on conflict do nothing
+returning id;
+
+-- name: remove-batched(ids)!
+-- The start of their batch was refused; they may start another.
+delete from batched where id = any(:ids::text[]);
+
 -- name: claim-firings(free, lease_ms)
 -- Firings to start now; they are due again after the lease.
 with due as (
@@ -221,6 +232,9 @@ select key from hook_keys;
 
 -- name: delete-expired-published(before_us)!
 delete from published where at_us < :before_us;
+
+-- name: delete-expired-batched(hours)!
+delete from batched where at < now() - make_interval(hours => :hours);
 
 -- name: delete-expired-calls(hours)!
 delete from calls where at < now() - make_interval(hours => :hours);

@@ -19,9 +19,11 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.broker.consuming.deliveries import Delivery, Settler
 from flowmesh.event.broker.consuming.groups import Readers
+from flowmesh.event.broker.consuming.reader import QueueReader
+from flowmesh.event.broker.store import StoredQueue
 from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
-from flowmesh.event.triggers.store import Firing, Row, TriggerStore
+from flowmesh.event.triggers.store import Firing, Row, TriggerStore, request_id
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.runtime import Clock, Loop
 from flowmesh.triggers import Inputs
@@ -45,12 +47,26 @@ class _Compiled:
     id: str
     inputs: Inputs
     filter: Any
+    batch: int
+    batch_within_ms: int
 
     @classmethod
     def of(cls, row: Row, trigger: trigger_pb2.Trigger) -> "_Compiled":
         text = trigger.queue.filter
         condition = compile_condition(text, dialect="cel", roots=("message",)) if text else None
-        return cls(row["namespace"], row["workflow"], trigger.id, Inputs(trigger), condition)
+        return cls(
+            row["namespace"],
+            row["workflow"],
+            trigger.id,
+            Inputs(trigger),
+            condition,
+            trigger.queue.batch,
+            trigger.queue.batch_within_ms,
+        )
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        return {"id": self.id, "workflow": self.workflow}
 
     def passes(self, message: dict[str, Any]) -> bool:
         """Return whether the filter holds; False if its evaluation fails."""
@@ -120,6 +136,9 @@ class MessageTriggerLoop(Loop):
             queue = await self._topologies.queue(row["namespace"], trigger.queue.queue)
             group = _group(row) if queue.is_stream else ""
             async with self._readers.open(queue, group) as reader:
+                while compiled.batch:
+                    batch = await self._collect(compiled, reader, queue, group)
+                    await self._handle_batch(compiled, batch)
                 while True:
                     found = await self._readers.next_restored(
                         reader, queue, group, CONCURRENT_MAX, WAIT_S
@@ -133,12 +152,99 @@ class MessageTriggerLoop(Loop):
                 reason=error.reason,
             )
 
+    async def _collect(
+        self, trigger: _Compiled, reader: QueueReader, queue: StoredQueue, group: str
+    ) -> list[Delivery]:
+        """Return a batch: full, or what came within the time after its first message."""
+        clock = asyncio.get_running_loop().time
+        # A batch is settled before its first message becomes visible again.
+        most_ms = min(trigger.batch_within_ms, queue.config.visibility_timeout_ms // 2)
+        found = await self._readers.next_restored(reader, queue, group, trigger.batch, WAIT_S)
+        until = clock() + most_ms / 1_000
+        while found and len(found) < trigger.batch and (left_s := until - clock()) > 0:
+            room = trigger.batch - len(found)
+            found += await self._readers.next_restored(reader, queue, group, room, left_s)
+        return found
+
+    async def _handle_batch(self, trigger: _Compiled, batch: list[Delivery]) -> None:
+        """Start one execution with the messages that pass the filter and no former batch has."""
+        taken: dict[str, tuple[Delivery, dict[str, Any]]] = {}
+        for delivery in batch:
+            if await self._is_apart(delivery):
+                continue
+            message = message_scope(delivery.message)
+            if not trigger.passes(message):
+                await self._settler.ack(delivery)
+                continue
+            id = request_id(trigger.namespace, trigger.workflow, trigger.id, message["id"])
+            taken[id] = (delivery, message)
+        if not taken:
+            return
+        deliveries = [delivery for delivery, _ in taken.values()]
+        try:
+            firing = await self._commit_batch(
+                trigger, {id: message for id, (_, message) in taken.items()}
+            )
+        except RenderError as error:
+            await self._reject_all(deliveries, f"it makes no valid input: {error}")
+            return
+        try:
+            if firing is not None:
+                await self._firing.start(firing)
+        except TRANSIENT:
+            # The firing is committed and is started later.
+            await asyncio.sleep(BACK_OFF_S)
+        except FlowmeshError as error:
+            await self._store.remove_batched(list(taken))
+            await self._reject_all(deliveries, f"{error.reason}: {error.message}")
+            return
+        await asyncio.gather(*(self._settler.ack(each) for each in deliveries))
+
+    async def _commit_batch(
+        self, trigger: _Compiled, messages: dict[str, dict[str, Any]]
+    ) -> Firing | None:
+        """Commit the firing of messages by their ids; None if all of them have fired."""
+        async with self._store.change() as change:
+            fresh = await change.add_batched(list(messages))
+            if not fresh:
+                return None
+            given = [message for id, message in messages.items() if id in fresh]
+            scope = {
+                "messages": given,
+                "bodies": [each["body"] for each in given],
+                "trigger": trigger.scope,
+            }
+            firing = Firing(
+                trigger.namespace,
+                trigger.workflow,
+                trigger.id,
+                f"batch:{hashlib.sha256(''.join(sorted(fresh)).encode()).hexdigest()}",
+                self._clock.now_us(),
+                trigger.inputs.of(scope),
+            )
+            await change.add_firings([firing], lease_ms=LEASE_MS)
+        return firing
+
+    async def _reject_all(self, deliveries: list[Delivery], error: str) -> None:
+        await asyncio.gather(*(self._settler.reject(each, error=error) for each in deliveries))
+
+    async def _is_apart(self, delivery: Delivery) -> bool:
+        """Return whether the body is stored apart; such a message becomes a dead letter."""
+        if not delivery.message.HasField("reference"):
+            return False
+        size = delivery.message.reference.size_bytes
+        text = f"its body has {size:,} bytes; a trigger takes at most 256 KiB"
+        await self._settler.reject(delivery, error=text)
+        return True
+
     async def _handle(self, trigger: _Compiled, delivery: Delivery) -> None:
+        if await self._is_apart(delivery):
+            return
         message = message_scope(delivery.message)
         if not trigger.passes(message):
             await self._settler.ack(delivery)
             return
-        scope = {"message": message, "trigger": {"id": trigger.id, "workflow": trigger.workflow}}
+        scope = {"message": message, "trigger": trigger.scope}
         try:
             given = trigger.inputs.of(scope)
         except RenderError as error:

@@ -114,6 +114,10 @@ class TriggerStore:
     async def add(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
         await add_firings(self._sql.add_firings, self._pool, firings, lease_ms=lease_ms)
 
+    async def remove_batched(self, ids: Sequence[str]) -> None:
+        """Forget messages of a batch whose start was refused."""
+        await self._sql.remove_batched(self._pool, ids=list(ids))
+
     async def add_unpaused(self, firings: Sequence[Firing]) -> None:
         """Add firings of triggers that exist and are not paused."""
         await add_firings(self._sql.add_unpaused_firings, self._pool, firings)
@@ -232,6 +236,7 @@ class TriggerStore:
         before_us = await self.now_us() - PUBLISHED_KEPT_DAYS * DAY_US
         await self._sql.delete_expired_published(self._pool, before_us=before_us)
         await self._sql.delete_expired_calls(self._pool, hours=CALLS_KEPT_HOURS)
+        await self._sql.delete_expired_batched(self._pool, hours=CALLS_KEPT_HOURS)
 
 
 class TriggerChange:
@@ -301,6 +306,11 @@ class TriggerChange:
 
     async def add_firings(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
         await add_firings(self._sql.add_firings, self._connection, firings, lease_ms=lease_ms)
+
+    async def add_batched(self, ids: Sequence[str]) -> set[str]:
+        """Note messages of a batch; return those that no earlier batch contains."""
+        rows = self._sql.add_batched(self._connection, ids=list(ids))
+        return {row["id"] async for row in rows}
 
     async def event_triggers(self, namespace: str) -> list[Row]:
         rows = self._sql.event_triggers(self._connection, namespace=namespace)

@@ -27,14 +27,20 @@ async def payload_of(
     """Return a value as a payload; a large one is stored first."""
     if isinstance(value, dict) and REFERENCE_KEY in value:
         return _reference(field, value)
-    data = dump_json(value)
+    return await payload_of_bytes(backends, namespace, JSON, dump_json(value))
+
+
+async def payload_of_bytes(
+    backends: Backends, namespace: str, encoding: str, data: bytes
+) -> payload_pb2.Payload:
+    """Return bytes as a payload; many are stored first."""
     if len(data) <= INLINE_BYTES_MAX:
         return payload_pb2.Payload(data=data)
     pieces = (
         data[start : start + PAYLOAD_CHUNK_BYTES]
         for start in range(0, len(data), PAYLOAD_CHUNK_BYTES)
     )
-    return await put_payload(backends, namespace, JSON, _each(pieces))
+    return await put_payload(backends, namespace, encoding, _each(pieces))
 
 
 async def put_payload(

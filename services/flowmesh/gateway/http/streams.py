@@ -27,6 +27,12 @@ class Connection(Protocol):
     async def gone(self) -> None: ...
 
 
+class Cancellable(Protocol):
+    """A call in progress."""
+
+    def cancel(self) -> object: ...
+
+
 async def while_connected(connection: Connection, call: Awaitable[T]) -> T:
     """Return the result of a call; cancel it if the client disconnects."""
     gone = asyncio.ensure_future(connection.gone())

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
-from flowmesh.identity.credentials.sealing import SealBroken, Sealer
+from flowmesh.access.sealing import SealBroken, Sealer
 from flowmesh.identity.limits import ACCESS_TOKEN_S
 from flowmesh.identity.storage.records import SigningKey
 from flowmesh.identity.storage.sessions import SessionStore

@@ -148,6 +148,12 @@ class PayloadServer(pb_grpc.PayloadServiceServicer):
         for start in range(0, max(len(data), 1), CHUNK_BYTES):
             yield pb.GetPayloadResponse(encoding=encoding, chunk=data[start : start + CHUNK_BYTES])
 
+    async def RenewPayloads(
+        self, request: pb.RenewPayloadsRequest, context: Any
+    ) -> pb.RenewPayloadsResponse:
+        missing = await self._payloads.renew(namespace_of(request), request.digests)
+        return pb.RenewPayloadsResponse(missing=missing)
+
 
 class PartitionServer(pb_grpc.PartitionServiceServicer):
     """Messages and hand-over of partitions between orchestrators."""

@@ -15,6 +15,7 @@ from flowmesh.rpc import namespace_of
 STORED_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 1 << 20
 CACHE_BYTES_MAX = 64 << 20
+RENEWED_MAX = 1_000
 
 
 class Payloads:
@@ -69,6 +70,14 @@ class Payloads:
             if not await self._store.renew(namespace, digest):
                 message = f"payload {digest[:64]!r} is not stored; put it again"
                 raise WrongState("PAYLOAD_MISSING", message)
+
+    async def renew(self, namespace: str, digests: Iterable[str]) -> list[str]:
+        """Keep payloads for another day; return the digests of those that are not stored."""
+        wanted = sorted(set(digests))
+        if len(wanted) > RENEWED_MAX:
+            raise too_large("digests", len(wanted), RENEWED_MAX)
+        stored = await self._store.renew_all(namespace, wanted)
+        return [digest for digest in wanted if digest not in stored]
 
     async def given(self, namespace: str, payload: payload_pb2.Payload) -> bytes:
         """Return the bytes that a caller sends or refers to. Raises PAYLOAD_MISSING."""

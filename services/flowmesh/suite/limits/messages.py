@@ -1,5 +1,6 @@
 """Bounds of messages, queues and exchanges."""
 
+from flowmesh.definitions import triggers
 from flowmesh.event.broker import limits as broker
 from flowmesh.suite.limits.limit import Limit
 
@@ -35,17 +36,48 @@ MESSAGES = (
     ),
     Limit("priority of a message", broker.PRIORITY_MAX, "", "MESSAGE_INVALID", _BROKER),
     Limit("time to live", broker.TTL_MS_MAX, "ms", "MESSAGE_INVALID", _BROKER),
+    Limit("delay of a message", broker.TTL_MS_MAX, "ms", "MESSAGE_INVALID", _BROKER),
+    Limit(
+        "body of a message by reference",
+        broker.REFERENCED_BYTES_MAX,
+        "bytes",
+        "MESSAGE_INVALID",
+        _BROKER,
+    ),
+    Limit("delayed messages", broker.DELAYED_MAX, "messages", "QUEUE_FULL", _BROKER),
+    Limit("queues watched by a stream", broker.WATCHED_MAX, "queues", "REQUEST_INVALID", _CONSUMER),
+    Limit("streams that watch queues", broker.WATCHERS_MAX, "streams", "OVERLOADED", _CONSUMER),
+    Limit(
+        "time in which a queue trigger collects a batch",
+        triggers.BATCH_WITHIN_MS_MAX,
+        "ms",
+        "TRIGGER_INVALID",
+        "definition, at a check",
+    ),
+    Limit(
+        "messages of a batch of a queue trigger",
+        triggers.MESSAGES_BATCH_MAX,
+        "messages",
+        "TRIGGER_INVALID",
+        "definition, at a check",
+    ),
     Limit(
         "queues of messages of a namespace",
         broker.QUEUES_MAX,
         "queues",
-        "TOPOLOGY_FULL",
+        "TOPOLOGY_TOO_LARGE",
         _DECLARED,
     ),
     Limit(
-        "exchanges of a namespace", broker.EXCHANGES_MAX, "exchanges", "TOPOLOGY_FULL", _DECLARED
+        "exchanges of a namespace",
+        broker.EXCHANGES_MAX,
+        "exchanges",
+        "TOPOLOGY_TOO_LARGE",
+        _DECLARED,
     ),
-    Limit("bindings of a namespace", broker.BINDINGS_MAX, "bindings", "TOPOLOGY_FULL", _DECLARED),
+    Limit(
+        "bindings of a namespace", broker.BINDINGS_MAX, "bindings", "TOPOLOGY_TOO_LARGE", _DECLARED
+    ),
     Limit("`max_size` of a queue", broker.SIZE_MAX, "messages", "TOPOLOGY_INVALID", _DECLARED),
     Limit("`max_bytes` of a queue", broker.BYTES_MAX, "bytes", "TOPOLOGY_INVALID", _DECLARED),
     Limit("schema of a queue", broker.SCHEMA_BYTES_MAX, "bytes", "TOPOLOGY_INVALID", _DECLARED),

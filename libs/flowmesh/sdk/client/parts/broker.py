@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import grpc
+
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import broker_service_pb2_grpc as rpc
 from flowmesh.api.broker.v1 import topology_pb2
@@ -16,6 +18,7 @@ from flowmesh.sdk.messaging.values import (
     Match,
     OnExpiry,
     Overflow,
+    QueueChanges,
     QueueFinding,
     QueueState,
     Ttl,
@@ -70,11 +73,18 @@ class BrokerCalls:
         dead_letter_queue: str | bool | None = None,
         stream: bool = False,
         schema: Any = None,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        single_active: bool = False,
+        encrypt: bool = False,
     ) -> bool:
         """Declare a queue; return False if it exists already with these arguments.
 
         Times are in seconds. `dead_letter_queue` is created if it does not exist; True names it
-        `<name>.dlq`. A `stream` keeps its messages for all groups of consumers.
+        `<name>.dlq`. A `stream` keeps its messages for all groups of consumers. An `exclusive`
+        queue has one consumer; it and an `auto_delete` queue are deleted when their consumers have
+        left. With `single_active` one of several consumers gets all messages. `encrypt` encrypts
+        bodies at rest.
         """
         dead = f"{name}.dlq" if dead_letter_queue is True else dead_letter_queue or ""
         queue = topology_pb2.Queue(
@@ -90,6 +100,10 @@ class BrokerCalls:
             visibility_timeout_ms=values.milliseconds("visibility_timeout", visibility_timeout),
             dead_letter_queue=dead,
             schema=b"" if schema is None else encode(schema),
+            exclusive=exclusive,
+            auto_delete=auto_delete,
+            single_active=single_active,
+            encrypt=encrypt,
         )
         queue.retry.max_attempts, queue.retry.factor = max_attempts, retry_factor
         queue.retry.max_delay_ms = values.milliseconds("retry_max_delay", retry_max_delay)
@@ -180,6 +194,24 @@ class BrokerCalls:
         request = pb.GetQueueRequest(namespace=self._connection.namespace, queue=name)
         response = await self._connection.caller.call(self._stub.GetQueue, request)
         return values.queue_state(response.state)
+
+    async def watch_queues(self, *names: str) -> AsyncIterator[QueueChanges]:
+        """Iterate over the states of queues, of all without names: all of them first, then those
+        that changed. Ends with the connection; raises Unavailable if it breaks.
+        """
+        request = pb.WatchQueuesRequest(namespace=self._connection.namespace, queues=names)
+        await self._connection.caller.authorize()
+        call = self._stub.WatchQueues(request)
+        try:
+            async for response in call:
+                yield QueueChanges(
+                    tuple(values.queue_state(each) for each in response.queues),
+                    tuple(response.removed),
+                )
+        except grpc.aio.AioRpcError as error:
+            raise self._connection.caller.explained(error) from error
+        finally:
+            call.cancel()
 
     async def diagnose(self, queue: str) -> tuple[QueueFinding, ...]:
         """Return the reasons why the messages of a queue are not processed."""

@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from flowmesh import errors
+from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2_grpc as rpc
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.client.parts.broker import BrokerCalls
 from flowmesh.sdk.executions import micros_of
 from flowmesh.sdk.messaging import values
+from flowmesh.sdk.messaging.coalescing import BATCH_BYTES, BATCH_MESSAGES, Coalescer, Key
 from flowmesh.sdk.messaging.values import (
     HeaderValue,
     Message,
@@ -22,8 +24,6 @@ from flowmesh.sdk.messaging.values import (
 )
 from flowmesh.sdk.payloads import Json
 
-_BATCH_BYTES = 2 * 1024 * 1024
-_BATCH_MESSAGES = 500
 _CLASSES: Mapping[str, type[errors.FlowmeshError]] = {
     name: reason.error for name, reason in errors.REASONS.items()
 }
@@ -36,6 +36,7 @@ class MessageCalls:
         self._connection = connection
         self._broker = broker
         self._stub = rpc.MessageServiceStub(connection.caller.channel)
+        self._coalescer = Coalescer(self._send)
 
     async def publish(
         self,
@@ -46,6 +47,7 @@ class MessageCalls:
         headers: Mapping[str, HeaderValue] | None = None,
         priority: int = 0,
         ttl: Ttl = None,
+        delay: Ttl = None,
         id: str = "",
         content_type: str = "",
         correlation_id: str = "",
@@ -55,6 +57,7 @@ class MessageCalls:
         """Publish a message; it is stored in all its queues once this returns.
 
         Without an exchange the routing key is the name of a queue. A repeated `id` is stored once.
+        With `delay`, in seconds, the queues get it later. A body above 256 KiB is stored apart.
         Raises NotFound with `mandatory` if no queue gets it, and Overloaded if one is full.
         """
         message = Outgoing(
@@ -63,12 +66,20 @@ class MessageCalls:
             headers=headers or {},
             priority=priority,
             ttl=ttl,
+            delay=delay,
             id=id,
             content_type=content_type,
             correlation_id=correlation_id,
             reply_to=reply_to,
         )
-        (outcome,) = await self.publish_many((message,), exchange, mandatory=mandatory)
+        return await self.publish_one(message, exchange, mandatory)
+
+    async def publish_one(
+        self, message: Outgoing, exchange: str = "", mandatory: bool = False
+    ) -> PublishOutcome:
+        """Publish a message, in a common call with others that are published meanwhile."""
+        prepared = await self._prepared(message)
+        outcome = await self._coalescer.publish((exchange, mandatory), prepared)
         raise_refusal(outcome)
         return outcome
 
@@ -79,21 +90,8 @@ class MessageCalls:
         refused messages: their outcomes have a reason.
         """
         found: list[PublishOutcome] = []
-        for batch in _batches(messages, self._connection.new_id):
-            request = pb.PublishRequest(
-                namespace=self._connection.namespace,
-                exchange=exchange,
-                messages=batch,
-                mandatory=mandatory,
-                topology_version=self._broker.version,
-            )
-            response = await self._connection.caller.call(self._stub.Publish, request)
-            found.extend(
-                PublishOutcome(
-                    each.message_id, each.queues, each.duplicate, each.reason, each.error
-                )
-                for each in response.outcomes
-            )
+        async for batch in self._batches(messages):
+            found.extend(await self._send((exchange, mandatory), batch))
         return tuple(found)
 
     async def receive(
@@ -115,7 +113,20 @@ class MessageCalls:
         response = await self._connection.caller.call(
             self._stub.Receive, request, timeout_s=wait + limits.CALL_TIMEOUT_S
         )
-        return tuple(values.received_message(queue, each) for each in response.deliveries)
+        return tuple([await self.received(queue, each) for each in response.deliveries])
+
+    async def received(self, queue: str, delivery: pb.Delivery) -> Message:
+        """Return a delivery as a message with its body, which may be stored apart."""
+        if delivery.message.HasField("reference"):
+            _, data = await self._connection.payloads.get(delivery.message.reference.digest)
+            delivery.message.CopyFrom(values.inlined(delivery.message, data))
+        return values.received_message(queue, delivery)
+
+    async def fetch(self, message: Message) -> Json:
+        """Return the body of a browsed message that is stored apart."""
+        if not message.digest:
+            return message.body
+        return await self._connection.payloads.fetch(message.digest)
 
     async def ack(self, *messages: Message) -> None:
         """Acknowledge received messages; they are gone once this returns.
@@ -157,7 +168,7 @@ class MessageCalls:
     async def browse_all(self, queue: str) -> AsyncIterator[Message]:
         """Iterate over all stored messages, oldest first."""
         sequence = 0
-        while page := await self.browse(queue, sequence=sequence, count=_BATCH_MESSAGES):
+        while page := await self.browse(queue, sequence=sequence, count=BATCH_MESSAGES):
             for message in page:
                 yield message
             sequence = page[-1].sequence + 1
@@ -220,17 +231,58 @@ class MessageCalls:
         )
         await self._connection.caller.call(self._stub.SeekGroup, request)
 
+    async def _prepared(self, given: Outgoing) -> message_pb2.Message:
+        """Return the message to send; a large body is stored first."""
+        message = values.outgoing_message(given, self._connection.new_id())
+        if len(message.body) > INLINE_BYTES_MAX:
+            payload = await self._connection.payloads.put(message.body, message.content_type)
+            message.reference.CopyFrom(payload.reference)
+            message.ClearField("body")
+        return message
+
+    async def _send(self, key: Key, batch: list[message_pb2.Message]) -> list[PublishOutcome]:
+        exchange, mandatory = key
+        request = pb.PublishRequest(
+            namespace=self._connection.namespace,
+            exchange=exchange,
+            messages=batch,
+            mandatory=mandatory,
+            topology_version=self._broker.version,
+        )
+        response = await self._connection.caller.call(self._stub.Publish, request)
+        return [
+            PublishOutcome(each.message_id, each.queues, each.duplicate, each.reason, each.error)
+            for each in response.outcomes
+        ]
+
+    async def _batches(
+        self, messages: Iterable[Outgoing]
+    ) -> AsyncIterator[list[message_pb2.Message]]:
+        """Yield the messages in batches that a call may hold; store large bodies."""
+        batch: list[message_pb2.Message] = []
+        size = 0
+        for each in messages:
+            message = await self._prepared(each)
+            full = len(batch) >= BATCH_MESSAGES or size + len(message.body) > BATCH_BYTES
+            if batch and full:
+                yield batch
+                batch, size = [], 0
+            batch.append(message)
+            size += len(message.body)
+        if batch:
+            yield batch
+
     async def _settle(self, given: Sequence[tuple[Message, pb.Settlement]]) -> None:
         by_queue: dict[str, list[pb.Settlement]] = {}
         for message, settlement in given:
             by_queue.setdefault(message.queue, []).append(settlement)
         refused: pb.SettleOutcome | None = None
         for queue, settlements in by_queue.items():
-            for start in range(0, len(settlements), _BATCH_MESSAGES):
+            for start in range(0, len(settlements), BATCH_MESSAGES):
                 request = pb.SettleRequest(
                     namespace=self._connection.namespace,
                     queue=queue,
-                    settlements=settlements[start : start + _BATCH_MESSAGES],
+                    settlements=settlements[start : start + BATCH_MESSAGES],
                 )
                 response = await self._connection.caller.call(self._stub.Settle, request)
                 refused = next((each for each in response.outcomes if each.reason), refused)
@@ -251,18 +303,3 @@ def raise_refusal(outcome: PublishOutcome) -> None:
     """Raise the error of a refused message."""
     if outcome.reason:
         raise _CLASSES.get(outcome.reason, errors.Invalid)(outcome.reason, outcome.error)
-
-
-def _batches(messages: Iterable[Outgoing], new_id: Any) -> Iterable[list[Any]]:
-    """Yield the messages in batches that a call may hold."""
-    batch: list[Any] = []
-    size = 0
-    for each in messages:
-        message = values.outgoing_message(each, new_id())
-        if batch and (len(batch) >= _BATCH_MESSAGES or size + len(message.body) > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += len(message.body)
-    if batch:
-        yield batch

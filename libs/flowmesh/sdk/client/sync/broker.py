@@ -16,6 +16,7 @@ from flowmesh.sdk.messaging.values import (
     Match,
     OnExpiry,
     Overflow,
+    QueueChanges,
     QueueFinding,
     QueueState,
     Ttl,
@@ -61,11 +62,18 @@ class SyncBrokerCalls:
         dead_letter_queue: str | bool | None = None,
         stream: bool = False,
         schema: Any = None,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        single_active: bool = False,
+        encrypt: bool = False,
     ) -> bool:
         """Declare a queue; return False if it exists already with these arguments.
 
         Times are in seconds. `dead_letter_queue` is created if it does not exist; True names it
-        `<name>.dlq`. A `stream` keeps its messages for all groups of consumers.
+        `<name>.dlq`. A `stream` keeps its messages for all groups of consumers. An `exclusive`
+        queue has one consumer; it and an `auto_delete` queue are deleted when their consumers have
+        left. With `single_active` one of several consumers gets all messages. `encrypt` encrypts
+        bodies at rest.
         """
         return self._loop.call(
             self._wrapped.declare_queue(
@@ -85,6 +93,10 @@ class SyncBrokerCalls:
                 dead_letter_queue=dead_letter_queue,
                 stream=stream,
                 schema=schema,
+                exclusive=exclusive,
+                auto_delete=auto_delete,
+                single_active=single_active,
+                encrypt=encrypt,
             )
         )
 
@@ -149,6 +161,12 @@ class SyncBrokerCalls:
     def queue(self, name: str) -> QueueState:
         """Return a queue and its content."""
         return self._loop.call(self._wrapped.queue(name))
+
+    def watch_queues(self, *names: str) -> Iterator[QueueChanges]:
+        """Iterate over the states of queues, of all without names: all of them first, then those
+        that changed. Ends with the connection; raises Unavailable if it breaks.
+        """
+        return self._loop.iterate(lambda: self._wrapped.watch_queues(*names))
 
     def diagnose(self, queue: str) -> tuple[QueueFinding, ...]:
         """Return the reasons why the messages of a queue are not processed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from structlog.typing import FilteringBoundLogger
@@ -62,12 +62,14 @@ class Delivery:
         return f"{self.place.sequence}:{self.place.at_ns}"
 
 
-def delivery_of(queue: StoredQueue, raw: Any, now_us: int) -> Delivery:
+def delivery_of(
+    queue: StoredQueue, reply: str, message: message_pb2.Message, now_us: int
+) -> Delivery:
     return Delivery(
         queue=queue,
-        reply=raw.reply,
-        message=message_pb2.Message.FromString(raw.data),
-        place=Place.of(raw.reply),
+        reply=reply,
+        message=message,
+        place=Place.of(reply),
         visible_until_us=now_us + queue.config.visibility_timeout_ms * 1_000,
     )
 
@@ -136,10 +138,10 @@ class Settler:
         self._metrics.failed(delivery.queue, error[: limits.ERROR_CHARACTERS_MAX])
         await self._bury(delivery, message_pb2.DEATH_REASON_REJECTED, error)
 
-    async def release(self, deliveries: list[Delivery]) -> None:
+    async def release(self, replies: list[str]) -> None:
         """Return unsettled deliveries of a consumer that left; they are delivered again at once."""
-        if deliveries and self._bus.connected:
-            released = (self._again(delivery, 0) for delivery in deliveries)
+        if replies and self._bus.connected:
+            released = (self._bus.ask(reply, NAK) for reply in replies)
             for outcome in await asyncio.gather(*released, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     self._log.info("release_failed", problem=type(outcome).__name__)

@@ -1,7 +1,7 @@
 """Consumers of queues and of groups of streams: their checks, and their readers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,11 @@ from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.bus import Bus
 from flowmesh.errors import Invalid, Violation
 from flowmesh.event.broker.consuming.deliveries import Settler
+from flowmesh.event.broker.consuming.holders import Hold, Holders
 from flowmesh.event.broker.consuming.reader import QueueReader
 from flowmesh.event.broker.store import StoredQueue
-from flowmesh.event.broker.streams import QueueStreams, StreamMissing, queue_missing
+from flowmesh.event.broker.storing.jet import StreamMissing
+from flowmesh.event.broker.streams import QueueStreams, queue_missing
 from flowmesh.event.broker.topology import Topologies
 from flowmesh.rpc import valid_id
 from flowmesh.runtime import Clock
@@ -30,20 +32,55 @@ class Readers:
         topologies: Topologies,
         streams: QueueStreams,
         settler: Settler,
+        holders: Holders,
         clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         self._bus = bus
         self._topologies = topologies
         self._streams = streams
         self._settler = settler
+        self._holders = holders
         self._clock = clock
+        self._new_id = new_id
 
     @asynccontextmanager
     async def open(
-        self, queue: StoredQueue, group: str, start: pb.Position | None = None
+        self,
+        queue: StoredQueue,
+        group: str,
+        start: pb.Position | None = None,
+        *,
+        consumer: str = "",
     ) -> AsyncIterator[QueueReader]:
-        """Open a reader. Raises Invalid for a group that does not fit the queue."""
+        """Open a reader for a consumer, which keeps its place if it comes back under its id.
+
+        Raises Invalid for a group that does not fit the queue, WrongState for an exclusive queue
+        that is in use.
+        """
         check_group(queue, group)
+        async with (
+            self._holders.hold(queue, group, consumer or self._new_id()) as hold,
+            self._reader(queue, group, start, hold) as reader,
+        ):
+            yield reader
+
+    @asynccontextmanager
+    async def peek(
+        self, queue: StoredQueue, group: str, start: pb.Position | None
+    ) -> AsyncIterator[QueueReader]:
+        """Open a reader for one call, which is no consumer. Raises Invalid or WrongState."""
+        check_group(queue, group)
+        await self._holders.check_free(queue, group)
+        hold = Hold()
+        hold.first.set()
+        async with self._reader(queue, group, start, hold) as reader:
+            yield reader
+
+    @asynccontextmanager
+    async def _reader(
+        self, queue: StoredQueue, group: str, start: pb.Position | None, hold: Hold
+    ) -> AsyncIterator[QueueReader]:
         if queue.is_stream:
             await self._streams.ensure_group(
                 queue, group, start_of(start or pb.Position()), metadata=group
@@ -54,6 +91,7 @@ class Readers:
             settler=self._settler,
             queue=queue,
             group=group,
+            hold=hold,
             clock=self._clock,
         )
         async with reader as opened:

@@ -9,8 +9,10 @@ import orjson
 
 from flowmesh.bus import Bus
 from flowmesh.event.broker.consuming.deliveries import Delivery, Place, Settler, delivery_of
+from flowmesh.event.broker.consuming.holders import Hold
 from flowmesh.event.broker.store import StoredQueue
-from flowmesh.event.broker.streams import NANOSECONDS, QueueStreams, StreamMissing
+from flowmesh.event.broker.storing.jet import StreamMissing
+from flowmesh.event.broker.streams import NANOSECONDS, QueueStreams
 from flowmesh.runtime import Clock
 
 PULL_S: Final = 20.0
@@ -49,9 +51,12 @@ class QueueReader:
         settler: Settler,
         queue: StoredQueue,
         group: str,
+        hold: Hold,
         clock: Clock,
     ) -> None:
         self._bus = bus
+        self._streams = streams
+        self._hold = hold
         self._settler = settler
         self._queue = queue
         self._clock = clock
@@ -78,7 +83,7 @@ class QueueReader:
     ) -> None:
         if self._bus.client.is_connected:
             await self._subscription.unsubscribe()
-        await self._settler.release(self._take(len(self._arrived)))
+        await self._settler.release([raw.reply for raw in self._arrived])
 
     async def next(self, want: int, wait_s: float, *, prefetch: bool = False) -> list[Delivery]:
         """Return up to `want` admitted deliveries, or none after `wait_s`.
@@ -87,6 +92,8 @@ class QueueReader:
         """
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
+            if not await self._hold.turn(deadline - asyncio.get_running_loop().time()):
+                return []
             self._check_connection()
             ahead = prefetch and len(self._levels) == 1
             if not ahead and not self._arrived:
@@ -188,7 +195,10 @@ class QueueReader:
         now_us = self._clock.now_us()
         found: list[Delivery] = []
         while self._arrived and len(found) < count:
-            found.append(delivery_of(self._queue, self._arrived.popleft(), now_us))
+            raw = self._arrived[0]
+            message = self._streams.opened(self._queue, raw.data)
+            found.append(delivery_of(self._queue, raw.reply, message, now_us))
+            self._arrived.popleft()
         return sorted(found, key=_rank)
 
 

@@ -21,7 +21,8 @@ from flowmesh.event.broker.consuming.deliveries import Delivery, Place, Settler
 from flowmesh.event.broker.consuming.groups import Readers
 from flowmesh.event.broker.consuming.sessions import delivery_message, nacked
 from flowmesh.event.broker.store import StoredQueue
-from flowmesh.event.broker.streams import QueueStreams, StreamMissing
+from flowmesh.event.broker.storing.jet import StreamMissing
+from flowmesh.event.broker.streams import QueueStreams
 from flowmesh.event.broker.topology import Topologies
 from flowmesh.runtime import Clock
 
@@ -79,7 +80,7 @@ class Receiving:
         want: int,
         wait_s: float,
     ) -> list[Delivery]:
-        async with self._readers.open(queue, group, start) as reader:
+        async with self._readers.peek(queue, group, start) as reader:
             return await reader.next(want, wait_s)
 
     async def _settle(self, queue: StoredQueue, given: pb.Settlement) -> pb.SettleOutcome:

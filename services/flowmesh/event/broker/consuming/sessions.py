@@ -13,7 +13,7 @@ from flowmesh.event.broker.consuming.reader import QueueReader
 from flowmesh.event.broker.counters import BrokerMetrics
 from flowmesh.event.broker.store import StoredQueue
 from flowmesh.event.broker.topology import Topologies
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
 
 WAIT_S: Final = 5.0
@@ -54,7 +54,11 @@ class Sessions:
         _check_credit(hello.credit)
         namespace = namespace_of(hello)
         queue = await self._topologies.queue(namespace, hello.queue, version=hello.topology_version)
-        async with self._readers.open(queue, hello.group, hello.start) as reader:
+        if hello.consumer_id:
+            valid_id(hello.consumer_id, "consumer_id")
+        async with self._readers.open(
+            queue, hello.group, hello.start, consumer=hello.consumer_id
+        ) as reader:
             session = Session(
                 queue=queue,
                 group=hello.group,
@@ -109,8 +113,9 @@ class Session:
         """The number of further deliveries that the consumer takes."""
         return self.credit - len(self._flying)
 
-    def unsettled(self) -> list[Delivery]:
-        return list(self._flying.values())
+    def unsettled(self) -> list[str]:
+        """Return the acknowledgment subjects of the deliveries in flight."""
+        return [delivery.reply for delivery in self._flying.values()]
 
     async def run(
         self, reader: QueueReader, requests: AsyncIterator[pb.ConsumeRequest]

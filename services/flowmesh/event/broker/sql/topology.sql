@@ -10,6 +10,10 @@ select version from namespaces where namespace = :namespace;
 -- name: receipt-key()$
 select key from receipt_keys;
 
+-- name: body-key()$
+-- Encrypts bodies in an open installation, which has no key file.
+select key from body_keys;
+
 -- name: exchanges-of(namespace)
 select body from exchanges where namespace = :namespace order by exchange;
 
@@ -55,9 +59,13 @@ select true from gone;
 -- name: remove-queue(namespace, queue, call)$
 with gone as (
     delete from queues where namespace = :namespace and queue = :queue
-    returning set_config('flowmesh.call', :call, true)
+    returning id, set_config('flowmesh.call', :call, true)
 ), unbound as (
     delete from bindings where namespace = :namespace and queue = :queue
+), left_by as (
+    delete from consumers using gone where queue_id = gone.id
+), unneeded as (
+    delete from body_references using gone where queue_id = gone.id
 )
 select true from gone;
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
@@ -24,6 +24,7 @@ from flowmesh.gateway.http.sockets import INTERNAL_ERROR, TRY_AGAIN_LATER, Socke
 from flowmesh.gateway.http.streams import (
     EVENT_STREAM,
     STREAM_HEADERS,
+    Cancellable,
     each_or_beat,
     error_event,
     event_text,
@@ -38,12 +39,6 @@ VIEW = Query(
     '`full` events, or their `outline`: each value is replaced by its size, `{"bytes": 12}`.',
     one_of("full", OUTLINE, default="full"),
 )
-
-
-class Cancellable(Protocol):
-    """A call in progress."""
-
-    def cancel(self) -> object: ...
 
 
 async def execution_events(backends: Backends, request: Request) -> AnyResponse:

@@ -7,8 +7,9 @@ import orjson
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
+from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.gateway.bodies.answers import Answer, Instant, Json
-from flowmesh.views import instant, raw_json
+from flowmesh.views import instant, raw_json, raw_value
 
 _JSON = "application/json"
 
@@ -25,7 +26,10 @@ class DeathValue(Answer, kw_only=True):
 
 
 class MessageValue(Answer, kw_only=True):
-    """A message: JSON in `body`, or other bytes in `bodyBase64`."""
+    """A message: JSON in `body`, or other bytes in `bodyBase64`.
+
+    `{"$payload": {"digest", "sizeBytes"}}` is a body that is stored apart.
+    """
 
     id: str
     sequence: int
@@ -112,6 +116,10 @@ class QueueDetails(Answer, kw_only=True):
     max_attempts: int
     visibility_timeout_ms: int
     dead_letter_queue: str | UnsetType = UNSET
+    exclusive: bool
+    auto_delete: bool
+    single_active: bool
+    encrypt: bool
     depth: int
     ready: int
     in_flight: int
@@ -121,6 +129,12 @@ class QueueDetails(Answer, kw_only=True):
     dead_letters: int
     priorities: dict[str, int]
     groups: list[GroupValue]
+
+
+class QueueRemoved(Answer, kw_only=True):
+    """A queue that was deleted."""
+
+    queue: str
 
 
 class QueueDetailsList(Answer, kw_only=True):
@@ -231,7 +245,10 @@ def message_value(message: message_pb2.Message, sequence: int) -> MessageValue:
         correlation_id=message.correlation_id or UNSET,
         reply_to=message.reply_to or UNSET,
     )
-    if _is_json(message):
+    if message.HasField("reference"):
+        given = Payload(encoding=message.content_type, reference=message.reference)
+        value.body = raw_value(given)
+    elif _is_json(message):
         value.body = raw_json(message.body)
     else:
         value.body_base64 = base64.b64encode(message.body).decode()
@@ -263,6 +280,10 @@ def queue_value(state: topology_pb2.QueueState) -> QueueDetails:
         max_attempts=queue.retry.max_attempts,
         visibility_timeout_ms=queue.visibility_timeout_ms,
         dead_letter_queue=queue.dead_letter_queue or UNSET,
+        exclusive=queue.exclusive,
+        auto_delete=queue.auto_delete,
+        single_active=queue.single_active,
+        encrypt=queue.encrypt,
         depth=state.depth,
         ready=state.ready,
         in_flight=state.in_flight,

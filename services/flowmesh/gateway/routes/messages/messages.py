@@ -18,7 +18,8 @@ from flowmesh.views import instant
 
 async def publish_to_exchange(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.PublishMessagesRequest)
-    messages = [each.message() for each in envelope.messages]
+    namespace = request.namespace
+    messages = [await each.message(backends, namespace) for each in envelope.messages]
     return await _publish(
         backends, request, messages, exchange=request.param("exchange"), given=envelope
     )
@@ -27,7 +28,8 @@ async def publish_to_exchange(backends: Backends, request: Request) -> Response:
 async def publish_to_queue(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.PublishMessagesRequest)
     queue = request.param("queue")
-    messages = [each.message(key=queue) for each in envelope.messages]
+    namespace = request.namespace
+    messages = [await each.message(backends, namespace, queue) for each in envelope.messages]
     return await _publish(backends, request, messages, exchange="", given=envelope)
 
 

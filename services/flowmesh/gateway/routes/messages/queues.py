@@ -1,16 +1,28 @@
 """Routes about queues of messages."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 
 from msgspec import UNSET
 
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2
+from flowmesh.errors import FlowmeshError
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.instants import us_of
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import FLAG, Query, whole
-from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.http.requests import Request, Response, StreamResponse
+from flowmesh.gateway.http.streams import (
+    EVENT_STREAM,
+    STREAM_HEADERS,
+    Cancellable,
+    each_or_beat,
+    error_event,
+    event_text,
+    heartbeat,
+    stream_head,
+)
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.gateway.routes.messages import answers
 from flowmesh.gateway.routes.messages import requests as bodies
@@ -60,6 +72,45 @@ async def delete_message_queue(backends: Backends, request: Request) -> Response
         )
     )
     return json_response(answers.RemovedValue(removed=True))
+
+
+async def watch_message_queues(backends: Backends, request: Request) -> StreamResponse:
+    call = backends.broker.WatchQueues(
+        pb.WatchQueuesRequest(namespace=request.namespace, queues=request.texts("queue"))
+    )
+    responses = aiter(call)
+    try:
+        # An unknown queue is reported with its status.
+        first = await anext(responses)
+    except BaseException:
+        call.cancel()
+        raise
+    chunks = _watched(request, call, first, responses)
+    return StreamResponse(chunks, EVENT_STREAM, headers=STREAM_HEADERS)
+
+
+async def _watched(
+    request: Request,
+    call: Cancellable,
+    first: pb.WatchQueuesResponse,
+    responses: AsyncIterator[pb.WatchQueuesResponse],
+) -> AsyncGenerator[bytes, None]:
+    yield stream_head() + _changes(first)
+    try:
+        async for response in each_or_beat(request, responses):
+            yield heartbeat() if response is None else _changes(response)
+    except FlowmeshError as error:
+        yield error_event(error)
+    finally:
+        call.cancel()
+
+
+def _changes(response: pb.WatchQueuesResponse) -> bytes:
+    changed = [event_text("Queue", answers.queue_value(each)) for each in response.queues]
+    removed = [
+        event_text("QueueRemoved", answers.QueueRemoved(queue=each)) for each in response.removed
+    ]
+    return b"".join((*changed, *removed))
 
 
 async def browse_messages(backends: Backends, request: Request) -> Response:
@@ -217,6 +268,29 @@ ROUTES = (
             query=(Query("ifEmpty", "Refuse if it holds messages.", FLAG),),
             answers=(Answer(200, "It is deleted.", answers.RemovedValue),),
             errors=(404, 409),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{QUEUES}:watch",
+        watch_message_queues,
+        Operation(
+            tag=TEST,
+            summary="Stream the states of queues of messages",
+            description=(
+                "An event `Queue` per queue, then one for each change, at most once a second;"
+                " `QueueRemoved` after a deletion."
+            ),
+            query=(Query("queue", "Only these queues.", repeated=True),),
+            answers=(
+                Answer(
+                    200,
+                    "`event:` and `data:`; comments as heartbeats every 15 s.",
+                    answers.QueueDetails,
+                    EVENT_STREAM,
+                ),
+            ),
+            errors=(404, 429),
         ),
     ),
     Route(

@@ -8,13 +8,17 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
+from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.errors import Invalid, Violation
+from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies.envelopes import Envelope, Id, OptionalId
+from flowmesh.gateway.bodies.payloads import payload_of, payload_of_bytes
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import INT64_MAX
 from flowmesh.jsontext import dump_json
 
 WHOLE_MAX = 2**32 - 1
+BINARY = "application/octet-stream"
 Whole = Annotated[int, Meta(ge=0, le=WHOLE_MAX)]
 Long = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 Header = str | int | float | bool
@@ -68,6 +72,10 @@ class QueueRequest(Envelope, frozen=True, kw_only=True):
     retry: MessageRetryBody = MessageRetryBody()
     visibility_timeout_ms: Long = 0
     dead_letter_queue: OptionalId = ""
+    exclusive: bool = False
+    auto_delete: bool = False
+    single_active: bool = False
+    encrypt: bool = False
     schema: Annotated[Any, Meta(description="JSON Schema of the bodies.")] = UNSET
 
     def message(self, name: str) -> topology_pb2.Queue:
@@ -89,6 +97,10 @@ class QueueRequest(Envelope, frozen=True, kw_only=True):
             max_priority=self.max_priority,
             visibility_timeout_ms=self.visibility_timeout_ms,
             dead_letter_queue=self.dead_letter_queue,
+            exclusive=self.exclusive,
+            auto_delete=self.auto_delete,
+            single_active=self.single_active,
+            encrypt=self.encrypt,
             schema=b"" if self.schema is UNSET else dump_json(self.schema),
         )
         queue.retry.max_attempts, queue.retry.factor = self.retry.max_attempts, self.retry.factor
@@ -135,7 +147,10 @@ class BindingRequest(Envelope, frozen=True, kw_only=True):
 
 
 class MessageBody(Envelope, frozen=True, kw_only=True):
-    """A message: JSON in `body`, or other bytes in `bodyBase64`."""
+    """A message: JSON in `body`, or other bytes in `bodyBase64`.
+
+    `{"$payload": {"digest", "sizeBytes"}}` as `body` refers to a stored value.
+    """
 
     body: Annotated[Any, Meta(description="Any JSON value.")] = UNSET
     body_base64: Annotated[str, Meta(description="Bytes, instead of `body`.")] = ""
@@ -145,32 +160,42 @@ class MessageBody(Envelope, frozen=True, kw_only=True):
     headers: dict[str, Header] = msgspec.field(default_factory=dict)
     priority: Whole = 0
     ttl_ms: Long = 0
+    delay_ms: Annotated[Long, Meta(description="Delay before its queues get it.")] = 0
     correlation_id: str = ""
     reply_to: str = ""
 
-    def message(self, key: str = "") -> message_pb2.Message:
+    async def message(
+        self, backends: Backends, namespace: str, key: str = ""
+    ) -> message_pb2.Message:
+        """Return the message; a large body is stored first."""
+        payload = await self._payload(backends, namespace)
         made = message_pb2.Message(
             message_id=self.id and checked_id("messages[].id", self.id),
-            body=self._bytes(),
+            body=payload.data,
             content_type=self.content_type,
             routing_key=key or self.routing_key,
             priority=self.priority,
             ttl_ms=self.ttl_ms,
+            delay_ms=self.delay_ms,
             correlation_id=self.correlation_id,
             reply_to=self.reply_to,
         )
+        if payload.HasField("reference"):
+            made.reference.CopyFrom(payload.reference)
         set_headers(made.headers, self.headers)
         return made
 
-    def _bytes(self) -> bytes:
+    async def _payload(self, backends: Backends, namespace: str) -> payload_pb2.Payload:
         if not self.body_base64:
-            return b"null" if self.body is UNSET else dump_json(self.body)
+            body = None if self.body is UNSET else self.body
+            return await payload_of(backends, namespace, "messages[].body", body)
         if self.body is not UNSET:
             raise _invalid("body", "give either body or bodyBase64")
         try:
-            return base64.b64decode(self.body_base64, validate=True)
+            data = base64.b64decode(self.body_base64, validate=True)
         except (binascii.Error, ValueError) as error:
             raise _invalid("bodyBase64", "is not base64") from error
+        return await payload_of_bytes(backends, namespace, self.content_type or BINARY, data)
 
 
 class PublishMessagesRequest(Envelope, frozen=True, kw_only=True):

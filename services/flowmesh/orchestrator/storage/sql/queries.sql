@@ -232,6 +232,16 @@ on conflict (namespace, digest) do update set used_at = now();
 update payloads set used_at = now() where namespace = :namespace and digest = :digest
 returning true;
 
+-- name: renew_payloads(namespace, digests)
+-- Keeps payloads for another day; returns those that are stored.
+update payloads set used_at = now()
+where namespace = :namespace and digest in (
+    select digest from payloads
+    where namespace = :namespace and digest = any(:digests::text[])
+    order by digest for update
+)
+returning digest;
+
 -- name: get_payload(namespace, digest)^
 select encoding, data from payloads where namespace = :namespace and digest = :digest;
 

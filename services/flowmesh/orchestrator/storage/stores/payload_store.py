@@ -41,6 +41,11 @@ class PayloadStore:
         """Keep a payload for another day; return False if it is not stored."""
         return bool(await self._queries.one("renew_payload", namespace=namespace, digest=digest))
 
+    async def renew_all(self, namespace: str, digests: list[str]) -> set[str]:
+        """Keep payloads for another day; return those that are stored."""
+        rows = await self._queries.rows("renew_payloads", namespace=namespace, digests=digests)
+        return {row["digest"] for row in rows}
+
     async def collect(self) -> int:
         """Delete payloads without reference that were unused for a day; return their number."""
         deleted: int = await self._queries.one("collect_payloads")

@@ -1057,6 +1057,121 @@ func (x *GetQueueResponse) GetState() *QueueState {
 	return nil
 }
 
+type WatchQueuesRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// At most 1,000; empty is all.
+	Queues        []string `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchQueuesRequest) Reset() {
+	*x = WatchQueuesRequest{}
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchQueuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchQueuesRequest) ProtoMessage() {}
+
+func (x *WatchQueuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchQueuesRequest.ProtoReflect.Descriptor instead.
+func (*WatchQueuesRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchQueuesRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *WatchQueuesRequest) GetQueues() []string {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+type WatchQueuesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Queues []*QueueState          `protobuf:"bytes,1,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Names of queues that were deleted.
+	Removed []string `protobuf:"bytes,2,rep,name=removed,proto3" json:"removed,omitempty"`
+	// True in the first response, which holds all queues.
+	Snapshot      bool `protobuf:"varint,3,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchQueuesResponse) Reset() {
+	*x = WatchQueuesResponse{}
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchQueuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchQueuesResponse) ProtoMessage() {}
+
+func (x *WatchQueuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchQueuesResponse.ProtoReflect.Descriptor instead.
+func (*WatchQueuesResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchQueuesResponse) GetQueues() []*QueueState {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+func (x *WatchQueuesResponse) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+func (x *WatchQueuesResponse) GetSnapshot() bool {
+	if x != nil {
+		return x.Snapshot
+	}
+	return false
+}
+
 type DiagnoseQueueRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1067,7 +1182,7 @@ type DiagnoseQueueRequest struct {
 
 func (x *DiagnoseQueueRequest) Reset() {
 	*x = DiagnoseQueueRequest{}
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1194,7 @@ func (x *DiagnoseQueueRequest) String() string {
 func (*DiagnoseQueueRequest) ProtoMessage() {}
 
 func (x *DiagnoseQueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1207,7 @@ func (x *DiagnoseQueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseQueueRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseQueueRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DiagnoseQueueRequest) GetNamespace() string {
@@ -1119,7 +1234,7 @@ type DiagnoseQueueResponse struct {
 
 func (x *DiagnoseQueueResponse) Reset() {
 	*x = DiagnoseQueueResponse{}
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1246,7 @@ func (x *DiagnoseQueueResponse) String() string {
 func (*DiagnoseQueueResponse) ProtoMessage() {}
 
 func (x *DiagnoseQueueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1259,7 @@ func (x *DiagnoseQueueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseQueueResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseQueueResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DiagnoseQueueResponse) GetFindings() []*Finding {
@@ -1175,7 +1290,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1302,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_broker_v1_broker_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1315,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{22}
+	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Finding) GetCause() string {
@@ -1289,6 +1404,13 @@ const file_flowmesh_api_broker_v1_broker_service_proto_rawDesc = "" +
 	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\"L\n" +
 	"\x10GetQueueResponse\x128\n" +
 	"\x05state\x18\x01 \x01(\v2\".flowmesh.api.broker.v1.QueueStateR\x05state\"P\n" +
+	"\x12WatchQueuesRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
+	"\x06queues\x18\x02 \x03(\tB\x04\xf0\xe0\x18\x14R\x06queues\"\x87\x01\n" +
+	"\x13WatchQueuesResponse\x12:\n" +
+	"\x06queues\x18\x01 \x03(\v2\".flowmesh.api.broker.v1.QueueStateR\x06queues\x12\x18\n" +
+	"\aremoved\x18\x02 \x03(\tR\aremoved\x12\x1a\n" +
+	"\bsnapshot\x18\x03 \x01(\bR\bsnapshot\"P\n" +
 	"\x14DiagnoseQueueRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\"\x8e\x01\n" +
@@ -1298,7 +1420,8 @@ const file_flowmesh_api_broker_v1_broker_service_proto_rawDesc = "" +
 	"\aFinding\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12 \n" +
 	"\vexplanation\x18\x02 \x01(\tR\vexplanation\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy2\xe2\t\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy2\xd4\n" +
+	"\n" +
 	"\rBrokerService\x12|\n" +
 	"\x0fDeclareExchange\x12..flowmesh.api.broker.v1.DeclareExchangeRequest\x1a/.flowmesh.api.broker.v1.DeclareExchangeResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12y\n" +
 	"\x0eDeleteExchange\x12-.flowmesh.api.broker.v1.DeleteExchangeRequest\x1a..flowmesh.api.broker.v1.DeleteExchangeResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12s\n" +
@@ -1310,7 +1433,8 @@ const file_flowmesh_api_broker_v1_broker_service_proto_rawDesc = "" +
 	"\n" +
 	"ListQueues\x12).flowmesh.api.broker.v1.ListQueuesRequest\x1a*.flowmesh.api.broker.v1.ListQueuesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12q\n" +
 	"\fListBindings\x12+.flowmesh.api.broker.v1.ListBindingsRequest\x1a,.flowmesh.api.broker.v1.ListBindingsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12e\n" +
-	"\bGetQueue\x12'.flowmesh.api.broker.v1.GetQueueRequest\x1a(.flowmesh.api.broker.v1.GetQueueResponse\"\x06\xea\xe0\x18\x02\b\x03\x12t\n" +
+	"\bGetQueue\x12'.flowmesh.api.broker.v1.GetQueueRequest\x1a(.flowmesh.api.broker.v1.GetQueueResponse\"\x06\xea\xe0\x18\x02\b\x03\x12p\n" +
+	"\vWatchQueues\x12*.flowmesh.api.broker.v1.WatchQueuesRequest\x1a+.flowmesh.api.broker.v1.WatchQueuesResponse\"\x06\xea\xe0\x18\x02\b\x030\x01\x12t\n" +
 	"\rDiagnoseQueue\x12,.flowmesh.api.broker.v1.DiagnoseQueueRequest\x1a-.flowmesh.api.broker.v1.DiagnoseQueueResponse\"\x06\xea\xe0\x18\x02\b\x03Bi\n" +
 	"\x1adev.flowmesh.api.broker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/broker/v1;brokerv1\xaa\x02\x16Flowmesh.Api.Broker.V1b\x06proto3"
 
@@ -1326,7 +1450,7 @@ func file_flowmesh_api_broker_v1_broker_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_broker_v1_broker_service_proto_rawDescData
 }
 
-var file_flowmesh_api_broker_v1_broker_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_flowmesh_api_broker_v1_broker_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_flowmesh_api_broker_v1_broker_service_proto_goTypes = []any{
 	(*DeclareExchangeRequest)(nil),  // 0: flowmesh.api.broker.v1.DeclareExchangeRequest
 	(*DeclareExchangeResponse)(nil), // 1: flowmesh.api.broker.v1.DeclareExchangeResponse
@@ -1348,54 +1472,59 @@ var file_flowmesh_api_broker_v1_broker_service_proto_goTypes = []any{
 	(*ListBindingsResponse)(nil),    // 17: flowmesh.api.broker.v1.ListBindingsResponse
 	(*GetQueueRequest)(nil),         // 18: flowmesh.api.broker.v1.GetQueueRequest
 	(*GetQueueResponse)(nil),        // 19: flowmesh.api.broker.v1.GetQueueResponse
-	(*DiagnoseQueueRequest)(nil),    // 20: flowmesh.api.broker.v1.DiagnoseQueueRequest
-	(*DiagnoseQueueResponse)(nil),   // 21: flowmesh.api.broker.v1.DiagnoseQueueResponse
-	(*Finding)(nil),                 // 22: flowmesh.api.broker.v1.Finding
-	(*Exchange)(nil),                // 23: flowmesh.api.broker.v1.Exchange
-	(*Queue)(nil),                   // 24: flowmesh.api.broker.v1.Queue
-	(*Binding)(nil),                 // 25: flowmesh.api.broker.v1.Binding
-	(*QueueState)(nil),              // 26: flowmesh.api.broker.v1.QueueState
+	(*WatchQueuesRequest)(nil),      // 20: flowmesh.api.broker.v1.WatchQueuesRequest
+	(*WatchQueuesResponse)(nil),     // 21: flowmesh.api.broker.v1.WatchQueuesResponse
+	(*DiagnoseQueueRequest)(nil),    // 22: flowmesh.api.broker.v1.DiagnoseQueueRequest
+	(*DiagnoseQueueResponse)(nil),   // 23: flowmesh.api.broker.v1.DiagnoseQueueResponse
+	(*Finding)(nil),                 // 24: flowmesh.api.broker.v1.Finding
+	(*Exchange)(nil),                // 25: flowmesh.api.broker.v1.Exchange
+	(*Queue)(nil),                   // 26: flowmesh.api.broker.v1.Queue
+	(*Binding)(nil),                 // 27: flowmesh.api.broker.v1.Binding
+	(*QueueState)(nil),              // 28: flowmesh.api.broker.v1.QueueState
 }
 var file_flowmesh_api_broker_v1_broker_service_proto_depIdxs = []int32{
-	23, // 0: flowmesh.api.broker.v1.DeclareExchangeRequest.exchange:type_name -> flowmesh.api.broker.v1.Exchange
-	23, // 1: flowmesh.api.broker.v1.DeclareExchangeResponse.exchange:type_name -> flowmesh.api.broker.v1.Exchange
-	24, // 2: flowmesh.api.broker.v1.DeclareQueueRequest.queue:type_name -> flowmesh.api.broker.v1.Queue
-	24, // 3: flowmesh.api.broker.v1.DeclareQueueResponse.queue:type_name -> flowmesh.api.broker.v1.Queue
-	25, // 4: flowmesh.api.broker.v1.BindRequest.binding:type_name -> flowmesh.api.broker.v1.Binding
-	25, // 5: flowmesh.api.broker.v1.UnbindRequest.binding:type_name -> flowmesh.api.broker.v1.Binding
-	23, // 6: flowmesh.api.broker.v1.ListExchangesResponse.exchanges:type_name -> flowmesh.api.broker.v1.Exchange
-	26, // 7: flowmesh.api.broker.v1.ListQueuesResponse.queues:type_name -> flowmesh.api.broker.v1.QueueState
-	25, // 8: flowmesh.api.broker.v1.ListBindingsResponse.bindings:type_name -> flowmesh.api.broker.v1.Binding
-	26, // 9: flowmesh.api.broker.v1.GetQueueResponse.state:type_name -> flowmesh.api.broker.v1.QueueState
-	22, // 10: flowmesh.api.broker.v1.DiagnoseQueueResponse.findings:type_name -> flowmesh.api.broker.v1.Finding
-	26, // 11: flowmesh.api.broker.v1.DiagnoseQueueResponse.state:type_name -> flowmesh.api.broker.v1.QueueState
-	0,  // 12: flowmesh.api.broker.v1.BrokerService.DeclareExchange:input_type -> flowmesh.api.broker.v1.DeclareExchangeRequest
-	2,  // 13: flowmesh.api.broker.v1.BrokerService.DeleteExchange:input_type -> flowmesh.api.broker.v1.DeleteExchangeRequest
-	4,  // 14: flowmesh.api.broker.v1.BrokerService.DeclareQueue:input_type -> flowmesh.api.broker.v1.DeclareQueueRequest
-	6,  // 15: flowmesh.api.broker.v1.BrokerService.DeleteQueue:input_type -> flowmesh.api.broker.v1.DeleteQueueRequest
-	8,  // 16: flowmesh.api.broker.v1.BrokerService.Bind:input_type -> flowmesh.api.broker.v1.BindRequest
-	10, // 17: flowmesh.api.broker.v1.BrokerService.Unbind:input_type -> flowmesh.api.broker.v1.UnbindRequest
-	12, // 18: flowmesh.api.broker.v1.BrokerService.ListExchanges:input_type -> flowmesh.api.broker.v1.ListExchangesRequest
-	14, // 19: flowmesh.api.broker.v1.BrokerService.ListQueues:input_type -> flowmesh.api.broker.v1.ListQueuesRequest
-	16, // 20: flowmesh.api.broker.v1.BrokerService.ListBindings:input_type -> flowmesh.api.broker.v1.ListBindingsRequest
-	18, // 21: flowmesh.api.broker.v1.BrokerService.GetQueue:input_type -> flowmesh.api.broker.v1.GetQueueRequest
-	20, // 22: flowmesh.api.broker.v1.BrokerService.DiagnoseQueue:input_type -> flowmesh.api.broker.v1.DiagnoseQueueRequest
-	1,  // 23: flowmesh.api.broker.v1.BrokerService.DeclareExchange:output_type -> flowmesh.api.broker.v1.DeclareExchangeResponse
-	3,  // 24: flowmesh.api.broker.v1.BrokerService.DeleteExchange:output_type -> flowmesh.api.broker.v1.DeleteExchangeResponse
-	5,  // 25: flowmesh.api.broker.v1.BrokerService.DeclareQueue:output_type -> flowmesh.api.broker.v1.DeclareQueueResponse
-	7,  // 26: flowmesh.api.broker.v1.BrokerService.DeleteQueue:output_type -> flowmesh.api.broker.v1.DeleteQueueResponse
-	9,  // 27: flowmesh.api.broker.v1.BrokerService.Bind:output_type -> flowmesh.api.broker.v1.BindResponse
-	11, // 28: flowmesh.api.broker.v1.BrokerService.Unbind:output_type -> flowmesh.api.broker.v1.UnbindResponse
-	13, // 29: flowmesh.api.broker.v1.BrokerService.ListExchanges:output_type -> flowmesh.api.broker.v1.ListExchangesResponse
-	15, // 30: flowmesh.api.broker.v1.BrokerService.ListQueues:output_type -> flowmesh.api.broker.v1.ListQueuesResponse
-	17, // 31: flowmesh.api.broker.v1.BrokerService.ListBindings:output_type -> flowmesh.api.broker.v1.ListBindingsResponse
-	19, // 32: flowmesh.api.broker.v1.BrokerService.GetQueue:output_type -> flowmesh.api.broker.v1.GetQueueResponse
-	21, // 33: flowmesh.api.broker.v1.BrokerService.DiagnoseQueue:output_type -> flowmesh.api.broker.v1.DiagnoseQueueResponse
-	23, // [23:34] is the sub-list for method output_type
-	12, // [12:23] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	25, // 0: flowmesh.api.broker.v1.DeclareExchangeRequest.exchange:type_name -> flowmesh.api.broker.v1.Exchange
+	25, // 1: flowmesh.api.broker.v1.DeclareExchangeResponse.exchange:type_name -> flowmesh.api.broker.v1.Exchange
+	26, // 2: flowmesh.api.broker.v1.DeclareQueueRequest.queue:type_name -> flowmesh.api.broker.v1.Queue
+	26, // 3: flowmesh.api.broker.v1.DeclareQueueResponse.queue:type_name -> flowmesh.api.broker.v1.Queue
+	27, // 4: flowmesh.api.broker.v1.BindRequest.binding:type_name -> flowmesh.api.broker.v1.Binding
+	27, // 5: flowmesh.api.broker.v1.UnbindRequest.binding:type_name -> flowmesh.api.broker.v1.Binding
+	25, // 6: flowmesh.api.broker.v1.ListExchangesResponse.exchanges:type_name -> flowmesh.api.broker.v1.Exchange
+	28, // 7: flowmesh.api.broker.v1.ListQueuesResponse.queues:type_name -> flowmesh.api.broker.v1.QueueState
+	27, // 8: flowmesh.api.broker.v1.ListBindingsResponse.bindings:type_name -> flowmesh.api.broker.v1.Binding
+	28, // 9: flowmesh.api.broker.v1.GetQueueResponse.state:type_name -> flowmesh.api.broker.v1.QueueState
+	28, // 10: flowmesh.api.broker.v1.WatchQueuesResponse.queues:type_name -> flowmesh.api.broker.v1.QueueState
+	24, // 11: flowmesh.api.broker.v1.DiagnoseQueueResponse.findings:type_name -> flowmesh.api.broker.v1.Finding
+	28, // 12: flowmesh.api.broker.v1.DiagnoseQueueResponse.state:type_name -> flowmesh.api.broker.v1.QueueState
+	0,  // 13: flowmesh.api.broker.v1.BrokerService.DeclareExchange:input_type -> flowmesh.api.broker.v1.DeclareExchangeRequest
+	2,  // 14: flowmesh.api.broker.v1.BrokerService.DeleteExchange:input_type -> flowmesh.api.broker.v1.DeleteExchangeRequest
+	4,  // 15: flowmesh.api.broker.v1.BrokerService.DeclareQueue:input_type -> flowmesh.api.broker.v1.DeclareQueueRequest
+	6,  // 16: flowmesh.api.broker.v1.BrokerService.DeleteQueue:input_type -> flowmesh.api.broker.v1.DeleteQueueRequest
+	8,  // 17: flowmesh.api.broker.v1.BrokerService.Bind:input_type -> flowmesh.api.broker.v1.BindRequest
+	10, // 18: flowmesh.api.broker.v1.BrokerService.Unbind:input_type -> flowmesh.api.broker.v1.UnbindRequest
+	12, // 19: flowmesh.api.broker.v1.BrokerService.ListExchanges:input_type -> flowmesh.api.broker.v1.ListExchangesRequest
+	14, // 20: flowmesh.api.broker.v1.BrokerService.ListQueues:input_type -> flowmesh.api.broker.v1.ListQueuesRequest
+	16, // 21: flowmesh.api.broker.v1.BrokerService.ListBindings:input_type -> flowmesh.api.broker.v1.ListBindingsRequest
+	18, // 22: flowmesh.api.broker.v1.BrokerService.GetQueue:input_type -> flowmesh.api.broker.v1.GetQueueRequest
+	20, // 23: flowmesh.api.broker.v1.BrokerService.WatchQueues:input_type -> flowmesh.api.broker.v1.WatchQueuesRequest
+	22, // 24: flowmesh.api.broker.v1.BrokerService.DiagnoseQueue:input_type -> flowmesh.api.broker.v1.DiagnoseQueueRequest
+	1,  // 25: flowmesh.api.broker.v1.BrokerService.DeclareExchange:output_type -> flowmesh.api.broker.v1.DeclareExchangeResponse
+	3,  // 26: flowmesh.api.broker.v1.BrokerService.DeleteExchange:output_type -> flowmesh.api.broker.v1.DeleteExchangeResponse
+	5,  // 27: flowmesh.api.broker.v1.BrokerService.DeclareQueue:output_type -> flowmesh.api.broker.v1.DeclareQueueResponse
+	7,  // 28: flowmesh.api.broker.v1.BrokerService.DeleteQueue:output_type -> flowmesh.api.broker.v1.DeleteQueueResponse
+	9,  // 29: flowmesh.api.broker.v1.BrokerService.Bind:output_type -> flowmesh.api.broker.v1.BindResponse
+	11, // 30: flowmesh.api.broker.v1.BrokerService.Unbind:output_type -> flowmesh.api.broker.v1.UnbindResponse
+	13, // 31: flowmesh.api.broker.v1.BrokerService.ListExchanges:output_type -> flowmesh.api.broker.v1.ListExchangesResponse
+	15, // 32: flowmesh.api.broker.v1.BrokerService.ListQueues:output_type -> flowmesh.api.broker.v1.ListQueuesResponse
+	17, // 33: flowmesh.api.broker.v1.BrokerService.ListBindings:output_type -> flowmesh.api.broker.v1.ListBindingsResponse
+	19, // 34: flowmesh.api.broker.v1.BrokerService.GetQueue:output_type -> flowmesh.api.broker.v1.GetQueueResponse
+	21, // 35: flowmesh.api.broker.v1.BrokerService.WatchQueues:output_type -> flowmesh.api.broker.v1.WatchQueuesResponse
+	23, // 36: flowmesh.api.broker.v1.BrokerService.DiagnoseQueue:output_type -> flowmesh.api.broker.v1.DiagnoseQueueResponse
+	25, // [25:37] is the sub-list for method output_type
+	13, // [13:25] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_broker_v1_broker_service_proto_init() }
@@ -1410,7 +1539,7 @@ func file_flowmesh_api_broker_v1_broker_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_broker_v1_broker_service_proto_rawDesc), len(file_flowmesh_api_broker_v1_broker_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	BrokerService_ListQueues_FullMethodName      = "/flowmesh.api.broker.v1.BrokerService/ListQueues"
 	BrokerService_ListBindings_FullMethodName    = "/flowmesh.api.broker.v1.BrokerService/ListBindings"
 	BrokerService_GetQueue_FullMethodName        = "/flowmesh.api.broker.v1.BrokerService/GetQueue"
+	BrokerService_WatchQueues_FullMethodName     = "/flowmesh.api.broker.v1.BrokerService/WatchQueues"
 	BrokerService_DiagnoseQueue_FullMethodName   = "/flowmesh.api.broker.v1.BrokerService/DiagnoseQueue"
 )
 
@@ -44,7 +45,7 @@ type BrokerServiceClient interface {
 	// FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
 	// NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
 	DeclareExchange(ctx context.Context, in *DeclareExchangeRequest, opts ...grpc.CallOption) (*DeclareExchangeResponse, error)
 	// Deletes an exchange with its bindings.
 	//
@@ -52,7 +53,7 @@ type BrokerServiceClient interface {
 	DeleteExchange(ctx context.Context, in *DeleteExchangeRequest, opts ...grpc.CallOption) (*DeleteExchangeResponse, error)
 	// FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
 	DeclareQueue(ctx context.Context, in *DeclareQueueRequest, opts ...grpc.CallOption) (*DeclareQueueResponse, error)
 	// Deletes a queue with its messages and bindings.
 	//
@@ -61,7 +62,7 @@ type BrokerServiceClient interface {
 	DeleteQueue(ctx context.Context, in *DeleteQueueRequest, opts ...grpc.CallOption) (*DeleteQueueResponse, error)
 	// NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
 	Bind(ctx context.Context, in *BindRequest, opts ...grpc.CallOption) (*BindResponse, error)
 	// Removes a binding; without one it changes nothing.
 	Unbind(ctx context.Context, in *UnbindRequest, opts ...grpc.CallOption) (*UnbindResponse, error)
@@ -73,6 +74,12 @@ type BrokerServiceClient interface {
 	ListBindings(ctx context.Context, in *ListBindingsRequest, opts ...grpc.CallOption) (*ListBindingsResponse, error)
 	// NOT_FOUND / QUEUE_NOT_FOUND
 	GetQueue(ctx context.Context, in *GetQueueRequest, opts ...grpc.CallOption) (*GetQueueResponse, error)
+	// Streams the states of queues: first of all of them, then of those that changed, once a second
+	// or less often if there are more than 100.
+	//
+	//	NOT_FOUND / QUEUE_NOT_FOUND
+	//	RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+	WatchQueues(ctx context.Context, in *WatchQueuesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchQueuesResponse], error)
 	// Returns the reasons why the messages of a queue are not processed.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
@@ -187,6 +194,25 @@ func (c *brokerServiceClient) GetQueue(ctx context.Context, in *GetQueueRequest,
 	return out, nil
 }
 
+func (c *brokerServiceClient) WatchQueues(ctx context.Context, in *WatchQueuesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchQueuesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &BrokerService_ServiceDesc.Streams[0], BrokerService_WatchQueues_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchQueuesRequest, WatchQueuesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BrokerService_WatchQueuesClient = grpc.ServerStreamingClient[WatchQueuesResponse]
+
 func (c *brokerServiceClient) DiagnoseQueue(ctx context.Context, in *DiagnoseQueueRequest, opts ...grpc.CallOption) (*DiagnoseQueueResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DiagnoseQueueResponse)
@@ -209,7 +235,7 @@ type BrokerServiceServer interface {
 	// FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
 	// NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
 	DeclareExchange(context.Context, *DeclareExchangeRequest) (*DeclareExchangeResponse, error)
 	// Deletes an exchange with its bindings.
 	//
@@ -217,7 +243,7 @@ type BrokerServiceServer interface {
 	DeleteExchange(context.Context, *DeleteExchangeRequest) (*DeleteExchangeResponse, error)
 	// FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
 	DeclareQueue(context.Context, *DeclareQueueRequest) (*DeclareQueueResponse, error)
 	// Deletes a queue with its messages and bindings.
 	//
@@ -226,7 +252,7 @@ type BrokerServiceServer interface {
 	DeleteQueue(context.Context, *DeleteQueueRequest) (*DeleteQueueResponse, error)
 	// NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
 	// INVALID_ARGUMENT / TOPOLOGY_INVALID
-	// RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+	// RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
 	Bind(context.Context, *BindRequest) (*BindResponse, error)
 	// Removes a binding; without one it changes nothing.
 	Unbind(context.Context, *UnbindRequest) (*UnbindResponse, error)
@@ -238,6 +264,12 @@ type BrokerServiceServer interface {
 	ListBindings(context.Context, *ListBindingsRequest) (*ListBindingsResponse, error)
 	// NOT_FOUND / QUEUE_NOT_FOUND
 	GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error)
+	// Streams the states of queues: first of all of them, then of those that changed, once a second
+	// or less often if there are more than 100.
+	//
+	//	NOT_FOUND / QUEUE_NOT_FOUND
+	//	RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+	WatchQueues(*WatchQueuesRequest, grpc.ServerStreamingServer[WatchQueuesResponse]) error
 	// Returns the reasons why the messages of a queue are not processed.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
@@ -281,6 +313,9 @@ func (UnimplementedBrokerServiceServer) ListBindings(context.Context, *ListBindi
 }
 func (UnimplementedBrokerServiceServer) GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetQueue not implemented")
+}
+func (UnimplementedBrokerServiceServer) WatchQueues(*WatchQueuesRequest, grpc.ServerStreamingServer[WatchQueuesResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchQueues not implemented")
 }
 func (UnimplementedBrokerServiceServer) DiagnoseQueue(context.Context, *DiagnoseQueueRequest) (*DiagnoseQueueResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DiagnoseQueue not implemented")
@@ -486,6 +521,17 @@ func _BrokerService_GetQueue_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BrokerService_WatchQueues_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchQueuesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BrokerServiceServer).WatchQueues(m, &grpc.GenericServerStream[WatchQueuesRequest, WatchQueuesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type BrokerService_WatchQueuesServer = grpc.ServerStreamingServer[WatchQueuesResponse]
+
 func _BrokerService_DiagnoseQueue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DiagnoseQueueRequest)
 	if err := dec(in); err != nil {
@@ -556,6 +602,12 @@ var BrokerService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _BrokerService_DiagnoseQueue_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchQueues",
+			Handler:       _BrokerService_WatchQueues_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "flowmesh/api/broker/v1/broker_service.proto",
 }

@@ -7,7 +7,7 @@
 package brokerv1
 
 import (
-	_ "flowmesh.dev/gen/flowmesh/api/common/v1"
+	v1 "flowmesh.dev/gen/flowmesh/api/common/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -85,7 +85,7 @@ type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Publishing the same id again within ten minutes stores nothing. Empty is a new id.
 	MessageId string `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	// At most 256 KiB.
+	// At most 256 KiB; a larger one is given by `reference`.
 	Body []byte `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
 	// Empty is `application/json`.
 	ContentType string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
@@ -104,7 +104,14 @@ type Message struct {
 	// Set by the broker.
 	PublishedAtUs int64 `protobuf:"varint,11,opt,name=published_at_us,json=publishedAtUs,proto3" json:"published_at_us,omitempty"`
 	// Set by the broker in dead letters.
-	Death         *Death `protobuf:"bytes,12,opt,name=death,proto3" json:"death,omitempty"`
+	Death *Death `protobuf:"bytes,12,opt,name=death,proto3" json:"death,omitempty"`
+	// A body of up to 64 MiB that PayloadService.PutPayload stored before; `body` is then empty. It
+	// is kept as long as a queue holds the message.
+	Reference *v1.PayloadReference `protobuf:"bytes,13,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Delay before the message is stored in its queues, at most a year. Its time to live begins then.
+	DelayMs int64 `protobuf:"varint,14,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
+	// Set by the broker: the body is encrypted at rest, also as a dead letter.
+	Encrypted     bool `protobuf:"varint,15,opt,name=encrypted,proto3" json:"encrypted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +228,27 @@ func (x *Message) GetDeath() *Death {
 		return x.Death
 	}
 	return nil
+}
+
+func (x *Message) GetReference() *v1.PayloadReference {
+	if x != nil {
+		return x.Reference
+	}
+	return nil
+}
+
+func (x *Message) GetDelayMs() int64 {
+	if x != nil {
+		return x.DelayMs
+	}
+	return 0
+}
+
+func (x *Message) GetEncrypted() bool {
+	if x != nil {
+		return x.Encrypted
+	}
+	return false
 }
 
 // A typed value. Without one, a binding only asks for the presence of the header.
@@ -454,7 +482,7 @@ var File_flowmesh_api_broker_v1_message_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_broker_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"$flowmesh/api/broker/v1/message.proto\x12\x16flowmesh.api.broker.v1\x1a#flowmesh/api/common/v1/access.proto\"\xa3\x04\n" +
+	"$flowmesh/api/broker/v1/message.proto\x12\x16flowmesh.api.broker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xa4\x05\n" +
 	"\aMessage\x12#\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\aR\tmessageId\x12\x12\n" +
@@ -470,7 +498,10 @@ const file_flowmesh_api_broker_v1_message_proto_rawDesc = "" +
 	"\bexchange\x18\n" +
 	" \x01(\tR\bexchange\x12&\n" +
 	"\x0fpublished_at_us\x18\v \x01(\x03R\rpublishedAtUs\x123\n" +
-	"\x05death\x18\f \x01(\v2\x1d.flowmesh.api.broker.v1.DeathR\x05death\x1a_\n" +
+	"\x05death\x18\f \x01(\v2\x1d.flowmesh.api.broker.v1.DeathR\x05death\x12F\n" +
+	"\treference\x18\r \x01(\v2(.flowmesh.api.common.v1.PayloadReferenceR\treference\x12\x19\n" +
+	"\bdelay_ms\x18\x0e \x01(\x03R\adelayMs\x12\x1c\n" +
+	"\tencrypted\x18\x0f \x01(\bR\tencrypted\x1a_\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
 	"\x05value\x18\x02 \x01(\v2#.flowmesh.api.broker.v1.HeaderValueR\x05value:\x028\x01\"\x8a\x01\n" +
@@ -514,22 +545,24 @@ func file_flowmesh_api_broker_v1_message_proto_rawDescGZIP() []byte {
 var file_flowmesh_api_broker_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_flowmesh_api_broker_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_flowmesh_api_broker_v1_message_proto_goTypes = []any{
-	(DeathReason)(0),    // 0: flowmesh.api.broker.v1.DeathReason
-	(*Message)(nil),     // 1: flowmesh.api.broker.v1.Message
-	(*HeaderValue)(nil), // 2: flowmesh.api.broker.v1.HeaderValue
-	(*Death)(nil),       // 3: flowmesh.api.broker.v1.Death
-	nil,                 // 4: flowmesh.api.broker.v1.Message.HeadersEntry
+	(DeathReason)(0),            // 0: flowmesh.api.broker.v1.DeathReason
+	(*Message)(nil),             // 1: flowmesh.api.broker.v1.Message
+	(*HeaderValue)(nil),         // 2: flowmesh.api.broker.v1.HeaderValue
+	(*Death)(nil),               // 3: flowmesh.api.broker.v1.Death
+	nil,                         // 4: flowmesh.api.broker.v1.Message.HeadersEntry
+	(*v1.PayloadReference)(nil), // 5: flowmesh.api.common.v1.PayloadReference
 }
 var file_flowmesh_api_broker_v1_message_proto_depIdxs = []int32{
 	4, // 0: flowmesh.api.broker.v1.Message.headers:type_name -> flowmesh.api.broker.v1.Message.HeadersEntry
 	3, // 1: flowmesh.api.broker.v1.Message.death:type_name -> flowmesh.api.broker.v1.Death
-	0, // 2: flowmesh.api.broker.v1.Death.reason:type_name -> flowmesh.api.broker.v1.DeathReason
-	2, // 3: flowmesh.api.broker.v1.Message.HeadersEntry.value:type_name -> flowmesh.api.broker.v1.HeaderValue
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 2: flowmesh.api.broker.v1.Message.reference:type_name -> flowmesh.api.common.v1.PayloadReference
+	0, // 3: flowmesh.api.broker.v1.Death.reason:type_name -> flowmesh.api.broker.v1.DeathReason
+	2, // 4: flowmesh.api.broker.v1.Message.HeadersEntry.value:type_name -> flowmesh.api.broker.v1.HeaderValue
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_broker_v1_message_proto_init() }

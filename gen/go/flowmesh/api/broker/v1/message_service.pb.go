@@ -148,7 +148,7 @@ func (x *PublishResponse) GetOutcomes() []*PublishOutcome {
 type PublishOutcome struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	MessageId string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	// Number of queues that hold the message.
+	// Number of queues that hold the message, or will after its delay.
 	Queues uint32 `protobuf:"varint,2,opt,name=queues,proto3" json:"queues,omitempty"`
 	// Stored before, in all of these queues.
 	Duplicate bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
@@ -314,8 +314,11 @@ type ConsumeHello struct {
 	// Number of unsettled deliveries, 0 to 10,000.
 	Credit          uint32 `protobuf:"varint,5,opt,name=credit,proto3" json:"credit,omitempty"`
 	TopologyVersion int64  `protobuf:"varint,6,opt,name=topology_version,json=topologyVersion,proto3" json:"topology_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Identity of the consumer across reconnects; empty is a new one. It matters to queues that are
+	// exclusive, auto_delete or single_active.
+	ConsumerId    string `protobuf:"bytes,7,opt,name=consumer_id,json=consumerId,proto3" json:"consumer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConsumeHello) Reset() {
@@ -388,6 +391,13 @@ func (x *ConsumeHello) GetTopologyVersion() int64 {
 		return x.TopologyVersion
 	}
 	return 0
+}
+
+func (x *ConsumeHello) GetConsumerId() string {
+	if x != nil {
+		return x.ConsumerId
+	}
+	return ""
 }
 
 // A position in a stream.
@@ -1854,14 +1864,16 @@ const file_flowmesh_api_broker_v1_message_service_proto_rawDesc = "" +
 	"\x05nacks\x18\x03 \x03(\v2\x1c.flowmesh.api.broker.v1.NackR\x05nacks\x12\x18\n" +
 	"\aextends\x18\x04 \x03(\x04R\aextends\x12\x1b\n" +
 	"\x06credit\x18\x05 \x01(\rH\x00R\x06credit\x88\x01\x01B\t\n" +
-	"\a_credit\"\xd9\x01\n" +
+	"\a_credit\"\x80\x02\n" +
 	"\fConsumeHello\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x14\n" +
 	"\x05group\x18\x03 \x01(\tR\x05group\x126\n" +
 	"\x05start\x18\x04 \x01(\v2 .flowmesh.api.broker.v1.PositionR\x05start\x12\x16\n" +
 	"\x06credit\x18\x05 \x01(\rR\x06credit\x12)\n" +
-	"\x10topology_version\x18\x06 \x01(\x03R\x0ftopologyVersion\"\x83\x01\n" +
+	"\x10topology_version\x18\x06 \x01(\x03R\x0ftopologyVersion\x12%\n" +
+	"\vconsumer_id\x18\a \x01(\tB\x04\xf0\xe0\x18\aR\n" +
+	"consumerId\"\x83\x01\n" +
 	"\bPosition\x12\x1c\n" +
 	"\bearliest\x18\x01 \x01(\bH\x00R\bearliest\x12\x18\n" +
 	"\x06latest\x18\x02 \x01(\bH\x00R\x06latest\x12\x1c\n" +

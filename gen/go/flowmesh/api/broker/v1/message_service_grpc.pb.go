@@ -51,12 +51,14 @@ type MessageServiceClient interface {
 	//
 	//	INVALID_ARGUMENT / HELLO_INVALID
 	//	NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+	//	FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
 	Consume(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConsumeRequest, ConsumeResponse], error)
 	// Returns up to `max` messages, waiting at most `wait_ms` for the first. Each has a receipt,
 	// with which Settle acknowledges it before its visibility timeout.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
 	//	INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+	//	FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
 	Receive(ctx context.Context, in *ReceiveRequest, opts ...grpc.CallOption) (*ReceiveResponse, error)
 	// Settles deliveries of Receive. A receipt that is unknown, settled or past its timeout has the
 	// outcome STALE_DELIVERY.
@@ -207,12 +209,14 @@ type MessageServiceServer interface {
 	//
 	//	INVALID_ARGUMENT / HELLO_INVALID
 	//	NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+	//	FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
 	Consume(grpc.BidiStreamingServer[ConsumeRequest, ConsumeResponse]) error
 	// Returns up to `max` messages, waiting at most `wait_ms` for the first. Each has a receipt,
 	// with which Settle acknowledges it before its visibility timeout.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
 	//	INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+	//	FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
 	Receive(context.Context, *ReceiveRequest) (*ReceiveResponse, error)
 	// Settles deliveries of Receive. A receipt that is unknown, settled or past its timeout has the
 	// outcome STALE_DELIVERY.

@@ -370,7 +370,16 @@ type Queue struct {
 	// dropped and counted.
 	DeadLetterQueue string `protobuf:"bytes,12,opt,name=dead_letter_queue,json=deadLetterQueue,proto3" json:"dead_letter_queue,omitempty"`
 	// JSON Schema of the bodies; empty accepts any bytes.
-	Schema        []byte `protobuf:"bytes,13,opt,name=schema,proto3" json:"schema,omitempty"`
+	Schema []byte `protobuf:"bytes,13,opt,name=schema,proto3" json:"schema,omitempty"`
+	// One consumer at a time; another one gets QUEUE_IN_USE. Implies `auto_delete`.
+	Exclusive bool `protobuf:"varint,14,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	// The queue is deleted when the last of its consumers has left.
+	AutoDelete bool `protobuf:"varint,15,opt,name=auto_delete,json=autoDelete,proto3" json:"auto_delete,omitempty"`
+	// The oldest consumer, of a stream the oldest of each group, gets all messages; the next one
+	// takes over when it leaves.
+	SingleActive bool `protobuf:"varint,16,opt,name=single_active,json=singleActive,proto3" json:"single_active,omitempty"`
+	// Bodies are encrypted at rest with a key of the installation.
+	Encrypt       bool `protobuf:"varint,17,opt,name=encrypt,proto3" json:"encrypt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,6 +503,34 @@ func (x *Queue) GetSchema() []byte {
 		return x.Schema
 	}
 	return nil
+}
+
+func (x *Queue) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+func (x *Queue) GetAutoDelete() bool {
+	if x != nil {
+		return x.AutoDelete
+	}
+	return false
+}
+
+func (x *Queue) GetSingleActive() bool {
+	if x != nil {
+		return x.SingleActive
+	}
+	return false
+}
+
+func (x *Queue) GetEncrypt() bool {
+	if x != nil {
+		return x.Encrypt
+	}
+	return false
 }
 
 // Redelivery of messages that a consumer did not acknowledge.
@@ -1056,7 +1093,7 @@ const file_flowmesh_api_broker_v1_topology_proto_rawDesc = "" +
 	"\bExchange\x12 \n" +
 	"\bexchange\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x15R\bexchange\x128\n" +
 	"\x04type\x18\x02 \x01(\x0e2$.flowmesh.api.broker.v1.ExchangeTypeR\x04type\x12\"\n" +
-	"\talternate\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15R\talternate\"\xb0\x04\n" +
+	"\talternate\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15R\talternate\"\xae\x05\n" +
 	"\x05Queue\x12\x1a\n" +
 	"\x05queue\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.flowmesh.api.broker.v1.QueueKindR\x04kind\x12\x1c\n" +
@@ -1071,7 +1108,12 @@ const file_flowmesh_api_broker_v1_topology_proto_rawDesc = "" +
 	" \x01(\v2$.flowmesh.api.broker.v1.MessageRetryR\x05retry\x122\n" +
 	"\x15visibility_timeout_ms\x18\v \x01(\x03R\x13visibilityTimeoutMs\x120\n" +
 	"\x11dead_letter_queue\x18\f \x01(\tB\x04\xf0\xe0\x18\x14R\x0fdeadLetterQueue\x12\x16\n" +
-	"\x06schema\x18\r \x01(\fR\x06schema\"\xaf\x01\n" +
+	"\x06schema\x18\r \x01(\fR\x06schema\x12\x1c\n" +
+	"\texclusive\x18\x0e \x01(\bR\texclusive\x12\x1f\n" +
+	"\vauto_delete\x18\x0f \x01(\bR\n" +
+	"autoDelete\x12#\n" +
+	"\rsingle_active\x18\x10 \x01(\bR\fsingleActive\x12\x18\n" +
+	"\aencrypt\x18\x11 \x01(\bR\aencrypt\"\xaf\x01\n" +
 	"\fMessageRetry\x12!\n" +
 	"\fmax_attempts\x18\x01 \x01(\rR\vmaxAttempts\x12-\n" +
 	"\x10initial_delay_ms\x18\x02 \x01(\x03H\x00R\x0einitialDelayMs\x88\x01\x01\x12\x16\n" +

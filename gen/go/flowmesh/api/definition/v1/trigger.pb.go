@@ -150,9 +150,9 @@ type Trigger struct {
 	//	*Trigger_Webhook
 	//	*Trigger_Queue
 	Kind isTrigger_Kind `protobuf_oneof:"kind"`
-	// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
-	// renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
-	// `message.body` unchanged.
+	// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
+	// `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
+	// `payload`, `message.body` or the list of bodies unchanged.
 	InputTemplate []byte `protobuf:"bytes,5,opt,name=input_template,json=inputTemplate,proto3" json:"input_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -477,7 +477,12 @@ type QueueTrigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Queue string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
 	// CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged.
-	Filter        string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// An execution starts with up to so many messages, at most 200. Its input is the list of their
+	// bodies; templates see `messages` and `bodies`. 0 starts one execution for each message.
+	Batch uint32 `protobuf:"varint,3,opt,name=batch,proto3" json:"batch,omitempty"`
+	// Time in which a batch is collected, at most 30 s.
+	BatchWithinMs int64 `protobuf:"varint,4,opt,name=batch_within_ms,json=batchWithinMs,proto3" json:"batch_within_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +529,20 @@ func (x *QueueTrigger) GetFilter() string {
 		return x.Filter
 	}
 	return ""
+}
+
+func (x *QueueTrigger) GetBatch() uint32 {
+	if x != nil {
+		return x.Batch
+	}
+	return 0
+}
+
+func (x *QueueTrigger) GetBatchWithinMs() int64 {
+	if x != nil {
+		return x.BatchWithinMs
+	}
+	return 0
 }
 
 // The conditions for accepting a webhook call: its signature and its body.
@@ -625,10 +644,12 @@ const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\x0eWebhookTrigger\x12\x12\n" +
 	"\x04hook\x18\x01 \x01(\tR\x04hook\x12@\n" +
 	"\breceiver\x18\x02 \x01(\v2$.flowmesh.api.definition.v1.ReceiverR\breceiver\x12\x16\n" +
-	"\x06signal\x18\x03 \x01(\tR\x06signal\"<\n" +
+	"\x06signal\x18\x03 \x01(\tR\x06signal\"z\n" +
 	"\fQueueTrigger\x12\x14\n" +
 	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n" +
-	"\x06filter\x18\x02 \x01(\tR\x06filter\"\xc1\x01\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x14\n" +
+	"\x05batch\x18\x03 \x01(\rR\x05batch\x12&\n" +
+	"\x0fbatch_within_ms\x18\x04 \x01(\x03R\rbatchWithinMs\"\xc1\x01\n" +
 	"\bReceiver\x12K\n" +
 	"\bprovider\x18\x01 \x01(\x0e2/.flowmesh.api.definition.v1.WebhookProviderTypeR\bprovider\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12%\n" +

@@ -2075,6 +2075,103 @@ func (x *GetPayloadResponse) GetChunk() []byte {
 	return nil
 }
 
+type RenewPayloadsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// At most 1,000.
+	Digests       []string `protobuf:"bytes,2,rep,name=digests,proto3" json:"digests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewPayloadsRequest) Reset() {
+	*x = RenewPayloadsRequest{}
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewPayloadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewPayloadsRequest) ProtoMessage() {}
+
+func (x *RenewPayloadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewPayloadsRequest.ProtoReflect.Descriptor instead.
+func (*RenewPayloadsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RenewPayloadsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *RenewPayloadsRequest) GetDigests() []string {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+type RenewPayloadsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Missing       []string               `protobuf:"bytes,1,rep,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewPayloadsResponse) Reset() {
+	*x = RenewPayloadsResponse{}
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewPayloadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewPayloadsResponse) ProtoMessage() {}
+
+func (x *RenewPayloadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewPayloadsResponse.ProtoReflect.Descriptor instead.
+func (*RenewPayloadsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RenewPayloadsResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
 type SignalByKeyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -2090,7 +2187,7 @@ type SignalByKeyRequest struct {
 
 func (x *SignalByKeyRequest) Reset() {
 	*x = SignalByKeyRequest{}
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2199,7 @@ func (x *SignalByKeyRequest) String() string {
 func (*SignalByKeyRequest) ProtoMessage() {}
 
 func (x *SignalByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2212,7 @@ func (x *SignalByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalByKeyRequest.ProtoReflect.Descriptor instead.
 func (*SignalByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{31}
+	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SignalByKeyRequest) GetNamespace() string {
@@ -2170,7 +2267,7 @@ type SignalByKeyResponse struct {
 
 func (x *SignalByKeyResponse) Reset() {
 	*x = SignalByKeyResponse{}
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2279,7 @@ func (x *SignalByKeyResponse) String() string {
 func (*SignalByKeyResponse) ProtoMessage() {}
 
 func (x *SignalByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2292,7 @@ func (x *SignalByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalByKeyResponse.ProtoReflect.Descriptor instead.
 func (*SignalByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{32}
+	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SignalByKeyResponse) GetExecutions() []*KeyedSignal {
@@ -2216,7 +2313,7 @@ type KeyedSignal struct {
 
 func (x *KeyedSignal) Reset() {
 	*x = KeyedSignal{}
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2325,7 @@ func (x *KeyedSignal) String() string {
 func (*KeyedSignal) ProtoMessage() {}
 
 func (x *KeyedSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_execution_v1_execution_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2338,7 @@ func (x *KeyedSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyedSignal.ProtoReflect.Descriptor instead.
 func (*KeyedSignal) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{33}
+	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KeyedSignal) GetExecutionId() string {
@@ -2433,7 +2530,12 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\"F\n" +
 	"\x12GetPayloadResponse\x12\x1a\n" +
 	"\bencoding\x18\x01 \x01(\tR\bencoding\x12\x14\n" +
-	"\x05chunk\x18\x02 \x01(\fR\x05chunk\"\xce\x01\n" +
+	"\x05chunk\x18\x02 \x01(\fR\x05chunk\"N\n" +
+	"\x14RenewPayloadsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
+	"\adigests\x18\x02 \x03(\tR\adigests\"1\n" +
+	"\x15RenewPayloadsResponse\x12\x18\n" +
+	"\amissing\x18\x01 \x03(\tR\amissing\"\xce\x01\n" +
 	"\x12SignalByKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2461,12 +2563,14 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"\x0fSignalExecution\x121.flowmesh.api.execution.v1.SignalExecutionRequest\x1a2.flowmesh.api.execution.v1.SignalExecutionResponse\"\b\xea\xe0\x18\x04\b\x04(\x01\x12v\n" +
 	"\vSignalByKey\x12-.flowmesh.api.execution.v1.SignalByKeyRequest\x1a..flowmesh.api.execution.v1.SignalByKeyResponse\"\b\xea\xe0\x18\x04\b\x04(\x01\x12k\n" +
 	"\bGetStats\x12*.flowmesh.api.execution.v1.GetStatsRequest\x1a+.flowmesh.api.execution.v1.GetStatsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x99\x01\n" +
-	"\aSession\x12).flowmesh.api.execution.v1.SessionRequest\x1a*.flowmesh.api.execution.v1.SessionResponse\"3\xea\xe0\x18/\b\x04\x1a\x16starts.start.namespace\x1a\x11watches.namespace(\x01(\x010\x012\xfe\x01\n" +
+	"\aSession\x12).flowmesh.api.execution.v1.SessionRequest\x1a*.flowmesh.api.execution.v1.SessionResponse\"3\xea\xe0\x18/\b\x04\x1a\x16starts.start.namespace\x1a\x11watches.namespace(\x01(\x010\x012\xfa\x02\n" +
 	"\x0ePayloadService\x12u\n" +
 	"\n" +
 	"PutPayload\x12,.flowmesh.api.execution.v1.PutPayloadRequest\x1a-.flowmesh.api.execution.v1.PutPayloadResponse\"\b\xea\xe0\x18\x04\b\x04 \x01(\x01\x12u\n" +
 	"\n" +
-	"GetPayload\x12,.flowmesh.api.execution.v1.GetPayloadRequest\x1a-.flowmesh.api.execution.v1.GetPayloadResponse\"\b\xea\xe0\x18\x04\b\x03 \x010\x01Bu\n" +
+	"GetPayload\x12,.flowmesh.api.execution.v1.GetPayloadRequest\x1a-.flowmesh.api.execution.v1.GetPayloadResponse\"\b\xea\xe0\x18\x04\b\x03 \x010\x01\x12z\n" +
+	"\rRenewPayloads\x12/.flowmesh.api.execution.v1.RenewPayloadsRequest\x1a0.flowmesh.api.execution.v1.RenewPayloadsResponse\"\x06\xea\xe0\x18\x02\b\n" +
+	"Bu\n" +
 	"\x1ddev.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19Flowmesh.Api.Execution.V1b\x06proto3"
 
 var (
@@ -2481,7 +2585,7 @@ func file_flowmesh_api_execution_v1_execution_service_proto_rawDescGZIP() []byte
 	return file_flowmesh_api_execution_v1_execution_service_proto_rawDescData
 }
 
-var file_flowmesh_api_execution_v1_execution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_flowmesh_api_execution_v1_execution_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_flowmesh_api_execution_v1_execution_service_proto_goTypes = []any{
 	(*StartExecutionRequest)(nil),      // 0: flowmesh.api.execution.v1.StartExecutionRequest
 	(*StartExecutionResponse)(nil),     // 1: flowmesh.api.execution.v1.StartExecutionResponse
@@ -2514,43 +2618,45 @@ var file_flowmesh_api_execution_v1_execution_service_proto_goTypes = []any{
 	(*PutPayloadResponse)(nil),         // 28: flowmesh.api.execution.v1.PutPayloadResponse
 	(*GetPayloadRequest)(nil),          // 29: flowmesh.api.execution.v1.GetPayloadRequest
 	(*GetPayloadResponse)(nil),         // 30: flowmesh.api.execution.v1.GetPayloadResponse
-	(*SignalByKeyRequest)(nil),         // 31: flowmesh.api.execution.v1.SignalByKeyRequest
-	(*SignalByKeyResponse)(nil),        // 32: flowmesh.api.execution.v1.SignalByKeyResponse
-	(*KeyedSignal)(nil),                // 33: flowmesh.api.execution.v1.KeyedSignal
-	nil,                                // 34: flowmesh.api.execution.v1.StartExecutionRequest.LabelsEntry
-	(*v1.Payload)(nil),                 // 35: flowmesh.api.common.v1.Payload
-	(*v1.Link)(nil),                    // 36: flowmesh.api.common.v1.Link
-	(*Signal)(nil),                     // 37: flowmesh.api.execution.v1.Signal
-	(*Execution)(nil),                  // 38: flowmesh.api.execution.v1.Execution
-	(ExecutionStatus)(0),               // 39: flowmesh.api.execution.v1.ExecutionStatus
-	(*WorkflowStats)(nil),              // 40: flowmesh.api.execution.v1.WorkflowStats
-	(*v1.Failure)(nil),                 // 41: flowmesh.api.common.v1.Failure
+	(*RenewPayloadsRequest)(nil),       // 31: flowmesh.api.execution.v1.RenewPayloadsRequest
+	(*RenewPayloadsResponse)(nil),      // 32: flowmesh.api.execution.v1.RenewPayloadsResponse
+	(*SignalByKeyRequest)(nil),         // 33: flowmesh.api.execution.v1.SignalByKeyRequest
+	(*SignalByKeyResponse)(nil),        // 34: flowmesh.api.execution.v1.SignalByKeyResponse
+	(*KeyedSignal)(nil),                // 35: flowmesh.api.execution.v1.KeyedSignal
+	nil,                                // 36: flowmesh.api.execution.v1.StartExecutionRequest.LabelsEntry
+	(*v1.Payload)(nil),                 // 37: flowmesh.api.common.v1.Payload
+	(*v1.Link)(nil),                    // 38: flowmesh.api.common.v1.Link
+	(*Signal)(nil),                     // 39: flowmesh.api.execution.v1.Signal
+	(*Execution)(nil),                  // 40: flowmesh.api.execution.v1.Execution
+	(ExecutionStatus)(0),               // 41: flowmesh.api.execution.v1.ExecutionStatus
+	(*WorkflowStats)(nil),              // 42: flowmesh.api.execution.v1.WorkflowStats
+	(*v1.Failure)(nil),                 // 43: flowmesh.api.common.v1.Failure
 }
 var file_flowmesh_api_execution_v1_execution_service_proto_depIdxs = []int32{
-	35, // 0: flowmesh.api.execution.v1.StartExecutionRequest.input:type_name -> flowmesh.api.common.v1.Payload
-	34, // 1: flowmesh.api.execution.v1.StartExecutionRequest.labels:type_name -> flowmesh.api.execution.v1.StartExecutionRequest.LabelsEntry
-	36, // 2: flowmesh.api.execution.v1.StartExecutionRequest.link:type_name -> flowmesh.api.common.v1.Link
-	37, // 3: flowmesh.api.execution.v1.StartExecutionRequest.signals:type_name -> flowmesh.api.execution.v1.Signal
-	38, // 4: flowmesh.api.execution.v1.StartExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
-	38, // 5: flowmesh.api.execution.v1.GetExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
-	39, // 6: flowmesh.api.execution.v1.ListExecutionsRequest.statuses:type_name -> flowmesh.api.execution.v1.ExecutionStatus
-	38, // 7: flowmesh.api.execution.v1.ListExecutionsResponse.executions:type_name -> flowmesh.api.execution.v1.Execution
-	38, // 8: flowmesh.api.execution.v1.WaitExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
-	35, // 9: flowmesh.api.execution.v1.SignalExecutionRequest.payload:type_name -> flowmesh.api.common.v1.Payload
-	40, // 10: flowmesh.api.execution.v1.GetStatsResponse.workflows:type_name -> flowmesh.api.execution.v1.WorkflowStats
+	37, // 0: flowmesh.api.execution.v1.StartExecutionRequest.input:type_name -> flowmesh.api.common.v1.Payload
+	36, // 1: flowmesh.api.execution.v1.StartExecutionRequest.labels:type_name -> flowmesh.api.execution.v1.StartExecutionRequest.LabelsEntry
+	38, // 2: flowmesh.api.execution.v1.StartExecutionRequest.link:type_name -> flowmesh.api.common.v1.Link
+	39, // 3: flowmesh.api.execution.v1.StartExecutionRequest.signals:type_name -> flowmesh.api.execution.v1.Signal
+	40, // 4: flowmesh.api.execution.v1.StartExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
+	40, // 5: flowmesh.api.execution.v1.GetExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
+	41, // 6: flowmesh.api.execution.v1.ListExecutionsRequest.statuses:type_name -> flowmesh.api.execution.v1.ExecutionStatus
+	40, // 7: flowmesh.api.execution.v1.ListExecutionsResponse.executions:type_name -> flowmesh.api.execution.v1.Execution
+	40, // 8: flowmesh.api.execution.v1.WaitExecutionResponse.execution:type_name -> flowmesh.api.execution.v1.Execution
+	37, // 9: flowmesh.api.execution.v1.SignalExecutionRequest.payload:type_name -> flowmesh.api.common.v1.Payload
+	42, // 10: flowmesh.api.execution.v1.GetStatsResponse.workflows:type_name -> flowmesh.api.execution.v1.WorkflowStats
 	21, // 11: flowmesh.api.execution.v1.SessionRequest.starts:type_name -> flowmesh.api.execution.v1.SessionStart
 	22, // 12: flowmesh.api.execution.v1.SessionRequest.watches:type_name -> flowmesh.api.execution.v1.SessionWatch
 	0,  // 13: flowmesh.api.execution.v1.SessionStart.start:type_name -> flowmesh.api.execution.v1.StartExecutionRequest
 	24, // 14: flowmesh.api.execution.v1.SessionResponse.started:type_name -> flowmesh.api.execution.v1.SessionStarted
 	25, // 15: flowmesh.api.execution.v1.SessionResponse.refused:type_name -> flowmesh.api.execution.v1.SessionRefused
 	26, // 16: flowmesh.api.execution.v1.SessionResponse.results:type_name -> flowmesh.api.execution.v1.SessionResult
-	39, // 17: flowmesh.api.execution.v1.SessionResult.status:type_name -> flowmesh.api.execution.v1.ExecutionStatus
-	35, // 18: flowmesh.api.execution.v1.SessionResult.output:type_name -> flowmesh.api.common.v1.Payload
-	41, // 19: flowmesh.api.execution.v1.SessionResult.failure:type_name -> flowmesh.api.common.v1.Failure
-	38, // 20: flowmesh.api.execution.v1.SessionResult.execution:type_name -> flowmesh.api.execution.v1.Execution
-	35, // 21: flowmesh.api.execution.v1.PutPayloadResponse.payload:type_name -> flowmesh.api.common.v1.Payload
-	35, // 22: flowmesh.api.execution.v1.SignalByKeyRequest.payload:type_name -> flowmesh.api.common.v1.Payload
-	33, // 23: flowmesh.api.execution.v1.SignalByKeyResponse.executions:type_name -> flowmesh.api.execution.v1.KeyedSignal
+	41, // 17: flowmesh.api.execution.v1.SessionResult.status:type_name -> flowmesh.api.execution.v1.ExecutionStatus
+	37, // 18: flowmesh.api.execution.v1.SessionResult.output:type_name -> flowmesh.api.common.v1.Payload
+	43, // 19: flowmesh.api.execution.v1.SessionResult.failure:type_name -> flowmesh.api.common.v1.Failure
+	40, // 20: flowmesh.api.execution.v1.SessionResult.execution:type_name -> flowmesh.api.execution.v1.Execution
+	37, // 21: flowmesh.api.execution.v1.PutPayloadResponse.payload:type_name -> flowmesh.api.common.v1.Payload
+	37, // 22: flowmesh.api.execution.v1.SignalByKeyRequest.payload:type_name -> flowmesh.api.common.v1.Payload
+	35, // 23: flowmesh.api.execution.v1.SignalByKeyResponse.executions:type_name -> flowmesh.api.execution.v1.KeyedSignal
 	0,  // 24: flowmesh.api.execution.v1.ExecutionService.StartExecution:input_type -> flowmesh.api.execution.v1.StartExecutionRequest
 	2,  // 25: flowmesh.api.execution.v1.ExecutionService.GetExecution:input_type -> flowmesh.api.execution.v1.GetExecutionRequest
 	4,  // 26: flowmesh.api.execution.v1.ExecutionService.ListExecutions:input_type -> flowmesh.api.execution.v1.ListExecutionsRequest
@@ -2560,27 +2666,29 @@ var file_flowmesh_api_execution_v1_execution_service_proto_depIdxs = []int32{
 	10, // 30: flowmesh.api.execution.v1.ExecutionService.PauseExecution:input_type -> flowmesh.api.execution.v1.PauseExecutionRequest
 	12, // 31: flowmesh.api.execution.v1.ExecutionService.ResumeExecution:input_type -> flowmesh.api.execution.v1.ResumeExecutionRequest
 	16, // 32: flowmesh.api.execution.v1.ExecutionService.SignalExecution:input_type -> flowmesh.api.execution.v1.SignalExecutionRequest
-	31, // 33: flowmesh.api.execution.v1.ExecutionService.SignalByKey:input_type -> flowmesh.api.execution.v1.SignalByKeyRequest
+	33, // 33: flowmesh.api.execution.v1.ExecutionService.SignalByKey:input_type -> flowmesh.api.execution.v1.SignalByKeyRequest
 	18, // 34: flowmesh.api.execution.v1.ExecutionService.GetStats:input_type -> flowmesh.api.execution.v1.GetStatsRequest
 	20, // 35: flowmesh.api.execution.v1.ExecutionService.Session:input_type -> flowmesh.api.execution.v1.SessionRequest
 	27, // 36: flowmesh.api.execution.v1.PayloadService.PutPayload:input_type -> flowmesh.api.execution.v1.PutPayloadRequest
 	29, // 37: flowmesh.api.execution.v1.PayloadService.GetPayload:input_type -> flowmesh.api.execution.v1.GetPayloadRequest
-	1,  // 38: flowmesh.api.execution.v1.ExecutionService.StartExecution:output_type -> flowmesh.api.execution.v1.StartExecutionResponse
-	3,  // 39: flowmesh.api.execution.v1.ExecutionService.GetExecution:output_type -> flowmesh.api.execution.v1.GetExecutionResponse
-	5,  // 40: flowmesh.api.execution.v1.ExecutionService.ListExecutions:output_type -> flowmesh.api.execution.v1.ListExecutionsResponse
-	7,  // 41: flowmesh.api.execution.v1.ExecutionService.WaitExecution:output_type -> flowmesh.api.execution.v1.WaitExecutionResponse
-	9,  // 42: flowmesh.api.execution.v1.ExecutionService.CancelExecution:output_type -> flowmesh.api.execution.v1.CancelExecutionResponse
-	15, // 43: flowmesh.api.execution.v1.ExecutionService.TerminateExecution:output_type -> flowmesh.api.execution.v1.TerminateExecutionResponse
-	11, // 44: flowmesh.api.execution.v1.ExecutionService.PauseExecution:output_type -> flowmesh.api.execution.v1.PauseExecutionResponse
-	13, // 45: flowmesh.api.execution.v1.ExecutionService.ResumeExecution:output_type -> flowmesh.api.execution.v1.ResumeExecutionResponse
-	17, // 46: flowmesh.api.execution.v1.ExecutionService.SignalExecution:output_type -> flowmesh.api.execution.v1.SignalExecutionResponse
-	32, // 47: flowmesh.api.execution.v1.ExecutionService.SignalByKey:output_type -> flowmesh.api.execution.v1.SignalByKeyResponse
-	19, // 48: flowmesh.api.execution.v1.ExecutionService.GetStats:output_type -> flowmesh.api.execution.v1.GetStatsResponse
-	23, // 49: flowmesh.api.execution.v1.ExecutionService.Session:output_type -> flowmesh.api.execution.v1.SessionResponse
-	28, // 50: flowmesh.api.execution.v1.PayloadService.PutPayload:output_type -> flowmesh.api.execution.v1.PutPayloadResponse
-	30, // 51: flowmesh.api.execution.v1.PayloadService.GetPayload:output_type -> flowmesh.api.execution.v1.GetPayloadResponse
-	38, // [38:52] is the sub-list for method output_type
-	24, // [24:38] is the sub-list for method input_type
+	31, // 38: flowmesh.api.execution.v1.PayloadService.RenewPayloads:input_type -> flowmesh.api.execution.v1.RenewPayloadsRequest
+	1,  // 39: flowmesh.api.execution.v1.ExecutionService.StartExecution:output_type -> flowmesh.api.execution.v1.StartExecutionResponse
+	3,  // 40: flowmesh.api.execution.v1.ExecutionService.GetExecution:output_type -> flowmesh.api.execution.v1.GetExecutionResponse
+	5,  // 41: flowmesh.api.execution.v1.ExecutionService.ListExecutions:output_type -> flowmesh.api.execution.v1.ListExecutionsResponse
+	7,  // 42: flowmesh.api.execution.v1.ExecutionService.WaitExecution:output_type -> flowmesh.api.execution.v1.WaitExecutionResponse
+	9,  // 43: flowmesh.api.execution.v1.ExecutionService.CancelExecution:output_type -> flowmesh.api.execution.v1.CancelExecutionResponse
+	15, // 44: flowmesh.api.execution.v1.ExecutionService.TerminateExecution:output_type -> flowmesh.api.execution.v1.TerminateExecutionResponse
+	11, // 45: flowmesh.api.execution.v1.ExecutionService.PauseExecution:output_type -> flowmesh.api.execution.v1.PauseExecutionResponse
+	13, // 46: flowmesh.api.execution.v1.ExecutionService.ResumeExecution:output_type -> flowmesh.api.execution.v1.ResumeExecutionResponse
+	17, // 47: flowmesh.api.execution.v1.ExecutionService.SignalExecution:output_type -> flowmesh.api.execution.v1.SignalExecutionResponse
+	34, // 48: flowmesh.api.execution.v1.ExecutionService.SignalByKey:output_type -> flowmesh.api.execution.v1.SignalByKeyResponse
+	19, // 49: flowmesh.api.execution.v1.ExecutionService.GetStats:output_type -> flowmesh.api.execution.v1.GetStatsResponse
+	23, // 50: flowmesh.api.execution.v1.ExecutionService.Session:output_type -> flowmesh.api.execution.v1.SessionResponse
+	28, // 51: flowmesh.api.execution.v1.PayloadService.PutPayload:output_type -> flowmesh.api.execution.v1.PutPayloadResponse
+	30, // 52: flowmesh.api.execution.v1.PayloadService.GetPayload:output_type -> flowmesh.api.execution.v1.GetPayloadResponse
+	32, // 53: flowmesh.api.execution.v1.PayloadService.RenewPayloads:output_type -> flowmesh.api.execution.v1.RenewPayloadsResponse
+	39, // [39:54] is the sub-list for method output_type
+	24, // [24:39] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -2600,7 +2708,7 @@ func file_flowmesh_api_execution_v1_execution_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_execution_v1_execution_service_proto_rawDesc), len(file_flowmesh_api_execution_v1_execution_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -700,8 +700,9 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	PayloadService_PutPayload_FullMethodName = "/flowmesh.api.execution.v1.PayloadService/PutPayload"
-	PayloadService_GetPayload_FullMethodName = "/flowmesh.api.execution.v1.PayloadService/GetPayload"
+	PayloadService_PutPayload_FullMethodName    = "/flowmesh.api.execution.v1.PayloadService/PutPayload"
+	PayloadService_GetPayload_FullMethodName    = "/flowmesh.api.execution.v1.PayloadService/GetPayload"
+	PayloadService_RenewPayloads_FullMethodName = "/flowmesh.api.execution.v1.PayloadService/RenewPayloads"
 )
 
 // PayloadServiceClient is the client API for PayloadService service.
@@ -720,6 +721,8 @@ type PayloadServiceClient interface {
 	//
 	//	NOT_FOUND / PAYLOAD_NOT_FOUND
 	GetPayload(ctx context.Context, in *GetPayloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetPayloadResponse], error)
+	// Keeps stored payloads for another 24 h; returns those that are not stored.
+	RenewPayloads(ctx context.Context, in *RenewPayloadsRequest, opts ...grpc.CallOption) (*RenewPayloadsResponse, error)
 }
 
 type payloadServiceClient struct {
@@ -762,6 +765,16 @@ func (c *payloadServiceClient) GetPayload(ctx context.Context, in *GetPayloadReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PayloadService_GetPayloadClient = grpc.ServerStreamingClient[GetPayloadResponse]
 
+func (c *payloadServiceClient) RenewPayloads(ctx context.Context, in *RenewPayloadsRequest, opts ...grpc.CallOption) (*RenewPayloadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewPayloadsResponse)
+	err := c.cc.Invoke(ctx, PayloadService_RenewPayloads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PayloadServiceServer is the server API for PayloadService service.
 // All implementations must embed UnimplementedPayloadServiceServer
 // for forward compatibility.
@@ -778,6 +791,8 @@ type PayloadServiceServer interface {
 	//
 	//	NOT_FOUND / PAYLOAD_NOT_FOUND
 	GetPayload(*GetPayloadRequest, grpc.ServerStreamingServer[GetPayloadResponse]) error
+	// Keeps stored payloads for another 24 h; returns those that are not stored.
+	RenewPayloads(context.Context, *RenewPayloadsRequest) (*RenewPayloadsResponse, error)
 	mustEmbedUnimplementedPayloadServiceServer()
 }
 
@@ -793,6 +808,9 @@ func (UnimplementedPayloadServiceServer) PutPayload(grpc.ClientStreamingServer[P
 }
 func (UnimplementedPayloadServiceServer) GetPayload(*GetPayloadRequest, grpc.ServerStreamingServer[GetPayloadResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetPayload not implemented")
+}
+func (UnimplementedPayloadServiceServer) RenewPayloads(context.Context, *RenewPayloadsRequest) (*RenewPayloadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewPayloads not implemented")
 }
 func (UnimplementedPayloadServiceServer) mustEmbedUnimplementedPayloadServiceServer() {}
 func (UnimplementedPayloadServiceServer) testEmbeddedByValue()                        {}
@@ -833,13 +851,36 @@ func _PayloadService_GetPayload_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PayloadService_GetPayloadServer = grpc.ServerStreamingServer[GetPayloadResponse]
 
+func _PayloadService_RenewPayloads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewPayloadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayloadServiceServer).RenewPayloads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayloadService_RenewPayloads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayloadServiceServer).RenewPayloads(ctx, req.(*RenewPayloadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PayloadService_ServiceDesc is the grpc.ServiceDesc for PayloadService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var PayloadService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "flowmesh.api.execution.v1.PayloadService",
 	HandlerType: (*PayloadServiceServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "RenewPayloads",
+			Handler:    _PayloadService_RenewPayloads_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "PutPayload",

@@ -88,6 +88,11 @@ class BrokerServiceStub:
                 request_serializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueResponse.FromString,
                 _registered_method=True)
+        self.WatchQueues = channel.unary_stream(
+                '/flowmesh.api.broker.v1.BrokerService/WatchQueues',
+                request_serializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesResponse.FromString,
+                _registered_method=True)
         self.DiagnoseQueue = channel.unary_unary(
                 '/flowmesh.api.broker.v1.BrokerService/DiagnoseQueue',
                 request_serializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.DiagnoseQueueRequest.SerializeToString,
@@ -106,7 +111,7 @@ class BrokerServiceServicer:
         """FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
         NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
         INVALID_ARGUMENT / TOPOLOGY_INVALID
-        RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+        RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +129,7 @@ class BrokerServiceServicer:
     def DeclareQueue(self, request, context):
         """FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
         INVALID_ARGUMENT / TOPOLOGY_INVALID
-        RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+        RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +148,7 @@ class BrokerServiceServicer:
     def Bind(self, request, context):
         """NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
         INVALID_ARGUMENT / TOPOLOGY_INVALID
-        RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+        RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +184,17 @@ class BrokerServiceServicer:
 
     def GetQueue(self, request, context):
         """NOT_FOUND / QUEUE_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchQueues(self, request, context):
+        """Streams the states of queues: first of all of them, then of those that changed, once a second
+        or less often if there are more than 100.
+
+        NOT_FOUND / QUEUE_NOT_FOUND
+        RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,6 +261,11 @@ def add_BrokerServiceServicer_to_server(servicer, server):
                     servicer.GetQueue,
                     request_deserializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueResponse.SerializeToString,
+            ),
+            'WatchQueues': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchQueues,
+                    request_deserializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesResponse.SerializeToString,
             ),
             'DiagnoseQueue': grpc.unary_unary_rpc_method_handler(
                     servicer.DiagnoseQueue,
@@ -526,6 +547,33 @@ class BrokerService:
             '/flowmesh.api.broker.v1.BrokerService/GetQueue',
             flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueRequest.SerializeToString,
             flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/flowmesh.api.broker.v1.BrokerService/WatchQueues',
+            flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesRequest.SerializeToString,
+            flowmesh_dot_api_dot_broker_dot_v1_dot_broker__service__pb2.WatchQueuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

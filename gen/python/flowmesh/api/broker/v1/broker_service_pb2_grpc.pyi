@@ -41,7 +41,7 @@ class BrokerServiceStub:
     """  FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
       NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
     """
     DeleteExchange: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.DeleteExchangeRequest, _broker_service_pb2.DeleteExchangeResponse]
     """Deletes an exchange with its bindings.
@@ -51,7 +51,7 @@ class BrokerServiceStub:
     DeclareQueue: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.DeclareQueueRequest, _broker_service_pb2.DeclareQueueResponse]
     """  FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
     """
     DeleteQueue: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.DeleteQueueRequest, _broker_service_pb2.DeleteQueueResponse]
     """Deletes a queue with its messages and bindings.
@@ -62,7 +62,7 @@ class BrokerServiceStub:
     Bind: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.BindRequest, _broker_service_pb2.BindResponse]
     """  NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
     """
     Unbind: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.UnbindRequest, _broker_service_pb2.UnbindResponse]
     """Removes a binding; without one it changes nothing."""
@@ -74,6 +74,13 @@ class BrokerServiceStub:
     """Returns the bindings of an exchange, of a queue, or all."""
     GetQueue: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.GetQueueRequest, _broker_service_pb2.GetQueueResponse]
     """  NOT_FOUND / QUEUE_NOT_FOUND"""
+    WatchQueues: _grpc.UnaryStreamMultiCallable[_broker_service_pb2.WatchQueuesRequest, _broker_service_pb2.WatchQueuesResponse]
+    """Streams the states of queues: first of all of them, then of those that changed, once a second
+    or less often if there are more than 100.
+
+      NOT_FOUND / QUEUE_NOT_FOUND
+      RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+    """
     DiagnoseQueue: _grpc.UnaryUnaryMultiCallable[_broker_service_pb2.DiagnoseQueueRequest, _broker_service_pb2.DiagnoseQueueResponse]
     """Returns the reasons why the messages of a queue are not processed.
 
@@ -93,7 +100,7 @@ class BrokerServiceAsyncStub(BrokerServiceStub):
     """  FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
       NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
     """
     DeleteExchange: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.DeleteExchangeRequest, _broker_service_pb2.DeleteExchangeResponse]  # type: ignore[assignment]
     """Deletes an exchange with its bindings.
@@ -103,7 +110,7 @@ class BrokerServiceAsyncStub(BrokerServiceStub):
     DeclareQueue: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.DeclareQueueRequest, _broker_service_pb2.DeclareQueueResponse]  # type: ignore[assignment]
     """  FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
     """
     DeleteQueue: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.DeleteQueueRequest, _broker_service_pb2.DeleteQueueResponse]  # type: ignore[assignment]
     """Deletes a queue with its messages and bindings.
@@ -114,7 +121,7 @@ class BrokerServiceAsyncStub(BrokerServiceStub):
     Bind: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.BindRequest, _broker_service_pb2.BindResponse]  # type: ignore[assignment]
     """  NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
       INVALID_ARGUMENT / TOPOLOGY_INVALID
-      RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+      RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
     """
     Unbind: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.UnbindRequest, _broker_service_pb2.UnbindResponse]  # type: ignore[assignment]
     """Removes a binding; without one it changes nothing."""
@@ -126,6 +133,13 @@ class BrokerServiceAsyncStub(BrokerServiceStub):
     """Returns the bindings of an exchange, of a queue, or all."""
     GetQueue: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.GetQueueRequest, _broker_service_pb2.GetQueueResponse]  # type: ignore[assignment]
     """  NOT_FOUND / QUEUE_NOT_FOUND"""
+    WatchQueues: _aio.UnaryStreamMultiCallable[_broker_service_pb2.WatchQueuesRequest, _broker_service_pb2.WatchQueuesResponse]  # type: ignore[assignment]
+    """Streams the states of queues: first of all of them, then of those that changed, once a second
+    or less often if there are more than 100.
+
+      NOT_FOUND / QUEUE_NOT_FOUND
+      RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+    """
     DiagnoseQueue: _aio.UnaryUnaryMultiCallable[_broker_service_pb2.DiagnoseQueueRequest, _broker_service_pb2.DiagnoseQueueResponse]  # type: ignore[assignment]
     """Returns the reasons why the messages of a queue are not processed.
 
@@ -148,7 +162,7 @@ class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
         """  FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
           NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
           INVALID_ARGUMENT / TOPOLOGY_INVALID
-          RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+          RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
         """
 
     @_abc_1.abstractmethod
@@ -170,7 +184,7 @@ class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_broker_service_pb2.DeclareQueueResponse, _abc.Awaitable[_broker_service_pb2.DeclareQueueResponse]]:
         """  FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
           INVALID_ARGUMENT / TOPOLOGY_INVALID
-          RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+          RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
         """
 
     @_abc_1.abstractmethod
@@ -193,7 +207,7 @@ class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_broker_service_pb2.BindResponse, _abc.Awaitable[_broker_service_pb2.BindResponse]]:
         """  NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
           INVALID_ARGUMENT / TOPOLOGY_INVALID
-          RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+          RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
         """
 
     @_abc_1.abstractmethod
@@ -235,6 +249,19 @@ class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_broker_service_pb2.GetQueueResponse, _abc.Awaitable[_broker_service_pb2.GetQueueResponse]]:
         """  NOT_FOUND / QUEUE_NOT_FOUND"""
+
+    @_abc_1.abstractmethod
+    def WatchQueues(
+        self,
+        request: _broker_service_pb2.WatchQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_broker_service_pb2.WatchQueuesResponse], _abc.AsyncIterator[_broker_service_pb2.WatchQueuesResponse]]:
+        """Streams the states of queues: first of all of them, then of those that changed, once a second
+        or less often if there are more than 100.
+
+          NOT_FOUND / QUEUE_NOT_FOUND
+          RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+        """
 
     @_abc_1.abstractmethod
     def DiagnoseQueue(

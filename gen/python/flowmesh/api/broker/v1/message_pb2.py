@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
+from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/broker/v1/message.proto\x12\x16\x66lowmesh.api.broker.v1\x1a#flowmesh/api/common/v1/access.proto\"\xa3\x04\n\x07Message\x12#\n\nmessage_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x07R\tmessageId\x12\x12\n\x04\x62ody\x18\x02 \x01(\x0cR\x04\x62ody\x12!\n\x0c\x63ontent_type\x18\x03 \x01(\tR\x0b\x63ontentType\x12\x1f\n\x0brouting_key\x18\x04 \x01(\tR\nroutingKey\x12\x46\n\x07headers\x18\x05 \x03(\x0b\x32,.flowmesh.api.broker.v1.Message.HeadersEntryR\x07headers\x12\x1a\n\x08priority\x18\x06 \x01(\rR\x08priority\x12\x15\n\x06ttl_ms\x18\x07 \x01(\x03R\x05ttlMs\x12+\n\x0e\x63orrelation_id\x18\x08 \x01(\tB\x04\xf0\xe0\x18\x07R\rcorrelationId\x12\x19\n\x08reply_to\x18\t \x01(\tR\x07replyTo\x12\x1a\n\x08\x65xchange\x18\n \x01(\tR\x08\x65xchange\x12&\n\x0fpublished_at_us\x18\x0b \x01(\x03R\rpublishedAtUs\x12\x33\n\x05\x64\x65\x61th\x18\x0c \x01(\x0b\x32\x1d.flowmesh.api.broker.v1.DeathR\x05\x64\x65\x61th\x1a_\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32#.flowmesh.api.broker.v1.HeaderValueR\x05value:\x02\x38\x01\"\x8a\x01\n\x0bHeaderValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x16\n\x05whole\x18\x02 \x01(\x03H\x00R\x05whole\x12\x18\n\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lag\x12\x14\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00R\x04\x64\x61taB\x07\n\x05value\"\xe5\x01\n\x05\x44\x65\x61th\x12;\n\x06reason\x18\x01 \x01(\x0e\x32#.flowmesh.api.broker.v1.DeathReasonR\x06reason\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x1e\n\x0b\x66irst_at_us\x18\x03 \x01(\x03R\tfirstAtUs\x12\x1c\n\nlast_at_us\x18\x04 \x01(\x03R\x08lastAtUs\x12\x14\n\x05\x63ount\x18\x05 \x01(\rR\x05\x63ount\x12\x1d\n\nlast_error\x18\x06 \x01(\tR\tlastError\x12\x16\n\x06queues\x18\x07 \x03(\tR\x06queues*\x96\x01\n\x0b\x44\x65\x61thReason\x12\x1c\n\x18\x44\x45\x41TH_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45\x41TH_REASON_REJECTED\x10\x01\x12\x18\n\x14\x44\x45\x41TH_REASON_EXPIRED\x10\x02\x12\x19\n\x15\x44\x45\x41TH_REASON_MAX_SIZE\x10\x03\x12\x19\n\x15\x44\x45\x41TH_REASON_ATTEMPTS\x10\x04\x42i\n\x1a\x64\x65v.flowmesh.api.broker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/broker/v1;brokerv1\xaa\x02\x16\x46lowmesh.Api.Broker.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/broker/v1/message.proto\x12\x16\x66lowmesh.api.broker.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xa4\x05\n\x07Message\x12#\n\nmessage_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x07R\tmessageId\x12\x12\n\x04\x62ody\x18\x02 \x01(\x0cR\x04\x62ody\x12!\n\x0c\x63ontent_type\x18\x03 \x01(\tR\x0b\x63ontentType\x12\x1f\n\x0brouting_key\x18\x04 \x01(\tR\nroutingKey\x12\x46\n\x07headers\x18\x05 \x03(\x0b\x32,.flowmesh.api.broker.v1.Message.HeadersEntryR\x07headers\x12\x1a\n\x08priority\x18\x06 \x01(\rR\x08priority\x12\x15\n\x06ttl_ms\x18\x07 \x01(\x03R\x05ttlMs\x12+\n\x0e\x63orrelation_id\x18\x08 \x01(\tB\x04\xf0\xe0\x18\x07R\rcorrelationId\x12\x19\n\x08reply_to\x18\t \x01(\tR\x07replyTo\x12\x1a\n\x08\x65xchange\x18\n \x01(\tR\x08\x65xchange\x12&\n\x0fpublished_at_us\x18\x0b \x01(\x03R\rpublishedAtUs\x12\x33\n\x05\x64\x65\x61th\x18\x0c \x01(\x0b\x32\x1d.flowmesh.api.broker.v1.DeathR\x05\x64\x65\x61th\x12\x46\n\treference\x18\r \x01(\x0b\x32(.flowmesh.api.common.v1.PayloadReferenceR\treference\x12\x19\n\x08\x64\x65lay_ms\x18\x0e \x01(\x03R\x07\x64\x65layMs\x12\x1c\n\tencrypted\x18\x0f \x01(\x08R\tencrypted\x1a_\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32#.flowmesh.api.broker.v1.HeaderValueR\x05value:\x02\x38\x01\"\x8a\x01\n\x0bHeaderValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x16\n\x05whole\x18\x02 \x01(\x03H\x00R\x05whole\x12\x18\n\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lag\x12\x14\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00R\x04\x64\x61taB\x07\n\x05value\"\xe5\x01\n\x05\x44\x65\x61th\x12;\n\x06reason\x18\x01 \x01(\x0e\x32#.flowmesh.api.broker.v1.DeathReasonR\x06reason\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x1e\n\x0b\x66irst_at_us\x18\x03 \x01(\x03R\tfirstAtUs\x12\x1c\n\nlast_at_us\x18\x04 \x01(\x03R\x08lastAtUs\x12\x14\n\x05\x63ount\x18\x05 \x01(\rR\x05\x63ount\x12\x1d\n\nlast_error\x18\x06 \x01(\tR\tlastError\x12\x16\n\x06queues\x18\x07 \x03(\tR\x06queues*\x96\x01\n\x0b\x44\x65\x61thReason\x12\x1c\n\x18\x44\x45\x41TH_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45\x41TH_REASON_REJECTED\x10\x01\x12\x18\n\x14\x44\x45\x41TH_REASON_EXPIRED\x10\x02\x12\x19\n\x15\x44\x45\x41TH_REASON_MAX_SIZE\x10\x03\x12\x19\n\x15\x44\x45\x41TH_REASON_ATTEMPTS\x10\x04\x42i\n\x1a\x64\x65v.flowmesh.api.broker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/broker/v1;brokerv1\xaa\x02\x16\x46lowmesh.Api.Broker.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,14 +40,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE'].fields_by_name['message_id']._serialized_options = b'\360\340\030\007'
   _globals['_MESSAGE'].fields_by_name['correlation_id']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['correlation_id']._serialized_options = b'\360\340\030\007'
-  _globals['_DEATHREASON']._serialized_start=1025
-  _globals['_DEATHREASON']._serialized_end=1175
-  _globals['_MESSAGE']._serialized_start=102
-  _globals['_MESSAGE']._serialized_end=649
-  _globals['_MESSAGE_HEADERSENTRY']._serialized_start=554
-  _globals['_MESSAGE_HEADERSENTRY']._serialized_end=649
-  _globals['_HEADERVALUE']._serialized_start=652
-  _globals['_HEADERVALUE']._serialized_end=790
-  _globals['_DEATH']._serialized_start=793
-  _globals['_DEATH']._serialized_end=1022
+  _globals['_DEATHREASON']._serialized_start=1192
+  _globals['_DEATHREASON']._serialized_end=1342
+  _globals['_MESSAGE']._serialized_start=140
+  _globals['_MESSAGE']._serialized_end=816
+  _globals['_MESSAGE_HEADERSENTRY']._serialized_start=721
+  _globals['_MESSAGE_HEADERSENTRY']._serialized_end=816
+  _globals['_HEADERVALUE']._serialized_start=819
+  _globals['_HEADERVALUE']._serialized_end=957
+  _globals['_DEATH']._serialized_start=960
+  _globals['_DEATH']._serialized_end=1189
 # @@protoc_insertion_point(module_scope)

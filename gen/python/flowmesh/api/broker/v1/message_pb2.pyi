@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from flowmesh.api.common.v1 import payload_pb2 as _payload_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -85,10 +86,13 @@ class Message(_message.Message):
     EXCHANGE_FIELD_NUMBER: _builtins.int
     PUBLISHED_AT_US_FIELD_NUMBER: _builtins.int
     DEATH_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    DELAY_MS_FIELD_NUMBER: _builtins.int
+    ENCRYPTED_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Publishing the same id again within ten minutes stores nothing. Empty is a new id."""
     body: _builtins.bytes
-    """At most 256 KiB."""
+    """At most 256 KiB; a larger one is given by `reference`."""
     content_type: _builtins.str
     """Empty is `application/json`."""
     routing_key: _builtins.str
@@ -103,6 +107,10 @@ class Message(_message.Message):
     """Set by the broker."""
     published_at_us: _builtins.int
     """Set by the broker."""
+    delay_ms: _builtins.int
+    """Delay before the message is stored in its queues, at most a year. Its time to live begins then."""
+    encrypted: _builtins.bool
+    """Set by the broker: the body is encrypted at rest, also as a dead letter."""
     @_builtins.property
     def headers(self) -> _containers.MessageMap[_builtins.str, Global___HeaderValue]:
         """At most 64. Names beginning with `fm-` or `nats-` are reserved."""
@@ -110,6 +118,12 @@ class Message(_message.Message):
     @_builtins.property
     def death(self) -> Global___Death:
         """Set by the broker in dead letters."""
+
+    @_builtins.property
+    def reference(self) -> _payload_pb2.PayloadReference:
+        """A body of up to 64 MiB that PayloadService.PutPayload stored before; `body` is then empty. It
+        is kept as long as a queue holds the message.
+        """
 
     def __init__(
         self,
@@ -126,10 +140,13 @@ class Message(_message.Message):
         exchange: _builtins.str = ...,
         published_at_us: _builtins.int = ...,
         death: Global___Death | None = ...,
+        reference: _payload_pb2.PayloadReference | None = ...,
+        delay_ms: _builtins.int = ...,
+        encrypted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["death", b"death"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["death", b"death", "reference", b"reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "correlation_id", b"correlation_id", "death", b"death", "exchange", b"exchange", "headers", b"headers", "message_id", b"message_id", "priority", b"priority", "published_at_us", b"published_at_us", "reply_to", b"reply_to", "routing_key", b"routing_key", "ttl_ms", b"ttl_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "correlation_id", b"correlation_id", "death", b"death", "delay_ms", b"delay_ms", "encrypted", b"encrypted", "exchange", b"exchange", "headers", b"headers", "message_id", b"message_id", "priority", b"priority", "published_at_us", b"published_at_us", "reference", b"reference", "reply_to", b"reply_to", "routing_key", b"routing_key", "ttl_ms", b"ttl_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,7 +85,7 @@ class PublishOutcome(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     queues: _builtins.int
-    """Number of queues that hold the message."""
+    """Number of queues that hold the message, or will after its delay."""
     duplicate: _builtins.bool
     """Stored before, in all of these queues."""
     reason: _builtins.str
@@ -160,6 +160,7 @@ class ConsumeHello(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
     TOPOLOGY_VERSION_FIELD_NUMBER: _builtins.int
+    CONSUMER_ID_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     queue: _builtins.str
     group: _builtins.str
@@ -167,6 +168,10 @@ class ConsumeHello(_message.Message):
     credit: _builtins.int
     """Number of unsettled deliveries, 0 to 10,000."""
     topology_version: _builtins.int
+    consumer_id: _builtins.str
+    """Identity of the consumer across reconnects; empty is a new one. It matters to queues that are
+    exclusive, auto_delete or single_active.
+    """
     @_builtins.property
     def start(self) -> Global___Position:
         """Start of a group that does not exist yet."""
@@ -180,10 +185,11 @@ class ConsumeHello(_message.Message):
         start: Global___Position | None = ...,
         credit: _builtins.int = ...,
         topology_version: _builtins.int = ...,
+        consumer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit", b"credit", "group", b"group", "namespace", b"namespace", "queue", b"queue", "start", b"start", "topology_version", b"topology_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_id", b"consumer_id", "credit", b"credit", "group", b"group", "namespace", b"namespace", "queue", b"queue", "start", b"start", "topology_version", b"topology_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,6 +110,7 @@ class MessageServiceServicer:
 
         INVALID_ARGUMENT / HELLO_INVALID
         NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+        FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +122,7 @@ class MessageServiceServicer:
 
         NOT_FOUND / QUEUE_NOT_FOUND
         INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+        FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

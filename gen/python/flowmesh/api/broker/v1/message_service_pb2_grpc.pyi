@@ -51,6 +51,7 @@ class MessageServiceStub:
 
       INVALID_ARGUMENT / HELLO_INVALID
       NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+      FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
     """
     Receive: _grpc.UnaryUnaryMultiCallable[_message_service_pb2.ReceiveRequest, _message_service_pb2.ReceiveResponse]
     """Returns up to `max` messages, waiting at most `wait_ms` for the first. Each has a receipt,
@@ -58,6 +59,7 @@ class MessageServiceStub:
 
       NOT_FOUND / QUEUE_NOT_FOUND
       INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+      FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
     """
     Settle: _grpc.UnaryUnaryMultiCallable[_message_service_pb2.SettleRequest, _message_service_pb2.SettleResponse]
     """Settles deliveries of Receive. A receipt that is unknown, settled or past its timeout has the
@@ -114,6 +116,7 @@ class MessageServiceAsyncStub(MessageServiceStub):
 
       INVALID_ARGUMENT / HELLO_INVALID
       NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+      FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
     """
     Receive: _aio.UnaryUnaryMultiCallable[_message_service_pb2.ReceiveRequest, _message_service_pb2.ReceiveResponse]  # type: ignore[assignment]
     """Returns up to `max` messages, waiting at most `wait_ms` for the first. Each has a receipt,
@@ -121,6 +124,7 @@ class MessageServiceAsyncStub(MessageServiceStub):
 
       NOT_FOUND / QUEUE_NOT_FOUND
       INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+      FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
     """
     Settle: _aio.UnaryUnaryMultiCallable[_message_service_pb2.SettleRequest, _message_service_pb2.SettleResponse]  # type: ignore[assignment]
     """Settles deliveries of Receive. A receipt that is unknown, settled or past its timeout has the
@@ -186,6 +190,7 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
 
           INVALID_ARGUMENT / HELLO_INVALID
           NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
+          FAILED_PRECONDITION / QUEUE_IN_USE        the queue is exclusive and has a consumer
         """
 
     @_abc_1.abstractmethod
@@ -199,6 +204,7 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / QUEUE_NOT_FOUND
           INVALID_ARGUMENT / GROUP_INVALID          a stream needs a group, and a queue has none
+          FAILED_PRECONDITION / QUEUE_IN_USE        its only consumer is a stream of Consume
         """
 
     @_abc_1.abstractmethod

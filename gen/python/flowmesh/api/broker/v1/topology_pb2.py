@@ -26,7 +26,7 @@ from flowmesh.api.broker.v1 import message_pb2 as flowmesh_dot_api_dot_broker_do
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%flowmesh/api/broker/v1/topology.proto\x12\x16\x66lowmesh.api.broker.v1\x1a$flowmesh/api/broker/v1/message.proto\x1a#flowmesh/api/common/v1/access.proto\"\x8a\x01\n\x08\x45xchange\x12 \n\x08\x65xchange\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x15R\x08\x65xchange\x12\x38\n\x04type\x18\x02 \x01(\x0e\x32$.flowmesh.api.broker.v1.ExchangeTypeR\x04type\x12\"\n\talternate\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15R\talternate\"\xb0\x04\n\x05Queue\x12\x1a\n\x05queue\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32!.flowmesh.api.broker.v1.QueueKindR\x04kind\x12\x1c\n\ttransient\x18\x03 \x01(\x08R\ttransient\x12\x19\n\x08max_size\x18\x04 \x01(\x03R\x07maxSize\x12\x1b\n\tmax_bytes\x18\x05 \x01(\x03R\x08maxBytes\x12<\n\x08overflow\x18\x06 \x01(\x0e\x32 .flowmesh.api.broker.v1.OverflowR\x08overflow\x12$\n\x0emessage_ttl_ms\x18\x07 \x01(\x03R\x0cmessageTtlMs\x12=\n\ton_expiry\x18\x08 \x01(\x0e\x32 .flowmesh.api.broker.v1.OnExpiryR\x08onExpiry\x12!\n\x0cmax_priority\x18\t \x01(\rR\x0bmaxPriority\x12:\n\x05retry\x18\n \x01(\x0b\x32$.flowmesh.api.broker.v1.MessageRetryR\x05retry\x12\x32\n\x15visibility_timeout_ms\x18\x0b \x01(\x03R\x13visibilityTimeoutMs\x12\x30\n\x11\x64\x65\x61\x64_letter_queue\x18\x0c \x01(\tB\x04\xf0\xe0\x18\x14R\x0f\x64\x65\x61\x64LetterQueue\x12\x16\n\x06schema\x18\r \x01(\x0cR\x06schema\"\xaf\x01\n\x0cMessageRetry\x12!\n\x0cmax_attempts\x18\x01 \x01(\rR\x0bmaxAttempts\x12-\n\x10initial_delay_ms\x18\x02 \x01(\x03H\x00R\x0einitialDelayMs\x88\x01\x01\x12\x16\n\x06\x66\x61\x63tor\x18\x03 \x01(\x01R\x06\x66\x61\x63tor\x12 \n\x0cmax_delay_ms\x18\x04 \x01(\x03R\nmaxDelayMsB\x13\n\x11_initial_delay_ms\"\xf7\x02\n\x07\x42inding\x12\x1c\n\x06source\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x15R\x06source\x12\x1c\n\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14H\x00R\x05queue\x12\"\n\x08\x65xchange\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15H\x00R\x08\x65xchange\x12\x10\n\x03key\x18\x04 \x01(\tR\x03key\x12L\n\targuments\x18\x05 \x03(\x0b\x32..flowmesh.api.broker.v1.Binding.ArgumentsEntryR\targuments\x12:\n\x05match\x18\x06 \x01(\x0e\x32$.flowmesh.api.broker.v1.HeadersMatchR\x05match\x1a\x61\n\x0e\x41rgumentsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32#.flowmesh.api.broker.v1.HeaderValueR\x05value:\x02\x38\x01\x42\r\n\x0b\x64\x65stination\"\xc9\x03\n\nQueueState\x12\x33\n\x05queue\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.broker.v1.QueueR\x05queue\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\x12\x14\n\x05ready\x18\x03 \x01(\x04R\x05ready\x12\x1b\n\tin_flight\x18\x04 \x01(\x04R\x08inFlight\x12\x14\n\x05\x62ytes\x18\x05 \x01(\x04R\x05\x62ytes\x12 \n\x0coldest_at_us\x18\x06 \x01(\x03R\noldestAtUs\x12\x45\n\npriorities\x18\x07 \x03(\x0b\x32%.flowmesh.api.broker.v1.PriorityDepthR\npriorities\x12\x1c\n\tconsumers\x18\x08 \x01(\rR\tconsumers\x12!\n\x0c\x64\x65\x61\x64_letters\x18\t \x01(\x04R\x0b\x64\x65\x61\x64Letters\x12:\n\x06groups\x18\n \x03(\x0b\x32\".flowmesh.api.broker.v1.GroupStateR\x06groups\x12\x41\n\x08\x63ounters\x18\x0b \x01(\x0b\x32%.flowmesh.api.broker.v1.QueueCountersR\x08\x63ounters\"A\n\rPriorityDepth\x12\x1a\n\x08priority\x18\x01 \x01(\rR\x08priority\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\"}\n\nGroupState\x12\x14\n\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n\x07pending\x18\x02 \x01(\x04R\x07pending\x12\x1b\n\tin_flight\x18\x03 \x01(\x04R\x08inFlight\x12\"\n\x0c\x61\x63knowledged\x18\x04 \x01(\x04R\x0c\x61\x63knowledged\"\x8b\x03\n\rQueueCounters\x12\x1c\n\tpublished\x18\x01 \x01(\x04R\tpublished\x12\x1c\n\tdelivered\x18\x02 \x01(\x04R\tdelivered\x12\"\n\x0c\x61\x63knowledged\x18\x03 \x01(\x04R\x0c\x61\x63knowledged\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x04R\x06\x66\x61iled\x12\x18\n\x07\x65xpired\x18\x05 \x01(\x04R\x07\x65xpired\x12#\n\rdead_lettered\x18\x06 \x01(\x04R\x0c\x64\x65\x61\x64Lettered\x12\x18\n\x07\x64ropped\x18\x07 \x01(\x04R\x07\x64ropped\x12#\n\rrejected_full\x18\x08 \x01(\x04R\x0crejectedFull\x12I\n\x06\x65rrors\x18\t \x03(\x0b\x32\x31.flowmesh.api.broker.v1.QueueCounters.ErrorsEntryR\x06\x65rrors\x1a\x39\n\x0b\x45rrorsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x04R\x05value:\x02\x38\x01*\x95\x01\n\x0c\x45xchangeType\x12\x1d\n\x19\x45XCHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XCHANGE_TYPE_DIRECT\x10\x01\x12\x18\n\x14\x45XCHANGE_TYPE_FANOUT\x10\x02\x12\x17\n\x13\x45XCHANGE_TYPE_TOPIC\x10\x03\x12\x19\n\x15\x45XCHANGE_TYPE_HEADERS\x10\x04*>\n\tQueueKind\x12\x1a\n\x16QUEUE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11QUEUE_KIND_STREAM\x10\x01*X\n\x08Overflow\x12\x18\n\x14OVERFLOW_UNSPECIFIED\x10\x00\x12\x18\n\x14OVERFLOW_DROP_OLDEST\x10\x01\x12\x18\n\x14OVERFLOW_DEAD_LETTER\x10\x02*@\n\x08OnExpiry\x12\x19\n\x15ON_EXPIRY_UNSPECIFIED\x10\x00\x12\x19\n\x15ON_EXPIRY_DEAD_LETTER\x10\x01*\x80\x01\n\x0cHeadersMatch\x12\x1d\n\x19HEADERS_MATCH_UNSPECIFIED\x10\x00\x12\x15\n\x11HEADERS_MATCH_ANY\x10\x01\x12\x1c\n\x18HEADERS_MATCH_ALL_WITH_X\x10\x02\x12\x1c\n\x18HEADERS_MATCH_ANY_WITH_X\x10\x03\x42i\n\x1a\x64\x65v.flowmesh.api.broker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/broker/v1;brokerv1\xaa\x02\x16\x46lowmesh.Api.Broker.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%flowmesh/api/broker/v1/topology.proto\x12\x16\x66lowmesh.api.broker.v1\x1a$flowmesh/api/broker/v1/message.proto\x1a#flowmesh/api/common/v1/access.proto\"\x8a\x01\n\x08\x45xchange\x12 \n\x08\x65xchange\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x15R\x08\x65xchange\x12\x38\n\x04type\x18\x02 \x01(\x0e\x32$.flowmesh.api.broker.v1.ExchangeTypeR\x04type\x12\"\n\talternate\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15R\talternate\"\xae\x05\n\x05Queue\x12\x1a\n\x05queue\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32!.flowmesh.api.broker.v1.QueueKindR\x04kind\x12\x1c\n\ttransient\x18\x03 \x01(\x08R\ttransient\x12\x19\n\x08max_size\x18\x04 \x01(\x03R\x07maxSize\x12\x1b\n\tmax_bytes\x18\x05 \x01(\x03R\x08maxBytes\x12<\n\x08overflow\x18\x06 \x01(\x0e\x32 .flowmesh.api.broker.v1.OverflowR\x08overflow\x12$\n\x0emessage_ttl_ms\x18\x07 \x01(\x03R\x0cmessageTtlMs\x12=\n\ton_expiry\x18\x08 \x01(\x0e\x32 .flowmesh.api.broker.v1.OnExpiryR\x08onExpiry\x12!\n\x0cmax_priority\x18\t \x01(\rR\x0bmaxPriority\x12:\n\x05retry\x18\n \x01(\x0b\x32$.flowmesh.api.broker.v1.MessageRetryR\x05retry\x12\x32\n\x15visibility_timeout_ms\x18\x0b \x01(\x03R\x13visibilityTimeoutMs\x12\x30\n\x11\x64\x65\x61\x64_letter_queue\x18\x0c \x01(\tB\x04\xf0\xe0\x18\x14R\x0f\x64\x65\x61\x64LetterQueue\x12\x16\n\x06schema\x18\r \x01(\x0cR\x06schema\x12\x1c\n\texclusive\x18\x0e \x01(\x08R\texclusive\x12\x1f\n\x0b\x61uto_delete\x18\x0f \x01(\x08R\nautoDelete\x12#\n\rsingle_active\x18\x10 \x01(\x08R\x0csingleActive\x12\x18\n\x07\x65ncrypt\x18\x11 \x01(\x08R\x07\x65ncrypt\"\xaf\x01\n\x0cMessageRetry\x12!\n\x0cmax_attempts\x18\x01 \x01(\rR\x0bmaxAttempts\x12-\n\x10initial_delay_ms\x18\x02 \x01(\x03H\x00R\x0einitialDelayMs\x88\x01\x01\x12\x16\n\x06\x66\x61\x63tor\x18\x03 \x01(\x01R\x06\x66\x61\x63tor\x12 \n\x0cmax_delay_ms\x18\x04 \x01(\x03R\nmaxDelayMsB\x13\n\x11_initial_delay_ms\"\xf7\x02\n\x07\x42inding\x12\x1c\n\x06source\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x15R\x06source\x12\x1c\n\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14H\x00R\x05queue\x12\"\n\x08\x65xchange\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x15H\x00R\x08\x65xchange\x12\x10\n\x03key\x18\x04 \x01(\tR\x03key\x12L\n\targuments\x18\x05 \x03(\x0b\x32..flowmesh.api.broker.v1.Binding.ArgumentsEntryR\targuments\x12:\n\x05match\x18\x06 \x01(\x0e\x32$.flowmesh.api.broker.v1.HeadersMatchR\x05match\x1a\x61\n\x0e\x41rgumentsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32#.flowmesh.api.broker.v1.HeaderValueR\x05value:\x02\x38\x01\x42\r\n\x0b\x64\x65stination\"\xc9\x03\n\nQueueState\x12\x33\n\x05queue\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.broker.v1.QueueR\x05queue\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\x12\x14\n\x05ready\x18\x03 \x01(\x04R\x05ready\x12\x1b\n\tin_flight\x18\x04 \x01(\x04R\x08inFlight\x12\x14\n\x05\x62ytes\x18\x05 \x01(\x04R\x05\x62ytes\x12 \n\x0coldest_at_us\x18\x06 \x01(\x03R\noldestAtUs\x12\x45\n\npriorities\x18\x07 \x03(\x0b\x32%.flowmesh.api.broker.v1.PriorityDepthR\npriorities\x12\x1c\n\tconsumers\x18\x08 \x01(\rR\tconsumers\x12!\n\x0c\x64\x65\x61\x64_letters\x18\t \x01(\x04R\x0b\x64\x65\x61\x64Letters\x12:\n\x06groups\x18\n \x03(\x0b\x32\".flowmesh.api.broker.v1.GroupStateR\x06groups\x12\x41\n\x08\x63ounters\x18\x0b \x01(\x0b\x32%.flowmesh.api.broker.v1.QueueCountersR\x08\x63ounters\"A\n\rPriorityDepth\x12\x1a\n\x08priority\x18\x01 \x01(\rR\x08priority\x12\x14\n\x05\x64\x65pth\x18\x02 \x01(\x04R\x05\x64\x65pth\"}\n\nGroupState\x12\x14\n\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n\x07pending\x18\x02 \x01(\x04R\x07pending\x12\x1b\n\tin_flight\x18\x03 \x01(\x04R\x08inFlight\x12\"\n\x0c\x61\x63knowledged\x18\x04 \x01(\x04R\x0c\x61\x63knowledged\"\x8b\x03\n\rQueueCounters\x12\x1c\n\tpublished\x18\x01 \x01(\x04R\tpublished\x12\x1c\n\tdelivered\x18\x02 \x01(\x04R\tdelivered\x12\"\n\x0c\x61\x63knowledged\x18\x03 \x01(\x04R\x0c\x61\x63knowledged\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x04R\x06\x66\x61iled\x12\x18\n\x07\x65xpired\x18\x05 \x01(\x04R\x07\x65xpired\x12#\n\rdead_lettered\x18\x06 \x01(\x04R\x0c\x64\x65\x61\x64Lettered\x12\x18\n\x07\x64ropped\x18\x07 \x01(\x04R\x07\x64ropped\x12#\n\rrejected_full\x18\x08 \x01(\x04R\x0crejectedFull\x12I\n\x06\x65rrors\x18\t \x03(\x0b\x32\x31.flowmesh.api.broker.v1.QueueCounters.ErrorsEntryR\x06\x65rrors\x1a\x39\n\x0b\x45rrorsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x04R\x05value:\x02\x38\x01*\x95\x01\n\x0c\x45xchangeType\x12\x1d\n\x19\x45XCHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XCHANGE_TYPE_DIRECT\x10\x01\x12\x18\n\x14\x45XCHANGE_TYPE_FANOUT\x10\x02\x12\x17\n\x13\x45XCHANGE_TYPE_TOPIC\x10\x03\x12\x19\n\x15\x45XCHANGE_TYPE_HEADERS\x10\x04*>\n\tQueueKind\x12\x1a\n\x16QUEUE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11QUEUE_KIND_STREAM\x10\x01*X\n\x08Overflow\x12\x18\n\x14OVERFLOW_UNSPECIFIED\x10\x00\x12\x18\n\x14OVERFLOW_DROP_OLDEST\x10\x01\x12\x18\n\x14OVERFLOW_DEAD_LETTER\x10\x02*@\n\x08OnExpiry\x12\x19\n\x15ON_EXPIRY_UNSPECIFIED\x10\x00\x12\x19\n\x15ON_EXPIRY_DEAD_LETTER\x10\x01*\x80\x01\n\x0cHeadersMatch\x12\x1d\n\x19HEADERS_MATCH_UNSPECIFIED\x10\x00\x12\x15\n\x11HEADERS_MATCH_ANY\x10\x01\x12\x1c\n\x18HEADERS_MATCH_ALL_WITH_X\x10\x02\x12\x1c\n\x18HEADERS_MATCH_ANY_WITH_X\x10\x03\x42i\n\x1a\x64\x65v.flowmesh.api.broker.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/broker/v1;brokerv1\xaa\x02\x16\x46lowmesh.Api.Broker.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,34 +52,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDING'].fields_by_name['exchange']._serialized_options = b'\360\340\030\025'
   _globals['_QUEUECOUNTERS_ERRORSENTRY']._loaded_options = None
   _globals['_QUEUECOUNTERS_ERRORSENTRY']._serialized_options = b'8\001'
-  _globals['_EXCHANGETYPE']._serialized_start=2453
-  _globals['_EXCHANGETYPE']._serialized_end=2602
-  _globals['_QUEUEKIND']._serialized_start=2604
-  _globals['_QUEUEKIND']._serialized_end=2666
-  _globals['_OVERFLOW']._serialized_start=2668
-  _globals['_OVERFLOW']._serialized_end=2756
-  _globals['_ONEXPIRY']._serialized_start=2758
-  _globals['_ONEXPIRY']._serialized_end=2822
-  _globals['_HEADERSMATCH']._serialized_start=2825
-  _globals['_HEADERSMATCH']._serialized_end=2953
+  _globals['_EXCHANGETYPE']._serialized_start=2579
+  _globals['_EXCHANGETYPE']._serialized_end=2728
+  _globals['_QUEUEKIND']._serialized_start=2730
+  _globals['_QUEUEKIND']._serialized_end=2792
+  _globals['_OVERFLOW']._serialized_start=2794
+  _globals['_OVERFLOW']._serialized_end=2882
+  _globals['_ONEXPIRY']._serialized_start=2884
+  _globals['_ONEXPIRY']._serialized_end=2948
+  _globals['_HEADERSMATCH']._serialized_start=2951
+  _globals['_HEADERSMATCH']._serialized_end=3079
   _globals['_EXCHANGE']._serialized_start=141
   _globals['_EXCHANGE']._serialized_end=279
   _globals['_QUEUE']._serialized_start=282
-  _globals['_QUEUE']._serialized_end=842
-  _globals['_MESSAGERETRY']._serialized_start=845
-  _globals['_MESSAGERETRY']._serialized_end=1020
-  _globals['_BINDING']._serialized_start=1023
-  _globals['_BINDING']._serialized_end=1398
-  _globals['_BINDING_ARGUMENTSENTRY']._serialized_start=1286
-  _globals['_BINDING_ARGUMENTSENTRY']._serialized_end=1383
-  _globals['_QUEUESTATE']._serialized_start=1401
-  _globals['_QUEUESTATE']._serialized_end=1858
-  _globals['_PRIORITYDEPTH']._serialized_start=1860
-  _globals['_PRIORITYDEPTH']._serialized_end=1925
-  _globals['_GROUPSTATE']._serialized_start=1927
-  _globals['_GROUPSTATE']._serialized_end=2052
-  _globals['_QUEUECOUNTERS']._serialized_start=2055
-  _globals['_QUEUECOUNTERS']._serialized_end=2450
-  _globals['_QUEUECOUNTERS_ERRORSENTRY']._serialized_start=2393
-  _globals['_QUEUECOUNTERS_ERRORSENTRY']._serialized_end=2450
+  _globals['_QUEUE']._serialized_end=968
+  _globals['_MESSAGERETRY']._serialized_start=971
+  _globals['_MESSAGERETRY']._serialized_end=1146
+  _globals['_BINDING']._serialized_start=1149
+  _globals['_BINDING']._serialized_end=1524
+  _globals['_BINDING_ARGUMENTSENTRY']._serialized_start=1412
+  _globals['_BINDING_ARGUMENTSENTRY']._serialized_end=1509
+  _globals['_QUEUESTATE']._serialized_start=1527
+  _globals['_QUEUESTATE']._serialized_end=1984
+  _globals['_PRIORITYDEPTH']._serialized_start=1986
+  _globals['_PRIORITYDEPTH']._serialized_end=2051
+  _globals['_GROUPSTATE']._serialized_start=2053
+  _globals['_GROUPSTATE']._serialized_end=2178
+  _globals['_QUEUECOUNTERS']._serialized_start=2181
+  _globals['_QUEUECOUNTERS']._serialized_end=2576
+  _globals['_QUEUECOUNTERS_ERRORSENTRY']._serialized_start=2519
+  _globals['_QUEUECOUNTERS_ERRORSENTRY']._serialized_end=2576
 # @@protoc_insertion_point(module_scope)

@@ -179,6 +179,10 @@ class Queue(_message.Message):
     VISIBILITY_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     DEAD_LETTER_QUEUE_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_FIELD_NUMBER: _builtins.int
+    AUTO_DELETE_FIELD_NUMBER: _builtins.int
+    SINGLE_ACTIVE_FIELD_NUMBER: _builtins.int
+    ENCRYPT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     kind: Global___QueueKind.ValueType
     transient: _builtins.bool
@@ -203,6 +207,16 @@ class Queue(_message.Message):
     """
     schema: _builtins.bytes
     """JSON Schema of the bodies; empty accepts any bytes."""
+    exclusive: _builtins.bool
+    """One consumer at a time; another one gets QUEUE_IN_USE. Implies `auto_delete`."""
+    auto_delete: _builtins.bool
+    """The queue is deleted when the last of its consumers has left."""
+    single_active: _builtins.bool
+    """The oldest consumer, of a stream the oldest of each group, gets all messages; the next one
+    takes over when it leaves.
+    """
+    encrypt: _builtins.bool
+    """Bodies are encrypted at rest with a key of the installation."""
     @_builtins.property
     def retry(self) -> Global___MessageRetry: ...
     def __init__(
@@ -221,10 +235,14 @@ class Queue(_message.Message):
         visibility_timeout_ms: _builtins.int = ...,
         dead_letter_queue: _builtins.str = ...,
         schema: _builtins.bytes = ...,
+        exclusive: _builtins.bool = ...,
+        auto_delete: _builtins.bool = ...,
+        single_active: _builtins.bool = ...,
+        encrypt: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retry", b"retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letter_queue", b"dead_letter_queue", "kind", b"kind", "max_bytes", b"max_bytes", "max_priority", b"max_priority", "max_size", b"max_size", "message_ttl_ms", b"message_ttl_ms", "on_expiry", b"on_expiry", "overflow", b"overflow", "queue", b"queue", "retry", b"retry", "schema", b"schema", "transient", b"transient", "visibility_timeout_ms", b"visibility_timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_delete", b"auto_delete", "dead_letter_queue", b"dead_letter_queue", "encrypt", b"encrypt", "exclusive", b"exclusive", "kind", b"kind", "max_bytes", b"max_bytes", "max_priority", b"max_priority", "max_size", b"max_size", "message_ttl_ms", b"message_ttl_ms", "on_expiry", b"on_expiry", "overflow", b"overflow", "queue", b"queue", "retry", b"retry", "schema", b"schema", "single_active", b"single_active", "transient", b"transient", "visibility_timeout_ms", b"visibility_timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,9 +92,9 @@ class Trigger(_message.Message):
     id: _builtins.str
     """Unique in its workflow."""
     input_template: _builtins.bytes
-    """JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
-    renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
-    `message.body` unchanged.
+    """JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
+    `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
+    `payload`, `message.body` or the list of bodies unchanged.
     """
     @_builtins.property
     def cron(self) -> Global___CronTrigger: ...
@@ -227,18 +227,28 @@ class QueueTrigger(_message.Message):
 
     QUEUE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    BATCH_WITHIN_MS_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     filter: _builtins.str
     """CEL over `message`: `message.body.total > 100.0`. Other messages are acknowledged."""
+    batch: _builtins.int
+    """An execution starts with up to so many messages, at most 200. Its input is the list of their
+    bodies; templates see `messages` and `bodies`. 0 starts one execution for each message.
+    """
+    batch_within_ms: _builtins.int
+    """Time in which a batch is collected, at most 30 s."""
     def __init__(
         self,
         *,
         queue: _builtins.str = ...,
         filter: _builtins.str = ...,
+        batch: _builtins.int = ...,
+        batch_within_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "batch_within_ms", b"batch_within_ms", "filter", b"filter", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

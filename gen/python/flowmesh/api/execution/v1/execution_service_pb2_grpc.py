@@ -693,6 +693,11 @@ class PayloadServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadResponse.FromString,
                 _registered_method=True)
+        self.RenewPayloads = channel.unary_unary(
+                '/flowmesh.api.execution.v1.PayloadService/RenewPayloads',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsResponse.FromString,
+                _registered_method=True)
 
 
 class PayloadServiceServicer:
@@ -719,6 +724,13 @@ class PayloadServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewPayloads(self, request, context):
+        """Keeps stored payloads for another 24 h; returns those that are not stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PayloadServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -731,6 +743,11 @@ def add_PayloadServiceServicer_to_server(servicer, server):
                     servicer.GetPayload,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadResponse.SerializeToString,
+            ),
+            'RenewPayloads': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewPayloads,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -788,6 +805,33 @@ class PayloadService:
             '/flowmesh.api.execution.v1.PayloadService/GetPayload',
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.GetPayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewPayloads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.PayloadService/RenewPayloads',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_execution__service__pb2.RenewPayloadsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -448,6 +448,8 @@ class PayloadServiceStub:
 
       NOT_FOUND / PAYLOAD_NOT_FOUND
     """
+    RenewPayloads: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.RenewPayloadsRequest, _execution_service_pb2.RenewPayloadsResponse]
+    """Keeps stored payloads for another 24 h; returns those that are not stored."""
 
 @_typing.type_check_only
 class PayloadServiceAsyncStub(PayloadServiceStub):
@@ -466,6 +468,8 @@ class PayloadServiceAsyncStub(PayloadServiceStub):
 
       NOT_FOUND / PAYLOAD_NOT_FOUND
     """
+    RenewPayloads: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.RenewPayloadsRequest, _execution_service_pb2.RenewPayloadsResponse]  # type: ignore[assignment]
+    """Keeps stored payloads for another 24 h; returns those that are not stored."""
 
 class PayloadServiceServicer(metaclass=_abc_1.ABCMeta):
     """Large payloads, stored once by content and passed by reference."""
@@ -493,6 +497,14 @@ class PayloadServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / PAYLOAD_NOT_FOUND
         """
+
+    @_abc_1.abstractmethod
+    def RenewPayloads(
+        self,
+        request: _execution_service_pb2.RenewPayloadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.RenewPayloadsResponse, _abc.Awaitable[_execution_service_pb2.RenewPayloadsResponse]]:
+        """Keeps stored payloads for another 24 h; returns those that are not stored."""
 
 def add_PayloadServiceServicer_to_server(servicer: PayloadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/broker/v1/broker_service.proto.
  */
 export const file_flowmesh_api_broker_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CitmbG93bWVzaC9hcGkvYnJva2VyL3YxL2Jyb2tlcl9zZXJ2aWNlLnByb3RvEhZmbG93bWVzaC5hcGkuYnJva2VyLnYxIl8KFkRlY2xhcmVFeGNoYW5nZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjIKCGV4Y2hhbmdlGAIgASgLMiAuZmxvd21lc2guYXBpLmJyb2tlci52MS5FeGNoYW5nZSJ4ChdEZWNsYXJlRXhjaGFuZ2VSZXNwb25zZRIyCghleGNoYW5nZRgBIAEoCzIgLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhjaGFuZ2USDwoHY3JlYXRlZBgCIAEoCBIYChB0b3BvbG9neV92ZXJzaW9uGAMgASgDIkIKFURlbGV0ZUV4Y2hhbmdlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSFgoIZXhjaGFuZ2UYAiABKAlCBPDgGBUiMgoWRGVsZXRlRXhjaGFuZ2VSZXNwb25zZRIYChB0b3BvbG9neV92ZXJzaW9uGAEgASgDIlYKE0RlY2xhcmVRdWV1ZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEiwKBXF1ZXVlGAIgASgLMh0uZmxvd21lc2guYXBpLmJyb2tlci52MS5RdWV1ZSJvChREZWNsYXJlUXVldWVSZXNwb25zZRIsCgVxdWV1ZRgBIAEoCzIdLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuUXVldWUSDwoHY3JlYXRlZBgCIAEoCBIYChB0b3BvbG9neV92ZXJzaW9uGAMgASgDIk4KEkRlbGV0ZVF1ZXVlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSEAoIaWZfZW1wdHkYAyABKAgiLwoTRGVsZXRlUXVldWVSZXNwb25zZRIYChB0b3BvbG9neV92ZXJzaW9uGAEgASgDIlIKC0JpbmRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIwCgdiaW5kaW5nGAIgASgLMh8uZmxvd21lc2guYXBpLmJyb2tlci52MS5CaW5kaW5nIjkKDEJpbmRSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgIEhgKEHRvcG9sb2d5X3ZlcnNpb24YAiABKAMiVAoNVW5iaW5kUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSMAoHYmluZGluZxgCIAEoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuQmluZGluZyI7Cg5VbmJpbmRSZXNwb25zZRIPCgdyZW1vdmVkGAEgASgIEhgKEHRvcG9sb2d5X3ZlcnNpb24YAiABKAMiKQoUTGlzdEV4Y2hhbmdlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIkwKFUxpc3RFeGNoYW5nZXNSZXNwb25zZRIzCglleGNoYW5nZXMYASADKAsyIC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkV4Y2hhbmdlIk0KEUxpc3RRdWV1ZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJhChJMaXN0UXVldWVzUmVzcG9uc2USMgoGcXVldWVzGAEgAygLMiIuZmxvd21lc2guYXBpLmJyb2tlci52MS5RdWV1ZVN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJVChNMaXN0QmluZGluZ3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIWCghleGNoYW5nZRgCIAEoCUIE8OAYFRITCgVxdWV1ZRgDIAEoCUIE8OAYFCJJChRMaXN0QmluZGluZ3NSZXNwb25zZRIxCghiaW5kaW5ncxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuQmluZGluZyI5Cg9HZXRRdWV1ZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhMKBXF1ZXVlGAIgASgJQgTw4BgUIkUKEEdldFF1ZXVlUmVzcG9uc2USMQoFc3RhdGUYASABKAsyIi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlF1ZXVlU3RhdGUiPgoURGlhZ25vc2VRdWV1ZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhMKBXF1ZXVlGAIgASgJQgTw4BgUIn0KFURpYWdub3NlUXVldWVSZXNwb25zZRIxCghmaW5kaW5ncxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRmluZGluZxIxCgVzdGF0ZRgCIAEoCzIiLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuUXVldWVTdGF0ZSI9CgdGaW5kaW5nEg0KBWNhdXNlGAEgASgJEhMKC2V4cGxhbmF0aW9uGAIgASgJEg4KBnJlbWVkeRgDIAEoCTLiCQoNQnJva2VyU2VydmljZRJ8Cg9EZWNsYXJlRXhjaGFuZ2USLi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlY2xhcmVFeGNoYW5nZVJlcXVlc3QaLy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlY2xhcmVFeGNoYW5nZVJlc3BvbnNlIgjq4BgECAUoARJ5Cg5EZWxldGVFeGNoYW5nZRItLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVsZXRlRXhjaGFuZ2VSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWxldGVFeGNoYW5nZVJlc3BvbnNlIgjq4BgECAUoARJzCgxEZWNsYXJlUXVldWUSKy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlY2xhcmVRdWV1ZVJlcXVlc3QaLC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlY2xhcmVRdWV1ZVJlc3BvbnNlIgjq4BgECAUoARJwCgtEZWxldGVRdWV1ZRIqLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVsZXRlUXVldWVSZXF1ZXN0GisuZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWxldGVRdWV1ZVJlc3BvbnNlIgjq4BgECAUoARJbCgRCaW5kEiMuZmxvd21lc2guYXBpLmJyb2tlci52MS5CaW5kUmVxdWVzdBokLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuQmluZFJlc3BvbnNlIgjq4BgECAUoARJhCgZVbmJpbmQSJS5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlVuYmluZFJlcXVlc3QaJi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlVuYmluZFJlc3BvbnNlIgjq4BgECAUoARJ0Cg1MaXN0RXhjaGFuZ2VzEiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5MaXN0RXhjaGFuZ2VzUmVxdWVzdBotLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTGlzdEV4Y2hhbmdlc1Jlc3BvbnNlIgbq4BgCCAMSawoKTGlzdFF1ZXVlcxIpLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTGlzdFF1ZXVlc1JlcXVlc3QaKi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkxpc3RRdWV1ZXNSZXNwb25zZSIG6uAYAggDEnEKDExpc3RCaW5kaW5ncxIrLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTGlzdEJpbmRpbmdzUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTGlzdEJpbmRpbmdzUmVzcG9uc2UiBurgGAIIAxJlCghHZXRRdWV1ZRInLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuR2V0UXVldWVSZXF1ZXN0GiguZmxvd21lc2guYXBpLmJyb2tlci52MS5HZXRRdWV1ZVJlc3BvbnNlIgbq4BgCCAMSdAoNRGlhZ25vc2VRdWV1ZRIsLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGlhZ25vc2VRdWV1ZVJlcXVlc3QaLS5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRpYWdub3NlUXVldWVSZXNwb25zZSIG6uAYAggDQmkKGmRldi5mbG93bWVzaC5hcGkuYnJva2VyLnYxUAFaMGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2Jyb2tlci92MTticm9rZXJ2MaoCFkZsb3dtZXNoLkFwaS5Ccm9rZXIuVjFiBnByb3RvMw", [file_flowmesh_api_broker_v1_topology, file_flowmesh_api_common_v1_access]);
+  fileDesc("CitmbG93bWVzaC9hcGkvYnJva2VyL3YxL2Jyb2tlcl9zZXJ2aWNlLnByb3RvEhZmbG93bWVzaC5hcGkuYnJva2VyLnYxIl8KFkRlY2xhcmVFeGNoYW5nZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEjIKCGV4Y2hhbmdlGAIgASgLMiAuZmxvd21lc2guYXBpLmJyb2tlci52MS5FeGNoYW5nZSJ4ChdEZWNsYXJlRXhjaGFuZ2VSZXNwb25zZRIyCghleGNoYW5nZRgBIAEoCzIgLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhjaGFuZ2USDwoHY3JlYXRlZBgCIAEoCBIYChB0b3BvbG9neV92ZXJzaW9uGAMgASgDIkIKFURlbGV0ZUV4Y2hhbmdlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSFgoIZXhjaGFuZ2UYAiABKAlCBPDgGBUiMgoWRGVsZXRlRXhjaGFuZ2VSZXNwb25zZRIYChB0b3BvbG9neV92ZXJzaW9uGAEgASgDIlYKE0RlY2xhcmVRdWV1ZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEiwKBXF1ZXVlGAIgASgLMh0uZmxvd21lc2guYXBpLmJyb2tlci52MS5RdWV1ZSJvChREZWNsYXJlUXVldWVSZXNwb25zZRIsCgVxdWV1ZRgBIAEoCzIdLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuUXVldWUSDwoHY3JlYXRlZBgCIAEoCBIYChB0b3BvbG9neV92ZXJzaW9uGAMgASgDIk4KEkRlbGV0ZVF1ZXVlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSEAoIaWZfZW1wdHkYAyABKAgiLwoTRGVsZXRlUXVldWVSZXNwb25zZRIYChB0b3BvbG9neV92ZXJzaW9uGAEgASgDIlIKC0JpbmRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIwCgdiaW5kaW5nGAIgASgLMh8uZmxvd21lc2guYXBpLmJyb2tlci52MS5CaW5kaW5nIjkKDEJpbmRSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgIEhgKEHRvcG9sb2d5X3ZlcnNpb24YAiABKAMiVAoNVW5iaW5kUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSMAoHYmluZGluZxgCIAEoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuQmluZGluZyI7Cg5VbmJpbmRSZXNwb25zZRIPCgdyZW1vdmVkGAEgASgIEhgKEHRvcG9sb2d5X3ZlcnNpb24YAiABKAMiKQoUTGlzdEV4Y2hhbmdlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIkwKFUxpc3RFeGNoYW5nZXNSZXNwb25zZRIzCglleGNoYW5nZXMYASADKAsyIC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkV4Y2hhbmdlIk0KEUxpc3RRdWV1ZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJhChJMaXN0UXVldWVzUmVzcG9uc2USMgoGcXVldWVzGAEgAygLMiIuZmxvd21lc2guYXBpLmJyb2tlci52MS5RdWV1ZVN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJVChNMaXN0QmluZGluZ3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIWCghleGNoYW5nZRgCIAEoCUIE8OAYFRITCgVxdWV1ZRgDIAEoCUIE8OAYFCJJChRMaXN0QmluZGluZ3NSZXNwb25zZRIxCghiaW5kaW5ncxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuQmluZGluZyI5Cg9HZXRRdWV1ZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhMKBXF1ZXVlGAIgASgJQgTw4BgUIkUKEEdldFF1ZXVlUmVzcG9uc2USMQoFc3RhdGUYASABKAsyIi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlF1ZXVlU3RhdGUiPQoSV2F0Y2hRdWV1ZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIUCgZxdWV1ZXMYAiADKAlCBPDgGBQibAoTV2F0Y2hRdWV1ZXNSZXNwb25zZRIyCgZxdWV1ZXMYASADKAsyIi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlF1ZXVlU3RhdGUSDwoHcmVtb3ZlZBgCIAMoCRIQCghzbmFwc2hvdBgDIAEoCCI+ChREaWFnbm9zZVF1ZXVlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQifQoVRGlhZ25vc2VRdWV1ZVJlc3BvbnNlEjEKCGZpbmRpbmdzGAEgAygLMh8uZmxvd21lc2guYXBpLmJyb2tlci52MS5GaW5kaW5nEjEKBXN0YXRlGAIgASgLMiIuZmxvd21lc2guYXBpLmJyb2tlci52MS5RdWV1ZVN0YXRlIj0KB0ZpbmRpbmcSDQoFY2F1c2UYASABKAkSEwoLZXhwbGFuYXRpb24YAiABKAkSDgoGcmVtZWR5GAMgASgJMtQKCg1Ccm9rZXJTZXJ2aWNlEnwKD0RlY2xhcmVFeGNoYW5nZRIuLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVjbGFyZUV4Y2hhbmdlUmVxdWVzdBovLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVjbGFyZUV4Y2hhbmdlUmVzcG9uc2UiCOrgGAQIBSgBEnkKDkRlbGV0ZUV4Y2hhbmdlEi0uZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWxldGVFeGNoYW5nZVJlcXVlc3QaLi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlbGV0ZUV4Y2hhbmdlUmVzcG9uc2UiCOrgGAQIBSgBEnMKDERlY2xhcmVRdWV1ZRIrLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVjbGFyZVF1ZXVlUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGVjbGFyZVF1ZXVlUmVzcG9uc2UiCOrgGAQIBSgBEnAKC0RlbGV0ZVF1ZXVlEiouZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWxldGVRdWV1ZVJlcXVlc3QaKy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlbGV0ZVF1ZXVlUmVzcG9uc2UiCOrgGAQIBSgBElsKBEJpbmQSIy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkJpbmRSZXF1ZXN0GiQuZmxvd21lc2guYXBpLmJyb2tlci52MS5CaW5kUmVzcG9uc2UiCOrgGAQIBSgBEmEKBlVuYmluZBIlLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuVW5iaW5kUmVxdWVzdBomLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuVW5iaW5kUmVzcG9uc2UiCOrgGAQIBSgBEnQKDUxpc3RFeGNoYW5nZXMSLC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkxpc3RFeGNoYW5nZXNSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmJyb2tlci52MS5MaXN0RXhjaGFuZ2VzUmVzcG9uc2UiBurgGAIIAxJrCgpMaXN0UXVldWVzEikuZmxvd21lc2guYXBpLmJyb2tlci52MS5MaXN0UXVldWVzUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTGlzdFF1ZXVlc1Jlc3BvbnNlIgbq4BgCCAMScQoMTGlzdEJpbmRpbmdzEisuZmxvd21lc2guYXBpLmJyb2tlci52MS5MaXN0QmluZGluZ3NSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5MaXN0QmluZGluZ3NSZXNwb25zZSIG6uAYAggDEmUKCEdldFF1ZXVlEicuZmxvd21lc2guYXBpLmJyb2tlci52MS5HZXRRdWV1ZVJlcXVlc3QaKC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkdldFF1ZXVlUmVzcG9uc2UiBurgGAIIAxJwCgtXYXRjaFF1ZXVlcxIqLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuV2F0Y2hRdWV1ZXNSZXF1ZXN0GisuZmxvd21lc2guYXBpLmJyb2tlci52MS5XYXRjaFF1ZXVlc1Jlc3BvbnNlIgbq4BgCCAMwARJ0Cg1EaWFnbm9zZVF1ZXVlEiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5EaWFnbm9zZVF1ZXVlUmVxdWVzdBotLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRGlhZ25vc2VRdWV1ZVJlc3BvbnNlIgbq4BgCCANCaQoaZGV2LmZsb3dtZXNoLmFwaS5icm9rZXIudjFQAVowZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvYnJva2VyL3YxO2Jyb2tlcnYxqgIWRmxvd21lc2guQXBpLkJyb2tlci5WMWIGcHJvdG8z", [file_flowmesh_api_broker_v1_topology, file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.broker.v1.DeclareExchangeRequest
@@ -457,6 +457,61 @@ export const GetQueueResponseSchema: GenMessage<GetQueueResponse> = /*@__PURE__*
   messageDesc(file_flowmesh_api_broker_v1_broker_service, 19);
 
 /**
+ * @generated from message flowmesh.api.broker.v1.WatchQueuesRequest
+ */
+export type WatchQueuesRequest = Message<"flowmesh.api.broker.v1.WatchQueuesRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * At most 1,000; empty is all.
+   *
+   * @generated from field: repeated string queues = 2;
+   */
+  queues: string[];
+};
+
+/**
+ * Describes the message flowmesh.api.broker.v1.WatchQueuesRequest.
+ * Use `create(WatchQueuesRequestSchema)` to create a new message.
+ */
+export const WatchQueuesRequestSchema: GenMessage<WatchQueuesRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_broker_v1_broker_service, 20);
+
+/**
+ * @generated from message flowmesh.api.broker.v1.WatchQueuesResponse
+ */
+export type WatchQueuesResponse = Message<"flowmesh.api.broker.v1.WatchQueuesResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.broker.v1.QueueState queues = 1;
+   */
+  queues: QueueState[];
+
+  /**
+   * Names of queues that were deleted.
+   *
+   * @generated from field: repeated string removed = 2;
+   */
+  removed: string[];
+
+  /**
+   * True in the first response, which holds all queues.
+   *
+   * @generated from field: bool snapshot = 3;
+   */
+  snapshot: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.broker.v1.WatchQueuesResponse.
+ * Use `create(WatchQueuesResponseSchema)` to create a new message.
+ */
+export const WatchQueuesResponseSchema: GenMessage<WatchQueuesResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_broker_v1_broker_service, 21);
+
+/**
  * @generated from message flowmesh.api.broker.v1.DiagnoseQueueRequest
  */
 export type DiagnoseQueueRequest = Message<"flowmesh.api.broker.v1.DiagnoseQueueRequest"> & {
@@ -476,7 +531,7 @@ export type DiagnoseQueueRequest = Message<"flowmesh.api.broker.v1.DiagnoseQueue
  * Use `create(DiagnoseQueueRequestSchema)` to create a new message.
  */
 export const DiagnoseQueueRequestSchema: GenMessage<DiagnoseQueueRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_broker_v1_broker_service, 20);
+  messageDesc(file_flowmesh_api_broker_v1_broker_service, 22);
 
 /**
  * @generated from message flowmesh.api.broker.v1.DiagnoseQueueResponse
@@ -498,7 +553,7 @@ export type DiagnoseQueueResponse = Message<"flowmesh.api.broker.v1.DiagnoseQueu
  * Use `create(DiagnoseQueueResponseSchema)` to create a new message.
  */
 export const DiagnoseQueueResponseSchema: GenMessage<DiagnoseQueueResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_broker_v1_broker_service, 21);
+  messageDesc(file_flowmesh_api_broker_v1_broker_service, 23);
 
 /**
  * A reason why messages are not processed.
@@ -530,7 +585,7 @@ export type Finding = Message<"flowmesh.api.broker.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_broker_v1_broker_service, 22);
+  messageDesc(file_flowmesh_api_broker_v1_broker_service, 24);
 
 /**
  * Exchanges, queues and bindings of a namespace.
@@ -545,7 +600,7 @@ export const BrokerService: GenService<{
    *   FAILED_PRECONDITION / EXCHANGE_DIFFERS   it exists with another argument, which is named
    *   NOT_FOUND / EXCHANGE_NOT_FOUND           its alternate does not exist
    *   INVALID_ARGUMENT / TOPOLOGY_INVALID
-   *   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 exchanges
+   *   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 exchanges
    *
    * @generated from rpc flowmesh.api.broker.v1.BrokerService.DeclareExchange
    */
@@ -569,7 +624,7 @@ export const BrokerService: GenService<{
   /**
    *   FAILED_PRECONDITION / QUEUE_DIFFERS      it exists with another argument, which is named
    *   INVALID_ARGUMENT / TOPOLOGY_INVALID
-   *   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       1,000 queues
+   *   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  1,000 queues
    *
    * @generated from rpc flowmesh.api.broker.v1.BrokerService.DeclareQueue
    */
@@ -594,7 +649,7 @@ export const BrokerService: GenService<{
   /**
    *   NOT_FOUND / EXCHANGE_NOT_FOUND, QUEUE_NOT_FOUND
    *   INVALID_ARGUMENT / TOPOLOGY_INVALID
-   *   RESOURCE_EXHAUSTED / TOPOLOGY_FULL       10,000 bindings
+   *   RESOURCE_EXHAUSTED / TOPOLOGY_TOO_LARGE  10,000 bindings
    *
    * @generated from rpc flowmesh.api.broker.v1.BrokerService.Bind
    */
@@ -652,6 +707,20 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof GetQueueRequestSchema;
     output: typeof GetQueueResponseSchema;
+  },
+  /**
+   * Streams the states of queues: first of all of them, then of those that changed, once a second
+   * or less often if there are more than 100.
+   *
+   *   NOT_FOUND / QUEUE_NOT_FOUND
+   *   RESOURCE_EXHAUSTED / OVERLOADED        200 streams of one instance
+   *
+   * @generated from rpc flowmesh.api.broker.v1.BrokerService.WatchQueues
+   */
+  watchQueues: {
+    methodKind: "server_streaming";
+    input: typeof WatchQueuesRequestSchema;
+    output: typeof WatchQueuesResponseSchema;
   },
   /**
    * Returns the reasons why the messages of a queue are not processed.

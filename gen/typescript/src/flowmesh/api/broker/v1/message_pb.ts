@@ -5,13 +5,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_flowmesh_api_common_v1_access } from "../../common/v1/access_pb.js";
+import type { PayloadReference } from "../../common/v1/payload_pb.js";
+import { file_flowmesh_api_common_v1_payload } from "../../common/v1/payload_pb.js";
 import type { Message as Message$1 } from "@bufbuild/protobuf";
 
 /**
  * Describes the file flowmesh/api/broker/v1/message.proto.
  */
 export const file_flowmesh_api_broker_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbG93bWVzaC9hcGkvYnJva2VyL3YxL21lc3NhZ2UucHJvdG8SFmZsb3dtZXNoLmFwaS5icm9rZXIudjEimwMKB01lc3NhZ2USGAoKbWVzc2FnZV9pZBgBIAEoCUIE8OAYBxIMCgRib2R5GAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRITCgtyb3V0aW5nX2tleRgEIAEoCRI9CgdoZWFkZXJzGAUgAygLMiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5NZXNzYWdlLkhlYWRlcnNFbnRyeRIQCghwcmlvcml0eRgGIAEoDRIOCgZ0dGxfbXMYByABKAMSHAoOY29ycmVsYXRpb25faWQYCCABKAlCBPDgGAcSEAoIcmVwbHlfdG8YCSABKAkSEAoIZXhjaGFuZ2UYCiABKAkSFwoPcHVibGlzaGVkX2F0X3VzGAsgASgDEiwKBWRlYXRoGAwgASgLMh0uZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWF0aBpTCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEjIKBXZhbHVlGAIgASgLMiMuZmxvd21lc2guYXBpLmJyb2tlci52MS5IZWFkZXJWYWx1ZToCOAEiaQoLSGVhZGVyVmFsdWUSDgoEdGV4dBgBIAEoCUgAEg8KBXdob2xlGAIgASgDSAASEAoGbnVtYmVyGAMgASgBSAASDgoEZmxhZxgEIAEoCEgAEg4KBGRhdGEYBSABKAxIAEIHCgV2YWx1ZSKnAQoFRGVhdGgSMwoGcmVhc29uGAEgASgOMiMuZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWF0aFJlYXNvbhINCgVxdWV1ZRgCIAEoCRITCgtmaXJzdF9hdF91cxgDIAEoAxISCgpsYXN0X2F0X3VzGAQgASgDEg0KBWNvdW50GAUgASgNEhIKCmxhc3RfZXJyb3IYBiABKAkSDgoGcXVldWVzGAcgAygJKpYBCgtEZWF0aFJlYXNvbhIcChhERUFUSF9SRUFTT05fVU5TUEVDSUZJRUQQABIZChVERUFUSF9SRUFTT05fUkVKRUNURUQQARIYChRERUFUSF9SRUFTT05fRVhQSVJFRBACEhkKFURFQVRIX1JFQVNPTl9NQVhfU0laRRADEhkKFURFQVRIX1JFQVNPTl9BVFRFTVBUUxAEQmkKGmRldi5mbG93bWVzaC5hcGkuYnJva2VyLnYxUAFaMGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2Jyb2tlci92MTticm9rZXJ2MaoCFkZsb3dtZXNoLkFwaS5Ccm9rZXIuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CiRmbG93bWVzaC9hcGkvYnJva2VyL3YxL21lc3NhZ2UucHJvdG8SFmZsb3dtZXNoLmFwaS5icm9rZXIudjEi/QMKB01lc3NhZ2USGAoKbWVzc2FnZV9pZBgBIAEoCUIE8OAYBxIMCgRib2R5GAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRITCgtyb3V0aW5nX2tleRgEIAEoCRI9CgdoZWFkZXJzGAUgAygLMiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5NZXNzYWdlLkhlYWRlcnNFbnRyeRIQCghwcmlvcml0eRgGIAEoDRIOCgZ0dGxfbXMYByABKAMSHAoOY29ycmVsYXRpb25faWQYCCABKAlCBPDgGAcSEAoIcmVwbHlfdG8YCSABKAkSEAoIZXhjaGFuZ2UYCiABKAkSFwoPcHVibGlzaGVkX2F0X3VzGAsgASgDEiwKBWRlYXRoGAwgASgLMh0uZmxvd21lc2guYXBpLmJyb2tlci52MS5EZWF0aBI7CglyZWZlcmVuY2UYDSABKAsyKC5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlBheWxvYWRSZWZlcmVuY2USEAoIZGVsYXlfbXMYDiABKAMSEQoJZW5jcnlwdGVkGA8gASgIGlMKDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSMgoFdmFsdWUYAiABKAsyIy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkhlYWRlclZhbHVlOgI4ASJpCgtIZWFkZXJWYWx1ZRIOCgR0ZXh0GAEgASgJSAASDwoFd2hvbGUYAiABKANIABIQCgZudW1iZXIYAyABKAFIABIOCgRmbGFnGAQgASgISAASDgoEZGF0YRgFIAEoDEgAQgcKBXZhbHVlIqcBCgVEZWF0aBIzCgZyZWFzb24YASABKA4yIy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkRlYXRoUmVhc29uEg0KBXF1ZXVlGAIgASgJEhMKC2ZpcnN0X2F0X3VzGAMgASgDEhIKCmxhc3RfYXRfdXMYBCABKAMSDQoFY291bnQYBSABKA0SEgoKbGFzdF9lcnJvchgGIAEoCRIOCgZxdWV1ZXMYByADKAkqlgEKC0RlYXRoUmVhc29uEhwKGERFQVRIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFURFQVRIX1JFQVNPTl9SRUpFQ1RFRBABEhgKFERFQVRIX1JFQVNPTl9FWFBJUkVEEAISGQoVREVBVEhfUkVBU09OX01BWF9TSVpFEAMSGQoVREVBVEhfUkVBU09OX0FUVEVNUFRTEARCaQoaZGV2LmZsb3dtZXNoLmFwaS5icm9rZXIudjFQAVowZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvYnJva2VyL3YxO2Jyb2tlcnYxqgIWRmxvd21lc2guQXBpLkJyb2tlci5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_common_v1_payload]);
 
 /**
  * A message of a user.
@@ -27,7 +29,7 @@ export type Message = Message$1<"flowmesh.api.broker.v1.Message"> & {
   messageId: string;
 
   /**
-   * At most 256 KiB.
+   * At most 256 KiB; a larger one is given by `reference`.
    *
    * @generated from field: bytes body = 2;
    */
@@ -98,6 +100,28 @@ export type Message = Message$1<"flowmesh.api.broker.v1.Message"> & {
    * @generated from field: flowmesh.api.broker.v1.Death death = 12;
    */
   death?: Death | undefined;
+
+  /**
+   * A body of up to 64 MiB that PayloadService.PutPayload stored before; `body` is then empty. It
+   * is kept as long as a queue holds the message.
+   *
+   * @generated from field: flowmesh.api.common.v1.PayloadReference reference = 13;
+   */
+  reference?: PayloadReference | undefined;
+
+  /**
+   * Delay before the message is stored in its queues, at most a year. Its time to live begins then.
+   *
+   * @generated from field: int64 delay_ms = 14;
+   */
+  delayMs: bigint;
+
+  /**
+   * Set by the broker: the body is encrypted at rest, also as a dead letter.
+   *
+   * @generated from field: bool encrypted = 15;
+   */
+  encrypted: boolean;
 };
 
 /**

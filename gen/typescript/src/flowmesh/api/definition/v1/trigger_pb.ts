@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/definition/v1/trigger.proto.
  */
 export const file_flowmesh_api_definition_v1_trigger: GenFile = /*@__PURE__*/
-  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKjAgoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEjkKBXF1ZXVlGAYgASgLMiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUXVldWVUcmlnZ2VySAASFgoOaW5wdXRfdGVtcGxhdGUYBSABKAxCBgoEa2luZCKBAQoLQ3JvblRyaWdnZXISEgoKZXhwcmVzc2lvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSNQoIY2F0Y2hfdXAYAyABKA4yIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5DYXRjaFVwEhQKDGNhdGNoX3VwX21heBgEIAEoDSI8CgxFdmVudFRyaWdnZXISDAoEdHlwZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGZmlsdGVyGAMgASgJImYKDldlYmhvb2tUcmlnZ2VyEgwKBGhvb2sYASABKAkSNgoIcmVjZWl2ZXIYAiABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5SZWNlaXZlchIOCgZzaWduYWwYAyABKAkiLQoMUXVldWVUcmlnZ2VyEg0KBXF1ZXVlGAEgASgJEg4KBmZpbHRlchgCIAEoCSKPAQoIUmVjZWl2ZXISQQoIcHJvdmlkZXIYASABKA4yLy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rUHJvdmlkZXJUeXBlEg4KBnNlY3JldBgCIAEoCRIWCg5wYXlsb2FkX3NjaGVtYRgDIAEoDBIYChBzaWduYXR1cmVfaGVhZGVyGAQgASgJKkcKB0NhdGNoVXASGAoUQ0FUQ0hfVVBfVU5TUEVDSUZJRUQQABIQCgxDQVRDSF9VUF9PTkUQARIQCgxDQVRDSF9VUF9BTEwQAirlAQoTV2ViaG9va1Byb3ZpZGVyVHlwZRIlCiFXRUJIT09LX1BST1ZJREVSX1RZUEVfVU5TUEVDSUZJRUQQABIiCh5XRUJIT09LX1BST1ZJREVSX1RZUEVfU1RBTkRBUkQQARIgChxXRUJIT09LX1BST1ZJREVSX1RZUEVfR0lUSFVCEAISIAocV0VCSE9PS19QUk9WSURFUl9UWVBFX1NUUklQRRADEh8KG1dFQkhPT0tfUFJPVklERVJfVFlQRV9TTEFDSxAEEh4KGldFQkhPT0tfUFJPVklERVJfVFlQRV9ITUFDEAVCeQoeZGV2LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxUAFaOGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2RlZmluaXRpb24vdjE7ZGVmaW5pdGlvbnYxqgIaRmxvd21lc2guQXBpLkRlZmluaXRpb24uVjFiBnByb3RvMw");
+  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKjAgoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEjkKBXF1ZXVlGAYgASgLMiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUXVldWVUcmlnZ2VySAASFgoOaW5wdXRfdGVtcGxhdGUYBSABKAxCBgoEa2luZCKBAQoLQ3JvblRyaWdnZXISEgoKZXhwcmVzc2lvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSNQoIY2F0Y2hfdXAYAyABKA4yIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5DYXRjaFVwEhQKDGNhdGNoX3VwX21heBgEIAEoDSI8CgxFdmVudFRyaWdnZXISDAoEdHlwZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGZmlsdGVyGAMgASgJImYKDldlYmhvb2tUcmlnZ2VyEgwKBGhvb2sYASABKAkSNgoIcmVjZWl2ZXIYAiABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5SZWNlaXZlchIOCgZzaWduYWwYAyABKAkiVQoMUXVldWVUcmlnZ2VyEg0KBXF1ZXVlGAEgASgJEg4KBmZpbHRlchgCIAEoCRINCgViYXRjaBgDIAEoDRIXCg9iYXRjaF93aXRoaW5fbXMYBCABKAMijwEKCFJlY2VpdmVyEkEKCHByb3ZpZGVyGAEgASgOMi8uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV2ViaG9va1Byb3ZpZGVyVHlwZRIOCgZzZWNyZXQYAiABKAkSFgoOcGF5bG9hZF9zY2hlbWEYAyABKAwSGAoQc2lnbmF0dXJlX2hlYWRlchgEIAEoCSpHCgdDYXRjaFVwEhgKFENBVENIX1VQX1VOU1BFQ0lGSUVEEAASEAoMQ0FUQ0hfVVBfT05FEAESEAoMQ0FUQ0hfVVBfQUxMEAIq5QEKE1dlYmhvb2tQcm92aWRlclR5cGUSJQohV0VCSE9PS19QUk9WSURFUl9UWVBFX1VOU1BFQ0lGSUVEEAASIgoeV0VCSE9PS19QUk9WSURFUl9UWVBFX1NUQU5EQVJEEAESIAocV0VCSE9PS19QUk9WSURFUl9UWVBFX0dJVEhVQhACEiAKHFdFQkhPT0tfUFJPVklERVJfVFlQRV9TVFJJUEUQAxIfChtXRUJIT09LX1BST1ZJREVSX1RZUEVfU0xBQ0sQBBIeChpXRUJIT09LX1BST1ZJREVSX1RZUEVfSE1BQxAFQnkKHmRldi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MVABWjhmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9kZWZpbml0aW9uL3YxO2RlZmluaXRpb252MaoCGkZsb3dtZXNoLkFwaS5EZWZpbml0aW9uLlYxYgZwcm90bzM");
 
 /**
  * A trigger that starts executions of a workflow, or signals one that waits.
@@ -55,9 +55,9 @@ export type Trigger = Message<"flowmesh.api.definition.v1.Trigger"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * JSON document with `{{ }}` templates over `trigger`, and `event`, `payload` or `message`, that
-   * renders the input of the execution. Empty passes `trigger`, `event`, `payload` or
-   * `message.body` unchanged.
+   * JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
+   * `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
+   * `payload`, `message.body` or the list of bodies unchanged.
    *
    * @generated from field: bytes input_template = 5;
    */
@@ -194,6 +194,21 @@ export type QueueTrigger = Message<"flowmesh.api.definition.v1.QueueTrigger"> & 
    * @generated from field: string filter = 2;
    */
   filter: string;
+
+  /**
+   * An execution starts with up to so many messages, at most 200. Its input is the list of their
+   * bodies; templates see `messages` and `bodies`. 0 starts one execution for each message.
+   *
+   * @generated from field: uint32 batch = 3;
+   */
+  batch: number;
+
+  /**
+   * Time in which a batch is collected, at most 30 s.
+   *
+   * @generated from field: int64 batch_within_ms = 4;
+   */
+  batchWithinMs: bigint;
 };
 
 /**

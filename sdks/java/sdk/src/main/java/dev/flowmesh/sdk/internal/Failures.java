@@ -41,7 +41,7 @@ public final class Failures {
 
   /** Returns the kind of a reason that a server sent with a code. */
   public static Kind kind(Status.Code code, String reason) {
-    if (reason.endsWith("_TOO_LARGE") || reason.equals("TOPOLOGY_FULL")) {
+    if (reason.endsWith("_TOO_LARGE")) {
       return Kind.TOO_LARGE;
     }
     return switch (code) {

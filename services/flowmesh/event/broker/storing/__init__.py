@@ -1,0 +1,1 @@
+"""Storage of messages in JetStream: requests, encryption, delays."""
