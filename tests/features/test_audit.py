@@ -86,6 +86,7 @@ async def test_an_entry_has_caller_time_and_change(audited: Audited) -> None:
 
 @pytest.mark.feature("S1-116")
 async def test_starts_that_are_committed_together_share_entries(audited: Audited) -> None:
+    """Each start is in one entry, and a search by its id finds it."""
     caller = await audited.closed.key((await audited.closed.project("crowd")).id, "editor")
     source = json.dumps(workflow("crowded", {"id": "a", "taskRef": "noop"})).encode()
     await call(

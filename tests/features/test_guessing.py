@@ -56,7 +56,6 @@ async def latencies(closed: Closed, until: asyncio.Event) -> list[float]:
         began = time.perf_counter()
         await closed.owner.auth.GetMe(GetMeRequest())
         taken.append(time.perf_counter() - began)
-        await asyncio.sleep(0.01)
     return taken
 
 
@@ -82,6 +81,7 @@ async def test_a_flood_of_guesses_is_delayed(closed: Closed) -> None:
 @pytest.mark.timeout(60 + GUESSES // 100)
 @pytest.mark.feature("S1-112")
 async def test_a_network_that_guesses_many_accounts_is_delayed(closed: Closed) -> None:
+    """Few of the guesses are verified."""
     counts = await outcomes(closed, (f"user-{each}@example.com" for each in range(GUESSES)))
     assert set(counts) == {"UNAUTHENTICATED", "RESOURCE_EXHAUSTED"}
     verified_max = NETWORK_FAILURES_FREE + HASHES_AT_ONCE + LATER_MAX

@@ -2582,6 +2582,26 @@ export interface TaskTrace {
   attempts: AttemptTrace[];
 }
 
+/** A built-in task type: `native` is the `type` of a WorkflowTask, `block` its parameters. */
+export interface TaskTypeValue {
+  name: string;
+  summary: string;
+  category: string;
+  effect: string;
+  native: string;
+  block: string;
+  calls: string;
+  timeoutMs: number;
+  takesSecrets: boolean;
+  parameters: unknown;
+  output: unknown;
+}
+
+/** The built-in task types, by name. */
+export interface TaskTypes {
+  taskTypes: TaskTypeValue[];
+}
+
 /** Versions, newest first. */
 export interface TaskVersionList {
   versions: TaskAnswer[];
@@ -2928,6 +2948,9 @@ export interface flowmesh_gateway_routes_messages_answers_GroupValue {
 }
 
 export interface Reads {
+  "/api/v1/workflows/{name}/source": { query: { version?: number | string }; body: unknown; answer: unknown };
+  "/api/v1/schemas/{kind}": { query: {  }; body: unknown; answer: unknown };
+  "/api/v1/task-types": { query: {  }; body: unknown; answer: TaskTypes };
   "/api/v1/workflows": { query: { filter?: string; view?: "plain" | "summary"; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList | WorkflowSummaryList };
   "/api/v1/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
   "/api/v1/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
@@ -3063,6 +3086,8 @@ export interface Reads {
 export interface Writes {
   "POST /api/v1/workflows/{name}/execute": { query: {  }; body: ExecuteRequest; answer: RunAnswer | Started };
   "POST /api/v1/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };
+  "POST /api/v1/workflows:convert": { query: { to: "native" | "python" | "steps" | "graph" | "serverless" | "states" }; body: Record<string, unknown>; answer: unknown };
+  "POST /api/v1/workflows:analyze": { query: { pathCountMax?: number }; body: Record<string, unknown>; answer: AnalysisAnswer };
   "POST /api/v1/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };
   "PUT /api/v1/workflows/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };

@@ -1255,6 +1255,10 @@ pub struct ApplyRequest {
     /// Reason for the change; at most 1,024 characters.
     #[prost(string, tag = "6")]
     pub reason: ::prost::alloc::string::String,
+    /// Digest of the newest version of the only workflow of the source, as the caller read it; empty
+    /// if it read that there is none. Without it, no change by others is detected.
+    #[prost(string, optional, tag = "7")]
+    pub expected_digest: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyResponse {
@@ -1389,6 +1393,33 @@ pub struct GetWorkflowResponse {
     pub workflow: ::core::option::Option<Workflow>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWorkflowSourceRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workflow_id: ::prost::alloc::string::String,
+    /// 0 is the newest.
+    #[prost(uint32, tag = "3")]
+    pub version: u32,
+    /// Label of the version, instead of the number.
+    #[prost(string, tag = "4")]
+    pub version_label: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWorkflowSourceResponse {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// Digest of the definition, for `ApplyRequest.expected_digest`.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    /// The text, with all its resources.
+    #[prost(bytes = "vec", tag = "3")]
+    pub source: ::prost::alloc::vec::Vec<u8>,
+    /// `application/json` or `application/yaml`.
+    #[prost(string, tag = "4")]
+    pub content_type: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListWorkflowsRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -1465,6 +1496,12 @@ pub struct AnalyzeWorkflowRequest {
     /// Measured durations in ms by node id; they replace those of the definition.
     #[prost(map = "string, int64", tag = "5")]
     pub durations_ms: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
+    /// A text with one workflow that is analyzed without storing it, instead of a stored version.
+    /// `workflow_id` is empty then. At most 8 MiB.
+    #[prost(bytes = "vec", tag = "6")]
+    pub source: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "7")]
+    pub content_type: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AnalyzeWorkflowResponse {
@@ -1720,6 +1757,7 @@ pub mod definition_service_client {
         ///                                     one field violation per problem with path, line and column
         ///   RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
         ///   RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+        ///   FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
         pub async fn apply(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyRequest>,
@@ -1876,6 +1914,39 @@ pub mod definition_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the text that a version was applied from, with its comments; the definition as JSON if
+        /// the version was stored without a text.
+        ///
+        ///   NOT_FOUND / WORKFLOW_NOT_FOUND
+        pub async fn get_workflow_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWorkflowSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWorkflowSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.definition.v1.DefinitionService/GetWorkflowSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.definition.v1.DefinitionService",
+                        "GetWorkflowSource",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns the newest versions of all workflows of the namespace, by id.
         ///
         ///   INVALID_ARGUMENT / PAGE_TOKEN_INVALID
@@ -2003,9 +2074,10 @@ pub mod definition_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the graph analysis of one version.
+        /// Returns the graph analysis of one version, or of a text that is not stored.
         ///
         ///   NOT_FOUND / WORKFLOW_NOT_FOUND
+        ///   INVALID_ARGUMENT / <reason of the problems of the source>
         pub async fn analyze_workflow(
             &mut self,
             request: impl tonic::IntoRequest<super::AnalyzeWorkflowRequest>,

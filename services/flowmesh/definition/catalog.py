@@ -23,6 +23,7 @@ from flowmesh.definition.storage.records import (
     Author,
     ChangeDetails,
     ConcurrentChange,
+    Conditions,
     Dependent,
     PlanKey,
     PublicNode,
@@ -95,11 +96,21 @@ class DefinitionCatalog:
         author: Author = NO_AUTHOR,
         *,
         one_workflow: bool = False,
+        expected_digest: str | None = None,
     ) -> tuple[list[Applied], Checked]:
-        """Store all resources of a source, or none. Return them and the result of the check."""
+        """Store all resources of a source, or none. Return them and the result of the check.
+
+        An expected digest is that of the newest version of the only workflow.
+        """
         request = request_of(request_id, b"register" if one_workflow else b"apply", source)
         return await self.apply_as(
-            request, namespace, source, content_type, author, one_workflow=one_workflow
+            request,
+            namespace,
+            source,
+            content_type,
+            author,
+            one_workflow=one_workflow,
+            expected_digest=expected_digest,
         )
 
     async def apply_as(
@@ -111,6 +122,7 @@ class DefinitionCatalog:
         author: Author,
         *,
         one_workflow: bool = False,
+        expected_digest: str | None = None,
     ) -> tuple[list[Applied], Checked]:
         """Store a source as the given request; see `apply`."""
         if request is not None:
@@ -134,7 +146,7 @@ class DefinitionCatalog:
                     checked,
                     author,
                     request,
-                    self._workflows_max(namespace),
+                    Conditions(self._workflows_max(namespace), expected_digest),
                 )
             except ConcurrentChange:
                 continue
@@ -286,7 +298,6 @@ class DefinitionCatalog:
         durations_ms: Mapping[str, int],
     ) -> tuple[int, definition_pb2.Analysis]:
         """Return the stored analysis of a version, or make one with other parameters."""
-        _check_durations(durations_ms)
         found = await self.workflow(namespace, workflow_id, version)
         if not path_count_max and not durations_ms:
             stored = await self._store.analysis(namespace, workflow_id, found.version)
@@ -476,14 +487,6 @@ def _check_selector(version: int, label: str) -> None:
         message = "set either the number of a version or a label, not both"
         violation = Violation("version_label", message, "REQUEST_INVALID")
         raise Invalid("REQUEST_INVALID", message, violations=(violation,))
-
-
-def _check_durations(durations_ms: Mapping[str, int]) -> None:
-    for node, duration_ms in durations_ms.items():
-        if not 0 <= duration_ms <= limits.DURATION_MS_MAX:
-            message = f"a duration must be from 0 to {limits.DURATION_MS_MAX} ms, not {duration_ms}"
-            violation = Violation(f"durations_ms[{node}]", message, "REQUEST_INVALID")
-            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
 
 
 def _in_use(name: str, version: int, namespace: str, users: list[Dependent]) -> WrongState:

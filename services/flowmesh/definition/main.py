@@ -22,6 +22,7 @@ from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.templates import Templates
+from flowmesh.definition.texts import WorkflowTexts
 from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from flowmesh.definition.versions import Versions
 from flowmesh.quotas import NamespaceQuotas
@@ -54,10 +55,11 @@ async def run(runtime: Runtime) -> None:
         )
         templates = Templates(store=store, catalog=catalog)
         versions = Versions(store=store, catalog=catalog, notices=notices)
+        texts = WorkflowTexts(catalog=catalog, store=store)
         sandbox = await stack.enter_async_context(Sandbox())
         dry_runs = DryRuns(catalog=catalog, sandbox=sandbox)
         runtime.serve(
-            DefinitionServer(catalog=catalog, dry_runs=dry_runs),
+            DefinitionServer(catalog=catalog, texts=texts, dry_runs=dry_runs),
             definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
             f"{PACKAGE}.DefinitionService",
         )

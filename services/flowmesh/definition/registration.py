@@ -15,7 +15,9 @@ from flowmesh.definition.storage.records import (
     Applied,
     Author,
     ConcurrentChange,
+    Conditions,
     Request,
+    SourceRecord,
     TaskVersion,
     TemplateVersion,
     WorkflowVersion,
@@ -31,7 +33,7 @@ from flowmesh.definitions import (
     Workflow,
     WorkflowTemplate,
 )
-from flowmesh.errors import Invalid
+from flowmesh.errors import Invalid, WrongState
 from flowmesh.quotas import quota_exceeded
 
 # The database sets the time of the rows.
@@ -64,12 +66,12 @@ async def write(
     checked: Checked,
     author: Author,
     request: Request | None,
-    workflows_max: int,
+    conditions: Conditions,
 ) -> list[Applied]:
     """Store a checked source.
 
-    Raise ConcurrentChange if state that the check depends on has changed, and QUOTA_EXCEEDED
-    beyond `workflows_max`; 0 is unlimited.
+    Raise ConcurrentChange if state that the check depends on has changed, QUOTA_EXCEEDED beyond
+    the quota, and ETAG_MISMATCH if the only workflow has another digest than the expected one.
     """
     async with store.change(namespace) as change:
         if request is not None:
@@ -77,9 +79,10 @@ async def write(
             if earlier is not None:
                 return applied_of(earlier)
         locked = await _lock(change, reading, checked)
+        _check_digest(locked.workflows, conditions.expected_digest)
         new = sum(not newest.live for newest in locked.workflows.values())
-        if workflows_max and new:
-            await _check_quota(change, new, workflows_max)
+        if conditions.workflows_max and new:
+            await _check_quota(change, new, conditions.workflows_max)
         applied, triggers = [], []
         caller = current()
         applied_by = caller.id if caller else ""
@@ -93,16 +96,17 @@ async def write(
                     triggers.append(triggers_of(namespace, read.resource, version, applied_by))
             elif isinstance(read.resource, Workflow) and applied_by:
                 granted = await change.trigger_grants.take_over(read.name, applied_by)
-            applied.append(
-                Applied(
-                    read.kind,
-                    read.name,
-                    newest.version + (newest.digest != read.digest),
-                    read.digest,
-                    created=newest.digest != read.digest,
-                    granted=granted,
-                )
+            result = Applied(
+                read.kind,
+                read.name,
+                newest.version + (newest.digest != read.digest),
+                read.digest,
+                created=newest.digest != read.digest,
+                granted=granted,
             )
+            if (source := _source_of(read, reading)) is not None:
+                await change.set_source(read.name, result.version, source)
+            applied.append(result)
         await change.set_triggers(triggers)
         if request is not None:
             await change.store_answer(request, _answer_of(applied, reading, request))
@@ -116,6 +120,34 @@ def require_one_workflow(reading: Reading) -> None:
         held = ", ".join(kinds[:8]) or "nothing"
         message = f"the source must hold exactly one workflow; it holds {held}"
         raise Invalid("WORKFLOW_INVALID", message)
+
+
+def _check_digest(workflows: Mapping[str, Newest], expected: str | None) -> None:
+    """Raise ETAG_MISMATCH if the only workflow has another digest than the caller has read."""
+    if expected is None:
+        return
+    if len(workflows) != 1:
+        text = f"an expected digest is that of one workflow; the source holds {len(workflows)}"
+        raise Invalid("REQUEST_INVALID", text)
+    [(name, newest)] = workflows.items()
+    stored = newest.digest if newest.live else ""
+    if stored == expected:
+        return
+    now = f"is at version {newest.version}, digest {stored}" if stored else "is not stored"
+    before = f"you have read digest {expected}" if expected else "it was expected to be new"
+    text = f"workflow {name} {now}; {before}: read it again and merge your change"
+    raise WrongState("ETAG_MISMATCH", text)
+
+
+def _source_of(read: Read, reading: Reading) -> SourceRecord | None:
+    """Return the text to store with a workflow; None if it says no more than the definition."""
+    if reading.source is None or not isinstance(read.resource, Workflow):
+        return None
+    text = reading.source.text.encode()
+    if text.strip() == orjson.dumps(read.document):
+        return None
+    json = text.lstrip()[:1] in (b"{", b"[")
+    return SourceRecord("application/json" if json else "application/yaml", text)
 
 
 async def _check_quota(change: Transaction, new: int, workflows_max: int) -> None:

@@ -55,6 +55,7 @@ class Definitions(definition_grpc.DefinitionServiceServicer):
     """Stores JSON documents with an `id`; one that holds `problem` has a cycle."""
 
     DryRunWorkflow = NEVER_CALLED
+    GetWorkflowSource = NEVER_CALLED
     GetPlan = NEVER_CALLED
     ListPublicNodes = NEVER_CALLED
     ListTaskVersions = NEVER_CALLED

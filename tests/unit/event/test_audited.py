@@ -55,6 +55,7 @@ def targets(rows: Iterable[EventRow]) -> list[str]:
 @pytest.mark.parametrize("sequence", [1, 127, 128, 2**31, 2**62])
 @pytest.mark.parametrize("at_us", [0, 1, 1_790_000_000_000_000, 2**62])
 def test_an_event_with_a_caller_is_found(kind: str, sequence: int, at_us: int) -> None:
+    """For every kind, number and time."""
     before = HistoryEvent(sequence=max(1, sequence - 1), at_us=at_us)
     before.task_completed.SetInParent()
     found = row("e", before, event(kind, sequence=sequence, at_us=at_us))
@@ -62,12 +63,14 @@ def test_an_event_with_a_caller_is_found(kind: str, sequence: int, at_us: int) -
 
 
 def test_an_event_without_a_caller_has_no_entry() -> None:
+    """Such as a start in an open installation."""
     silent = HistoryEvent(sequence=1, at_us=1)
     silent.workflow_started.workflow_id = "w"
     assert targets([row("e", silent)]) == []
 
 
 def test_a_single_start_has_an_entry_of_its_own() -> None:
+    """With the digest of its event."""
     [change] = audited_changes_of(start("e1"))
     [entry] = audit_entries_of([change])
     assert entry["target"] == "e1"
@@ -75,6 +78,7 @@ def test_a_single_start_has_an_entry_of_its_own() -> None:
 
 
 def test_starts_of_one_version_share_entries() -> None:
+    """Up to a number of starts."""
     rows = [start(f"e{number}") for number in range(STARTS_MAX + 2)]
     first, second = targets(rows)
     assert first.split(" ") == [f"e{number}" for number in range(STARTS_MAX)]
@@ -82,10 +86,12 @@ def test_starts_of_one_version_share_entries() -> None:
 
 
 def test_starts_of_other_versions_and_workflows_do_not_share_entries() -> None:
+    """An entry is about one version."""
     rows = [start("e1"), start("e2", version=2), start("e3", workflow="v")]
     assert targets(rows) == ["e1", "e2", "e3"]
 
 
 def test_ids_that_share_an_entry_fit_into_its_target() -> None:
+    """Long ids share with fewer others."""
     rows = [start("e" * 255), start("f" * 255), start("g" * 255)]
     assert targets(rows) == [f"{'e' * 255} {'f' * 255}", "g" * 255]

@@ -14,9 +14,10 @@ from flowmesh.definition.api.messages import (
     usage_message,
     workflow_message,
 )
-from flowmesh.definition.api.requests import author_of, request_id_of
+from flowmesh.definition.api.requests import author_of, durations_of, request_id_of
 from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.checks.dry_runs import DryRuns
+from flowmesh.definition.texts import WorkflowTexts
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -26,8 +27,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     """Turns messages into calls on the catalog and back; decides nothing."""
 
-    def __init__(self, *, catalog: DefinitionCatalog, dry_runs: DryRuns) -> None:
+    def __init__(
+        self, *, catalog: DefinitionCatalog, texts: WorkflowTexts, dry_runs: DryRuns
+    ) -> None:
         self._catalog = catalog
+        self._texts = texts
         self._dry_runs = dry_runs
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
@@ -37,6 +41,7 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
             request.content_type,
             request_id_of(request),
             author_of(request),
+            expected_digest=_expected_digest(request),
         )
         return pb.ApplyResponse(
             resources=map(applied_message, applied),
@@ -94,6 +99,19 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         )
         return pb.GetWorkflowResponse(workflow=workflow_message(workflow))
 
+    async def GetWorkflowSource(
+        self, request: pb.GetWorkflowSourceRequest, context: Context
+    ) -> pb.GetWorkflowSourceResponse:
+        workflow, source = await self._texts.source(
+            namespace_of(request), _workflow_id(request), request.version, _label(request)
+        )
+        return pb.GetWorkflowSourceResponse(
+            version=workflow.version,
+            digest=workflow.digest,
+            source=source.text,
+            content_type=source.content_type,
+        )
+
     async def ListWorkflows(
         self, request: pb.ListWorkflowsRequest, context: Context
     ) -> pb.ListWorkflowsResponse:
@@ -140,12 +158,17 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     async def AnalyzeWorkflow(
         self, request: pb.AnalyzeWorkflowRequest, context: Context
     ) -> pb.AnalyzeWorkflowResponse:
+        if request.source:
+            workflow_id, analysis = await self._texts.analysis(
+                request.source, request.content_type, request.path_count_max, durations_of(request)
+            )
+            return pb.AnalyzeWorkflowResponse(workflow_id=workflow_id, analysis=analysis)
         version, analysis = await self._catalog.analysis(
             namespace_of(request),
             _workflow_id(request),
             request.version,
             request.path_count_max,
-            request.durations_ms,
+            durations_of(request),
         )
         return pb.AnalyzeWorkflowResponse(
             workflow_id=request.workflow_id, version=version, analysis=analysis
@@ -232,3 +255,7 @@ def _workflow_id(request: Any) -> str:
 
 def _label(request: Any) -> str:
     return valid_id(request.version_label, "version_label") if request.version_label else ""
+
+
+def _expected_digest(request: pb.ApplyRequest) -> str | None:
+    return request.expected_digest if request.HasField("expected_digest") else None

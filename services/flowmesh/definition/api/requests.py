@@ -1,8 +1,9 @@
 """Fields that all mutating requests have."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from flowmesh.definition.limits import TEXT_CHARACTERS_MAX
+from flowmesh.definition.limits import DURATION_MS_MAX, TEXT_CHARACTERS_MAX
 from flowmesh.definition.storage.records import Author
 from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc import valid_id
@@ -18,6 +19,17 @@ def author_of(request: Any) -> Author:
         _text(request.actor, "actor"),
         _text(request.reason, "reason") if hasattr(request, "reason") else "",
     )
+
+
+def durations_of(request: Any) -> Mapping[str, int]:
+    """Return the measured durations of a request, in ms by node id."""
+    for node, duration_ms in request.durations_ms.items():
+        if not 0 <= duration_ms <= DURATION_MS_MAX:
+            message = f"a duration must be from 0 to {DURATION_MS_MAX} ms, not {duration_ms}"
+            violation = Violation(f"durations_ms[{node}]", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
+    durations: Mapping[str, int] = request.durations_ms
+    return durations
 
 
 def _text(value: str, field: str) -> str:

@@ -23,6 +23,17 @@ values (
     :namespace, :id, :version, :digest, :name, :format, :definition, :labels::text::jsonb
 );
 
+-- name: set-workflow-source(namespace, id, version, content_type, text)!
+insert into workflow_sources (namespace, id, version, content_type, text)
+values (:namespace, :id, :version, :content_type, :text)
+on conflict (namespace, id, version) do update
+set content_type = excluded.content_type, text = excluded.text
+where workflow_sources.text <> excluded.text;
+
+-- name: workflow-source(namespace, id, version)^
+select content_type, text from workflow_sources
+where namespace = :namespace and id = :id and version = :version;
+
 -- name: set-workflow-newest(namespace, id, version, labels)!
 update workflows
 set version = :version, live = true, labels = :labels::text::jsonb

@@ -24,6 +24,25 @@ class WorkflowVersion:
     created_at: datetime
 
 
+class SourceRecord(NamedTuple):
+    """The text that a version was applied from."""
+
+    content_type: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Conditions of a change, checked while its names are locked.
+
+    `workflows_max` is the quota of the namespace, 0 is unlimited. `expected_digest` is that of the
+    only workflow, empty if there must be none yet; None expects nothing.
+    """
+
+    workflows_max: int = 0
+    expected_digest: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TaskVersion:
     """A version of a reusable task."""

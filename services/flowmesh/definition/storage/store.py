@@ -20,6 +20,7 @@ from flowmesh.definition.storage.records import (
     PublicNode,
     ReferredTask,
     Request,
+    SourceRecord,
     TaskVersion,
     Usage,
     WorkflowVersion,
@@ -84,6 +85,13 @@ class DefinitionStore:
             self._pool, namespace=namespace, id=workflow_id, version=version
         )
         return workflow_of(namespace, row) if row is not None else None
+
+    async def source(self, namespace: str, workflow_id: str, version: int) -> SourceRecord | None:
+        """Return the text that a version was applied from, if it has one."""
+        row = await self._sql.workflow_source(
+            self._pool, namespace=namespace, id=workflow_id, version=version
+        )
+        return SourceRecord(row["content_type"], row["text"]) if row is not None else None
 
     async def definitions(self, versions: Collection[VersionId]) -> dict[VersionId, bytes]:
         """Return the documents of the versions that exist."""

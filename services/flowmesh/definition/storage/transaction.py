@@ -13,6 +13,7 @@ from flowmesh.definition.storage.records import (
     Label,
     Request,
     ResolvedReference,
+    SourceRecord,
     TaskVersion,
     TemplateVersion,
     WorkflowVersion,
@@ -178,6 +179,17 @@ class Transaction:
             self._connection, namespace=self._namespace, id=workflow_id, version=version
         )
         return row["definition"] if row is not None else None
+
+    async def set_source(self, workflow_id: str, version: int, source: SourceRecord) -> None:
+        """Store the text of a version; a later text with the same content replaces it."""
+        await self._sql.set_workflow_source(
+            self._connection,
+            namespace=self._namespace,
+            id=workflow_id,
+            version=version,
+            content_type=source.content_type,
+            text=source.text,
+        )
 
     async def add_workflow(self, workflow: WorkflowVersion, uses: Collection[TaskRef]) -> None:
         """Insert a version and make it the newest; `uses` are references to stored tasks."""

@@ -14,6 +14,7 @@ from flowmesh.gateway.routes import (
 )
 from flowmesh.gateway.routes.definitions import (
     admission,
+    drafts,
     dry_runs,
     formats,
     resources,
@@ -51,6 +52,7 @@ from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
     *execute.ROUTES,
+    *drafts.ROUTES,
     *resources.ROUTES,
     *tasks.ROUTES,
     *templates.ROUTES,

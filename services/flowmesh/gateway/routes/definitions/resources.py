@@ -21,7 +21,16 @@ from flowmesh.gateway.bodies.views import (
 )
 from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
-from flowmesh.gateway.http.parameters import CHANGE, FLAG, NUMBER, VERSION, Query, one_of, whole
+from flowmesh.gateway.http.parameters import (
+    CHANGE,
+    FLAG,
+    NUMBER,
+    VERSION,
+    Query,
+    RequestHeader,
+    one_of,
+    whole,
+)
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     CHANGE_ACTOR,
@@ -68,11 +77,20 @@ async def _apply_named(backends: Backends, request: Request, kind: str) -> Respo
     if others:
         what = f"the path names {kind} {name}, but the body holds {', '.join(others[:3])}"
         raise invalid_field("metadata.name", what)
-    return await _apply_source(backends, request, source, content_type)
+    expected = _expected_digest(request) if kind == "Workflow" else {}
+    return await _apply_source(backends, request, source, content_type, **expected)
+
+
+def _expected_digest(request: Request) -> dict[str, str]:
+    """Return the digest of `If-Match`, or an empty one for `If-None-Match: *`."""
+    if request.header(b"if-none-match").strip() == "*":
+        return {"expected_digest": ""}
+    stated = request.header(b"if-match").strip()
+    return {} if stated in ("", "*") else {"expected_digest": stated.strip('"')}
 
 
 async def _apply_source(
-    backends: Backends, request: Request, source: bytes, content_type: str
+    backends: Backends, request: Request, source: bytes, content_type: str, **expected: str
 ) -> Response:
     response = await backends.definitions.Apply(
         pb.ApplyRequest(
@@ -82,6 +100,7 @@ async def _apply_source(
             request_id=request_id_of(request),
             actor=actor_of(request),
             reason=request.text("reason"),
+            **expected,
         )
     )
     applied = applied_resources(response.resources)
@@ -232,19 +251,30 @@ _TASK_BODY = replace(
 )
 
 
-def _apply(summary: str, body: Body = DEFINITION_BODY) -> Operation:
+_CONDITIONS = (
+    RequestHeader(
+        "If-Match",
+        "The quoted digest of the version that was edited; another newest version is not replaced.",
+    ),
+    RequestHeader("If-None-Match", "`*` to store a new workflow only."),
+)
+
+
+def _apply(
+    summary: str, body: Body = DEFINITION_BODY, conditions: tuple[RequestHeader, ...] = ()
+) -> Operation:
     return Operation(
         tag=MANAGE,
         summary=summary,
         description="All resources of a YAML body are applied atomically.",
         body=body,
         query=(REASON,),
-        headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR),
+        headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR, *conditions),
         answers=(
             Answer(201, "A new version of at least one resource.", answers.Applied),
             Answer(200, "The content was already stored.", answers.Applied),
         ),
-        errors=(413, 415),
+        errors=(409, 413, 415) if conditions else (413, 415),
     )
 
 
@@ -315,7 +345,7 @@ ROUTES = (
         ),
     ),
     Route("GET", _WORKFLOW, get_workflow, read("Get a workflow", answers.WorkflowAnswer, _VERSION)),
-    Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply a workflow")),
+    Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply a workflow", conditions=_CONDITIONS)),
     Route("DELETE", _WORKFLOW, delete_workflow, delete("Delete a workflow with all versions")),
     Route(
         "GET",

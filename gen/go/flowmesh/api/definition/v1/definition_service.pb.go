@@ -33,9 +33,12 @@ type ApplyRequest struct {
 	// Identity of the caller; stored with the change.
 	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Reason for the change; at most 1,024 characters.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Digest of the newest version of the only workflow of the source, as the caller read it; empty
+	// if it read that there is none. Without it, no change by others is detected.
+	ExpectedDigest *string `protobuf:"bytes,7,opt,name=expected_digest,json=expectedDigest,proto3,oneof" json:"expected_digest,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
@@ -106,6 +109,13 @@ func (x *ApplyRequest) GetActor() string {
 func (x *ApplyRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *ApplyRequest) GetExpectedDigest() string {
+	if x != nil && x.ExpectedDigest != nil {
+		return *x.ExpectedDigest
 	}
 	return ""
 }
@@ -830,6 +840,147 @@ func (x *GetWorkflowResponse) GetWorkflow() *Workflow {
 	return nil
 }
 
+type GetWorkflowSourceRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	// 0 is the newest.
+	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Label of the version, instead of the number.
+	VersionLabel  string `protobuf:"bytes,4,opt,name=version_label,json=versionLabel,proto3" json:"version_label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWorkflowSourceRequest) Reset() {
+	*x = GetWorkflowSourceRequest{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWorkflowSourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWorkflowSourceRequest) ProtoMessage() {}
+
+func (x *GetWorkflowSourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWorkflowSourceRequest.ProtoReflect.Descriptor instead.
+func (*GetWorkflowSourceRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetWorkflowSourceRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetWorkflowSourceRequest) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+func (x *GetWorkflowSourceRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GetWorkflowSourceRequest) GetVersionLabel() string {
+	if x != nil {
+		return x.VersionLabel
+	}
+	return ""
+}
+
+type GetWorkflowSourceResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Digest of the definition, for `ApplyRequest.expected_digest`.
+	Digest string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The text, with all its resources.
+	Source []byte `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// `application/json` or `application/yaml`.
+	ContentType   string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWorkflowSourceResponse) Reset() {
+	*x = GetWorkflowSourceResponse{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWorkflowSourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWorkflowSourceResponse) ProtoMessage() {}
+
+func (x *GetWorkflowSourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWorkflowSourceResponse.ProtoReflect.Descriptor instead.
+func (*GetWorkflowSourceResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetWorkflowSourceResponse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GetWorkflowSourceResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *GetWorkflowSourceResponse) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *GetWorkflowSourceResponse) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
 type ListWorkflowsRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -844,7 +995,7 @@ type ListWorkflowsRequest struct {
 
 func (x *ListWorkflowsRequest) Reset() {
 	*x = ListWorkflowsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +1007,7 @@ func (x *ListWorkflowsRequest) String() string {
 func (*ListWorkflowsRequest) ProtoMessage() {}
 
 func (x *ListWorkflowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +1020,7 @@ func (x *ListWorkflowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkflowsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListWorkflowsRequest) GetNamespace() string {
@@ -910,7 +1061,7 @@ type ListWorkflowsResponse struct {
 
 func (x *ListWorkflowsResponse) Reset() {
 	*x = ListWorkflowsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1073,7 @@ func (x *ListWorkflowsResponse) String() string {
 func (*ListWorkflowsResponse) ProtoMessage() {}
 
 func (x *ListWorkflowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1086,7 @@ func (x *ListWorkflowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkflowsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListWorkflowsResponse) GetWorkflows() []*Workflow {
@@ -961,7 +1112,7 @@ type CountWorkflowsRequest struct {
 
 func (x *CountWorkflowsRequest) Reset() {
 	*x = CountWorkflowsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1124,7 @@ func (x *CountWorkflowsRequest) String() string {
 func (*CountWorkflowsRequest) ProtoMessage() {}
 
 func (x *CountWorkflowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1137,7 @@ func (x *CountWorkflowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountWorkflowsRequest.ProtoReflect.Descriptor instead.
 func (*CountWorkflowsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CountWorkflowsRequest) GetNamespace() string {
@@ -1005,7 +1156,7 @@ type CountWorkflowsResponse struct {
 
 func (x *CountWorkflowsResponse) Reset() {
 	*x = CountWorkflowsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1168,7 @@ func (x *CountWorkflowsResponse) String() string {
 func (*CountWorkflowsResponse) ProtoMessage() {}
 
 func (x *CountWorkflowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1181,7 @@ func (x *CountWorkflowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountWorkflowsResponse.ProtoReflect.Descriptor instead.
 func (*CountWorkflowsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CountWorkflowsResponse) GetCount() uint64 {
@@ -1052,7 +1203,7 @@ type ListWorkflowVersionsRequest struct {
 
 func (x *ListWorkflowVersionsRequest) Reset() {
 	*x = ListWorkflowVersionsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1215,7 @@ func (x *ListWorkflowVersionsRequest) String() string {
 func (*ListWorkflowVersionsRequest) ProtoMessage() {}
 
 func (x *ListWorkflowVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1228,7 @@ func (x *ListWorkflowVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkflowVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListWorkflowVersionsRequest) GetNamespace() string {
@@ -1118,7 +1269,7 @@ type ListWorkflowVersionsResponse struct {
 
 func (x *ListWorkflowVersionsResponse) Reset() {
 	*x = ListWorkflowVersionsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1281,7 @@ func (x *ListWorkflowVersionsResponse) String() string {
 func (*ListWorkflowVersionsResponse) ProtoMessage() {}
 
 func (x *ListWorkflowVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1294,7 @@ func (x *ListWorkflowVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkflowVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListWorkflowVersionsResponse) GetVersions() []*Workflow {
@@ -1173,7 +1324,7 @@ type DeleteWorkflowRequest struct {
 
 func (x *DeleteWorkflowRequest) Reset() {
 	*x = DeleteWorkflowRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1336,7 @@ func (x *DeleteWorkflowRequest) String() string {
 func (*DeleteWorkflowRequest) ProtoMessage() {}
 
 func (x *DeleteWorkflowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1349,7 @@ func (x *DeleteWorkflowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkflowRequest.ProtoReflect.Descriptor instead.
 func (*DeleteWorkflowRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteWorkflowRequest) GetNamespace() string {
@@ -1244,7 +1395,7 @@ type DeleteWorkflowResponse struct {
 
 func (x *DeleteWorkflowResponse) Reset() {
 	*x = DeleteWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1407,7 @@ func (x *DeleteWorkflowResponse) String() string {
 func (*DeleteWorkflowResponse) ProtoMessage() {}
 
 func (x *DeleteWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1420,7 @@ func (x *DeleteWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*DeleteWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{18}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{20}
 }
 
 type AnalyzeWorkflowRequest struct {
@@ -1280,14 +1431,18 @@ type AnalyzeWorkflowRequest struct {
 	// Maximum number of listed paths; at most 1,000, 0 is 100.
 	PathCountMax uint32 `protobuf:"varint,4,opt,name=path_count_max,json=pathCountMax,proto3" json:"path_count_max,omitempty"`
 	// Measured durations in ms by node id; they replace those of the definition.
-	DurationsMs   map[string]int64 `protobuf:"bytes,5,rep,name=durations_ms,json=durationsMs,proto3" json:"durations_ms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	DurationsMs map[string]int64 `protobuf:"bytes,5,rep,name=durations_ms,json=durationsMs,proto3" json:"durations_ms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// A text with one workflow that is analyzed without storing it, instead of a stored version.
+	// `workflow_id` is empty then. At most 8 MiB.
+	Source        []byte `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
+	ContentType   string `protobuf:"bytes,7,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnalyzeWorkflowRequest) Reset() {
 	*x = AnalyzeWorkflowRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1454,7 @@ func (x *AnalyzeWorkflowRequest) String() string {
 func (*AnalyzeWorkflowRequest) ProtoMessage() {}
 
 func (x *AnalyzeWorkflowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1467,7 @@ func (x *AnalyzeWorkflowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeWorkflowRequest.ProtoReflect.Descriptor instead.
 func (*AnalyzeWorkflowRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{19}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AnalyzeWorkflowRequest) GetNamespace() string {
@@ -1350,6 +1505,20 @@ func (x *AnalyzeWorkflowRequest) GetDurationsMs() map[string]int64 {
 	return nil
 }
 
+func (x *AnalyzeWorkflowRequest) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *AnalyzeWorkflowRequest) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
 type AnalyzeWorkflowResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WorkflowId    string                 `protobuf:"bytes,1,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
@@ -1361,7 +1530,7 @@ type AnalyzeWorkflowResponse struct {
 
 func (x *AnalyzeWorkflowResponse) Reset() {
 	*x = AnalyzeWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1542,7 @@ func (x *AnalyzeWorkflowResponse) String() string {
 func (*AnalyzeWorkflowResponse) ProtoMessage() {}
 
 func (x *AnalyzeWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1555,7 @@ func (x *AnalyzeWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*AnalyzeWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AnalyzeWorkflowResponse) GetWorkflowId() string {
@@ -1422,7 +1591,7 @@ type ListPublicNodesRequest struct {
 
 func (x *ListPublicNodesRequest) Reset() {
 	*x = ListPublicNodesRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1603,7 @@ func (x *ListPublicNodesRequest) String() string {
 func (*ListPublicNodesRequest) ProtoMessage() {}
 
 func (x *ListPublicNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1616,7 @@ func (x *ListPublicNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPublicNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListPublicNodesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListPublicNodesRequest) GetNamespace() string {
@@ -1481,7 +1650,7 @@ type ListPublicNodesResponse struct {
 
 func (x *ListPublicNodesResponse) Reset() {
 	*x = ListPublicNodesResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1662,7 @@ func (x *ListPublicNodesResponse) String() string {
 func (*ListPublicNodesResponse) ProtoMessage() {}
 
 func (x *ListPublicNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1675,7 @@ func (x *ListPublicNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPublicNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListPublicNodesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{22}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListPublicNodesResponse) GetNodes() []*PublicNode {
@@ -1535,7 +1704,7 @@ type PublicNode struct {
 
 func (x *PublicNode) Reset() {
 	*x = PublicNode{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1716,7 @@ func (x *PublicNode) String() string {
 func (*PublicNode) ProtoMessage() {}
 
 func (x *PublicNode) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1729,7 @@ func (x *PublicNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublicNode.ProtoReflect.Descriptor instead.
 func (*PublicNode) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{23}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PublicNode) GetWorkflowId() string {
@@ -1595,7 +1764,7 @@ type GetTaskRequest struct {
 
 func (x *GetTaskRequest) Reset() {
 	*x = GetTaskRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1776,7 @@ func (x *GetTaskRequest) String() string {
 func (*GetTaskRequest) ProtoMessage() {}
 
 func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1789,7 @@ func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{24}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetTaskRequest) GetNamespace() string {
@@ -1653,7 +1822,7 @@ type GetTaskResponse struct {
 
 func (x *GetTaskResponse) Reset() {
 	*x = GetTaskResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1834,7 @@ func (x *GetTaskResponse) String() string {
 func (*GetTaskResponse) ProtoMessage() {}
 
 func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1847,7 @@ func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{25}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetTaskResponse) GetTask() *Task {
@@ -1701,7 +1870,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1882,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1895,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{26}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListTasksRequest) GetNamespace() string {
@@ -1767,7 +1936,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1948,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1961,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{27}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1821,7 +1990,7 @@ type ListTaskVersionsRequest struct {
 
 func (x *ListTaskVersionsRequest) Reset() {
 	*x = ListTaskVersionsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +2002,7 @@ func (x *ListTaskVersionsRequest) String() string {
 func (*ListTaskVersionsRequest) ProtoMessage() {}
 
 func (x *ListTaskVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +2015,7 @@ func (x *ListTaskVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{28}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListTaskVersionsRequest) GetNamespace() string {
@@ -1887,7 +2056,7 @@ type ListTaskVersionsResponse struct {
 
 func (x *ListTaskVersionsResponse) Reset() {
 	*x = ListTaskVersionsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2068,7 @@ func (x *ListTaskVersionsResponse) String() string {
 func (*ListTaskVersionsResponse) ProtoMessage() {}
 
 func (x *ListTaskVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2081,7 @@ func (x *ListTaskVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{29}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListTaskVersionsResponse) GetVersions() []*Task {
@@ -1943,7 +2112,7 @@ type ListTaskUsagesRequest struct {
 
 func (x *ListTaskUsagesRequest) Reset() {
 	*x = ListTaskUsagesRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2124,7 @@ func (x *ListTaskUsagesRequest) String() string {
 func (*ListTaskUsagesRequest) ProtoMessage() {}
 
 func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2137,7 @@ func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{30}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListTaskUsagesRequest) GetNamespace() string {
@@ -2016,7 +2185,7 @@ type ListTaskUsagesResponse struct {
 
 func (x *ListTaskUsagesResponse) Reset() {
 	*x = ListTaskUsagesResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2197,7 @@ func (x *ListTaskUsagesResponse) String() string {
 func (*ListTaskUsagesResponse) ProtoMessage() {}
 
 func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2210,7 @@ func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{31}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTaskUsagesResponse) GetWorkflows() []*WorkflowReference {
@@ -2074,7 +2243,7 @@ type WorkflowReference struct {
 
 func (x *WorkflowReference) Reset() {
 	*x = WorkflowReference{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2255,7 @@ func (x *WorkflowReference) String() string {
 func (*WorkflowReference) ProtoMessage() {}
 
 func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2268,7 @@ func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkflowReference.ProtoReflect.Descriptor instead.
 func (*WorkflowReference) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{32}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WorkflowReference) GetName() string {
@@ -2159,7 +2328,7 @@ type DeleteTaskRequest struct {
 
 func (x *DeleteTaskRequest) Reset() {
 	*x = DeleteTaskRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2340,7 @@ func (x *DeleteTaskRequest) String() string {
 func (*DeleteTaskRequest) ProtoMessage() {}
 
 func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2353,7 @@ func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTaskRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{33}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteTaskRequest) GetNamespace() string {
@@ -2237,7 +2406,7 @@ type DeleteTaskResponse struct {
 
 func (x *DeleteTaskResponse) Reset() {
 	*x = DeleteTaskResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2418,7 @@ func (x *DeleteTaskResponse) String() string {
 func (*DeleteTaskResponse) ProtoMessage() {}
 
 func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2431,7 @@ func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTaskResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
 }
 
 type GetPlanRequest struct {
@@ -2278,7 +2447,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2459,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2472,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetPlanRequest) GetNamespace() string {
@@ -2343,7 +2512,7 @@ type GetPlanResponse struct {
 
 func (x *GetPlanResponse) Reset() {
 	*x = GetPlanResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2524,7 @@ func (x *GetPlanResponse) String() string {
 func (*GetPlanResponse) ProtoMessage() {}
 
 func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2537,7 @@ func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanResponse.ProtoReflect.Descriptor instead.
 func (*GetPlanResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetPlanResponse) GetPlan() *Plan {
@@ -2382,7 +2551,7 @@ var File_flowmesh_api_definition_v1_definition_service_proto protoreflect.FileDe
 
 const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\n" +
-	"3flowmesh/api/definition/v1/definition_service.proto\x12\x1aflowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\x1a%flowmesh/api/definition/v1/plan.proto\"\xba\x01\n" +
+	"3flowmesh/api/definition/v1/definition_service.proto\x12\x1aflowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\x1a%flowmesh/api/definition/v1/plan.proto\"\xfc\x01\n" +
 	"\fApplyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\fR\x06source\x12!\n" +
@@ -2390,7 +2559,9 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x8d\x02\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12,\n" +
+	"\x0fexpected_digest\x18\a \x01(\tH\x00R\x0eexpectedDigest\x88\x01\x01B\x12\n" +
+	"\x10_expected_digest\"\x8d\x02\n" +
 	"\rApplyResponse\x12I\n" +
 	"\tresources\x18\x01 \x03(\v2+.flowmesh.api.definition.v1.AppliedResourceR\tresources\x12?\n" +
 	"\bwarnings\x18\x02 \x03(\v2#.flowmesh.api.definition.v1.ProblemR\bwarnings\x12I\n" +
@@ -2447,7 +2618,18 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
 	"\rversion_label\x18\x04 \x01(\tR\fversionLabel\"W\n" +
 	"\x13GetWorkflowResponse\x12@\n" +
-	"\bworkflow\x18\x01 \x01(\v2$.flowmesh.api.definition.v1.WorkflowR\bworkflow\"\x88\x01\n" +
+	"\bworkflow\x18\x01 \x01(\v2$.flowmesh.api.definition.v1.WorkflowR\bworkflow\"\x9e\x01\n" +
+	"\x18GetWorkflowSourceRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
+	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
+	"workflowId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
+	"\rversion_label\x18\x04 \x01(\tR\fversionLabel\"\x88\x01\n" +
+	"\x19GetWorkflowSourceResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\fR\x06source\x12!\n" +
+	"\fcontent_type\x18\x04 \x01(\tR\vcontentType\"\x88\x01\n" +
 	"\x14ListWorkflowsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -2479,14 +2661,16 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x18\n" +
-	"\x16DeleteWorkflowResponse\"\xc5\x02\n" +
+	"\x16DeleteWorkflowResponse\"\x80\x03\n" +
 	"\x16AnalyzeWorkflowRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
 	"workflowId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12$\n" +
 	"\x0epath_count_max\x18\x04 \x01(\rR\fpathCountMax\x12f\n" +
-	"\fdurations_ms\x18\x05 \x03(\v2C.flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntryR\vdurationsMs\x1a>\n" +
+	"\fdurations_ms\x18\x05 \x03(\v2C.flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntryR\vdurationsMs\x12\x16\n" +
+	"\x06source\x18\x06 \x01(\fR\x06source\x12!\n" +
+	"\fcontent_type\x18\a \x01(\tR\vcontentType\x1a>\n" +
 	"\x10DurationsMsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x96\x01\n" +
@@ -2566,13 +2750,14 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
 	"\rversion_label\x18\x04 \x01(\tR\fversionLabel\"G\n" +
 	"\x0fGetPlanResponse\x124\n" +
-	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\xf3\x10\n" +
+	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\xfe\x11\n" +
 	"\x11DefinitionService\x12f\n" +
 	"\x05Apply\x12(.flowmesh.api.definition.v1.ApplyRequest\x1a).flowmesh.api.definition.v1.ApplyResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x87\x01\n" +
 	"\x10RegisterWorkflow\x123.flowmesh.api.definition.v1.RegisterWorkflowRequest\x1a4.flowmesh.api.definition.v1.RegisterWorkflowResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x85\x01\n" +
 	"\x10ValidateWorkflow\x123.flowmesh.api.definition.v1.ValidateWorkflowRequest\x1a4.flowmesh.api.definition.v1.ValidateWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x7f\n" +
 	"\x0eDryRunWorkflow\x121.flowmesh.api.definition.v1.DryRunWorkflowRequest\x1a2.flowmesh.api.definition.v1.DryRunWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12v\n" +
-	"\vGetWorkflow\x12..flowmesh.api.definition.v1.GetWorkflowRequest\x1a/.flowmesh.api.definition.v1.GetWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12|\n" +
+	"\vGetWorkflow\x12..flowmesh.api.definition.v1.GetWorkflowRequest\x1a/.flowmesh.api.definition.v1.GetWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x88\x01\n" +
+	"\x11GetWorkflowSource\x124.flowmesh.api.definition.v1.GetWorkflowSourceRequest\x1a5.flowmesh.api.definition.v1.GetWorkflowSourceResponse\"\x06\xea\xe0\x18\x02\b\x03\x12|\n" +
 	"\rListWorkflows\x120.flowmesh.api.definition.v1.ListWorkflowsRequest\x1a1.flowmesh.api.definition.v1.ListWorkflowsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x7f\n" +
 	"\x0eCountWorkflows\x121.flowmesh.api.definition.v1.CountWorkflowsRequest\x1a2.flowmesh.api.definition.v1.CountWorkflowsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x91\x01\n" +
 	"\x14ListWorkflowVersions\x127.flowmesh.api.definition.v1.ListWorkflowVersionsRequest\x1a8.flowmesh.api.definition.v1.ListWorkflowVersionsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x81\x01\n" +
@@ -2600,7 +2785,7 @@ func file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP() []by
 	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescData
 }
 
-var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*ApplyRequest)(nil),                 // 0: flowmesh.api.definition.v1.ApplyRequest
 	(*ApplyResponse)(nil),                // 1: flowmesh.api.definition.v1.ApplyResponse
@@ -2613,93 +2798,97 @@ var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*DryRunWorkflowResponse)(nil),       // 8: flowmesh.api.definition.v1.DryRunWorkflowResponse
 	(*GetWorkflowRequest)(nil),           // 9: flowmesh.api.definition.v1.GetWorkflowRequest
 	(*GetWorkflowResponse)(nil),          // 10: flowmesh.api.definition.v1.GetWorkflowResponse
-	(*ListWorkflowsRequest)(nil),         // 11: flowmesh.api.definition.v1.ListWorkflowsRequest
-	(*ListWorkflowsResponse)(nil),        // 12: flowmesh.api.definition.v1.ListWorkflowsResponse
-	(*CountWorkflowsRequest)(nil),        // 13: flowmesh.api.definition.v1.CountWorkflowsRequest
-	(*CountWorkflowsResponse)(nil),       // 14: flowmesh.api.definition.v1.CountWorkflowsResponse
-	(*ListWorkflowVersionsRequest)(nil),  // 15: flowmesh.api.definition.v1.ListWorkflowVersionsRequest
-	(*ListWorkflowVersionsResponse)(nil), // 16: flowmesh.api.definition.v1.ListWorkflowVersionsResponse
-	(*DeleteWorkflowRequest)(nil),        // 17: flowmesh.api.definition.v1.DeleteWorkflowRequest
-	(*DeleteWorkflowResponse)(nil),       // 18: flowmesh.api.definition.v1.DeleteWorkflowResponse
-	(*AnalyzeWorkflowRequest)(nil),       // 19: flowmesh.api.definition.v1.AnalyzeWorkflowRequest
-	(*AnalyzeWorkflowResponse)(nil),      // 20: flowmesh.api.definition.v1.AnalyzeWorkflowResponse
-	(*ListPublicNodesRequest)(nil),       // 21: flowmesh.api.definition.v1.ListPublicNodesRequest
-	(*ListPublicNodesResponse)(nil),      // 22: flowmesh.api.definition.v1.ListPublicNodesResponse
-	(*PublicNode)(nil),                   // 23: flowmesh.api.definition.v1.PublicNode
-	(*GetTaskRequest)(nil),               // 24: flowmesh.api.definition.v1.GetTaskRequest
-	(*GetTaskResponse)(nil),              // 25: flowmesh.api.definition.v1.GetTaskResponse
-	(*ListTasksRequest)(nil),             // 26: flowmesh.api.definition.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),            // 27: flowmesh.api.definition.v1.ListTasksResponse
-	(*ListTaskVersionsRequest)(nil),      // 28: flowmesh.api.definition.v1.ListTaskVersionsRequest
-	(*ListTaskVersionsResponse)(nil),     // 29: flowmesh.api.definition.v1.ListTaskVersionsResponse
-	(*ListTaskUsagesRequest)(nil),        // 30: flowmesh.api.definition.v1.ListTaskUsagesRequest
-	(*ListTaskUsagesResponse)(nil),       // 31: flowmesh.api.definition.v1.ListTaskUsagesResponse
-	(*WorkflowReference)(nil),            // 32: flowmesh.api.definition.v1.WorkflowReference
-	(*DeleteTaskRequest)(nil),            // 33: flowmesh.api.definition.v1.DeleteTaskRequest
-	(*DeleteTaskResponse)(nil),           // 34: flowmesh.api.definition.v1.DeleteTaskResponse
-	(*GetPlanRequest)(nil),               // 35: flowmesh.api.definition.v1.GetPlanRequest
-	(*GetPlanResponse)(nil),              // 36: flowmesh.api.definition.v1.GetPlanResponse
-	nil,                                  // 37: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	(*Problem)(nil),                      // 38: flowmesh.api.definition.v1.Problem
-	(*Workflow)(nil),                     // 39: flowmesh.api.definition.v1.Workflow
-	(*Analysis)(nil),                     // 40: flowmesh.api.definition.v1.Analysis
-	(*Task)(nil),                         // 41: flowmesh.api.definition.v1.Task
-	(*Plan)(nil),                         // 42: flowmesh.api.definition.v1.Plan
+	(*GetWorkflowSourceRequest)(nil),     // 11: flowmesh.api.definition.v1.GetWorkflowSourceRequest
+	(*GetWorkflowSourceResponse)(nil),    // 12: flowmesh.api.definition.v1.GetWorkflowSourceResponse
+	(*ListWorkflowsRequest)(nil),         // 13: flowmesh.api.definition.v1.ListWorkflowsRequest
+	(*ListWorkflowsResponse)(nil),        // 14: flowmesh.api.definition.v1.ListWorkflowsResponse
+	(*CountWorkflowsRequest)(nil),        // 15: flowmesh.api.definition.v1.CountWorkflowsRequest
+	(*CountWorkflowsResponse)(nil),       // 16: flowmesh.api.definition.v1.CountWorkflowsResponse
+	(*ListWorkflowVersionsRequest)(nil),  // 17: flowmesh.api.definition.v1.ListWorkflowVersionsRequest
+	(*ListWorkflowVersionsResponse)(nil), // 18: flowmesh.api.definition.v1.ListWorkflowVersionsResponse
+	(*DeleteWorkflowRequest)(nil),        // 19: flowmesh.api.definition.v1.DeleteWorkflowRequest
+	(*DeleteWorkflowResponse)(nil),       // 20: flowmesh.api.definition.v1.DeleteWorkflowResponse
+	(*AnalyzeWorkflowRequest)(nil),       // 21: flowmesh.api.definition.v1.AnalyzeWorkflowRequest
+	(*AnalyzeWorkflowResponse)(nil),      // 22: flowmesh.api.definition.v1.AnalyzeWorkflowResponse
+	(*ListPublicNodesRequest)(nil),       // 23: flowmesh.api.definition.v1.ListPublicNodesRequest
+	(*ListPublicNodesResponse)(nil),      // 24: flowmesh.api.definition.v1.ListPublicNodesResponse
+	(*PublicNode)(nil),                   // 25: flowmesh.api.definition.v1.PublicNode
+	(*GetTaskRequest)(nil),               // 26: flowmesh.api.definition.v1.GetTaskRequest
+	(*GetTaskResponse)(nil),              // 27: flowmesh.api.definition.v1.GetTaskResponse
+	(*ListTasksRequest)(nil),             // 28: flowmesh.api.definition.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),            // 29: flowmesh.api.definition.v1.ListTasksResponse
+	(*ListTaskVersionsRequest)(nil),      // 30: flowmesh.api.definition.v1.ListTaskVersionsRequest
+	(*ListTaskVersionsResponse)(nil),     // 31: flowmesh.api.definition.v1.ListTaskVersionsResponse
+	(*ListTaskUsagesRequest)(nil),        // 32: flowmesh.api.definition.v1.ListTaskUsagesRequest
+	(*ListTaskUsagesResponse)(nil),       // 33: flowmesh.api.definition.v1.ListTaskUsagesResponse
+	(*WorkflowReference)(nil),            // 34: flowmesh.api.definition.v1.WorkflowReference
+	(*DeleteTaskRequest)(nil),            // 35: flowmesh.api.definition.v1.DeleteTaskRequest
+	(*DeleteTaskResponse)(nil),           // 36: flowmesh.api.definition.v1.DeleteTaskResponse
+	(*GetPlanRequest)(nil),               // 37: flowmesh.api.definition.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),              // 38: flowmesh.api.definition.v1.GetPlanResponse
+	nil,                                  // 39: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	(*Problem)(nil),                      // 40: flowmesh.api.definition.v1.Problem
+	(*Workflow)(nil),                     // 41: flowmesh.api.definition.v1.Workflow
+	(*Analysis)(nil),                     // 42: flowmesh.api.definition.v1.Analysis
+	(*Task)(nil),                         // 43: flowmesh.api.definition.v1.Task
+	(*Plan)(nil),                         // 44: flowmesh.api.definition.v1.Plan
 }
 var file_flowmesh_api_definition_v1_definition_service_proto_depIdxs = []int32{
 	2,  // 0: flowmesh.api.definition.v1.ApplyResponse.resources:type_name -> flowmesh.api.definition.v1.AppliedResource
-	38, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	32, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	38, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	38, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
-	32, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	39, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
-	39, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
-	39, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
-	37, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	40, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
-	23, // 11: flowmesh.api.definition.v1.ListPublicNodesResponse.nodes:type_name -> flowmesh.api.definition.v1.PublicNode
-	41, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
-	41, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
-	41, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
-	32, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	42, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
+	40, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	34, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	40, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	40, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
+	34, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	41, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
+	41, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
+	41, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
+	39, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	42, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
+	25, // 11: flowmesh.api.definition.v1.ListPublicNodesResponse.nodes:type_name -> flowmesh.api.definition.v1.PublicNode
+	43, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
+	43, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
+	43, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
+	34, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	44, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
 	0,  // 17: flowmesh.api.definition.v1.DefinitionService.Apply:input_type -> flowmesh.api.definition.v1.ApplyRequest
 	3,  // 18: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:input_type -> flowmesh.api.definition.v1.RegisterWorkflowRequest
 	5,  // 19: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:input_type -> flowmesh.api.definition.v1.ValidateWorkflowRequest
 	7,  // 20: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:input_type -> flowmesh.api.definition.v1.DryRunWorkflowRequest
 	9,  // 21: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:input_type -> flowmesh.api.definition.v1.GetWorkflowRequest
-	11, // 22: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:input_type -> flowmesh.api.definition.v1.ListWorkflowsRequest
-	13, // 23: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:input_type -> flowmesh.api.definition.v1.CountWorkflowsRequest
-	15, // 24: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:input_type -> flowmesh.api.definition.v1.ListWorkflowVersionsRequest
-	17, // 25: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:input_type -> flowmesh.api.definition.v1.DeleteWorkflowRequest
-	19, // 26: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:input_type -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest
-	21, // 27: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:input_type -> flowmesh.api.definition.v1.ListPublicNodesRequest
-	24, // 28: flowmesh.api.definition.v1.DefinitionService.GetTask:input_type -> flowmesh.api.definition.v1.GetTaskRequest
-	26, // 29: flowmesh.api.definition.v1.DefinitionService.ListTasks:input_type -> flowmesh.api.definition.v1.ListTasksRequest
-	28, // 30: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:input_type -> flowmesh.api.definition.v1.ListTaskVersionsRequest
-	30, // 31: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
-	33, // 32: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
-	35, // 33: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
-	1,  // 34: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
-	4,  // 35: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
-	6,  // 36: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
-	8,  // 37: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
-	10, // 38: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
-	12, // 39: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
-	14, // 40: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
-	16, // 41: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
-	18, // 42: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
-	20, // 43: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
-	22, // 44: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
-	25, // 45: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
-	27, // 46: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
-	29, // 47: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
-	31, // 48: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
-	34, // 49: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
-	36, // 50: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
-	34, // [34:51] is the sub-list for method output_type
-	17, // [17:34] is the sub-list for method input_type
+	11, // 22: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:input_type -> flowmesh.api.definition.v1.GetWorkflowSourceRequest
+	13, // 23: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:input_type -> flowmesh.api.definition.v1.ListWorkflowsRequest
+	15, // 24: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:input_type -> flowmesh.api.definition.v1.CountWorkflowsRequest
+	17, // 25: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:input_type -> flowmesh.api.definition.v1.ListWorkflowVersionsRequest
+	19, // 26: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:input_type -> flowmesh.api.definition.v1.DeleteWorkflowRequest
+	21, // 27: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:input_type -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest
+	23, // 28: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:input_type -> flowmesh.api.definition.v1.ListPublicNodesRequest
+	26, // 29: flowmesh.api.definition.v1.DefinitionService.GetTask:input_type -> flowmesh.api.definition.v1.GetTaskRequest
+	28, // 30: flowmesh.api.definition.v1.DefinitionService.ListTasks:input_type -> flowmesh.api.definition.v1.ListTasksRequest
+	30, // 31: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:input_type -> flowmesh.api.definition.v1.ListTaskVersionsRequest
+	32, // 32: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
+	35, // 33: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
+	37, // 34: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
+	1,  // 35: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
+	4,  // 36: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
+	6,  // 37: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
+	8,  // 38: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
+	10, // 39: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
+	12, // 40: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:output_type -> flowmesh.api.definition.v1.GetWorkflowSourceResponse
+	14, // 41: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
+	16, // 42: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
+	18, // 43: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
+	20, // 44: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
+	22, // 45: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
+	24, // 46: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
+	27, // 47: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
+	29, // 48: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
+	31, // 49: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
+	33, // 50: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
+	36, // 51: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
+	38, // 52: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
+	35, // [35:53] is the sub-list for method output_type
+	17, // [17:35] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -2712,13 +2901,14 @@ func file_flowmesh_api_definition_v1_definition_service_proto_init() {
 	}
 	file_flowmesh_api_definition_v1_definition_proto_init()
 	file_flowmesh_api_definition_v1_plan_proto_init()
+	file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc), len(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

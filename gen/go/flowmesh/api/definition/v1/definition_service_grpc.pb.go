@@ -24,6 +24,7 @@ const (
 	DefinitionService_ValidateWorkflow_FullMethodName     = "/flowmesh.api.definition.v1.DefinitionService/ValidateWorkflow"
 	DefinitionService_DryRunWorkflow_FullMethodName       = "/flowmesh.api.definition.v1.DefinitionService/DryRunWorkflow"
 	DefinitionService_GetWorkflow_FullMethodName          = "/flowmesh.api.definition.v1.DefinitionService/GetWorkflow"
+	DefinitionService_GetWorkflowSource_FullMethodName    = "/flowmesh.api.definition.v1.DefinitionService/GetWorkflowSource"
 	DefinitionService_ListWorkflows_FullMethodName        = "/flowmesh.api.definition.v1.DefinitionService/ListWorkflows"
 	DefinitionService_CountWorkflows_FullMethodName       = "/flowmesh.api.definition.v1.DefinitionService/CountWorkflows"
 	DefinitionService_ListWorkflowVersions_FullMethodName = "/flowmesh.api.definition.v1.DefinitionService/ListWorkflowVersions"
@@ -57,6 +58,7 @@ type DefinitionServiceClient interface {
 	//	                                  one field violation per problem with path, line and column
 	//	RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+	//	FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	// Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
 	// source holds exactly one workflow.
@@ -76,6 +78,11 @@ type DefinitionServiceClient interface {
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
 	GetWorkflow(ctx context.Context, in *GetWorkflowRequest, opts ...grpc.CallOption) (*GetWorkflowResponse, error)
+	// Returns the text that a version was applied from, with its comments; the definition as JSON if
+	// the version was stored without a text.
+	//
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	GetWorkflowSource(ctx context.Context, in *GetWorkflowSourceRequest, opts ...grpc.CallOption) (*GetWorkflowSourceResponse, error)
 	// Returns the newest versions of all workflows of the namespace, by id.
 	//
 	//	INVALID_ARGUMENT / PAGE_TOKEN_INVALID
@@ -91,9 +98,10 @@ type DefinitionServiceClient interface {
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
 	DeleteWorkflow(ctx context.Context, in *DeleteWorkflowRequest, opts ...grpc.CallOption) (*DeleteWorkflowResponse, error)
-	// Returns the graph analysis of one version.
+	// Returns the graph analysis of one version, or of a text that is not stored.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	//	INVALID_ARGUMENT / <reason of the problems of the source>
 	AnalyzeWorkflow(ctx context.Context, in *AnalyzeWorkflowRequest, opts ...grpc.CallOption) (*AnalyzeWorkflowResponse, error)
 	// Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
 	// workflow. Editors offer them for reuse in other workflows.
@@ -179,6 +187,16 @@ func (c *definitionServiceClient) GetWorkflow(ctx context.Context, in *GetWorkfl
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetWorkflowResponse)
 	err := c.cc.Invoke(ctx, DefinitionService_GetWorkflow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *definitionServiceClient) GetWorkflowSource(ctx context.Context, in *GetWorkflowSourceRequest, opts ...grpc.CallOption) (*GetWorkflowSourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetWorkflowSourceResponse)
+	err := c.cc.Invoke(ctx, DefinitionService_GetWorkflowSource_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -324,6 +342,7 @@ type DefinitionServiceServer interface {
 	//	                                  one field violation per problem with path, line and column
 	//	RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+	//	FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	// Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
 	// source holds exactly one workflow.
@@ -343,6 +362,11 @@ type DefinitionServiceServer interface {
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
 	GetWorkflow(context.Context, *GetWorkflowRequest) (*GetWorkflowResponse, error)
+	// Returns the text that a version was applied from, with its comments; the definition as JSON if
+	// the version was stored without a text.
+	//
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	GetWorkflowSource(context.Context, *GetWorkflowSourceRequest) (*GetWorkflowSourceResponse, error)
 	// Returns the newest versions of all workflows of the namespace, by id.
 	//
 	//	INVALID_ARGUMENT / PAGE_TOKEN_INVALID
@@ -358,9 +382,10 @@ type DefinitionServiceServer interface {
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
 	DeleteWorkflow(context.Context, *DeleteWorkflowRequest) (*DeleteWorkflowResponse, error)
-	// Returns the graph analysis of one version.
+	// Returns the graph analysis of one version, or of a text that is not stored.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	//	INVALID_ARGUMENT / <reason of the problems of the source>
 	AnalyzeWorkflow(context.Context, *AnalyzeWorkflowRequest) (*AnalyzeWorkflowResponse, error)
 	// Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
 	// workflow. Editors offer them for reuse in other workflows.
@@ -416,6 +441,9 @@ func (UnimplementedDefinitionServiceServer) DryRunWorkflow(context.Context, *Dry
 }
 func (UnimplementedDefinitionServiceServer) GetWorkflow(context.Context, *GetWorkflowRequest) (*GetWorkflowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetWorkflow not implemented")
+}
+func (UnimplementedDefinitionServiceServer) GetWorkflowSource(context.Context, *GetWorkflowSourceRequest) (*GetWorkflowSourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWorkflowSource not implemented")
 }
 func (UnimplementedDefinitionServiceServer) ListWorkflows(context.Context, *ListWorkflowsRequest) (*ListWorkflowsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListWorkflows not implemented")
@@ -560,6 +588,24 @@ func _DefinitionService_GetWorkflow_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DefinitionServiceServer).GetWorkflow(ctx, req.(*GetWorkflowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DefinitionService_GetWorkflowSource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWorkflowSourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DefinitionServiceServer).GetWorkflowSource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DefinitionService_GetWorkflowSource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DefinitionServiceServer).GetWorkflowSource(ctx, req.(*GetWorkflowSourceRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -806,6 +852,10 @@ var DefinitionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetWorkflow",
 			Handler:    _DefinitionService_GetWorkflow_Handler,
+		},
+		{
+			MethodName: "GetWorkflowSource",
+			Handler:    _DefinitionService_GetWorkflowSource_Handler,
 		},
 		{
 			MethodName: "ListWorkflows",

@@ -30,6 +30,7 @@ class ApplyRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_DIGEST_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     source: _builtins.bytes
     """YAML (documents separated by `---`) or JSON text; at most 8 MiB."""
@@ -40,6 +41,10 @@ class ApplyRequest(_message.Message):
     """Identity of the caller; stored with the change."""
     reason: _builtins.str
     """Reason for the change; at most 1,024 characters."""
+    expected_digest: _builtins.str
+    """Digest of the newest version of the only workflow of the source, as the caller read it; empty
+    if it read that there is none. Without it, no change by others is detected.
+    """
     def __init__(
         self,
         *,
@@ -49,12 +54,15 @@ class ApplyRequest(_message.Message):
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        expected_digest: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest", "expected_digest", b"expected_digest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "content_type", b"content_type", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest", "actor", b"actor", "content_type", b"content_type", "expected_digest", b"expected_digest", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_digest: _TypeAlias = _typing.Literal["expected_digest"]  # noqa: Y015
+    _WhichOneofArgType__expected_digest: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_digest) -> _WhichOneofReturnType__expected_digest | None: ...
 
 Global___ApplyRequest: _TypeAlias = ApplyRequest  # noqa: Y015
 
@@ -373,6 +381,67 @@ class GetWorkflowResponse(_message.Message):
 Global___GetWorkflowResponse: _TypeAlias = GetWorkflowResponse  # noqa: Y015
 
 @_typing.final
+class GetWorkflowSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    version: _builtins.int
+    """0 is the newest."""
+    version_label: _builtins.str
+    """Label of the version, instead of the number."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        version_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWorkflowSourceRequest: _TypeAlias = GetWorkflowSourceRequest  # noqa: Y015
+
+@_typing.final
+class GetWorkflowSourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    digest: _builtins.str
+    """Digest of the definition, for `ApplyRequest.expected_digest`."""
+    source: _builtins.bytes
+    """The text, with all its resources."""
+    content_type: _builtins.str
+    """`application/json` or `application/yaml`."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        digest: _builtins.str = ...,
+        source: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "digest", b"digest", "source", b"source", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWorkflowSourceResponse: _TypeAlias = GetWorkflowSourceResponse  # noqa: Y015
+
+@_typing.final
 class ListWorkflowsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,11 +658,18 @@ class AnalyzeWorkflowRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     PATH_COUNT_MAX_FIELD_NUMBER: _builtins.int
     DURATIONS_MS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
     path_count_max: _builtins.int
     """Maximum number of listed paths; at most 1,000, 0 is 100."""
+    source: _builtins.bytes
+    """A text with one workflow that is analyzed without storing it, instead of a stored version.
+    `workflow_id` is empty then. At most 8 MiB.
+    """
+    content_type: _builtins.str
     @_builtins.property
     def durations_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Measured durations in ms by node id; they replace those of the definition."""
@@ -606,10 +682,12 @@ class AnalyzeWorkflowRequest(_message.Message):
         version: _builtins.int = ...,
         path_count_max: _builtins.int = ...,
         durations_ms: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        source: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["durations_ms", b"durations_ms", "namespace", b"namespace", "path_count_max", b"path_count_max", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "durations_ms", b"durations_ms", "namespace", b"namespace", "path_count_max", b"path_count_max", "source", b"source", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

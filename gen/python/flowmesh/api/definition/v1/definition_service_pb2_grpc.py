@@ -62,6 +62,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowResponse.FromString,
                 _registered_method=True)
+        self.GetWorkflowSource = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/GetWorkflowSource',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceResponse.FromString,
+                _registered_method=True)
         self.ListWorkflows = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/ListWorkflows',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListWorkflowsRequest.SerializeToString,
@@ -142,6 +147,7 @@ class DefinitionServiceServicer:
         one field violation per problem with path, line and column
         RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
         RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+        FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +191,16 @@ class DefinitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWorkflowSource(self, request, context):
+        """Returns the text that a version was applied from, with its comments; the definition as JSON if
+        the version was stored without a text.
+
+        NOT_FOUND / WORKFLOW_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListWorkflows(self, request, context):
         """Returns the newest versions of all workflows of the namespace, by id.
 
@@ -221,9 +237,10 @@ class DefinitionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeWorkflow(self, request, context):
-        """Returns the graph analysis of one version.
+        """Returns the graph analysis of one version, or of a text that is not stored.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
+        INVALID_ARGUMENT / <reason of the problems of the source>
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,6 +338,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.GetWorkflow,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowResponse.SerializeToString,
+            ),
+            'GetWorkflowSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWorkflowSource,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceResponse.SerializeToString,
             ),
             'ListWorkflows': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWorkflows,
@@ -521,6 +543,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/GetWorkflow',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWorkflowSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/GetWorkflowSource',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

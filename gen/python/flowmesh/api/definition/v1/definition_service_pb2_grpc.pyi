@@ -48,6 +48,7 @@ class DefinitionServiceStub:
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+      FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
     """
     RegisterWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -71,6 +72,12 @@ class DefinitionServiceStub:
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
+    GetWorkflowSource: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowSourceRequest, _definition_service_pb2.GetWorkflowSourceResponse]
+    """Returns the text that a version was applied from, with its comments; the definition as JSON if
+    the version was stored without a text.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+    """
     ListWorkflows: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowsRequest, _definition_service_pb2.ListWorkflowsResponse]
     """Returns the newest versions of all workflows of the namespace, by id.
 
@@ -90,9 +97,10 @@ class DefinitionServiceStub:
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     AnalyzeWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]
-    """Returns the graph analysis of one version.
+    """Returns the graph analysis of one version, or of a text that is not stored.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
+      INVALID_ARGUMENT / <reason of the problems of the source>
     """
     ListPublicNodes: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]
     """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
@@ -151,6 +159,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
                                         one field violation per problem with path, line and column
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+      FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
     """
     RegisterWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]  # type: ignore[assignment]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -174,6 +183,12 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
+    GetWorkflowSource: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowSourceRequest, _definition_service_pb2.GetWorkflowSourceResponse]  # type: ignore[assignment]
+    """Returns the text that a version was applied from, with its comments; the definition as JSON if
+    the version was stored without a text.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+    """
     ListWorkflows: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListWorkflowsRequest, _definition_service_pb2.ListWorkflowsResponse]  # type: ignore[assignment]
     """Returns the newest versions of all workflows of the namespace, by id.
 
@@ -193,9 +208,10 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
       NOT_FOUND / WORKFLOW_NOT_FOUND
     """
     AnalyzeWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]  # type: ignore[assignment]
-    """Returns the graph analysis of one version.
+    """Returns the graph analysis of one version, or of a text that is not stored.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
+      INVALID_ARGUMENT / <reason of the problems of the source>
     """
     ListPublicNodes: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListPublicNodesRequest, _definition_service_pb2.ListPublicNodesResponse]  # type: ignore[assignment]
     """Returns the public nodes of graph JSON (`metadata.isPublic`) in the newest versions, by
@@ -257,6 +273,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
                                             one field violation per problem with path, line and column
           RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
           RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
+          FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
         """
 
     @_abc_1.abstractmethod
@@ -301,6 +318,18 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.GetWorkflowResponse, _abc.Awaitable[_definition_service_pb2.GetWorkflowResponse]]:
         """Returns one version of a workflow; by default the newest.
+
+          NOT_FOUND / WORKFLOW_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def GetWorkflowSource(
+        self,
+        request: _definition_service_pb2.GetWorkflowSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.GetWorkflowSourceResponse, _abc.Awaitable[_definition_service_pb2.GetWorkflowSourceResponse]]:
+        """Returns the text that a version was applied from, with its comments; the definition as JSON if
+        the version was stored without a text.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
         """
@@ -353,9 +382,10 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _definition_service_pb2.AnalyzeWorkflowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_definition_service_pb2.AnalyzeWorkflowResponse, _abc.Awaitable[_definition_service_pb2.AnalyzeWorkflowResponse]]:
-        """Returns the graph analysis of one version.
+        """Returns the graph analysis of one version, or of a text that is not stored.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
+          INVALID_ARGUMENT / <reason of the problems of the source>
         """
 
     @_abc_1.abstractmethod
