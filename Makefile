@@ -7,7 +7,8 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
-  lock clean sdks test-sdks packages console console-dev console-test console-bench
+  lock clean sdks test-sdks packages console console-dev console-test console-bench \
+  console-pictures
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -206,6 +207,9 @@ console-dev: $(TOOLS) ## the web page with reloads, beside a running `flowmesh d
 console-bench: $(TOOLS) ## print the budgets of the web page in a browser, beside what it keeps
 	@CONSOLE_GREP="budget:" CONSOLE_MANY=1000000 \
 	  $(BIN)/pytest tests/console/test_scenarios.py -k budgets -q -s
+
+console-pictures: $(TOOLS) ## take the pictures of the README from a real run
+	@$(BIN)/python -m tests.console.pictures
 
 console-test: $(TOOLS) ## types, format, units and sizes of the web page
 	@python -m tools.console test

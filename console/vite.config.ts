@@ -21,13 +21,17 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
     target: "es2022",
+    // three.js is one chunk of its own, which only the galaxy loads.
+    chunkSizeWarningLimit: 800,
     manifest: "manifest.json",
+    license: { fileName: "assets/licences.txt" },
     rolldownOptions: {
       output: {
         codeSplitting: {
           groups: [
             { name: "vendor", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
             { name: "routing", test: /node_modules[\\/]@tanstack[\\/]/ },
+            { name: "three", test: /node_modules[\\/]three[\\/]/ },
           ],
         },
       },

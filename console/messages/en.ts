@@ -224,4 +224,23 @@ export const en = {
   "rerun.notJson": "This is not JSON: {fault}",
   "rerun.go": "Rerun {count, plural, one {# task} other {# tasks}}",
   "rerun.goFrom": "Rerun {count, plural, one {# task} other {# tasks}} from {task}",
+
+  "chart.table": "As a table",
+  "chart.time": "Time",
+  "chart.lines": "{title}, as lines",
+  "chart.numbers": "Numbers",
+
+  "grid.none": "No executions yet",
+  "grid.noneText": "Each execution of this workflow becomes a column, each of its tasks a row.",
+  "grid.name": "Grid",
+  "grid.executions": "{count, plural, one {# execution} other {# executions}}",
+  "grid.capped": "Further tasks are left out; the page of an execution shows all.",
+  "grid.absent": "{task}: not in this version",
+
+  "topology.name": "Topology",
+  "topology.connections": "Connections",
+  "topology.suite": "Flowmesh",
+  "topology.workflows": "Workflows",
+  "topology.services": "Called services",
+  "topology.first": "{name}, the first {shown} of {total}",
 } as const;

@@ -12,7 +12,7 @@ import yaml
 
 from flowmesh.sdk import Client, TaskFailure, Worker
 from flowmesh.testing.polling import pause
-from tests.features.natives import resource, workflow
+from tests.features.natives import http_task, resource, workflow
 
 Json = Any
 PREFIX = "shop"
@@ -76,6 +76,12 @@ def definitions() -> list[Json]:
         output={"receipt": "{{tasks.charge.output.receipt}}"},
     )
     approval = {"assignees": ["ann", "bob"], "title": "Refund {{input.amount}}"}
+    credit = {
+        "assignees": ["ann"],
+        "title": "Credit for {{input.customer}}",
+        "data": {"turnover": "{{input.turnover}}", "since": 2019},
+        "form": CREDIT_FORM,
+    }
     return [
         *tasks,
         order,
@@ -86,6 +92,12 @@ def definitions() -> list[Json]:
         workflow("refunds", _task("check", "quick"),
                  {"id": "approve", "approval": approval, "dependsOn": ["check"]},
                  _task("pay-back", "quick", "approve")),
+        workflow("credits", {"id": "grant", "approval": credit},
+                 _task("set-limit", "quick", "grant")),
+        http_task("shop-bank", "https://bank.example/payouts"),
+        workflow("settlement", _task("collect", "quick"),
+                 {"id": "pay-out", "taskRef": "shop-bank", "dependsOn": ["collect"]},
+                 triggers=TRIGGERS),
         workflow("tracking", _task("poll-carrier", "flaky"),
                  _task("report", "quick", "poll-carrier")),
         workflow("imports", _task("convert", "unserved")),
@@ -113,6 +125,27 @@ def definitions() -> list[Json]:
         workflow("nightly-reconciliation", *(
             _task(f"step-{number:02}", "quick", *_before(number)) for number in range(WIDE))),
     ]  # fmt: skip
+
+
+CREDIT_FORM = {
+    "type": "object",
+    "required": ["limit", "address"],
+    "properties": {
+        "limit": {"type": "integer", "minimum": 100, "description": "In euros."},
+        "kind": {"enum": ["monthly", "yearly"], "default": "monthly"},
+        "insured": {"type": "boolean"},
+        "address": {
+            "type": "object", "required": ["city"],
+            "properties": {"city": {"type": "string"}, "zip": {"type": "string"}},
+        },
+        "contacts": {"type": "array", "items": {"type": "string", "format": "email"}},
+    },
+}  # fmt: skip
+TRIGGERS = [
+    {"id": "nightly", "cron": {"expression": "0 2 * * *", "timezone": "Europe/Berlin"}},
+    {"id": "paid", "event": {"type": "order.paid", "filter": "event.data.total > 100"}},
+    {"id": "hook", "webhook": {"path": "settlement"}},
+]
 
 
 def _before(number: int) -> list[str]:
@@ -162,6 +195,7 @@ async def seed(seeded: Seeded) -> None:
     await seeded.start("failed-2", "orders", order | {"card": "declined"})
     await seeded.start("held", "held-orders", order | {"card": "declined"})
     await seeded.start("approval", "refunds", {"amount": 80})
+    await seeded.start("credit", "credits", {"customer": "Ada & Sons", "turnover": 120_000})
     await seeded.start("retrying", "tracking", {"parcel": "p-77"})
     await seeded.start("stuck", "imports", {"file": "prices.csv"})
     await seeded.start("running", "reports", {"month": "2026-10"})

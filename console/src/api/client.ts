@@ -14,6 +14,7 @@ interface ReadOptions<P extends keyof Reads> {
 
 interface WriteOptions<P extends keyof Writes> {
   path?: Record<string, string>;
+  query?: Partial<Writes[P]["query"]>;
   body?: Partial<Writes[P]["body"]>;
   /** Makes a repeated request change nothing further. */
   key?: string;
@@ -37,7 +38,7 @@ export async function read<P extends keyof Reads>(
 
 export async function write<P extends keyof Writes>(
   operation: P,
-  { path = {}, body, key }: WriteOptions<P> = {},
+  { path = {}, query = {}, body, key }: WriteOptions<P> = {},
 ): Promise<Writes[P]["answer"]> {
   const [method = "POST", template = ""] = operation.split(" ");
   const sent = new Headers(headers());
@@ -46,7 +47,8 @@ export async function write<P extends keyof Writes>(
   const { actor } = preferences.getState();
   if (actor) sent.set("flowmesh-actor", actor);
   const text = JSON.stringify(body ?? {});
-  return answered(() => fetch(filled(template, path), { method, headers: sent, body: text }));
+  const url = filled(template, path) + queryText(query as Parameters);
+  return answered(() => fetch(url, { method, headers: sent, body: text }));
 }
 
 export function newKey(): string {

@@ -31,13 +31,13 @@ export interface FeedPorts {
   random(): number;
 }
 
-export interface FeedOptions {
+export interface FeedOptions<E = FeedEvent> {
   /** The address for a place in the stream; empty is the present. */
   url(after: string): string;
   after: string;
   /** The place of an event, or nothing for one that has none. */
-  placeOf(event: FeedEvent): string | undefined;
-  onEvent(event: FeedEvent): void;
+  placeOf(event: E): string | undefined;
+  onEvent(event: E): void;
   onState(state: FeedState): void;
   /** The place is too old for the server: everything has to be read again. */
   onExpired?: (() => void) | undefined;
@@ -49,7 +49,7 @@ const DELAY_MS_MAX = 8_000;
 const REFUSALS_MAX = 3;
 const NORMAL = 1_000;
 
-export class Feed {
+export class Feed<E = FeedEvent> {
   #place: string;
   #socket: Socket | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -58,7 +58,7 @@ export class Feed {
   #closed = false;
 
   constructor(
-    private readonly options: FeedOptions,
+    private readonly options: FeedOptions<E>,
     private readonly ports: FeedPorts,
   ) {
     this.#place = options.after;
@@ -82,7 +82,7 @@ export class Feed {
       this.#lost = false;
       this.options.onState("live");
     };
-    socket.onmessage = (message) => this.#receive(JSON.parse(String(message.data)) as FeedEvent);
+    socket.onmessage = (message) => this.#receive(JSON.parse(String(message.data)) as E);
     socket.onclose = (closed) => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
@@ -103,7 +103,7 @@ export class Feed {
     socket?.close();
   }
 
-  #receive(event: FeedEvent): void {
+  #receive(event: E): void {
     const place = this.options.placeOf(event);
     if (place !== undefined) this.#place = place;
     this.options.onEvent(event);

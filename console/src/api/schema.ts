@@ -982,6 +982,32 @@ export interface GraphPath {
   nodes: string[];
 }
 
+/** Executions, newest first, and all of their tasks in the order of the newest version. `tasksCapped` is true if there are more tasks than are listed. */
+export interface GridAnswer {
+  workflow: string;
+  version: number;
+  tasks: string[];
+  tasksCapped: boolean;
+  executions: GridColumn[];
+}
+
+/** A task in an execution; `durationMs` is present once it has ended. */
+export interface GridCell {
+  status: "canceled" | "failed" | "pending" | "running" | "skipped" | "success";
+  attempts: number;
+  durationMs?: number;
+}
+
+/** An execution with its tasks by id; those that its version does not have are left out. */
+export interface GridColumn {
+  executionId: string;
+  version: number;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  durationMs?: number;
+  tasks: Record<string, GridCell>;
+}
+
 /** Events by sequence. `nextAfter` is 0 at the current end of the history. */
 export interface History {
   events: Event[];
@@ -1236,6 +1262,24 @@ export interface MapProgress {
   running: number;
   completed: number;
   failed: number;
+}
+
+/** A task; `type` is empty for a node of the engine, such as a wait or a map. */
+export interface MapTask {
+  id: string;
+  type: string;
+  service?: string;
+}
+
+/** A workflow; `edges` are pairs of places in `tasks`. `tasksCapped` if there are more. */
+export interface MapWorkflow {
+  workflow: string;
+  title?: string;
+  version: number;
+  tasks: MapTask[];
+  edges: number[][];
+  services: string[];
+  tasksCapped: boolean;
 }
 
 /** The caller. `namespaces` are its permissions by namespace, `everywhere` those in all. */
@@ -2819,6 +2863,25 @@ export interface WatchStep {
   changed: boolean;
 }
 
+/** Workers by id, built-in ones last; tasks of `unreachable` orchestrators are not counted. */
+export interface WorkerList {
+  workers: WorkerValue[];
+  unreachable: string[];
+}
+
+/** An attached worker, or the built-in executors of a worker service. `running` counts tasks of this namespace. No `queues` means all. */
+export interface WorkerValue {
+  workerId: string;
+  workerService: string;
+  builtin: boolean;
+  queues: string[];
+  taskTypes: string[];
+  labels: Record<string, string>;
+  slots: number;
+  running: number;
+  attachedAt?: string;
+}
+
 /** One version of a workflow; `digest` is the SHA-256 of its canonical form. */
 export interface WorkflowAnswer {
   name: string;
@@ -2851,6 +2914,12 @@ export interface WorkflowContext {
 /** Newest versions, sorted by name. */
 export interface WorkflowList {
   workflows: WorkflowAnswer[];
+  nextPageToken: string;
+}
+
+/** Workflows, sorted by name, each in its newest version. */
+export interface WorkflowMap {
+  workflows: MapWorkflow[];
   nextPageToken: string;
 }
 
@@ -2970,6 +3039,7 @@ export interface Reads {
   "/api/v1/workflows/{name}/compatibility": { query: { from?: number | string; to?: number | string }; body: unknown; answer: CompatibilityAnswer };
   "/api/v1/workflows/{name}/diff": { query: { from?: number | string; to?: number | string }; body: unknown; answer: DiffAnswer };
   "/api/v1/workflows/{name}/topology": { query: { version?: number | string }; body: unknown; answer: TopologyAnswer };
+  "/api/v1/workflows:map": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowMap };
   "/api/v1/nodes": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: PublicNodes };
   "/api/v1/workflows/{name}:export": { query: { format?: "native" | "python" | "steps" | "graph" | "serverless" | "states"; version?: number }; body: unknown; answer: unknown };
   "/api/v1/workflows/{name}/graph": { query: { format?: "svg" | "mermaid" | "dot" | "json"; version?: number }; body: unknown; answer: unknown };
@@ -2998,9 +3068,11 @@ export interface Reads {
   "/api/v1/workflows/{name}/bottlenecks": { query: { executions?: number }; body: unknown; answer: Bottlenecks };
   "/api/v1/workflows/{name}/explain": { query: { version?: number }; body: unknown; answer: Diagnosis };
   "/api/v1/stats": { query: { workflow?: string }; body: unknown; answer: StatsAnswer };
+  "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
   "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };
   "/api/v1/queues": { query: {  }; body: unknown; answer: QueueList };
+  "/api/v1/workers": { query: {  }; body: unknown; answer: WorkerList };
   "/api/v1/dead-letters": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: DeadLetterList };
   "/api/v1/breakers": { query: {  }; body: unknown; answer: BreakerList };
   "/api/v1/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
@@ -3086,7 +3158,7 @@ export interface Reads {
 export interface Writes {
   "POST /api/v1/workflows/{name}/execute": { query: {  }; body: ExecuteRequest; answer: RunAnswer | Started };
   "POST /api/v1/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };
-  "POST /api/v1/workflows:convert": { query: { to: "native" | "python" | "steps" | "graph" | "serverless" | "states" }; body: Record<string, unknown>; answer: unknown };
+  "POST /api/v1/workflows:convert": { query: { to?: "native" | "python" | "steps" | "graph" | "serverless" | "states" }; body: Record<string, unknown>; answer: unknown };
   "POST /api/v1/workflows:analyze": { query: { pathCountMax?: number }; body: Record<string, unknown>; answer: AnalysisAnswer };
   "POST /api/v1/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };

@@ -1,27 +1,63 @@
-/** Entries of the rail; `G` and the key lead there. */
+/** Entries of the rail, where `G` and the key lead, and further pages that the palette lists. */
 
 import {
+  Boxes,
+  CalendarClock,
+  ChartColumn,
+  Cpu,
+  Hand,
   House,
   Layers,
+  ListChecks,
   type LucideIcon,
   MailWarning,
+  Orbit,
   Rows3,
   Settings,
   Workflow,
 } from "lucide-react";
 
 export interface Destination {
-  to: "/" | "/executions" | "/workflows" | "/queues" | "/dead-letters" | "/settings";
+  to:
+    | "/"
+    | "/executions"
+    | "/workflows"
+    | "/approvals"
+    | "/triggers"
+    | "/queues"
+    | "/dead-letters"
+    | "/dashboards"
+    | "/visualization"
+    | "/settings"
+    | "/workers"
+    | "/services"
+    | "/bulk"
+    | "/visualization/galaxy";
   label: string;
-  key: string;
   icon: LucideIcon;
+  key?: string;
 }
 
-export const DESTINATIONS: readonly Destination[] = [
+interface RailEntry extends Destination {
+  key: string;
+}
+
+export const DESTINATIONS: readonly RailEntry[] = [
   { to: "/", label: "Home", key: "h", icon: House },
   { to: "/executions", label: "Executions", key: "e", icon: Rows3 },
   { to: "/workflows", label: "Workflows", key: "w", icon: Workflow },
+  { to: "/approvals", label: "Approvals", key: "a", icon: Hand },
+  { to: "/triggers", label: "Triggers", key: "t", icon: CalendarClock },
   { to: "/queues", label: "Queues", key: "q", icon: Layers },
   { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning },
+  { to: "/dashboards", label: "Dashboards", key: "b", icon: ChartColumn },
+  { to: "/visualization", label: "Visualize", key: "v", icon: Orbit },
   { to: "/settings", label: "Settings", key: "s", icon: Settings },
+];
+
+export const FURTHER: readonly Destination[] = [
+  { to: "/workers", label: "Workers", icon: Cpu },
+  { to: "/services", label: "Services", icon: Boxes },
+  { to: "/bulk", label: "Bulk actions", icon: ListChecks },
+  { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
 ];

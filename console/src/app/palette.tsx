@@ -7,7 +7,7 @@ import { Keys } from "@/design/primitives";
 import { StatusMark } from "@/design/status";
 import { quoted } from "@/model/filter";
 import { useCommands } from "./commands";
-import { DESTINATIONS } from "./navigation";
+import { DESTINATIONS, FURTHER } from "./navigation";
 import styles from "./palette.module.css";
 import { prefer } from "./preferences";
 
@@ -80,7 +80,7 @@ export default function Palette({ close }: { close: () => void }) {
             </Command.Group>
           )}
           <Command.Group heading="Go to">
-            {DESTINATIONS.map(({ to, label, key, icon: Icon }) => (
+            {[...DESTINATIONS, ...FURTHER].map(({ to, label, key, icon: Icon }) => (
               <Command.Item
                 key={to}
                 value={`Go to ${label}`}
@@ -88,7 +88,7 @@ export default function Palette({ close }: { close: () => void }) {
               >
                 <Icon size={14} aria-hidden />
                 {label}
-                <Keys keys={`G ${key.toUpperCase()}`} />
+                {key && <Keys keys={`G ${key.toUpperCase()}`} />}
               </Command.Item>
             ))}
           </Command.Group>

@@ -1,15 +1,10 @@
 /** The pages by path. A page is a folder below `features/`, loaded when it is first shown. */
 
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-} from "@tanstack/react-router";
+import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { rowsQuery } from "@/features/executions/queries";
-import { Crashed, NotFoundPage } from "./errors";
+import { operateRoutes } from "./operateRoutes";
 import { client } from "./queryClient";
-import { Shell } from "./shell";
+import { rootRoute, text, whole } from "./rootRoute";
 
 export interface ListSearch {
   /** A filter in the grammar of docs/search.md. */
@@ -44,20 +39,14 @@ export interface RerunSearch {
   from?: string | undefined;
 }
 
-const root = createRootRoute({
-  component: Shell,
-  notFoundComponent: NotFoundPage,
-  errorComponent: Crashed,
-});
-
 const home = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/",
   component: lazyRouteComponent(() => import("@/features/home/page"), "HomePage"),
 });
 
 export const executionsRoute = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/executions",
   validateSearch: (search: Record<string, unknown>): ListSearch => ({
     q: text(search.q),
@@ -85,28 +74,28 @@ function executionSearch(search: Record<string, unknown>): ExecutionSearch {
 }
 
 export const executionRoute = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/executions/$executionId",
   validateSearch: executionSearch,
   component: lazyRouteComponent(() => import("@/features/execution/page"), "ExecutionPage"),
 });
 
 const debug = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/executions/$executionId/debug",
   validateSearch: executionSearch,
   component: lazyRouteComponent(() => import("@/features/execution/page"), "DebugPage"),
 });
 
 const rerun = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/executions/$executionId/rerun",
   validateSearch: (search: Record<string, unknown>): RerunSearch => ({ from: text(search.from) }),
   component: lazyRouteComponent(() => import("@/features/rerun/page"), "RerunPage"),
 });
 
 const compare = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/executions/compare",
   validateSearch: (search: Record<string, unknown>): CompareSearch => ({
     left: text(search.left),
@@ -117,7 +106,7 @@ const compare = createRoute({
 });
 
 const workflows = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/workflows",
   validateSearch: (search: Record<string, unknown>): { q?: string | undefined } => ({
     q: text(search.q),
@@ -126,25 +115,25 @@ const workflows = createRoute({
 });
 
 const queues = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/queues",
   component: lazyRouteComponent(() => import("@/features/queues/page"), "QueuesPage"),
 });
 
 const deadLetters = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/dead-letters",
   component: lazyRouteComponent(() => import("@/features/dead-letters/page"), "DeadLettersPage"),
 });
 
 const settings = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/settings",
   component: lazyRouteComponent(() => import("@/features/settings/page"), "SettingsPage"),
 });
 
 export const loginRoute = createRoute({
-  getParentRoute: () => root,
+  getParentRoute: () => rootRoute,
   path: "/login",
   validateSearch: (search: Record<string, unknown>): { next?: string | undefined } => ({
     next: text(search.next),
@@ -156,7 +145,7 @@ export const loginRoute = createRoute({
 const basepath = location.pathname.startsWith("/console") ? "/console" : "/";
 
 export const router = createRouter({
-  routeTree: root.addChildren([
+  routeTree: rootRoute.addChildren([
     home,
     executionsRoute,
     executionRoute,
@@ -168,6 +157,7 @@ export const router = createRouter({
     deadLetters,
     settings,
     loginRoute,
+    ...operateRoutes,
   ]),
   basepath,
   defaultPreload: "intent",
@@ -178,14 +168,4 @@ declare module "@tanstack/react-router" {
   interface Register {
     router: typeof router;
   }
-}
-
-function text(value: unknown): string | undefined {
-  if (typeof value === "number") return String(value);
-  return typeof value === "string" && value ? value : undefined;
-}
-
-function whole(value: unknown): number | undefined {
-  const number = Number(value);
-  return Number.isInteger(number) && number > 0 ? number : undefined;
 }

@@ -62,6 +62,10 @@ const LOOKS: Record<string, Look> = {
   paused: { family: "neutral", glyph: "bars", word: "Paused" },
   skipped: { family: "neutral", glyph: "dash", word: "Skipped" },
   canceled: { family: "neutral", glyph: "strike", word: "Canceled" },
+  healthy: { family: "success", glyph: "tick", word: "Healthy" },
+  degraded: { family: "attention", glyph: "clock", word: "Degraded" },
+  unhealthy: { family: "failed", glyph: "cross", word: "Unhealthy" },
+  offline: { family: "neutral", glyph: "strike", word: "Offline" },
 };
 
 const UNKNOWN: Look = { family: "neutral", glyph: "dots", word: "Unknown" };

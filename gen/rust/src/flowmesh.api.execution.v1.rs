@@ -3162,6 +3162,49 @@ pub struct DiscardDeadLettersResponse {
     #[prost(uint32, tag = "1")]
     pub changed: u32,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWorkersRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// A worker, or the built-in executors of a worker service. Over all orchestrators.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttachedWorker {
+    #[prost(string, tag = "1")]
+    pub worker_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub worker_service_id: ::prost::alloc::string::String,
+    /// The built-in executors of the worker service, which serve all namespaces.
+    #[prost(bool, tag = "3")]
+    pub builtin: bool,
+    /// Empty means all queues.
+    #[prost(string, repeated, tag = "4")]
+    pub queues: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub task_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Number of tasks run at once.
+    #[prost(uint32, tag = "7")]
+    pub slots: u32,
+    /// Number of tasks of the namespace at the worker.
+    #[prost(uint32, tag = "8")]
+    pub running: u32,
+    /// Unix time at which it was first known to an orchestrator, in µs.
+    #[prost(int64, tag = "9")]
+    pub attached_at_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWorkersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub workers: ::prost::alloc::vec::Vec<AttachedWorker>,
+    /// Addresses of orchestrators whose tasks are not counted.
+    #[prost(string, repeated, tag = "2")]
+    pub unreachable: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListBreakersRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3582,6 +3625,36 @@ pub mod limit_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.execution.v1.LimitService",
                         "DiscardDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the attached workers that take tasks of the namespace, with their slots and tasks.
+        pub async fn list_workers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWorkersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.LimitService/ListWorkers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.LimitService",
+                        "ListWorkers",
                     ),
                 );
             self.inner.unary(req, path, codec).await

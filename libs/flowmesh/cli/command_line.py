@@ -334,6 +334,8 @@ _MESSAGES: tuple[Row, ...] = (
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
+    ("workers", "operations.limits:workers", "List attached workers with their tasks."),
+    ("open", "operations.console:open_console", "Open the console in the browser."),
     ("dead-letters", "operations.limits:dead_letters", "List tasks whose last attempt failed."),
     ("breakers", "operations.limits:breakers", "List circuit breakers that are not closed."),
     ("stop-dispatch", "operations.limits:stop_dispatch", "Stop dispatching tasks."),

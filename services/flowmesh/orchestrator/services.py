@@ -42,6 +42,7 @@ from flowmesh.orchestrator.bulk.actions import Calls as BulkCalls
 from flowmesh.orchestrator.bulk.bulks import Bulks
 from flowmesh.orchestrator.composition import Core, Lifecycle
 from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
+from flowmesh.orchestrator.dispatch.statistics.worker_stats import WorkerList
 from flowmesh.orchestrator.insight.ended_items import EndedItems
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.subjects import Subjects
@@ -157,6 +158,7 @@ def limits_of(core: Core, stub_at: Callable[[str], LimitStub]) -> Limits:
         permits=dispatch.permits,
         ownership=core.memory.ownership,
         queues=Queues(dispatch.dispatcher, dispatch.loads),
+        workers=WorkerList(dispatch.dispatcher),
         stub_at=stub_at,
         permit_stub=core.given.permit_stub,
     )

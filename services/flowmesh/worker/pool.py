@@ -74,6 +74,7 @@ class BuiltinPool(WorkerSet):
             queues=self._queues,
             task_types=self._specs.task_types,
             worker_id=self.worker_id,
+            capacity=self.credit.slots,
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:

@@ -65,6 +65,7 @@ class RemoteWorker(WorkerSet):
             task_types=hello.task_types,
             worker_id=self.worker_id,
             labels=hello.labels,
+            capacity=self.credit.slots,
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:

@@ -21,7 +21,8 @@ def ready(count: int) -> ReadyQueues:
 
 
 def grant(stream: WorkerStream, queues: ReadyQueues, slots: int) -> None:
-    stream.grant(pb.Grant(set_id="s", worker_id="w", slots=slots, task_types=["work"]), queues.keys)
+    given = pb.Grant(set_id="s", worker_id="w", slots=slots, task_types=["work"])
+    stream.grant(given, queues.keys, 0)
 
 
 def spend(stream: WorkerStream, queues: ReadyQueues) -> None:

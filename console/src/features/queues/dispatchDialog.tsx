@@ -32,7 +32,7 @@ export function DispatchDialog({ change, close }: { change: Change; close: () =>
         body: { reason, ...(of && { workflow: of }) },
         key,
       });
-      await client.invalidateQueries({ queryKey: ["queues"] });
+      await client.invalidateQueries({ queryKey: ["live"] });
       close();
     } catch (raised) {
       setError(raised);

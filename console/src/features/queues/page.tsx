@@ -1,37 +1,38 @@
-import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
-import { read } from "@/api/client";
-import { useFresh } from "@/api/fresh";
-import type { LimitList, QueueValue } from "@/api/schema";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import type { LimitList, LimitValue, QueueValue } from "@/api/schema";
+import { useTopic, useTopics } from "@/api/topics";
 import { PageHeader } from "@/app/pageHeader";
 import { Button, Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
+import { Breakers, Changes } from "./beside";
 import { type Change, DispatchDialog } from "./dispatchDialog";
+import { type Editing, LimitDialog } from "./limitDialog";
 import styles from "./page.module.css";
-
-const REFRESH_MS = 1_000;
 
 /** Queues of tasks with their load, the limits that hold tasks back, and stops of dispatch. */
 export function QueuesPage() {
   const [change, setChange] = useState<Change>();
-  useFresh("queues", REFRESH_MS);
-  const queues = useQuery({
-    queryKey: ["queues", "load"],
-    queryFn: ({ signal }) => read("/api/v1/queues", { signal }),
-  });
-  const limits = useQuery({
-    queryKey: ["queues", "limits"],
-    queryFn: ({ signal }) => read("/api/v1/limits", { signal }),
-  });
+  const [editing, setEditing] = useState<Editing>();
+  useTopics(["queues", "limits"]);
+  const queues = useTopic("queues");
+  const limits = useTopic("limits");
   return (
     <>
       <PageHeader
         title="Queues"
         actions={
-          <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
-            Stop dispatch
-          </Button>
+          <>
+            <Link to="/workers" className={styles.beside}>
+              Workers
+            </Link>
+            <Button onClick={() => setEditing({})}>Set a limit</Button>
+            <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
+              Stop dispatch
+            </Button>
+          </>
         }
       />
       <div className={styles.page}>
@@ -40,38 +41,21 @@ export function QueuesPage() {
         {queues.data && <Load queues={queues.data.queues} />}
         {limits.isError && <Problem error={limits.error} retry={() => void limits.refetch()} />}
         {limits.data && <Stops stops={limits.data.stops} start={setChange} />}
-        {limits.data && <Limits list={limits.data} />}
+        {limits.data && <Limits list={limits.data} edit={setEditing} />}
+        <Breakers />
+        <Changes version={versionOf(limits.data)} />
       </div>
+      {editing && <LimitDialog editing={editing} close={() => setEditing(undefined)} />}
       {change && <DispatchDialog change={change} close={() => setChange(undefined)} />}
     </>
   );
 }
 
-interface TableProps {
-  title: string;
-  heads: readonly string[];
-  children: ReactNode;
-}
-
-function Table({ title, heads, children }: TableProps) {
-  return (
-    <section aria-label={title}>
-      <h2>{title}</h2>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
-      <div className={styles.scroller} role="group" aria-label={`Table: ${title}`} tabIndex={0}>
-        <table className={styles.table}>
-          <thead>
-            <tr>
-              {heads.map((head) => (
-                <th key={head}>{head}</th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>{children}</tbody>
-        </table>
-      </div>
-    </section>
-  );
+/** A text that differs when limits or stops have been changed. */
+function versionOf(list: LimitList | undefined): string {
+  const limits = list?.limits.map((each) => `${each.kind} ${each.subject} ${each.updatedAt}`) ?? [];
+  const stops = list?.stops.map((each) => `${each.workflow} ${each.stoppedAt}`) ?? [];
+  return [...limits, ...stops].join();
 }
 
 const LOAD = [
@@ -117,7 +101,7 @@ function Load({ queues }: { queues: readonly QueueValue[] }) {
   );
 }
 
-const STOPS = ["Of", "Waiting tasks", "Reason", "By", "Since"] as const;
+const STOPS = ["Of", "Waiting tasks", "Reason", "By", "Since", ""] as const;
 
 interface StopsProps {
   stops: LimitList["stops"];
@@ -154,9 +138,14 @@ function Stops({ stops, start }: StopsProps) {
   );
 }
 
-const LIMITS = ["Kind", "Of", "In use", "Waiting", "At once", "Per second"] as const;
+const LIMITS = ["Kind", "Of", "In use", "Waiting", "At once", "Per second", "Reason", ""] as const;
 
-function Limits({ list }: { list: LimitList }) {
+interface LimitsProps {
+  list: LimitList;
+  edit: (editing: Editing) => void;
+}
+
+function Limits({ list, edit }: LimitsProps) {
   if (list.limits.length === 0) {
     return (
       <Empty title="No limits">
@@ -181,9 +170,28 @@ function Limits({ list }: { list: LimitList }) {
             <td className="numbers">{count(uses.reduce((sum, use) => sum + use.waiting, 0))}</td>
             <td className="numbers">{each.concurrency ? count(each.concurrency) : "–"}</td>
             <td className="numbers">{each.rate || "–"}</td>
+            <td>
+              <bdi>{each.reason || "–"}</bdi>
+            </td>
+            <td>
+              <Edit limit={each} edit={edit} />
+            </td>
           </tr>
         );
       })}
     </Table>
+  );
+}
+
+function Edit({ limit, edit }: { limit: LimitValue; edit: (editing: Editing) => void }) {
+  return (
+    <>
+      <Button small onClick={() => edit({ limit })}>
+        Change
+      </Button>
+      <Button small kind="danger" onClick={() => edit({ limit, remove: true })}>
+        Delete
+      </Button>
+    </>
   );
 }

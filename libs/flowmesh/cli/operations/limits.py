@@ -1,4 +1,4 @@
-"""`limits`, `stop-dispatch`, `start-dispatch`, `queues`, `dead-letters`, `breakers`."""
+"""`limits`, `stop-dispatch`, `start-dispatch`, `queues`, `workers`, `dead-letters`, `breakers`."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -240,6 +240,27 @@ async def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
             attempts = f"{each.queue}/{each.task_type} x{each.attempts}"
             output.line(f"{output.age(each.failed_at)}  {each.execution_id}  {each.node}")
             output.line(f"  {attempts}  {each.error_class}: {each.message}"[:LINE_MAX])
+        return exit_codes.DONE
+
+
+@command
+async def workers(*, common: Common = COMMON) -> int:
+    """List the attached workers with their slots and tasks, then the built-in executors."""
+    async with connected(common) as client:
+        found = await client.workers()
+        rows = [
+            (
+                each.worker_id,
+                f"{each.running}/{each.slots}",
+                output.age(each.attached_at),
+                "all" if each.builtin else " ".join(each.queues),
+                "built in" if each.builtin else " ".join(each.task_types),
+            )
+            for each in found
+        ]
+        header = ("WORKER", "TASKS", "SINCE", "QUEUES", "TYPES")
+        documents = [_json(asdict(each)) for each in found]
+        output.listing(documents, header, rows, none="No workers found.")
         return exit_codes.DONE
 
 

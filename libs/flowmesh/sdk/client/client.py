@@ -338,6 +338,7 @@ class Client:
     start_dispatch = Alias(DispatchCalls.start, of="dispatch")
     queues = Alias(DispatchCalls.queues, of="dispatch")
     dead_letters = Alias(DispatchCalls.dead_letters, of="dispatch")
+    workers = Alias(DispatchCalls.workers, of="dispatch")
     breakers = Alias(DispatchCalls.breakers, of="dispatch")
 
     state_at = Alias(InsightCalls.state_at, of="insights")

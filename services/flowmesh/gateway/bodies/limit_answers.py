@@ -115,6 +115,30 @@ class QueueList(Answer, kw_only=True):
     unreachable: list[str]
 
 
+class WorkerValue(Answer, kw_only=True):
+    """An attached worker, or the built-in executors of a worker service.
+
+    `running` counts tasks of this namespace. No `queues` means all.
+    """
+
+    worker_id: str
+    worker_service: str
+    builtin: bool
+    queues: list[str]
+    task_types: list[str]
+    labels: dict[str, str]
+    slots: int
+    running: int
+    attached_at: Instant | UnsetType = UNSET
+
+
+class WorkerList(Answer, kw_only=True):
+    """Workers by id, built-in ones last; tasks of `unreachable` orchestrators are not counted."""
+
+    workers: list[WorkerValue]
+    unreachable: list[str]
+
+
 class DeadLetterValue(Answer, kw_only=True):
     """A task that failed for good and failed its execution."""
 

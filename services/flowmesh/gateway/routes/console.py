@@ -84,6 +84,8 @@ PLAIN_PATHS = (
     "/dashboards",
     "/visualization",
     "/visualization/galaxy",
+    "/visualization/grid",
+    "/visualization/topology",
     "/settings",
     "/login",
 )

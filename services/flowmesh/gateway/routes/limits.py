@@ -1,4 +1,4 @@
-"""Limits, emergency stops, queues, dead letters and circuit breakers."""
+"""Limits, emergency stops, queues, workers, dead letters and circuit breakers."""
 
 from typing import Annotated, Any
 
@@ -229,6 +229,25 @@ async def list_queues(backends: Backends, request: Head) -> Response:
     return json_response(answers.QueueList(queues=queues, unreachable=list(found.unreachable)))
 
 
+async def list_workers(backends: Backends, request: Head) -> Response:
+    found = await backends.limits.ListWorkers(pb.ListWorkersRequest(namespace=request.namespace))
+    workers = [
+        answers.WorkerValue(
+            worker_id=each.worker_id,
+            worker_service=each.worker_service_id,
+            builtin=each.builtin,
+            queues=list(each.queues),
+            task_types=sorted(each.task_types),
+            labels=dict(each.labels),
+            slots=each.slots,
+            running=each.running,
+            attached_at=instant_or_unset(each.attached_at_us),
+        )
+        for each in found.workers
+    ]
+    return json_response(answers.WorkerList(workers=workers, unreachable=list(found.unreachable)))
+
+
 async def list_dead_letters(backends: Backends, request: Request) -> Response:
     found = await backends.limits.ListDeadLetters(
         pb.ListDeadLettersRequest(
@@ -375,6 +394,14 @@ ROUTES = (
         tag=TEST,
         summary="List queues with their load, and why tasks wait",
         answers=(Answer(200, "Combined from all orchestrators.", answers.QueueList),),
+    ),
+    _route(
+        "GET",
+        "/api/v1/workers",
+        list_workers,
+        tag=TEST,
+        summary="List attached workers with their slots and tasks",
+        answers=(Answer(200, "Combined from all orchestrators.", answers.WorkerList),),
     ),
     _route(
         "GET",

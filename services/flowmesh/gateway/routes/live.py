@@ -21,7 +21,7 @@ from flowmesh.gateway.http.streams import each_or_beat
 from flowmesh.gateway.routes.directory import list_services
 from flowmesh.gateway.routes.executions.control import list_approvals
 from flowmesh.gateway.routes.executions.searches import count_executions
-from flowmesh.gateway.routes.limits import list_limits, list_queues
+from flowmesh.gateway.routes.limits import list_limits, list_queues, list_workers
 from flowmesh.views import instant
 
 Read = Callable[[Backends, Head], Awaitable[Response]]
@@ -33,6 +33,7 @@ EVERY_MS_MOST = 60_000
 TOPICS: Mapping[str, tuple[Read, Mapping[str, list[str]]]] = {
     "counts": (count_executions, {"groupBy": ["status"]}),
     "queues": (list_queues, {}),
+    "workers": (list_workers, {}),
     "services": (list_services, {"pageSize": ["200"]}),
     "approvals": (list_approvals, {"pageSize": ["100"]}),
     "limits": (list_limits, {}),

@@ -61,6 +61,11 @@ class LimitServer(pb_grpc.LimitServiceServicer):
     ) -> pb.DiscardDeadLettersResponse:
         return await self._dead_letters.discard(request)
 
+    async def ListWorkers(
+        self, request: pb.ListWorkersRequest, context: Any
+    ) -> pb.ListWorkersResponse:
+        return await self._limits.workers(request, forwarded=was_forwarded(context))
+
     async def ListBreakers(
         self, request: pb.ListBreakersRequest, context: Any
     ) -> pb.ListBreakersResponse:

@@ -22,6 +22,7 @@ class WorkerSet:
     """Workers that take the same tasks. `credit` is the number of tasks they still accept."""
 
     __slots__ = (
+        "attached_at_us",
         "backlog_sent",
         "credit",
         "grant",
@@ -29,12 +30,17 @@ class WorkerSet:
         "keys",
         "labels",
         "set_id",
+        "slots",
         "stream",
         "worker_id",
     )
 
-    def __init__(self, stream: "WorkerStream", grant: pb.Grant, keys: Iterable[Key]) -> None:
+    def __init__(
+        self, stream: "WorkerStream", grant: pb.Grant, keys: Iterable[Key], now_us: int
+    ) -> None:
         self.stream = stream
+        self.attached_at_us = now_us
+        self.slots = 0
         self.set_id = grant.set_id
         self.worker_id = grant.worker_id
         self.grant = grant
@@ -130,15 +136,16 @@ class WorkerStream:
         self._specs_sent.add(spec.digest)
         self.out.specs.append(spec)
 
-    def grant(self, grant: pb.Grant, keys: Iterable[Key]) -> bool:
+    def grant(self, grant: pb.Grant, keys: Iterable[Key], now_us: int) -> bool:
         """Add credit. Return True if it belongs to a worker that is new on this stream."""
         arrived = False
         worker_set = self.sets.get(grant.set_id)
         if worker_set is None:
             self._remove_worker(grant.worker_id)
-            worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys)
+            worker_set = self.sets[grant.set_id] = WorkerSet(self, grant, keys, now_us)
             arrived = grant.worker_id not in self.workers
             self.workers.add(grant.worker_id)
+        worker_set.slots = grant.capacity or worker_set.slots
         worker_set.credit += grant.slots
         worker_set.granted_since = worker_set.granted_since or grant.slots > 0
         return arrived

@@ -26,6 +26,7 @@ class WorkerServices:
         ready: ReadyQueues,
         attached_workers: AttachedWorkers,
     ) -> None:
+        self._clock = clock
         self._epochs = epochs
         self._leases = leases
         self._adoption = adoption
@@ -83,8 +84,9 @@ class WorkerServices:
     # --- credit ---
 
     def grant(self, stream: WorkerStream, grants: Iterable[pb.Grant]) -> None:
+        now_us = self._clock.now_us()
         for grant in grants:
-            if stream.grant(grant, self._ready.keys):
+            if stream.grant(grant, self._ready.keys, now_us):
                 self._workers_arrived({grant.worker_id})
 
     def recall(self, stream: WorkerStream, set_ids: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
+from flowmesh.orchestrator.dispatch.statistics.worker_stats import WorkerList, merged
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import READY_MAX
 from flowmesh.orchestrator.limits.rule_loader import RuleLoader
@@ -48,6 +49,7 @@ class Limits:
         permits: PermitClient,
         ownership: Ownership,
         queues: Queues,
+        workers: WorkerList,
         stub_at: Callable[[str], pb_grpc.LimitServiceAsyncStub],
         permit_stub: Callable[[str], pb_grpc.PermitServiceAsyncStub],
     ) -> None:
@@ -57,6 +59,7 @@ class Limits:
         self._permits = permits
         self._ownership = ownership
         self._queues = queues
+        self._workers = workers
         self._stub_at = stub_at
         self._permit_stub = permit_stub
 
@@ -236,6 +239,20 @@ class Limits:
         )
         every = [*mine, *(queue for part in parts for queue in part.queues)]
         return pb.ListQueuesResponse(queues=self._queues.merged(every), unreachable=unreachable)
+
+    async def workers(
+        self, request: pb.ListWorkersRequest, *, forwarded: bool
+    ) -> pb.ListWorkersResponse:
+        mine = self._workers.of(namespace_of(request))
+        if forwarded:
+            return pb.ListWorkersResponse(workers=mine)
+        parts, unreachable = await self._ask_peers(
+            lambda peer: self._stub_at(peer).ListWorkers(
+                request, metadata=FORWARDED, timeout=PEER_TIMEOUT_S
+            )
+        )
+        every = [*mine, *(worker for part in parts for worker in part.workers)]
+        return pb.ListWorkersResponse(workers=merged(every), unreachable=unreachable)
 
     def breakers(self) -> pb.ListBreakersResponse:
         # Every worker service is attached to every orchestrator, so each has all reports.

@@ -1,6 +1,6 @@
-"""Calls about task dispatch: limits, emergency stops, queues, circuit breakers."""
+"""Calls about task dispatch: limits, emergency stops, queues, workers, circuit breakers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -106,6 +106,24 @@ class Queue:
     service_ms: float
     recommended_slots: int
     recommended_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedWorker:
+    """An attached worker, or the built-in executors of a worker service.
+
+    `running` is the number of tasks of the client's namespace. Without `queues` it takes all.
+    """
+
+    worker_id: str
+    worker_service: str
+    builtin: bool
+    queues: tuple[str, ...]
+    task_types: tuple[str, ...]
+    labels: Mapping[str, str]
+    slots: int
+    running: int
+    attached_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +324,25 @@ class DispatchCalls:
             if not found.next_page_token:
                 return
             request.page_token = found.next_page_token
+
+    async def workers(self) -> tuple[AttachedWorker, ...]:
+        """Return the attached workers that take tasks of the namespace."""
+        request = pb.ListWorkersRequest(namespace=self._connection.namespace)
+        found = await self._connection.caller.call(self._stub.ListWorkers, request)
+        return tuple(
+            AttachedWorker(
+                worker_id=each.worker_id,
+                worker_service=each.worker_service_id,
+                builtin=each.builtin,
+                queues=tuple(each.queues),
+                task_types=tuple(sorted(each.task_types)),
+                labels=dict(each.labels),
+                slots=each.slots,
+                running=each.running,
+                attached_at=moment(each.attached_at_us),
+            )
+            for each in found.workers
+        )
 
     async def breakers(self) -> tuple[UpstreamBreaker, ...]:
         """Return the circuit breakers that are not closed."""

@@ -231,6 +231,7 @@ class SyncClient(SyncConnection):
     start_dispatch = Alias(SyncDispatchCalls.start, of="dispatch")
     queues = Alias(SyncDispatchCalls.queues, of="dispatch")
     dead_letters = Alias(SyncDispatchCalls.dead_letters, of="dispatch")
+    workers = Alias(SyncDispatchCalls.workers, of="dispatch")
     breakers = Alias(SyncDispatchCalls.breakers, of="dispatch")
     state_at = Alias(SyncInsightCalls.state_at, of="insights")
     trace = Alias(SyncInsightCalls.trace, of="insights")

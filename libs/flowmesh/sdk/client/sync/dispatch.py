@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.parts.dispatch import (
+    AttachedWorker,
     DeadLetter,
     DispatchCalls,
     LimitChange,
@@ -84,6 +85,10 @@ class SyncDispatchCalls:
     def dead_letters(self, *, page_size: int = 0) -> Iterator[DeadLetter]:
         """Iterate over tasks that failed for good, newest executions first."""
         return self._loop.iterate(lambda: self._wrapped.dead_letters(page_size=page_size))
+
+    def workers(self) -> tuple[AttachedWorker, ...]:
+        """Return the attached workers that take tasks of the namespace."""
+        return self._loop.call(self._wrapped.workers())
 
     def breakers(self) -> tuple[UpstreamBreaker, ...]:
         """Return the circuit breakers that are not closed."""

@@ -1821,6 +1821,217 @@ func (x *DiscardDeadLettersResponse) GetChanged() uint32 {
 	return 0
 }
 
+type ListWorkersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkersRequest) Reset() {
+	*x = ListWorkersRequest{}
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkersRequest) ProtoMessage() {}
+
+func (x *ListWorkersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkersRequest.ProtoReflect.Descriptor instead.
+func (*ListWorkersRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListWorkersRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+// A worker, or the built-in executors of a worker service. Over all orchestrators.
+type AttachedWorker struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	WorkerId        string                 `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	WorkerServiceId string                 `protobuf:"bytes,2,opt,name=worker_service_id,json=workerServiceId,proto3" json:"worker_service_id,omitempty"`
+	// The built-in executors of the worker service, which serve all namespaces.
+	Builtin bool `protobuf:"varint,3,opt,name=builtin,proto3" json:"builtin,omitempty"`
+	// Empty means all queues.
+	Queues    []string          `protobuf:"bytes,4,rep,name=queues,proto3" json:"queues,omitempty"`
+	TaskTypes []string          `protobuf:"bytes,5,rep,name=task_types,json=taskTypes,proto3" json:"task_types,omitempty"`
+	Labels    map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Number of tasks run at once.
+	Slots uint32 `protobuf:"varint,7,opt,name=slots,proto3" json:"slots,omitempty"`
+	// Number of tasks of the namespace at the worker.
+	Running uint32 `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
+	// Unix time at which it was first known to an orchestrator, in µs.
+	AttachedAtUs  int64 `protobuf:"varint,9,opt,name=attached_at_us,json=attachedAtUs,proto3" json:"attached_at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachedWorker) Reset() {
+	*x = AttachedWorker{}
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachedWorker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachedWorker) ProtoMessage() {}
+
+func (x *AttachedWorker) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachedWorker.ProtoReflect.Descriptor instead.
+func (*AttachedWorker) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AttachedWorker) GetWorkerId() string {
+	if x != nil {
+		return x.WorkerId
+	}
+	return ""
+}
+
+func (x *AttachedWorker) GetWorkerServiceId() string {
+	if x != nil {
+		return x.WorkerServiceId
+	}
+	return ""
+}
+
+func (x *AttachedWorker) GetBuiltin() bool {
+	if x != nil {
+		return x.Builtin
+	}
+	return false
+}
+
+func (x *AttachedWorker) GetQueues() []string {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+func (x *AttachedWorker) GetTaskTypes() []string {
+	if x != nil {
+		return x.TaskTypes
+	}
+	return nil
+}
+
+func (x *AttachedWorker) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *AttachedWorker) GetSlots() uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *AttachedWorker) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *AttachedWorker) GetAttachedAtUs() int64 {
+	if x != nil {
+		return x.AttachedAtUs
+	}
+	return 0
+}
+
+type ListWorkersResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Workers []*AttachedWorker      `protobuf:"bytes,1,rep,name=workers,proto3" json:"workers,omitempty"`
+	// Addresses of orchestrators whose tasks are not counted.
+	Unreachable   []string `protobuf:"bytes,2,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWorkersResponse) Reset() {
+	*x = ListWorkersResponse{}
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWorkersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWorkersResponse) ProtoMessage() {}
+
+func (x *ListWorkersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWorkersResponse.ProtoReflect.Descriptor instead.
+func (*ListWorkersResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListWorkersResponse) GetWorkers() []*AttachedWorker {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *ListWorkersResponse) GetUnreachable() []string {
+	if x != nil {
+		return x.Unreachable
+	}
+	return nil
+}
+
 type ListBreakersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1829,7 +2040,7 @@ type ListBreakersRequest struct {
 
 func (x *ListBreakersRequest) Reset() {
 	*x = ListBreakersRequest{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +2052,7 @@ func (x *ListBreakersRequest) String() string {
 func (*ListBreakersRequest) ProtoMessage() {}
 
 func (x *ListBreakersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +2065,7 @@ func (x *ListBreakersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBreakersRequest.ProtoReflect.Descriptor instead.
 func (*ListBreakersRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{24}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{27}
 }
 
 type UpstreamBreaker struct {
@@ -1867,7 +2078,7 @@ type UpstreamBreaker struct {
 
 func (x *UpstreamBreaker) Reset() {
 	*x = UpstreamBreaker{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2090,7 @@ func (x *UpstreamBreaker) String() string {
 func (*UpstreamBreaker) ProtoMessage() {}
 
 func (x *UpstreamBreaker) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2103,7 @@ func (x *UpstreamBreaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamBreaker.ProtoReflect.Descriptor instead.
 func (*UpstreamBreaker) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{25}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *UpstreamBreaker) GetWorkerServiceId() string {
@@ -1919,7 +2130,7 @@ type ListBreakersResponse struct {
 
 func (x *ListBreakersResponse) Reset() {
 	*x = ListBreakersResponse{}
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2142,7 @@ func (x *ListBreakersResponse) String() string {
 func (*ListBreakersResponse) ProtoMessage() {}
 
 func (x *ListBreakersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_execution_v1_limits_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2155,7 @@ func (x *ListBreakersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBreakersResponse.ProtoReflect.Descriptor instead.
 func (*ListBreakersResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{26}
+	return file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListBreakersResponse) GetBreakers() []*UpstreamBreaker {
@@ -2106,7 +2317,26 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"6\n" +
 	"\x1aDiscardDeadLettersResponse\x12\x18\n" +
-	"\achanged\x18\x01 \x01(\rR\achanged\"\x15\n" +
+	"\achanged\x18\x01 \x01(\rR\achanged\"2\n" +
+	"\x12ListWorkersRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\x96\x03\n" +
+	"\x0eAttachedWorker\x12!\n" +
+	"\tworker_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x06R\bworkerId\x120\n" +
+	"\x11worker_service_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\x0fworkerServiceId\x12\x18\n" +
+	"\abuiltin\x18\x03 \x01(\bR\abuiltin\x12\x16\n" +
+	"\x06queues\x18\x04 \x03(\tR\x06queues\x12\x1d\n" +
+	"\n" +
+	"task_types\x18\x05 \x03(\tR\ttaskTypes\x12M\n" +
+	"\x06labels\x18\x06 \x03(\v25.flowmesh.api.execution.v1.AttachedWorker.LabelsEntryR\x06labels\x12\x14\n" +
+	"\x05slots\x18\a \x01(\rR\x05slots\x12\x18\n" +
+	"\arunning\x18\b \x01(\rR\arunning\x12$\n" +
+	"\x0eattached_at_us\x18\t \x01(\x03R\fattachedAtUs\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
+	"\x13ListWorkersResponse\x12C\n" +
+	"\aworkers\x18\x01 \x03(\v2).flowmesh.api.execution.v1.AttachedWorkerR\aworkers\x12 \n" +
+	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"\x15\n" +
 	"\x13ListBreakersRequest\"x\n" +
 	"\x0fUpstreamBreaker\x12*\n" +
 	"\x11worker_service_id\x18\x01 \x01(\tR\x0fworkerServiceId\x129\n" +
@@ -2121,7 +2351,8 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x14LIMIT_KIND_TASK_TYPE\x10\x03\x12\x13\n" +
 	"\x0fLIMIT_KIND_NODE\x10\x04\x12\x17\n" +
 	"\x13LIMIT_KIND_UPSTREAM\x10\x05\x12\x14\n" +
-	"\x10LIMIT_KIND_QUEUE\x10\x062\xf7\t\n" +
+	"\x10LIMIT_KIND_QUEUE\x10\x062\xed\n" +
+	"\n" +
 	"\fLimitService\x12~\n" +
 	"\bSetLimit\x12*.flowmesh.api.execution.v1.SetLimitRequest\x1a+.flowmesh.api.execution.v1.SetLimitResponse\"\x19\xea\xe0\x18\x15\b\x06\x1a\x0flimit.namespace(\x01\x12v\n" +
 	"\vDeleteLimit\x12-.flowmesh.api.execution.v1.DeleteLimitRequest\x1a..flowmesh.api.execution.v1.DeleteLimitResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12q\n" +
@@ -2133,7 +2364,8 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\n" +
 	"ListQueues\x12,.flowmesh.api.execution.v1.ListQueuesRequest\x1a-.flowmesh.api.execution.v1.ListQueuesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x80\x01\n" +
 	"\x0fListDeadLetters\x121.flowmesh.api.execution.v1.ListDeadLettersRequest\x1a2.flowmesh.api.execution.v1.ListDeadLettersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x8b\x01\n" +
-	"\x12DiscardDeadLetters\x124.flowmesh.api.execution.v1.DiscardDeadLettersRequest\x1a5.flowmesh.api.execution.v1.DiscardDeadLettersResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12y\n" +
+	"\x12DiscardDeadLetters\x124.flowmesh.api.execution.v1.DiscardDeadLettersRequest\x1a5.flowmesh.api.execution.v1.DiscardDeadLettersResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12t\n" +
+	"\vListWorkers\x12-.flowmesh.api.execution.v1.ListWorkersRequest\x1a..flowmesh.api.execution.v1.ListWorkersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12y\n" +
 	"\fListBreakers\x12..flowmesh.api.execution.v1.ListBreakersRequest\x1a/.flowmesh.api.execution.v1.ListBreakersResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02Bu\n" +
 	"\x1ddev.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19Flowmesh.Api.Execution.V1b\x06proto3"
 
@@ -2150,7 +2382,7 @@ func file_flowmesh_api_execution_v1_limits_service_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_execution_v1_limits_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_execution_v1_limits_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_flowmesh_api_execution_v1_limits_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_flowmesh_api_execution_v1_limits_service_proto_goTypes = []any{
 	(LimitKind)(0),                     // 0: flowmesh.api.execution.v1.LimitKind
 	(*Limit)(nil),                      // 1: flowmesh.api.execution.v1.Limit
@@ -2177,12 +2409,16 @@ var file_flowmesh_api_execution_v1_limits_service_proto_goTypes = []any{
 	(*ListDeadLettersResponse)(nil),    // 22: flowmesh.api.execution.v1.ListDeadLettersResponse
 	(*DiscardDeadLettersRequest)(nil),  // 23: flowmesh.api.execution.v1.DiscardDeadLettersRequest
 	(*DiscardDeadLettersResponse)(nil), // 24: flowmesh.api.execution.v1.DiscardDeadLettersResponse
-	(*ListBreakersRequest)(nil),        // 25: flowmesh.api.execution.v1.ListBreakersRequest
-	(*UpstreamBreaker)(nil),            // 26: flowmesh.api.execution.v1.UpstreamBreaker
-	(*ListBreakersResponse)(nil),       // 27: flowmesh.api.execution.v1.ListBreakersResponse
-	(v1.Priority)(0),                   // 28: flowmesh.api.common.v1.Priority
-	(*v1.Failure)(nil),                 // 29: flowmesh.api.common.v1.Failure
-	(*v11.Breaker)(nil),                // 30: flowmesh.api.worker.v1.Breaker
+	(*ListWorkersRequest)(nil),         // 25: flowmesh.api.execution.v1.ListWorkersRequest
+	(*AttachedWorker)(nil),             // 26: flowmesh.api.execution.v1.AttachedWorker
+	(*ListWorkersResponse)(nil),        // 27: flowmesh.api.execution.v1.ListWorkersResponse
+	(*ListBreakersRequest)(nil),        // 28: flowmesh.api.execution.v1.ListBreakersRequest
+	(*UpstreamBreaker)(nil),            // 29: flowmesh.api.execution.v1.UpstreamBreaker
+	(*ListBreakersResponse)(nil),       // 30: flowmesh.api.execution.v1.ListBreakersResponse
+	nil,                                // 31: flowmesh.api.execution.v1.AttachedWorker.LabelsEntry
+	(v1.Priority)(0),                   // 32: flowmesh.api.common.v1.Priority
+	(*v1.Failure)(nil),                 // 33: flowmesh.api.common.v1.Failure
+	(*v11.Breaker)(nil),                // 34: flowmesh.api.worker.v1.Breaker
 }
 var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.execution.v1.Limit.kind:type_name -> flowmesh.api.execution.v1.LimitKind
@@ -2193,37 +2429,41 @@ var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	2,  // 5: flowmesh.api.execution.v1.ListLimitsResponse.uses:type_name -> flowmesh.api.execution.v1.LimitUse
 	9,  // 6: flowmesh.api.execution.v1.ListLimitsResponse.stops:type_name -> flowmesh.api.execution.v1.Stop
 	15, // 7: flowmesh.api.execution.v1.ListLimitChangesResponse.changes:type_name -> flowmesh.api.execution.v1.LimitChange
-	28, // 8: flowmesh.api.execution.v1.QueueStats.highest:type_name -> flowmesh.api.common.v1.Priority
+	32, // 8: flowmesh.api.execution.v1.QueueStats.highest:type_name -> flowmesh.api.common.v1.Priority
 	18, // 9: flowmesh.api.execution.v1.ListQueuesResponse.queues:type_name -> flowmesh.api.execution.v1.QueueStats
-	29, // 10: flowmesh.api.execution.v1.DeadLetter.failure:type_name -> flowmesh.api.common.v1.Failure
+	33, // 10: flowmesh.api.execution.v1.DeadLetter.failure:type_name -> flowmesh.api.common.v1.Failure
 	21, // 11: flowmesh.api.execution.v1.ListDeadLettersResponse.letters:type_name -> flowmesh.api.execution.v1.DeadLetter
-	30, // 12: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
-	26, // 13: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
-	3,  // 14: flowmesh.api.execution.v1.LimitService.SetLimit:input_type -> flowmesh.api.execution.v1.SetLimitRequest
-	5,  // 15: flowmesh.api.execution.v1.LimitService.DeleteLimit:input_type -> flowmesh.api.execution.v1.DeleteLimitRequest
-	7,  // 16: flowmesh.api.execution.v1.LimitService.ListLimits:input_type -> flowmesh.api.execution.v1.ListLimitsRequest
-	10, // 17: flowmesh.api.execution.v1.LimitService.StopDispatch:input_type -> flowmesh.api.execution.v1.StopDispatchRequest
-	12, // 18: flowmesh.api.execution.v1.LimitService.StartDispatch:input_type -> flowmesh.api.execution.v1.StartDispatchRequest
-	14, // 19: flowmesh.api.execution.v1.LimitService.ListLimitChanges:input_type -> flowmesh.api.execution.v1.ListLimitChangesRequest
-	17, // 20: flowmesh.api.execution.v1.LimitService.ListQueues:input_type -> flowmesh.api.execution.v1.ListQueuesRequest
-	20, // 21: flowmesh.api.execution.v1.LimitService.ListDeadLetters:input_type -> flowmesh.api.execution.v1.ListDeadLettersRequest
-	23, // 22: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:input_type -> flowmesh.api.execution.v1.DiscardDeadLettersRequest
-	25, // 23: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
-	4,  // 24: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
-	6,  // 25: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
-	8,  // 26: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
-	11, // 27: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
-	13, // 28: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
-	16, // 29: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
-	19, // 30: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
-	22, // 31: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
-	24, // 32: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:output_type -> flowmesh.api.execution.v1.DiscardDeadLettersResponse
-	27, // 33: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
-	24, // [24:34] is the sub-list for method output_type
-	14, // [14:24] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	31, // 12: flowmesh.api.execution.v1.AttachedWorker.labels:type_name -> flowmesh.api.execution.v1.AttachedWorker.LabelsEntry
+	26, // 13: flowmesh.api.execution.v1.ListWorkersResponse.workers:type_name -> flowmesh.api.execution.v1.AttachedWorker
+	34, // 14: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
+	29, // 15: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
+	3,  // 16: flowmesh.api.execution.v1.LimitService.SetLimit:input_type -> flowmesh.api.execution.v1.SetLimitRequest
+	5,  // 17: flowmesh.api.execution.v1.LimitService.DeleteLimit:input_type -> flowmesh.api.execution.v1.DeleteLimitRequest
+	7,  // 18: flowmesh.api.execution.v1.LimitService.ListLimits:input_type -> flowmesh.api.execution.v1.ListLimitsRequest
+	10, // 19: flowmesh.api.execution.v1.LimitService.StopDispatch:input_type -> flowmesh.api.execution.v1.StopDispatchRequest
+	12, // 20: flowmesh.api.execution.v1.LimitService.StartDispatch:input_type -> flowmesh.api.execution.v1.StartDispatchRequest
+	14, // 21: flowmesh.api.execution.v1.LimitService.ListLimitChanges:input_type -> flowmesh.api.execution.v1.ListLimitChangesRequest
+	17, // 22: flowmesh.api.execution.v1.LimitService.ListQueues:input_type -> flowmesh.api.execution.v1.ListQueuesRequest
+	20, // 23: flowmesh.api.execution.v1.LimitService.ListDeadLetters:input_type -> flowmesh.api.execution.v1.ListDeadLettersRequest
+	23, // 24: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:input_type -> flowmesh.api.execution.v1.DiscardDeadLettersRequest
+	25, // 25: flowmesh.api.execution.v1.LimitService.ListWorkers:input_type -> flowmesh.api.execution.v1.ListWorkersRequest
+	28, // 26: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
+	4,  // 27: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
+	6,  // 28: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
+	8,  // 29: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
+	11, // 30: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
+	13, // 31: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
+	16, // 32: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
+	19, // 33: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
+	22, // 34: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
+	24, // 35: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:output_type -> flowmesh.api.execution.v1.DiscardDeadLettersResponse
+	27, // 36: flowmesh.api.execution.v1.LimitService.ListWorkers:output_type -> flowmesh.api.execution.v1.ListWorkersResponse
+	30, // 37: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
+	27, // [27:38] is the sub-list for method output_type
+	16, // [16:27] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_execution_v1_limits_service_proto_init() }
@@ -2237,7 +2477,7 @@ func file_flowmesh_api_execution_v1_limits_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_execution_v1_limits_service_proto_rawDesc), len(file_flowmesh_api_execution_v1_limits_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

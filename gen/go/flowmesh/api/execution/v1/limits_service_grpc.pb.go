@@ -28,6 +28,7 @@ const (
 	LimitService_ListQueues_FullMethodName         = "/flowmesh.api.execution.v1.LimitService/ListQueues"
 	LimitService_ListDeadLetters_FullMethodName    = "/flowmesh.api.execution.v1.LimitService/ListDeadLetters"
 	LimitService_DiscardDeadLetters_FullMethodName = "/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters"
+	LimitService_ListWorkers_FullMethodName        = "/flowmesh.api.execution.v1.LimitService/ListWorkers"
 	LimitService_ListBreakers_FullMethodName       = "/flowmesh.api.execution.v1.LimitService/ListBreakers"
 )
 
@@ -68,6 +69,8 @@ type LimitServiceClient interface {
 	// Takes dead letters of failed executions off the list, or puts them back. The executions stay
 	// as they are. Ids that are not those of failed executions are skipped.
 	DiscardDeadLetters(ctx context.Context, in *DiscardDeadLettersRequest, opts ...grpc.CallOption) (*DiscardDeadLettersResponse, error)
+	// Returns the attached workers that take tasks of the namespace, with their slots and tasks.
+	ListWorkers(ctx context.Context, in *ListWorkersRequest, opts ...grpc.CallOption) (*ListWorkersResponse, error)
 	// Returns the circuit breakers that are not closed, by worker service.
 	ListBreakers(ctx context.Context, in *ListBreakersRequest, opts ...grpc.CallOption) (*ListBreakersResponse, error)
 }
@@ -170,6 +173,16 @@ func (c *limitServiceClient) DiscardDeadLetters(ctx context.Context, in *Discard
 	return out, nil
 }
 
+func (c *limitServiceClient) ListWorkers(ctx context.Context, in *ListWorkersRequest, opts ...grpc.CallOption) (*ListWorkersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWorkersResponse)
+	err := c.cc.Invoke(ctx, LimitService_ListWorkers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *limitServiceClient) ListBreakers(ctx context.Context, in *ListBreakersRequest, opts ...grpc.CallOption) (*ListBreakersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListBreakersResponse)
@@ -217,6 +230,8 @@ type LimitServiceServer interface {
 	// Takes dead letters of failed executions off the list, or puts them back. The executions stay
 	// as they are. Ids that are not those of failed executions are skipped.
 	DiscardDeadLetters(context.Context, *DiscardDeadLettersRequest) (*DiscardDeadLettersResponse, error)
+	// Returns the attached workers that take tasks of the namespace, with their slots and tasks.
+	ListWorkers(context.Context, *ListWorkersRequest) (*ListWorkersResponse, error)
 	// Returns the circuit breakers that are not closed, by worker service.
 	ListBreakers(context.Context, *ListBreakersRequest) (*ListBreakersResponse, error)
 	mustEmbedUnimplementedLimitServiceServer()
@@ -255,6 +270,9 @@ func (UnimplementedLimitServiceServer) ListDeadLetters(context.Context, *ListDea
 }
 func (UnimplementedLimitServiceServer) DiscardDeadLetters(context.Context, *DiscardDeadLettersRequest) (*DiscardDeadLettersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DiscardDeadLetters not implemented")
+}
+func (UnimplementedLimitServiceServer) ListWorkers(context.Context, *ListWorkersRequest) (*ListWorkersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWorkers not implemented")
 }
 func (UnimplementedLimitServiceServer) ListBreakers(context.Context, *ListBreakersRequest) (*ListBreakersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListBreakers not implemented")
@@ -442,6 +460,24 @@ func _LimitService_DiscardDeadLetters_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LimitService_ListWorkers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWorkersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LimitServiceServer).ListWorkers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LimitService_ListWorkers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LimitServiceServer).ListWorkers(ctx, req.(*ListWorkersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LimitService_ListBreakers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListBreakersRequest)
 	if err := dec(in); err != nil {
@@ -502,6 +538,10 @@ var LimitService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DiscardDeadLetters",
 			Handler:    _LimitService_DiscardDeadLetters_Handler,
+		},
+		{
+			MethodName: "ListWorkers",
+			Handler:    _LimitService_ListWorkers_Handler,
 		},
 		{
 			MethodName: "ListBreakers",

@@ -81,6 +81,11 @@ class LimitServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.ListWorkers = channel.unary_unary(
+                '/flowmesh.api.execution.v1.LimitService/ListWorkers',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersResponse.FromString,
+                _registered_method=True)
         self.ListBreakers = channel.unary_unary(
                 '/flowmesh.api.execution.v1.LimitService/ListBreakers',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListBreakersRequest.SerializeToString,
@@ -168,6 +173,13 @@ class LimitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListWorkers(self, request, context):
+        """Returns the attached workers that take tasks of the namespace, with their slots and tasks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBreakers(self, request, context):
         """Returns the circuit breakers that are not closed, by worker service.
         """
@@ -222,6 +234,11 @@ def add_LimitServiceServicer_to_server(servicer, server):
                     servicer.DiscardDeadLetters,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersResponse.SerializeToString,
             ),
             'ListBreakers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBreakers,
@@ -474,6 +491,33 @@ class LimitService:
             '/flowmesh.api.execution.v1.LimitService/DiscardDeadLetters',
             flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.DiscardDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.LimitService/ListWorkers',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_limits__service__pb2.ListWorkersResponse.FromString,
             options,
             channel_credentials,
             insecure,

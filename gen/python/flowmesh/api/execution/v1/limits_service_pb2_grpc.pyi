@@ -70,6 +70,8 @@ class LimitServiceStub:
     """Takes dead letters of failed executions off the list, or puts them back. The executions stay
     as they are. Ids that are not those of failed executions are skipped.
     """
+    ListWorkers: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListWorkersRequest, _limits_service_pb2.ListWorkersResponse]
+    """Returns the attached workers that take tasks of the namespace, with their slots and tasks."""
     ListBreakers: _grpc.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]
     """Returns the circuit breakers that are not closed, by worker service."""
 
@@ -115,6 +117,8 @@ class LimitServiceAsyncStub(LimitServiceStub):
     """Takes dead letters of failed executions off the list, or puts them back. The executions stay
     as they are. Ids that are not those of failed executions are skipped.
     """
+    ListWorkers: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListWorkersRequest, _limits_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
+    """Returns the attached workers that take tasks of the namespace, with their slots and tasks."""
     ListBreakers: _aio.UnaryUnaryMultiCallable[_limits_service_pb2.ListBreakersRequest, _limits_service_pb2.ListBreakersResponse]  # type: ignore[assignment]
     """Returns the circuit breakers that are not closed, by worker service."""
 
@@ -211,6 +215,14 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes dead letters of failed executions off the list, or puts them back. The executions stay
         as they are. Ids that are not those of failed executions are skipped.
         """
+
+    @_abc_1.abstractmethod
+    def ListWorkers(
+        self,
+        request: _limits_service_pb2.ListWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limits_service_pb2.ListWorkersResponse, _abc.Awaitable[_limits_service_pb2.ListWorkersResponse]]:
+        """Returns the attached workers that take tasks of the namespace, with their slots and tasks."""
 
     @_abc_1.abstractmethod
     def ListBreakers(

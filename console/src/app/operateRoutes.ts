@@ -1,0 +1,100 @@
+/** The pages that operate the suite: approvals, triggers, workers, numbers, pictures. */
+
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { rootRoute, text, whole } from "./rootRoute";
+
+const getParentRoute = () => rootRoute;
+
+const approvals = createRoute({
+  getParentRoute,
+  path: "/approvals",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { assignee?: string | undefined; chosen?: string | undefined } => ({
+    assignee: text(search.assignee),
+    chosen: text(search.chosen),
+  }),
+  component: lazyRouteComponent(() => import("@/features/approvals/page"), "ApprovalsPage"),
+});
+
+const triggers = createRoute({
+  getParentRoute,
+  path: "/triggers",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { workflow?: string | undefined; chosen?: string | undefined } => ({
+    workflow: text(search.workflow),
+    chosen: text(search.chosen),
+  }),
+  component: lazyRouteComponent(() => import("@/features/triggers/page"), "TriggersPage"),
+});
+
+const workers = createRoute({
+  getParentRoute,
+  path: "/workers",
+  component: lazyRouteComponent(() => import("@/features/workers/page"), "WorkersPage"),
+});
+
+const services = createRoute({
+  getParentRoute,
+  path: "/services",
+  component: lazyRouteComponent(() => import("@/features/services/page"), "ServicesPage"),
+});
+
+const bulks = createRoute({
+  getParentRoute,
+  path: "/bulk",
+  component: lazyRouteComponent(() => import("@/features/bulk/page"), "BulksPage"),
+});
+
+const dashboards = createRoute({
+  getParentRoute,
+  path: "/dashboards",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { hours?: number | undefined; workflow?: string | undefined } => ({
+    hours: whole(search.hours),
+    workflow: text(search.workflow),
+  }),
+  component: lazyRouteComponent(() => import("@/features/dashboards/page"), "DashboardsPage"),
+});
+
+const visualize = createRoute({
+  getParentRoute,
+  path: "/visualization",
+  component: lazyRouteComponent(() => import("@/features/visualize/page"), "VisualizePage"),
+});
+
+const grid = createRoute({
+  getParentRoute,
+  path: "/visualization/grid",
+  validateSearch: (search: Record<string, unknown>): { workflow?: string | undefined } => ({
+    workflow: text(search.workflow),
+  }),
+  component: lazyRouteComponent(() => import("@/features/visualize/gridPage"), "GridPage"),
+});
+
+const topology = createRoute({
+  getParentRoute,
+  path: "/visualization/topology",
+  component: lazyRouteComponent(() => import("@/features/visualize/topologyPage"), "TopologyPage"),
+});
+
+const galaxy = createRoute({
+  getParentRoute,
+  path: "/visualization/galaxy",
+  component: lazyRouteComponent(() => import("@/features/galaxy/page"), "GalaxyPage"),
+});
+
+export const operateRoutes = [
+  approvals,
+  triggers,
+  workers,
+  services,
+  bulks,
+  dashboards,
+  visualize,
+  grid,
+  topology,
+  galaxy,
+] as const;

@@ -1,0 +1,195 @@
+/** Lines over time, with a table of the same numbers. */
+
+import "uplot/dist/uPlot.min.css";
+import { useEffect, useMemo, useRef, useState } from "react";
+import uPlot from "uplot";
+import { usePreference } from "@/app/preferences";
+import { Button, Empty } from "@/design/primitives";
+import { clockTime } from "@/model/durations";
+import { say } from "@/model/messages";
+import type { Columns } from "@/model/series";
+import styles from "./chart.module.css";
+import { type Colours, useColours } from "./palette";
+
+const HEIGHT = 200;
+
+export interface LineStyle {
+  label: string;
+  colour: (colours: Colours) => string;
+  dash?: number[];
+}
+
+interface Props {
+  title: string;
+  columns: Columns;
+  styleOf: (name: string) => LineStyle;
+  /** The text of a value, such as `12` or `1.4 s`. */
+  format: (value: number) => string;
+  /** Shown where no line has a value. */
+  nothing: string;
+}
+
+export function Chart({ title, columns, styleOf, format, nothing }: Props) {
+  const [asTable, setAsTable] = useState(false);
+  const empty = columns.lines.every((line) => line.values.every((value) => !value));
+  return (
+    <section aria-label={title} className={styles.chart}>
+      <header>
+        <h2>{title}</h2>
+        {!empty && (
+          <Button small kind="quiet" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+            {say("chart.table")}
+          </Button>
+        )}
+      </header>
+      {empty && <Empty title={nothing} />}
+      {!empty && asTable && <Numbers columns={columns} styleOf={styleOf} format={format} />}
+      {!empty && !asTable && (
+        <Plot title={title} columns={columns} styleOf={styleOf} format={format} />
+      )}
+    </section>
+  );
+}
+
+type PlotProps = Omit<Props, "nothing">;
+
+function Plot({ title, columns, styleOf, format }: PlotProps) {
+  const element = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const colours = useColours();
+  const zone = usePreference("zone");
+  const names = columns.lines.map((line) => line.name).join();
+  const data = useMemo(
+    () => [columns.times, ...columns.lines.map((line) => line.values)] as uPlot.AlignedData,
+    [columns],
+  );
+  const newest = useRef(data);
+  newest.current = data;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: styles and formats follow the names
+  useEffect(() => {
+    const box = element.current;
+    if (!box) return;
+    const options = optionsOf(names.split(","), styleOf, format, colours, zone);
+    const made = new uPlot({ ...options, width: box.clientWidth }, newest.current, box);
+    plot.current = made;
+    const observer = new ResizeObserver(() =>
+      made.setSize({ width: box.clientWidth, height: HEIGHT }),
+    );
+    observer.observe(box);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      plot.current = undefined;
+    };
+  }, [names, colours, zone]);
+  useEffect(() => plot.current?.setData(data), [data]);
+  return (
+    <div
+      ref={element}
+      role="img"
+      aria-label={say("chart.lines", { title })}
+      className={styles.plot}
+    />
+  );
+}
+
+const DAY_S = 86_400;
+
+/** The time of a tick: of the day, or the day where the axis is longer. */
+function tickText(at: number, ticks: readonly number[], zone: string): string {
+  const long = (ticks.at(-1) ?? at) - (ticks[0] ?? at) > 2 * DAY_S;
+  const format: Intl.DateTimeFormatOptions = long
+    ? { day: "numeric", month: "short" }
+    : { hour: "2-digit", minute: "2-digit" };
+  const options = { ...format, ...(zone && { timeZone: zone }) };
+  return new Intl.DateTimeFormat("en-GB", options).format(at * 1_000);
+}
+
+function optionsOf(
+  names: readonly string[],
+  styleOf: Props["styleOf"],
+  format: Props["format"],
+  colours: Colours,
+  zone: string,
+): Omit<uPlot.Options, "width"> {
+  const axis: uPlot.Axis = {
+    stroke: colours.muted,
+    grid: { stroke: colours.line, width: 1 },
+    ticks: { stroke: colours.line, width: 1 },
+    font: "11px Inter Variable, system-ui, sans-serif",
+  };
+  return {
+    height: HEIGHT,
+    ...(zone && { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1_000), zone) }),
+    cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1e-3, most * 1.1)] } },
+    series: [
+      {
+        value: (_plot, at) => (at === null ? "–" : clockTime(at * 1_000, zone)),
+        label: say("chart.time"),
+      },
+      ...names.map((name): uPlot.Series => {
+        const style = styleOf(name);
+        return {
+          label: style.label,
+          stroke: style.colour(colours),
+          width: 1.75,
+          ...(style.dash && { dash: style.dash }),
+          points: { show: true, size: 4 },
+          spanGaps: false,
+          value: (_plot, value) => (value === null ? "–" : format(value)),
+        };
+      }),
+    ],
+    axes: [
+      { ...axis, values: (_plot, ticks) => ticks.map((at) => tickText(at, ticks, zone)) },
+      { ...axis, size: 60, values: (_plot, ticks) => ticks.map(format) },
+    ],
+  };
+}
+
+function Numbers({
+  columns,
+  styleOf,
+  format,
+  title,
+}: Omit<PlotProps, "title"> & { title?: string }) {
+  const zone = usePreference("zone");
+  const rows = columns.times
+    .map((at, index) => ({ at, values: columns.lines.map((line) => line.values[index]) }))
+    .filter((row) => row.values.some((value) => value));
+  return (
+    <div
+      className={styles.numbers}
+      role="group"
+      aria-label={title ?? say("chart.numbers")}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
+      tabIndex={0}
+    >
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{say("chart.time")}</th>
+            {columns.lines.map((line) => (
+              <th key={line.name} scope="col">
+                {styleOf(line.name).label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.at}>
+              <td className="numbers">{clockTime(row.at * 1_000, zone)}</td>
+              {row.values.map((value, index) => (
+                <td key={columns.lines[index]?.name} className="numbers">
+                  {value === null || value === undefined ? "–" : format(value)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

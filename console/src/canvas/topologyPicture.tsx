@@ -1,0 +1,152 @@
+import { Link } from "@tanstack/react-router";
+import { say } from "@/model/messages";
+import { lookOf } from "@/model/status";
+import type { Topology } from "@/model/topology";
+import styles from "./topologyPicture.module.css";
+
+const ROW = 34;
+const TOP = 34;
+const SUITE_X = 8;
+const FLOW_X = 330;
+const OUT_X = 690;
+const BOX = 250;
+const WIDTH = OUT_X + BOX + 10;
+const SHOWN = 40;
+
+interface Props {
+  topology: Topology;
+  chosen: string | undefined;
+  choose: (name: string | undefined) => void;
+}
+
+/** Three columns with lines between them; a chosen name dims what it does not touch. */
+export function TopologyPicture({ topology, chosen, choose }: Props) {
+  const flows = topology.workflows.slice(0, SHOWN);
+  const outside = topology.outside.slice(0, SHOWN);
+  const rows = Math.max(topology.suite.length, flows.length, outside.length, 1);
+  const height = TOP + rows * ROW;
+  const touched = touching(topology, chosen);
+  const place = (index: number, total: number) => TOP + (index + (rows - total) / 2) * ROW;
+  const flowY = new Map(flows.map((each, index) => [each.name, place(index, flows.length)]));
+  const outY = new Map(outside.map((each, index) => [each.name, place(index, outside.length)]));
+  const box = (name: string) => ({
+    chosen: chosen === name,
+    dim: !!chosen && !touched.has(name),
+    choose: () => choose(chosen === name ? undefined : name),
+  });
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
+    <div className={styles.frame} role="group" aria-label={say("topology.name")} tabIndex={0}>
+      <div className={styles.picture} style={{ width: WIDTH, height }}>
+        <svg width={WIDTH} height={height} aria-hidden>
+          <title>{say("topology.connections")}</title>
+          {flows.map((flow) => (
+            <path
+              key={flow.name}
+              className={styles.inner}
+              data-dim={(!!chosen && !touched.has(flow.name)) || undefined}
+              d={curve(
+                SUITE_X + BOX,
+                height / 2 + TOP / 2,
+                FLOW_X,
+                (flowY.get(flow.name) ?? 0) + 13,
+              )}
+            />
+          ))}
+          {flows.flatMap((flow) =>
+            flow.services.map((service) => {
+              const to = outY.get(service);
+              if (to === undefined) return null;
+              const near = !chosen || chosen === flow.name || chosen === service;
+              return (
+                <path
+                  key={`${flow.name} ${service}`}
+                  className={styles.line}
+                  data-dim={!near || undefined}
+                  d={curve(FLOW_X + BOX, (flowY.get(flow.name) ?? 0) + 13, OUT_X, to + 13)}
+                />
+              );
+            }),
+          )}
+        </svg>
+        <Heading x={SUITE_X} text={say("topology.suite")} />
+        <Heading x={FLOW_X} text={more(say("topology.workflows"), topology.workflows.length)} />
+        <Heading x={OUT_X} text={more(say("topology.services"), topology.outside.length)} />
+        {topology.suite.map((each, index) => (
+          <Link
+            key={each.name}
+            to="/services"
+            className={styles.box}
+            data-family={lookOf(each.health).family}
+            style={{ left: SUITE_X, top: place(index, topology.suite.length), width: BOX }}
+            title={`${each.name}: ${lookOf(each.health).word}`}
+          >
+            <span className="truncate">{each.name}</span>
+            <small>
+              {lookOf(each.health).word}
+              {each.instances > 1 && ` ×${each.instances}`}
+            </small>
+          </Link>
+        ))}
+        {flows.map((each) => (
+          <Box key={each.name} name={each.name} x={FLOW_X} y={flowY} {...box(each.name)} />
+        ))}
+        {outside.map((each) => (
+          <Box key={each.name} name={each.name} x={OUT_X} y={outY} {...box(each.name)} />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function more(name: string, total: number): string {
+  return total > SHOWN ? say("topology.first", { name, shown: SHOWN, total }) : name;
+}
+
+/** The names that a name is connected with, and itself. */
+function touching(topology: Topology, name: string | undefined): ReadonlySet<string> {
+  const found = new Set<string>(name ? [name] : []);
+  for (const flow of topology.workflows) {
+    if (flow.name === name) for (const each of flow.services) found.add(each);
+    if (name && flow.services.includes(name)) found.add(flow.name);
+  }
+  return found;
+}
+
+function curve(x1: number, y1: number, x2: number, y2: number): string {
+  const middle = (x1 + x2) / 2;
+  return `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
+}
+
+function Heading({ x, text }: { x: number; text: string }) {
+  return (
+    <h2 className={styles.heading} style={{ left: x, width: BOX }}>
+      {text}
+    </h2>
+  );
+}
+
+interface BoxProps {
+  name: string;
+  x: number;
+  y: ReadonlyMap<string, number>;
+  chosen: boolean;
+  dim: boolean;
+  choose: () => void;
+}
+
+function Box({ name, x, y, chosen, dim, choose }: BoxProps) {
+  return (
+    <button
+      type="button"
+      className={styles.box}
+      aria-pressed={chosen}
+      data-dim={dim || undefined}
+      style={{ left: x, top: y.get(name) ?? 0, width: BOX }}
+      title={name}
+      onClick={choose}
+    >
+      <bdi className="truncate">{name}</bdi>
+    </button>
+  );
+}

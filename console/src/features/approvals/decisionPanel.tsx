@@ -1,0 +1,174 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { newKey, write } from "@/api/client";
+import type { DecisionValue, PendingApproval } from "@/api/schema";
+import { prefer, usePreference } from "@/app/preferences";
+import { Button, Field, Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { Status } from "@/design/status";
+import { initialOf, type Json, type JsonSchema, problemsOf, resolved } from "@/model/schema";
+import { SchemaForm } from "@/values/schemaForm";
+import { ValueTree } from "@/values/valueTree";
+import styles from "./page.module.css";
+import { titleOf } from "./queries";
+
+/** What is asked, what has been decided, and a form to decide. */
+export function DecisionPanel({ approval }: { approval: PendingApproval }) {
+  const { executionId, task, workflow } = approval;
+  const { decisions, needed, assignees, dueAt } = approval.approval;
+  const { data } = (approval.approval.details ?? {}) as { data?: unknown };
+  return (
+    <section aria-label="Decision" className={styles.panel}>
+      <header>
+        <h2>
+          <bdi>{titleOf(approval)}</bdi>
+        </h2>
+        <p className="muted">
+          <bdi>{workflow}</bdi>, task{" "}
+          <Link to="/executions/$executionId" params={{ executionId }} search={{ node: task }}>
+            {task} of {executionId}
+          </Link>
+        </p>
+      </header>
+      <dl className={styles.facts}>
+        <dt>Asked</dt>
+        <dd>
+          <Time at={approval.askedAt} />
+        </dd>
+        <dt>Can be decided by</dt>
+        <dd>
+          <bdi>{assignees.join(", ") || "any person"}</bdi>
+        </dd>
+        <dt>Needed</dt>
+        <dd className="numbers">
+          {decisions.length} of {needed || assignees.length || 1}
+        </dd>
+        {dueAt && (
+          <>
+            <dt>Due</dt>
+            <dd>
+              <Time at={dueAt} />
+            </dd>
+          </>
+        )}
+      </dl>
+      {decisions.length > 0 && <Decisions decisions={decisions} />}
+      {data !== undefined && (
+        <div>
+          <h3>Details</h3>
+          <ValueTree value={data} root="data" />
+        </div>
+      )}
+      <DecisionForm approval={approval} />
+    </section>
+  );
+}
+
+function Decisions({ decisions }: { decisions: readonly DecisionValue[] }) {
+  return (
+    <div>
+      <h3>Decisions so far</h3>
+      <ul className={styles.decisions}>
+        {decisions.map((each) => (
+          <li key={`${each.by} ${each.at}`}>
+            <Status status={each.approved ? "success" : "failed"} />
+            <bdi>{each.by}</bdi> <span className="muted">{each.comment}</span>
+            <span className="muted">
+              <Time at={each.at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function DecisionForm({ approval }: { approval: PendingApproval }) {
+  const { executionId, task } = approval;
+  const { assignees, form } = approval.approval;
+  const schema = form as JsonSchema | undefined;
+  const actor = usePreference("actor");
+  const [by, setBy] = useState(assignees.includes(actor) ? actor : (assignees[0] ?? actor));
+  const [comment, setComment] = useState("");
+  const [value, setValue] = useState<Json | undefined>(
+    () => schema && initialOf(resolved(schema, schema), schema),
+  );
+  const [checked, setChecked] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const [key] = useState(newKey);
+  const client = useQueryClient();
+  const decide = async (approved: boolean) => {
+    setChecked(true);
+    setError(undefined);
+    if (approved && schema && problemsOf(schema, value).size > 0) return;
+    setBusy(true);
+    try {
+      await write("POST /api/v1/executions/{executionId}/nodes/{node}:decide", {
+        path: { executionId, node: task },
+        body: {
+          approved,
+          ...(by.trim() && { by: by.trim() }),
+          ...(comment.trim() && { comment: comment.trim() }),
+          ...(approved && value !== undefined && { form: value }),
+        },
+        key: `${key}-${approved}`,
+      });
+      if (by.trim() && !assignees.length) prefer({ actor: by.trim() });
+      await client.invalidateQueries({ queryKey: ["approvals"] });
+    } catch (raised) {
+      setError(raised);
+    }
+    setBusy(false);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void decide(true);
+  };
+  return (
+    <form onSubmit={submit} noValidate className={styles.form}>
+      <h3>Your decision</h3>
+      {schema && <SchemaForm schema={schema} value={value} change={setValue} checked={checked} />}
+      <Field label="Comment" hint="Recorded with the decision.">
+        {({ id, describedBy }) => (
+          <textarea
+            id={id}
+            aria-describedby={describedBy}
+            value={comment}
+            maxLength={1_024}
+            onChange={(event) => setComment(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Decide as" hint="Not verified unless you are signed in.">
+        {({ id, describedBy }) => (
+          <>
+            <input
+              id={id}
+              aria-describedby={describedBy}
+              list={`${id}-names`}
+              value={by}
+              maxLength={128}
+              onChange={(event) => setBy(event.target.value)}
+            />
+            <datalist id={`${id}-names`}>
+              {assignees.map((each) => (
+                <option key={each} value={each} />
+              ))}
+            </datalist>
+          </>
+        )}
+      </Field>
+      {error !== undefined && <Problem error={error} title="The decision was not recorded" />}
+      <div className={styles.buttons}>
+        <Button kind="danger" disabled={busy} onClick={() => void decide(false)}>
+          Reject
+        </Button>
+        <Button kind="primary" type="submit" disabled={busy}>
+          Approve
+        </Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,154 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { useFresh } from "@/api/fresh";
+import type { PendingApproval } from "@/api/schema";
+import { useKeys } from "@/app/keys";
+import { PageHeader } from "@/app/pageHeader";
+import { usePreference } from "@/app/preferences";
+import { Button, Empty, Skeleton, Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { StatusMark } from "@/design/status";
+import { plural } from "@/model/durations";
+import { DecisionPanel } from "./decisionPanel";
+import styles from "./page.module.css";
+import { keyOf, titleOf, useInbox } from "./queries";
+
+const REFRESH_MS = 1_000;
+const route = getRouteApi("/approvals");
+
+/** The inbox of approvals: those that wait, and a form to decide the chosen one. */
+export function ApprovalsPage() {
+  const { assignee, chosen } = route.useSearch();
+  const navigate = route.useNavigate();
+  const actor = usePreference("actor");
+  useFresh("approvals", REFRESH_MS);
+  const inbox = useInbox(assignee);
+  const rows = inbox.data?.pages.flatMap((page) => page.approvals) ?? [];
+  const at = Math.max(
+    0,
+    rows.findIndex((row) => keyOf(row) === chosen),
+  );
+  const row = rows[at];
+  const choose = (place: number) => {
+    const next = rows[place];
+    if (next) void navigate({ search: { assignee, chosen: keyOf(next) }, replace: true });
+  };
+  useKeys({ j: () => choose(at + 1), k: () => choose(at - 1) });
+  const whose = (name: string | undefined) => void navigate({ search: { assignee: name } });
+  return (
+    <>
+      <PageHeader
+        title="Approvals"
+        beside={
+          inbox.isSuccess && (
+            <span className="muted numbers">
+              {plural(rows.length, "approval")}
+              {inbox.hasNextPage && " and more"}
+            </span>
+          )
+        }
+        actions={
+          <>
+            <AssigneeFilter assignee={assignee} change={whose} />
+            {actor && assignee !== actor && <Button onClick={() => whose(actor)}>Mine</Button>}
+          </>
+        }
+      />
+      {inbox.isPending && <Skeleton rows={6} />}
+      {inbox.isError && <Problem error={inbox.error} retry={() => void inbox.refetch()} />}
+      {inbox.isSuccess && rows.length === 0 && <Nothing assignee={assignee} />}
+      {row && (
+        <div className={styles.inbox}>
+          <nav aria-label="Waiting approvals" className={styles.list}>
+            <ul>
+              {rows.map((each, place) => (
+                <li key={keyOf(each)}>
+                  <Row approval={each} chosen={place === at} choose={() => choose(place)} />
+                </li>
+              ))}
+            </ul>
+            {inbox.hasNextPage && (
+              <Button
+                disabled={inbox.isFetchingNextPage}
+                onClick={() => void inbox.fetchNextPage()}
+              >
+                Show more
+              </Button>
+            )}
+          </nav>
+          <DecisionPanel key={keyOf(row)} approval={row} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Row(props: { approval: PendingApproval; chosen: boolean; choose: () => void }) {
+  const { approval, chosen, choose } = props;
+  const { needed, decisions, dueAt, escalated } = approval.approval;
+  return (
+    <button
+      type="button"
+      className={styles.row}
+      aria-current={chosen || undefined}
+      onClick={choose}
+    >
+      <StatusMark status="asking" />
+      <span className={styles.words}>
+        <bdi className="truncate">{titleOf(approval)}</bdi>
+        <small className="muted truncate">
+          <bdi>{approval.workflow}</bdi> · asked <Time at={approval.askedAt} />
+          {needed > 1 && ` · ${decisions.length} of ${needed}`}
+          {escalated && " · escalated"}
+        </small>
+      </span>
+      {dueAt && (
+        <small className={styles.due}>
+          due <Time at={dueAt} />
+        </small>
+      )}
+    </button>
+  );
+}
+
+function Nothing({ assignee }: { assignee: string | undefined }) {
+  return assignee ? (
+    <Empty title={`Nothing waits for ${assignee}`}>
+      <Link to="/approvals">Show all approvals</Link>
+    </Empty>
+  ) : (
+    <Empty title="No approval waits">
+      <p>A task with `approval` stops its execution until a person decides. It appears here.</p>
+    </Empty>
+  );
+}
+
+function AssigneeFilter(props: {
+  assignee: string | undefined;
+  change: (name: string | undefined) => void;
+}) {
+  const { assignee, change } = props;
+  useEffect(() => {
+    const field = document.getElementById("assignee") as HTMLInputElement | null;
+    if (field) field.value = assignee ?? "";
+  }, [assignee]);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        const name = new FormData(event.currentTarget).get("assignee");
+        change(String(name ?? "").trim() || undefined);
+      }}
+    >
+      <input
+        id="assignee"
+        name="assignee"
+        type="search"
+        className={styles.search}
+        aria-label="Only approvals that this person can decide"
+        placeholder="Assignee"
+        defaultValue={assignee}
+      />
+    </form>
+  );
+}

@@ -1,0 +1,30 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { read } from "@/api/client";
+import type { PendingApproval } from "@/api/schema";
+
+const PAGE_SIZE = 100;
+
+/** Pending approvals, oldest first. */
+export function useInbox(assignee: string | undefined) {
+  return useInfiniteQuery({
+    queryKey: ["approvals", assignee ?? ""],
+    queryFn: ({ pageParam, signal }) =>
+      read("/api/v1/approvals", {
+        query: { assignee, pageSize: PAGE_SIZE, pageToken: pageParam },
+        signal,
+      }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+}
+
+/** An approval as part of an address. */
+export function keyOf(approval: PendingApproval): string {
+  return `${approval.executionId}/${approval.task}`;
+}
+
+/** The title that the workflow gave, else the name of the task. */
+export function titleOf({ approval, name, task }: PendingApproval): string {
+  const details = approval.details as { title?: unknown } | null;
+  return typeof details?.title === "string" && details.title ? details.title : name || task;
+}

@@ -1,0 +1,74 @@
+/** What stands beside the queues: circuit breakers, and the changes of limits. */
+
+import { useQuery } from "@tanstack/react-query";
+import { read } from "@/api/client";
+import { Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { Table } from "@/design/table";
+import { count, duration } from "@/model/durations";
+
+const CHANGES = 20;
+
+export function Breakers() {
+  const { data, isError, error, refetch } = useQuery({
+    queryKey: ["breakers"],
+    queryFn: ({ signal }) => read("/api/v1/breakers", { signal }),
+  });
+  if (isError) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data || data.breakers.length === 0) return null;
+  return (
+    <Table
+      title="Circuit breakers that are open"
+      heads={["Upstream", "State", "Next trial", "Failed calls", "Worker service"]}
+    >
+      {data.breakers.map((each) => (
+        <tr key={`${each.upstream} ${each.workerService}`}>
+          <td>
+            <bdi>{each.upstream}</bdi>
+          </td>
+          <td>{each.state.replace("_", " ")}</td>
+          <td className="numbers">{duration(each.retryAfterMs)}</td>
+          <td className="numbers">
+            {count(each.failures)} of {count(each.calls)}
+          </td>
+          <td>
+            <code>{each.workerService}</code>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** The last changes; read again with each version of the limits. */
+export function Changes({ version }: { version: string }) {
+  const { data, isError, error } = useQuery({
+    queryKey: ["limit-changes", version],
+    queryFn: ({ signal }) =>
+      read("/api/v1/limits/changes", { query: { pageSize: CHANGES }, signal }),
+    placeholderData: (before) => before,
+  });
+  if (isError) return <Problem error={error} />;
+  if (!data || data.changes.length === 0) return null;
+  return (
+    <Table title="Changes of limits" heads={["Time", "Change", "Of", "By", "Reason"]}>
+      {data.changes.map((each) => (
+        <tr key={each.number}>
+          <td className="muted">
+            <Time at={each.at} />
+          </td>
+          <td>{each.action}</td>
+          <td>
+            <bdi>{each.subject || "the namespace"}</bdi>
+          </td>
+          <td>
+            <bdi>{each.actor || "–"}</bdi>
+          </td>
+          <td>
+            <bdi>{each.reason || "–"}</bdi>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}

@@ -1,0 +1,163 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { read } from "@/api/client";
+import type { CauseValue, TriggerValue } from "@/api/schema";
+import { usePreference } from "@/app/preferences";
+import { Button, Field, Skeleton } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { Table } from "@/design/table";
+import { serverNow } from "@/design/useNow";
+import { clockTime, count, plural } from "@/model/durations";
+import { BackfillDialog } from "./backfillDialog";
+import styles from "./page.module.css";
+
+const DAY_MS = 86_400_000;
+const SHOWN = 200;
+
+interface Range {
+  from: string;
+  to: string;
+}
+
+/** The causes of a trigger in a range of time by day, and a backfill of them. */
+export function CausesPanel({ trigger, close }: { trigger: TriggerValue; close: () => void }) {
+  const [range, setRange] = useState<Range>(() => ({
+    from: dayOf(serverNow() - 6 * DAY_MS),
+    to: dayOf(serverNow() + DAY_MS),
+  }));
+  const [backfill, setBackfill] = useState(false);
+  const path = { name: trigger.workflow, trigger: trigger.id };
+  const instants = { from: `${range.from}T00:00:00Z`, to: `${range.to}T00:00:00Z` };
+  const valid = Date.parse(instants.from) < Date.parse(instants.to);
+  const counted = useQuery({
+    queryKey: ["triggers", "count", path, range],
+    enabled: valid,
+    queryFn: ({ signal }) =>
+      read(CAUSES, { path, query: { ...instants, countOnly: true }, signal }),
+  });
+  const listed = useQuery({
+    queryKey: ["triggers", "causes", path, range],
+    enabled: valid,
+    queryFn: ({ signal }) =>
+      read(CAUSES, { path, query: { ...instants, pageSize: SHOWN }, signal }),
+  });
+  const total = counted.data?.count ?? 0;
+  return (
+    <section aria-label={`Causes of ${trigger.id}`} className={styles.causes}>
+      <header>
+        <h2>
+          Causes of <bdi>{trigger.id}</bdi>
+        </h2>
+        <Button small kind="quiet" onClick={close}>
+          Close
+        </Button>
+      </header>
+      <div className={styles.range}>
+        <DateField
+          label="From"
+          value={range.from}
+          change={(from) => setRange({ ...range, from })}
+        />
+        <DateField label="To, UTC" value={range.to} change={(to) => setRange({ ...range, to })} />
+        <Button disabled={!valid || total === 0} onClick={() => setBackfill(true)}>
+          Backfill {plural(total, "cause")}
+        </Button>
+      </div>
+      {!valid && <p role="alert">The end has to be after the beginning.</p>}
+      {listed.isPending && valid && <Skeleton rows={4} />}
+      {listed.isError && <Problem error={listed.error} retry={() => void listed.refetch()} />}
+      {counted.isError && <Problem error={counted.error} retry={() => void counted.refetch()} />}
+      {listed.data && <Calendar range={range} causes={listed.data.causes} total={total} />}
+      {listed.data && <Causes causes={listed.data.causes} total={total} />}
+      {backfill && (
+        <BackfillDialog
+          trigger={trigger}
+          range={instants}
+          total={total}
+          close={() => setBackfill(false)}
+        />
+      )}
+    </section>
+  );
+}
+
+export const CAUSES = "/api/v1/workflows/{name}/triggers/{trigger}/causes";
+
+function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+function DateField(props: { label: string; value: string; change: (value: string) => void }) {
+  return (
+    <Field label={props.label}>
+      {({ id, describedBy }) => (
+        <input
+          id={id}
+          aria-describedby={describedBy}
+          type="date"
+          value={props.value}
+          onChange={(event) => event.target.value && props.change(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+const DAYS_MAX = 62;
+
+interface CalendarProps {
+  range: Range;
+  causes: readonly CauseValue[];
+  total: number;
+}
+
+/** The number of causes of each day, as tiles. */
+function Calendar({ range, causes, total }: CalendarProps) {
+  const first = Date.parse(range.from);
+  const days = Math.round((Date.parse(range.to) - first) / DAY_MS);
+  if (days < 1 || days > DAYS_MAX || causes.length < total) return null;
+  const counts = new Map<string, number>();
+  for (const cause of causes) {
+    const day = dayOf(Date.parse(cause.at));
+    counts.set(day, (counts.get(day) ?? 0) + 1);
+  }
+  const most = Math.max(1, ...counts.values());
+  return (
+    <ol className={styles.calendar} aria-label="Causes by day">
+      {Array.from({ length: days }, (_, index) => dayOf(first + index * DAY_MS)).map((day) => {
+        const number = counts.get(day) ?? 0;
+        const level = Math.ceil((number / most) * 4);
+        return (
+          <li key={day} data-level={level} title={`${day}: ${plural(number, "cause")}`}>
+            <span>{day.slice(5)}</span>
+            <strong className="numbers">{count(number)}</strong>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Causes({ causes, total }: { causes: readonly CauseValue[]; total: number }) {
+  const zone = usePreference("zone");
+  if (causes.length === 0) return <p className="muted">There is no cause in this time.</p>;
+  const more =
+    total > causes.length ? `, the first ${count(causes.length)} of ${count(total)}` : "";
+  return (
+    <Table title={`Causes${more}`} heads={["Time", "Request id", "Problem"]}>
+      {causes.map((each) => (
+        <tr key={each.requestId}>
+          <td>
+            <time dateTime={each.at} className="numbers" title={each.name}>
+              {clockTime(Date.parse(each.at), zone)}
+            </time>
+          </td>
+          <td>
+            <code>{each.requestId}</code>
+          </td>
+          <td className="muted">{each.error ?? "–"}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}

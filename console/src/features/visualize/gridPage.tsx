@@ -1,0 +1,70 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { read } from "@/api/client";
+import { useFresh } from "@/api/fresh";
+import type { WorkflowList } from "@/api/schema";
+import { PageHeader } from "@/app/pageHeader";
+import { RunGrid } from "@/canvas/runGrid";
+import { Empty, Skeleton } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import styles from "./page.module.css";
+
+const REFRESH_MS = 2_000;
+const route = getRouteApi("/visualization/grid");
+const LISTED = 500;
+
+/** The last executions of a workflow by its tasks. */
+export function GridPage() {
+  const { workflow } = route.useSearch();
+  const navigate = route.useNavigate();
+  useFresh("grid", REFRESH_MS);
+  const workflows = useQuery({
+    queryKey: ["workflows", "names"],
+    queryFn: async ({ signal }) =>
+      (await read("/api/v1/workflows", { query: { pageSize: LISTED }, signal })) as WorkflowList,
+  });
+  const grid = useQuery({
+    queryKey: ["grid", workflow],
+    enabled: !!workflow,
+    queryFn: ({ signal }) =>
+      read("/api/v1/workflows/{name}/grid", { path: { name: workflow ?? "" }, signal }),
+  });
+  const names = workflows.data?.workflows.map((each) => each.name) ?? [];
+  const listed = workflow && !names.includes(workflow) ? [workflow, ...names] : names;
+  return (
+    <>
+      <PageHeader
+        title="Grid"
+        crumbs={<Link to="/visualization">Visualize</Link>}
+        actions={
+          <select
+            className={styles.chooser}
+            aria-label="Workflow"
+            value={workflow ?? ""}
+            onChange={(event) =>
+              void navigate({ search: { workflow: event.target.value || undefined } })
+            }
+          >
+            <option value="">Choose a workflow</option>
+            {listed.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        }
+      />
+      <div className={styles.page}>
+        {workflows.isError && (
+          <Problem error={workflows.error} retry={() => void workflows.refetch()} />
+        )}
+        {!workflow && workflows.isSuccess && (
+          <Empty title={names.length > 0 ? "Choose a workflow" : "No workflows yet"}>
+            <p>Its last executions become columns, its tasks rows.</p>
+          </Empty>
+        )}
+        {workflow && grid.isPending && <Skeleton rows={10} />}
+        {grid.isError && <Problem error={grid.error} retry={() => void grid.refetch()} />}
+        {grid.data && <RunGrid grid={grid.data} />}
+      </div>
+    </>
+  );
+}

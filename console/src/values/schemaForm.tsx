@@ -1,0 +1,179 @@
+/** A form for a JSON Schema. The value is complete JSON at any time; empty fields are left out. */
+
+import { useMemo } from "react";
+import { Field } from "@/design/primitives";
+import {
+  choicesOf,
+  type Json,
+  type JsonSchema,
+  kindOf,
+  membersOf,
+  problemsOf,
+  resolved,
+  titleOf,
+} from "@/model/schema";
+import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
+import { JsonField } from "./schemaJson";
+
+interface FormProps {
+  schema: JsonSchema;
+  value: Json | undefined;
+  change: (value: Json | undefined) => void;
+  /** Whether problems are shown, such as after the first attempt to send. */
+  checked: boolean;
+}
+
+export function SchemaForm({ schema, value, change, checked }: FormProps) {
+  const problems = useMemo(
+    () => (checked ? problemsOf(schema, value) : new Map<string, string>()),
+    [schema, value, checked],
+  );
+  const top = resolved(schema, schema);
+  const shared = { root: schema, problems, path: "" };
+  if (kindOf(top) !== "object") {
+    return (
+      <SchemaField {...shared} name="value" schema={top} value={value} change={change} required />
+    );
+  }
+  return (
+    <>
+      {membersOf(top, schema).map((member) => (
+        <MemberField key={member.name} {...shared} of={value} change={change} {...member} />
+      ))}
+      {problems.has("") && <p role="alert">{problems.get("")}</p>}
+    </>
+  );
+}
+
+export interface FieldProps {
+  name: string;
+  schema: JsonSchema;
+  root: JsonSchema;
+  /** The JSON pointer of the value. */
+  path: string;
+  problems: ReadonlyMap<string, string>;
+  value: Json | undefined;
+  change: (value: Json | undefined) => void;
+  required: boolean;
+}
+
+/** A member of an object: an empty value removes it. */
+export function MemberField({
+  of,
+  ...props
+}: Omit<FieldProps, "value"> & { of: Json | undefined }) {
+  const owner = of && typeof of === "object" && !Array.isArray(of) ? of : {};
+  const change = (value: Json | undefined) => {
+    const { [props.name]: _, ...others } = owner;
+    props.change(value === undefined ? others : { ...owner, [props.name]: value });
+  };
+  const path = `${props.path}/${props.name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  return <SchemaField {...props} path={path} value={owner[props.name]} change={change} />;
+}
+
+/** One value, by the kind of its schema. */
+export function SchemaField(props: FieldProps) {
+  switch (kindOf(props.schema)) {
+    case "object":
+      return <ObjectField {...props} />;
+    case "map":
+      return <MapField {...props} />;
+    case "list":
+      return <ListField {...props} />;
+    case "oneOf":
+      return <OneOfField {...props} />;
+    case "flag":
+      return <FlagField {...props} />;
+    case "choice":
+      return <ChoiceField {...props} />;
+    case "json":
+      return <JsonField {...props} />;
+    default:
+      return <ScalarField {...props} />;
+  }
+}
+
+export function labelOf({ name, schema, required }: FieldProps): string {
+  return titleOf(name, schema) + (required ? "" : " (optional)");
+}
+
+export function hintOf(schema: JsonSchema): string | undefined {
+  return typeof schema.description === "string" ? schema.description : undefined;
+}
+
+function FlagField(props: FieldProps) {
+  const { schema, path, problems, value, change } = props;
+  return (
+    <Field label={titleOf(props.name, schema)} hint={hintOf(schema)} error={problems.get(path)}>
+      {({ id, describedBy }) => (
+        <input
+          id={id}
+          aria-describedby={describedBy}
+          type="checkbox"
+          checked={value === true}
+          onChange={(event) => change(event.target.checked)}
+        />
+      )}
+    </Field>
+  );
+}
+
+function ChoiceField(props: FieldProps) {
+  const { schema, path, problems, value, change } = props;
+  const choices = choicesOf(schema);
+  const chosen = choices.findIndex((each) => JSON.stringify(each) === JSON.stringify(value));
+  return (
+    <Field label={labelOf(props)} hint={hintOf(schema)} error={problems.get(path)}>
+      {({ id, describedBy }) => (
+        <select
+          id={id}
+          aria-describedby={describedBy}
+          value={chosen}
+          onChange={(event) => change(choices[Number(event.target.value)])}
+        >
+          <option value={-1}>Choose…</option>
+          {choices.map((each, place) => (
+            <option key={JSON.stringify(each)} value={place}>
+              {typeof each === "string" ? each : JSON.stringify(each)}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+const INPUT_TYPES: Record<string, string> = {
+  date: "date",
+  email: "email",
+  uri: "url",
+};
+
+function ScalarField(props: FieldProps) {
+  const { schema, path, problems, value, change, required } = props;
+  const kind = kindOf(schema);
+  const set = (text: string) => {
+    if (text === "") change(undefined);
+    else change(kind === "number" ? Number(text) : text);
+  };
+  return (
+    <Field label={labelOf(props)} hint={hintOf(schema)} error={problems.get(path)}>
+      {({ id, describedBy }) => {
+        const shared = {
+          id,
+          "aria-describedby": describedBy,
+          "aria-required": required,
+          value: value === undefined || value === null ? "" : String(value),
+          onChange: (event: { target: { value: string } }) => set(event.target.value),
+        };
+        if (kind === "long") return <textarea {...shared} rows={4} />;
+        const whole = schema.type === "integer" ? 1 : "any";
+        return kind === "number" ? (
+          <input {...shared} type="number" step={whole} />
+        ) : (
+          <input {...shared} type={INPUT_TYPES[String(schema.format)] ?? "text"} />
+        );
+      }}
+    </Field>
+  );
+}

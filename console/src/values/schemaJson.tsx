@@ -1,0 +1,47 @@
+import { useState } from "react";
+import { Field } from "@/design/primitives";
+import { type FieldProps, hintOf, labelOf } from "./schemaForm";
+import styles from "./schemaForm.module.css";
+
+/** A value of any form as JSON text; while the text is not JSON, the last value stays. */
+export function JsonField(props: FieldProps) {
+  const { value, change, problems, path, schema } = props;
+  const [text, setText] = useState(() =>
+    value === undefined ? "" : JSON.stringify(value, undefined, 2),
+  );
+  const wrong = mistake(text);
+  const set = (next: string) => {
+    setText(next);
+    if (!next.trim()) change(undefined);
+    else if (!mistake(next)) change(JSON.parse(next));
+  };
+  return (
+    <Field
+      label={`${labelOf(props)}, as JSON`}
+      hint={hintOf(schema)}
+      error={wrong ?? problems.get(path)}
+    >
+      {({ id, describedBy }) => (
+        <textarea
+          id={id}
+          aria-describedby={describedBy}
+          className={styles.code}
+          rows={4}
+          spellCheck={false}
+          value={text}
+          onChange={(event) => set(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+function mistake(text: string): string | undefined {
+  if (!text.trim()) return undefined;
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (raised) {
+    return `This is not JSON: ${raised instanceof Error ? raised.message : raised}`;
+  }
+}
