@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tools import features
 from tools.pages import (
+    apps,
     architecture,
     comparison,
     errors,
@@ -24,6 +25,7 @@ from tools.pages import (
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
+    "apps.md": apps.page,
     "architecture.md": architecture.page,
     "comparison.md": comparison.page,
     "errors.md": errors.page,

@@ -89,6 +89,10 @@ _APP: tuple[Row, ...] = (
     ("inspect", "apps.checking:inspect", "Show modules, partners, routes and the order of starts."),
     ("modules", "apps.checking:modules", "List the module types, or show one."),
     ("schema", "apps.checking:schema", "Print the JSON Schema of applications."),
+    ("init", "apps.documents:init", "Write the file of a new application."),
+    ("openapi", "apps.documents:openapi", "Print the OpenAPI document of an application."),
+    ("diff", "apps.documents:diff", "Compare two applications."),
+    ("test", "apps.documents:run_tests", "Run tests of applications."),
     ("call", "apps.running:call", "Send a request to an application without a socket."),
 )
 _LIBRARY: tuple[Row, ...] = (

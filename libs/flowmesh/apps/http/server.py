@@ -14,6 +14,7 @@ from flowmesh.errors import Invalid, Unavailable
 from flowmesh.runtime.http.protocol import BoundedProtocol
 from flowmesh.runtime.http.server import EmbeddedServer, listen
 
+BACKLOG = 2_048
 LOOPBACK = "127.0.0.1"
 
 
@@ -65,6 +66,8 @@ class Listener:
         """Bind the address. Raises Unavailable if that is not possible."""
         try:
             self._socket = listen(self._at.host, self._at.port)
+            # Connections wait in the queue of the socket until the server accepts them.
+            self._socket.listen(BACKLOG)
         except OSError as error:
             why = error.strerror or "it is not an address of this machine"
             text = f"{self._name} cannot listen on {self._at.host}:{self._at.port}: {why}"

@@ -52,7 +52,7 @@ def schemas(setting: Setting) -> Module:
 
     return Module(
         name=setting.name,
-        services={"Handler": handle},
+        services={"Handler": handle, "Validator": validators},
         named={("Validator", name): check_of(each) for name, each in validators.items()},
         mount=mount if validators else None,
     )

@@ -1,6 +1,7 @@
 """Databases and the persistence of resources."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -28,7 +29,15 @@ def sqlite_storage(setting: Setting) -> Module:
     """Build storage.sqlite."""
     config = {"driver": "sqlite", "dsn": setting.config["dbPath"]}
     made = make_database(setting, setting.name, config)
-    return _database_module(setting, made, setting.config.get("migrations") or ())
+    objects = DatabaseObjects(made)
+    module = _database_module(setting, made, setting.config.get("migrations") or ())
+
+    async def start() -> None:
+        await module.start()
+        await objects.start()
+
+    services = {**module.services, "ObjectStore": objects}
+    return replace(module, services=services, start=start)
 
 
 def databases(setting: Setting) -> Module:
@@ -195,3 +204,45 @@ def persistence(setting: Setting) -> Module:
         raise Invalid("APP_UNSUPPORTED", text)
     store = RecordStore(setting.partner("Database"))
     return Module(name=setting.name, services={"Store": store}, start=store.start)
+
+
+class DatabaseObjects:
+    """Objects by key in a table of blobs."""
+
+    def __init__(self, made: Database) -> None:
+        sql = made.dialect
+        self._database = made
+        self._put = own_statement(
+            "INSERT INTO objects (key, content) VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET content = excluded.content",
+            sql,
+        )
+        self._get = own_statement("SELECT hex(content) AS content FROM objects WHERE key = ?", sql)
+        self._list = own_statement(
+            "SELECT key, length(content) AS size FROM objects "
+            "WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
+            sql,
+        )
+        self._delete = own_statement("DELETE FROM objects WHERE key = ?", sql)
+
+    async def start(self) -> None:
+        """Create the table."""
+        columns = "(key TEXT PRIMARY KEY, content BLOB NOT NULL)"
+        await self._database.script([f"CREATE TABLE IF NOT EXISTS objects {columns}"])
+
+    async def put(self, key: str, content: bytes) -> None:
+        await self._database.execute(self._put, (key, content))
+
+    async def get(self, key: str) -> bytes | None:
+        rows = self._database.query(self._get, (key,))
+        found = rows if isinstance(rows, list) else await rows
+        return bytes.fromhex(found[0]["content"]) if found else None
+
+    async def list(self, prefix: str = "") -> dict[str, int]:
+        """Return the sizes of the objects below a prefix by key."""
+        rows = self._database.query(self._list, (prefix,))
+        found = rows if isinstance(rows, list) else await rows
+        return {each["key"]: each["size"] for each in found}
+
+    async def delete(self, key: str) -> bool:
+        return (await self._database.execute(self._delete, (key,))).count > 0

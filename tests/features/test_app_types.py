@@ -1,0 +1,160 @@
+"""The contract of module types: build, start, health, stop, wrong configurations, by the catalogue.
+
+Also the real configurations of `FLOWMESH_APP_CONFIGS`, where that folder is given.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor
+from flowmesh.apps.catalogue.schema import app_schema, config_schema, module_form
+from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.host.application import Application
+from flowmesh.apps.modules.table import BUILDERS
+from flowmesh.apps.offline.checking import check, silent_log
+from flowmesh.apps.pipeline.steps import STEP_TYPES
+from flowmesh.errors import Invalid
+from tests.features.apps import SECRET, written
+
+TYPES = list(DESCRIPTORS.values())
+RUN = [each for each in TYPES if each.type in BUILDERS]
+KNOWN = [each for each in TYPES if each.type not in BUILDERS]
+# Partners that types find by themselves.
+PARTNERS: list[dict[str, Any]] = [
+    {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+    {"name": "router", "type": "http.router"},
+    {
+        "name": "database",
+        "type": "database.workflow",
+        "config": {"driver": "sqlite", "dsn": "a.db"},
+    },
+]
+CONFIGS = Path(os.environ.get("FLOWMESH_APP_CONFIGS", "/nonexistent"))
+
+
+def minimal(descriptor: Descriptor) -> dict[str, Any]:
+    """The example of a type, or a value for each key that it needs."""
+    if descriptor.example:
+        return dict(descriptor.example)
+    values = {"map": {"a": 1}, "array": ["a"], "string": "a", "sql": "SELECT 1", "json": []}
+    return {
+        each.key: [{"type": "step.log"}]
+        if each.item == "object"
+        else "database"
+        if each.refers == "Database"
+        else values[each.kind]
+        for each in descriptor.fields
+        if each.required and each.default is None
+    }
+
+
+def document(descriptor: Descriptor, config: dict[str, Any]) -> str:
+    offered = set(descriptor.offers) & {"Server", "Router", "Database"}
+    kinds = {"Server": "web", "Router": "router", "Database": "database"}
+    left = {kinds[each] for each in offered}
+    partners: list[dict[str, Any]] = [each for each in PARTNERS if each["name"] not in left]
+    if descriptor.type == "processing.step":
+        partners.append({"name": "inventory-checker", "type": "dynamic.component"})
+    module = {"name": "tested", "type": descriptor.type, "config": config}
+    return yaml.safe_dump({"name": "contract", "modules": [*partners, module]})
+
+
+def names(descriptor: Descriptor) -> str:
+    return descriptor.type
+
+
+ENVIRONMENT = dict.fromkeys(("JWT_SECRET", "VAULT_TOKEN", "SLACK_WEBHOOK"), SECRET)
+
+
+@pytest.mark.feature("S1-04")
+def test_the_catalogue_has_the_68_types() -> None:
+    """There are 68 types, and everything that is built is one of the catalogue."""
+    assert len(DESCRIPTORS) == 68
+    assert set(BUILDERS) <= set(DESCRIPTORS)
+    assert set(STEP_TYPES) <= set(STEPS)
+    assert {each for each in DESCRIPTORS if each.startswith("step.")} <= set(STEP_TYPES)
+
+
+@pytest.mark.feature("S1-04", "S1-06")
+@pytest.mark.parametrize("descriptor", RUN, ids=names)
+async def test_a_type_starts_is_healthy_and_stops_twice(
+    tmp_path: Path, descriptor: Descriptor
+) -> None:
+    """A module starts, reports health and stops; the folder it leaves serves a second start."""
+    path = written(tmp_path, document(descriptor, minimal(descriptor)))
+    (tmp_path / "public").mkdir()
+    for _ in range(2):
+        how = Loading(environment=ENVIRONMENT, required=True)
+        loaded = load(path, how)
+        application = Application(loaded, log=silent_log("contract"))
+        await application.start(listen=False)
+        module = application.built.modules["tested"]
+        assert set(module.services) >= set(descriptor.offers)
+        if module.health is not None:
+            assert await module.health() == ""
+        await application.stop()
+
+
+@pytest.mark.feature("S1-03")
+@pytest.mark.parametrize("descriptor", TYPES, ids=names)
+def test_a_wrong_configuration_is_reported_at_its_key(
+    tmp_path: Path, descriptor: Descriptor
+) -> None:
+    """Each key refuses a value of another kind; an unknown key is a warning."""
+    wrong = {"string": [1], "filepath": [1], "sql": [1], "array": "x", "map": "x"}
+    for field in descriptor.fields:
+        value = wrong.get(field.kind, {"a": 1})
+        if field.kind == "json":
+            continue
+        config = {**minimal(descriptor), field.key: value, "unknownKey": 1}
+        path = written(tmp_path, document(descriptor, config))
+        found = check(path, Loading(environment=ENVIRONMENT)).problems
+        at = [p for p in found if p.code == "APP_CONFIG_INVALID" and p.path[-1] == field.key]
+        assert at, (field.key, found)
+        assert at[0].line > 0
+        assert any(p.code == "APP_KEY_UNKNOWN" and "unknownKey" in p.message for p in found)
+
+
+@pytest.mark.parametrize("descriptor", KNOWN, ids=names)
+def test_a_type_that_does_not_run_yet_is_refused_by_name(
+    tmp_path: Path, descriptor: Descriptor
+) -> None:
+    """A check warns, and a start is refused with type and line."""
+    path = written(tmp_path, document(descriptor, minimal(descriptor)))
+    checked = check(path, Loading(environment=ENVIRONMENT))
+    assert checked.valid, checked.problems
+    with pytest.raises(Invalid, match="is known, but this version does not run it"):
+        Application(load(path, Loading(environment=ENVIRONMENT)), log=silent_log("contract"))
+
+
+def test_schemas_of_all_types_are_valid_json_schemas() -> None:
+    """The schema of the document and of every type are schemas themselves; examples fit them."""
+    import jsonschema_rs
+
+    jsonschema_rs.validator_for(app_schema())
+    for descriptor in (*TYPES, *STEPS.values()):
+        validator = jsonschema_rs.validator_for(config_schema(descriptor))
+        validator.validate(minimal(descriptor))
+        form = module_form(descriptor)
+        assert [each["key"] for each in form["configFields"]] == [f.key for f in descriptor.fields]
+
+
+@pytest.mark.skipif(not CONFIGS.is_dir(), reason="FLOWMESH_APP_CONFIGS names no folder")
+def test_real_configurations_are_valid_or_name_the_foreign_type() -> None:
+    """Configurations of the 68 types have no errors, others name the foreign type and its line."""
+    foreign = {"platform-deploy-from-template", "platform-microservice-template"}
+    foreign |= {"ui-build-and-serve"}
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        found = check(path, Loading(environment={"JWT_SECRET": SECRET}))
+        errors = {(each.code, each.line > 0) for each in found.problems if not each.warning}
+        if path.stem in foreign:
+            assert errors == {("MODULE_TYPE_UNKNOWN", True)}, path
+        elif path.stem == "test-route-pipeline":
+            # It names a database that it does not declare.
+            assert errors == {("SERVICE_UNKNOWN", True)}, path
+        else:
+            assert errors == set(), (path, found.problems)

@@ -1,0 +1,34 @@
+"""Write the table of module types in docs/apps.md; the rest of the page is written by hand."""
+
+from pathlib import Path
+
+from flowmesh.apps.catalogue import DESCRIPTORS
+from flowmesh.apps.modules.table import runs
+from flowmesh.apps.pipeline.steps import STEP_TYPES
+from tools.pages import markdown
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "apps.md"
+BEGIN, END = "<!-- types -->", "<!-- end -->"
+
+
+def page() -> str:
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{_table()}\n\n{END}{after}"
+
+
+def _table() -> str:
+    rows = (
+        (
+            markdown.code(each.type),
+            "yes" if runs(each.type) else "no",
+            each.text,
+            ", ".join(
+                markdown.code(field.key + ("!" if field.required else "")) for field in each.fields
+            ),
+        )
+        for each in DESCRIPTORS.values()
+    )
+    added = ", ".join(f"`{each}`" for each in STEP_TYPES if each not in DESCRIPTORS)
+    lines = markdown.table(("type", "runs", "purpose", "keys, `!` required"), rows)
+    return "\n".join([*lines, f"Further steps of pipelines: {added}."])
