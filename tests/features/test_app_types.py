@@ -77,6 +77,7 @@ def test_the_catalogue_has_the_68_types() -> None:
     assert set(BUILDERS) <= set(DESCRIPTORS)
     assert set(STEP_TYPES) <= set(STEPS)
     assert {each for each in DESCRIPTORS if each.startswith("step.")} <= set(STEP_TYPES)
+    assert not set(BUILDERS) & set(STEP_TYPES)
 
 
 @pytest.mark.feature("S1-04", "S1-06")

@@ -282,3 +282,91 @@ def test_the_files_of_a_list_are_applications_of_their_own(tmp_path: Path) -> No
     listed = written(tmp_path, "applications:\n  - {name: a, config: a.yaml}\n  - b.yaml\n")
     names = [load(each, Loading(environment={})).name for each in apps_in(listed)]
     assert names == ["a", "b"]
+
+
+@pytest.mark.feature("S1-20", "S1-23")
+async def test_basic_credentials_keys_and_rates(tmp_path: Path) -> None:
+    """A user logs in with each request, a key opens its route, and a fast caller gets 429."""
+    routes = [
+        {"method": "POST", "path": "/auth/register", "handler": "auth"},
+        {"method": "GET", "path": "/basic", "handler": "ok", "middlewares": ["basic"]},
+        {"method": "GET", "path": "/key", "handler": "ok", "middlewares": ["key"]},
+        {"method": "GET", "path": "/slow", "handler": "ok", "middlewares": ["limit"]},
+    ]
+    modules = [
+        {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+        {"name": "auth", "type": "auth.jwt", "config": {"secret": SECRET}},
+        {
+            "name": "ok",
+            "type": "http.handler",
+            "config": {"body": "fine", "contentType": "text/plain"},
+        },
+        {"name": "basic", "type": "http.middleware.auth", "config": {"authType": "Basic"}},
+        {
+            "name": "key",
+            "type": "http.middleware.auth",
+            "config": {"authType": "ApiKey", "secretKey": "k-123"},
+        },
+        {
+            "name": "limit",
+            "type": "http.middleware.ratelimit",
+            "config": {"requestsPerMinute": 1, "burstSize": 2},
+        },
+    ]
+    text = yaml.safe_dump({"modules": modules, "workflows": {"http": {"routes": routes}}})
+    async with running(written(tmp_path, text)) as app:
+        body = {"email": "a@b.example", "password": "correct horse"}
+        assert (await app.call("POST", "/auth/register", body)).status == 201
+        good = aiohttp.BasicAuth("a@b.example", "correct horse").encode()
+        bad = aiohttp.BasicAuth("a@b.example", "wrong horse").encode()
+        assert (await app.call("GET", "/basic", headers={"Authorization": good})).body == b"fine"
+        refused = await app.call("GET", "/basic", headers={"Authorization": bad})
+        assert (refused.status, refused.headers["WWW-Authenticate"][:5]) == (401, "Basic")
+        assert (await app.call("GET", "/key", headers={"X-API-Key": "k-123"})).status == 200
+        assert (await app.call("GET", "/key", headers={"X-API-Key": "k-124"})).status == 401
+        statuses = [(await app.call("GET", "/slow")).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        limited = await app.call("GET", "/slow")
+        assert int(limited.headers["Retry-After"]) in range(1, 61)
+
+
+@pytest.mark.feature("S1-13", "S1-14", "S1-18", "S1-19")
+async def test_proxies_and_files(tmp_path: Path) -> None:
+    """Requests are forwarded by prefix and pattern; files are served, and nothing above them."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "index.html").write_text("<h1>home</h1>")
+    (tmp_path / "public" / "a.txt").write_text("0123456789")
+    (tmp_path / "public" / ".hidden").write_text("no")
+    (tmp_path / "secret.txt").write_text("no")
+    (tmp_path / "public" / "out.txt").symlink_to(tmp_path / "secret.txt")
+    async with running(SHOP, environment={"DATABASE": str(tmp_path / "s.db")}) as shop:
+        modules = [
+            {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+            {"name": "router", "type": "http.router"},
+            {
+                "name": "simple",
+                "type": "http.simple_proxy",
+                "config": {"targets": {"/api": shop.url, "/down": "http://127.0.0.1:9"}},
+            },
+            {"name": "files", "type": "static.fileserver", "config": {"root": "public"}},
+        ]
+        async with running(written(tmp_path, yaml.safe_dump({"modules": modules}))) as front:
+            assert len((await front.call("GET", "/api/products?stock=0")).body) == 1
+            body = {"email": "p@b.example", "password": "correct horse"}
+            assert (await front.call("POST", "/api/auth/register", body)).status == 201
+            assert (await front.call("GET", "/down/x")).status == 502
+            part = await front.call("GET", "/a.txt", headers={"Range": "bytes=2-4"})
+            assert (part.status, part.body) == (206, b"234")
+            assert (await front.call("GET", "/some/page")).body == b"<h1>home</h1>"
+            for path in ("/.hidden", "/out.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/a%00"):
+                assert (await front.call("GET", path)).status == 404, path
+
+
+@pytest.mark.feature("S1-09", "S1-76")
+async def test_the_tests_of_the_example_pass() -> None:
+    """`app test` runs the requests of a file, and reports the first difference."""
+    from flowmesh.apps.offline.testing import run_tests
+
+    file = SHOP.parent / "shop.test.yaml"
+    results = await run_tests(file, Loading(environment={}))
+    assert [each.failure for each in results] == ["", ""]

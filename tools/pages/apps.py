@@ -17,11 +17,17 @@ def page() -> str:
     return f"{before}{BEGIN}\n\n{_table()}\n\n{END}{after}"
 
 
+def _where(kind: str) -> str:
+    if kind in STEP_TYPES:
+        return "in pipelines"
+    return "yes" if runs(kind) else "no"
+
+
 def _table() -> str:
     rows = (
         (
             markdown.code(each.type),
-            "yes" if runs(each.type) else "no",
+            _where(each.type),
             each.text,
             ", ".join(
                 markdown.code(field.key + ("!" if field.required else "")) for field in each.fields

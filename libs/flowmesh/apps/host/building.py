@@ -12,7 +12,7 @@ from flowmesh.apps.host.triggers import Background, PipelineWorkflow
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Setting, Surrounding
-from flowmesh.apps.modules.table import BUILDERS
+from flowmesh.apps.modules.table import BUILDERS, runs
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
@@ -101,6 +101,8 @@ def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -
     builder = BUILDERS.get(spec.type)
     if builder is None:
         message = f"module type {spec.type} is known, but this version does not run it"
+        if runs(spec.type):
+            message += " as a module; it is a step of pipelines"
         document.findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
         return None
     if _incomplete(document, spec):

@@ -122,6 +122,8 @@ def mount_routes(
         named = [registry.get("Middleware", name) for name in route.middlewares]
         middlewares = [*table.middlewares(router), *(each for each in named if each is not None)]
         module = document.module(route.handler)
+        of_router = document.module(router)
+        seconds = of_router.config.get("timeout") if of_router is not None else None
         streams = module is not None and "proxy" in module.type and route.pipeline is None
         try:
             app.add(
@@ -130,12 +132,17 @@ def mount_routes(
                 _handle(route, registry, programs),
                 middlewares=tuple(middlewares),
                 streams=streams,
+                timeout_s=float(seconds or 0.0),
                 spec=route,
             )
         except RouteConflict as error:
-            # A trigger on the path of a route observes it; the route answers.
             if route.start is None:
                 findings.error("ROUTE_CONFLICT", str(error), route.at)
+            else:
+                message = (
+                    "a trigger on the path of a route is known, but this version does not run it"
+                )
+                findings.warn("APP_UNSUPPORTED", message, route.at)
 
 
 def _below(path: str, prefix: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.http.router import Leaf, Router
 
 BODY_READ_S = 30.0
+# Smaller answers fit into the buffer of a connection.
+LARGE_BYTES = 64 * 1024
 UNKNOWN_ROUTE = "unmatched"
 CLIENT_GONE_STATUS = 499
 _BODILESS = frozenset({204, 304})
@@ -60,6 +62,7 @@ class HttpApplication:
         observer: Observer,
         body_bytes_max: int,
         body_read_s: float = BODY_READ_S,
+        write_s: float = BODY_READ_S,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.name = name
@@ -67,6 +70,7 @@ class HttpApplication:
         self._observer = observer
         self._bytes_max = body_bytes_max
         self._read_s = body_read_s
+        self._write_s = write_s
         self._clock = clock
         self._running = 0
         self._idle: asyncio.Future[None] | None = None
@@ -117,7 +121,7 @@ class HttpApplication:
         try:
             response = await self.answer(request)
             status, size = response.status, len(response.body)
-            await _send(response, request.method, send)
+            await self._send(response, request.method, send)
         except ClientGone:
             pass
         finally:
@@ -125,6 +129,18 @@ class HttpApplication:
             if self._idle is not None and not self._running and not self._idle.done():
                 self._idle.set_result(None)
             self._observer.request(request, status, size, self._clock() - begun)
+
+    async def _send(self, response: Response, method: str, send: Send) -> None:
+        """Send an answer; the client takes each large part of it in time."""
+        if response.stream is None and len(response.body) <= LARGE_BYTES:
+            await _send(response, method, send)
+            return
+
+        async def timely(message: MutableMapping[str, Any]) -> None:
+            async with asyncio.timeout(self._write_s):
+                await send(message)
+
+        await _send(response, method, timely)
 
     async def answer(self, request: Request) -> Response:
         """Return the answer of a request; every error becomes a problem document."""

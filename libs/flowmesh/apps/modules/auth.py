@@ -148,9 +148,16 @@ class JwtAuth:
         claims = self._tokens.check(token)
         return claims if claims and self._users.get(str(claims["sub"])) is not None else None
 
-    def check_password(self, name: str, password: str) -> dict[str, Json] | None:
-        """Basic credentials need a thread for the hash, which a middleware does not have."""
-        return None
+    async def check_password(self, name: str, password: str) -> dict[str, Json] | None:
+        """Return the claims of a user by address and password. Raises HttpProblem with 429."""
+        address = name.strip().lower()
+        self._limit.check(address)
+        user = self._users.find(address)
+        hashed = str(user.get("passwordHash") or "") if user is not None else ""
+        if len(password) > 1_024 or not await self._passwords.matches(password, hashed):
+            self._limit.failed(address)
+            return None
+        return {"sub": user["id"], **shown(user)} if user is not None else None
 
     async def handle(self, request: Request) -> Response:
         """Answer a request by the end of its path."""
@@ -209,17 +216,12 @@ class JwtAuth:
 
     async def _login(self, request: Request) -> Response:
         body = _body(request)
-        address = str(body.get("email") or body.get("username") or "").strip().lower()
-        password = str(body.get("password") or "")[:1_025]
-        self._limit.check(address)
-        user = self._users.find(address)
-        hashed = str(user.get("passwordHash") or "") if user is not None else ""
-        if len(password) > 1_024 or not await self._passwords.matches(password, hashed):
-            self._limit.failed(address)
+        address = str(body.get("email") or body.get("username") or "")
+        claims = await self.check_password(address, str(body.get("password") or ""))
+        if claims is None:
             raise HttpProblem(401, "LOGIN_FAILED", "the address or the password is wrong")
-        assert user is not None
-        self._limit.passed(address)
-        return self._answer(user, 200)
+        self._limit.passed(address.strip().lower())
+        return self._answer(self._existing(str(claims["sub"])), 200)
 
     async def _refresh(self, request: Request) -> Response:
         body = _body(request)

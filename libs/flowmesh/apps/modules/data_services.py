@@ -101,13 +101,19 @@ class HttpClient:
     """A client of `step.http_call`, within an egress policy."""
 
     def __init__(
-        self, *, private: bool, base: str = "", headers: Mapping[str, str] | None = None
+        self,
+        *,
+        private: bool,
+        base: str = "",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 3_600.0,
     ) -> None:
         from flowmesh.egress import OPEN, PUBLIC, Egress
 
         self._egress = Egress(OPEN if private else PUBLIC)
         self._base = base.rstrip("/")
         self._headers = dict(headers or {})
+        self._timeout_s = timeout_s
         self._open = False
 
     async def send(
@@ -132,7 +138,7 @@ class HttpClient:
                 url,
                 headers={**self._headers, **headers},
                 body=body,
-                timeout_ms=max(1, int(timeout_s * 1_000)),
+                timeout_ms=max(1, int(min(timeout_s, self._timeout_s) * 1_000)),
             )
         except TimedOut as error:
             raise HttpProblem(504, "UPSTREAM_LATE", str(error)) from None
@@ -151,6 +157,7 @@ def http_client(setting: Setting) -> Module:
         private=bool(config["allowPrivate"]),
         base=str(config.get("baseURL") or ""),
         headers={str(k): str(v) for k, v in (config.get("headers") or {}).items()},
+        timeout_s=float(config["request_timeout"]),
     )
     return Module(name=setting.name, services={"HttpClient": client}, stop=client.stop)
 

@@ -43,7 +43,7 @@ class StaticFiles:
         parts = [each for each in text.split("/") if each]
         for part in parts:
             if part.startswith(".") or "\0" in part or "\\" in part or ":" in part:
-                return None
+                raise HttpProblem(404, "FILE_NOT_FOUND", "there is no such file")
         path = self._root.joinpath(*parts)
         found = self._inside(path)
         return found if found is not None else self._inside(path / INDEX)

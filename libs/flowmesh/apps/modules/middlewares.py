@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response
@@ -178,9 +178,20 @@ class Authentication:
         self._provider = str(config.get("provider") or "")
         self._registry = setting.around.registry
 
-    def before(self, request: Request) -> None:
+    def before(self, request: Request) -> Awaitable[None] | None:
         given = self._given(request)
-        claims = self._claims(given) if given else None
+        if given and self._type == "Basic":
+            return self._with_password(request, given)
+        self._admit(request, given, self._claims(given) if given else None)
+        return None
+
+    async def _with_password(self, request: Request, given: str) -> None:
+        claims = None
+        for each in self._providers():
+            claims = claims or await each.check_password(*_basic(given))
+        self._admit(request, given, claims)
+
+    def _admit(self, request: Request, given: str, claims: dict[str, Json] | None) -> None:
         if claims is None:
             if self._optional and not given:
                 return
@@ -205,20 +216,16 @@ class Authentication:
     def _claims(self, given: str) -> dict[str, Json] | None:
         if self._secret and hmac.compare_digest(given.encode("utf-8", "replace"), self._secret):
             return {"sub": "key"}
-        providers = (
-            [self._registry.get("AuthProvider", self._provider)]
-            if self._provider
-            else self._registry.all("AuthProvider")
-        )
-        for each in providers:
-            found: dict[str, Json] | None
-            if self._type == "Basic":
-                found = each.check_password(*_basic(given))
-            else:
-                found = each.check_token(given)
+        for each in self._providers():
+            found: dict[str, Json] | None = each.check_token(given)
             if found is not None:
                 return found
         return None
+
+    def _providers(self) -> list[Any]:
+        if self._provider:
+            return [self._registry.get("AuthProvider", self._provider)]
+        return self._registry.all("AuthProvider")
 
 
 def _basic(text: str) -> tuple[str, str]:
@@ -246,6 +253,10 @@ def request_log(setting: Setting) -> Module:
 
 
 def rate_limit(setting: Setting) -> Module:
+    """Build http.middleware.ratelimit. Raises Invalid for a shared store."""
+    if setting.config.get("store"):
+        text = f"{setting.name}: this version limits each process by itself; leave store out"
+        raise Invalid("APP_UNSUPPORTED", text)
     return _module(setting, RateLimit(setting.config))
 
 

@@ -34,6 +34,7 @@ def _server(setting: Setting, host: str, port: int) -> Module:
         observer=setting.around.hub,
         body_bytes_max=int(config["maxBodyBytes"]),
         body_read_s=float(config["readTimeout"]),
+        write_s=float(config["writeTimeout"]),
     )
     listener = Listener(
         name=setting.name,
@@ -95,8 +96,3 @@ def handler(setting: Setting) -> Module:
                 app.add(method, template, handle, middlewares=mounts.middlewares(where))
 
     return Module(name=setting.name, services={"Handler": handle}, mount=mount)
-
-
-def step(setting: Setting) -> Module:
-    """Build a step that stands as a module; the chains of handlers read its configuration."""
-    return Module(name=setting.name, services={"Step": setting.spec})

@@ -1,6 +1,5 @@
 """The types that this version runs, each with the function that builds it."""
 
-from flowmesh.apps.catalogue.steps import MODULE_STEPS
 from flowmesh.apps.modules import (
     auth,
     data_services,
@@ -16,6 +15,7 @@ from flowmesh.apps.modules import (
     users,
 )
 from flowmesh.apps.modules.module import Build
+from flowmesh.apps.pipeline.steps import STEP_TYPES
 
 BUILDERS: dict[str, Build] = {
     "http.server": servers.http_server,
@@ -52,10 +52,9 @@ BUILDERS: dict[str, Build] = {
     "jsonschema.modular": data_services.schemas,
     "data.transformer": data_services.transformer,
     "workflow.registry": data_services.registry,
-    **{each.type: servers.step for each in MODULE_STEPS},
 }
 
 
 def runs(kind: str) -> bool:
-    """Return whether this version runs a type."""
-    return kind in BUILDERS
+    """Return whether this version runs a type: as a module, or as a step of pipelines."""
+    return kind in BUILDERS or kind in STEP_TYPES

@@ -1,0 +1,164 @@
+"""Applications beside FastAPI in one run: goals A1 to A3 and A5 of docs/apps.md.
+
+`python -m benchmarks.apps.main [--seconds N]` needs `wrk`, and makes an environment of its own for
+FastAPI in build/. Figures of a shared machine are noise; the ratios of one run count.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+
+from flowmesh.embedded import EmbeddedServers
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PEER = ROOT / "build" / "benchmarks" / "apps"
+PACKAGES = ("fastapi", "uvicorn[standard]", "aiosqlite", "asyncpg")
+ROWS = 10_000
+CONNECTIONS = (1, 32, 256)
+COLUMNS = "name TEXT NOT NULL, price DOUBLE PRECISION"
+READ_LUA = """\
+request = function()
+  local id = math.random(1, 10000)
+  return wrk.format("GET", "/api/items/" .. id)
+end
+"""
+WRITE_LUA = """\
+wrk.method = "POST"
+wrk.body = '{"name": "a", "price": 1.5}'
+wrk.headers["Content-Type"] = "application/json"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def fill_sqlite(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"CREATE TABLE items (id INTEGER PRIMARY KEY, {COLUMNS})")
+        rows = ((f"item {number}", number * 1.5) for number in range(ROWS))
+        connection.executemany("INSERT INTO items (name, price) VALUES (?, ?)", rows)
+
+
+async def fill_postgres(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"CREATE TABLE items (id SERIAL PRIMARY KEY, {COLUMNS})")
+    rows = [(f"item {number}", number * 1.5) for number in range(ROWS)]
+    await connection.executemany("INSERT INTO items (name, price) VALUES ($1, $2)", rows)
+    await connection.close()
+
+
+def peer_python() -> Path:
+    """Return the interpreter of FastAPI's environment; make it at the first call."""
+    python = PEER / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+    return python
+
+
+@contextlib.contextmanager
+def serving(kind: str, dsn: str) -> Iterator[tuple[str, float]]:
+    """Run a server; yield its address and the seconds to its first answer."""
+    port = free_port()
+    environment = {**os.environ, "DATABASE": dsn, "PORT": str(port)}
+    environment["DRIVER"] = "postgres" if dsn.startswith("postgres") else "sqlite"
+    if kind == "flowmesh":
+        code = "from flowmesh.suite.main import main; main()"
+        command = [sys.executable, "-c", code, "app", "run", str(HERE / "app.yaml")]
+    else:
+        command = [str(peer_python()), "-m", "uvicorn", "peer:app", "--port", str(port)]
+        command += ["--no-access-log", "--log-level", "warning"]
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            while True:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"{url}/api/items/1", timeout=1)
+                    break
+                if process.poll() is not None or time.perf_counter() - begun > 60:
+                    sys.exit(f"{kind} did not start")
+                time.sleep(0.01)
+            yield url, time.perf_counter() - begun
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def measured(url: str, path: str, lua: Path, connections: int, seconds: int) -> str:
+    """Return requests per second, p50 and errors of one load."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(lua)]
+    text = subprocess.run([*command, url + path], capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    half = re.search(r"50%\s+(\S+)", text)
+    late = re.search(r"99%\s+(\S+)", text)
+    bad = re.findall(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", text)
+    assert rate is not None
+    assert half is not None
+    assert late is not None
+    return f"{float(rate[1]):>9.0f}/s p50 {half[1]:>8} p99 {late[1]:>8} {' '.join(bad)}"
+
+
+def compare(title: str, path: str, lua: Path, dsns: dict[str, str], seconds: int) -> None:
+    print(f"\n{title}", flush=True)
+    for kind, dsn in dsns.items():
+        with serving(kind, dsn) as (url, first):
+            print(f"  {kind}: first answer after {first:.2f} s")
+            for connections in CONNECTIONS:
+                figures = measured(url, path, lua, connections, seconds)
+                print(f"  {kind:>9} {connections:>4} connections {figures}", flush=True)
+
+
+async def run(folder: Path, seconds: int) -> None:
+    read, write = folder / "read.lua", folder / "write.lua"
+    read.write_text(READ_LUA)
+    write.write_text(WRITE_LUA)
+    files = {}
+    for kind in ("flowmesh", "fastapi"):
+        path = folder / f"{kind}.db"
+        fill_sqlite(path)
+        files[kind] = str(path)
+    compare("A1: GET by id, SQLite", "/api/items/1", read, files, seconds)
+    compare("A2: POST and commit, SQLite", "/api/items", write, files, seconds)
+    async with EmbeddedServers(folder / "servers") as servers:
+        await fill_postgres(servers.postgres)
+        both = dict.fromkeys(files, servers.postgres)
+        await asyncio.to_thread(
+            compare, "A3: GET by id, PostgreSQL", "/api/items/1", read, both, seconds
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5, help="length of each load")
+    given = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed")
+    peer_python()
+    with tempfile.TemporaryDirectory(prefix="flowmesh-apps-") as folder:
+        asyncio.run(run(Path(folder), given.seconds))
+
+
+if __name__ == "__main__":
+    main()
