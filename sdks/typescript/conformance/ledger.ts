@@ -38,13 +38,10 @@ export class Ledger {
       };
       this.began ||= performance.now();
       this.#calls.push(call);
-      context.signal.addEventListener("abort", () => {
-        call.state = "canceled";
-      });
       try {
         return await act(input, context);
       } finally {
-        call.state = context.signal.aborted ? "canceled" : "ended";
+        call.state = context.isCanceled ? "canceled" : "ended";
         this.ended += 1;
       }
     };

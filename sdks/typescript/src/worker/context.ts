@@ -8,8 +8,34 @@ import type { Task } from "../proto/flowmesh/api/worker/v1/task_pb.js";
 /** Level of a line in the log of a task. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
+/** The cancellation of a task; its signal is made once a handler asks for it. @internal */
+export class Cancellation {
+  #controller: AbortController | undefined;
+  #reason: TaskCancelled | undefined;
+
+  get reason(): TaskCancelled | undefined {
+    return this.#reason;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) {
+        this.#controller.abort(this.#reason);
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  cancel(reason: TaskCancelled): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
 /** The task of a handler: facts, heartbeats, cancellation and its log. */
 export class TaskContext {
+  readonly #cancellation: Cancellation;
   readonly #task: Task;
   readonly #report: (token: string, details: Uint8Array) => void;
   readonly #log = new TaskLog();
@@ -19,19 +45,29 @@ export class TaskContext {
     task: Task,
     /** Parameters of the task in the definition, not rendered. */
     readonly config: Json,
-    /** Aborts when the task is canceled or its time is over; its reason is `TaskCancelled`. */
-    readonly signal: AbortSignal,
+    cancellation: Cancellation,
     /** Client of the worker; its calls belong to the trace of the task. */
     readonly client: Client,
     report: (token: string, details: Uint8Array) => void,
   ) {
     this.#task = task;
+    this.#cancellation = cancellation;
     this.#report = report;
     this.deadline = task.timeoutMs ? new Date(Date.now() + Number(task.timeoutMs)) : undefined;
   }
 
   /** Time at which the attempt times out; undefined without a limit. */
   readonly deadline: Date | undefined;
+
+  /** Aborts when the task is canceled or its time is over; its reason is `TaskCancelled`. */
+  get signal(): AbortSignal {
+    return this.#cancellation.signal;
+  }
+
+  /** True once the task is canceled or its time is over. */
+  get isCanceled(): boolean {
+    return this.#cancellation.reason !== undefined;
+  }
 
   /** Number of the attempt, from 1. */
   get attempt(): number {
@@ -75,7 +111,9 @@ export class TaskContext {
 
   /** Report that the task is alive, with details of at most 64 KiB; throws if it is canceled. */
   heartbeat(details?: unknown): void {
-    this.signal.throwIfAborted();
+    if (this.#cancellation.reason) {
+      throw this.#cancellation.reason;
+    }
     const data = details === undefined ? new Uint8Array() : encodeJson(details, "details");
     if (data.length > limits.HEARTBEAT_BYTES_MAX) {
       const text = `details of a heartbeat have ${data.length} bytes; they are limited to 64 KiB`;

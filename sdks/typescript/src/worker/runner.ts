@@ -4,7 +4,7 @@ import * as limits from "../limits.js";
 import type { Client } from "../node/client.js";
 import { beginTask } from "../node/trace.js";
 import type { Task } from "../proto/flowmesh/api/worker/v1/task_pb.js";
-import { cancelled, TaskContext } from "./context.js";
+import { Cancellation, cancelled, TaskContext } from "./context.js";
 import { failed, type Result, thrown, transferFailed, withLog } from "./results.js";
 
 /** Runs the tasks of one type: takes the input, returns the output. */
@@ -16,7 +16,7 @@ export type TaskHandler<In = any, Out = unknown> = (
 
 interface Running {
   readonly task: Task;
-  readonly controller: AbortController;
+  readonly cancellation: Cancellation;
   /** Gives up the handler with this result if it does not end in time. */
   giveUp: (result: Result) => void;
   timer: NodeJS.Timeout | undefined;
@@ -63,7 +63,7 @@ export class TaskRunner {
     }
     const running: Running = {
       task,
-      controller: new AbortController(),
+      cancellation: new Cancellation(),
       giveUp: () => {},
       timer: undefined,
       isTimedOut: false,
@@ -82,7 +82,7 @@ export class TaskRunner {
   /** Tell a handler that its task is no longer wanted; it has 1 s to end. */
   cancel(token: string): void {
     const running = this.#running.get(token);
-    if (!running || running.controller.signal.aborted) {
+    if (!running || running.cancellation.reason) {
       return;
     }
     const { task, isTimedOut } = running;
@@ -92,7 +92,7 @@ export class TaskRunner {
       () => running.giveUp(this.#stopped(running)),
       limits.WORKER_CANCEL_MS,
     );
-    running.controller.abort(cancelled(task.node, task.executionId, why));
+    running.cancellation.cancel(cancelled(task.node, task.executionId, why));
   }
 
   /** Cancel the running tasks and wait for them, for at most 1 s. */
@@ -108,7 +108,7 @@ export class TaskRunner {
   }
 
   async #run(handler: TaskHandler, running: Running, config: Uint8Array): Promise<void> {
-    const { task, controller } = running;
+    const { task, cancellation } = running;
     const span = beginTask(`task ${task.taskType}`, task.traceparent, {
       "flowmesh.execution_id": task.executionId,
       "flowmesh.workflow_id": task.workflowId,
@@ -118,7 +118,7 @@ export class TaskRunner {
     const context = new TaskContext(
       task,
       this.client.payloads.json(config),
-      controller.signal,
+      cancellation,
       this.client,
       this.heartbeat,
     );
@@ -134,7 +134,7 @@ export class TaskRunner {
   }
 
   async #attempt(handler: TaskHandler, running: Running, context: TaskContext): Promise<Result> {
-    const { task, controller } = running;
+    const { task, cancellation } = running;
     const { token } = task;
     const { payloads } = this.client;
     let step = "input";
@@ -149,7 +149,8 @@ export class TaskRunner {
       if (step !== "handler" && error instanceof FlowmeshError) {
         return transferFailed(token, step, error);
       }
-      const isStop = controller.signal.aborted && isAbort(error, controller.signal);
+      const { reason } = cancellation;
+      const isStop = reason !== undefined && isAbort(error, reason);
       return isStop ? this.#stopped(running) : thrown(token, error);
     }
   }
@@ -162,6 +163,6 @@ export class TaskRunner {
 }
 
 /** Return whether an error of a handler follows from the end of its signal. */
-function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
+function isAbort(error: unknown, reason: Error): boolean {
+  return error === reason || (error instanceof Error && error.name === "AbortError");
 }
