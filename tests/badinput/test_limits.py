@@ -26,6 +26,15 @@ WIDER = {
 GROWTH_MIB_MAX = 400
 # Limits that are tried by a test of their own.
 ELSEWHERE = {
+    "timeout of a health check": (
+        "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
+    ),
+    "threshold of a health check": (
+        "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
+    ),
+    "path of a health check": (
+        "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
+    ),
     "gRPC metadata": "tests/features/test_bad_calls.py::test_large_metadata_is_refused",
     "calls of a connection": "tests/badinput/test_connections.py::test_many_calls",
     "calls of a connection between services": (

@@ -11,15 +11,16 @@ PROTOS = [name for name in sources.tracked() if name.endswith(".proto")]
 
 # Parts of names that are plain English, not terms.
 _ORDINARY = """
-    Action Analysis Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Browsed Cache
-    Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued Control
-    Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference Dispatched
-    Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow Follow Grant
-    Graph Held Hello Input Joined Kept Keyed Kind Latency Lifecycle Lost Match Mode Move Need On
-    Origin Outcome Path Paused Pending Progress Provider Public Publish Reached Received Record
-    Recorded Records Ref Refused Report Requested Resource Resumed Retrying Reused Row Rule
-    Scheduled Scope Service Settle Skipped Started Stats Status Steered Suspended Terminated
-    Turned Type Up Use Value Wait Waiting Watch Work
+    Action Analysis Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Browsed
+    Cache Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued
+    Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
+    Dispatched Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
+    Follow Grant Graph Grpc Health Held Hello Http Input Joined Kept Keyed Kind Latency
+    Lifecycle Lost Match Mode Move Need On Origin Outcome Path Paused Pending Progress Provider
+    Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
+    Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settle Skipped Started
+    Stats Status Steered Suspended Tcp Terminated Turned Type Up Use Value Wait Waiting Watch
+    Work
 """
 ORDINARY = set(_ORDINARY.split())
 

@@ -78,6 +78,7 @@ INTERNAL: dict[str, str] = {
     """,
     "it says how long to try again, or how often": """
         definition.limits.APPLY_ATTEMPTS_MAX executors.limits.RETRY_AFTER_MS_MAX
+        mesh.limits.TRIES_MAX
         rpc.limits.RECONNECT_MAX_MS rpc.limits.STREAM_RETRY_MAX_S rpc.limits.TARGETS_TRIED_MAX
         sdk.limits.RETRY_ATTEMPTS_MAX sdk.limits.RETRY_WAIT_MAX_S
     """,

@@ -333,6 +333,13 @@ export interface Call {
   body?: unknown;
 }
 
+/** The services of a namespace, and the calls of the last minutes. */
+export interface CallTopology {
+  minutes: number;
+  nodes: TopologyNodeValue[];
+  edges: TopologyEdgeValue[];
+}
+
 /** A cause of waiting, now or in executions to come. */
 export type Cause = "APPROVAL" | "BODY_RUNS" | "BREAKPOINT" | "CHILD" | "COMPENSATING" | "DEFINITION_INVALID" | "DEPENDENCY" | "DISPATCHING" | "ENDED" | "GOES_ROUND" | "GRAPH_CYCLE" | "HANDLER" | "INPUT_PREPARED" | "JOIN" | "LIMIT" | "LIMIT_MISSING" | "LIMIT_TOO_SHORT" | "MAP_CONCURRENCY" | "NODE_ENDED" | "NOTHING_OPEN" | "NOT_REACHED" | "NO_WORKER" | "ON_HOLD" | "OTHER" | "PARALLELISM" | "PARTITION_UNOWNED" | "PAUSED" | "PERMISSION_DENIED" | "RETRY_BACKOFF" | "RUNNING" | "RUNNING_WITHOUT_LIMIT" | "SIGNAL" | "SIGNAL_WITHOUT_LIMIT" | "START_DEBOUNCE" | "START_DELAY" | "START_TURN" | "STOPPING" | "TIMER" | "UNDO" | "UNDO_FAILED" | "WORKERS_BUSY" | "WORKER_AWAY";
 
@@ -370,6 +377,18 @@ export interface ChangeValue {
   changedAt: string;
   differences: DifferenceValue[];
   truncated: boolean;
+}
+
+/** A check that the registry makes; 0 stands for the default. */
+export interface CheckBody {
+  kind: "grpc" | "http" | "tcp";
+  path?: string;
+  service?: string;
+  tls?: boolean;
+  intervalMs?: number;
+  timeoutMs?: number;
+  unhealthyAfter?: number;
+  healthyAfter?: number;
 }
 
 /** Changed states with the new checkpoint, stored together or not at all. */
@@ -633,6 +652,16 @@ export interface Divergence {
   what: "attempts" | "input" | "nodeInput" | "output" | "presence" | "status" | "version";
   taskId?: string;
   text: string;
+}
+
+/** The id of the instance. */
+export interface DoneValue {
+  id: string;
+}
+
+/** A drain; `undo` takes the instance back into service. */
+export interface DrainBody {
+  undo?: boolean;
 }
 
 /** A dry run of a stored workflow; see docs/testing.md for mocks and signals. */
@@ -1006,6 +1035,11 @@ export interface GridColumn {
   startedAt?: string;
   durationMs?: number;
   tasks: Record<string, GridCell>;
+}
+
+/** A sign of life. */
+export interface HeartbeatBody {
+  status?: "DEGRADED" | "HEALTHY" | "UNHEALTHY";
 }
 
 /** Events by sequence. `nextAfter` is 0 at the current end of the history. */
@@ -2203,6 +2237,19 @@ export interface ServiceList {
   nextPageToken: string;
 }
 
+/** An instance of a service; the same id replaces it. */
+export interface ServiceRequest {
+  id: string;
+  name: string;
+  endpoint: string;
+  type?: string;
+  capabilities?: string[];
+  metadata?: Record<string, string>;
+  version?: string;
+  heartbeatIntervalMs?: number;
+  check?: CheckBody | null;
+}
+
 /** An instance of a service. */
 export interface ServiceValue {
   id: string;
@@ -2215,6 +2262,8 @@ export interface ServiceValue {
   version: string;
   registeredAt: string;
   heartbeatAt: string;
+  draining: boolean;
+  checkProblem: string;
 }
 
 /** Settlements of deliveries. */
@@ -2702,6 +2751,26 @@ export interface TopologyAnswer {
   connections: string[][];
 }
 
+/** The calls from one service to another; durations are upper bounds. */
+export interface TopologyEdgeValue {
+  source: string;
+  target: string;
+  calls: number;
+  errors: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  lastAt: string;
+}
+
+/** A service that is registered or takes part in calls. */
+export interface TopologyNodeValue {
+  name: string;
+  type: string;
+  instances: number;
+  healthy: number;
+}
+
 /** The trace of an execution. */
 export interface Trace {
   executionId: string;
@@ -3102,6 +3171,7 @@ export interface Reads {
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
   "/api/v1/payloads/{digest}": { query: {  }; body: unknown; answer: unknown };
+  "/api/v1/topology": { query: { minutes?: number }; body: unknown; answer: CallTopology };
   "/api/v1/auth/me": { query: {  }; body: unknown; answer: MeAnswer };
   "/api/v1/roles": { query: {  }; body: unknown; answer: RoleList };
   "/api/v1/companies": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: CompanyList };
@@ -3242,7 +3312,11 @@ export interface Writes {
   "POST /api/v1/projections/{projection}:commit": { query: {  }; body: CommitProjectionRequest; answer: StoredValue };
   "POST /api/v1/projections/{projection}:rebuild": { query: {  }; body: unknown; answer: ProjectionValue };
   "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
+  "POST /api/v1/services": { query: {  }; body: ServiceRequest; answer: ServiceValue };
+  "DELETE /api/v1/services/{id}": { query: {  }; body: unknown; answer: DoneValue };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
+  "POST /api/v1/services/{id}:heartbeat": { query: {  }; body: HeartbeatBody; answer: DoneValue };
+  "POST /api/v1/services/{id}:drain": { query: {  }; body: DrainBody; answer: ServiceValue };
   "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
   "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
   "POST /api/v1/auth/login": { query: {  }; body: LoginRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };

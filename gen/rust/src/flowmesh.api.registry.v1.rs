@@ -29,12 +29,72 @@ pub struct Instance {
     pub heartbeat_at_us: i64,
     #[prost(string, tag = "11")]
     pub version: ::prost::alloc::string::String,
+    /// A check that the registry makes. An instance that passes needs no heartbeats.
+    #[prost(message, optional, tag = "12")]
+    pub check: ::core::option::Option<HealthCheck>,
+    /// Taken out of service by DrainInstance; set by the registry.
+    #[prost(bool, tag = "13")]
+    pub draining: bool,
+    /// The failure of the last check; empty if it passed. Set by the registry.
+    #[prost(string, tag = "14")]
+    pub check_problem: ::prost::alloc::string::String,
 }
+/// An active check of the endpoint of an instance. A passed one counts as a heartbeat. A failed one
+/// makes the instance DEGRADED, and `unhealthy_after` of them in a row UNHEALTHY.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthCheck {
+    /// 0 is 5,000 ms.
+    #[prost(int64, tag = "4")]
+    pub interval_ms: i64,
+    /// 0 is 2,000 ms.
+    #[prost(int64, tag = "5")]
+    pub timeout_ms: i64,
+    /// Failures in a row until the instance is UNHEALTHY; 0 is 3.
+    #[prost(uint32, tag = "6")]
+    pub unhealthy_after: u32,
+    /// Successes in a row until it is HEALTHY again; 0 is 1.
+    #[prost(uint32, tag = "7")]
+    pub healthy_after: u32,
+    #[prost(oneof = "health_check::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<health_check::Kind>,
+}
+/// Nested message and enum types in `HealthCheck`.
+pub mod health_check {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Grpc(super::GrpcCheck),
+        #[prost(message, tag = "2")]
+        Http(super::HttpCheck),
+        #[prost(message, tag = "3")]
+        Tcp(super::TcpCheck),
+    }
+}
+/// `grpc.health.v1.Health/Check`; passed if it answers SERVING.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrpcCheck {
+    /// Empty asks for the server as a whole.
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+    /// With the public certificate authorities.
+    #[prost(bool, tag = "2")]
+    pub tls: bool,
+}
+/// GET of a path of the endpoint, whose scheme is http or https; passed with a status 200 to 299.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HttpCheck {
+    /// Empty is `/`.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+}
+/// A TCP connection to the endpoint; passed if it opens.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TcpCheck {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RegisterInstanceRequest {
     #[prost(message, optional, tag = "1")]
     pub instance: ::core::option::Option<Instance>,
-    /// Interval between heartbeats; 0 is 1,000 ms.
+    /// Interval between heartbeats; 0 is 1,000 ms, or the interval and the timeout of the check.
     #[prost(int64, tag = "2")]
     pub heartbeat_interval_ms: i64,
     #[prost(string, tag = "3")]
@@ -67,6 +127,21 @@ pub struct DeregisterInstanceRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeregisterInstanceResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainInstanceRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// Back in service.
+    #[prost(bool, tag = "3")]
+    pub undo: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DrainInstanceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub instance: ::core::option::Option<Instance>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetInstanceRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -78,7 +153,7 @@ pub struct GetInstanceResponse {
     #[prost(message, optional, tag = "1")]
     pub instance: ::core::option::Option<Instance>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListInstancesRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -97,6 +172,12 @@ pub struct ListInstancesRequest {
     /// All capabilities required, in addition to `capability`.
     #[prost(string, repeated, tag = "8")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Entries that the metadata must have.
+    #[prost(map = "string, string", tag = "9")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListInstancesResponse {
@@ -115,6 +196,9 @@ pub struct WatchInstancesRequest {
     pub r#type: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub capability: ::prost::alloc::string::String,
+    /// All capabilities required, in addition to `capability`.
+    #[prost(string, repeated, tag = "5")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchInstancesResponse {
@@ -123,6 +207,87 @@ pub struct WatchInstancesResponse {
     pub instances: ::prost::alloc::vec::Vec<Instance>,
     #[prost(bool, tag = "2")]
     pub snapshot: bool,
+}
+/// Finished calls from one service to another.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallCounts {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub calls: i64,
+    /// Calls without a response of the method: unavailable, timed out, or failed inside the service.
+    #[prost(int64, tag = "4")]
+    pub errors: i64,
+    /// Calls by duration: the first item counts those below 64 µs, each further one those below twice
+    /// the former bound, the 24th all others.
+    #[prost(int64, repeated, tag = "5")]
+    pub durations: ::prost::alloc::vec::Vec<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportCallsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub calls: ::prost::alloc::vec::Vec<CallCounts>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportCallsResponse {
+    /// Pairs that were not counted, because the namespace has too many.
+    #[prost(uint32, tag = "1")]
+    pub dropped: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTopologyRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// 0 is 15 minutes; at most 60.
+    #[prost(uint32, tag = "2")]
+    pub minutes: u32,
+}
+/// A service of the topology: registered, or the source or target of calls.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopologyNode {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty if it is not registered.
+    #[prost(string, tag = "2")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub instances: u32,
+    #[prost(uint32, tag = "4")]
+    pub healthy: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopologyEdge {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub calls: i64,
+    #[prost(int64, tag = "4")]
+    pub errors: i64,
+    /// Upper bounds of the durations of 50, 95 and 99 percent of the calls.
+    #[prost(int64, tag = "5")]
+    pub p50_us: i64,
+    #[prost(int64, tag = "6")]
+    pub p95_us: i64,
+    #[prost(int64, tag = "7")]
+    pub p99_us: i64,
+    /// The minute of the last calls.
+    #[prost(int64, tag = "8")]
+    pub last_at_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTopologyResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<TopologyNode>,
+    #[prost(message, repeated, tag = "2")]
+    pub edges: ::prost::alloc::vec::Vec<TopologyEdge>,
+    #[prost(uint32, tag = "3")]
+    pub minutes: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -341,6 +506,39 @@ pub mod registry_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+        /// it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+        ///
+        ///   NOT_FOUND / INSTANCE_NOT_FOUND
+        pub async fn drain_instance(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainInstanceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DrainInstanceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.registry.v1.RegistryService/DrainInstance",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.registry.v1.RegistryService",
+                        "DrainInstance",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns one instance by id.
         ///
         ///   NOT_FOUND / INSTANCE_NOT_FOUND
@@ -432,6 +630,69 @@ pub mod registry_service_client {
                     ),
                 );
             self.inner.server_streaming(req, path, codec).await
+        }
+        /// Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+        /// failed. Calls between further pairs than a namespace may have are not counted.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+        pub async fn report_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.registry.v1.RegistryService/ReportCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.registry.v1.RegistryService",
+                        "ReportCalls",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the services of a namespace, and the calls between them in the last minutes.
+        pub async fn get_topology(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTopologyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTopologyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.registry.v1.RegistryService/GetTopology",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.registry.v1.RegistryService",
+                        "GetTopology",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
         }
     }
 }

@@ -335,8 +335,17 @@ _DIAGNOSE: tuple[Row, ...] = (
 _MESSAGES: tuple[Row, ...] = (
     ("bridge", "messages.bridges:bridge", "Run bridges to other brokers and systems."),
 )
+_SERVICE: tuple[Row, ...] = (
+    ("list", "operations.services:services", "List service instances and their health."),
+    ("show", "operations.registrations:show", "Show an instance of a service."),
+    ("register", "operations.registrations:register", "Register an instance of a service."),
+    ("drain", "operations.registrations:drain", "Take an instance out of service, or back in."),
+    ("deregister", "operations.registrations:deregister", "Turn an instance OFFLINE."),
+    ("watch", "operations.registrations:watch", "Follow the instances and their health."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
+    ("topology", "operations.registrations:topology", "Show the calls between services."),
     ("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
     ("workers", "operations.limits:workers", "List attached workers with their tasks."),
     ("open", "operations.console:open_console", "Open the console in the browser."),
@@ -383,6 +392,7 @@ FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
     (ACCESS, "certs", "Issue and renew certificates of the suite.", _CERTS),
     (ACCESS, "audit", "Read and check the log of changes and refusals.", _AUDIT),
     (ACCESS, "secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
+    (SUITE, "service", "Manage the instances of services in the registry.", _SERVICE),
     (SUITE, "profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
     (SUITE, "limits", "Manage limits at run time.", _LIMITS),
     (SUITE, "link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),

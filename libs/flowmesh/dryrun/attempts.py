@@ -133,7 +133,7 @@ class _RecordingClient:
         raise _NotSent
 
     async def call(self, rpc: Rpc) -> RpcAnswer:
-        url = f"grpc://{rpc.target.address}/{rpc.method}"
+        url = f"grpc://{rpc.service or rpc.target.address}/{rpc.method}"
         self._record("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
         raise _NotSent
 

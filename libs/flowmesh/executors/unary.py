@@ -23,7 +23,8 @@ class UnaryStep(Step):
         self._server_name = str(config.get("serverName") or "")
         self._descriptors = b64decode(config.get("descriptors") or "", validate=True)
         given = {
-            "target": config["target"],
+            "target": config.get("target", ""),
+            "service": config.get("service", ""),
             "request": config.get("request"),
             "metadata": config.get("metadata") or {},
         }
@@ -31,7 +32,10 @@ class UnaryStep(Step):
 
     async def run(self, attempt: Attempt) -> Output:
         given = self._given.over(attempt)
-        target = Target(str(given["target"]), self._tls, self._authorities, self._server_name)
+        service = str(given["service"])
+        # The certificates of a service name it, wherever its instances are.
+        server_name = self._server_name or service
+        target = Target(str(given["target"]), self._tls, self._authorities, server_name)
         rpc = Rpc(
             target=target,
             method=self._method,
@@ -39,6 +43,9 @@ class UnaryStep(Step):
             metadata=_with_defaults(given["metadata"], attempt),
             timeout_ms=attempt.timeout_ms,
             descriptors=self._descriptors,
+            service=service,
+            namespace=attempt.task.namespace,
+            workflow_id=attempt.task.workflow_id,
         )
         answer = await self._caller.call(rpc)
         metadata = {"grpc": {"code": "OK", "metadata": answer.metadata}}

@@ -9,12 +9,6 @@ from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.credentials import Login, Tokens
 from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
-from flowmesh.sdk.client.parts.registry import (
-    Service,
-    ServiceEndpoint,
-    ServiceInstance,
-    ServiceType,
-)
 from flowmesh.sdk.client.parts.templates import Instantiated, Template, TemplateStats
 from flowmesh.sdk.client.parts.triggers import Cause, Fired, Hook, Published, Trigger
 from flowmesh.sdk.client.parts.versions import Change, Compatibility, Diff, Difference, Label
@@ -28,6 +22,19 @@ from flowmesh.sdk.client.parts.workflows import (
 )
 from flowmesh.sdk.client.session import Session, SessionCall
 from flowmesh.sdk.client.sync import SyncClient, SyncHandle
+from flowmesh.sdk.discovery.service_discovery import CacheInfo, ServiceDiscovery
+from flowmesh.sdk.discovery.values import (
+    HealthCheck,
+    Service,
+    ServiceChange,
+    ServiceEndpoint,
+    ServiceInstance,
+    ServiceStatus,
+    ServiceType,
+    Topology,
+    TopologyEdge,
+    TopologyNode,
+)
 from flowmesh.sdk.durable import CallFailed, DurableContext, NonDeterministic, StepFailed, step_key
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.eventsourcing.aggregates import Loaded, Repository, aggregate
@@ -82,6 +89,7 @@ __all__ = [
     "Applied",
     "Backfill",
     "BackfillItem",
+    "CacheInfo",
     "CallFailed",
     "Cause",
     "Change",
@@ -99,6 +107,7 @@ __all__ = [
     "Failure",
     "Fired",
     "Handle",
+    "HealthCheck",
     "Hook",
     "Instantiated",
     "Items",
@@ -129,8 +138,11 @@ __all__ = [
     "Repository",
     "Retry",
     "Service",
+    "ServiceChange",
+    "ServiceDiscovery",
     "ServiceEndpoint",
     "ServiceInstance",
+    "ServiceStatus",
     "ServiceType",
     "Session",
     "SessionCall",
@@ -155,6 +167,9 @@ __all__ = [
     "TemplateStats",
     "Tls",
     "Tokens",
+    "Topology",
+    "TopologyEdge",
+    "TopologyNode",
     "Trigger",
     "User",
     "Validation",

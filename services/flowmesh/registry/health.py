@@ -28,16 +28,22 @@ class Record:
     heartbeat_at_us: int
     reported: "pb.InstanceStatus.ValueType"
     left: bool
+    draining: bool = False
+    checked: "pb.InstanceStatus.ValueType" = pb.INSTANCE_STATUS_UNSPECIFIED
+    problem: str = ""
 
 
 def derive(record: Record, now_us: int) -> "pb.InstanceStatus.ValueType":
-    """Return the worse of the reported status and the status by the age of the heartbeat."""
+    """Return the worst of the reported status, that of checks, and that by age of the heartbeat.
+
+    A draining instance is unhealthy at best.
+    """
     if record.left:
         return pb.INSTANCE_STATUS_OFFLINE
-    by_age = _by_age(record, now_us)
+    drained = pb.INSTANCE_STATUS_UNHEALTHY if record.draining else pb.INSTANCE_STATUS_HEALTHY
+    known = (_by_age(record, now_us), drained, record.reported, record.checked)
     # An unknown status of a newer version counts as healthy: the instance is alive.
-    reported = record.reported if record.reported in _SEVERITY else pb.INSTANCE_STATUS_HEALTHY
-    return _SEVERITY[max(_SEVERITY.index(by_age), _SEVERITY.index(reported))]
+    return _SEVERITY[max(_SEVERITY.index(each) for each in known if each in _SEVERITY)]
 
 
 def next_change_us(record: Record, now_us: int) -> int | None:
@@ -58,6 +64,8 @@ def instance_message(record: Record, now_us: int) -> pb.Instance:
     message.status = derive(record, now_us)
     message.registered_at_us = record.registered_at_us
     message.heartbeat_at_us = record.heartbeat_at_us
+    message.draining = record.draining
+    message.check_problem = record.problem
     return message
 
 

@@ -1,13 +1,14 @@
 """Registration, renewal, removal and search of instances."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.registry.health import instance_message
+from flowmesh.registry.link_local import is_link_local
 from flowmesh.registry.store import InstanceStore
 from flowmesh.rpc import last_of_token, page_token
 from flowmesh.rpc.endpoints import Address
@@ -20,6 +21,14 @@ NAME_MAX: Final = 128
 ENDPOINT_MAX: Final = 512
 CAPABILITIES_MAX: Final = 256
 METADATA_BYTES_MAX: Final = 8 * 1024
+CHECK_INTERVAL_DEFAULT_MS: Final = 5_000
+CHECK_INTERVAL_MIN_MS: Final = 100
+CHECK_TIMEOUT_DEFAULT_MS: Final = 2_000
+CHECK_TIMEOUT_MAX_MS: Final = 30_000
+CHECK_THRESHOLD_MAX: Final = 100
+UNHEALTHY_AFTER: Final = 3
+HEALTHY_AFTER: Final = 1
+PATH_MAX: Final = 512
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 
@@ -33,6 +42,7 @@ class Filter:
     type: str = ""
     capabilities: tuple[str, ...] = ()
     statuses: Collection[int] = field(default_factory=frozenset)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def passes(self, instance: pb.Instance) -> bool:
         return (
@@ -40,6 +50,7 @@ class Filter:
             and (not self.type or instance.type == self.type)
             and all(each in instance.capabilities for each in self.capabilities)
             and (not self.statuses or instance.status in self.statuses)
+            and all(instance.metadata.get(k) == value for k, value in self.metadata.items())
         )
 
 
@@ -56,7 +67,11 @@ class Instances:
 
         An endpoint without a host gets `host`.
         """
-        interval_ms = interval_ms or INTERVAL_DEFAULT_MS
+        if instance.HasField("check"):
+            _fill_check(instance.check)
+        # A check that is late by its timeout changes nothing.
+        checked_ms = instance.check.interval_ms + instance.check.timeout_ms
+        interval_ms = interval_ms or min(checked_ms, INTERVAL_MAX_MS) or INTERVAL_DEFAULT_MS
         _check(instance, interval_ms)
         instance.endpoint = str(Address.parse(instance.endpoint).at(host))
         record = await self._store.register(instance, interval_ms=interval_ms)
@@ -67,6 +82,12 @@ class Instances:
     ) -> None:
         if not await self._store.heartbeat(namespace, instance_id, reported=reported):
             raise _not_found(namespace, instance_id)
+
+    async def drain(self, namespace: str, instance_id: str, *, draining: bool) -> pb.Instance:
+        """Take an instance out of service or back in; return it."""
+        if await self._store.drain(namespace, instance_id, draining=draining) is None:
+            raise _not_found(namespace, instance_id)
+        return await self.get(namespace, instance_id)
 
     async def deregister(self, namespace: str, instance_id: str) -> None:
         await self._store.deregister(namespace, instance_id)
@@ -125,15 +146,69 @@ def _check(instance: pb.Instance, interval_ms: int) -> None:
     )
     violations = [Violation(f"instance.{name}", what) for good, name, what in rules if not good]
     try:
-        Address.parse(instance.endpoint[:ENDPOINT_MAX])
+        address = Address.parse(instance.endpoint[:ENDPOINT_MAX])
     except ValueError as error:
         violations.append(Violation("instance.endpoint", str(error)))
+    else:
+        if instance.HasField("check"):
+            violations += _check_problems(instance.check, address)
     if not INTERVAL_MIN_MS <= interval_ms <= INTERVAL_MAX_MS:
         what = f"{INTERVAL_MIN_MS} to {INTERVAL_MAX_MS} ms"
         violations.append(Violation("heartbeat_interval_ms", what))
     if violations:
         text = "; ".join(f"{v.field}: {v.description}" for v in violations)
         raise Invalid("INSTANCE_INVALID", text, violations=tuple(violations))
+
+
+def _fill_check(check: pb.HealthCheck) -> None:
+    check.interval_ms = check.interval_ms or CHECK_INTERVAL_DEFAULT_MS
+    check.timeout_ms = check.timeout_ms or CHECK_TIMEOUT_DEFAULT_MS
+    check.unhealthy_after = check.unhealthy_after or UNHEALTHY_AFTER
+    check.healthy_after = check.healthy_after or HEALTHY_AFTER
+
+
+def _check_problems(check: pb.HealthCheck, address: Address) -> list[Violation]:
+    kind = check.WhichOneof("kind")
+    is_http = address.scheme in ("http", "https")
+    path = check.http.path
+    thresholds = (check.unhealthy_after, check.healthy_after)
+    rules = (
+        (kind is not None, "kind", "must be grpc, http or tcp"),
+        (kind != "http" or is_http, "http", "needs an endpoint http://… or https://…"),
+        (kind != "grpc" or not address.scheme, "grpc", "needs an endpoint host:port"),
+        (
+            kind != "tcp" or bool(address.port) or is_http,
+            "tcp",
+            "needs an endpoint with a port",
+        ),
+        (
+            len(path) <= PATH_MAX and path.isascii() and (path.isprintable() and " " not in path),
+            "http.path",
+            f"must have at most {PATH_MAX} printable ASCII characters",
+        ),
+        (
+            len(check.grpc.service) <= NAME_MAX,
+            "grpc.service",
+            f"must have at most {NAME_MAX} characters",
+        ),
+        (
+            CHECK_INTERVAL_MIN_MS <= check.interval_ms <= INTERVAL_MAX_MS,
+            "interval_ms",
+            f"{CHECK_INTERVAL_MIN_MS} to {INTERVAL_MAX_MS} ms",
+        ),
+        (
+            1 <= check.timeout_ms <= CHECK_TIMEOUT_MAX_MS,
+            "timeout_ms",
+            f"1 to {CHECK_TIMEOUT_MAX_MS} ms",
+        ),
+        (
+            all(each <= CHECK_THRESHOLD_MAX for each in thresholds),
+            "unhealthy_after",
+            f"thresholds are at most {CHECK_THRESHOLD_MAX}",
+        ),
+        (not is_link_local(address.host), "kind", "no check may call a link-local address"),
+    )
+    return [Violation(f"instance.check.{name}", what) for good, name, what in rules if not good]
 
 
 def _not_found(namespace: str, instance_id: str) -> NotFound:

@@ -11,6 +11,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
 from flowmesh.errors import Forbidden
 from flowmesh.registry.instances import Filter, Instances
+from flowmesh.registry.topology import Topology
 from flowmesh.registry.watch import Watchers
 from flowmesh.rpc import check_enum_values, list_key, namespace_of
 from flowmesh.rpc.endpoints import peer_host
@@ -23,9 +24,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
     """Translates messages to calls of the instances and back; has no logic."""
 
-    def __init__(self, *, instances: Instances, watchers: Watchers) -> None:
+    def __init__(self, *, instances: Instances, watchers: Watchers, topology: Topology) -> None:
         self._instances = instances
         self._watchers = watchers
+        self._topology = topology
 
     async def RegisterInstance(
         self, request: pb.RegisterInstanceRequest, context: Context
@@ -61,6 +63,14 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
         await self._instances.deregister(namespace, request.id)
         return pb.DeregisterInstanceResponse()
 
+    async def DrainInstance(
+        self, request: pb.DrainInstanceRequest, context: Context
+    ) -> pb.DrainInstanceResponse:
+        namespace = namespace_of(request)
+        await self._check_own(namespace, request.id)
+        found = await self._instances.drain(namespace, request.id, draining=not request.undo)
+        return pb.DrainInstanceResponse(instance=found)
+
     async def GetInstance(
         self, request: pb.GetInstanceRequest, context: Context
     ) -> pb.GetInstanceResponse:
@@ -77,6 +87,7 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             type=request.type,
             capabilities=_without_empty(*request.capabilities, request.capability),
             statuses=frozenset(request.statuses),
+            metadata=dict(request.metadata),
         )
         page, token = await self._instances.page(
             wanted,
@@ -93,11 +104,22 @@ class RegistryServer(registry_service_pb2_grpc.RegistryServiceServicer):
             namespace=namespace_of(request),
             name=request.name,
             type=request.type,
-            capabilities=_without_empty(request.capability),
+            capabilities=_without_empty(*request.capabilities, request.capability),
         )
         async with aclosing(self._watchers.watch(wanted)) as changes:
             async for snapshot, instances in changes:
                 yield pb.WatchInstancesResponse(instances=instances, snapshot=snapshot)
+
+    async def ReportCalls(
+        self, request: pb.ReportCallsRequest, context: Context
+    ) -> pb.ReportCallsResponse:
+        dropped = await self._topology.report(namespace_of(request), request.calls)
+        return pb.ReportCallsResponse(dropped=dropped)
+
+    async def GetTopology(
+        self, request: pb.GetTopologyRequest, context: Context
+    ) -> pb.GetTopologyResponse:
+        return await self._topology.get(namespace_of(request), request.minutes)
 
     async def _check_own(self, namespace: str, instance_id: str) -> None:
         """Refuse changes of an instance of the suite by a caller that is no service."""

@@ -6,6 +6,7 @@ registry processes agree. Instances lost by Redis register again.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -33,16 +34,21 @@ class InstanceStore:
         self._redis = redis
         self._prefix = prefix
         self._channel = f"{prefix}:registry:changed"
+        self._checks_key = f"{prefix}:registry:checks"
         self._register = _script(redis, "register")
         self._heartbeat = _script(redis, "heartbeat")
         self._deregister = _script(redis, "deregister")
         self._read = _script(redis, "read")
+        self._drain = _script(redis, "drain")
+        self._checked = _script(redis, "checked")
+        self._claim = _script(redis, "claim")
+        self._due = _script(redis, "due")
 
     async def register(self, instance: pb.Instance, *, interval_ms: int) -> Record:
         """Add or replace an instance. Raise Overloaded above INSTANCES_MAX live ones."""
         namespace = instance.namespace
         keep_ms = LEASE_INTERVALS * interval_ms + KEEP_MS
-        now = await _ask(
+        now = await ask(
             self._register(
                 keys=self._keys(namespace, instance.id),
                 args=[
@@ -62,6 +68,8 @@ class InstanceStore:
                 retry_after_ms=FULL_RETRY_MS,
             )
         failpoint("registry.registered")
+        # Before the response: a caller without one registers again.
+        await self.set_due(namespace, instance.id, 0 if instance.HasField("check") else None)
         await self._announce(namespace)
         return Record(
             instance, interval_ms, int(now), int(now), pb.INSTANCE_STATUS_UNSPECIFIED, False
@@ -71,7 +79,7 @@ class InstanceStore:
         self, namespace: str, instance_id: str, *, reported: "pb.InstanceStatus.ValueType"
     ) -> bool:
         """Renew the lease. Return False if there is no such instance, or it has deregistered."""
-        answer = await _ask(
+        answer = await ask(
             self._heartbeat(
                 keys=self._keys(namespace, instance_id),
                 args=[instance_id, reported, KEEP_MS, LEASE_INTERVALS],
@@ -81,16 +89,68 @@ class InstanceStore:
             return False
         failpoint("registry.renewed")
         now_us, before = int(answer[0]), _record(answer[1])
-        after = Record(
-            before.instance, before.interval_ms, before.registered_at_us, now_us, reported, False
-        )
+        after = replace(before, heartbeat_at_us=now_us, reported=reported)
         if derive(before, now_us) != derive(after, now_us):
             await self._announce(namespace)
         return True
 
+    async def drain(self, namespace: str, instance_id: str, *, draining: bool) -> Record | None:
+        """Take the instance out of service or back in; return None if there is none."""
+        answer = await ask(
+            self._drain(
+                keys=self._keys(namespace, instance_id)[:1], args=["1" if draining else "0"]
+            )
+        )
+        if answer is None:
+            return None
+        await self._announce(namespace)
+        return _record(answer[1])
+
+    async def claim_checks(self, most: int, claim_ms: int) -> tuple[int, list[tuple[str, str]]]:
+        """Claim due checks for a time, as namespaces and ids.
+
+        The first value is the time until the next check is due in ms; -1 if there are none.
+        """
+        next_ms, claimed = await ask(self._claim(keys=[self._checks_key], args=[most, claim_ms]))
+        pairs = (each.decode().rpartition("/") for each in claimed)
+        return int(next_ms), [(namespace, instance_id) for namespace, _, instance_id in pairs]
+
+    async def checked(self, record: Record, problem: str) -> bool:
+        """Store the outcome of a check; an empty problem if it passed.
+
+        Return False if the instance has left, or was registered again since.
+        """
+        instance = record.instance
+        answer = await ask(
+            self._checked(
+                keys=self._keys(instance.namespace, instance.id),
+                args=[
+                    instance.id,
+                    problem,
+                    record.registered_at_us,
+                    instance.check.unhealthy_after,
+                    instance.check.healthy_after,
+                    KEEP_MS,
+                    LEASE_INTERVALS,
+                ],
+            )
+        )
+        if answer is None:
+            return False
+        failpoint("registry.checked")
+        now_us, before, after = int(answer[0]), _record(answer[1]), _record(answer[2])
+        if derive(before, now_us) != derive(after, now_us) or before.problem != after.problem:
+            await self._announce(instance.namespace)
+        return True
+
+    async def set_due(self, namespace: str, instance_id: str, after_ms: int | None) -> None:
+        """Set the time until the next check of an instance; None ends its checks."""
+        args = [f"{namespace}/{instance_id}", -1 if after_ms is None else after_ms]
+        await ask(self._due(keys=[self._checks_key], args=args))
+
     async def deregister(self, namespace: str, instance_id: str) -> None:
         """Remove the instance, if it exists."""
-        changed = await _ask(
+        changed = await ask(
             self._deregister(keys=self._keys(namespace, instance_id), args=[instance_id, KEEP_MS])
         )
         failpoint("registry.deregistered")
@@ -102,13 +162,13 @@ class InstanceStore:
     ) -> tuple[int, list[Record]]:
         """Return the time of Redis in microseconds, and the records of the ids (default: all)."""
         ids_key = f"{self._prefix}:registry/{{{namespace}}}"
-        answer = await _ask(self._read(keys=[ids_key], args=[f"{ids_key}/", *instance_ids]))
+        answer = await ask(self._read(keys=[ids_key], args=[f"{ids_key}/", *instance_ids]))
         return int(answer[0]), [_record(fields) for fields in answer[1]]
 
     async def answers(self) -> bool:
         """Return whether Redis is available."""
         try:
-            await _ask(self._redis.ping())
+            await ask(self._redis.ping())
         except Unavailable:
             return False
         return True
@@ -124,7 +184,7 @@ class InstanceStore:
             await subscription.aclose()  # type: ignore[no-untyped-call]
 
     async def _announce(self, namespace: str) -> None:
-        await _ask(self._redis.publish(self._channel, namespace))
+        await ask(self._redis.publish(self._channel, namespace))
 
     def _keys(self, namespace: str, instance_id: str) -> list[str]:
         # The braces keep the keys of a namespace in one slot of a Redis cluster; ids hold no slash.
@@ -137,7 +197,8 @@ def _script(redis: Redis, name: str) -> Script:
     return redis.register_script(source)
 
 
-async def _ask(answer: Awaitable[Any]) -> Any:
+async def ask(answer: Awaitable[Any]) -> Any:
+    """Return the answer of Redis; raise Unavailable without one."""
     try:
         return await answer
     except RedisError as error:
@@ -146,8 +207,8 @@ async def _ask(answer: Awaitable[Any]) -> Any:
         ) from error
 
 
-def _record(fields: Sequence[bytes]) -> Record:
-    message, interval, registered, heartbeat, reported, left = fields
+def _record(fields: Sequence[Any]) -> Record:
+    message, interval, registered, heartbeat, reported, left, draining, checked, problem = fields
     return Record(
         instance=pb.Instance.FromString(message),
         interval_ms=int(interval),
@@ -155,4 +216,7 @@ def _record(fields: Sequence[bytes]) -> Record:
         heartbeat_at_us=int(heartbeat),
         reported=cast("pb.InstanceStatus.ValueType", int(reported)),
         left=left == b"1",
+        draining=draining == b"1",
+        checked=cast("pb.InstanceStatus.ValueType", int(checked or 0)),
+        problem=(problem or b"").decode(),
     )

@@ -11,6 +11,7 @@ from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
 from flowmesh.egress import Egress, Policy
@@ -21,8 +22,10 @@ from flowmesh.executors.collaborators import Collaborators
 from flowmesh.executors.databases import Connections
 from flowmesh.executors.publish import Subjects
 from flowmesh.executors.rpc import Channels
+from flowmesh.executors.rpc.services import ServiceCaller
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
+from flowmesh.runtime.names import REGISTRY
 from flowmesh.sandbox import Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
@@ -33,6 +36,7 @@ from flowmesh.worker.events import Broker, Events, Messages, Triggers
 from flowmesh.worker.loops import RelayLoop
 from flowmesh.worker.offers import checked_queues, offered
 from flowmesh.worker.pool import BuiltinPool
+from flowmesh.worker.registered import CallReportLoop, RegisteredServices, RegistryCalls
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.streams.orchestrator_stream import Attach, OrchestratorStream
 from flowmesh.worker.streams.orchestrators import Orchestrators
@@ -58,10 +62,10 @@ async def run(runtime: Runtime) -> None:
         guarded = GuardedSender(egress, breakers)
         databases = await stack.enter_async_context(_connections(settings.databases))
         channels = await stack.enter_async_context(Channels(egress))
-        triggers = runtime.stub(TriggerServiceStub, "event")
-        subjects = Subjects(runtime.bus, settings.publish_prefix)
-        events = Events(cast(Triggers, triggers), subjects)
-        caller = GuardedCaller(channels, breakers)
+        events = _events(runtime)
+        services = _services(runtime)
+        stack.push_async_callback(services.close)
+        caller = ServiceCaller(GuardedCaller(channels, breakers), services, services.count)
         executors = builtin_executors(
             Collaborators(
                 egress=guarded,
@@ -112,6 +116,20 @@ async def run(runtime: Runtime) -> None:
         stack.callback(follower.cancel)
         runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
         await runtime.until_stopped()
+
+
+def _events(runtime: Runtime) -> Events:
+    triggers = runtime.stub(TriggerServiceStub, "event")
+    subjects = Subjects(runtime.bus, runtime.settings.publish_prefix)
+    return Events(cast(Triggers, triggers), subjects)
+
+
+def _services(runtime: Runtime) -> RegisteredServices:
+    """Registered services that tasks call by name; their calls are reported."""
+    registry = runtime.stub(RegistryServiceStub, REGISTRY)
+    services = RegisteredServices(cast(RegistryCalls, registry))
+    runtime.add_loop(CallReportLoop(services))
+    return services
 
 
 def _secrets(runtime: Runtime) -> Secrets:

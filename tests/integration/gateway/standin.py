@@ -448,8 +448,11 @@ class Payloads(execution_grpc.PayloadServiceServicer):
 
 class Registry(registry_grpc.RegistryServiceServicer):
     DeregisterInstance = NEVER_CALLED
+    DrainInstance = NEVER_CALLED
+    GetTopology = NEVER_CALLED
     Heartbeat = NEVER_CALLED
     RegisterInstance = NEVER_CALLED
+    ReportCalls = NEVER_CALLED
     WatchInstances = NEVER_CALLED
 
     def __init__(self) -> None:

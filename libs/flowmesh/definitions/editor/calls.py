@@ -138,9 +138,10 @@ def function_parameters(more: bool) -> Schema:
 
 
 def unary_parameters(more: bool) -> Schema:
-    return members(
+    schema = members(
         {
             "target": code("host:port of the service."),
+            "service": code("Name of a registered service, in place of a target."),
             "method": {"type": "string", "pattern": r"^[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}$"},
             "request": described("The request message; templates.", ANYTHING),
             "metadata": HEADERS,
@@ -152,10 +153,11 @@ def unary_parameters(more: bool) -> Schema:
                 "FileDescriptorSet in base64; without it, server reflection is used.",
             ),
         },
-        "target",
         "method",
         more=more,
     )
+    schema["oneOf"] = [{"required": ["target"]}, {"required": ["service"]}]
+    return schema
 
 
 def python_parameters(more: bool) -> Schema:

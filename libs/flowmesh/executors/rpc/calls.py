@@ -9,7 +9,7 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The service to connect to; calls to equal targets share a connection.
+    """The address to connect to; calls to equal targets share a connection.
 
     `authorities` are PEM certificates to trust instead of the system's, `server_name` the name
     that the server's certificate must have instead of the host's.
@@ -34,6 +34,11 @@ class Rpc:
     metadata: Mapping[str, str] = field(repr=False)
     timeout_ms: int
     descriptors: bytes = field(default=b"", repr=False)
+    # The name of a registered service, whose instances are called in place of an address, with the
+    # namespace it is registered in and the workflow that calls it.
+    service: str = ""
+    namespace: str = ""
+    workflow_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

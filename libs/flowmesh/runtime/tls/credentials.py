@@ -2,7 +2,7 @@
 
 import ssl
 import tempfile
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -12,7 +12,17 @@ from flowmesh.certificates import Certificate, Watched
 HTTP_PROTOCOLS = ["http/1.1"]
 
 
-def server_credentials(watched: Watched, *, verifies: bool) -> grpc.ServerCredentials:
+class Latest(Protocol):
+    """A certificate that may change; `generation` counts the changes."""
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def now(self) -> Certificate: ...
+
+
+def server_credentials(watched: Latest, *, verifies: bool) -> grpc.ServerCredentials:
     """Return credentials of a port; each handshake takes the latest certificate.
 
     With `verifies`, a client needs a certificate of the authorities.

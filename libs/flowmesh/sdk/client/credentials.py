@@ -78,12 +78,17 @@ class Credential:
         if text:
             self._set(text)
 
+    @property
+    def is_due(self) -> bool:
+        """True if the token is about to expire."""
+        return time.time() >= self._renew_at
+
     async def ensure(self) -> None:
         """Renew the token if it is about to expire."""
-        if time.time() < self._renew_at:
+        if not self.is_due:
             return
         async with self._lock:
-            if time.time() >= self._renew_at:
+            if self.is_due:
                 await self._renewed("")
 
     async def rejected(self) -> bool:

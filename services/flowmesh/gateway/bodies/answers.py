@@ -429,6 +429,9 @@ class ServiceValue(Answer, kw_only=True):
     version: str
     registered_at: Instant
     heartbeat_at: Instant
+    draining: bool
+    # The failure of the last check of the registry; empty if it passed.
+    check_problem: str
 
 
 class ServiceList(Answer, kw_only=True):

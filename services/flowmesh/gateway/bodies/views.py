@@ -188,6 +188,8 @@ def service_value(instance: registry_service_pb2.Instance) -> answers.ServiceVal
         version=instance.version,
         registered_at=instant(instance.registered_at_us),
         heartbeat_at=instant(instance.heartbeat_at_us),
+        draining=instance.draining,
+        check_problem=instance.check_problem,
     )
 
 

@@ -9,6 +9,7 @@ from flowmesh.gateway.routes import (
     link_keys,
     links,
     live,
+    registrations,
     steps,
     triggers,
 )
@@ -85,6 +86,7 @@ ROUTES: tuple[Route, ...] = (
     *groups.ROUTES,
     *projections.ROUTES,
     *directory.ROUTES,
+    *registrations.ROUTES,
     *auth.ROUTES,
     *tenants.ROUTES,
     *members.ROUTES,

@@ -2,7 +2,8 @@
 -- retention of the record beyond its lease in ms, intervals in a lease.
 -- Returns the previous record and the time, or nothing if there is no such instance.
 local record = redis.call('HMGET', KEYS[1],
-  'message', 'interval', 'registered', 'heartbeat', 'said', 'left')
+  'message', 'interval', 'registered', 'heartbeat', 'said', 'left',
+  'draining', 'checked', 'problem')
 if not record[1] or record[6] == '1' then
   return false
 end

@@ -11,7 +11,8 @@ end
 local records = {}
 for _, id in ipairs(ids) do
   local record = redis.call('HMGET', ARGV[1] .. id,
-    'message', 'interval', 'registered', 'heartbeat', 'said', 'left')
+    'message', 'interval', 'registered', 'heartbeat', 'said', 'left',
+    'draining', 'checked', 'problem')
   if record[1] then records[#records + 1] = record end
 end
 return {now, records}

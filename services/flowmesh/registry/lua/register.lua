@@ -17,7 +17,8 @@ if not redis.call('ZSCORE', KEYS[2], ARGV[1])
   redis.call('DEL', KEYS[2] .. '/' .. gone)
 end
 redis.call('HSET', KEYS[1], 'message', ARGV[2], 'interval', ARGV[3],
-  'registered', now, 'heartbeat', now, 'said', '0', 'left', '0')
+  'registered', now, 'heartbeat', now, 'said', '0', 'left', '0',
+  'draining', '0', 'checked', '0', 'problem', '', 'failures', '0', 'passes', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('ZADD', KEYS[2], string.format('%.0f', now + ARGV[4] * 1000), ARGV[1])
 return now

@@ -238,6 +238,27 @@ PROCESSES = (
         "INSTANCE_INVALID",
         "registry",
     ),
+    Limit(
+        "timeout of a health check",
+        instances.CHECK_TIMEOUT_MAX_MS,
+        "ms",
+        "INSTANCE_INVALID",
+        "registry",
+    ),
+    Limit(
+        "threshold of a health check",
+        instances.CHECK_THRESHOLD_MAX,
+        "checks",
+        "INSTANCE_INVALID",
+        "registry",
+    ),
+    Limit(
+        "path of a health check",
+        instances.PATH_MAX,
+        "characters",
+        "INSTANCE_INVALID",
+        "registry",
+    ),
     Limit("heartbeat interval", instances.INTERVAL_MAX_MS, "ms", "INSTANCE_INVALID", "registry"),
     Limit("labels of a worker", worker.WORKER_LABELS_MAX, "labels", "HELLO_INVALID", "worker"),
     Limit(

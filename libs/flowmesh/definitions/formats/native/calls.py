@@ -60,11 +60,21 @@ def database(body: Reader) -> dict[str, Json]:
 
 def unary(body: Reader) -> dict[str, Json]:
     """Return the configuration of `grpc.call`."""
+    by_name = body.has("service")
     config: dict[str, Json] = {
-        "target": body.required_text("target", "host:port of the service"),
         "method": body.required_text("method", "package.Service/Method"),
-        "tls": body.flag("tls", True),
+        # The address of a registered instance says whether it speaks TLS.
+        "tls": body.flag("tls", not by_name),
     }
+    if by_name:
+        config["service"] = body.required_text("service", "the name of a registered service")
+        if body.has("target"):
+            message = "give either target or service, not both"
+            body.problems.add("DEFINITION_INVALID", message, (*body.path, "target"))
+    else:
+        config["target"] = body.required_text(
+            "target", "host:port of the service; or give `service`, a registered one"
+        )
     if config["method"] and not _METHOD.match(config["method"]):
         message = "method is package.Service/Method"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "method"))

@@ -1,103 +1,34 @@
-"""Calls about the service registry: register, renew, list and deregister services."""
+"""Calls about the service registry: register, renew, find, watch and deregister services."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
-from typing import Self
+from dataclasses import replace
+from typing import TypeAlias
+
+import grpc
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
-from flowmesh.errors import FlowmeshError, Invalid, NotFound
-from flowmesh.rpc.endpoints import Address
+from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import moment
+from flowmesh.sdk.discovery.values import (
+    Service,
+    ServiceChange,
+    ServiceInstance,
+    Topology,
+    instance_of,
+    instance_request,
+    status_number,
+    topology_of,
+)
+from flowmesh.sdk.discovery.view import View
+from flowmesh.sdk.reconnect import Reconnect
 
-_STATUS = "INSTANCE_STATUS_"
+Changes: TypeAlias = Sequence[ServiceChange]
 _log = logging.getLogger("flowmesh.sdk")
-
-
-class ServiceType(StrEnum):
-    """Common types of services; the registry accepts any other text too."""
-
-    AGENT = "AGENT"
-    MCP_SERVER = "MCP_SERVER"
-    WORKFLOW = "WORKFLOW"
-    GATEWAY = "GATEWAY"
-    API = "API"
-    # The services of the suite itself.
-    CORE = "core"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceEndpoint:
-    """The address of a service.
-
-    Without a host, `get_url()` uses localhost and the registry uses the host that sent the
-    registration. Port 0 means the default port of the protocol.
-    """
-
-    port: int = 0
-    host: str = ""
-    protocol: str = "http"
-    path: str = ""
-
-    def __post_init__(self) -> None:
-        """Raise Invalid if the fields do not form an endpoint."""
-        _parsed(self.get_url())
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse `host:port` (gRPC) or a URL; raises Invalid."""
-        address = _parsed(text)
-        return cls(address.port, address.host, address.scheme, address.path)
-
-    def get_url(self) -> str:
-        """Return a URL such as `http://localhost:8080`, or `host:port` without a protocol."""
-        return str(self._address.at("localhost"))
-
-    def __str__(self) -> str:
-        """Return the registered form, without a host if none is set."""
-        return str(self._address)
-
-    @property
-    def _address(self) -> Address:
-        path = f"/{self.path}" if self.path and self.path[0] not in "/?#" else self.path
-        host = f"[{self.host}]" if ":" in self.host and self.host[0] != "[" else self.host
-        return Address(host, self.port, self.protocol, path)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service to register. Without an id the client generates one."""
-
-    name: str
-    type: ServiceType | str
-    endpoint: ServiceEndpoint
-    capabilities: Collection[str] = ()
-    id: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceInstance:
-    """A registered instance of a service with its status."""
-
-    id: str
-    name: str
-    type: str
-    endpoint: str
-    status: str
-    capabilities: tuple[str, ...]
-    metadata: dict[str, str]
-    registered_at: datetime | None
-    heartbeat_at: datetime | None
-    version: str
 
 
 class RegistryCalls:
@@ -114,6 +45,8 @@ class RegistryCalls:
         type: str = "",
         capability: str = "",
         statuses: Collection[str] = (),
+        capabilities: Collection[str] = (),
+        metadata: Mapping[str, str] | None = None,
     ) -> AsyncIterator[ServiceInstance]:
         """Iterate over the instances that match all filters; statuses are HEALTHY, DEGRADED …"""
         request = pb.ListInstancesRequest(
@@ -121,46 +54,106 @@ class RegistryCalls:
             name=name,
             type=type,
             capability=capability,
-            statuses=[pb.InstanceStatus.Value(_STATUS + status.upper()) for status in statuses],
+            capabilities=sorted(capabilities),
+            metadata=metadata,
+            statuses=[status_number(status) for status in statuses],
         )
         async for instance in self._connection.pages(
             self._stub.ListInstances, request, "instances"
         ):
-            yield _instance(instance)
+            yield instance_of(instance)
+
+    async def get(self, service_id: str) -> ServiceInstance:
+        """Return an instance by its id; raises NotFound."""
+        request = pb.GetInstanceRequest(namespace=self._connection.namespace, id=service_id)
+        response = await self._connection.caller.call(self._stub.GetInstance, request)
+        return instance_of(response.instance)
+
+    async def watch(
+        self, *, name: str = "", type: str = "", capabilities: Collection[str] = ()
+    ) -> AsyncIterator[ServiceChange]:
+        """Iterate over the present instances as `registered`, then over every change, without end.
+
+        A broken stream is opened again, and changes during the break are found.
+        """
+        async for _, changes in self._messages(name, type, capabilities):
+            for change in changes:
+                yield change
+
+    async def follow(
+        self, *, name: str = "", type: str = "", capabilities: Collection[str] = ()
+    ) -> AsyncIterator[tuple[Service, ...]]:
+        """Iterate over the set of the present instances, now and after every change."""
+        async for services, _ in self._messages(name, type, capabilities):
+            yield services
+
+    async def _messages(
+        self, name: str, type: str, capabilities: Collection[str]
+    ) -> AsyncIterator[tuple[tuple[Service, ...], Changes]]:
+        """Iterate over the messages of the watch: the instances, and the changes that led there."""
+        reconnect = Reconnect(self._connection.caller, asyncio.get_running_loop().time)
+        request = pb.WatchInstancesRequest(
+            namespace=self._connection.namespace,
+            name=name,
+            type=type,
+            capabilities=sorted(capabilities),
+        )
+        view = View()
+        while True:
+            stream = None
+            try:
+                await reconnect.opening()
+                stream = self._stub.WatchInstances(request)
+                async for message in stream:
+                    reconnect.connected()
+                    changes = view.apply(message)
+                    yield view.services, changes
+            except grpc.aio.AioRpcError as error:
+                await reconnect.broken(error)
+            finally:
+                if stream is not None:
+                    stream.cancel()
+            reconnect.ended()
+            if reconnect.hopeless:
+                raise reconnect.error()
+            await reconnect.pause()
 
     async def register(self, service: Service) -> ServiceInstance:
-        """Register or replace an instance; it turns OFFLINE without heartbeats.
+        """Register or replace an instance; it turns OFFLINE without heartbeats or passed checks.
 
         Raises Invalid if a field is out of range or the endpoint is malformed.
         """
-        instance = pb.Instance(
-            namespace=self._connection.namespace,
-            id=service.id or f"service-{self._connection.new_id()}",
-            name=service.name,
-            type=service.type,
-            endpoint=str(service.endpoint),
-            capabilities=service.capabilities,
-            metadata=service.metadata,
-            version=service.version,
-        )
-        request = pb.RegisterInstanceRequest(
-            instance=instance, heartbeat_interval_ms=round(limits.SERVICE_HEARTBEAT_S * 1000)
-        )
+        instance_id = service.id or f"service-{self._connection.new_id()}"
+        # An instance with a check has the interval of the check.
+        heartbeat_s = 0 if service.check else limits.SERVICE_HEARTBEAT_S
+        request = instance_request(service, self._connection.namespace, instance_id, heartbeat_s)
         response = await self._connection.caller.call(self._stub.RegisterInstance, request)
-        return _instance(response.instance)
+        return instance_of(response.instance)
 
     async def heartbeat(self, service_id: str, status: str = "HEALTHY") -> None:
         """Renew an instance and report its status; on NotFound, register it again."""
-        value = pb.InstanceStatus.Value(_STATUS + status.upper())
         request = pb.HeartbeatRequest(
-            namespace=self._connection.namespace, id=service_id, status=value
+            namespace=self._connection.namespace, id=service_id, status=status_number(status)
         )
         await self._connection.caller.call(self._stub.Heartbeat, request)
+
+    async def drain(self, service_id: str, *, undo: bool = False) -> ServiceInstance:
+        """Take an instance out of service, or with `undo` back in; callers choose others."""
+        request = pb.DrainInstanceRequest(
+            namespace=self._connection.namespace, id=service_id, undo=undo
+        )
+        response = await self._connection.caller.call(self._stub.DrainInstance, request)
+        return instance_of(response.instance)
 
     async def deregister(self, service_id: str) -> None:
         """Turn an instance OFFLINE."""
         request = pb.DeregisterInstanceRequest(namespace=self._connection.namespace, id=service_id)
         await self._connection.caller.call(self._stub.DeregisterInstance, request)
+
+    async def topology(self, *, minutes: int = 0) -> Topology:
+        """Return the services and the calls between them in the last minutes: 15, at most 60."""
+        request = pb.GetTopologyRequest(namespace=self._connection.namespace, minutes=minutes)
+        return topology_of(await self._connection.caller.call(self._stub.GetTopology, request))
 
     @asynccontextmanager
     async def registered(self, service: Service) -> AsyncIterator[ServiceInstance]:
@@ -187,25 +180,3 @@ class RegistryCalls:
             await self.heartbeat(service.id)
         except NotFound:
             await self.register(service)
-
-
-def _parsed(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise Invalid("INSTANCE_INVALID", f"endpoint: {error}") from None
-
-
-def _instance(message: pb.Instance) -> ServiceInstance:
-    return ServiceInstance(
-        id=message.id,
-        name=message.name,
-        type=message.type,
-        endpoint=message.endpoint,
-        status=pb.InstanceStatus.Name(message.status).removeprefix(_STATUS),
-        capabilities=tuple(message.capabilities),
-        metadata=dict(message.metadata),
-        registered_at=moment(message.registered_at_us),
-        heartbeat_at=moment(message.heartbeat_at_us),
-        version=message.version,
-    )

@@ -80,7 +80,10 @@ def _service(spec: plan_pb2.TaskSpec) -> str:
     upstream = task_type.upstream
     if upstream is None:
         return ""
-    address = str(orjson.loads(spec.config).get(upstream.parameter) or "") if spec.config else ""
+    config = orjson.loads(spec.config) if spec.config else {}
+    if service := str(config.get("service") or ""):
+        return COMPUTED if "{{" in service else f"service:{service}"
+    address = str(config.get(upstream.parameter) or "")
     match upstream.kind:
         case "url":
             return _origin(address)

@@ -96,8 +96,14 @@ type Instance struct {
 	RegisteredAtUs int64             `protobuf:"varint,9,opt,name=registered_at_us,json=registeredAtUs,proto3" json:"registered_at_us,omitempty"`
 	HeartbeatAtUs  int64             `protobuf:"varint,10,opt,name=heartbeat_at_us,json=heartbeatAtUs,proto3" json:"heartbeat_at_us,omitempty"`
 	Version        string            `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// A check that the registry makes. An instance that passes needs no heartbeats.
+	Check *HealthCheck `protobuf:"bytes,12,opt,name=check,proto3" json:"check,omitempty"`
+	// Taken out of service by DrainInstance; set by the registry.
+	Draining bool `protobuf:"varint,13,opt,name=draining,proto3" json:"draining,omitempty"`
+	// The failure of the last check; empty if it passed. Set by the registry.
+	CheckProblem  string `protobuf:"bytes,14,opt,name=check_problem,json=checkProblem,proto3" json:"check_problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -207,10 +213,305 @@ func (x *Instance) GetVersion() string {
 	return ""
 }
 
+func (x *Instance) GetCheck() *HealthCheck {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
+func (x *Instance) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Instance) GetCheckProblem() string {
+	if x != nil {
+		return x.CheckProblem
+	}
+	return ""
+}
+
+// An active check of the endpoint of an instance. A passed one counts as a heartbeat. A failed one
+// makes the instance DEGRADED, and `unhealthy_after` of them in a row UNHEALTHY.
+type HealthCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*HealthCheck_Grpc
+	//	*HealthCheck_Http
+	//	*HealthCheck_Tcp
+	Kind isHealthCheck_Kind `protobuf_oneof:"kind"`
+	// 0 is 5,000 ms.
+	IntervalMs int64 `protobuf:"varint,4,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
+	// 0 is 2,000 ms.
+	TimeoutMs int64 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// Failures in a row until the instance is UNHEALTHY; 0 is 3.
+	UnhealthyAfter uint32 `protobuf:"varint,6,opt,name=unhealthy_after,json=unhealthyAfter,proto3" json:"unhealthy_after,omitempty"`
+	// Successes in a row until it is HEALTHY again; 0 is 1.
+	HealthyAfter  uint32 `protobuf:"varint,7,opt,name=healthy_after,json=healthyAfter,proto3" json:"healthy_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *HealthCheck) GetKind() isHealthCheck_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetGrpc() *GrpcCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Grpc); ok {
+			return x.Grpc
+		}
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetHttp() *HttpCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTcp() *TcpCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Tcp); ok {
+			return x.Tcp
+		}
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetIntervalMs() int64 {
+	if x != nil {
+		return x.IntervalMs
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetUnhealthyAfter() uint32 {
+	if x != nil {
+		return x.UnhealthyAfter
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetHealthyAfter() uint32 {
+	if x != nil {
+		return x.HealthyAfter
+	}
+	return 0
+}
+
+type isHealthCheck_Kind interface {
+	isHealthCheck_Kind()
+}
+
+type HealthCheck_Grpc struct {
+	Grpc *GrpcCheck `protobuf:"bytes,1,opt,name=grpc,proto3,oneof"`
+}
+
+type HealthCheck_Http struct {
+	Http *HttpCheck `protobuf:"bytes,2,opt,name=http,proto3,oneof"`
+}
+
+type HealthCheck_Tcp struct {
+	Tcp *TcpCheck `protobuf:"bytes,3,opt,name=tcp,proto3,oneof"`
+}
+
+func (*HealthCheck_Grpc) isHealthCheck_Kind() {}
+
+func (*HealthCheck_Http) isHealthCheck_Kind() {}
+
+func (*HealthCheck_Tcp) isHealthCheck_Kind() {}
+
+// `grpc.health.v1.Health/Check`; passed if it answers SERVING.
+type GrpcCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty asks for the server as a whole.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// With the public certificate authorities.
+	Tls           bool `protobuf:"varint,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrpcCheck) Reset() {
+	*x = GrpcCheck{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrpcCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrpcCheck) ProtoMessage() {}
+
+func (x *GrpcCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrpcCheck.ProtoReflect.Descriptor instead.
+func (*GrpcCheck) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GrpcCheck) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *GrpcCheck) GetTls() bool {
+	if x != nil {
+		return x.Tls
+	}
+	return false
+}
+
+// GET of a path of the endpoint, whose scheme is http or https; passed with a status 200 to 299.
+type HttpCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty is `/`.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpCheck) Reset() {
+	*x = HttpCheck{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpCheck) ProtoMessage() {}
+
+func (x *HttpCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpCheck.ProtoReflect.Descriptor instead.
+func (*HttpCheck) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *HttpCheck) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// A TCP connection to the endpoint; passed if it opens.
+type TcpCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TcpCheck) Reset() {
+	*x = TcpCheck{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TcpCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TcpCheck) ProtoMessage() {}
+
+func (x *TcpCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TcpCheck.ProtoReflect.Descriptor instead.
+func (*TcpCheck) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{4}
+}
+
 type RegisterInstanceRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Instance *Instance              `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	// Interval between heartbeats; 0 is 1,000 ms.
+	// Interval between heartbeats; 0 is 1,000 ms, or the interval and the timeout of the check.
 	HeartbeatIntervalMs int64  `protobuf:"varint,2,opt,name=heartbeat_interval_ms,json=heartbeatIntervalMs,proto3" json:"heartbeat_interval_ms,omitempty"`
 	RequestId           string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields       protoimpl.UnknownFields
@@ -219,7 +520,7 @@ type RegisterInstanceRequest struct {
 
 func (x *RegisterInstanceRequest) Reset() {
 	*x = RegisterInstanceRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +532,7 @@ func (x *RegisterInstanceRequest) String() string {
 func (*RegisterInstanceRequest) ProtoMessage() {}
 
 func (x *RegisterInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +545,7 @@ func (x *RegisterInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterInstanceRequest.ProtoReflect.Descriptor instead.
 func (*RegisterInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RegisterInstanceRequest) GetInstance() *Instance {
@@ -277,7 +578,7 @@ type RegisterInstanceResponse struct {
 
 func (x *RegisterInstanceResponse) Reset() {
 	*x = RegisterInstanceResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -289,7 +590,7 @@ func (x *RegisterInstanceResponse) String() string {
 func (*RegisterInstanceResponse) ProtoMessage() {}
 
 func (x *RegisterInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -302,7 +603,7 @@ func (x *RegisterInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterInstanceResponse.ProtoReflect.Descriptor instead.
 func (*RegisterInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RegisterInstanceResponse) GetInstance() *Instance {
@@ -324,7 +625,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +637,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +650,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HeartbeatRequest) GetNamespace() string {
@@ -381,7 +682,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +694,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +707,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{8}
 }
 
 type DeregisterInstanceRequest struct {
@@ -419,7 +720,7 @@ type DeregisterInstanceRequest struct {
 
 func (x *DeregisterInstanceRequest) Reset() {
 	*x = DeregisterInstanceRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +732,7 @@ func (x *DeregisterInstanceRequest) String() string {
 func (*DeregisterInstanceRequest) ProtoMessage() {}
 
 func (x *DeregisterInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +745,7 @@ func (x *DeregisterInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeregisterInstanceRequest.ProtoReflect.Descriptor instead.
 func (*DeregisterInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeregisterInstanceRequest) GetNamespace() string {
@@ -469,7 +770,7 @@ type DeregisterInstanceResponse struct {
 
 func (x *DeregisterInstanceResponse) Reset() {
 	*x = DeregisterInstanceResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +782,7 @@ func (x *DeregisterInstanceResponse) String() string {
 func (*DeregisterInstanceResponse) ProtoMessage() {}
 
 func (x *DeregisterInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +795,112 @@ func (x *DeregisterInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeregisterInstanceResponse.ProtoReflect.Descriptor instead.
 func (*DeregisterInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{10}
+}
+
+type DrainInstanceRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Id        string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Back in service.
+	Undo          bool `protobuf:"varint,3,opt,name=undo,proto3" json:"undo,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainInstanceRequest) Reset() {
+	*x = DrainInstanceRequest{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainInstanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainInstanceRequest) ProtoMessage() {}
+
+func (x *DrainInstanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainInstanceRequest.ProtoReflect.Descriptor instead.
+func (*DrainInstanceRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DrainInstanceRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DrainInstanceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DrainInstanceRequest) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
+type DrainInstanceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      *Instance              `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainInstanceResponse) Reset() {
+	*x = DrainInstanceResponse{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainInstanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainInstanceResponse) ProtoMessage() {}
+
+func (x *DrainInstanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainInstanceResponse.ProtoReflect.Descriptor instead.
+func (*DrainInstanceResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DrainInstanceResponse) GetInstance() *Instance {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
 }
 
 type GetInstanceRequest struct {
@@ -507,7 +913,7 @@ type GetInstanceRequest struct {
 
 func (x *GetInstanceRequest) Reset() {
 	*x = GetInstanceRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +925,7 @@ func (x *GetInstanceRequest) String() string {
 func (*GetInstanceRequest) ProtoMessage() {}
 
 func (x *GetInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +938,7 @@ func (x *GetInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstanceRequest.ProtoReflect.Descriptor instead.
 func (*GetInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetInstanceRequest) GetNamespace() string {
@@ -558,7 +964,7 @@ type GetInstanceResponse struct {
 
 func (x *GetInstanceResponse) Reset() {
 	*x = GetInstanceResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +976,7 @@ func (x *GetInstanceResponse) String() string {
 func (*GetInstanceResponse) ProtoMessage() {}
 
 func (x *GetInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +989,7 @@ func (x *GetInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstanceResponse.ProtoReflect.Descriptor instead.
 func (*GetInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetInstanceResponse) GetInstance() *Instance {
@@ -603,14 +1009,16 @@ type ListInstancesRequest struct {
 	PageSize   uint32                 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken  string                 `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// All capabilities required, in addition to `capability`.
-	Capabilities  []string `protobuf:"bytes,8,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities []string `protobuf:"bytes,8,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Entries that the metadata must have.
+	Metadata      map[string]string `protobuf:"bytes,9,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListInstancesRequest) Reset() {
 	*x = ListInstancesRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +1030,7 @@ func (x *ListInstancesRequest) String() string {
 func (*ListInstancesRequest) ProtoMessage() {}
 
 func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +1043,7 @@ func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesRequest.ProtoReflect.Descriptor instead.
 func (*ListInstancesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListInstancesRequest) GetNamespace() string {
@@ -694,6 +1102,13 @@ func (x *ListInstancesRequest) GetCapabilities() []string {
 	return nil
 }
 
+func (x *ListInstancesRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 type ListInstancesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instances     []*Instance            `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
@@ -704,7 +1119,7 @@ type ListInstancesResponse struct {
 
 func (x *ListInstancesResponse) Reset() {
 	*x = ListInstancesResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +1131,7 @@ func (x *ListInstancesResponse) String() string {
 func (*ListInstancesResponse) ProtoMessage() {}
 
 func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +1144,7 @@ func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesResponse.ProtoReflect.Descriptor instead.
 func (*ListInstancesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListInstancesResponse) GetInstances() []*Instance {
@@ -747,18 +1162,20 @@ func (x *ListInstancesResponse) GetNextPageToken() string {
 }
 
 type WatchInstancesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
-	Capability    string                 `protobuf:"bytes,4,opt,name=capability,proto3" json:"capability,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Type       string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	Capability string                 `protobuf:"bytes,4,opt,name=capability,proto3" json:"capability,omitempty"`
+	// All capabilities required, in addition to `capability`.
+	Capabilities  []string `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchInstancesRequest) Reset() {
 	*x = WatchInstancesRequest{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1187,7 @@ func (x *WatchInstancesRequest) String() string {
 func (*WatchInstancesRequest) ProtoMessage() {}
 
 func (x *WatchInstancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1200,7 @@ func (x *WatchInstancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchInstancesRequest.ProtoReflect.Descriptor instead.
 func (*WatchInstancesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchInstancesRequest) GetNamespace() string {
@@ -814,6 +1231,13 @@ func (x *WatchInstancesRequest) GetCapability() string {
 	return ""
 }
 
+func (x *WatchInstancesRequest) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
 type WatchInstancesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All matching instances in the first message; the changed ones in later messages.
@@ -825,7 +1249,7 @@ type WatchInstancesResponse struct {
 
 func (x *WatchInstancesResponse) Reset() {
 	*x = WatchInstancesResponse{}
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1261,7 @@ func (x *WatchInstancesResponse) String() string {
 func (*WatchInstancesResponse) ProtoMessage() {}
 
 func (x *WatchInstancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1274,7 @@ func (x *WatchInstancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchInstancesResponse.ProtoReflect.Descriptor instead.
 func (*WatchInstancesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchInstancesResponse) GetInstances() []*Instance {
@@ -867,11 +1291,473 @@ func (x *WatchInstancesResponse) GetSnapshot() bool {
 	return false
 }
 
+// Finished calls from one service to another.
+type CallCounts struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Target string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Calls  int64                  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Calls without a response of the method: unavailable, timed out, or failed inside the service.
+	Errors int64 `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Calls by duration: the first item counts those below 64 µs, each further one those below twice
+	// the former bound, the 24th all others.
+	Durations     []int64 `protobuf:"varint,5,rep,packed,name=durations,proto3" json:"durations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallCounts) Reset() {
+	*x = CallCounts{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallCounts) ProtoMessage() {}
+
+func (x *CallCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallCounts.ProtoReflect.Descriptor instead.
+func (*CallCounts) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CallCounts) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CallCounts) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *CallCounts) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *CallCounts) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *CallCounts) GetDurations() []int64 {
+	if x != nil {
+		return x.Durations
+	}
+	return nil
+}
+
+type ReportCallsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Calls         []*CallCounts          `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportCallsRequest) Reset() {
+	*x = ReportCallsRequest{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportCallsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportCallsRequest) ProtoMessage() {}
+
+func (x *ReportCallsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportCallsRequest.ProtoReflect.Descriptor instead.
+func (*ReportCallsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ReportCallsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReportCallsRequest) GetCalls() []*CallCounts {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+type ReportCallsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pairs that were not counted, because the namespace has too many.
+	Dropped       uint32 `protobuf:"varint,1,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportCallsResponse) Reset() {
+	*x = ReportCallsResponse{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportCallsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportCallsResponse) ProtoMessage() {}
+
+func (x *ReportCallsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportCallsResponse.ProtoReflect.Descriptor instead.
+func (*ReportCallsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReportCallsResponse) GetDropped() uint32 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+type GetTopologyRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// 0 is 15 minutes; at most 60.
+	Minutes       uint32 `protobuf:"varint,2,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTopologyRequest) Reset() {
+	*x = GetTopologyRequest{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTopologyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTopologyRequest) ProtoMessage() {}
+
+func (x *GetTopologyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTopologyRequest.ProtoReflect.Descriptor instead.
+func (*GetTopologyRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetTopologyRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetTopologyRequest) GetMinutes() uint32 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+// A service of the topology: registered, or the source or target of calls.
+type TopologyNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Empty if it is not registered.
+	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Instances     uint32 `protobuf:"varint,3,opt,name=instances,proto3" json:"instances,omitempty"`
+	Healthy       uint32 `protobuf:"varint,4,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopologyNode) Reset() {
+	*x = TopologyNode{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopologyNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopologyNode) ProtoMessage() {}
+
+func (x *TopologyNode) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopologyNode.ProtoReflect.Descriptor instead.
+func (*TopologyNode) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TopologyNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TopologyNode) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TopologyNode) GetInstances() uint32 {
+	if x != nil {
+		return x.Instances
+	}
+	return 0
+}
+
+func (x *TopologyNode) GetHealthy() uint32 {
+	if x != nil {
+		return x.Healthy
+	}
+	return 0
+}
+
+type TopologyEdge struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Target string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Calls  int64                  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	Errors int64                  `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Upper bounds of the durations of 50, 95 and 99 percent of the calls.
+	P50Us int64 `protobuf:"varint,5,opt,name=p50_us,json=p50Us,proto3" json:"p50_us,omitempty"`
+	P95Us int64 `protobuf:"varint,6,opt,name=p95_us,json=p95Us,proto3" json:"p95_us,omitempty"`
+	P99Us int64 `protobuf:"varint,7,opt,name=p99_us,json=p99Us,proto3" json:"p99_us,omitempty"`
+	// The minute of the last calls.
+	LastAtUs      int64 `protobuf:"varint,8,opt,name=last_at_us,json=lastAtUs,proto3" json:"last_at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopologyEdge) Reset() {
+	*x = TopologyEdge{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopologyEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopologyEdge) ProtoMessage() {}
+
+func (x *TopologyEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopologyEdge.ProtoReflect.Descriptor instead.
+func (*TopologyEdge) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TopologyEdge) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TopologyEdge) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *TopologyEdge) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *TopologyEdge) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *TopologyEdge) GetP50Us() int64 {
+	if x != nil {
+		return x.P50Us
+	}
+	return 0
+}
+
+func (x *TopologyEdge) GetP95Us() int64 {
+	if x != nil {
+		return x.P95Us
+	}
+	return 0
+}
+
+func (x *TopologyEdge) GetP99Us() int64 {
+	if x != nil {
+		return x.P99Us
+	}
+	return 0
+}
+
+func (x *TopologyEdge) GetLastAtUs() int64 {
+	if x != nil {
+		return x.LastAtUs
+	}
+	return 0
+}
+
+type GetTopologyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []*TopologyNode        `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Edges         []*TopologyEdge        `protobuf:"bytes,2,rep,name=edges,proto3" json:"edges,omitempty"`
+	Minutes       uint32                 `protobuf:"varint,3,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTopologyResponse) Reset() {
+	*x = GetTopologyResponse{}
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTopologyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTopologyResponse) ProtoMessage() {}
+
+func (x *GetTopologyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTopologyResponse.ProtoReflect.Descriptor instead.
+func (*GetTopologyResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *GetTopologyResponse) GetNodes() []*TopologyNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GetTopologyResponse) GetEdges() []*TopologyEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+func (x *GetTopologyResponse) GetMinutes() uint32 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
 var File_flowmesh_api_registry_v1_registry_service_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_registry_v1_registry_service_proto_rawDesc = "" +
 	"\n" +
-	"/flowmesh/api/registry/v1/registry_service.proto\x12\x18flowmesh.api.registry.v1\x1a#flowmesh/api/common/v1/access.proto\"\xdf\x03\n" +
+	"/flowmesh/api/registry/v1/registry_service.proto\x12\x18flowmesh.api.registry.v1\x1a#flowmesh/api/common/v1/access.proto\"\xdd\x04\n" +
 	"\bInstance\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\x12\x12\n" +
@@ -884,10 +1770,31 @@ const file_flowmesh_api_registry_v1_registry_service_proto_rawDesc = "" +
 	"\x10registered_at_us\x18\t \x01(\x03R\x0eregisteredAtUs\x12&\n" +
 	"\x0fheartbeat_at_us\x18\n" +
 	" \x01(\x03R\rheartbeatAtUs\x12\x18\n" +
-	"\aversion\x18\v \x01(\tR\aversion\x1a;\n" +
+	"\aversion\x18\v \x01(\tR\aversion\x12;\n" +
+	"\x05check\x18\f \x01(\v2%.flowmesh.api.registry.v1.HealthCheckR\x05check\x12\x1a\n" +
+	"\bdraining\x18\r \x01(\bR\bdraining\x12#\n" +
+	"\rcheck_problem\x18\x0e \x01(\tR\fcheckProblem\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\x02\n" +
+	"\vHealthCheck\x129\n" +
+	"\x04grpc\x18\x01 \x01(\v2#.flowmesh.api.registry.v1.GrpcCheckH\x00R\x04grpc\x129\n" +
+	"\x04http\x18\x02 \x01(\v2#.flowmesh.api.registry.v1.HttpCheckH\x00R\x04http\x126\n" +
+	"\x03tcp\x18\x03 \x01(\v2\".flowmesh.api.registry.v1.TcpCheckH\x00R\x03tcp\x12\x1f\n" +
+	"\vinterval_ms\x18\x04 \x01(\x03R\n" +
+	"intervalMs\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\x12'\n" +
+	"\x0funhealthy_after\x18\x06 \x01(\rR\x0eunhealthyAfter\x12#\n" +
+	"\rhealthy_after\x18\a \x01(\rR\fhealthyAfterB\x06\n" +
+	"\x04kind\"7\n" +
+	"\tGrpcCheck\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x10\n" +
+	"\x03tls\x18\x02 \x01(\bR\x03tls\"\x1f\n" +
+	"\tHttpCheck\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\n" +
+	"\n" +
+	"\bTcpCheck\"\xb2\x01\n" +
 	"\x17RegisterInstanceRequest\x12>\n" +
 	"\binstance\x18\x01 \x01(\v2\".flowmesh.api.registry.v1.InstanceR\binstance\x122\n" +
 	"\x15heartbeat_interval_ms\x18\x02 \x01(\x03R\x13heartbeatIntervalMs\x12#\n" +
@@ -903,12 +1810,18 @@ const file_flowmesh_api_registry_v1_registry_service_proto_rawDesc = "" +
 	"\x19DeregisterInstanceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\"\x1c\n" +
-	"\x1aDeregisterInstanceResponse\"H\n" +
+	"\x1aDeregisterInstanceResponse\"^\n" +
+	"\x14DrainInstanceRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\x12\x12\n" +
+	"\x04undo\x18\x03 \x01(\bR\x04undo\"W\n" +
+	"\x15DrainInstanceResponse\x12>\n" +
+	"\binstance\x18\x01 \x01(\v2\".flowmesh.api.registry.v1.InstanceR\binstance\"H\n" +
 	"\x12GetInstanceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x05R\x02id\"U\n" +
 	"\x13GetInstanceResponse\x12>\n" +
-	"\binstance\x18\x01 \x01(\v2\".flowmesh.api.registry.v1.InstanceR\binstance\"\xa2\x02\n" +
+	"\binstance\x18\x01 \x01(\v2\".flowmesh.api.registry.v1.InstanceR\binstance\"\xb9\x03\n" +
 	"\x14ListInstancesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -920,33 +1833,75 @@ const file_flowmesh_api_registry_v1_registry_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x06 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\a \x01(\tR\tpageToken\x12\"\n" +
-	"\fcapabilities\x18\b \x03(\tR\fcapabilities\"\x81\x01\n" +
+	"\fcapabilities\x18\b \x03(\tR\fcapabilities\x12X\n" +
+	"\bmetadata\x18\t \x03(\v2<.flowmesh.api.registry.v1.ListInstancesRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x01\n" +
 	"\x15ListInstancesResponse\x12@\n" +
 	"\tinstances\x18\x01 \x03(\v2\".flowmesh.api.registry.v1.InstanceR\tinstances\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x01\n" +
 	"\x15WatchInstancesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12\x1e\n" +
 	"\n" +
 	"capability\x18\x04 \x01(\tR\n" +
-	"capability\"v\n" +
+	"capability\x12\"\n" +
+	"\fcapabilities\x18\x05 \x03(\tR\fcapabilities\"v\n" +
 	"\x16WatchInstancesResponse\x12@\n" +
 	"\tinstances\x18\x01 \x03(\v2\".flowmesh.api.registry.v1.InstanceR\tinstances\x12\x1a\n" +
-	"\bsnapshot\x18\x02 \x01(\bR\bsnapshot*\xa8\x01\n" +
+	"\bsnapshot\x18\x02 \x01(\bR\bsnapshot\"\x88\x01\n" +
+	"\n" +
+	"CallCounts\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\x03R\x05calls\x12\x16\n" +
+	"\x06errors\x18\x04 \x01(\x03R\x06errors\x12\x1c\n" +
+	"\tdurations\x18\x05 \x03(\x03R\tdurations\"n\n" +
+	"\x12ReportCallsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12:\n" +
+	"\x05calls\x18\x02 \x03(\v2$.flowmesh.api.registry.v1.CallCountsR\x05calls\"/\n" +
+	"\x13ReportCallsResponse\x12\x18\n" +
+	"\adropped\x18\x01 \x01(\rR\adropped\"L\n" +
+	"\x12GetTopologyRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
+	"\aminutes\x18\x02 \x01(\rR\aminutes\"n\n" +
+	"\fTopologyNode\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1c\n" +
+	"\tinstances\x18\x03 \x01(\rR\tinstances\x12\x18\n" +
+	"\ahealthy\x18\x04 \x01(\rR\ahealthy\"\xcf\x01\n" +
+	"\fTopologyEdge\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\x03R\x05calls\x12\x16\n" +
+	"\x06errors\x18\x04 \x01(\x03R\x06errors\x12\x15\n" +
+	"\x06p50_us\x18\x05 \x01(\x03R\x05p50Us\x12\x15\n" +
+	"\x06p95_us\x18\x06 \x01(\x03R\x05p95Us\x12\x15\n" +
+	"\x06p99_us\x18\a \x01(\x03R\x05p99Us\x12\x1c\n" +
+	"\n" +
+	"last_at_us\x18\b \x01(\x03R\blastAtUs\"\xab\x01\n" +
+	"\x13GetTopologyResponse\x12<\n" +
+	"\x05nodes\x18\x01 \x03(\v2&.flowmesh.api.registry.v1.TopologyNodeR\x05nodes\x12<\n" +
+	"\x05edges\x18\x02 \x03(\v2&.flowmesh.api.registry.v1.TopologyEdgeR\x05edges\x12\x18\n" +
+	"\aminutes\x18\x03 \x01(\rR\aminutes*\xa8\x01\n" +
 	"\x0eInstanceStatus\x12\x1f\n" +
 	"\x1bINSTANCE_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17INSTANCE_STATUS_HEALTHY\x10\x01\x12\x1c\n" +
 	"\x18INSTANCE_STATUS_DEGRADED\x10\x02\x12\x1d\n" +
 	"\x19INSTANCE_STATUS_UNHEALTHY\x10\x03\x12\x1b\n" +
-	"\x17INSTANCE_STATUS_OFFLINE\x10\x042\x9a\x06\n" +
+	"\x17INSTANCE_STATUS_OFFLINE\x10\x042\x82\t\n" +
 	"\x0fRegistryService\x12\x97\x01\n" +
 	"\x10RegisterInstance\x121.flowmesh.api.registry.v1.RegisterInstanceRequest\x1a2.flowmesh.api.registry.v1.RegisterInstanceResponse\"\x1c\xea\xe0\x18\x18\b\x04\x1a\x12instance.namespace \x01\x12n\n" +
 	"\tHeartbeat\x12*.flowmesh.api.registry.v1.HeartbeatRequest\x1a+.flowmesh.api.registry.v1.HeartbeatResponse\"\b\xea\xe0\x18\x04\b\x04 \x01\x12\x89\x01\n" +
-	"\x12DeregisterInstance\x123.flowmesh.api.registry.v1.DeregisterInstanceRequest\x1a4.flowmesh.api.registry.v1.DeregisterInstanceResponse\"\b\xea\xe0\x18\x04\b\x04 \x01\x12t\n" +
+	"\x12DeregisterInstance\x123.flowmesh.api.registry.v1.DeregisterInstanceRequest\x1a4.flowmesh.api.registry.v1.DeregisterInstanceResponse\"\b\xea\xe0\x18\x04\b\x04 \x01\x12z\n" +
+	"\rDrainInstance\x12..flowmesh.api.registry.v1.DrainInstanceRequest\x1a/.flowmesh.api.registry.v1.DrainInstanceResponse\"\b\xea\xe0\x18\x04\b\x04 \x01\x12t\n" +
 	"\vGetInstance\x12,.flowmesh.api.registry.v1.GetInstanceRequest\x1a-.flowmesh.api.registry.v1.GetInstanceResponse\"\b\xea\xe0\x18\x04\b\x03 \x01\x12z\n" +
 	"\rListInstances\x12..flowmesh.api.registry.v1.ListInstancesRequest\x1a/.flowmesh.api.registry.v1.ListInstancesResponse\"\b\xea\xe0\x18\x04\b\x03 \x01\x12\x7f\n" +
-	"\x0eWatchInstances\x12/.flowmesh.api.registry.v1.WatchInstancesRequest\x1a0.flowmesh.api.registry.v1.WatchInstancesResponse\"\b\xea\xe0\x18\x04\b\x03 \x010\x01Bq\n" +
+	"\x0eWatchInstances\x12/.flowmesh.api.registry.v1.WatchInstancesRequest\x1a0.flowmesh.api.registry.v1.WatchInstancesResponse\"\b\xea\xe0\x18\x04\b\x03 \x010\x01\x12t\n" +
+	"\vReportCalls\x12,.flowmesh.api.registry.v1.ReportCallsRequest\x1a-.flowmesh.api.registry.v1.ReportCallsResponse\"\b\xea\xe0\x18\x04\b\x04 \x01\x12t\n" +
+	"\vGetTopology\x12,.flowmesh.api.registry.v1.GetTopologyRequest\x1a-.flowmesh.api.registry.v1.GetTopologyResponse\"\b\xea\xe0\x18\x04\b\x03 \x01Bq\n" +
 	"\x1cdev.flowmesh.api.registry.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/registry/v1;registryv1\xaa\x02\x18Flowmesh.Api.Registry.V1b\x06proto3"
 
 var (
@@ -962,51 +1917,80 @@ func file_flowmesh_api_registry_v1_registry_service_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_registry_v1_registry_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_registry_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_flowmesh_api_registry_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_flowmesh_api_registry_v1_registry_service_proto_goTypes = []any{
 	(InstanceStatus)(0),                // 0: flowmesh.api.registry.v1.InstanceStatus
 	(*Instance)(nil),                   // 1: flowmesh.api.registry.v1.Instance
-	(*RegisterInstanceRequest)(nil),    // 2: flowmesh.api.registry.v1.RegisterInstanceRequest
-	(*RegisterInstanceResponse)(nil),   // 3: flowmesh.api.registry.v1.RegisterInstanceResponse
-	(*HeartbeatRequest)(nil),           // 4: flowmesh.api.registry.v1.HeartbeatRequest
-	(*HeartbeatResponse)(nil),          // 5: flowmesh.api.registry.v1.HeartbeatResponse
-	(*DeregisterInstanceRequest)(nil),  // 6: flowmesh.api.registry.v1.DeregisterInstanceRequest
-	(*DeregisterInstanceResponse)(nil), // 7: flowmesh.api.registry.v1.DeregisterInstanceResponse
-	(*GetInstanceRequest)(nil),         // 8: flowmesh.api.registry.v1.GetInstanceRequest
-	(*GetInstanceResponse)(nil),        // 9: flowmesh.api.registry.v1.GetInstanceResponse
-	(*ListInstancesRequest)(nil),       // 10: flowmesh.api.registry.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),      // 11: flowmesh.api.registry.v1.ListInstancesResponse
-	(*WatchInstancesRequest)(nil),      // 12: flowmesh.api.registry.v1.WatchInstancesRequest
-	(*WatchInstancesResponse)(nil),     // 13: flowmesh.api.registry.v1.WatchInstancesResponse
-	nil,                                // 14: flowmesh.api.registry.v1.Instance.MetadataEntry
+	(*HealthCheck)(nil),                // 2: flowmesh.api.registry.v1.HealthCheck
+	(*GrpcCheck)(nil),                  // 3: flowmesh.api.registry.v1.GrpcCheck
+	(*HttpCheck)(nil),                  // 4: flowmesh.api.registry.v1.HttpCheck
+	(*TcpCheck)(nil),                   // 5: flowmesh.api.registry.v1.TcpCheck
+	(*RegisterInstanceRequest)(nil),    // 6: flowmesh.api.registry.v1.RegisterInstanceRequest
+	(*RegisterInstanceResponse)(nil),   // 7: flowmesh.api.registry.v1.RegisterInstanceResponse
+	(*HeartbeatRequest)(nil),           // 8: flowmesh.api.registry.v1.HeartbeatRequest
+	(*HeartbeatResponse)(nil),          // 9: flowmesh.api.registry.v1.HeartbeatResponse
+	(*DeregisterInstanceRequest)(nil),  // 10: flowmesh.api.registry.v1.DeregisterInstanceRequest
+	(*DeregisterInstanceResponse)(nil), // 11: flowmesh.api.registry.v1.DeregisterInstanceResponse
+	(*DrainInstanceRequest)(nil),       // 12: flowmesh.api.registry.v1.DrainInstanceRequest
+	(*DrainInstanceResponse)(nil),      // 13: flowmesh.api.registry.v1.DrainInstanceResponse
+	(*GetInstanceRequest)(nil),         // 14: flowmesh.api.registry.v1.GetInstanceRequest
+	(*GetInstanceResponse)(nil),        // 15: flowmesh.api.registry.v1.GetInstanceResponse
+	(*ListInstancesRequest)(nil),       // 16: flowmesh.api.registry.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),      // 17: flowmesh.api.registry.v1.ListInstancesResponse
+	(*WatchInstancesRequest)(nil),      // 18: flowmesh.api.registry.v1.WatchInstancesRequest
+	(*WatchInstancesResponse)(nil),     // 19: flowmesh.api.registry.v1.WatchInstancesResponse
+	(*CallCounts)(nil),                 // 20: flowmesh.api.registry.v1.CallCounts
+	(*ReportCallsRequest)(nil),         // 21: flowmesh.api.registry.v1.ReportCallsRequest
+	(*ReportCallsResponse)(nil),        // 22: flowmesh.api.registry.v1.ReportCallsResponse
+	(*GetTopologyRequest)(nil),         // 23: flowmesh.api.registry.v1.GetTopologyRequest
+	(*TopologyNode)(nil),               // 24: flowmesh.api.registry.v1.TopologyNode
+	(*TopologyEdge)(nil),               // 25: flowmesh.api.registry.v1.TopologyEdge
+	(*GetTopologyResponse)(nil),        // 26: flowmesh.api.registry.v1.GetTopologyResponse
+	nil,                                // 27: flowmesh.api.registry.v1.Instance.MetadataEntry
+	nil,                                // 28: flowmesh.api.registry.v1.ListInstancesRequest.MetadataEntry
 }
 var file_flowmesh_api_registry_v1_registry_service_proto_depIdxs = []int32{
-	14, // 0: flowmesh.api.registry.v1.Instance.metadata:type_name -> flowmesh.api.registry.v1.Instance.MetadataEntry
+	27, // 0: flowmesh.api.registry.v1.Instance.metadata:type_name -> flowmesh.api.registry.v1.Instance.MetadataEntry
 	0,  // 1: flowmesh.api.registry.v1.Instance.status:type_name -> flowmesh.api.registry.v1.InstanceStatus
-	1,  // 2: flowmesh.api.registry.v1.RegisterInstanceRequest.instance:type_name -> flowmesh.api.registry.v1.Instance
-	1,  // 3: flowmesh.api.registry.v1.RegisterInstanceResponse.instance:type_name -> flowmesh.api.registry.v1.Instance
-	0,  // 4: flowmesh.api.registry.v1.HeartbeatRequest.status:type_name -> flowmesh.api.registry.v1.InstanceStatus
-	1,  // 5: flowmesh.api.registry.v1.GetInstanceResponse.instance:type_name -> flowmesh.api.registry.v1.Instance
-	0,  // 6: flowmesh.api.registry.v1.ListInstancesRequest.statuses:type_name -> flowmesh.api.registry.v1.InstanceStatus
-	1,  // 7: flowmesh.api.registry.v1.ListInstancesResponse.instances:type_name -> flowmesh.api.registry.v1.Instance
-	1,  // 8: flowmesh.api.registry.v1.WatchInstancesResponse.instances:type_name -> flowmesh.api.registry.v1.Instance
-	2,  // 9: flowmesh.api.registry.v1.RegistryService.RegisterInstance:input_type -> flowmesh.api.registry.v1.RegisterInstanceRequest
-	4,  // 10: flowmesh.api.registry.v1.RegistryService.Heartbeat:input_type -> flowmesh.api.registry.v1.HeartbeatRequest
-	6,  // 11: flowmesh.api.registry.v1.RegistryService.DeregisterInstance:input_type -> flowmesh.api.registry.v1.DeregisterInstanceRequest
-	8,  // 12: flowmesh.api.registry.v1.RegistryService.GetInstance:input_type -> flowmesh.api.registry.v1.GetInstanceRequest
-	10, // 13: flowmesh.api.registry.v1.RegistryService.ListInstances:input_type -> flowmesh.api.registry.v1.ListInstancesRequest
-	12, // 14: flowmesh.api.registry.v1.RegistryService.WatchInstances:input_type -> flowmesh.api.registry.v1.WatchInstancesRequest
-	3,  // 15: flowmesh.api.registry.v1.RegistryService.RegisterInstance:output_type -> flowmesh.api.registry.v1.RegisterInstanceResponse
-	5,  // 16: flowmesh.api.registry.v1.RegistryService.Heartbeat:output_type -> flowmesh.api.registry.v1.HeartbeatResponse
-	7,  // 17: flowmesh.api.registry.v1.RegistryService.DeregisterInstance:output_type -> flowmesh.api.registry.v1.DeregisterInstanceResponse
-	9,  // 18: flowmesh.api.registry.v1.RegistryService.GetInstance:output_type -> flowmesh.api.registry.v1.GetInstanceResponse
-	11, // 19: flowmesh.api.registry.v1.RegistryService.ListInstances:output_type -> flowmesh.api.registry.v1.ListInstancesResponse
-	13, // 20: flowmesh.api.registry.v1.RegistryService.WatchInstances:output_type -> flowmesh.api.registry.v1.WatchInstancesResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	2,  // 2: flowmesh.api.registry.v1.Instance.check:type_name -> flowmesh.api.registry.v1.HealthCheck
+	3,  // 3: flowmesh.api.registry.v1.HealthCheck.grpc:type_name -> flowmesh.api.registry.v1.GrpcCheck
+	4,  // 4: flowmesh.api.registry.v1.HealthCheck.http:type_name -> flowmesh.api.registry.v1.HttpCheck
+	5,  // 5: flowmesh.api.registry.v1.HealthCheck.tcp:type_name -> flowmesh.api.registry.v1.TcpCheck
+	1,  // 6: flowmesh.api.registry.v1.RegisterInstanceRequest.instance:type_name -> flowmesh.api.registry.v1.Instance
+	1,  // 7: flowmesh.api.registry.v1.RegisterInstanceResponse.instance:type_name -> flowmesh.api.registry.v1.Instance
+	0,  // 8: flowmesh.api.registry.v1.HeartbeatRequest.status:type_name -> flowmesh.api.registry.v1.InstanceStatus
+	1,  // 9: flowmesh.api.registry.v1.DrainInstanceResponse.instance:type_name -> flowmesh.api.registry.v1.Instance
+	1,  // 10: flowmesh.api.registry.v1.GetInstanceResponse.instance:type_name -> flowmesh.api.registry.v1.Instance
+	0,  // 11: flowmesh.api.registry.v1.ListInstancesRequest.statuses:type_name -> flowmesh.api.registry.v1.InstanceStatus
+	28, // 12: flowmesh.api.registry.v1.ListInstancesRequest.metadata:type_name -> flowmesh.api.registry.v1.ListInstancesRequest.MetadataEntry
+	1,  // 13: flowmesh.api.registry.v1.ListInstancesResponse.instances:type_name -> flowmesh.api.registry.v1.Instance
+	1,  // 14: flowmesh.api.registry.v1.WatchInstancesResponse.instances:type_name -> flowmesh.api.registry.v1.Instance
+	20, // 15: flowmesh.api.registry.v1.ReportCallsRequest.calls:type_name -> flowmesh.api.registry.v1.CallCounts
+	24, // 16: flowmesh.api.registry.v1.GetTopologyResponse.nodes:type_name -> flowmesh.api.registry.v1.TopologyNode
+	25, // 17: flowmesh.api.registry.v1.GetTopologyResponse.edges:type_name -> flowmesh.api.registry.v1.TopologyEdge
+	6,  // 18: flowmesh.api.registry.v1.RegistryService.RegisterInstance:input_type -> flowmesh.api.registry.v1.RegisterInstanceRequest
+	8,  // 19: flowmesh.api.registry.v1.RegistryService.Heartbeat:input_type -> flowmesh.api.registry.v1.HeartbeatRequest
+	10, // 20: flowmesh.api.registry.v1.RegistryService.DeregisterInstance:input_type -> flowmesh.api.registry.v1.DeregisterInstanceRequest
+	12, // 21: flowmesh.api.registry.v1.RegistryService.DrainInstance:input_type -> flowmesh.api.registry.v1.DrainInstanceRequest
+	14, // 22: flowmesh.api.registry.v1.RegistryService.GetInstance:input_type -> flowmesh.api.registry.v1.GetInstanceRequest
+	16, // 23: flowmesh.api.registry.v1.RegistryService.ListInstances:input_type -> flowmesh.api.registry.v1.ListInstancesRequest
+	18, // 24: flowmesh.api.registry.v1.RegistryService.WatchInstances:input_type -> flowmesh.api.registry.v1.WatchInstancesRequest
+	21, // 25: flowmesh.api.registry.v1.RegistryService.ReportCalls:input_type -> flowmesh.api.registry.v1.ReportCallsRequest
+	23, // 26: flowmesh.api.registry.v1.RegistryService.GetTopology:input_type -> flowmesh.api.registry.v1.GetTopologyRequest
+	7,  // 27: flowmesh.api.registry.v1.RegistryService.RegisterInstance:output_type -> flowmesh.api.registry.v1.RegisterInstanceResponse
+	9,  // 28: flowmesh.api.registry.v1.RegistryService.Heartbeat:output_type -> flowmesh.api.registry.v1.HeartbeatResponse
+	11, // 29: flowmesh.api.registry.v1.RegistryService.DeregisterInstance:output_type -> flowmesh.api.registry.v1.DeregisterInstanceResponse
+	13, // 30: flowmesh.api.registry.v1.RegistryService.DrainInstance:output_type -> flowmesh.api.registry.v1.DrainInstanceResponse
+	15, // 31: flowmesh.api.registry.v1.RegistryService.GetInstance:output_type -> flowmesh.api.registry.v1.GetInstanceResponse
+	17, // 32: flowmesh.api.registry.v1.RegistryService.ListInstances:output_type -> flowmesh.api.registry.v1.ListInstancesResponse
+	19, // 33: flowmesh.api.registry.v1.RegistryService.WatchInstances:output_type -> flowmesh.api.registry.v1.WatchInstancesResponse
+	22, // 34: flowmesh.api.registry.v1.RegistryService.ReportCalls:output_type -> flowmesh.api.registry.v1.ReportCallsResponse
+	26, // 35: flowmesh.api.registry.v1.RegistryService.GetTopology:output_type -> flowmesh.api.registry.v1.GetTopologyResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_registry_v1_registry_service_proto_init() }
@@ -1014,13 +1998,18 @@ func file_flowmesh_api_registry_v1_registry_service_proto_init() {
 	if File_flowmesh_api_registry_v1_registry_service_proto != nil {
 		return
 	}
+	file_flowmesh_api_registry_v1_registry_service_proto_msgTypes[1].OneofWrappers = []any{
+		(*HealthCheck_Grpc)(nil),
+		(*HealthCheck_Http)(nil),
+		(*HealthCheck_Tcp)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_registry_v1_registry_service_proto_rawDesc), len(file_flowmesh_api_registry_v1_registry_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

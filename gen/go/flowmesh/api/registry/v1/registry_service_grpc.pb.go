@@ -22,9 +22,12 @@ const (
 	RegistryService_RegisterInstance_FullMethodName   = "/flowmesh.api.registry.v1.RegistryService/RegisterInstance"
 	RegistryService_Heartbeat_FullMethodName          = "/flowmesh.api.registry.v1.RegistryService/Heartbeat"
 	RegistryService_DeregisterInstance_FullMethodName = "/flowmesh.api.registry.v1.RegistryService/DeregisterInstance"
+	RegistryService_DrainInstance_FullMethodName      = "/flowmesh.api.registry.v1.RegistryService/DrainInstance"
 	RegistryService_GetInstance_FullMethodName        = "/flowmesh.api.registry.v1.RegistryService/GetInstance"
 	RegistryService_ListInstances_FullMethodName      = "/flowmesh.api.registry.v1.RegistryService/ListInstances"
 	RegistryService_WatchInstances_FullMethodName     = "/flowmesh.api.registry.v1.RegistryService/WatchInstances"
+	RegistryService_ReportCalls_FullMethodName        = "/flowmesh.api.registry.v1.RegistryService/ReportCalls"
+	RegistryService_GetTopology_FullMethodName        = "/flowmesh.api.registry.v1.RegistryService/GetTopology"
 )
 
 // RegistryServiceClient is the client API for RegistryService service.
@@ -47,6 +50,11 @@ type RegistryServiceClient interface {
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
 	// Removes an instance, on drain. Repeating the call returns the same response.
 	DeregisterInstance(ctx context.Context, in *DeregisterInstanceRequest, opts ...grpc.CallOption) (*DeregisterInstanceResponse, error)
+	// Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+	// it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+	//
+	//	NOT_FOUND / INSTANCE_NOT_FOUND
+	DrainInstance(ctx context.Context, in *DrainInstanceRequest, opts ...grpc.CallOption) (*DrainInstanceResponse, error)
 	// Returns one instance by id.
 	//
 	//	NOT_FOUND / INSTANCE_NOT_FOUND
@@ -55,6 +63,13 @@ type RegistryServiceClient interface {
 	ListInstances(ctx context.Context, in *ListInstancesRequest, opts ...grpc.CallOption) (*ListInstancesResponse, error)
 	// Returns the instances that pass the filters now, then every change.
 	WatchInstances(ctx context.Context, in *WatchInstancesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchInstancesResponse], error)
+	// Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+	// failed. Calls between further pairs than a namespace may have are not counted.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+	ReportCalls(ctx context.Context, in *ReportCallsRequest, opts ...grpc.CallOption) (*ReportCallsResponse, error)
+	// Returns the services of a namespace, and the calls between them in the last minutes.
+	GetTopology(ctx context.Context, in *GetTopologyRequest, opts ...grpc.CallOption) (*GetTopologyResponse, error)
 }
 
 type registryServiceClient struct {
@@ -89,6 +104,16 @@ func (c *registryServiceClient) DeregisterInstance(ctx context.Context, in *Dere
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeregisterInstanceResponse)
 	err := c.cc.Invoke(ctx, RegistryService_DeregisterInstance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) DrainInstance(ctx context.Context, in *DrainInstanceRequest, opts ...grpc.CallOption) (*DrainInstanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainInstanceResponse)
+	err := c.cc.Invoke(ctx, RegistryService_DrainInstance_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +159,26 @@ func (c *registryServiceClient) WatchInstances(ctx context.Context, in *WatchIns
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RegistryService_WatchInstancesClient = grpc.ServerStreamingClient[WatchInstancesResponse]
 
+func (c *registryServiceClient) ReportCalls(ctx context.Context, in *ReportCallsRequest, opts ...grpc.CallOption) (*ReportCallsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportCallsResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ReportCalls_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) GetTopology(ctx context.Context, in *GetTopologyRequest, opts ...grpc.CallOption) (*GetTopologyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTopologyResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetTopology_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegistryServiceServer is the server API for RegistryService service.
 // All implementations must embed UnimplementedRegistryServiceServer
 // for forward compatibility.
@@ -154,6 +199,11 @@ type RegistryServiceServer interface {
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
 	// Removes an instance, on drain. Repeating the call returns the same response.
 	DeregisterInstance(context.Context, *DeregisterInstanceRequest) (*DeregisterInstanceResponse, error)
+	// Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+	// it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+	//
+	//	NOT_FOUND / INSTANCE_NOT_FOUND
+	DrainInstance(context.Context, *DrainInstanceRequest) (*DrainInstanceResponse, error)
 	// Returns one instance by id.
 	//
 	//	NOT_FOUND / INSTANCE_NOT_FOUND
@@ -162,6 +212,13 @@ type RegistryServiceServer interface {
 	ListInstances(context.Context, *ListInstancesRequest) (*ListInstancesResponse, error)
 	// Returns the instances that pass the filters now, then every change.
 	WatchInstances(*WatchInstancesRequest, grpc.ServerStreamingServer[WatchInstancesResponse]) error
+	// Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+	// failed. Calls between further pairs than a namespace may have are not counted.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+	ReportCalls(context.Context, *ReportCallsRequest) (*ReportCallsResponse, error)
+	// Returns the services of a namespace, and the calls between them in the last minutes.
+	GetTopology(context.Context, *GetTopologyRequest) (*GetTopologyResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
 }
 
@@ -181,6 +238,9 @@ func (UnimplementedRegistryServiceServer) Heartbeat(context.Context, *HeartbeatR
 func (UnimplementedRegistryServiceServer) DeregisterInstance(context.Context, *DeregisterInstanceRequest) (*DeregisterInstanceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeregisterInstance not implemented")
 }
+func (UnimplementedRegistryServiceServer) DrainInstance(context.Context, *DrainInstanceRequest) (*DrainInstanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainInstance not implemented")
+}
 func (UnimplementedRegistryServiceServer) GetInstance(context.Context, *GetInstanceRequest) (*GetInstanceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetInstance not implemented")
 }
@@ -189,6 +249,12 @@ func (UnimplementedRegistryServiceServer) ListInstances(context.Context, *ListIn
 }
 func (UnimplementedRegistryServiceServer) WatchInstances(*WatchInstancesRequest, grpc.ServerStreamingServer[WatchInstancesResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchInstances not implemented")
+}
+func (UnimplementedRegistryServiceServer) ReportCalls(context.Context, *ReportCallsRequest) (*ReportCallsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportCalls not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetTopology(context.Context, *GetTopologyRequest) (*GetTopologyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTopology not implemented")
 }
 func (UnimplementedRegistryServiceServer) mustEmbedUnimplementedRegistryServiceServer() {}
 func (UnimplementedRegistryServiceServer) testEmbeddedByValue()                         {}
@@ -265,6 +331,24 @@ func _RegistryService_DeregisterInstance_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_DrainInstance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainInstanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).DrainInstance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_DrainInstance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).DrainInstance(ctx, req.(*DrainInstanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RegistryService_GetInstance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetInstanceRequest)
 	if err := dec(in); err != nil {
@@ -312,6 +396,42 @@ func _RegistryService_WatchInstances_Handler(srv interface{}, stream grpc.Server
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RegistryService_WatchInstancesServer = grpc.ServerStreamingServer[WatchInstancesResponse]
 
+func _RegistryService_ReportCalls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportCallsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ReportCalls(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ReportCalls_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ReportCalls(ctx, req.(*ReportCallsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_GetTopology_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTopologyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetTopology(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetTopology_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetTopology(ctx, req.(*GetTopologyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegistryService_ServiceDesc is the grpc.ServiceDesc for RegistryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,12 +452,24 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RegistryService_DeregisterInstance_Handler,
 		},
 		{
+			MethodName: "DrainInstance",
+			Handler:    _RegistryService_DrainInstance_Handler,
+		},
+		{
 			MethodName: "GetInstance",
 			Handler:    _RegistryService_GetInstance_Handler,
 		},
 		{
 			MethodName: "ListInstances",
 			Handler:    _RegistryService_ListInstances_Handler,
+		},
+		{
+			MethodName: "ReportCalls",
+			Handler:    _RegistryService_ReportCalls_Handler,
+		},
+		{
+			MethodName: "GetTopology",
+			Handler:    _RegistryService_GetTopology_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

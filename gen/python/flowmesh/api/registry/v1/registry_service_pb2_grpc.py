@@ -54,6 +54,11 @@ class RegistryServiceStub:
                 request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DeregisterInstanceRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DeregisterInstanceResponse.FromString,
                 _registered_method=True)
+        self.DrainInstance = channel.unary_unary(
+                '/flowmesh.api.registry.v1.RegistryService/DrainInstance',
+                request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceResponse.FromString,
+                _registered_method=True)
         self.GetInstance = channel.unary_unary(
                 '/flowmesh.api.registry.v1.RegistryService/GetInstance',
                 request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetInstanceRequest.SerializeToString,
@@ -68,6 +73,16 @@ class RegistryServiceStub:
                 '/flowmesh.api.registry.v1.RegistryService/WatchInstances',
                 request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesResponse.FromString,
+                _registered_method=True)
+        self.ReportCalls = channel.unary_unary(
+                '/flowmesh.api.registry.v1.RegistryService/ReportCalls',
+                request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsResponse.FromString,
+                _registered_method=True)
+        self.GetTopology = channel.unary_unary(
+                '/flowmesh.api.registry.v1.RegistryService/GetTopology',
+                request_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyResponse.FromString,
                 _registered_method=True)
 
 
@@ -104,6 +119,16 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrainInstance(self, request, context):
+        """Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+        it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+
+        NOT_FOUND / INSTANCE_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInstance(self, request, context):
         """Returns one instance by id.
 
@@ -127,6 +152,23 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportCalls(self, request, context):
+        """Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+        failed. Calls between further pairs than a namespace may have are not counted.
+
+        INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTopology(self, request, context):
+        """Returns the services of a namespace, and the calls between them in the last minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +187,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DeregisterInstanceRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DeregisterInstanceResponse.SerializeToString,
             ),
+            'DrainInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainInstance,
+                    request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceResponse.SerializeToString,
+            ),
             'GetInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInstance,
                     request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetInstanceRequest.FromString,
@@ -159,6 +206,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.WatchInstances,
                     request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesResponse.SerializeToString,
+            ),
+            'ReportCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportCalls,
+                    request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsResponse.SerializeToString,
+            ),
+            'GetTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTopology,
+                    request_deserializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +315,33 @@ class RegistryService:
             _registered_method=True)
 
     @staticmethod
+    def DrainInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.registry.v1.RegistryService/DrainInstance',
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceRequest.SerializeToString,
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.DrainInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetInstance(request,
             target,
             options=(),
@@ -328,6 +412,60 @@ class RegistryService:
             '/flowmesh.api.registry.v1.RegistryService/WatchInstances',
             flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesRequest.SerializeToString,
             flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.WatchInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.registry.v1.RegistryService/ReportCalls',
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsRequest.SerializeToString,
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.ReportCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.registry.v1.RegistryService/GetTopology',
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyRequest.SerializeToString,
+            flowmesh_dot_api_dot_registry_dot_v1_dot_registry__service__pb2.GetTopologyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,12 @@ class RegistryServiceStub:
     """
     DeregisterInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeregisterInstanceRequest, _registry_service_pb2.DeregisterInstanceResponse]
     """Removes an instance, on drain. Repeating the call returns the same response."""
+    DrainInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DrainInstanceRequest, _registry_service_pb2.DrainInstanceResponse]
+    """Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+    it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+
+      NOT_FOUND / INSTANCE_NOT_FOUND
+    """
     GetInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetInstanceRequest, _registry_service_pb2.GetInstanceResponse]
     """Returns one instance by id.
 
@@ -59,6 +65,14 @@ class RegistryServiceStub:
     """Returns the instances that pass all the filters, by name and id."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchInstancesRequest, _registry_service_pb2.WatchInstancesResponse]
     """Returns the instances that pass the filters now, then every change."""
+    ReportCalls: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ReportCallsRequest, _registry_service_pb2.ReportCallsResponse]
+    """Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+    failed. Calls between further pairs than a namespace may have are not counted.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+    """
+    GetTopology: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetTopologyRequest, _registry_service_pb2.GetTopologyResponse]
+    """Returns the services of a namespace, and the calls between them in the last minutes."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -82,6 +96,12 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """
     DeregisterInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeregisterInstanceRequest, _registry_service_pb2.DeregisterInstanceResponse]  # type: ignore[assignment]
     """Removes an instance, on drain. Repeating the call returns the same response."""
+    DrainInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DrainInstanceRequest, _registry_service_pb2.DrainInstanceResponse]  # type: ignore[assignment]
+    """Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+    it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+
+      NOT_FOUND / INSTANCE_NOT_FOUND
+    """
     GetInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetInstanceRequest, _registry_service_pb2.GetInstanceResponse]  # type: ignore[assignment]
     """Returns one instance by id.
 
@@ -91,6 +111,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Returns the instances that pass all the filters, by name and id."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchInstancesRequest, _registry_service_pb2.WatchInstancesResponse]  # type: ignore[assignment]
     """Returns the instances that pass the filters now, then every change."""
+    ReportCalls: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ReportCallsRequest, _registry_service_pb2.ReportCallsResponse]  # type: ignore[assignment]
+    """Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+    failed. Calls between further pairs than a namespace may have are not counted.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+    """
+    GetTopology: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetTopologyRequest, _registry_service_pb2.GetTopologyResponse]  # type: ignore[assignment]
+    """Returns the services of a namespace, and the calls between them in the last minutes."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """The registry of service instances, with their capabilities and health.
@@ -131,6 +159,18 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes an instance, on drain. Repeating the call returns the same response."""
 
     @_abc_1.abstractmethod
+    def DrainInstance(
+        self,
+        request: _registry_service_pb2.DrainInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.DrainInstanceResponse, _abc.Awaitable[_registry_service_pb2.DrainInstanceResponse]]:
+        """Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+        it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+
+          NOT_FOUND / INSTANCE_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
     def GetInstance(
         self,
         request: _registry_service_pb2.GetInstanceRequest,
@@ -156,5 +196,25 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchInstancesResponse], _abc.AsyncIterator[_registry_service_pb2.WatchInstancesResponse]]:
         """Returns the instances that pass the filters now, then every change."""
+
+    @_abc_1.abstractmethod
+    def ReportCalls(
+        self,
+        request: _registry_service_pb2.ReportCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ReportCallsResponse, _abc.Awaitable[_registry_service_pb2.ReportCallsResponse]]:
+        """Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+        failed. Calls between further pairs than a namespace may have are not counted.
+
+          INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+        """
+
+    @_abc_1.abstractmethod
+    def GetTopology(
+        self,
+        request: _registry_service_pb2.GetTopologyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.GetTopologyResponse, _abc.Awaitable[_registry_service_pb2.GetTopologyResponse]]:
+        """Returns the services of a namespace, and the calls between them in the last minutes."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

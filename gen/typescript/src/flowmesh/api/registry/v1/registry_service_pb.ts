@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/registry/v1/registry_service.proto.
  */
 export const file_flowmesh_api_registry_v1_registry_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci9mbG93bWVzaC9hcGkvcmVnaXN0cnkvdjEvcmVnaXN0cnlfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxIuYCCghJbnN0YW5jZRIRCgluYW1lc3BhY2UYASABKAkSEAoCaWQYAiABKAlCBPDgGAUSDAoEbmFtZRgDIAEoCRIMCgR0eXBlGAQgASgJEhAKCGVuZHBvaW50GAUgASgJEhQKDGNhcGFiaWxpdGllcxgGIAMoCRJCCghtZXRhZGF0YRgHIAMoCzIwLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZS5NZXRhZGF0YUVudHJ5EjgKBnN0YXR1cxgIIAEoDjIoLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZVN0YXR1cxIYChByZWdpc3RlcmVkX2F0X3VzGAkgASgDEhcKD2hlYXJ0YmVhdF9hdF91cxgKIAEoAxIPCgd2ZXJzaW9uGAsgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKIAQoXUmVnaXN0ZXJJbnN0YW5jZVJlcXVlc3QSNAoIaW5zdGFuY2UYASABKAsyIi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2USHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAIgASgDEhgKCnJlcXVlc3RfaWQYAyABKAlCBPDgGAciUAoYUmVnaXN0ZXJJbnN0YW5jZVJlc3BvbnNlEjQKCGluc3RhbmNlGAEgASgLMiIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkluc3RhbmNlInEKEEhlYXJ0YmVhdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKAmlkGAIgASgJQgTw4BgFEjgKBnN0YXR1cxgDIAEoDjIoLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZVN0YXR1cyITChFIZWFydGJlYXRSZXNwb25zZSJAChlEZXJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCgJpZBgCIAEoCUIE8OAYBSIcChpEZXJlZ2lzdGVySW5zdGFuY2VSZXNwb25zZSI5ChJHZXRJbnN0YW5jZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKAmlkGAIgASgJQgTw4BgFIksKE0dldEluc3RhbmNlUmVzcG9uc2USNAoIaW5zdGFuY2UYASABKAsyIi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2Ui0gEKFExpc3RJbnN0YW5jZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHR5cGUYAyABKAkSEgoKY2FwYWJpbGl0eRgEIAEoCRI6CghzdGF0dXNlcxgFIAMoDjIoLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZVN0YXR1cxIRCglwYWdlX3NpemUYBiABKA0SEgoKcGFnZV90b2tlbhgHIAEoCRIUCgxjYXBhYmlsaXRpZXMYCCADKAkiZwoVTGlzdEluc3RhbmNlc1Jlc3BvbnNlEjUKCWluc3RhbmNlcxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWgoVV2F0Y2hJbnN0YW5jZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHR5cGUYAyABKAkSEgoKY2FwYWJpbGl0eRgEIAEoCSJhChZXYXRjaEluc3RhbmNlc1Jlc3BvbnNlEjUKCWluc3RhbmNlcxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZRIQCghzbmFwc2hvdBgCIAEoCCqoAQoOSW5zdGFuY2VTdGF0dXMSHwobSU5TVEFOQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXSU5TVEFOQ0VfU1RBVFVTX0hFQUxUSFkQARIcChhJTlNUQU5DRV9TVEFUVVNfREVHUkFERUQQAhIdChlJTlNUQU5DRV9TVEFUVVNfVU5IRUFMVEhZEAMSGwoXSU5TVEFOQ0VfU1RBVFVTX09GRkxJTkUQBDKaBgoPUmVnaXN0cnlTZXJ2aWNlEpcBChBSZWdpc3Rlckluc3RhbmNlEjEuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0GjIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVySW5zdGFuY2VSZXNwb25zZSIc6uAYGAgEGhJpbnN0YW5jZS5uYW1lc3BhY2UgARJuCglIZWFydGJlYXQSKi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSGVhcnRiZWF0UmVxdWVzdBorLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5IZWFydGJlYXRSZXNwb25zZSII6uAYBAgEIAESiQEKEkRlcmVnaXN0ZXJJbnN0YW5jZRIzLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5EZXJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0GjQuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkRlcmVnaXN0ZXJJbnN0YW5jZVJlc3BvbnNlIgjq4BgECAQgARJ0CgtHZXRJbnN0YW5jZRIsLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5HZXRJbnN0YW5jZVJlcXVlc3QaLS5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuR2V0SW5zdGFuY2VSZXNwb25zZSII6uAYBAgDIAESegoNTGlzdEluc3RhbmNlcxIuLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5MaXN0SW5zdGFuY2VzUmVxdWVzdBovLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5MaXN0SW5zdGFuY2VzUmVzcG9uc2UiCOrgGAQIAyABEn8KDldhdGNoSW5zdGFuY2VzEi8uZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLldhdGNoSW5zdGFuY2VzUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5XYXRjaEluc3RhbmNlc1Jlc3BvbnNlIgjq4BgECAMgATABQnEKHGRldi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvcmVnaXN0cnkvdjE7cmVnaXN0cnl2MaoCGEZsb3dtZXNoLkFwaS5SZWdpc3RyeS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
+  fileDesc("Ci9mbG93bWVzaC9hcGkvcmVnaXN0cnkvdjEvcmVnaXN0cnlfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxIsUDCghJbnN0YW5jZRIRCgluYW1lc3BhY2UYASABKAkSEAoCaWQYAiABKAlCBPDgGAUSDAoEbmFtZRgDIAEoCRIMCgR0eXBlGAQgASgJEhAKCGVuZHBvaW50GAUgASgJEhQKDGNhcGFiaWxpdGllcxgGIAMoCRJCCghtZXRhZGF0YRgHIAMoCzIwLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZS5NZXRhZGF0YUVudHJ5EjgKBnN0YXR1cxgIIAEoDjIoLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZVN0YXR1cxIYChByZWdpc3RlcmVkX2F0X3VzGAkgASgDEhcKD2hlYXJ0YmVhdF9hdF91cxgKIAEoAxIPCgd2ZXJzaW9uGAsgASgJEjQKBWNoZWNrGAwgASgLMiUuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkhlYWx0aENoZWNrEhAKCGRyYWluaW5nGA0gASgIEhUKDWNoZWNrX3Byb2JsZW0YDiABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIosCCgtIZWFsdGhDaGVjaxIzCgRncnBjGAEgASgLMiMuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkdycGNDaGVja0gAEjMKBGh0dHAYAiABKAsyIy5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSHR0cENoZWNrSAASMQoDdGNwGAMgASgLMiIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlRjcENoZWNrSAASEwoLaW50ZXJ2YWxfbXMYBCABKAMSEgoKdGltZW91dF9tcxgFIAEoAxIXCg91bmhlYWx0aHlfYWZ0ZXIYBiABKA0SFQoNaGVhbHRoeV9hZnRlchgHIAEoDUIGCgRraW5kIikKCUdycGNDaGVjaxIPCgdzZXJ2aWNlGAEgASgJEgsKA3RscxgCIAEoCCIZCglIdHRwQ2hlY2sSDAoEcGF0aBgBIAEoCSIKCghUY3BDaGVjayKIAQoXUmVnaXN0ZXJJbnN0YW5jZVJlcXVlc3QSNAoIaW5zdGFuY2UYASABKAsyIi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2USHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAIgASgDEhgKCnJlcXVlc3RfaWQYAyABKAlCBPDgGAciUAoYUmVnaXN0ZXJJbnN0YW5jZVJlc3BvbnNlEjQKCGluc3RhbmNlGAEgASgLMiIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkluc3RhbmNlInEKEEhlYXJ0YmVhdFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhAKAmlkGAIgASgJQgTw4BgFEjgKBnN0YXR1cxgDIAEoDjIoLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5JbnN0YW5jZVN0YXR1cyITChFIZWFydGJlYXRSZXNwb25zZSJAChlEZXJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCgJpZBgCIAEoCUIE8OAYBSIcChpEZXJlZ2lzdGVySW5zdGFuY2VSZXNwb25zZSJJChREcmFpbkluc3RhbmNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEAoCaWQYAiABKAlCBPDgGAUSDAoEdW5kbxgDIAEoCCJNChVEcmFpbkluc3RhbmNlUmVzcG9uc2USNAoIaW5zdGFuY2UYASABKAsyIi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2UiOQoSR2V0SW5zdGFuY2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIQCgJpZBgCIAEoCUIE8OAYBSJLChNHZXRJbnN0YW5jZVJlc3BvbnNlEjQKCGluc3RhbmNlGAEgASgLMiIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkluc3RhbmNlItMCChRMaXN0SW5zdGFuY2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIMCgR0eXBlGAMgASgJEhIKCmNhcGFiaWxpdHkYBCABKAkSOgoIc3RhdHVzZXMYBSADKA4yKC5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2VTdGF0dXMSEQoJcGFnZV9zaXplGAYgASgNEhIKCnBhZ2VfdG9rZW4YByABKAkSFAoMY2FwYWJpbGl0aWVzGAggAygJEk4KCG1ldGFkYXRhGAkgAygLMjwuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkxpc3RJbnN0YW5jZXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImcKFUxpc3RJbnN0YW5jZXNSZXNwb25zZRI1CglpbnN0YW5jZXMYASADKAsyIi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSW5zdGFuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKFVdhdGNoSW5zdGFuY2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIMCgR0eXBlGAMgASgJEhIKCmNhcGFiaWxpdHkYBCABKAkSFAoMY2FwYWJpbGl0aWVzGAUgAygJImEKFldhdGNoSW5zdGFuY2VzUmVzcG9uc2USNQoJaW5zdGFuY2VzGAEgAygLMiIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkluc3RhbmNlEhAKCHNuYXBzaG90GAIgASgIIl4KCkNhbGxDb3VudHMSDgoGc291cmNlGAEgASgJEg4KBnRhcmdldBgCIAEoCRINCgVjYWxscxgDIAEoAxIOCgZlcnJvcnMYBCABKAMSEQoJZHVyYXRpb25zGAUgAygDIlwKElJlcG9ydENhbGxzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSMwoFY2FsbHMYAiADKAsyJC5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuQ2FsbENvdW50cyImChNSZXBvcnRDYWxsc1Jlc3BvbnNlEg8KB2Ryb3BwZWQYASABKA0iOAoSR2V0VG9wb2xvZ3lSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIPCgdtaW51dGVzGAIgASgNIk4KDFRvcG9sb2d5Tm9kZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSEQoJaW5zdGFuY2VzGAMgASgNEg8KB2hlYWx0aHkYBCABKA0ikQEKDFRvcG9sb2d5RWRnZRIOCgZzb3VyY2UYASABKAkSDgoGdGFyZ2V0GAIgASgJEg0KBWNhbGxzGAMgASgDEg4KBmVycm9ycxgEIAEoAxIOCgZwNTBfdXMYBSABKAMSDgoGcDk1X3VzGAYgASgDEg4KBnA5OV91cxgHIAEoAxISCgpsYXN0X2F0X3VzGAggASgDIpQBChNHZXRUb3BvbG9neVJlc3BvbnNlEjUKBW5vZGVzGAEgAygLMiYuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlRvcG9sb2d5Tm9kZRI1CgVlZGdlcxgCIAMoCzImLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5Ub3BvbG9neUVkZ2USDwoHbWludXRlcxgDIAEoDSqoAQoOSW5zdGFuY2VTdGF0dXMSHwobSU5TVEFOQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXSU5TVEFOQ0VfU1RBVFVTX0hFQUxUSFkQARIcChhJTlNUQU5DRV9TVEFUVVNfREVHUkFERUQQAhIdChlJTlNUQU5DRV9TVEFUVVNfVU5IRUFMVEhZEAMSGwoXSU5TVEFOQ0VfU1RBVFVTX09GRkxJTkUQBDKCCQoPUmVnaXN0cnlTZXJ2aWNlEpcBChBSZWdpc3Rlckluc3RhbmNlEjEuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0GjIuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLlJlZ2lzdGVySW5zdGFuY2VSZXNwb25zZSIc6uAYGAgEGhJpbnN0YW5jZS5uYW1lc3BhY2UgARJuCglIZWFydGJlYXQSKi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuSGVhcnRiZWF0UmVxdWVzdBorLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5IZWFydGJlYXRSZXNwb25zZSII6uAYBAgEIAESiQEKEkRlcmVnaXN0ZXJJbnN0YW5jZRIzLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5EZXJlZ2lzdGVySW5zdGFuY2VSZXF1ZXN0GjQuZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkRlcmVnaXN0ZXJJbnN0YW5jZVJlc3BvbnNlIgjq4BgECAQgARJ6Cg1EcmFpbkluc3RhbmNlEi4uZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkRyYWluSW5zdGFuY2VSZXF1ZXN0Gi8uZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkRyYWluSW5zdGFuY2VSZXNwb25zZSII6uAYBAgEIAESdAoLR2V0SW5zdGFuY2USLC5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuR2V0SW5zdGFuY2VSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkdldEluc3RhbmNlUmVzcG9uc2UiCOrgGAQIAyABEnoKDUxpc3RJbnN0YW5jZXMSLi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuTGlzdEluc3RhbmNlc1JlcXVlc3QaLy5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuTGlzdEluc3RhbmNlc1Jlc3BvbnNlIgjq4BgECAMgARJ/Cg5XYXRjaEluc3RhbmNlcxIvLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5XYXRjaEluc3RhbmNlc1JlcXVlc3QaMC5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuV2F0Y2hJbnN0YW5jZXNSZXNwb25zZSII6uAYBAgDIAEwARJ0CgtSZXBvcnRDYWxscxIsLmZsb3dtZXNoLmFwaS5yZWdpc3RyeS52MS5SZXBvcnRDYWxsc1JlcXVlc3QaLS5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuUmVwb3J0Q2FsbHNSZXNwb25zZSII6uAYBAgEIAESdAoLR2V0VG9wb2xvZ3kSLC5mbG93bWVzaC5hcGkucmVnaXN0cnkudjEuR2V0VG9wb2xvZ3lSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLnJlZ2lzdHJ5LnYxLkdldFRvcG9sb2d5UmVzcG9uc2UiCOrgGAQIAyABQnEKHGRldi5mbG93bWVzaC5hcGkucmVnaXN0cnkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvcmVnaXN0cnkvdjE7cmVnaXN0cnl2MaoCGEZsb3dtZXNoLkFwaS5SZWdpc3RyeS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.registry.v1.Instance
@@ -76,6 +76,27 @@ export type Instance = Message<"flowmesh.api.registry.v1.Instance"> & {
    * @generated from field: string version = 11;
    */
   version: string;
+
+  /**
+   * A check that the registry makes. An instance that passes needs no heartbeats.
+   *
+   * @generated from field: flowmesh.api.registry.v1.HealthCheck check = 12;
+   */
+  check?: HealthCheck | undefined;
+
+  /**
+   * Taken out of service by DrainInstance; set by the registry.
+   *
+   * @generated from field: bool draining = 13;
+   */
+  draining: boolean;
+
+  /**
+   * The failure of the last check; empty if it passed. Set by the registry.
+   *
+   * @generated from field: string check_problem = 14;
+   */
+  checkProblem: string;
 };
 
 /**
@@ -84,6 +105,136 @@ export type Instance = Message<"flowmesh.api.registry.v1.Instance"> & {
  */
 export const InstanceSchema: GenMessage<Instance> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_registry_v1_registry_service, 0);
+
+/**
+ * An active check of the endpoint of an instance. A passed one counts as a heartbeat. A failed one
+ * makes the instance DEGRADED, and `unhealthy_after` of them in a row UNHEALTHY.
+ *
+ * @generated from message flowmesh.api.registry.v1.HealthCheck
+ */
+export type HealthCheck = Message<"flowmesh.api.registry.v1.HealthCheck"> & {
+  /**
+   * @generated from oneof flowmesh.api.registry.v1.HealthCheck.kind
+   */
+  kind: {
+    /**
+     * @generated from field: flowmesh.api.registry.v1.GrpcCheck grpc = 1;
+     */
+    value: GrpcCheck;
+    case: "grpc";
+  } | {
+    /**
+     * @generated from field: flowmesh.api.registry.v1.HttpCheck http = 2;
+     */
+    value: HttpCheck;
+    case: "http";
+  } | {
+    /**
+     * @generated from field: flowmesh.api.registry.v1.TcpCheck tcp = 3;
+     */
+    value: TcpCheck;
+    case: "tcp";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * 0 is 5,000 ms.
+   *
+   * @generated from field: int64 interval_ms = 4;
+   */
+  intervalMs: bigint;
+
+  /**
+   * 0 is 2,000 ms.
+   *
+   * @generated from field: int64 timeout_ms = 5;
+   */
+  timeoutMs: bigint;
+
+  /**
+   * Failures in a row until the instance is UNHEALTHY; 0 is 3.
+   *
+   * @generated from field: uint32 unhealthy_after = 6;
+   */
+  unhealthyAfter: number;
+
+  /**
+   * Successes in a row until it is HEALTHY again; 0 is 1.
+   *
+   * @generated from field: uint32 healthy_after = 7;
+   */
+  healthyAfter: number;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.HealthCheck.
+ * Use `create(HealthCheckSchema)` to create a new message.
+ */
+export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 1);
+
+/**
+ * `grpc.health.v1.Health/Check`; passed if it answers SERVING.
+ *
+ * @generated from message flowmesh.api.registry.v1.GrpcCheck
+ */
+export type GrpcCheck = Message<"flowmesh.api.registry.v1.GrpcCheck"> & {
+  /**
+   * Empty asks for the server as a whole.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * With the public certificate authorities.
+   *
+   * @generated from field: bool tls = 2;
+   */
+  tls: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.GrpcCheck.
+ * Use `create(GrpcCheckSchema)` to create a new message.
+ */
+export const GrpcCheckSchema: GenMessage<GrpcCheck> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 2);
+
+/**
+ * GET of a path of the endpoint, whose scheme is http or https; passed with a status 200 to 299.
+ *
+ * @generated from message flowmesh.api.registry.v1.HttpCheck
+ */
+export type HttpCheck = Message<"flowmesh.api.registry.v1.HttpCheck"> & {
+  /**
+   * Empty is `/`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.HttpCheck.
+ * Use `create(HttpCheckSchema)` to create a new message.
+ */
+export const HttpCheckSchema: GenMessage<HttpCheck> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 3);
+
+/**
+ * A TCP connection to the endpoint; passed if it opens.
+ *
+ * @generated from message flowmesh.api.registry.v1.TcpCheck
+ */
+export type TcpCheck = Message<"flowmesh.api.registry.v1.TcpCheck"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.TcpCheck.
+ * Use `create(TcpCheckSchema)` to create a new message.
+ */
+export const TcpCheckSchema: GenMessage<TcpCheck> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 4);
 
 /**
  * @generated from message flowmesh.api.registry.v1.RegisterInstanceRequest
@@ -95,7 +246,7 @@ export type RegisterInstanceRequest = Message<"flowmesh.api.registry.v1.Register
   instance?: Instance | undefined;
 
   /**
-   * Interval between heartbeats; 0 is 1,000 ms.
+   * Interval between heartbeats; 0 is 1,000 ms, or the interval and the timeout of the check.
    *
    * @generated from field: int64 heartbeat_interval_ms = 2;
    */
@@ -112,7 +263,7 @@ export type RegisterInstanceRequest = Message<"flowmesh.api.registry.v1.Register
  * Use `create(RegisterInstanceRequestSchema)` to create a new message.
  */
 export const RegisterInstanceRequestSchema: GenMessage<RegisterInstanceRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 1);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 5);
 
 /**
  * @generated from message flowmesh.api.registry.v1.RegisterInstanceResponse
@@ -129,7 +280,7 @@ export type RegisterInstanceResponse = Message<"flowmesh.api.registry.v1.Registe
  * Use `create(RegisterInstanceResponseSchema)` to create a new message.
  */
 export const RegisterInstanceResponseSchema: GenMessage<RegisterInstanceResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 2);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 6);
 
 /**
  * @generated from message flowmesh.api.registry.v1.HeartbeatRequest
@@ -158,7 +309,7 @@ export type HeartbeatRequest = Message<"flowmesh.api.registry.v1.HeartbeatReques
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 3);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 7);
 
 /**
  * @generated from message flowmesh.api.registry.v1.HeartbeatResponse
@@ -171,7 +322,7 @@ export type HeartbeatResponse = Message<"flowmesh.api.registry.v1.HeartbeatRespo
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 4);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 8);
 
 /**
  * @generated from message flowmesh.api.registry.v1.DeregisterInstanceRequest
@@ -193,7 +344,7 @@ export type DeregisterInstanceRequest = Message<"flowmesh.api.registry.v1.Deregi
  * Use `create(DeregisterInstanceRequestSchema)` to create a new message.
  */
 export const DeregisterInstanceRequestSchema: GenMessage<DeregisterInstanceRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 5);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 9);
 
 /**
  * @generated from message flowmesh.api.registry.v1.DeregisterInstanceResponse
@@ -206,7 +357,53 @@ export type DeregisterInstanceResponse = Message<"flowmesh.api.registry.v1.Dereg
  * Use `create(DeregisterInstanceResponseSchema)` to create a new message.
  */
 export const DeregisterInstanceResponseSchema: GenMessage<DeregisterInstanceResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 6);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 10);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.DrainInstanceRequest
+ */
+export type DrainInstanceRequest = Message<"flowmesh.api.registry.v1.DrainInstanceRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Back in service.
+   *
+   * @generated from field: bool undo = 3;
+   */
+  undo: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.DrainInstanceRequest.
+ * Use `create(DrainInstanceRequestSchema)` to create a new message.
+ */
+export const DrainInstanceRequestSchema: GenMessage<DrainInstanceRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 11);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.DrainInstanceResponse
+ */
+export type DrainInstanceResponse = Message<"flowmesh.api.registry.v1.DrainInstanceResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.registry.v1.Instance instance = 1;
+   */
+  instance?: Instance | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.DrainInstanceResponse.
+ * Use `create(DrainInstanceResponseSchema)` to create a new message.
+ */
+export const DrainInstanceResponseSchema: GenMessage<DrainInstanceResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 12);
 
 /**
  * @generated from message flowmesh.api.registry.v1.GetInstanceRequest
@@ -228,7 +425,7 @@ export type GetInstanceRequest = Message<"flowmesh.api.registry.v1.GetInstanceRe
  * Use `create(GetInstanceRequestSchema)` to create a new message.
  */
 export const GetInstanceRequestSchema: GenMessage<GetInstanceRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 7);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 13);
 
 /**
  * @generated from message flowmesh.api.registry.v1.GetInstanceResponse
@@ -245,7 +442,7 @@ export type GetInstanceResponse = Message<"flowmesh.api.registry.v1.GetInstanceR
  * Use `create(GetInstanceResponseSchema)` to create a new message.
  */
 export const GetInstanceResponseSchema: GenMessage<GetInstanceResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 8);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 14);
 
 /**
  * @generated from message flowmesh.api.registry.v1.ListInstancesRequest
@@ -292,6 +489,13 @@ export type ListInstancesRequest = Message<"flowmesh.api.registry.v1.ListInstanc
    * @generated from field: repeated string capabilities = 8;
    */
   capabilities: string[];
+
+  /**
+   * Entries that the metadata must have.
+   *
+   * @generated from field: map<string, string> metadata = 9;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -299,7 +503,7 @@ export type ListInstancesRequest = Message<"flowmesh.api.registry.v1.ListInstanc
  * Use `create(ListInstancesRequestSchema)` to create a new message.
  */
 export const ListInstancesRequestSchema: GenMessage<ListInstancesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 9);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 15);
 
 /**
  * @generated from message flowmesh.api.registry.v1.ListInstancesResponse
@@ -321,7 +525,7 @@ export type ListInstancesResponse = Message<"flowmesh.api.registry.v1.ListInstan
  * Use `create(ListInstancesResponseSchema)` to create a new message.
  */
 export const ListInstancesResponseSchema: GenMessage<ListInstancesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 10);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 16);
 
 /**
  * @generated from message flowmesh.api.registry.v1.WatchInstancesRequest
@@ -346,6 +550,13 @@ export type WatchInstancesRequest = Message<"flowmesh.api.registry.v1.WatchInsta
    * @generated from field: string capability = 4;
    */
   capability: string;
+
+  /**
+   * All capabilities required, in addition to `capability`.
+   *
+   * @generated from field: repeated string capabilities = 5;
+   */
+  capabilities: string[];
 };
 
 /**
@@ -353,7 +564,7 @@ export type WatchInstancesRequest = Message<"flowmesh.api.registry.v1.WatchInsta
  * Use `create(WatchInstancesRequestSchema)` to create a new message.
  */
 export const WatchInstancesRequestSchema: GenMessage<WatchInstancesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 11);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 17);
 
 /**
  * @generated from message flowmesh.api.registry.v1.WatchInstancesResponse
@@ -377,7 +588,235 @@ export type WatchInstancesResponse = Message<"flowmesh.api.registry.v1.WatchInst
  * Use `create(WatchInstancesResponseSchema)` to create a new message.
  */
 export const WatchInstancesResponseSchema: GenMessage<WatchInstancesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_registry_v1_registry_service, 12);
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 18);
+
+/**
+ * Finished calls from one service to another.
+ *
+ * @generated from message flowmesh.api.registry.v1.CallCounts
+ */
+export type CallCounts = Message<"flowmesh.api.registry.v1.CallCounts"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * @generated from field: int64 calls = 3;
+   */
+  calls: bigint;
+
+  /**
+   * Calls without a response of the method: unavailable, timed out, or failed inside the service.
+   *
+   * @generated from field: int64 errors = 4;
+   */
+  errors: bigint;
+
+  /**
+   * Calls by duration: the first item counts those below 64 µs, each further one those below twice
+   * the former bound, the 24th all others.
+   *
+   * @generated from field: repeated int64 durations = 5;
+   */
+  durations: bigint[];
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.CallCounts.
+ * Use `create(CallCountsSchema)` to create a new message.
+ */
+export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 19);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.ReportCallsRequest
+ */
+export type ReportCallsRequest = Message<"flowmesh.api.registry.v1.ReportCallsRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: repeated flowmesh.api.registry.v1.CallCounts calls = 2;
+   */
+  calls: CallCounts[];
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.ReportCallsRequest.
+ * Use `create(ReportCallsRequestSchema)` to create a new message.
+ */
+export const ReportCallsRequestSchema: GenMessage<ReportCallsRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 20);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.ReportCallsResponse
+ */
+export type ReportCallsResponse = Message<"flowmesh.api.registry.v1.ReportCallsResponse"> & {
+  /**
+   * Pairs that were not counted, because the namespace has too many.
+   *
+   * @generated from field: uint32 dropped = 1;
+   */
+  dropped: number;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.ReportCallsResponse.
+ * Use `create(ReportCallsResponseSchema)` to create a new message.
+ */
+export const ReportCallsResponseSchema: GenMessage<ReportCallsResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 21);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.GetTopologyRequest
+ */
+export type GetTopologyRequest = Message<"flowmesh.api.registry.v1.GetTopologyRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * 0 is 15 minutes; at most 60.
+   *
+   * @generated from field: uint32 minutes = 2;
+   */
+  minutes: number;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.GetTopologyRequest.
+ * Use `create(GetTopologyRequestSchema)` to create a new message.
+ */
+export const GetTopologyRequestSchema: GenMessage<GetTopologyRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 22);
+
+/**
+ * A service of the topology: registered, or the source or target of calls.
+ *
+ * @generated from message flowmesh.api.registry.v1.TopologyNode
+ */
+export type TopologyNode = Message<"flowmesh.api.registry.v1.TopologyNode"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Empty if it is not registered.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * @generated from field: uint32 instances = 3;
+   */
+  instances: number;
+
+  /**
+   * @generated from field: uint32 healthy = 4;
+   */
+  healthy: number;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.TopologyNode.
+ * Use `create(TopologyNodeSchema)` to create a new message.
+ */
+export const TopologyNodeSchema: GenMessage<TopologyNode> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 23);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.TopologyEdge
+ */
+export type TopologyEdge = Message<"flowmesh.api.registry.v1.TopologyEdge"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * @generated from field: int64 calls = 3;
+   */
+  calls: bigint;
+
+  /**
+   * @generated from field: int64 errors = 4;
+   */
+  errors: bigint;
+
+  /**
+   * Upper bounds of the durations of 50, 95 and 99 percent of the calls.
+   *
+   * @generated from field: int64 p50_us = 5;
+   */
+  p50Us: bigint;
+
+  /**
+   * @generated from field: int64 p95_us = 6;
+   */
+  p95Us: bigint;
+
+  /**
+   * @generated from field: int64 p99_us = 7;
+   */
+  p99Us: bigint;
+
+  /**
+   * The minute of the last calls.
+   *
+   * @generated from field: int64 last_at_us = 8;
+   */
+  lastAtUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.TopologyEdge.
+ * Use `create(TopologyEdgeSchema)` to create a new message.
+ */
+export const TopologyEdgeSchema: GenMessage<TopologyEdge> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 24);
+
+/**
+ * @generated from message flowmesh.api.registry.v1.GetTopologyResponse
+ */
+export type GetTopologyResponse = Message<"flowmesh.api.registry.v1.GetTopologyResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.registry.v1.TopologyNode nodes = 1;
+   */
+  nodes: TopologyNode[];
+
+  /**
+   * @generated from field: repeated flowmesh.api.registry.v1.TopologyEdge edges = 2;
+   */
+  edges: TopologyEdge[];
+
+  /**
+   * @generated from field: uint32 minutes = 3;
+   */
+  minutes: number;
+};
+
+/**
+ * Describes the message flowmesh.api.registry.v1.GetTopologyResponse.
+ * Use `create(GetTopologyResponseSchema)` to create a new message.
+ */
+export const GetTopologyResponseSchema: GenMessage<GetTopologyResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_registry_v1_registry_service, 25);
 
 /**
  * @generated from enum flowmesh.api.registry.v1.InstanceStatus
@@ -466,6 +905,19 @@ export const RegistryService: GenService<{
     output: typeof DeregisterInstanceResponseSchema;
   },
   /**
+   * Takes an instance out of service, or back in: it stays registered, its status is UNHEALTHY while
+   * it drains, and callers choose others. Registering it again ends the drain. Wakes: watchers.
+   *
+   *   NOT_FOUND / INSTANCE_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.registry.v1.RegistryService.DrainInstance
+   */
+  drainInstance: {
+    methodKind: "unary";
+    input: typeof DrainInstanceRequestSchema;
+    output: typeof DrainInstanceResponseSchema;
+  },
+  /**
    * Returns one instance by id.
    *
    *   NOT_FOUND / INSTANCE_NOT_FOUND
@@ -496,6 +948,29 @@ export const RegistryService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchInstancesRequestSchema;
     output: typeof WatchInstancesResponseSchema;
+  },
+  /**
+   * Adds counts of finished calls to the topology. Not idempotent: a caller drops a report that
+   * failed. Calls between further pairs than a namespace may have are not counted.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID   a name is missing or too long, a count is negative
+   *
+   * @generated from rpc flowmesh.api.registry.v1.RegistryService.ReportCalls
+   */
+  reportCalls: {
+    methodKind: "unary";
+    input: typeof ReportCallsRequestSchema;
+    output: typeof ReportCallsResponseSchema;
+  },
+  /**
+   * Returns the services of a namespace, and the calls between them in the last minutes.
+   *
+   * @generated from rpc flowmesh.api.registry.v1.RegistryService.GetTopology
+   */
+  getTopology: {
+    methodKind: "unary";
+    input: typeof GetTopologyRequestSchema;
+    output: typeof GetTopologyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_flowmesh_api_registry_v1_registry_service, 0);

@@ -1,0 +1,1 @@
+"""Instances of registered services: the choice for each call, and counts of the calls."""

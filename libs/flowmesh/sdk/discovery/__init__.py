@@ -1,0 +1,1 @@
+"""Service discovery: values, a view of the registry that follows its changes, blocking calls."""
