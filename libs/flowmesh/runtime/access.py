@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 
@@ -52,6 +53,9 @@ ANONYMOUS = Principal(id="anonymous", kind="anonymous", name="anonymous")
 """The caller of public routes: it has no permission."""
 
 _SUBPROTOCOL = "flowmesh.bearer."
+# WebSockets of SignalR, whose clients in browsers send their token in the query.
+_HUBS = "/hubs/"
+_HUB_PARAMETER = "access_token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # An API key under any name, and a token under the names that other APIs take it by.
 _KEY_IN_URL = re.compile(rb"(?:^|[&;])[^&;=]*=fm_[^&;]{20}")
@@ -166,7 +170,8 @@ class ProcessAccess:
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set the principal of an HTTP request; raise Unauthenticated, Forbidden or Invalid."""
-        _check_url(scope, public=public)
+        hub_token = _hub_token(scope)
+        _check_url(scope, public=public or bool(hub_token))
         address = str((scope.get("client") or ("",))[0])
         if public:
             if cookie_of(scope["headers"], REFRESH_COOKIE):
@@ -174,7 +179,7 @@ class ProcessAccess:
             enter_principal(ANONYMOUS, address=address)
             return
         try:
-            credential = self._credential(scope)
+            credential = f"Bearer {hub_token}" if hub_token else self._credential(scope)
             principal = await self._authenticator.external(credential, address)
             enter_principal(principal, address=address)
         except REFUSED as error:
@@ -300,6 +305,15 @@ def access_of(
         refusals=refusals,
         loop=RefusalLoop(refusals, channel),
     )
+
+
+def _hub_token(scope: Any) -> str:
+    """Return the access token in the query of a WebSocket of a hub; API keys are not taken."""
+    if scope["type"] != "websocket" or not scope["path"].startswith(_HUBS):
+        return ""
+    pairs = parse_qsl(str(scope.get("query_string", b""), "latin-1"))
+    found = [value for name, value in pairs if name == _HUB_PARAMETER]
+    return found[0] if len(found) == 1 and not found[0].startswith("fm_") else ""
 
 
 def _check_url(scope: Any, *, public: bool) -> None:

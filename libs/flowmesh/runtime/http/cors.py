@@ -24,6 +24,9 @@ REQUEST_HEADERS = (
     "Prefer",
     "Traceparent",
     "Tracestate",
+    # Sent by SignalR clients.
+    "X-Requested-With",
+    "X-SignalR-User-Agent",
 )
 # Response headers beyond those that every page may read.
 RESPONSE_HEADERS = (

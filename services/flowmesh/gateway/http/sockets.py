@@ -1,4 +1,4 @@
-"""A WebSocket over ASGI that sends text; messages of the client are discarded."""
+"""A WebSocket over ASGI that sends text, and discards or receives messages of the client."""
 
 from typing import Any
 
@@ -36,8 +36,18 @@ class Socket(Head):
         self.accepted = True
 
     async def send_json(self, value: Any) -> None:
-        text = msgspec.json.encode(value).decode("utf-8")
+        await self.send_text(msgspec.json.encode(value).decode("utf-8"))
+
+    async def send_text(self, text: str) -> None:
         await self._send({"type": "websocket.send", "text": text})
+
+    async def received(self) -> str | None:
+        """Return the next message as text; None after the client has closed."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text = message.get("text")
+        return str(message.get("bytes") or b"", "utf-8", "replace") if text is None else str(text)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         await self._send(

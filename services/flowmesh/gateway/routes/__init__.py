@@ -33,6 +33,7 @@ from flowmesh.gateway.routes.executions import (
     execute,
     executions,
     grids,
+    hub,
     insights,
     records,
     retention,
@@ -78,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
     *grids.ROUTES,
     *limits.ROUTES,
     *events.ROUTES,
+    *hub.ROUTES,
     *triggers.ROUTES,
     *queues.ROUTES,
     *exchanges.ROUTES,
@@ -101,4 +103,4 @@ ROUTES: tuple[Route, ...] = (
     *docs.ROUTES,
     *console.ROUTES,
 )
-SOCKETS: tuple[SocketRoute, ...] = (*events.SOCKETS, *live.SOCKETS)
+SOCKETS: tuple[SocketRoute, ...] = (*events.SOCKETS, *hub.SOCKETS, *live.SOCKETS)

@@ -1,0 +1,1 @@
+"""Clients of others in Node, installed by their lock into build/."""
