@@ -3,7 +3,16 @@
 Not here: how they are fetched, and the canonical `/api/v1` answers that only the gateway gives.
 """
 
-from flowmesh.views.events import END_TYPES, EVENT_TYPES, SIGNAL_FLOW, event_type, event_view
+from flowmesh.views.events import (
+    CLOUD_TYPES,
+    END_TYPES,
+    EVENT_TYPES,
+    SIGNAL_FLOW,
+    cloud_event_value,
+    cloud_type,
+    event_type,
+    event_view,
+)
 from flowmesh.views.executions import (
     EXECUTION_STATUS_WORDS,
     NODE_STATUS_WORDS,
@@ -29,12 +38,15 @@ from flowmesh.views.values import (
 )
 
 __all__ = [
+    "CLOUD_TYPES",
     "END_TYPES",
     "EVENT_TYPES",
     "EXECUTION_STATUS_WORDS",
     "NODE_STATUS_WORDS",
     "SIGNAL_FLOW",
     "Read",
+    "cloud_event_value",
+    "cloud_type",
     "compensation_word",
     "event_type",
     "event_view",

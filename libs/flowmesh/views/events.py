@@ -11,6 +11,8 @@ from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.views.values import Read, failure_view, instant, json_or_text, json_value, search_view
 
 SIGNAL_FLOW = "SignalFlow"
+# Prefix of the CloudEvents types of lifecycle events.
+CLOUD_TYPES = "flowmesh."
 
 
 def _public_name(field: str) -> str:
@@ -67,6 +69,31 @@ def event_view(
         data = _DATA.get(field) if field else None
         view["data"] = data(body, read) if data else {}
     return view
+
+
+def cloud_type(field: str) -> str:
+    """Return the CloudEvents type of a field of the oneof, such as `flowmesh.task.completed`."""
+    return CLOUD_TYPES + field.replace("_", ".")
+
+
+def cloud_event_value(
+    lifecycle: event_service_pb2.LifecycleEvent, *, read: Read = json_value
+) -> dict[str, Any]:
+    """Return the attributes and the data of a lifecycle event as CloudEvents 1.0 names them."""
+    event = lifecycle.event
+    field: str = event.WhichOneof("event") or "unknown"
+    event_id = f"{lifecycle.execution_id}/{event.sequence}"
+    if lifecycle.HasField("signal_flow"):
+        field = "signal_flow"
+        event_id += f"/{lifecycle.signal_flow.from_node}"
+    return {
+        "id": event_id,
+        "source": f"/flowmesh/{lifecycle.namespace}/workflows/{lifecycle.workflow_id}",
+        "type": cloud_type(field),
+        "subject": lifecycle.execution_id,
+        "time": instant(event.at_us),
+        "data": event_view(lifecycle, read=read),
+    }
 
 
 def _workflow_started(body: pb.WorkflowStarted, read: Read) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Responses about triggers, events and webhooks."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -58,6 +58,21 @@ class PublishedValue(Answer, kw_only=True):
     id: str
     created: bool
     triggers: int
+
+
+class BatchedValue(Answer, kw_only=True):
+    """The outcome of an event of a batch; refused if it has an `error`."""
+
+    id: str
+    created: bool
+    triggers: int
+    error: dict[str, Any] | UnsetType = UNSET
+
+
+class PublishedBatch(Answer, kw_only=True):
+    """The outcomes of a batch, in the order of its events."""
+
+    events: list[BatchedValue]
 
 
 class ReceivedValue(Answer, kw_only=True):

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page, with all assets of the page."""
+"""The OpenAPI document and its page, with all assets of the page, and the AsyncAPI document."""
 
 import asyncio
 import hashlib
@@ -55,6 +55,10 @@ async def openapi(_backends: Backends, _request: Request) -> Response:
     return Response(HTTPStatus.OK, _document())
 
 
+async def asyncapi(_backends: Backends, _request: Request) -> Response:
+    return Response(HTTPStatus.OK, _events_document())
+
+
 async def root(_backends: Backends, _request: Request) -> Response:
     return Response(HTTPStatus.FOUND, headers=((b"location", b"/swagger"),))
 
@@ -82,6 +86,13 @@ async def swagger_asset(_backends: Backends, request: Request) -> Response:
 def _document() -> bytes:
     # Imported on first use: most processes never need its memory.
     from flowmesh.gateway.openapi import document
+
+    return msgspec.json.encode(document())
+
+
+@cache
+def _events_document() -> bytes:
+    from flowmesh.gateway.asyncapi import document
 
     return msgspec.json.encode(document())
 
@@ -114,6 +125,17 @@ ROUTES = (
             tag=MANAGE,
             summary="Get this document",
             answers=(Answer(200, "OpenAPI 3.1.", dict),),
+        ),
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/asyncapi.json",
+        asyncapi,
+        Operation(
+            tag=MANAGE,
+            summary="Get the description of all events",
+            answers=(Answer(200, "AsyncAPI 3.0.", dict),),
         ),
         public=True,
     ),

@@ -1,12 +1,10 @@
-"""Triggers, published events, webhooks, and causes of past firings."""
+"""Triggers, webhooks, and causes of past firings."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import msgspec
 from msgspec import UNSET, Meta
 
-from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2, trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
@@ -14,7 +12,6 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import trigger_answers as answers
 from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
 from flowmesh.gateway.bodies.payloads import payload_of
-from flowmesh.gateway.http.instants import us_of
 from flowmesh.gateway.http.limits import WEBHOOK_BYTES_MAX
 from flowmesh.gateway.http.operation_docs import (
     EXECUTE,
@@ -26,7 +23,7 @@ from flowmesh.gateway.http.operation_docs import (
     Route,
 )
 from flowmesh.gateway.http.parameters import FLAG, INSTANT, OPTIONAL_ID, Query
-from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -35,8 +32,6 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
-from flowmesh.jsontext import dump_json
-from flowmesh.standards.extensions import extensions_of
 from flowmesh.tasktypes.builtin.control import RECEIVE
 from flowmesh.views import instant, raw_json, raw_value
 
@@ -53,23 +48,6 @@ class FireRequest(Envelope, frozen=True, kw_only=True):
         Any, Meta(description="The input (default: the one that the trigger makes).")
     ] = UNSET
     request_id: RequestId = ""
-
-
-class PublishRequest(Envelope, frozen=True, kw_only=True):
-    """An event with the attributes of CloudEvents 1.0."""
-
-    type: str
-    id: str = ""
-    source: str = ""
-    subject: str = ""
-    time: str = ""
-    data: Annotated[Any, Meta(description="Any JSON value.")] = None
-    specversion: Literal["1.0"] = "1.0"
-    datacontenttype: Literal["application/json"] = "application/json"
-    extensions: Annotated[
-        dict[str, str | int | bool],
-        Meta(description="Extension attributes; names are lower-case letters and digits."),
-    ] = msgspec.field(default_factory=dict)
 
 
 async def list_triggers(backends: Backends, request: Request) -> Response:
@@ -169,26 +147,6 @@ async def list_causes(backends: Backends, request: Request) -> Response:
             next_page_token=response.next_page_token,
         )
     )
-
-
-async def publish_event(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(PublishRequest)
-    event = pb.Event(
-        id=envelope.id,
-        source=envelope.source,
-        type=envelope.type,
-        subject=envelope.subject,
-        time_us=us_of("time", envelope.time) if envelope.time else 0,
-        data=payload_pb2.Payload(data=dump_json(envelope.data)),
-        extensions=extensions_of(envelope.extensions),
-    )
-    response = await backends.triggers.PublishEvent(
-        pb.PublishEventRequest(namespace=request.namespace, event=event)
-    )
-    published = answers.PublishedValue(
-        id=response.event_id, created=response.created, triggers=response.triggers
-    )
-    return json_response(published, HTTPStatus.ACCEPTED if response.created else HTTPStatus.OK)
 
 
 async def receive_webhook(backends: Backends, request: Request) -> Response:
@@ -352,25 +310,6 @@ ROUTES = (
             ),
             answers=(Answer(200, "Sorted by time.", answers.CauseList),),
             errors=(404, 409),
-        ),
-    ),
-    Route(
-        "POST",
-        "/api/v1/events",
-        publish_event,
-        Operation(
-            tag=EXECUTE,
-            summary="Publish an event, which may fire triggers and resume executions",
-            body=Body(
-                PublishRequest,
-                media_types=(JSON,),
-                example={"type": "order.paid", "data": {"orderId": "order-123"}},
-            ),
-            answers=(
-                Answer(202, "The event is stored.", answers.PublishedValue),
-                Answer(200, "The event was already published.", answers.PublishedValue),
-            ),
-            errors=(413, 415),
         ),
     ),
     Route(

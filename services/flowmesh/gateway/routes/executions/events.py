@@ -31,13 +31,27 @@ from flowmesh.gateway.http.streams import (
     heartbeat,
     stream_head,
 )
-from flowmesh.views import END_TYPES, Read, event_type, event_view, raw_value, size_value
+from flowmesh.views import (
+    END_TYPES,
+    Read,
+    cloud_event_value,
+    event_type,
+    event_view,
+    raw_value,
+    size_value,
+)
 
 OUTLINE = "outline"
 VIEW = Query(
     "view",
     '`full` events, or their `outline`: each value is replaced by its size, `{"bytes": 12}`.',
     one_of("full", OUTLINE, default="full"),
+)
+CLOUD_EVENTS = "cloudevents"
+ENVELOPE = Query(
+    "envelope",
+    "`cloudevents`: each event in the JSON format of CloudEvents 1.0, its view in `data`.",
+    one_of("none", CLOUD_EVENTS, default="none"),
 )
 
 
@@ -120,17 +134,24 @@ async def _namespace_chunks(
 ) -> AsyncGenerator[bytes, None]:
     yield stream_head()
     read = reader_of(request)
+    in_envelope = request.text("envelope") == CLOUD_EVENTS
     try:
         async for response in each_or_beat(request, responses):
             if response is None:
                 yield heartbeat()
             elif response.HasField("event"):
                 view = event_view(response.event, read=read)
-                yield event_text(view["type"], view, event_id=response.cursor)
+                data = _cloud_event(response.event, read) if in_envelope else view
+                yield event_text(view["type"], data, event_id=response.cursor)
     except FlowmeshError as error:
         yield error_event(error)
     finally:
         call.cancel()
+
+
+def _cloud_event(event: pb.LifecycleEvent, read: Read) -> dict[str, Any]:
+    value = cloud_event_value(event, read=read)
+    return {"specversion": "1.0", "datacontenttype": "application/json", **value}
 
 
 def _execution_event(event: pb.LifecycleEvent, read: Read) -> bytes:
@@ -245,7 +266,7 @@ ROUTES = (
             tag=TEST,
             summary="Stream the events of all executions of the namespace",
             description="`id:` is an opaque cursor.",
-            query=_NAMESPACE_QUERY,
+            query=(*_NAMESPACE_QUERY, ENVELOPE),
             headers=(_LAST_CURSOR,),
             answers=(_STREAM,),
             errors=(410, 429),
