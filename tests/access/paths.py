@@ -22,6 +22,7 @@ IDS: Mapping[str, int] = {
     "workflow": IdKind.ID_KIND_WORKFLOW,
     "name": IdKind.ID_KIND_WORKFLOW,
     "trigger": IdKind.ID_KIND_TRIGGER,
+    "subscription": IdKind.ID_KIND_SUBSCRIPTION,
     "executionId": IdKind.ID_KIND_EXECUTION,
     "execution": IdKind.ID_KIND_EXECUTION,
     "otherId": IdKind.ID_KIND_EXECUTION,

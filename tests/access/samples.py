@@ -117,6 +117,11 @@ def _event(event: Any) -> None:
     event.data.data = EMPTY
 
 
+def _subscription(subscription: Any) -> None:
+    subscription.webhook.url = "http://sample.example"
+    subscription.ClearField("queue")
+
+
 def _exchange(exchange: Any) -> None:
     exchange.type = topology_pb2.EXCHANGE_TYPE_TOPIC
 
@@ -154,6 +159,7 @@ NEEDED: Mapping[str, Callable[[Any, Tenant], None]] = {
     "SearchService.SetSearchAttributes": lambda request, _: request.values.add(
         name="region", text="north"
     ),
+    "SubscriptionService.PutSubscription": lambda request, _: _subscription(request.subscription),
     "TriggerService.PublishEvent": lambda request, _: _event(request.event),
     "WorkerService.Work": _hello,
 }

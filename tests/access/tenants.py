@@ -15,7 +15,12 @@ from flowmesh.api.broker.v1 import (
     topology_pb2,
 )
 from flowmesh.api.common.v1.access_pb2 import IdKind
-from flowmesh.api.event.v1 import trigger_service_pb2, trigger_service_pb2_grpc
+from flowmesh.api.event.v1 import (
+    subscription_service_pb2,
+    subscription_service_pb2_grpc,
+    trigger_service_pb2,
+    trigger_service_pb2_grpc,
+)
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2,
     event_group_service_pb2_grpc,
@@ -324,6 +329,16 @@ async def _messages(closed: Closed, tenant: Tenant) -> None:
         message_service_pb2.PublishRequest(namespace=namespace, exchange=canary, messages=[message])
     )
     tenant.ids[IdKind.ID_KIND_QUEUE] = tenant.ids[IdKind.ID_KIND_EXCHANGE] = canary
+    subscription = subscription_service_pb2.Subscription(subscription=canary, types=[canary])
+    subscription.queue.routing_key = canary
+    await subscription_service_pb2_grpc.SubscriptionServiceStub(
+        tenant.admin.channel
+    ).PutSubscription(
+        subscription_service_pb2.PutSubscriptionRequest(
+            namespace=namespace, subscription=subscription
+        )
+    )
+    tenant.ids[IdKind.ID_KIND_SUBSCRIPTION] = canary
 
 
 async def _streams(closed: Closed, tenant: Tenant) -> None:

@@ -306,6 +306,42 @@ ELSEWHERE = {
     "bytes of an append, or of the states of a commit": (
         "tests/unit/event/test_event_store_bounds.py::test_appends_are_bounded_together"
     ),
+    "types of a subscription": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "type, source or description of a subscription": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "filter of a subscription": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "template of a subscription": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "headers of a webhook sink": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "attempts of a notification": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "notifications of a subscription in flight": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "failures that open a breaker": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "events of an alert rule": (
+        "tests/unit/event/test_subscription_bounds.py::test_subscriptions_are_bounded"
+    ),
+    "overlap of two secrets": (
+        "tests/unit/event/test_subscription_bounds.py::test_overlaps_and_resends_are_bounded"
+    ),
+    "notifications resent by id": (
+        "tests/unit/event/test_subscription_bounds.py::test_overlaps_and_resends_are_bounded"
+    ),
+    "durable subscriptions of a namespace": (
+        "tests/features/test_subscription_surfaces.py::test_a_namespace_has_a_hundred_subscriptions"
+    ),
     "step of a series of counts": (
         "tests/features/test_console_routes.py::test_a_series_counts_by_steps_of_time"
     ),

@@ -19,6 +19,7 @@ NAMES = {
     "stream": "hello",
     "group": "hello",
     "projection": "hello",
+    "subscription": "hello",
 }
 # A queue of messages with groups.
 STREAM = "feed"

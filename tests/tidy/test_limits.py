@@ -49,6 +49,7 @@ INTERNAL: dict[str, str] = {
         definition.limits.PAGE_BYTES_MAX event.broker.limits.PAGE_MAX
         event.eventstore.limits.CHANGES_MAX event.eventstore.limits.PAGE_BYTES_MAX
         event.eventstore.limits.PAGE_MAX event.eventstore.limits.SCANNED_MAX
+        event.notifications.limits.PAGE_MAX event.notifications.limits.RESEND_MAX
         identity.limits.PAGE_SIZE_MAX
         orchestrator.bulk.bulks.LISTED_MAX orchestrator.bulk.bulks.PAGE_MAX
         orchestrator.links.keys.LISTED_MAX
@@ -68,7 +69,9 @@ INTERNAL: dict[str, str] = {
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """
-        definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX identity.limits.FILE_UPLOADS_MAX
+        definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX
+        event.notifications.limits.OPEN_MAX_MS event.notifications.limits.PENDING_MAX
+        identity.limits.FILE_UPLOADS_MAX
         rpc.limits.CONCURRENT_CALLS_MAX
         rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX sandbox.pool.WAITING_MAX
         sdk.limits.CONNECTIONS_MAX sdk.limits.SESSION_UNACKNOWLEDGED_MAX

@@ -33,6 +33,13 @@ export interface AdmissionStatus {
   message: string;
 }
 
+/** An alert for `count` events within the window, or for a metric; once per window. */
+export interface AlertRuleValue {
+  count?: number;
+  windowMs?: number;
+  metric?: MetricRuleValue | null;
+}
+
 /** A graph, with the graphs of its maps. `pathCount` counts all paths, listed or not. Above 2^63 it is -1, and `pathCountText` holds it. `criticalPathMs` uses the known durations: those of timers and time limits, or observed ones. */
 export interface AnalysisAnswer {
   name: string;
@@ -194,6 +201,14 @@ export interface AuditVerification {
   brokenSequence?: number;
   problem?: string;
   headHash: string;
+}
+
+/** The outcome of an event of a batch; refused if it has an `error`. */
+export interface BatchedValue {
+  id: string;
+  created: boolean;
+  triggers: number;
+  error?: Record<string, unknown>;
 }
 
 /** Bindings of exchanges. */
@@ -587,6 +602,11 @@ export interface DefinitionList {
 /** A number of deleted events. */
 export interface DeletedEvents {
   deleted: number;
+}
+
+/** The effect of a deletion. */
+export interface DeletedValue {
+  deleted: boolean;
 }
 
 /** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */
@@ -1067,6 +1087,12 @@ export interface HookValue {
   url: string;
 }
 
+/** A transport of the hub. */
+export interface HubTransport {
+  transport: string;
+  transferFormats: string[];
+}
+
 /** An instantiation of a template. */
 export interface InstantiateRequest {
   reason?: string;
@@ -1388,6 +1414,14 @@ export interface MessageValue {
   visibleUntil?: string;
 }
 
+/** A threshold of a metric of the namespace. */
+export interface MetricRuleValue {
+  metric: "dead_letters" | "executions" | "queue_depth";
+  above: number;
+  queue?: string;
+  filter?: string;
+}
+
 /** A running execution, and the reasons that it cannot continue under the other version. */
 export interface MoveValue {
   executionId: string;
@@ -1402,6 +1436,14 @@ export interface NackBody {
   delayMs?: number | null;
   reject?: boolean;
   error?: string;
+}
+
+/** The answer to a negotiation of SignalR. */
+export interface Negotiated {
+  connectionId: string;
+  availableTransports: HubTransport[];
+  negotiateVersion?: number;
+  connectionToken?: string;
 }
 
 /** An event; a repeated `id` stores nothing. */
@@ -1550,6 +1592,26 @@ export interface NodeSide {
   attempts: number;
   durationMs?: number;
   error?: ErrorPart;
+}
+
+/** Notifications, newest first. */
+export interface NotificationList {
+  notifications: NotificationValue[];
+  nextPageToken: string;
+}
+
+/** A notification and the state of its delivery. */
+export interface NotificationValue {
+  id: string;
+  eventId: string;
+  type: string;
+  status: "counted" | "dead" | "delivered" | "pending";
+  attempts: number;
+  httpStatus: number;
+  lastError: string;
+  createdAt: string;
+  lastAttemptAt?: string;
+  nextAttemptAt?: string;
 }
 
 /** An example input of an operation with its output. */
@@ -1720,6 +1782,16 @@ export interface PointValue {
   p99Ms?: number;
 }
 
+/** Attempts and circuit breaker; 0 is the default. */
+export interface PolicyValue {
+  maxAttempts?: number;
+  initialDelayMs?: number;
+  maxDelayMs?: number;
+  concurrency?: number;
+  breakerFailures?: number;
+  breakerOpenMs?: number;
+}
+
 /** A position in a stream; its beginning by default. */
 export interface PositionBody {
   sequence?: number;
@@ -1850,6 +1922,11 @@ export interface PublishRequest {
   extensions?: Record<string, string | number | boolean>;
 }
 
+/** The outcomes of a batch, in the order of its events. */
+export interface PublishedBatch {
+  events: BatchedValue[];
+}
+
 /** A published event. `triggers` counts firings; `created` is false for a repeated event. */
 export interface PublishedValue {
   id: string;
@@ -1916,6 +1993,12 @@ export interface QueueRequest {
   singleActive?: boolean;
   encrypt?: boolean;
   schema?: unknown;
+}
+
+/** An exchange of the broker; the default one routes by the name of a queue. */
+export interface QueueSinkValue {
+  exchange?: string;
+  routingKey?: string;
 }
 
 /** Tasks of a queue and task type; ready tasks include those held back by a limit. `maxSize` is a limit of the queue. Arrivals and task durations are those of the last minute, and recommendations follow from them. 0 means none or unknown. */
@@ -2124,6 +2207,17 @@ export interface RerunRequest {
   requestId?: string;
 }
 
+/** Notifications by id, or all dead ones since an instant. */
+export interface ResendRequest {
+  ids?: string[];
+  since?: string;
+}
+
+/** The number of notifications that are attempted again. */
+export interface ResentValue {
+  count: number;
+}
+
 /** Queues, instances by health, and the process for members of the installation. */
 export interface ResourcesValue {
   queues: QueuesValue;
@@ -2173,13 +2267,6 @@ export interface RotateApiKeyRequest {
   overlapSeconds?: number;
 }
 
-/** A rotation of the signing key of links. */
-export interface RotateRequest {
-  revoke?: boolean;
-  reason?: string;
-  requestId?: string;
-}
-
 /** An ended run: the outputs of its tasks, and its own output if one is defined. */
 export interface RunAnswer {
   executionId: string;
@@ -2201,21 +2288,13 @@ export interface RunTask {
 
 /** Secrets by name. */
 export interface SecretList {
-  secrets: SecretValue[];
+  secrets: flowmesh_gateway_routes_identity_secrets_SecretValue[];
   nextPageToken?: string;
 }
 
 /** The value of a secret. */
 export interface SecretRequest {
   value: string;
-}
-
-/** The newest version of a secret. */
-export interface SecretValue {
-  name: string;
-  version: number;
-  createdAt: string;
-  createdBy: string;
 }
 
 /** A new position of a group. */
@@ -2589,6 +2668,54 @@ export interface StreamValue {
   maxAgeMs: number;
 }
 
+/** Durable subscriptions by name. */
+export interface SubscriptionList {
+  subscriptions: SubscriptionValue[];
+}
+
+/** A durable subscription: a selection of events, and a sink. */
+export interface SubscriptionRequest {
+  types?: string[];
+  source?: string;
+  filter?: string;
+  description?: string;
+  webhook?: WebhookSinkValue | null;
+  queue?: QueueSinkValue | null;
+  policy?: PolicyValue;
+  template?: unknown;
+  alert?: AlertRuleValue | null;
+  cursor?: string;
+  since?: string;
+}
+
+/** A durable subscription and its state. */
+export interface SubscriptionValue {
+  name: string;
+  status: "active" | "disabled" | "open" | "paused";
+  types: string[];
+  source: string;
+  filter: string;
+  description: string;
+  webhook?: WebhookSinkValue;
+  queue?: QueueSinkValue;
+  policy: PolicyValue;
+  template?: unknown;
+  alert?: AlertRuleValue;
+  createdAt: string;
+  pending: number;
+  delivered: number;
+  dead: number;
+  dropped: number;
+  failures: number;
+  failingSince?: string;
+  openUntil?: string;
+  lastError?: string;
+  previousSecretUntil?: string;
+  cursor: string;
+  created?: boolean;
+  secret?: string;
+}
+
 /** The shadow that replaces the states. */
 export interface SwapProjectionRequest {
   generation: number;
@@ -2726,6 +2853,14 @@ export interface TemplateStatsValue {
   fromTemplates: number;
   share: number;
   templates: Record<string, number>;
+}
+
+/** The outcome of a test event; without an HTTP response, its status is 0. */
+export interface TestedValue {
+  delivered: boolean;
+  httpStatus: number;
+  error: string;
+  durationMs: number;
 }
 
 /** A node with a due time: of a timer, of the next attempt, or of a timeout. */
@@ -2932,6 +3067,14 @@ export interface WatchStep {
   changed: boolean;
 }
 
+/** A webhook; secrets are references such as `secret://name`. */
+export interface WebhookSinkValue {
+  url: string;
+  mode?: "binary" | "structured";
+  secretRef?: string;
+  headers?: Record<string, string>;
+}
+
 /** Workers by id, built-in ones last; tasks of `unreachable` orchestrators are not counted. */
 export interface WorkerList {
   workers: WorkerValue[];
@@ -3043,6 +3186,13 @@ export interface WorkflowSummaryList {
   nextPageToken: string;
 }
 
+/** A rotation of the signing key of links. */
+export interface flowmesh_gateway_bodies_envelopes_RotateRequest {
+  revoke?: boolean;
+  reason?: string;
+  requestId?: string;
+}
+
 /** A new session and its user. */
 export interface flowmesh_gateway_bodies_identity_answers_SessionAnswer {
   accessToken?: string;
@@ -3077,12 +3227,31 @@ export interface flowmesh_gateway_routes_executions_searches_GroupValue {
   count: number;
 }
 
+/** The newest version of a secret. */
+export interface flowmesh_gateway_routes_identity_secrets_SecretValue {
+  name: string;
+  version: number;
+  createdAt: string;
+  createdBy: string;
+}
+
 /** A group of a stream. */
 export interface flowmesh_gateway_routes_messages_answers_GroupValue {
   group: string;
   pending: number;
   inFlight: number;
   acknowledged: number;
+}
+
+/** The time for which both secrets sign; 0 is a day. */
+export interface flowmesh_gateway_routes_subscriptions_bodies_RotateRequest {
+  overlapMs?: number;
+}
+
+/** A new secret, and the end of the overlap with the previous one. */
+export interface flowmesh_gateway_routes_subscriptions_bodies_SecretValue {
+  secret: string;
+  previousUntil: string;
 }
 
 export interface Reads {
@@ -3145,11 +3314,14 @@ export interface Reads {
   "/api/v1/dead-letters": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: DeadLetterList };
   "/api/v1/breakers": { query: {  }; body: unknown; answer: BreakerList };
   "/api/v1/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
-  "/api/v1/events": { query: { workflow?: string; workflowId?: string; execution?: string; executionId?: string; type?: string[]; after?: string; cursor?: string; view?: "full" | "outline" }; body: unknown; answer: unknown };
+  "/api/v1/events": { query: { workflow?: string; workflowId?: string; execution?: string; executionId?: string; type?: string[]; after?: string; cursor?: string; view?: "full" | "outline"; envelope?: "none" | "cloudevents" }; body: unknown; answer: unknown };
   "/api/v1/triggers": { query: { workflow?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
   "/api/v1/workflows/{name}/triggers": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
   "/api/v1/workflows/{name}/triggers/{trigger}/causes": { query: { from?: string; to?: string; countOnly?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: CauseList };
   "/api/v1/executions/{executionId}/hooks": { query: {  }; body: unknown; answer: HookList };
+  "/api/v1/subscriptions": { query: {  }; body: unknown; answer: SubscriptionList };
+  "/api/v1/subscriptions/{subscription}": { query: {  }; body: unknown; answer: SubscriptionValue };
+  "/api/v1/subscriptions/{subscription}/notifications": { query: { status?: "pending" | "delivered" | "dead" | "counted"; pageSize?: number; pageToken?: string }; body: unknown; answer: NotificationList };
   "/api/v1/message-queues": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: QueueDetailsList };
   "/api/v1/message-queues/{queue}": { query: {  }; body: unknown; answer: QueueDetails };
   "/api/v1/message-queues:watch": { query: { queue?: string[] }; body: unknown; answer: unknown };
@@ -3266,7 +3438,7 @@ export interface Writes {
   "POST /api/v1/executions/{executionId}:rerun": { query: {  }; body: RerunRequest; answer: Rerun };
   "POST /api/v1/executions/{executionId}:replay": { query: {  }; body: RerunRequest; answer: Rerun };
   "POST /api/v1/executions/{executionId}/nodes/{node}:link": { query: {  }; body: LinkRequest; answer: ApprovalLink };
-  "POST /api/v1/link-keys:rotate": { query: {  }; body: RotateRequest; answer: LinkKeyRotated };
+  "POST /api/v1/link-keys:rotate": { query: {  }; body: flowmesh_gateway_bodies_envelopes_RotateRequest; answer: LinkKeyRotated };
   "POST /api/v1/executions/{executionId}:attributes": { query: {  }; body: AttributesRequest; answer: Signaled };
   "POST /api/v1/bulk": { query: {  }; body: BulkRequest; answer: BulkAnswer | PreviewAnswer };
   "POST /api/v1/bulk/{bulkId}:cancel": { query: {  }; body: unknown; answer: BulkAnswer };
@@ -3278,12 +3450,19 @@ export interface Writes {
   "POST /api/v1/dispatch/start": { query: {  }; body: DispatchRequest; answer: LimitAnswer };
   "POST /api/v1/dead-letters:discard": { query: {  }; body: LettersRequest; answer: LettersChanged };
   "POST /api/v1/dead-letters:restore": { query: {  }; body: LettersRequest; answer: LettersChanged };
-  "POST /api/v1/events": { query: {  }; body: PublishRequest; answer: PublishedValue };
+  "POST /api/v1/events": { query: {  }; body: PublishRequest; answer: PublishedValue | PublishedBatch | PublishedValue };
   "POST /api/v1/workflows/{name}/triggers/{trigger}:pause": { query: {  }; body: unknown; answer: TriggerValue };
   "POST /api/v1/workflows/{name}/triggers/{trigger}:resume": { query: {  }; body: unknown; answer: TriggerValue };
   "POST /api/v1/workflows/{name}/triggers/{trigger}:fire": { query: {  }; body: FireRequest; answer: FiredValue };
   "POST /api/v1/hooks/{namespace}/{hook}": { query: {  }; body: unknown; answer: ReceivedValue };
   "POST /api/v1/hooks/t/{token}": { query: {  }; body: unknown; answer: ReceivedValue };
+  "PUT /api/v1/subscriptions/{subscription}": { query: {  }; body: SubscriptionRequest; answer: SubscriptionValue };
+  "DELETE /api/v1/subscriptions/{subscription}": { query: {  }; body: unknown; answer: DeletedValue };
+  "POST /api/v1/subscriptions/{subscription}:pause": { query: {  }; body: unknown; answer: SubscriptionValue };
+  "POST /api/v1/subscriptions/{subscription}:resume": { query: {  }; body: unknown; answer: SubscriptionValue };
+  "POST /api/v1/subscriptions/{subscription}:rotateSecret": { query: {  }; body: flowmesh_gateway_routes_subscriptions_bodies_RotateRequest; answer: flowmesh_gateway_routes_subscriptions_bodies_SecretValue };
+  "POST /api/v1/subscriptions/{subscription}:test": { query: {  }; body: unknown; answer: TestedValue };
+  "POST /api/v1/subscriptions/{subscription}/notifications:resend": { query: {  }; body: ResendRequest; answer: ResentValue };
   "PUT /api/v1/message-queues/{queue}": { query: {  }; body: QueueRequest; answer: DeclaredValue };
   "DELETE /api/v1/message-queues/{queue}": { query: { ifEmpty?: boolean }; body: unknown; answer: RemovedValue };
   "POST /api/v1/message-queues/{queue}:redrive": { query: {  }; body: RedriveMessagesRequest; answer: RedrivenValue };
@@ -3354,7 +3533,7 @@ export interface Writes {
   "PUT /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: FileValue };
   "DELETE /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/projects/{projectId}/quotas": { query: {  }; body: QuotaRequest; answer: QuotaValue };
-  "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: SecretValue };
+  "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: flowmesh_gateway_routes_identity_secrets_SecretValue };
   "DELETE /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/projects/{projectId}/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/projects/{projectId}/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };

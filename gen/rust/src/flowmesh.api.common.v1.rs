@@ -138,6 +138,7 @@ pub enum IdKind {
     Stream = 22,
     EventGroup = 23,
     Projection = 24,
+    Subscription = 25,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -167,6 +168,7 @@ impl IdKind {
             Self::Stream => "ID_KIND_STREAM",
             Self::EventGroup => "ID_KIND_EVENT_GROUP",
             Self::Projection => "ID_KIND_PROJECTION",
+            Self::Subscription => "ID_KIND_SUBSCRIPTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -193,6 +195,7 @@ impl IdKind {
             "ID_KIND_STREAM" => Some(Self::Stream),
             "ID_KIND_EVENT_GROUP" => Some(Self::EventGroup),
             "ID_KIND_PROJECTION" => Some(Self::Projection),
+            "ID_KIND_SUBSCRIPTION" => Some(Self::Subscription),
             _ => None,
         }
     }

@@ -319,6 +319,895 @@ pub mod event_service_client {
         }
     }
 }
+/// The events that a subscription selects, and where they are sent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Subscription {
+    #[prost(string, tag = "1")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Types of events, or prefixes that end with `*`; at most 50, empty is all.
+    #[prost(string, repeated, tag = "2")]
+    pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Source of the events, or a prefix that ends with `*`; empty is all.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    /// CEL condition on `event`; empty is true.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub policy: ::core::option::Option<DeliveryPolicy>,
+    /// JSON template of the body, with `event` and `subscription`; empty is the event as CloudEvents
+    /// JSON.
+    #[prost(string, tag = "8")]
+    pub template: ::prost::alloc::string::String,
+    /// Turns the subscription into an alert rule.
+    #[prost(message, optional, tag = "9")]
+    pub alert: ::core::option::Option<AlertRule>,
+    #[prost(string, tag = "10")]
+    pub description: ::prost::alloc::string::String,
+    /// Required.
+    #[prost(oneof = "subscription::Sink", tags = "5, 6")]
+    pub sink: ::core::option::Option<subscription::Sink>,
+}
+/// Nested message and enum types in `Subscription`.
+pub mod subscription {
+    /// Required.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Sink {
+        #[prost(message, tag = "5")]
+        Webhook(super::WebhookSink),
+        #[prost(message, tag = "6")]
+        Queue(super::QueueSink),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WebhookSink {
+    /// http or https, within the egress rules.
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// Reference `secret://name` to the secret that signs; empty lets the service create one.
+    #[prost(string, tag = "2")]
+    pub secret_ref: ::prost::alloc::string::String,
+    #[prost(enumeration = "CloudEventMode", tag = "3")]
+    pub mode: i32,
+    #[prost(map = "string, string", tag = "4")]
+    pub headers: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueueSink {
+    /// Empty is the default exchange, which routes by the name of a queue.
+    #[prost(string, tag = "1")]
+    pub exchange: ::prost::alloc::string::String,
+    /// Empty is the type of the event.
+    #[prost(string, tag = "2")]
+    pub routing_key: ::prost::alloc::string::String,
+}
+/// Attempts of a notification, and the circuit breaker of the sink.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliveryPolicy {
+    /// 1 to 100; 0 is 25.
+    #[prost(uint32, tag = "1")]
+    pub max_attempts: u32,
+    /// Delay after the first failed attempt, which doubles; 0 is 1 s.
+    #[prost(int64, tag = "2")]
+    pub initial_delay_ms: i64,
+    /// At most a day; 0 is an hour.
+    #[prost(int64, tag = "3")]
+    pub max_delay_ms: i64,
+    /// Attempts at a time, 1 to 32; 0 is 4.
+    #[prost(uint32, tag = "4")]
+    pub concurrency: u32,
+    /// Failed attempts in a row that open the breaker, 1 to 100; 0 is 5.
+    #[prost(uint32, tag = "5")]
+    pub breaker_failures: u32,
+    /// Time until the next attempt while the breaker is open, which doubles up to 10 minutes;
+    /// 0 is 30 s.
+    #[prost(int64, tag = "6")]
+    pub breaker_open_ms: i64,
+}
+/// A rule that notifies about many events or about the value of a metric, at most once per window.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AlertRule {
+    /// Matching events within the window; 0 is 1.
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+    /// 1 s to a day; 0 is 5 minutes.
+    #[prost(int64, tag = "2")]
+    pub window_ms: i64,
+    /// Watches a metric in place of events.
+    #[prost(message, optional, tag = "3")]
+    pub metric: ::core::option::Option<MetricRule>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricRule {
+    #[prost(enumeration = "Metric", tag = "1")]
+    pub metric: i32,
+    /// Queue of `METRIC_QUEUE_DEPTH` and `METRIC_DEAD_LETTERS`.
+    #[prost(string, tag = "2")]
+    pub queue: ::prost::alloc::string::String,
+    /// Filter of `METRIC_EXECUTIONS`, in the grammar of searches; empty is all.
+    #[prost(string, tag = "3")]
+    pub filter: ::prost::alloc::string::String,
+    /// The alert is raised while the value is greater.
+    #[prost(double, tag = "4")]
+    pub above: f64,
+}
+/// A subscription and its state.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscriptionState {
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+    #[prost(enumeration = "SubscriptionStatus", tag = "2")]
+    pub status: i32,
+    #[prost(int64, tag = "3")]
+    pub created_at_us: i64,
+    /// Notifications that wait for an attempt.
+    #[prost(int64, tag = "4")]
+    pub pending: i64,
+    #[prost(int64, tag = "5")]
+    pub delivered: i64,
+    #[prost(int64, tag = "6")]
+    pub dead: i64,
+    /// Published events that were not stored, because 10,000 notifications were pending.
+    #[prost(int64, tag = "7")]
+    pub dropped: i64,
+    /// Failed attempts in a row, and since when.
+    #[prost(uint32, tag = "8")]
+    pub failures: u32,
+    #[prost(int64, tag = "9")]
+    pub failing_since_us: i64,
+    /// Next attempt of an open breaker.
+    #[prost(int64, tag = "10")]
+    pub open_until_us: i64,
+    #[prost(string, tag = "11")]
+    pub last_error: ::prost::alloc::string::String,
+    /// End of the overlap of a rotation; 0 without a previous secret.
+    #[prost(int64, tag = "12")]
+    pub previous_secret_until_us: i64,
+    /// Cursor after which lifecycle events follow.
+    #[prost(string, tag = "13")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// Position of a new subscription; none is now.
+    #[prost(oneof = "put_subscription_request::Start", tags = "3, 4")]
+    pub start: ::core::option::Option<put_subscription_request::Start>,
+}
+/// Nested message and enum types in `PutSubscriptionRequest`.
+pub mod put_subscription_request {
+    /// Position of a new subscription; none is now.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Start {
+        /// Cursor of a lifecycle event. Published events start now.
+        #[prost(string, tag = "3")]
+        Cursor(::prost::alloc::string::String),
+        /// Instant; lifecycle events are held for 24 hours, published events for 7 days.
+        #[prost(int64, tag = "4")]
+        FromUs(i64),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutSubscriptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<SubscriptionState>,
+    #[prost(bool, tag = "2")]
+    pub created: bool,
+    /// The new secret; empty if there is none.
+    #[prost(string, tag = "3")]
+    pub secret: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSubscriptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<SubscriptionState>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubscriptionsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubscriptionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub subscriptions: ::prost::alloc::vec::Vec<SubscriptionState>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSubscriptionResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PauseSubscriptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<SubscriptionState>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResumeSubscriptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<SubscriptionState>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSubscriptionSecretRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// At most 7 days; 0 is a day.
+    #[prost(int64, tag = "3")]
+    pub overlap_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSubscriptionSecretResponse {
+    #[prost(string, tag = "1")]
+    pub secret: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub previous_until_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestSubscriptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestSubscriptionResponse {
+    #[prost(bool, tag = "1")]
+    pub delivered: bool,
+    /// Status of the HTTP response; 0 for none.
+    #[prost(uint32, tag = "2")]
+    pub http_status: u32,
+    #[prost(string, tag = "3")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub duration_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNotificationsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Unspecified is all.
+    #[prost(enumeration = "NotificationStatus", tag = "3")]
+    pub status: i32,
+    /// At most 1,000; 0 is 100.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNotificationsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub notifications: ::prost::alloc::vec::Vec<Notification>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// One event for one subscription, and the state of its delivery.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Notification {
+    #[prost(string, tag = "1")]
+    pub notification_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub event_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(enumeration = "NotificationStatus", tag = "4")]
+    pub status: i32,
+    #[prost(uint32, tag = "5")]
+    pub attempts: u32,
+    /// Of the last attempt.
+    #[prost(uint32, tag = "6")]
+    pub http_status: u32,
+    #[prost(string, tag = "7")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(int64, tag = "8")]
+    pub created_at_us: i64,
+    #[prost(int64, tag = "9")]
+    pub last_attempt_at_us: i64,
+    #[prost(int64, tag = "10")]
+    pub next_attempt_at_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResendNotificationsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// At most 500; empty is all dead ones since `since_us`.
+    #[prost(string, repeated, tag = "3")]
+    pub notification_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "4")]
+    pub since_us: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResendNotificationsResponse {
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CloudEventMode {
+    /// Structured.
+    Unspecified = 0,
+    /// The event is the body, `application/cloudevents+json`.
+    Structured = 1,
+    /// The data is the body; attributes are `ce-*` headers.
+    Binary = 2,
+}
+impl CloudEventMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CLOUD_EVENT_MODE_UNSPECIFIED",
+            Self::Structured => "CLOUD_EVENT_MODE_STRUCTURED",
+            Self::Binary => "CLOUD_EVENT_MODE_BINARY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CLOUD_EVENT_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLOUD_EVENT_MODE_STRUCTURED" => Some(Self::Structured),
+            "CLOUD_EVENT_MODE_BINARY" => Some(Self::Binary),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Metric {
+    Unspecified = 0,
+    /// Number of executions of the namespace that match the filter.
+    Executions = 1,
+    /// Number of messages in a queue.
+    QueueDepth = 2,
+    /// Number of dead letters of a queue.
+    DeadLetters = 3,
+}
+impl Metric {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "METRIC_UNSPECIFIED",
+            Self::Executions => "METRIC_EXECUTIONS",
+            Self::QueueDepth => "METRIC_QUEUE_DEPTH",
+            Self::DeadLetters => "METRIC_DEAD_LETTERS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "METRIC_UNSPECIFIED" => Some(Self::Unspecified),
+            "METRIC_EXECUTIONS" => Some(Self::Executions),
+            "METRIC_QUEUE_DEPTH" => Some(Self::QueueDepth),
+            "METRIC_DEAD_LETTERS" => Some(Self::DeadLetters),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubscriptionStatus {
+    Unspecified = 0,
+    Active = 1,
+    Paused = 2,
+    /// The breaker is open: the sink failed several times in a row.
+    Open = 3,
+    /// The sink failed for 3 days or answered 410; resume it.
+    Disabled = 4,
+}
+impl SubscriptionStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBSCRIPTION_STATUS_UNSPECIFIED",
+            Self::Active => "SUBSCRIPTION_STATUS_ACTIVE",
+            Self::Paused => "SUBSCRIPTION_STATUS_PAUSED",
+            Self::Open => "SUBSCRIPTION_STATUS_OPEN",
+            Self::Disabled => "SUBSCRIPTION_STATUS_DISABLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBSCRIPTION_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBSCRIPTION_STATUS_ACTIVE" => Some(Self::Active),
+            "SUBSCRIPTION_STATUS_PAUSED" => Some(Self::Paused),
+            "SUBSCRIPTION_STATUS_OPEN" => Some(Self::Open),
+            "SUBSCRIPTION_STATUS_DISABLED" => Some(Self::Disabled),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NotificationStatus {
+    Unspecified = 0,
+    Pending = 1,
+    Delivered = 2,
+    /// All attempts failed.
+    Dead = 3,
+    /// Counted by an alert rule; not sent itself.
+    Counted = 4,
+}
+impl NotificationStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NOTIFICATION_STATUS_UNSPECIFIED",
+            Self::Pending => "NOTIFICATION_STATUS_PENDING",
+            Self::Delivered => "NOTIFICATION_STATUS_DELIVERED",
+            Self::Dead => "NOTIFICATION_STATUS_DEAD",
+            Self::Counted => "NOTIFICATION_STATUS_COUNTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NOTIFICATION_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "NOTIFICATION_STATUS_PENDING" => Some(Self::Pending),
+            "NOTIFICATION_STATUS_DELIVERED" => Some(Self::Delivered),
+            "NOTIFICATION_STATUS_DEAD" => Some(Self::Dead),
+            "NOTIFICATION_STATUS_COUNTED" => Some(Self::Counted),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod subscription_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Durable subscriptions: events of a namespace sent to a webhook or to the broker, at least once.
+    ///
+    /// Events are the lifecycle events of executions (`flowmesh.workflow.failed`) and those that
+    /// clients publish, as CloudEvents 1.0. A matching event is stored as a notification before its
+    /// source forgets it, and the notification is attempted until it is delivered or dead.
+    #[derive(Debug, Clone)]
+    pub struct SubscriptionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> SubscriptionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SubscriptionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SubscriptionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a subscription, or changes the one of this name. A change keeps its position, its
+        /// secret and its notifications. The secret is returned by the call that creates it.
+        ///
+        ///   INVALID_ARGUMENT / SUBSCRIPTION_INVALID
+        ///   INVALID_ARGUMENT / CURSOR_INVALID
+        ///   OUT_OF_RANGE / CURSOR_EXPIRED             the stream lacks the events after the position
+        ///   FAILED_PRECONDITION / SUBSCRIPTIONS_FULL  100 in a namespace
+        pub async fn put_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/PutSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "PutSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn get_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/GetSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "GetSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the subscriptions of a namespace by name.
+        pub async fn list_subscriptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/ListSubscriptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "ListSubscriptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a subscription with its notifications.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn delete_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/DeleteSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "DeleteSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops the attempts; matching events are still stored. Repeating it changes nothing.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn pause_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/PauseSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "PauseSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Starts the attempts again, closes the circuit breaker and enables a disabled subscription.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn resume_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/ResumeSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "ResumeSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the secret of a webhook. Until the end of the overlap, notifications carry a
+        /// signature by either secret.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        ///   FAILED_PRECONDITION / SUBSCRIPTION_UNSIGNED   its sink is no webhook, or names a secret
+        pub async fn rotate_subscription_secret(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateSubscriptionSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSubscriptionSecretResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/RotateSubscriptionSecret",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "RotateSubscriptionSecret",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends a test event now, also of a paused subscription, and returns the outcome.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn test_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TestSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/TestSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "TestSubscription",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the notifications of a subscription, newest first. Ended ones are kept for 7 days.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn list_notifications(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNotificationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNotificationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/ListNotifications",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "ListNotifications",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Attempts notifications again, under their ids, with new attempts.
+        ///
+        ///   NOT_FOUND / SUBSCRIPTION_NOT_FOUND
+        pub async fn resend_notifications(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResendNotificationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResendNotificationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.event.v1.SubscriptionService/ResendNotifications",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.event.v1.SubscriptionService",
+                        "ResendNotifications",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTriggersRequest {
     #[prost(string, tag = "1")]

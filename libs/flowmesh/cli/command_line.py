@@ -329,6 +329,18 @@ _PROJECTION: tuple[Row, ...] = (
     ("states", "messages.projections:states", "Print states of a projection by key."),
     ("delete", "messages.projections:delete", "Delete a projection with its states."),
 )
+_SUBSCRIPTION: tuple[Row, ...] = (
+    ("list", "messages.subscriptions:list_subscriptions", "List durable subscriptions."),
+    ("show", "messages.subscriptions:show", "Show a subscription and its state."),
+    ("create", "messages.subscriptions:create", "Create or change a subscription."),
+    ("delete", "messages.subscriptions:delete", "Delete a subscription."),
+    ("pause", "messages.subscriptions:pause", "Pause a subscription; events are stored."),
+    ("resume", "messages.subscriptions:resume", "Resume a subscription; close its breaker."),
+    ("rotate", "messages.subscriptions:rotate", "Replace the secret of a subscription."),
+    ("test", "messages.subscriptions:send_test", "Send a test event to a subscription."),
+    ("log", "messages.subscriptions:log", "List the notifications of a subscription."),
+    ("resend", "messages.subscriptions:resend", "Send notifications again."),
+)
 _DIAGNOSE: tuple[Row, ...] = (
     ("messages", "messages.queues:diagnose", "Explain why messages are not processed."),
 )
@@ -380,6 +392,12 @@ FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
     (MESSAGES, "stream", "Manage streams of events.", _STREAM),
     (MESSAGES, "event-group", "Manage groups of consumers of events.", _EVENT_GROUP),
     (MESSAGES, "projection", "Show states that are computed from events.", _PROJECTION),
+    (
+        MESSAGES,
+        "subscription",
+        "Manage durable subscriptions to events, and alert rules.",
+        _SUBSCRIPTION,
+    ),
     (MESSAGES, "diagnose", "Explain why something does not proceed.", _DIAGNOSE),
     (APPS, "app", "Run and check applications of configuration files.", _APP),
     (ACCESS, "identity", "Manage users, roles and the first owner of an installation.", _IDENTITY),

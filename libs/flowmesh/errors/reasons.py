@@ -77,6 +77,11 @@ REASONS = table_of(
     Reason("UNROUTABLE", tree.NotFound, "No binding of the exchange matches a message that was published as mandatory."),
     Reason("STALE_DELIVERY", tree.WrongState, "The delivery was settled before, timed out, or belongs to another queue."),
     Reason("GROUP_INVALID", tree.Invalid, "A stream is read by a group, a queue by none, and only groups have positions."),
+    # subscriptions
+    Reason("SUBSCRIPTION_INVALID", tree.Invalid, "A part of the subscription is missing or out of range; the message names it."),
+    Reason("SUBSCRIPTION_NOT_FOUND", tree.NotFound, "No such subscription in this namespace."),
+    Reason("SUBSCRIPTION_UNSIGNED", tree.WrongState, "The service holds no secret of the subscription: its sink is no webhook, or its secret is a reference."),
+    Reason("SUBSCRIPTIONS_FULL", tree.WrongState, "A namespace has at most 100 durable subscriptions, a connection of the hub 100 subscriptions."),
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "The definition has several problems; each has its own code."),
     Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),

@@ -7,6 +7,7 @@ from flowmesh.api.broker.v1 import broker_service_pb2_grpc, message_service_pb2_
 from flowmesh.api.event.v1 import (
     alert_service_pb2_grpc,
     event_service_pb2_grpc,
+    subscription_service_pb2_grpc,
     trigger_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
@@ -29,6 +30,8 @@ from flowmesh.event.intake.reports import ORCHESTRATOR, OrchestratorWatchLoop, R
 from flowmesh.event.intake.sequencer import Sequencer
 from flowmesh.event.intake.stream import EventStream
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.notifications.composition import sending_parts, subscription_server
+from flowmesh.event.notifications.store import NotificationStore
 from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.server import EventServer
 from flowmesh.event.store import MIGRATIONS, EventStore
@@ -66,18 +69,30 @@ async def run(runtime: Runtime) -> None:
         parts = _Parts(runtime, metrics, relay)
         deliveries = parts.deliveries(store, egress)
         broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
+        sending = sending_parts(
+            runtime, NotificationStore(pool, call=relay.call), metrics, egress, broker
+        )
+        published = TriggerStore(pool, call=relay.call)
         triggers = await trigger_parts(
-            runtime, TriggerStore(pool, call=relay.call), metrics, broker
+            runtime, published, metrics, broker, sending.subscriptions, sending.alerts.stored
         )
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
-        watch = parts.watch()
-        server = parts.server(store, intake, watch)
-        await serve_event_store(runtime, streams, _relay(runtime, streams), watch)
+        executions = parts.watch()
+        watch = parts.namespaces(intake)
+        server = EventServer(executions=executions, namespaces=watch, store=store)
+        await serve_event_store(runtime, streams, _relay(runtime, streams), executions)
+        subscriptions = subscription_server(
+            runtime, sending, published, intake, parts.stream, watch, broker
+        )
         runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
         runtime.serve(
             triggers.server,
             trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
             TRIGGER_SERVICE,
+        )
+        runtime.serve(
+            subscriptions,
+            subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server,
         )
         alerts = AlertServer(
             publisher=triggers.publisher,
@@ -109,7 +124,7 @@ class _Parts:
         self._runtime = runtime
         self._relay = relay
         self._metrics = metrics
-        self._stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix)
+        self.stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix)
         self._fanout = Fanout(clock=runtime.clock, metrics=metrics, log=runtime.log)
         self._executions = runtime.stub(
             execution_service_pb2_grpc.ExecutionServiceStub, ORCHESTRATOR
@@ -141,8 +156,8 @@ class _Parts:
         positions = await store.positions()
         buffer = IntakeBuffer(
             store=store,
-            stream=self._stream.name,
-            place=await store.place(self._stream.name),
+            stream=self.stream.name,
+            place=await store.place(self.stream.name),
             positions=positions,
             metrics=metrics,
             log=runtime.log,
@@ -151,7 +166,7 @@ class _Parts:
             on_audited=self._relay.notice if runtime.keys is not None else None,
         )
         intake = Intake(
-            stream=self._stream,
+            stream=self.stream,
             sequencer=Sequencer(positions),
             fanout=self._fanout,
             buffer=buffer,
@@ -165,8 +180,18 @@ class _Parts:
         runtime.add_loop(orchestrators)
         runtime.add_loop(ReportLoop(buffer=buffer, outboxes=orchestrators.outboxes))
         runtime.add_loop(IntakeLoop(intake))
-        runtime.bus.on_reconnect(self._stream.ensure)
+        runtime.bus.on_reconnect(self.stream.ensure)
         return intake
+
+    def namespaces(self, intake: Intake) -> NamespaceWatch:
+        """Return the events of namespaces, for streams and for durable subscriptions."""
+        return NamespaceWatch(
+            fanout=self._fanout,
+            intake=intake,
+            stream=self.stream,
+            flows=self._flows,
+            metrics=self._metrics,
+        )
 
     def watch(self) -> ExecutionWatch:
         return ExecutionWatch(
@@ -176,13 +201,3 @@ class _Parts:
             flows=self._flows,
             metrics=self._metrics,
         )
-
-    def server(self, store: EventStore, intake: Intake, watch: ExecutionWatch) -> EventServer:
-        namespaces = NamespaceWatch(
-            fanout=self._fanout,
-            intake=intake,
-            stream=self._stream,
-            flows=self._flows,
-            metrics=self._metrics,
-        )
-        return EventServer(executions=watch, namespaces=namespaces, store=store)

@@ -45,3 +45,13 @@ class EventMetrics:
         self.delivery_seconds = metrics.histogram(
             "flowmesh_event_delivery_seconds", "Time of a delivery attempt."
         )
+        self.notifications = metrics.counter(
+            "flowmesh_event_notifications_total",
+            "Attempts of notifications of durable subscriptions.",
+            ("outcome",),
+        )
+        for outcome in ("delivered", "failed", "dead"):
+            self.notifications.labels(outcome)
+        self.notification_seconds = metrics.histogram(
+            "flowmesh_event_notification_seconds", "Time of an attempt of a notification."
+        )

@@ -11,6 +11,7 @@ from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionSer
 from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
+from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceStub
 from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceAsyncStub
     from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
     from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceAsyncStub
     from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceAsyncStub
     from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceAsyncStub
     from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceAsyncStub
@@ -87,6 +89,7 @@ class Backends:
     events: EventServiceAsyncStub
     registry: RegistryServiceAsyncStub
     triggers: TriggerServiceAsyncStub
+    subscriptions: SubscriptionServiceAsyncStub
     broker: BrokerServiceAsyncStub
     messages: MessageServiceAsyncStub
     event_store: EventStoreServiceAsyncStub
@@ -122,6 +125,7 @@ def backends_of(runtime: Runtime) -> Backends:
         events=runtime.stub(EventServiceStub, "event"),
         registry=runtime.stub(RegistryServiceStub, "registry"),
         triggers=runtime.stub(TriggerServiceStub, "event"),
+        subscriptions=runtime.stub(SubscriptionServiceStub, "event"),
         broker=runtime.stub(BrokerServiceStub, "event"),
         messages=runtime.stub(MessageServiceStub, "event"),
         event_store=runtime.stub(EventStoreServiceStub, "event"),

@@ -13,7 +13,11 @@ from flowmesh.api.definition.v1 import (
     template_service_pb2,
     version_service_pb2,
 )
-from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
+from flowmesh.api.event.v1 import (
+    event_service_pb2,
+    subscription_service_pb2,
+    trigger_service_pb2,
+)
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2,
     event_store_service_pb2,
@@ -60,6 +64,7 @@ PUBLIC = (
     ("orchestrator", insight_service_pb2, "InsightService"),
     ("event", event_service_pb2, "EventService"),
     ("event", trigger_service_pb2, "TriggerService"),
+    ("event", subscription_service_pb2, "SubscriptionService"),
     ("event", broker_service_pb2, "BrokerService"),
     ("event", message_service_pb2, "MessageService"),
     ("event", event_store_service_pb2, "EventStoreService"),

@@ -15,6 +15,7 @@ from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import NotFound, Unavailable
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.notifications.compiled import SubscriptionCache
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.catalog import TriggerSyncLoop
 from flowmesh.event.triggers.firing import FiringLoop
@@ -24,6 +25,7 @@ from flowmesh.failpoints import Injected
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
+from tests.integration.event.unsubscribed import ignored
 
 PATIENCE_S = 20
 
@@ -94,6 +96,8 @@ class Process:
             new_id=lambda: "made",
             on_firing=self.loop.notify,
             on_published=lambda: None,
+            subscriptions=SubscriptionCache(),
+            on_notifications=ignored,
         )
 
     async def learn(self) -> int:

@@ -9,11 +9,13 @@ import pytest
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.errors import Unavailable
+from flowmesh.event.notifications.compiled import SubscriptionCache
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
 from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
+from tests.integration.event.unsubscribed import ignored
 
 LARGE = BYTES_MAX // 10
 
@@ -48,6 +50,8 @@ async def publish(store: TriggerStore, *events: trigger_service_pb2.Event) -> No
         new_id=lambda: "made",
         on_firing=lambda: None,
         on_published=lambda: None,
+        subscriptions=SubscriptionCache(),
+        on_notifications=ignored,
     )
     for event in events:
         await publisher.publish("default", event)

@@ -9,12 +9,14 @@ import pytest
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid
+from flowmesh.event.notifications.compiled import SubscriptionCache
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Publisher, TriggerCache
 from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from flowmesh.storage import open_database
+from tests.integration.event.unsubscribed import ignored
 
 NOBODY: Any = None
 TRIGGERS = 50
@@ -90,6 +92,8 @@ async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerS
         new_id=lambda: "e",
         on_firing=lambda: None,
         on_published=lambda: None,
+        subscriptions=SubscriptionCache(),
+        on_notifications=ignored,
     )
     plain = pb.Event(id="x" * 256, source="x" * 1_024, type="t")
     assert (await publisher.publish("default", plain)).created

@@ -37,6 +37,7 @@ PUBLIC = {
     "flowmesh.api.definition.v1.TemplateService",
     "flowmesh.api.definition.v1.VersionService",
     "flowmesh.api.event.v1.EventService",
+    "flowmesh.api.event.v1.SubscriptionService",
     "flowmesh.api.event.v1.TriggerService",
     "flowmesh.api.eventstore.v1.EventGroupService",
     "flowmesh.api.eventstore.v1.EventStoreService",

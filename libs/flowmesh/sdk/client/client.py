@@ -28,6 +28,7 @@ from flowmesh.sdk.client.parts.executions import ExecutionCalls
 from flowmesh.sdk.client.parts.insights import InsightCalls
 from flowmesh.sdk.client.parts.messages import MessageCalls
 from flowmesh.sdk.client.parts.registry import RegistryCalls
+from flowmesh.sdk.client.parts.subscriptions import SubscriptionCalls
 from flowmesh.sdk.client.parts.tasks import TaskCalls
 from flowmesh.sdk.client.parts.templates import TemplateCalls
 from flowmesh.sdk.client.parts.triggers import TriggerCalls
@@ -104,6 +105,7 @@ class Client:
         self.event_store = EventStoreCalls(connection)
         self.event_groups = EventGroupCalls(connection)
         self.projections = ProjectionCalls(connection)
+        self.subscriptions = SubscriptionCalls(connection)
 
     @classmethod
     async def connect(

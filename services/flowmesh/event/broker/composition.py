@@ -41,6 +41,8 @@ class Broker:
     topologies: Topologies
     readers: Readers
     settler: Settler
+    publisher: MessagePublisher
+    contents: Contents
 
 
 async def broker_parts(runtime: Runtime, store: TopologyStore) -> Broker:
@@ -59,6 +61,8 @@ async def broker_parts(runtime: Runtime, store: TopologyStore) -> Broker:
         parts.topologies,
         parts.readers,
         parts.settler,
+        publisher,
+        parts.contents,
     )
 
 
@@ -110,7 +114,7 @@ class _Parts:
             metrics=self._metrics,
             clock=clock,
         )
-        self._contents = Contents(
+        self.contents = Contents(
             topologies=self.topologies, streams=self._streams, metrics=self._metrics
         )
         self._changes = TopologyChanges(
@@ -171,16 +175,16 @@ class _Parts:
         return BrokerServer(
             changes=self._changes,
             topologies=self.topologies,
-            contents=self._contents,
+            contents=self.contents,
             diagnosis=Diagnosis(
                 topologies=self.topologies,
-                contents=self._contents,
+                contents=self.contents,
                 streams=self._streams,
                 sessions=self._sessions,
                 misses=self._misses,
             ),
             watching=Watching(
-                topologies=self.topologies, contents=self._contents, clock=self._runtime.clock
+                topologies=self.topologies, contents=self.contents, clock=self._runtime.clock
             ),
         )
 
@@ -197,7 +201,7 @@ class _Parts:
                 key=receipt_key,
             ),
             readers=self.readers,
-            contents=self._contents,
+            contents=self.contents,
             topologies=self.topologies,
             store=self._store,
         )

@@ -42,7 +42,7 @@ class NamespaceWatch:
         asked = decode(cursor) if cursor else Cursor(0, Place(0))
         # Before that, neither the live events nor a cursor to resume from are known.
         await self._intake.until_started()
-        after = await self._checked(asked) if cursor else asked
+        after = await self.checked(asked) if cursor else asked
         with ExitStack() as stack:
             joined = _LiveSwitch(
                 lambda: self._fanout.follow_namespace(namespace, selection), stack, after
@@ -59,7 +59,7 @@ class NamespaceWatch:
                 async for response in self._responses(row, selection, joined):
                     yield response
 
-    async def _checked(self, cursor: Cursor) -> Cursor:
+    async def checked(self, cursor: Cursor) -> Cursor:
         """Return the cursor. Raise CURSOR_EXPIRED if the stream lacks events after it."""
         state = await self._stream.state()
         next_message = cursor.place.sequence + (1 if cursor.place.row == END else 0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import TriggerCatalogServiceStub
@@ -12,6 +12,7 @@ from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.event.broker.composition import Broker
 from flowmesh.event.intake.reports import ORCHESTRATOR
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
 from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.triggers.catalog import DEFINITION, InstanceWatchLoop, TriggerSyncLoop
 from flowmesh.event.triggers.causes import Causes
@@ -90,7 +91,12 @@ class TriggerMaintenanceLoop(Loop):
 
 
 async def trigger_parts(
-    runtime: Runtime, store: TriggerStore, metrics: EventMetrics, broker: Broker
+    runtime: Runtime,
+    store: TriggerStore,
+    metrics: EventMetrics,
+    broker: Broker,
+    subscriptions: SubscriptionCache,
+    on_notifications: Callable[[Sequence[CompiledSubscription]], Awaitable[None]],
 ) -> Triggers:
     """Create the components. Events from now on are not missed."""
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
@@ -131,22 +137,15 @@ async def trigger_parts(
     ):
         runtime.add_loop(loop)
     runtime.on_drain(firing.drain)
-    hooks = Hooks(
-        store=store,
-        firing=firing,
-        executions=executions,
-        receivers=receivers,
-        secrets=EventSecrets(runtime.stub(SecretServiceStub, "identity")),
-        clock=runtime.clock,
-        new_id=_new_id,
-        key=await store.hook_key(),
-    )
+    hooks = await _hooks(runtime, store, firing)
     publisher = Publisher(
         store=store,
         trigger_cache=trigger_cache,
         new_id=_new_id,
         on_firing=firing.notify,
         on_published=listeners.notify,
+        subscriptions=subscriptions,
+        on_notifications=on_notifications,
     )
     server = TriggerServer(
         store=store,
@@ -157,6 +156,20 @@ async def trigger_parts(
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)
+
+
+async def _hooks(runtime: Runtime, store: TriggerStore, firing: FiringLoop) -> Hooks:
+    """Return the receiver of webhook calls."""
+    return Hooks(
+        store=store,
+        firing=firing,
+        executions=runtime.stub(ExecutionServiceStub, ORCHESTRATOR),
+        receivers=runtime.stub(ReceiverServiceStub, ORCHESTRATOR),
+        secrets=EventSecrets(runtime.stub(SecretServiceStub, "identity")),
+        clock=runtime.clock,
+        new_id=_new_id,
+        key=await store.hook_key(),
+    )
 
 
 def _messages(

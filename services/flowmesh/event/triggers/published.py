@@ -1,7 +1,7 @@
 """Events that may fire triggers: published by clients, or lifecycle events of executions."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,13 +14,14 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Invalid, TooLarge, Violation
+from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
 from flowmesh.jsontext.integers import inexact, integer_invalid
 from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
-from flowmesh.views import event_view, exact_value, instant
+from flowmesh.views import cloud_event_value, exact_value, instant
 
 Json = Any
 # Prefix of the types of lifecycle events; clients must not publish these types.
@@ -90,12 +91,16 @@ class Publisher:
         new_id: Callable[[], str],
         on_firing: Callable[[], None],
         on_published: Callable[[], None],
+        subscriptions: SubscriptionCache,
+        on_notifications: Callable[[Sequence[CompiledSubscription]], Awaitable[None]],
     ) -> None:
         self._store = store
         self._trigger_cache = trigger_cache
         self._new_id = new_id
         self._on_firing = on_firing
         self._on_published = on_published
+        self._subscriptions = subscriptions
+        self._on_notifications = on_notifications
 
     async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
         """Validate and commit an event of a client with its firings."""
@@ -117,8 +122,13 @@ class Publisher:
             firings = await self._firings(namespace, event, now_us, rows)
             if firings:
                 await change.add_firings(firings, lease_ms=0)
+            subscribed = await change.subscriptions(namespace)
+            found = await self._subscriptions.notifications(subscribed, event_value(event))
+            await change.add_notifications(list(found.values()))
         failpoint("event.published")
         self._on_published()
+        if found:
+            await self._on_notifications(list(found))
         if firings:
             self._on_firing()
         return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
@@ -221,7 +231,13 @@ async def _fired(
     except DecodeError:
         return []
     for event in events:
-        value = _lifecycle_value(row, event)
+        lifecycle = event_service_pb2.LifecycleEvent(
+            namespace=row.namespace,
+            execution_id=row.execution_id,
+            workflow_id=row.workflow_id,
+            event=event,
+        )
+        value = lifecycle_value(lifecycle)
         for trigger in triggers:
             try:
                 fired = await trigger.firing(row.namespace, value["id"], event.at_us, value)
@@ -232,23 +248,9 @@ async def _fired(
     return firings
 
 
-def _lifecycle_value(
-    row: history_service_pb2.EventRow, event: history_event_pb2.HistoryEvent
-) -> dict[str, Json]:
-    lifecycle = event_service_pb2.LifecycleEvent(
-        namespace=row.namespace,
-        execution_id=row.execution_id,
-        workflow_id=row.workflow_id,
-        event=event,
-    )
-    return {
-        "id": f"{row.execution_id}/{event.sequence}",
-        "source": f"/flowmesh/{row.namespace}/workflows/{row.workflow_id}",
-        "type": LIFECYCLE + (event.WhichOneof("event") or "unknown").replace("_", "."),
-        "subject": row.execution_id,
-        "time": instant(event.at_us),
-        "data": event_view(lifecycle, read=exact_value),
-    }
+def lifecycle_value(lifecycle: event_service_pb2.LifecycleEvent) -> dict[str, Json]:
+    """Return the value of `event` for an event of an execution."""
+    return cloud_event_value(lifecycle, read=exact_value)
 
 
 def check_time(event: pb.Event) -> None:

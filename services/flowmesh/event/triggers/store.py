@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from flowmesh.access.audited import audited_call
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.event.notifications.compiled import Notification
+from flowmesh.event.notifications.store import add_notifications
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -315,6 +317,16 @@ class TriggerChange:
     async def event_triggers(self, namespace: str) -> list[Row]:
         rows = self._sql.event_triggers(self._connection, namespace=namespace)
         return [row async for row in rows]
+
+    async def subscriptions(self, namespace: str) -> list[Row]:
+        """Return the durable subscriptions of a namespace."""
+        rows = self._sql.subscriptions_of(self._connection, namespace=namespace)
+        return [row async for row in rows]
+
+    async def add_notifications(self, found: Sequence[Notification]) -> None:
+        if not found:
+            return
+        await add_notifications(self._sql, self._connection, found)
 
     async def undelivered(self, count: int) -> list[Row]:
         """Return published events that are not yet delivered to listeners, locked."""

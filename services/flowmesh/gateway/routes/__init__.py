@@ -52,6 +52,7 @@ from flowmesh.gateway.routes.identity import (
 )
 from flowmesh.gateway.routes.messages import exchanges, messages, queues
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
+from flowmesh.gateway.routes.subscriptions import published, subscriptions
 
 ROUTES: tuple[Route, ...] = (
     *steps.ROUTES,
@@ -81,6 +82,8 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *hub.ROUTES,
     *triggers.ROUTES,
+    *published.ROUTES,
+    *subscriptions.ROUTES,
     *queues.ROUTES,
     *exchanges.ROUTES,
     *messages.ROUTES,

@@ -11,8 +11,19 @@ from flowmesh.suite.limits.identity import IDENTITY
 from flowmesh.suite.limits.limit import Limit
 from flowmesh.suite.limits.messages import MESSAGES
 from flowmesh.suite.limits.runs import EXECUTIONS, RUNS
+from flowmesh.suite.limits.subscriptions import SUBSCRIPTIONS
 
-LIMITS = (*CALLS, *DEFINITIONS, *RUNS, *EXECUTIONS, *PROCESSES, *IDENTITY, *MESSAGES, *EVENT_STORE)
+LIMITS = (
+    *CALLS,
+    *DEFINITIONS,
+    *RUNS,
+    *EXECUTIONS,
+    *PROCESSES,
+    *IDENTITY,
+    *MESSAGES,
+    *EVENT_STORE,
+    *SUBSCRIPTIONS,
+)
 
 __all__ = [
     "CALLS",
@@ -24,5 +35,6 @@ __all__ = [
     "MESSAGES",
     "PROCESSES",
     "RUNS",
+    "SUBSCRIPTIONS",
     "Limit",
 ]

@@ -1,0 +1,1 @@
+"""Durable subscriptions: matching events are stored as notifications, and sent at least once."""
