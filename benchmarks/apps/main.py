@@ -76,8 +76,8 @@ def peer_python() -> Path:
 
 
 @contextlib.contextmanager
-def serving(kind: str, dsn: str) -> Iterator[tuple[str, float]]:
-    """Run a server; yield its address and the seconds to its first answer."""
+def serving(kind: str, dsn: str) -> Iterator[tuple[str, float, int]]:
+    """Run a server; yield its address, the seconds to its first answer, and its process id."""
     port = free_port()
     environment = {**os.environ, "DATABASE": dsn, "PORT": str(port)}
     environment["DRIVER"] = "postgres" if dsn.startswith("postgres") else "sqlite"
@@ -100,33 +100,45 @@ def serving(kind: str, dsn: str) -> Iterator[tuple[str, float]]:
                 if process.poll() is not None or time.perf_counter() - begun > 60:
                     sys.exit(f"{kind} did not start")
                 time.sleep(0.01)
-            yield url, time.perf_counter() - begun
+            yield url, time.perf_counter() - begun, process.pid
         finally:
             process.terminate()
             process.wait(30)
 
 
-def measured(url: str, path: str, lua: Path, connections: int, seconds: int) -> str:
-    """Return requests per second, p50 and errors of one load."""
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used, a figure that a busy machine changes little."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(url: str, path: str, lua: Path, connections: int, seconds: int, pid: int) -> str:
+    """Return requests per second, p50, p99, CPU per request and errors of one load."""
+    before = cpu_seconds(pid)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(lua)]
     text = subprocess.run([*command, url + path], capture_output=True, text=True, check=True).stdout
+    used = cpu_seconds(pid) - before
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    half = re.search(r"50%\s+(\S+)", text)
-    late = re.search(r"99%\s+(\S+)", text)
+    half = re.search(r"^\s+50%\s+(\S+)", text, re.MULTILINE)
+    count = re.search(r"(\d+) requests in", text)
+    assert count is not None
+    cpu_us = used / max(1, int(count[1])) * 1_000_000
+    late = re.search(r"^\s+99%\s+(\S+)", text, re.MULTILINE)
     bad = re.findall(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", text)
     assert rate is not None
     assert half is not None
     assert late is not None
-    return f"{float(rate[1]):>9.0f}/s p50 {half[1]:>8} p99 {late[1]:>8} {' '.join(bad)}"
+    times = f"p50 {half[1]:>8} p99 {late[1]:>8}"
+    return f"{float(rate[1]):>9.0f}/s {times} CPU {cpu_us:>5.0f} µs {' '.join(bad)}"
 
 
 def compare(title: str, path: str, lua: Path, dsns: dict[str, str], seconds: int) -> None:
     print(f"\n{title}", flush=True)
     for kind, dsn in dsns.items():
-        with serving(kind, dsn) as (url, first):
+        with serving(kind, dsn) as (url, first, pid):
             print(f"  {kind}: first answer after {first:.2f} s")
             for connections in CONNECTIONS:
-                figures = measured(url, path, lua, connections, seconds)
+                figures = measured(url, path, lua, connections, seconds, pid)
                 print(f"  {kind:>9} {connections:>4} connections {figures}", flush=True)
 
 

@@ -32,17 +32,18 @@ _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, Timeo
 class PostgresSession:
     """Statements on one connection."""
 
-    def __init__(self, name: str, connection: Any) -> None:
+    def __init__(self, name: str, connection: Any, types: dict[str, list[str]]) -> None:
         self._name = name
         self._connection = connection
+        # Types of parameters by statement, shared by all connections.
+        self._types = types
 
     async def query(
         self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
     ) -> list[Row]:
         try:
-            prepared = await self._connection.prepare(statement.text)
-            given = _fitted(prepared, values)
-            records = await prepared.fetch(*given)
+            given = await self._fitted(statement.text, values)
+            records = await self._connection.fetch(statement.text, *given)
         except Exception as error:  # noqa: BLE001 - each is translated
             raise _failed(self._name, error) from None
         if len(records) > rows_max:
@@ -51,16 +52,26 @@ class PostgresSession:
 
     async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
         try:
-            prepared = await self._connection.prepare(statement.text)
-            records = await prepared.fetch(*_fitted(prepared, values))
-            status = prepared.get_statusmsg()
+            given = await self._fitted(statement.text, values)
+            if not statement.returns:
+                status = await self._connection.execute(statement.text, *given)
+                count = status.rpartition(" ")[2]
+                return Changed(int(count) if count.isdigit() else 0)
+            records = await self._connection.fetch(statement.text, *given)
         except Exception as error:  # noqa: BLE001 - each is translated
             raise _failed(self._name, error) from None
-        count = status.rpartition(" ")[2]
         rows = [_row(each) for each in records]
         last = rows[-1].get("id") if rows else None
         last_id = last if isinstance(last, int) else None
-        return Changed(int(count) if count.isdigit() else 0, last_id, rows)
+        return Changed(len(rows), last_id, rows)
+
+    async def _fitted(self, text: str, values: Sequence[Json]) -> list[Json]:
+        """Return the values in the types of the parameters, as a text protocol would take them."""
+        types = self._types.get(text)
+        if types is None:
+            prepared = await self._connection.prepare(text)
+            types = self._types[text] = [each.name for each in prepared.get_parameters()]
+        return [_fit(value, kind) for value, kind in zip(values, types, strict=False)]
 
     async def script(self, statements: Sequence[str]) -> None:
         try:
@@ -90,6 +101,7 @@ class PostgresDatabase:
         self._connections_idle = min(connections_idle, connections_max)
         self._timeout_s = statement_timeout_s
         self._pool: Any = None
+        self._types: dict[str, list[str]] = {}
 
     async def start(self) -> None:
         """Connect. Raises Unavailable."""
@@ -100,6 +112,7 @@ class PostgresDatabase:
                 max_size=self._connections_max,
                 command_timeout=self._timeout_s,
                 statement_cache_size=STATEMENTS_CACHED,
+                reset=_keep,
             )
         except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
             text = f"no connection to PostgreSQL: {type(error).__name__}"
@@ -130,7 +143,7 @@ class PostgresDatabase:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresSession]:
         async with self._connection() as connection, connection.transaction():
-            yield PostgresSession(self._name, connection)
+            yield PostgresSession(self._name, connection, self._types)
 
     async def script(self, statements: Sequence[str]) -> None:
         async with self.transaction() as session:
@@ -139,7 +152,7 @@ class PostgresDatabase:
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[PostgresSession]:
         async with self._connection() as connection:
-            yield PostgresSession(self._name, connection)
+            yield PostgresSession(self._name, connection, self._types)
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -156,10 +169,8 @@ class PostgresDatabase:
             await self._pool.release(connection)
 
 
-def _fitted(prepared: Any, values: Sequence[Json]) -> list[Json]:
-    """Return the values in the types of the parameters, as a text protocol would take them."""
-    types = [each.name for each in prepared.get_parameters()]
-    return [_fit(value, kind) for value, kind in zip(values, types, strict=False)]
+async def _keep(_connection: Any) -> None:
+    """Leave a connection as it is: no statement of a step changes its session."""
 
 
 def _fit(value: Json, kind: str) -> Json:

@@ -36,6 +36,7 @@ READ_BUDGET_S = 0.0005
 INSTRUCTIONS_PER_LOOK = 500
 SLOW_STATEMENTS_MAX = 1_000
 BUSY_TIMEOUT_S = 5.0
+READERS = 4
 STATEMENTS_CACHED = 256
 MEMORY = ":memory:"
 _PRAGMAS = (
@@ -73,6 +74,7 @@ class SqliteDatabase:
         budget_s: float = READ_BUDGET_S,
         statement_timeout_s: float = 30.0,
         clock: Callable[[], float] = time.perf_counter,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
         self._name = name
         self._given = path
@@ -80,11 +82,15 @@ class SqliteDatabase:
         self._budget_s = budget_s
         self._timeout_s = statement_timeout_s
         self._clock = clock
+        # CPU time of the loop, so that a busy machine makes no read long.
+        self._spent = spent
         self._deadline = 0.0
         self._reads: sqlite3.Connection | None = None
         self._slow: dict[str, None] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-reader")
+        self._reader = ThreadPoolExecutor(READERS, thread_name_prefix=f"{name}-reader")
+        # Connections that no thread reads with now.
+        self._idle: list[sqlite3.Connection] = []
         self._writer: SqliteWriter | None = None
         self._exclusive: asyncio.Lock | None = None
         self._path = Path()
@@ -108,6 +114,8 @@ class SqliteDatabase:
         if self._writer is not None:
             await self._writer.stop()
         self._reader.shutdown(wait=True)
+        for each in self._idle:
+            each.close()
         if self._reads is not None:
             self._reads.close()
             self._reads = None
@@ -118,7 +126,7 @@ class SqliteDatabase:
         if self._reads is None:
             return f"{self._name} is closed"
         try:
-            self._deadline = self._clock() + 1.0
+            self._deadline = self._spent() + 1.0
             self._reads.execute("SELECT 1").fetchone()
         except sqlite3.Error as error:
             return f"{self._name}: {error}"
@@ -131,7 +139,7 @@ class SqliteDatabase:
         text = statement.text
         if text in self._slow or self._reads is None:
             return self._query_later(text, values, rows_max)
-        self._deadline = self._clock() + self._budget_s
+        self._deadline = self._spent() + self._budget_s
         try:
             return _fetched(self._reads.execute(text, values), rows_max)
         except sqlite3.OperationalError as error:
@@ -179,7 +187,7 @@ class SqliteDatabase:
 
     def _look(self) -> int:
         """Interrupt a read in the loop that is out of its budget."""
-        return 1 if self._clock() > self._deadline else 0
+        return 1 if self._spent() > self._deadline else 0
 
     async def _query_later(self, text: str, values: Sequence[Json], rows_max: int) -> list[Row]:
         loop = asyncio.get_running_loop()
@@ -191,13 +199,13 @@ class SqliteDatabase:
             raise self._failed(error) from None
 
     def _query_in_thread(self, text: str, values: Sequence[Json], rows_max: int) -> list[Row]:
-        connection = connect(self._path)
+        connection = self._idle.pop() if self._idle else connect(self._path)
         deadline = self._clock() + self._timeout_s
         connection.set_progress_handler(lambda: int(self._clock() > deadline), 10_000)
         try:
             return _fetched(connection.execute(text, values), rows_max)
         finally:
-            connection.close()
+            self._idle.append(connection)
 
     def _failed(self, error: Exception) -> FlowmeshError:
         code = getattr(error, "sqlite_errorcode", 0)

@@ -1,6 +1,7 @@
 """`app run` and `app call`: applications in this process."""
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -75,6 +76,9 @@ async def _serve(paths: list[Path], how: "Loading", *, public: bool, level: str)
         for each in applications:
             started.append(each)
             await each.start()
+        # What is loaded now lives as long as the process; collections need not visit it.
+        gc.collect()
+        gc.freeze()
         _announce(applications)
         await stopping.wait()
     finally:
