@@ -17,16 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flowmesh.api.broker.v1 import topology_pb2
 from flowmesh.api.common.v1 import payload_pb2, search_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
-from flowmesh.api.eventstore.v1 import (
-    event_group_service_pb2,
-    projection_service_pb2,
-    stored_event_pb2,
-)
 from flowmesh.api.execution.v1 import bulk_service_pb2, execution_pb2, limits_service_pb2
 from flowmesh.api.identity.v1 import audit_service_pb2 as pb
 from flowmesh.api.identity.v1 import audit_service_pb2_grpc, principal_pb2, quota_service_pb2
 from flowmesh.testing.polling import until
 from tests.features.audited import COMPANY, WAIT_S, Audited, audited_methods, call
+from tests.features.audited_streams import change_streams
 from tests.features.closed import PASSWORD, Caller, closed_suite
 from tests.features.commands import command
 from tests.features.natives import resource, workflow
@@ -265,9 +261,8 @@ async def test_every_audited_method_leaves_an_entry(audited: Audited) -> None:
     await _executions(audited)
     await _operations(audited)
     await _messages(audited)
-    await _streams(audited)
-    async for _ in audited.log.ExportAudit(pb.ExportAuditRequest(company_id=COMPANY)):
-        pass
+    await change_streams(audited.closed.owner)
+    assert [_ async for _ in audited.log.ExportAudit(pb.ExportAuditRequest(company_id=COMPANY))]
     wanted = {f"{each.containing_service.name}.{each.name}" for each in audited_methods()}
     missing = []
     for method in sorted(wanted - WITHOUT_ENTRY.keys()):
@@ -354,25 +349,6 @@ async def _messages(audited: Audited) -> None:
     await call(owner, "MessageService.PurgeQueue", queue="q", **NAMESPACE)
     await call(owner, "BrokerService.DeleteExchange", exchange="x", **NAMESPACE)
     await call(owner, "BrokerService.DeleteQueue", queue="q", **NAMESPACE)
-
-
-async def _streams(audited: Audited) -> None:
-    """A stream, a group of consumers, and a projection with a rebuild."""
-    owner = audited.closed.owner
-    event = stored_event_pb2.NewEvent(type="Made")
-    await call(owner, "EventStoreService.AppendEvents", stream="s", events=[event], **NAMESPACE)
-    await call(owner, "EventStoreService.SetStreamRetention", stream="s", **NAMESPACE)
-    await call(owner, "EventStoreService.DeleteStream", stream="s", **NAMESPACE)
-    group = event_group_service_pb2.EventGroup(event_group="g")
-    await call(owner, "EventGroupService.PutEventGroup", group=group, **NAMESPACE)
-    await call(owner, "EventGroupService.ReplayParkedEvents", event_group="g", **NAMESPACE)
-    await call(owner, "EventGroupService.DeleteEventGroup", event_group="g", **NAMESPACE)
-    projection = projection_service_pb2.Projection(projection="p")
-    await call(owner, "ProjectionService.PutProjection", projection=projection, **NAMESPACE)
-    named = {"projection": "p", **NAMESPACE}
-    await call(owner, "ProjectionService.RebuildProjection", **named)
-    await call(owner, "ProjectionService.SwapProjection", generation=2, **named)
-    await call(owner, "ProjectionService.DeleteProjection", **named)
 
 
 async def succeeds(made: Awaitable[Any]) -> bool:

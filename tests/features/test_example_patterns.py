@@ -35,3 +35,17 @@ async def test_discovered_services_are_called(suite: Suite) -> None:
 async def test_a_message_goes_over_an_exchange(suite: Suite) -> None:
     """Declared, bound, published and handled as the requirements write it."""
     assert await ran("sdk_messages", suite) == {"data": "process_this"}
+
+
+@pytest.mark.feature("S4-31", "S4-50")
+@pytest.mark.timeout(ENDS_WITHIN_S)
+async def test_the_saga_of_the_requirements_provisions_an_agent(suite: Suite) -> None:
+    """As the requirements write it; the agent runs its initial task."""
+    assert await ran("sdk_saga", suite) == "COMPLETED"
+
+
+@pytest.mark.feature("S4-26")
+@pytest.mark.timeout(ENDS_WITHIN_S)
+async def test_an_account_is_kept_as_events(suite: Suite) -> None:
+    """Changed by decisions, and projected to its balance."""
+    assert await ran("sdk_event_store", suite) == 70

@@ -3692,6 +3692,38 @@ pub mod limit_service_client {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebuildExecutionsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Compare only.
+    #[prost(bool, tag = "2")]
+    pub verify: bool,
+    /// Histories to read, at most 500; 0 is 200.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RebuildExecutionsResponse {
+    /// Ended executions of the namespace among the histories that were read.
+    #[prost(uint32, tag = "1")]
+    pub checked: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub differences: ::prost::alloc::vec::Vec<RebuildDifference>,
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A stored execution that differs from its history.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebuildDifference {
+    #[prost(string, tag = "1")]
+    pub execution_id: ::prost::alloc::string::String,
+    /// Such as `row`, `status`, `search`, `queues`.
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRetentionRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -3977,6 +4009,38 @@ pub mod retention_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.execution.v1.RetentionService",
                         "EraseExecution",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Computes the rows of ended executions again from their histories, a page of them. Differences
+        /// from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+        /// or have other columns, search values, or queues.
+        pub async fn rebuild_executions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RebuildExecutionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RebuildExecutionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.RetentionService/RebuildExecutions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.RetentionService",
+                        "RebuildExecutions",
                     ),
                 );
             self.inner.unary(req, path, codec).await

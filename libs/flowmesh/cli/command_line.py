@@ -177,6 +177,7 @@ _EXECUTIONS: tuple[Row, ...] = (
     ("attributes", "executions.searching:attributes", "Set search attributes of an execution."),
     ("delete", "executions.retention:delete", "Delete an ended execution."),
     ("erase", "executions.retention:erase", "Erase the values of an ended execution."),
+    ("rebuild", "executions.retention:rebuild", "Rebuild ended executions from histories."),
 )
 _BULK: tuple[Row, ...] = (
     ("start", "executions.bulks:start", "Apply an action to all executions that match a filter."),
@@ -343,6 +344,7 @@ _SUBSCRIPTION: tuple[Row, ...] = (
 )
 _DIAGNOSE: tuple[Row, ...] = (
     ("messages", "messages.queues:diagnose", "Explain why messages are not processed."),
+    ("saga", "messages.sagas:diagnose", "Explain why a saga is not compensated."),
 )
 _MESSAGES: tuple[Row, ...] = (
     ("bridge", "messages.bridges:bridge", "Run bridges to other brokers and systems."),

@@ -62,7 +62,7 @@ REASONS = table_of(
     Reason("PROJECTION_DIFFERS", tree.WrongState, "The projection exists with another filter; delete it, or use another name."),
     Reason("PROJECTION_MOVED", tree.WrongState, "Another program committed the projection, or its rebuild replaced it; read it again."),
     Reason("SAGA_INVALID", tree.Invalid, "A saga has a step without a name, a command or a compensation; the message names it."),
-    Reason("EVENT_STORE_FULL", tree.TooLarge, "A namespace has at most 1,000 groups and 1,000 projections."),
+    Reason("EVENT_STORE_TOO_LARGE", tree.TooLarge, "A namespace has at most 1,000 groups and 1,000 projections."),
     # messages
     Reason("TOPOLOGY_INVALID", tree.Invalid, "An exchange, queue or binding has an argument out of range; the message names it."),
     Reason("TOPOLOGY_TOO_LARGE", tree.TooLarge, "A namespace has at most 1,000 exchanges, 1,000 queues and 10,000 bindings."),

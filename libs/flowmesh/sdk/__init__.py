@@ -67,6 +67,17 @@ from flowmesh.sdk.messaging.values import (
     QueueState,
     Reject,
 )
+from flowmesh.sdk.sagas.manager import SagaHandle, SagaManager
+from flowmesh.sdk.sagas.provisioning import AgentProvisioningSaga
+from flowmesh.sdk.sagas.saga import (
+    NO_EFFECT,
+    Saga,
+    SagaCall,
+    SagaState,
+    Step,
+    StepStatus,
+)
+from flowmesh.sdk.sagas.task_workflow import TaskWorkflowSaga
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.step_context import StepContext
 from flowmesh.sdk.worker.worker import Worker
@@ -85,6 +96,8 @@ from flowmesh.sdk.workflows.workflow_engine import (
 )
 
 __all__ = [
+    "NO_EFFECT",
+    "AgentProvisioningSaga",
     "Appended",
     "Applied",
     "Backfill",
@@ -137,6 +150,11 @@ __all__ = [
     "Reject",
     "Repository",
     "Retry",
+    "Saga",
+    "SagaCall",
+    "SagaHandle",
+    "SagaManager",
+    "SagaState",
     "Service",
     "ServiceChange",
     "ServiceDiscovery",
@@ -149,8 +167,10 @@ __all__ = [
     "Snapshot",
     "SqlProjector",
     "Status",
+    "Step",
     "StepContext",
     "StepFailed",
+    "StepStatus",
     "Stored",
     "StoredEvent",
     "StoredValue",
@@ -163,6 +183,7 @@ __all__ = [
     "TaskFailure",
     "TaskNode",
     "TaskStatus",
+    "TaskWorkflowSaga",
     "Template",
     "TemplateStats",
     "Tls",

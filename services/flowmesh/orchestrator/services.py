@@ -56,6 +56,7 @@ from flowmesh.orchestrator.operations.live_workers import Workers
 from flowmesh.orchestrator.retention.deletion import ExecutionDeletion
 from flowmesh.orchestrator.retention.erasure import ExecutionErasure
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
+from flowmesh.orchestrator.retention.rebuilding import Rebuilding
 from flowmesh.orchestrator.retention.rules import RetentionRules
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.search.searches import Searches
@@ -324,6 +325,12 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
             archiving=archiving,
             deletion=deletion,
             erasure=erasure,
+            rebuilding=Rebuilding(
+                store=given.store.rebuilds,
+                executions=given.store.executions,
+                plans=given.plans,
+                log=runtime.log,
+            ),
         ),
         retention_grpc.add_RetentionServiceServicer_to_server,
     )

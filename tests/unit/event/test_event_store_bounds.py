@@ -116,7 +116,7 @@ def test_namespaces_are_bounded(most: int) -> None:
     check_room("groups", most - 1, most)
     with pytest.raises(TooLarge) as caught:
         check_room("groups", most, most)
-    assert caught.value.reason == "EVENT_STORE_FULL"
+    assert caught.value.reason == "EVENT_STORE_TOO_LARGE"
 
 
 @pytest.mark.parametrize(

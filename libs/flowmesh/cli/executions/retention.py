@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionArgument, HistoryReason, WorkflowId
+from flowmesh.cli.arguments import ExecutionArgument, Flag, HistoryReason, WorkflowId
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions.executions import show, table
 from flowmesh.cli.refusals import Refused
@@ -40,6 +40,35 @@ async def set_retention(span: str, /, *, common: Common = COMMON) -> int:
             raise Refused(f"{span!r} is not a duration", "write 90m, 12h, 30d, or default")
         await client.set_retention(int(found[1]) * _UNITS_MS[found[2]] if found else 0)
         return await _show_retention(client, common)
+
+
+@command
+async def rebuild(*, verify: Flag = False, common: Common = COMMON) -> int:
+    """Compute the rows of all ended executions again from their histories.
+
+    With --verify, exit code 1 if a stored row differs.
+
+    Parameters
+    ----------
+    verify
+        Compare only; change nothing.
+    """
+    async with connected(common) as client:
+        found = await client.archive.rebuild(verify=verify)
+    differ = len(found.differences)
+    document = {
+        "checked": found.checked,
+        "differences": {id: list(fields) for id, fields in found.differences.items()},
+        "corrected": 0 if verify else differ,
+    }
+    if common.structured:
+        output.document(document)
+    else:
+        for id, fields in found.differences.items():
+            output.line(f"{id}  {', '.join(fields)}")
+        effect = "differ from their histories" if verify else "were corrected"
+        output.line(f"{found.checked:,} ended executions, {differ:,} {effect}")
+    return exit_codes.FAILED if verify and differ else exit_codes.DONE
 
 
 async def _show_retention(client: "Client", common: Common) -> int:

@@ -63,6 +63,11 @@ class Caller:
         """The channel for stubs, which spreads their calls over several connections."""
         return cast(grpc.aio.Channel, self._channels)
 
+    @property
+    def has_credential(self) -> bool:
+        """True if calls carry a token or an API key."""
+        return self._credential is not None
+
     async def ready(self) -> None:
         """Wait for the server."""
         await self._channels.channel_ready()

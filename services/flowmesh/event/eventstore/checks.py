@@ -120,7 +120,7 @@ def check_range(value: int, field: str, least: int, most: int) -> int:
 def check_room(what: str, count: int, most: int) -> None:
     """Raise TooLarge if a namespace has as many of them as allowed."""
     if count >= most:
-        raise TooLarge("EVENT_STORE_FULL", f"a namespace has at most {most:,} {what}")
+        raise TooLarge("EVENT_STORE_TOO_LARGE", f"a namespace has at most {most:,} {what}")
 
 
 def page_size(given: int, default: int = limits.PAGE_DEFAULT, most: int = limits.PAGE_MAX) -> int:

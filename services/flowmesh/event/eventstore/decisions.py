@@ -49,7 +49,7 @@ class Span:
 
 @dataclass(slots=True)
 class Known:
-    """What is stored of the streams of a batch, with what the batch adds."""
+    """The stored part of the streams of a batch, with the additions of the batch."""
 
     versions: dict[str, int] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)

@@ -121,7 +121,7 @@ class Groups:
             await change.lease(attempts, until)
             events = await self._streams.events(namespace, sorted(attempts), on=change.connection)
             kept = {each.position for each in events}
-            # Events of deleted streams are delivered to no one.
+            # Events of deleted streams are not delivered.
             await change.drop([each for each in attempts if each not in kept])
             failpoint("eventstore.leased")
         return [

@@ -9,6 +9,7 @@ from flowmesh.orchestrator.model.errors import execution_not_found
 from flowmesh.orchestrator.ownership.peers import was_forwarded
 from flowmesh.orchestrator.retention.deletion import ExecutionDeletion
 from flowmesh.orchestrator.retention.erasure import ExecutionErasure
+from flowmesh.orchestrator.retention.rebuilding import Rebuilding
 from flowmesh.orchestrator.retention.rules import RetentionRules
 from flowmesh.orchestrator.storage.archiving import Archiving
 from flowmesh.rpc import namespace_of
@@ -24,11 +25,13 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
         archiving: Archiving,
         deletion: ExecutionDeletion,
         erasure: ExecutionErasure,
+        rebuilding: Rebuilding,
     ) -> None:
         self._rules = rules
         self._archiving = archiving
         self._deletion = deletion
         self._erasure = erasure
+        self._rebuilding = rebuilding
 
     async def GetRetention(
         self, request: pb.GetRetentionRequest, context: Any
@@ -52,6 +55,11 @@ class RetentionServer(pb_grpc.RetentionServiceServicer):
     ) -> pb.EraseExecutionResponse:
         await self._erasure.erase(request, forwarded=was_forwarded(context))
         return pb.EraseExecutionResponse()
+
+    async def RebuildExecutions(
+        self, request: pb.RebuildExecutionsRequest, context: Any
+    ) -> pb.RebuildExecutionsResponse:
+        return await self._rebuilding.page(request)
 
     async def ListArchived(
         self, request: pb.ListArchivedRequest, context: Any

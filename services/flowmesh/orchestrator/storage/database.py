@@ -16,7 +16,15 @@ T = TypeVar("T")
 R = TypeVar("R", bound=NamedTuple)
 
 _SQL = files("flowmesh.orchestrator.storage.sql")
-QUERIES = ("queries.sql", "retention.sql", "bulks.sql", "links.sql", "letters.sql", "quotas.sql")
+QUERIES = (
+    "queries.sql",
+    "retention.sql",
+    "bulks.sql",
+    "links.sql",
+    "letters.sql",
+    "quotas.sql",
+    "rebuild.sql",
+)
 CONNECTION_LOST = (
     OSError,
     TimeoutError,

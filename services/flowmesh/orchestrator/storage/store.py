@@ -18,6 +18,7 @@ from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
 from flowmesh.orchestrator.storage.stores.partition_store import PartitionStore
 from flowmesh.orchestrator.storage.stores.payload_store import PayloadStore
 from flowmesh.orchestrator.storage.stores.quota_store import QuotaStore
+from flowmesh.orchestrator.storage.stores.rebuild_store import RebuildStore
 from flowmesh.orchestrator.storage.stores.retention_store import RetentionStore
 from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
 from flowmesh.orchestrator.storage.stores.start_store import StartStore
@@ -41,6 +42,7 @@ class OrchestratorStore:
         self.partitions = PartitionStore(queries)
         self.payloads = PayloadStore(queries)
         self.quotas = QuotaStore(queries)
+        self.rebuilds = RebuildStore(queries)
         self.retention = RetentionStore(queries)
         self.schedule = ScheduleStore(queries)
         self.starts = StartStore(queries)

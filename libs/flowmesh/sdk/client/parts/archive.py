@@ -1,5 +1,7 @@
 """Calls about retention and the archive of ended executions."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
@@ -7,6 +9,14 @@ from flowmesh.api.execution.v1 import retention_service_pb2_grpc as rpc
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.executions import Execution, execution_of, micros_of
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The number of ended executions, and those that differed from their history, with fields."""
+
+    checked: int
+    differences: Mapping[str, tuple[str, ...]]
 
 
 class ArchiveCalls:
@@ -46,6 +56,24 @@ class ArchiveCalls:
             actor=self._connection.actor,
         )
         await self._connection.caller.call(self._stub.EraseExecution, request)
+
+    async def rebuild(self, *, verify: bool = False) -> Rebuilt:
+        """Compute the rows of all ended executions again from their histories.
+
+        Stored rows that differ are corrected, unless `verify` is set.
+        """
+        request = pb.RebuildExecutionsRequest(namespace=self._connection.namespace, verify=verify)
+        checked, differences = 0, dict[str, tuple[str, ...]]()
+        while True:
+            response = await self._connection.caller.call(
+                self._stub.RebuildExecutions, request, timeout_s=limits.RUN_TIMEOUT_S
+            )
+            checked += response.checked
+            for each in response.differences:
+                differences[each.execution_id] = tuple(each.fields)
+            if not response.next_page_token:
+                return Rebuilt(checked, differences)
+            request.page_token = response.next_page_token
 
     async def list(
         self,

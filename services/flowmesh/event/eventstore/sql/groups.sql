@@ -4,9 +4,6 @@ select count(*) from groups where namespace = :namespace;
 -- name: lock-group(namespace, event_group)^
 select * from groups where namespace = :namespace and event_group = :event_group for update;
 
--- name: group-named(namespace, event_group)^
-select * from groups where namespace = :namespace and event_group = :event_group;
-
 -- name: add-group(namespace, event_group, filter, checkpoint, lease_ms, max_attempts, retry_delay_ms)$
 insert into groups (
     namespace, event_group, filter, checkpoint, lease_ms, max_attempts, retry_delay_ms
@@ -51,7 +48,8 @@ on conflict (namespace, event_group, position) do update set
 
 -- name: park-deliveries(namespace, event_group, positions)!
 update group_deliveries set due_at = null
-where namespace = :namespace and event_group = :event_group and position = any(:positions::bigint[]);
+where namespace = :namespace and event_group = :event_group
+    and position = any(:positions::bigint[]);
 
 -- name: set-checkpoint(namespace, event_group, checkpoint)!
 update groups set checkpoint = :checkpoint
@@ -75,7 +73,8 @@ returning d.position;
 
 -- name: drop-deliveries(namespace, event_group, positions)!
 delete from group_deliveries
-where namespace = :namespace and event_group = :event_group and position = any(:positions::bigint[]);
+where namespace = :namespace and event_group = :event_group
+    and position = any(:positions::bigint[]);
 
 -- name: parked-of(namespace, event_group, after, count)
 select position, attempt, error from group_deliveries

@@ -22,6 +22,191 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type RebuildExecutionsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Compare only.
+	Verify bool `protobuf:"varint,2,opt,name=verify,proto3" json:"verify,omitempty"`
+	// Histories to read, at most 500; 0 is 200.
+	PageSize      uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildExecutionsRequest) Reset() {
+	*x = RebuildExecutionsRequest{}
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildExecutionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildExecutionsRequest) ProtoMessage() {}
+
+func (x *RebuildExecutionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildExecutionsRequest.ProtoReflect.Descriptor instead.
+func (*RebuildExecutionsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *RebuildExecutionsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *RebuildExecutionsRequest) GetVerify() bool {
+	if x != nil {
+		return x.Verify
+	}
+	return false
+}
+
+func (x *RebuildExecutionsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *RebuildExecutionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type RebuildExecutionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ended executions of the namespace among the histories that were read.
+	Checked       uint32               `protobuf:"varint,1,opt,name=checked,proto3" json:"checked,omitempty"`
+	Differences   []*RebuildDifference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	NextPageToken string               `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildExecutionsResponse) Reset() {
+	*x = RebuildExecutionsResponse{}
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildExecutionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildExecutionsResponse) ProtoMessage() {}
+
+func (x *RebuildExecutionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildExecutionsResponse.ProtoReflect.Descriptor instead.
+func (*RebuildExecutionsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RebuildExecutionsResponse) GetChecked() uint32 {
+	if x != nil {
+		return x.Checked
+	}
+	return 0
+}
+
+func (x *RebuildExecutionsResponse) GetDifferences() []*RebuildDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *RebuildExecutionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A stored execution that differs from its history.
+type RebuildDifference struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Such as `row`, `status`, `search`, `queues`.
+	Fields        []string `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildDifference) Reset() {
+	*x = RebuildDifference{}
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildDifference) ProtoMessage() {}
+
+func (x *RebuildDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildDifference.ProtoReflect.Descriptor instead.
+func (*RebuildDifference) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RebuildDifference) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *RebuildDifference) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 type GetRetentionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -31,7 +216,7 @@ type GetRetentionRequest struct {
 
 func (x *GetRetentionRequest) Reset() {
 	*x = GetRetentionRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[0]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -43,7 +228,7 @@ func (x *GetRetentionRequest) String() string {
 func (*GetRetentionRequest) ProtoMessage() {}
 
 func (x *GetRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[0]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -56,7 +241,7 @@ func (x *GetRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRetentionRequest.ProtoReflect.Descriptor instead.
 func (*GetRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{0}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetRetentionRequest) GetNamespace() string {
@@ -77,7 +262,7 @@ type GetRetentionResponse struct {
 
 func (x *GetRetentionResponse) Reset() {
 	*x = GetRetentionResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -89,7 +274,7 @@ func (x *GetRetentionResponse) String() string {
 func (*GetRetentionResponse) ProtoMessage() {}
 
 func (x *GetRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -102,7 +287,7 @@ func (x *GetRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRetentionResponse.ProtoReflect.Descriptor instead.
 func (*GetRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetRetentionResponse) GetRetentionMs() int64 {
@@ -130,7 +315,7 @@ type SetRetentionRequest struct {
 
 func (x *SetRetentionRequest) Reset() {
 	*x = SetRetentionRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -142,7 +327,7 @@ func (x *SetRetentionRequest) String() string {
 func (*SetRetentionRequest) ProtoMessage() {}
 
 func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -155,7 +340,7 @@ func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SetRetentionRequest) GetNamespace() string {
@@ -180,7 +365,7 @@ type SetRetentionResponse struct {
 
 func (x *SetRetentionResponse) Reset() {
 	*x = SetRetentionResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +377,7 @@ func (x *SetRetentionResponse) String() string {
 func (*SetRetentionResponse) ProtoMessage() {}
 
 func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +390,7 @@ func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{6}
 }
 
 type DeleteExecutionRequest struct {
@@ -218,7 +403,7 @@ type DeleteExecutionRequest struct {
 
 func (x *DeleteExecutionRequest) Reset() {
 	*x = DeleteExecutionRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +415,7 @@ func (x *DeleteExecutionRequest) String() string {
 func (*DeleteExecutionRequest) ProtoMessage() {}
 
 func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +428,7 @@ func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteExecutionRequest) GetNamespace() string {
@@ -268,7 +453,7 @@ type DeleteExecutionResponse struct {
 
 func (x *DeleteExecutionResponse) Reset() {
 	*x = DeleteExecutionResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +465,7 @@ func (x *DeleteExecutionResponse) String() string {
 func (*DeleteExecutionResponse) ProtoMessage() {}
 
 func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,7 +478,7 @@ func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{8}
 }
 
 type EraseExecutionRequest struct {
@@ -309,7 +494,7 @@ type EraseExecutionRequest struct {
 
 func (x *EraseExecutionRequest) Reset() {
 	*x = EraseExecutionRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +506,7 @@ func (x *EraseExecutionRequest) String() string {
 func (*EraseExecutionRequest) ProtoMessage() {}
 
 func (x *EraseExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +519,7 @@ func (x *EraseExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseExecutionRequest.ProtoReflect.Descriptor instead.
 func (*EraseExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EraseExecutionRequest) GetNamespace() string {
@@ -380,7 +565,7 @@ type EraseExecutionResponse struct {
 
 func (x *EraseExecutionResponse) Reset() {
 	*x = EraseExecutionResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +577,7 @@ func (x *EraseExecutionResponse) String() string {
 func (*EraseExecutionResponse) ProtoMessage() {}
 
 func (x *EraseExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +590,7 @@ func (x *EraseExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseExecutionResponse.ProtoReflect.Descriptor instead.
 func (*EraseExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{10}
 }
 
 type ListArchivedRequest struct {
@@ -420,7 +605,7 @@ type ListArchivedRequest struct {
 
 func (x *ListArchivedRequest) Reset() {
 	*x = ListArchivedRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +617,7 @@ func (x *ListArchivedRequest) String() string {
 func (*ListArchivedRequest) ProtoMessage() {}
 
 func (x *ListArchivedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +630,7 @@ func (x *ListArchivedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArchivedRequest.ProtoReflect.Descriptor instead.
 func (*ListArchivedRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListArchivedRequest) GetNamespace() string {
@@ -487,7 +672,7 @@ type ListArchivedResponse struct {
 
 func (x *ListArchivedResponse) Reset() {
 	*x = ListArchivedResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +684,7 @@ func (x *ListArchivedResponse) String() string {
 func (*ListArchivedResponse) ProtoMessage() {}
 
 func (x *ListArchivedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +697,7 @@ func (x *ListArchivedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArchivedResponse.ProtoReflect.Descriptor instead.
 func (*ListArchivedResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListArchivedResponse) GetExecutions() []*Execution {
@@ -539,7 +724,7 @@ type GetArchivedRequest struct {
 
 func (x *GetArchivedRequest) Reset() {
 	*x = GetArchivedRequest{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +736,7 @@ func (x *GetArchivedRequest) String() string {
 func (*GetArchivedRequest) ProtoMessage() {}
 
 func (x *GetArchivedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +749,7 @@ func (x *GetArchivedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArchivedRequest.ProtoReflect.Descriptor instead.
 func (*GetArchivedRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetArchivedRequest) GetNamespace() string {
@@ -590,7 +775,7 @@ type GetArchivedResponse struct {
 
 func (x *GetArchivedResponse) Reset() {
 	*x = GetArchivedResponse{}
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +787,7 @@ func (x *GetArchivedResponse) String() string {
 func (*GetArchivedResponse) ProtoMessage() {}
 
 func (x *GetArchivedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_execution_v1_retention_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +800,7 @@ func (x *GetArchivedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArchivedResponse.ProtoReflect.Descriptor instead.
 func (*GetArchivedResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetArchivedResponse) GetChunk() []byte {
@@ -629,7 +814,20 @@ var File_flowmesh_api_execution_v1_retention_service_proto protoreflect.FileDesc
 
 const file_flowmesh_api_execution_v1_retention_service_proto_rawDesc = "" +
 	"\n" +
-	"1flowmesh/api/execution/v1/retention_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a)flowmesh/api/execution/v1/execution.proto\"3\n" +
+	"1flowmesh/api/execution/v1/retention_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a)flowmesh/api/execution/v1/execution.proto\"\x8c\x01\n" +
+	"\x18RebuildExecutionsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06verify\x18\x02 \x01(\bR\x06verify\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\xad\x01\n" +
+	"\x19RebuildExecutionsResponse\x12\x18\n" +
+	"\achecked\x18\x01 \x01(\rR\achecked\x12N\n" +
+	"\vdifferences\x18\x02 \x03(\v2,.flowmesh.api.execution.v1.RebuildDifferenceR\vdifferences\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"T\n" +
+	"\x11RebuildDifference\x12'\n" +
+	"\fexecution_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12\x16\n" +
+	"\x06fields\x18\x02 \x03(\tR\x06fields\"3\n" +
 	"\x13GetRetentionRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"K\n" +
 	"\x14GetRetentionResponse\x12!\n" +
@@ -666,12 +864,13 @@ const file_flowmesh_api_execution_v1_retention_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
 	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\"+\n" +
 	"\x13GetArchivedResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk2\xfd\x05\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk2\x88\a\n" +
 	"\x10RetentionService\x12w\n" +
 	"\fGetRetention\x12..flowmesh.api.execution.v1.GetRetentionRequest\x1a/.flowmesh.api.execution.v1.GetRetentionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12y\n" +
 	"\fSetRetention\x12..flowmesh.api.execution.v1.SetRetentionRequest\x1a/.flowmesh.api.execution.v1.SetRetentionResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12\x82\x01\n" +
 	"\x0fDeleteExecution\x121.flowmesh.api.execution.v1.DeleteExecutionRequest\x1a2.flowmesh.api.execution.v1.DeleteExecutionResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12\x7f\n" +
-	"\x0eEraseExecution\x120.flowmesh.api.execution.v1.EraseExecutionRequest\x1a1.flowmesh.api.execution.v1.EraseExecutionResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12w\n" +
+	"\x0eEraseExecution\x120.flowmesh.api.execution.v1.EraseExecutionRequest\x1a1.flowmesh.api.execution.v1.EraseExecutionResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12\x88\x01\n" +
+	"\x11RebuildExecutions\x123.flowmesh.api.execution.v1.RebuildExecutionsRequest\x1a4.flowmesh.api.execution.v1.RebuildExecutionsResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12w\n" +
 	"\fListArchived\x12..flowmesh.api.execution.v1.ListArchivedRequest\x1a/.flowmesh.api.execution.v1.ListArchivedResponse\"\x06\xea\xe0\x18\x02\b\x03\x12v\n" +
 	"\vGetArchived\x12-.flowmesh.api.execution.v1.GetArchivedRequest\x1a..flowmesh.api.execution.v1.GetArchivedResponse\"\x06\xea\xe0\x18\x02\b\x030\x01Bu\n" +
 	"\x1ddev.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19Flowmesh.Api.Execution.V1b\x06proto3"
@@ -688,41 +887,47 @@ func file_flowmesh_api_execution_v1_retention_service_proto_rawDescGZIP() []byte
 	return file_flowmesh_api_execution_v1_retention_service_proto_rawDescData
 }
 
-var file_flowmesh_api_execution_v1_retention_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_flowmesh_api_execution_v1_retention_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_flowmesh_api_execution_v1_retention_service_proto_goTypes = []any{
-	(*GetRetentionRequest)(nil),     // 0: flowmesh.api.execution.v1.GetRetentionRequest
-	(*GetRetentionResponse)(nil),    // 1: flowmesh.api.execution.v1.GetRetentionResponse
-	(*SetRetentionRequest)(nil),     // 2: flowmesh.api.execution.v1.SetRetentionRequest
-	(*SetRetentionResponse)(nil),    // 3: flowmesh.api.execution.v1.SetRetentionResponse
-	(*DeleteExecutionRequest)(nil),  // 4: flowmesh.api.execution.v1.DeleteExecutionRequest
-	(*DeleteExecutionResponse)(nil), // 5: flowmesh.api.execution.v1.DeleteExecutionResponse
-	(*EraseExecutionRequest)(nil),   // 6: flowmesh.api.execution.v1.EraseExecutionRequest
-	(*EraseExecutionResponse)(nil),  // 7: flowmesh.api.execution.v1.EraseExecutionResponse
-	(*ListArchivedRequest)(nil),     // 8: flowmesh.api.execution.v1.ListArchivedRequest
-	(*ListArchivedResponse)(nil),    // 9: flowmesh.api.execution.v1.ListArchivedResponse
-	(*GetArchivedRequest)(nil),      // 10: flowmesh.api.execution.v1.GetArchivedRequest
-	(*GetArchivedResponse)(nil),     // 11: flowmesh.api.execution.v1.GetArchivedResponse
-	(*Execution)(nil),               // 12: flowmesh.api.execution.v1.Execution
+	(*RebuildExecutionsRequest)(nil),  // 0: flowmesh.api.execution.v1.RebuildExecutionsRequest
+	(*RebuildExecutionsResponse)(nil), // 1: flowmesh.api.execution.v1.RebuildExecutionsResponse
+	(*RebuildDifference)(nil),         // 2: flowmesh.api.execution.v1.RebuildDifference
+	(*GetRetentionRequest)(nil),       // 3: flowmesh.api.execution.v1.GetRetentionRequest
+	(*GetRetentionResponse)(nil),      // 4: flowmesh.api.execution.v1.GetRetentionResponse
+	(*SetRetentionRequest)(nil),       // 5: flowmesh.api.execution.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil),      // 6: flowmesh.api.execution.v1.SetRetentionResponse
+	(*DeleteExecutionRequest)(nil),    // 7: flowmesh.api.execution.v1.DeleteExecutionRequest
+	(*DeleteExecutionResponse)(nil),   // 8: flowmesh.api.execution.v1.DeleteExecutionResponse
+	(*EraseExecutionRequest)(nil),     // 9: flowmesh.api.execution.v1.EraseExecutionRequest
+	(*EraseExecutionResponse)(nil),    // 10: flowmesh.api.execution.v1.EraseExecutionResponse
+	(*ListArchivedRequest)(nil),       // 11: flowmesh.api.execution.v1.ListArchivedRequest
+	(*ListArchivedResponse)(nil),      // 12: flowmesh.api.execution.v1.ListArchivedResponse
+	(*GetArchivedRequest)(nil),        // 13: flowmesh.api.execution.v1.GetArchivedRequest
+	(*GetArchivedResponse)(nil),       // 14: flowmesh.api.execution.v1.GetArchivedResponse
+	(*Execution)(nil),                 // 15: flowmesh.api.execution.v1.Execution
 }
 var file_flowmesh_api_execution_v1_retention_service_proto_depIdxs = []int32{
-	12, // 0: flowmesh.api.execution.v1.ListArchivedResponse.executions:type_name -> flowmesh.api.execution.v1.Execution
-	0,  // 1: flowmesh.api.execution.v1.RetentionService.GetRetention:input_type -> flowmesh.api.execution.v1.GetRetentionRequest
-	2,  // 2: flowmesh.api.execution.v1.RetentionService.SetRetention:input_type -> flowmesh.api.execution.v1.SetRetentionRequest
-	4,  // 3: flowmesh.api.execution.v1.RetentionService.DeleteExecution:input_type -> flowmesh.api.execution.v1.DeleteExecutionRequest
-	6,  // 4: flowmesh.api.execution.v1.RetentionService.EraseExecution:input_type -> flowmesh.api.execution.v1.EraseExecutionRequest
-	8,  // 5: flowmesh.api.execution.v1.RetentionService.ListArchived:input_type -> flowmesh.api.execution.v1.ListArchivedRequest
-	10, // 6: flowmesh.api.execution.v1.RetentionService.GetArchived:input_type -> flowmesh.api.execution.v1.GetArchivedRequest
-	1,  // 7: flowmesh.api.execution.v1.RetentionService.GetRetention:output_type -> flowmesh.api.execution.v1.GetRetentionResponse
-	3,  // 8: flowmesh.api.execution.v1.RetentionService.SetRetention:output_type -> flowmesh.api.execution.v1.SetRetentionResponse
-	5,  // 9: flowmesh.api.execution.v1.RetentionService.DeleteExecution:output_type -> flowmesh.api.execution.v1.DeleteExecutionResponse
-	7,  // 10: flowmesh.api.execution.v1.RetentionService.EraseExecution:output_type -> flowmesh.api.execution.v1.EraseExecutionResponse
-	9,  // 11: flowmesh.api.execution.v1.RetentionService.ListArchived:output_type -> flowmesh.api.execution.v1.ListArchivedResponse
-	11, // 12: flowmesh.api.execution.v1.RetentionService.GetArchived:output_type -> flowmesh.api.execution.v1.GetArchivedResponse
-	7,  // [7:13] is the sub-list for method output_type
-	1,  // [1:7] is the sub-list for method input_type
-	1,  // [1:1] is the sub-list for extension type_name
-	1,  // [1:1] is the sub-list for extension extendee
-	0,  // [0:1] is the sub-list for field type_name
+	2,  // 0: flowmesh.api.execution.v1.RebuildExecutionsResponse.differences:type_name -> flowmesh.api.execution.v1.RebuildDifference
+	15, // 1: flowmesh.api.execution.v1.ListArchivedResponse.executions:type_name -> flowmesh.api.execution.v1.Execution
+	3,  // 2: flowmesh.api.execution.v1.RetentionService.GetRetention:input_type -> flowmesh.api.execution.v1.GetRetentionRequest
+	5,  // 3: flowmesh.api.execution.v1.RetentionService.SetRetention:input_type -> flowmesh.api.execution.v1.SetRetentionRequest
+	7,  // 4: flowmesh.api.execution.v1.RetentionService.DeleteExecution:input_type -> flowmesh.api.execution.v1.DeleteExecutionRequest
+	9,  // 5: flowmesh.api.execution.v1.RetentionService.EraseExecution:input_type -> flowmesh.api.execution.v1.EraseExecutionRequest
+	0,  // 6: flowmesh.api.execution.v1.RetentionService.RebuildExecutions:input_type -> flowmesh.api.execution.v1.RebuildExecutionsRequest
+	11, // 7: flowmesh.api.execution.v1.RetentionService.ListArchived:input_type -> flowmesh.api.execution.v1.ListArchivedRequest
+	13, // 8: flowmesh.api.execution.v1.RetentionService.GetArchived:input_type -> flowmesh.api.execution.v1.GetArchivedRequest
+	4,  // 9: flowmesh.api.execution.v1.RetentionService.GetRetention:output_type -> flowmesh.api.execution.v1.GetRetentionResponse
+	6,  // 10: flowmesh.api.execution.v1.RetentionService.SetRetention:output_type -> flowmesh.api.execution.v1.SetRetentionResponse
+	8,  // 11: flowmesh.api.execution.v1.RetentionService.DeleteExecution:output_type -> flowmesh.api.execution.v1.DeleteExecutionResponse
+	10, // 12: flowmesh.api.execution.v1.RetentionService.EraseExecution:output_type -> flowmesh.api.execution.v1.EraseExecutionResponse
+	1,  // 13: flowmesh.api.execution.v1.RetentionService.RebuildExecutions:output_type -> flowmesh.api.execution.v1.RebuildExecutionsResponse
+	12, // 14: flowmesh.api.execution.v1.RetentionService.ListArchived:output_type -> flowmesh.api.execution.v1.ListArchivedResponse
+	14, // 15: flowmesh.api.execution.v1.RetentionService.GetArchived:output_type -> flowmesh.api.execution.v1.GetArchivedResponse
+	9,  // [9:16] is the sub-list for method output_type
+	2,  // [2:9] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_execution_v1_retention_service_proto_init() }
@@ -737,7 +942,7 @@ func file_flowmesh_api_execution_v1_retention_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_execution_v1_retention_service_proto_rawDesc), len(file_flowmesh_api_execution_v1_retention_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RetentionService_GetRetention_FullMethodName    = "/flowmesh.api.execution.v1.RetentionService/GetRetention"
-	RetentionService_SetRetention_FullMethodName    = "/flowmesh.api.execution.v1.RetentionService/SetRetention"
-	RetentionService_DeleteExecution_FullMethodName = "/flowmesh.api.execution.v1.RetentionService/DeleteExecution"
-	RetentionService_EraseExecution_FullMethodName  = "/flowmesh.api.execution.v1.RetentionService/EraseExecution"
-	RetentionService_ListArchived_FullMethodName    = "/flowmesh.api.execution.v1.RetentionService/ListArchived"
-	RetentionService_GetArchived_FullMethodName     = "/flowmesh.api.execution.v1.RetentionService/GetArchived"
+	RetentionService_GetRetention_FullMethodName      = "/flowmesh.api.execution.v1.RetentionService/GetRetention"
+	RetentionService_SetRetention_FullMethodName      = "/flowmesh.api.execution.v1.RetentionService/SetRetention"
+	RetentionService_DeleteExecution_FullMethodName   = "/flowmesh.api.execution.v1.RetentionService/DeleteExecution"
+	RetentionService_EraseExecution_FullMethodName    = "/flowmesh.api.execution.v1.RetentionService/EraseExecution"
+	RetentionService_RebuildExecutions_FullMethodName = "/flowmesh.api.execution.v1.RetentionService/RebuildExecutions"
+	RetentionService_ListArchived_FullMethodName      = "/flowmesh.api.execution.v1.RetentionService/ListArchived"
+	RetentionService_GetArchived_FullMethodName       = "/flowmesh.api.execution.v1.RetentionService/GetArchived"
 )
 
 // RetentionServiceClient is the client API for RetentionService service.
@@ -52,6 +53,10 @@ type RetentionServiceClient interface {
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	//	FAILED_PRECONDITION / EXECUTION_RUNNING
 	EraseExecution(ctx context.Context, in *EraseExecutionRequest, opts ...grpc.CallOption) (*EraseExecutionResponse, error)
+	// Computes the rows of ended executions again from their histories, a page of them. Differences
+	// from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+	// or have other columns, search values, or queues.
+	RebuildExecutions(ctx context.Context, in *RebuildExecutionsRequest, opts ...grpc.CallOption) (*RebuildExecutionsResponse, error)
 	// Returns archived executions that were started in a time range, oldest first, at most 1,000.
 	//
 	//	FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
@@ -105,6 +110,16 @@ func (c *retentionServiceClient) EraseExecution(ctx context.Context, in *EraseEx
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EraseExecutionResponse)
 	err := c.cc.Invoke(ctx, RetentionService_EraseExecution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retentionServiceClient) RebuildExecutions(ctx context.Context, in *RebuildExecutionsRequest, opts ...grpc.CallOption) (*RebuildExecutionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebuildExecutionsResponse)
+	err := c.cc.Invoke(ctx, RetentionService_RebuildExecutions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +180,10 @@ type RetentionServiceServer interface {
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	//	FAILED_PRECONDITION / EXECUTION_RUNNING
 	EraseExecution(context.Context, *EraseExecutionRequest) (*EraseExecutionResponse, error)
+	// Computes the rows of ended executions again from their histories, a page of them. Differences
+	// from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+	// or have other columns, search values, or queues.
+	RebuildExecutions(context.Context, *RebuildExecutionsRequest) (*RebuildExecutionsResponse, error)
 	// Returns archived executions that were started in a time range, oldest first, at most 1,000.
 	//
 	//	FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
@@ -195,6 +214,9 @@ func (UnimplementedRetentionServiceServer) DeleteExecution(context.Context, *Del
 }
 func (UnimplementedRetentionServiceServer) EraseExecution(context.Context, *EraseExecutionRequest) (*EraseExecutionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseExecution not implemented")
+}
+func (UnimplementedRetentionServiceServer) RebuildExecutions(context.Context, *RebuildExecutionsRequest) (*RebuildExecutionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RebuildExecutions not implemented")
 }
 func (UnimplementedRetentionServiceServer) ListArchived(context.Context, *ListArchivedRequest) (*ListArchivedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListArchived not implemented")
@@ -295,6 +317,24 @@ func _RetentionService_EraseExecution_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RetentionService_RebuildExecutions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebuildExecutionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetentionServiceServer).RebuildExecutions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetentionService_RebuildExecutions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetentionServiceServer).RebuildExecutions(ctx, req.(*RebuildExecutionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RetentionService_ListArchived_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListArchivedRequest)
 	if err := dec(in); err != nil {
@@ -346,6 +386,10 @@ var RetentionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EraseExecution",
 			Handler:    _RetentionService_EraseExecution_Handler,
+		},
+		{
+			MethodName: "RebuildExecutions",
+			Handler:    _RetentionService_RebuildExecutions_Handler,
 		},
 		{
 			MethodName: "ListArchived",

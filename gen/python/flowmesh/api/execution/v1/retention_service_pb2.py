@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.execution.v1 import execution_pb2 as flowmesh_dot_api_dot_execution_dot_v1_dot_execution__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/execution/v1/retention_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a)flowmesh/api/execution/v1/execution.proto\"3\n\x13GetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"K\n\x14GetRetentionResponse\x12!\n\x0cretention_ms\x18\x01 \x01(\x03R\x0bretentionMs\x12\x10\n\x03own\x18\x02 \x01(\x08R\x03own\"V\n\x13SetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cretention_ms\x18\x02 \x01(\x03R\x0bretentionMs\"\x16\n\x14SetRetentionResponse\"_\n\x16\x44\x65leteExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"\x19\n\x17\x44\x65leteExecutionResponse\"\xb1\x01\n\x15\x45raseExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\"\x18\n\x16\x45raseExecutionResponse\"\xb0\x01\n\x13ListArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12(\n\x10started_after_us\x18\x03 \x01(\x03R\x0estartedAfterUs\x12*\n\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\"t\n\x14ListArchivedResponse\x12\x44\n\nexecutions\x18\x01 \x03(\x0b\x32$.flowmesh.api.execution.v1.ExecutionR\nexecutions\x12\x16\n\x06\x63\x61pped\x18\x02 \x01(\x08R\x06\x63\x61pped\"[\n\x12GetArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"+\n\x13GetArchivedResponse\x12\x14\n\x05\x63hunk\x18\x01 \x01(\x0cR\x05\x63hunk2\xfd\x05\n\x10RetentionService\x12w\n\x0cGetRetention\x12..flowmesh.api.execution.v1.GetRetentionRequest\x1a/.flowmesh.api.execution.v1.GetRetentionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12y\n\x0cSetRetention\x12..flowmesh.api.execution.v1.SetRetentionRequest\x1a/.flowmesh.api.execution.v1.SetRetentionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x82\x01\n\x0f\x44\x65leteExecution\x12\x31.flowmesh.api.execution.v1.DeleteExecutionRequest\x1a\x32.flowmesh.api.execution.v1.DeleteExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x7f\n\x0e\x45raseExecution\x12\x30.flowmesh.api.execution.v1.EraseExecutionRequest\x1a\x31.flowmesh.api.execution.v1.EraseExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12w\n\x0cListArchived\x12..flowmesh.api.execution.v1.ListArchivedRequest\x1a/.flowmesh.api.execution.v1.ListArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12v\n\x0bGetArchived\x12-.flowmesh.api.execution.v1.GetArchivedRequest\x1a..flowmesh.api.execution.v1.GetArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x30\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/execution/v1/retention_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a)flowmesh/api/execution/v1/execution.proto\"\x8c\x01\n\x18RebuildExecutionsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06verify\x18\x02 \x01(\x08R\x06verify\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\xad\x01\n\x19RebuildExecutionsResponse\x12\x18\n\x07\x63hecked\x18\x01 \x01(\rR\x07\x63hecked\x12N\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32,.flowmesh.api.execution.v1.RebuildDifferenceR\x0b\x64ifferences\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"T\n\x11RebuildDifference\x12\'\n\x0c\x65xecution_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x16\n\x06\x66ields\x18\x02 \x03(\tR\x06\x66ields\"3\n\x13GetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"K\n\x14GetRetentionResponse\x12!\n\x0cretention_ms\x18\x01 \x01(\x03R\x0bretentionMs\x12\x10\n\x03own\x18\x02 \x01(\x08R\x03own\"V\n\x13SetRetentionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\x0cretention_ms\x18\x02 \x01(\x03R\x0bretentionMs\"\x16\n\x14SetRetentionResponse\"_\n\x16\x44\x65leteExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"\x19\n\x17\x44\x65leteExecutionResponse\"\xb1\x01\n\x15\x45raseExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n\nrequest_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x05 \x01(\tR\x05\x61\x63tor\"\x18\n\x16\x45raseExecutionResponse\"\xb0\x01\n\x13ListArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12(\n\x10started_after_us\x18\x03 \x01(\x03R\x0estartedAfterUs\x12*\n\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\"t\n\x14ListArchivedResponse\x12\x44\n\nexecutions\x18\x01 \x03(\x0b\x32$.flowmesh.api.execution.v1.ExecutionR\nexecutions\x12\x16\n\x06\x63\x61pped\x18\x02 \x01(\x08R\x06\x63\x61pped\"[\n\x12GetArchivedRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"+\n\x13GetArchivedResponse\x12\x14\n\x05\x63hunk\x18\x01 \x01(\x0cR\x05\x63hunk2\x88\x07\n\x10RetentionService\x12w\n\x0cGetRetention\x12..flowmesh.api.execution.v1.GetRetentionRequest\x1a/.flowmesh.api.execution.v1.GetRetentionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12y\n\x0cSetRetention\x12..flowmesh.api.execution.v1.SetRetentionRequest\x1a/.flowmesh.api.execution.v1.SetRetentionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x82\x01\n\x0f\x44\x65leteExecution\x12\x31.flowmesh.api.execution.v1.DeleteExecutionRequest\x1a\x32.flowmesh.api.execution.v1.DeleteExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x7f\n\x0e\x45raseExecution\x12\x30.flowmesh.api.execution.v1.EraseExecutionRequest\x1a\x31.flowmesh.api.execution.v1.EraseExecutionResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x88\x01\n\x11RebuildExecutions\x12\x33.flowmesh.api.execution.v1.RebuildExecutionsRequest\x1a\x34.flowmesh.api.execution.v1.RebuildExecutionsResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12w\n\x0cListArchived\x12..flowmesh.api.execution.v1.ListArchivedRequest\x1a/.flowmesh.api.execution.v1.ListArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12v\n\x0bGetArchived\x12-.flowmesh.api.execution.v1.GetArchivedRequest\x1a..flowmesh.api.execution.v1.GetArchivedResponse\"\x06\xea\xe0\x18\x02\x08\x03\x30\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.execution.v1.r
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.execution.v1P\001Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\252\002\031Flowmesh.Api.Execution.V1'
+  _globals['_REBUILDDIFFERENCE'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_REBUILDDIFFERENCE'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
   _globals['_DELETEEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
   _globals['_DELETEEXECUTIONREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
   _globals['_ERASEEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
@@ -52,34 +54,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETENTIONSERVICE'].methods_by_name['DeleteExecution']._serialized_options = b'\352\340\030\004\010\006(\001'
   _globals['_RETENTIONSERVICE'].methods_by_name['EraseExecution']._loaded_options = None
   _globals['_RETENTIONSERVICE'].methods_by_name['EraseExecution']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_RETENTIONSERVICE'].methods_by_name['RebuildExecutions']._loaded_options = None
+  _globals['_RETENTIONSERVICE'].methods_by_name['RebuildExecutions']._serialized_options = b'\352\340\030\004\010\006(\001'
   _globals['_RETENTIONSERVICE'].methods_by_name['ListArchived']._loaded_options = None
   _globals['_RETENTIONSERVICE'].methods_by_name['ListArchived']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_RETENTIONSERVICE'].methods_by_name['GetArchived']._loaded_options = None
   _globals['_RETENTIONSERVICE'].methods_by_name['GetArchived']._serialized_options = b'\352\340\030\002\010\003'
-  _globals['_GETRETENTIONREQUEST']._serialized_start=160
-  _globals['_GETRETENTIONREQUEST']._serialized_end=211
-  _globals['_GETRETENTIONRESPONSE']._serialized_start=213
-  _globals['_GETRETENTIONRESPONSE']._serialized_end=288
-  _globals['_SETRETENTIONREQUEST']._serialized_start=290
-  _globals['_SETRETENTIONREQUEST']._serialized_end=376
-  _globals['_SETRETENTIONRESPONSE']._serialized_start=378
-  _globals['_SETRETENTIONRESPONSE']._serialized_end=400
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=402
-  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=497
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=499
-  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=524
-  _globals['_ERASEEXECUTIONREQUEST']._serialized_start=527
-  _globals['_ERASEEXECUTIONREQUEST']._serialized_end=704
-  _globals['_ERASEEXECUTIONRESPONSE']._serialized_start=706
-  _globals['_ERASEEXECUTIONRESPONSE']._serialized_end=730
-  _globals['_LISTARCHIVEDREQUEST']._serialized_start=733
-  _globals['_LISTARCHIVEDREQUEST']._serialized_end=909
-  _globals['_LISTARCHIVEDRESPONSE']._serialized_start=911
-  _globals['_LISTARCHIVEDRESPONSE']._serialized_end=1027
-  _globals['_GETARCHIVEDREQUEST']._serialized_start=1029
-  _globals['_GETARCHIVEDREQUEST']._serialized_end=1120
-  _globals['_GETARCHIVEDRESPONSE']._serialized_start=1122
-  _globals['_GETARCHIVEDRESPONSE']._serialized_end=1165
-  _globals['_RETENTIONSERVICE']._serialized_start=1168
-  _globals['_RETENTIONSERVICE']._serialized_end=1933
+  _globals['_REBUILDEXECUTIONSREQUEST']._serialized_start=161
+  _globals['_REBUILDEXECUTIONSREQUEST']._serialized_end=301
+  _globals['_REBUILDEXECUTIONSRESPONSE']._serialized_start=304
+  _globals['_REBUILDEXECUTIONSRESPONSE']._serialized_end=477
+  _globals['_REBUILDDIFFERENCE']._serialized_start=479
+  _globals['_REBUILDDIFFERENCE']._serialized_end=563
+  _globals['_GETRETENTIONREQUEST']._serialized_start=565
+  _globals['_GETRETENTIONREQUEST']._serialized_end=616
+  _globals['_GETRETENTIONRESPONSE']._serialized_start=618
+  _globals['_GETRETENTIONRESPONSE']._serialized_end=693
+  _globals['_SETRETENTIONREQUEST']._serialized_start=695
+  _globals['_SETRETENTIONREQUEST']._serialized_end=781
+  _globals['_SETRETENTIONRESPONSE']._serialized_start=783
+  _globals['_SETRETENTIONRESPONSE']._serialized_end=805
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_start=807
+  _globals['_DELETEEXECUTIONREQUEST']._serialized_end=902
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_start=904
+  _globals['_DELETEEXECUTIONRESPONSE']._serialized_end=929
+  _globals['_ERASEEXECUTIONREQUEST']._serialized_start=932
+  _globals['_ERASEEXECUTIONREQUEST']._serialized_end=1109
+  _globals['_ERASEEXECUTIONRESPONSE']._serialized_start=1111
+  _globals['_ERASEEXECUTIONRESPONSE']._serialized_end=1135
+  _globals['_LISTARCHIVEDREQUEST']._serialized_start=1138
+  _globals['_LISTARCHIVEDREQUEST']._serialized_end=1314
+  _globals['_LISTARCHIVEDRESPONSE']._serialized_start=1316
+  _globals['_LISTARCHIVEDRESPONSE']._serialized_end=1432
+  _globals['_GETARCHIVEDREQUEST']._serialized_start=1434
+  _globals['_GETARCHIVEDREQUEST']._serialized_end=1525
+  _globals['_GETARCHIVEDRESPONSE']._serialized_start=1527
+  _globals['_GETARCHIVEDRESPONSE']._serialized_end=1570
+  _globals['_RETENTIONSERVICE']._serialized_start=1573
+  _globals['_RETENTIONSERVICE']._serialized_end=2477
 # @@protoc_insertion_point(module_scope)

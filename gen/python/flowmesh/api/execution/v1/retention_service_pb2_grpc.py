@@ -55,6 +55,11 @@ class RetentionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionResponse.FromString,
                 _registered_method=True)
+        self.RebuildExecutions = channel.unary_unary(
+                '/flowmesh.api.execution.v1.RetentionService/RebuildExecutions',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsResponse.FromString,
+                _registered_method=True)
         self.ListArchived = channel.unary_unary(
                 '/flowmesh.api.execution.v1.RetentionService/ListArchived',
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.ListArchivedRequest.SerializeToString,
@@ -110,6 +115,15 @@ class RetentionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebuildExecutions(self, request, context):
+        """Computes the rows of ended executions again from their histories, a page of them. Differences
+        from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+        or have other columns, search values, or queues.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListArchived(self, request, context):
         """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
@@ -151,6 +165,11 @@ def add_RetentionServiceServicer_to_server(servicer, server):
                     servicer.EraseExecution,
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionResponse.SerializeToString,
+            ),
+            'RebuildExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildExecutions,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsResponse.SerializeToString,
             ),
             'ListArchived': grpc.unary_unary_rpc_method_handler(
                     servicer.ListArchived,
@@ -272,6 +291,33 @@ class RetentionService:
             '/flowmesh.api.execution.v1.RetentionService/EraseExecution',
             flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.EraseExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.RetentionService/RebuildExecutions',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_retention__service__pb2.RebuildExecutionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

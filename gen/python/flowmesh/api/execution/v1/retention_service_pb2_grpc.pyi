@@ -55,6 +55,11 @@ class RetentionServiceStub:
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING
     """
+    RebuildExecutions: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.RebuildExecutionsRequest, _retention_service_pb2.RebuildExecutionsResponse]
+    """Computes the rows of ended executions again from their histories, a page of them. Differences
+    from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+    or have other columns, search values, or queues.
+    """
     ListArchived: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]
     """Returns archived executions that were started in a time range, oldest first, at most 1,000.
 
@@ -93,6 +98,11 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / EXECUTION_RUNNING
+    """
+    RebuildExecutions: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.RebuildExecutionsRequest, _retention_service_pb2.RebuildExecutionsResponse]  # type: ignore[assignment]
+    """Computes the rows of ended executions again from their histories, a page of them. Differences
+    from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+    or have other columns, search values, or queues.
     """
     ListArchived: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]  # type: ignore[assignment]
     """Returns archived executions that were started in a time range, oldest first, at most 1,000.
@@ -153,6 +163,17 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / EXECUTION_RUNNING
+        """
+
+    @_abc_1.abstractmethod
+    def RebuildExecutions(
+        self,
+        request: _retention_service_pb2.RebuildExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.RebuildExecutionsResponse, _abc.Awaitable[_retention_service_pb2.RebuildExecutionsResponse]]:
+        """Computes the rows of ended executions again from their histories, a page of them. Differences
+        from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+        or have other columns, search values, or queues.
         """
 
     @_abc_1.abstractmethod

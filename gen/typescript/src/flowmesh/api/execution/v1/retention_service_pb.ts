@@ -13,7 +13,98 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/execution/v1/retention_service.proto.
  */
 export const file_flowmesh_api_execution_v1_retention_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFmbG93bWVzaC9hcGkvZXhlY3V0aW9uL3YxL3JldGVudGlvbl9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxIigKE0dldFJldGVudGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIjkKFEdldFJldGVudGlvblJlc3BvbnNlEhQKDHJldGVudGlvbl9tcxgBIAEoAxILCgNvd24YAiABKAgiPgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSFAoMcmV0ZW50aW9uX21zGAIgASgDIhYKFFNldFJldGVudGlvblJlc3BvbnNlIkcKFkRlbGV0ZUV4ZWN1dGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAiIZChdEZWxldGVFeGVjdXRpb25SZXNwb25zZSJ/ChVFcmFzZUV4ZWN1dGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAhIOCgZyZWFzb24YAyABKAkSGAoKcmVxdWVzdF9pZBgEIAEoCUIE8OAYBxINCgVhY3RvchgFIAEoCSIYChZFcmFzZUV4ZWN1dGlvblJlc3BvbnNlIngKE0xpc3RBcmNoaXZlZFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKEHN0YXJ0ZWRfYWZ0ZXJfdXMYAyABKAMSGQoRc3RhcnRlZF9iZWZvcmVfdXMYBCABKAMiYAoUTGlzdEFyY2hpdmVkUmVzcG9uc2USOAoKZXhlY3V0aW9ucxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuRXhlY3V0aW9uEg4KBmNhcHBlZBgCIAEoCCJDChJHZXRBcmNoaXZlZFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAiIkChNHZXRBcmNoaXZlZFJlc3BvbnNlEg0KBWNodW5rGAEgASgMMv0FChBSZXRlbnRpb25TZXJ2aWNlEncKDEdldFJldGVudGlvbhIuLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuR2V0UmV0ZW50aW9uUmVxdWVzdBovLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuR2V0UmV0ZW50aW9uUmVzcG9uc2UiBurgGAIIAxJ5CgxTZXRSZXRlbnRpb24SLi5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlNldFJldGVudGlvblJlcXVlc3QaLy5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlNldFJldGVudGlvblJlc3BvbnNlIgjq4BgECAYoARKCAQoPRGVsZXRlRXhlY3V0aW9uEjEuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5EZWxldGVFeGVjdXRpb25SZXF1ZXN0GjIuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5EZWxldGVFeGVjdXRpb25SZXNwb25zZSII6uAYBAgGKAESfwoORXJhc2VFeGVjdXRpb24SMC5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLkVyYXNlRXhlY3V0aW9uUmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuRXJhc2VFeGVjdXRpb25SZXNwb25zZSII6uAYBAgGKAESdwoMTGlzdEFyY2hpdmVkEi4uZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5MaXN0QXJjaGl2ZWRSZXF1ZXN0Gi8uZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5MaXN0QXJjaGl2ZWRSZXNwb25zZSIG6uAYAggDEnYKC0dldEFyY2hpdmVkEi0uZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5HZXRBcmNoaXZlZFJlcXVlc3QaLi5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLkdldEFyY2hpdmVkUmVzcG9uc2UiBurgGAIIAzABQnUKHWRldi5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxUAFaNmZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2V4ZWN1dGlvbi92MTtleGVjdXRpb252MaoCGUZsb3dtZXNoLkFwaS5FeGVjdXRpb24uVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access, file_flowmesh_api_execution_v1_execution]);
+  fileDesc("CjFmbG93bWVzaC9hcGkvZXhlY3V0aW9uL3YxL3JldGVudGlvbl9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxImQKGFJlYnVpbGRFeGVjdXRpb25zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGdmVyaWZ5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIogBChlSZWJ1aWxkRXhlY3V0aW9uc1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKA0SQQoLZGlmZmVyZW5jZXMYAiADKAsyLC5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlJlYnVpbGREaWZmZXJlbmNlEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSI/ChFSZWJ1aWxkRGlmZmVyZW5jZRIaCgxleGVjdXRpb25faWQYASABKAlCBPDgGAISDgoGZmllbGRzGAIgAygJIigKE0dldFJldGVudGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIjkKFEdldFJldGVudGlvblJlc3BvbnNlEhQKDHJldGVudGlvbl9tcxgBIAEoAxILCgNvd24YAiABKAgiPgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSFAoMcmV0ZW50aW9uX21zGAIgASgDIhYKFFNldFJldGVudGlvblJlc3BvbnNlIkcKFkRlbGV0ZUV4ZWN1dGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAiIZChdEZWxldGVFeGVjdXRpb25SZXNwb25zZSJ/ChVFcmFzZUV4ZWN1dGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAhIOCgZyZWFzb24YAyABKAkSGAoKcmVxdWVzdF9pZBgEIAEoCUIE8OAYBxINCgVhY3RvchgFIAEoCSIYChZFcmFzZUV4ZWN1dGlvblJlc3BvbnNlIngKE0xpc3RBcmNoaXZlZFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKEHN0YXJ0ZWRfYWZ0ZXJfdXMYAyABKAMSGQoRc3RhcnRlZF9iZWZvcmVfdXMYBCABKAMiYAoUTGlzdEFyY2hpdmVkUmVzcG9uc2USOAoKZXhlY3V0aW9ucxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuRXhlY3V0aW9uEg4KBmNhcHBlZBgCIAEoCCJDChJHZXRBcmNoaXZlZFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAiIkChNHZXRBcmNoaXZlZFJlc3BvbnNlEg0KBWNodW5rGAEgASgMMogHChBSZXRlbnRpb25TZXJ2aWNlEncKDEdldFJldGVudGlvbhIuLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuR2V0UmV0ZW50aW9uUmVxdWVzdBovLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuR2V0UmV0ZW50aW9uUmVzcG9uc2UiBurgGAIIAxJ5CgxTZXRSZXRlbnRpb24SLi5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlNldFJldGVudGlvblJlcXVlc3QaLy5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlNldFJldGVudGlvblJlc3BvbnNlIgjq4BgECAYoARKCAQoPRGVsZXRlRXhlY3V0aW9uEjEuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5EZWxldGVFeGVjdXRpb25SZXF1ZXN0GjIuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5EZWxldGVFeGVjdXRpb25SZXNwb25zZSII6uAYBAgGKAESfwoORXJhc2VFeGVjdXRpb24SMC5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLkVyYXNlRXhlY3V0aW9uUmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuRXJhc2VFeGVjdXRpb25SZXNwb25zZSII6uAYBAgGKAESiAEKEVJlYnVpbGRFeGVjdXRpb25zEjMuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5SZWJ1aWxkRXhlY3V0aW9uc1JlcXVlc3QaNC5mbG93bWVzaC5hcGkuZXhlY3V0aW9uLnYxLlJlYnVpbGRFeGVjdXRpb25zUmVzcG9uc2UiCOrgGAQIBigBEncKDExpc3RBcmNoaXZlZBIuLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuTGlzdEFyY2hpdmVkUmVxdWVzdBovLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuTGlzdEFyY2hpdmVkUmVzcG9uc2UiBurgGAIIAxJ2CgtHZXRBcmNoaXZlZBItLmZsb3dtZXNoLmFwaS5leGVjdXRpb24udjEuR2V0QXJjaGl2ZWRSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MS5HZXRBcmNoaXZlZFJlc3BvbnNlIgbq4BgCCAMwAUJ1Ch1kZXYuZmxvd21lc2guYXBpLmV4ZWN1dGlvbi52MVABWjZmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9leGVjdXRpb24vdjE7ZXhlY3V0aW9udjGqAhlGbG93bWVzaC5BcGkuRXhlY3V0aW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_execution_v1_execution]);
+
+/**
+ * @generated from message flowmesh.api.execution.v1.RebuildExecutionsRequest
+ */
+export type RebuildExecutionsRequest = Message<"flowmesh.api.execution.v1.RebuildExecutionsRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Compare only.
+   *
+   * @generated from field: bool verify = 2;
+   */
+  verify: boolean;
+
+  /**
+   * Histories to read, at most 500; 0 is 200.
+   *
+   * @generated from field: uint32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message flowmesh.api.execution.v1.RebuildExecutionsRequest.
+ * Use `create(RebuildExecutionsRequestSchema)` to create a new message.
+ */
+export const RebuildExecutionsRequestSchema: GenMessage<RebuildExecutionsRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 0);
+
+/**
+ * @generated from message flowmesh.api.execution.v1.RebuildExecutionsResponse
+ */
+export type RebuildExecutionsResponse = Message<"flowmesh.api.execution.v1.RebuildExecutionsResponse"> & {
+  /**
+   * Ended executions of the namespace among the histories that were read.
+   *
+   * @generated from field: uint32 checked = 1;
+   */
+  checked: number;
+
+  /**
+   * @generated from field: repeated flowmesh.api.execution.v1.RebuildDifference differences = 2;
+   */
+  differences: RebuildDifference[];
+
+  /**
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message flowmesh.api.execution.v1.RebuildExecutionsResponse.
+ * Use `create(RebuildExecutionsResponseSchema)` to create a new message.
+ */
+export const RebuildExecutionsResponseSchema: GenMessage<RebuildExecutionsResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 1);
+
+/**
+ * A stored execution that differs from its history.
+ *
+ * @generated from message flowmesh.api.execution.v1.RebuildDifference
+ */
+export type RebuildDifference = Message<"flowmesh.api.execution.v1.RebuildDifference"> & {
+  /**
+   * @generated from field: string execution_id = 1;
+   */
+  executionId: string;
+
+  /**
+   * Such as `row`, `status`, `search`, `queues`.
+   *
+   * @generated from field: repeated string fields = 2;
+   */
+  fields: string[];
+};
+
+/**
+ * Describes the message flowmesh.api.execution.v1.RebuildDifference.
+ * Use `create(RebuildDifferenceSchema)` to create a new message.
+ */
+export const RebuildDifferenceSchema: GenMessage<RebuildDifference> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 2);
 
 /**
  * @generated from message flowmesh.api.execution.v1.GetRetentionRequest
@@ -30,7 +121,7 @@ export type GetRetentionRequest = Message<"flowmesh.api.execution.v1.GetRetentio
  * Use `create(GetRetentionRequestSchema)` to create a new message.
  */
 export const GetRetentionRequestSchema: GenMessage<GetRetentionRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 0);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 3);
 
 /**
  * @generated from message flowmesh.api.execution.v1.GetRetentionResponse
@@ -54,7 +145,7 @@ export type GetRetentionResponse = Message<"flowmesh.api.execution.v1.GetRetenti
  * Use `create(GetRetentionResponseSchema)` to create a new message.
  */
 export const GetRetentionResponseSchema: GenMessage<GetRetentionResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 1);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 4);
 
 /**
  * @generated from message flowmesh.api.execution.v1.SetRetentionRequest
@@ -78,7 +169,7 @@ export type SetRetentionRequest = Message<"flowmesh.api.execution.v1.SetRetentio
  * Use `create(SetRetentionRequestSchema)` to create a new message.
  */
 export const SetRetentionRequestSchema: GenMessage<SetRetentionRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 2);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 5);
 
 /**
  * @generated from message flowmesh.api.execution.v1.SetRetentionResponse
@@ -91,7 +182,7 @@ export type SetRetentionResponse = Message<"flowmesh.api.execution.v1.SetRetenti
  * Use `create(SetRetentionResponseSchema)` to create a new message.
  */
 export const SetRetentionResponseSchema: GenMessage<SetRetentionResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 3);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 6);
 
 /**
  * @generated from message flowmesh.api.execution.v1.DeleteExecutionRequest
@@ -113,7 +204,7 @@ export type DeleteExecutionRequest = Message<"flowmesh.api.execution.v1.DeleteEx
  * Use `create(DeleteExecutionRequestSchema)` to create a new message.
  */
 export const DeleteExecutionRequestSchema: GenMessage<DeleteExecutionRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 4);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 7);
 
 /**
  * @generated from message flowmesh.api.execution.v1.DeleteExecutionResponse
@@ -126,7 +217,7 @@ export type DeleteExecutionResponse = Message<"flowmesh.api.execution.v1.DeleteE
  * Use `create(DeleteExecutionResponseSchema)` to create a new message.
  */
 export const DeleteExecutionResponseSchema: GenMessage<DeleteExecutionResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 5);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 8);
 
 /**
  * @generated from message flowmesh.api.execution.v1.EraseExecutionRequest
@@ -163,7 +254,7 @@ export type EraseExecutionRequest = Message<"flowmesh.api.execution.v1.EraseExec
  * Use `create(EraseExecutionRequestSchema)` to create a new message.
  */
 export const EraseExecutionRequestSchema: GenMessage<EraseExecutionRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 6);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 9);
 
 /**
  * @generated from message flowmesh.api.execution.v1.EraseExecutionResponse
@@ -176,7 +267,7 @@ export type EraseExecutionResponse = Message<"flowmesh.api.execution.v1.EraseExe
  * Use `create(EraseExecutionResponseSchema)` to create a new message.
  */
 export const EraseExecutionResponseSchema: GenMessage<EraseExecutionResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 7);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 10);
 
 /**
  * @generated from message flowmesh.api.execution.v1.ListArchivedRequest
@@ -208,7 +299,7 @@ export type ListArchivedRequest = Message<"flowmesh.api.execution.v1.ListArchive
  * Use `create(ListArchivedRequestSchema)` to create a new message.
  */
 export const ListArchivedRequestSchema: GenMessage<ListArchivedRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 8);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 11);
 
 /**
  * @generated from message flowmesh.api.execution.v1.ListArchivedResponse
@@ -232,7 +323,7 @@ export type ListArchivedResponse = Message<"flowmesh.api.execution.v1.ListArchiv
  * Use `create(ListArchivedResponseSchema)` to create a new message.
  */
 export const ListArchivedResponseSchema: GenMessage<ListArchivedResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 9);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 12);
 
 /**
  * @generated from message flowmesh.api.execution.v1.GetArchivedRequest
@@ -254,7 +345,7 @@ export type GetArchivedRequest = Message<"flowmesh.api.execution.v1.GetArchivedR
  * Use `create(GetArchivedRequestSchema)` to create a new message.
  */
 export const GetArchivedRequestSchema: GenMessage<GetArchivedRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 10);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 13);
 
 /**
  * @generated from message flowmesh.api.execution.v1.GetArchivedResponse
@@ -271,7 +362,7 @@ export type GetArchivedResponse = Message<"flowmesh.api.execution.v1.GetArchived
  * Use `create(GetArchivedResponseSchema)` to create a new message.
  */
 export const GetArchivedResponseSchema: GenMessage<GetArchivedResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_execution_v1_retention_service, 11);
+  messageDesc(file_flowmesh_api_execution_v1_retention_service, 14);
 
 /**
  * Retention, archive, deletion and erasure of ended executions.
@@ -329,6 +420,18 @@ export const RetentionService: GenService<{
     methodKind: "unary";
     input: typeof EraseExecutionRequestSchema;
     output: typeof EraseExecutionResponseSchema;
+  },
+  /**
+   * Computes the rows of ended executions again from their histories, a page of them. Differences
+   * from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
+   * or have other columns, search values, or queues.
+   *
+   * @generated from rpc flowmesh.api.execution.v1.RetentionService.RebuildExecutions
+   */
+  rebuildExecutions: {
+    methodKind: "unary";
+    input: typeof RebuildExecutionsRequestSchema;
+    output: typeof RebuildExecutionsResponseSchema;
   },
   /**
    * Returns archived executions that were started in a time range, oldest first, at most 1,000.

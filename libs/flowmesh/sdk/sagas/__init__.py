@@ -1,0 +1,1 @@
+"""Sagas: steps with compensations, run as workflows of the engine."""
