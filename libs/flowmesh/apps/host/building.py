@@ -12,7 +12,7 @@ from flowmesh.apps.host.triggers import Background, PipelineWorkflow
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Setting, Surrounding
-from flowmesh.apps.modules.table import BUILDERS, runs
+from flowmesh.apps.modules.table import builder_of, runs
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
@@ -98,7 +98,7 @@ def _secrets(document: AppDocument) -> list[str]:
 def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -> Module | None:
     spec = document.module(name)
     assert spec is not None
-    builder = BUILDERS.get(spec.type)
+    builder = builder_of(spec.type)
     if builder is None:
         message = f"module type {spec.type} is known, but this version does not run it"
         if runs(spec.type):

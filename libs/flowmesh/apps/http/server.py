@@ -11,8 +11,8 @@ import uvicorn
 
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.errors import Invalid, Unavailable
+from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.protocol import BoundedProtocol
-from flowmesh.runtime.http.server import EmbeddedServer, listen
 
 BACKLOG = 2_048
 LOOPBACK = "127.0.0.1"

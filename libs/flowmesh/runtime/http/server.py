@@ -1,10 +1,9 @@
 """The HTTP port of every process: health, readiness, metrics, and a mounted app."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.runtime.access import HttpAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http.cors import Cors
+from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.guard import HttpGuard
 from flowmesh.runtime.http.protocol import CERTIFIED, BoundedProtocol, problem
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -27,8 +27,6 @@ ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
 CONNECTIONS_MAX = 10_000
 KEEPALIVE_S = 75
 WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
-# The interval at which the server updates its Date header.
-TICK_S = 1.0
 JSON = "application/json"
 LIVE = frozenset({"/health", "/healthz", "/livez"})
 READY = frozenset({"/ready", "/readyz"})
@@ -254,40 +252,4 @@ async def _finish(run: Awaitable[None]) -> None:
     await run
 
 
-class EmbeddedServer(uvicorn.Server):
-    """uvicorn without its own event loop and signal handlers."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._exit = asyncio.Event()
-
-    def exit(self) -> None:
-        self.should_exit = True
-        self._exit.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        ticks = 0
-        while not await self.on_tick(10 * ticks):
-            ticks = (ticks + 1) % 86_400
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._exit.wait()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound TCP socket; raise OSError if the port is in use."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without the protocol, asyncio does not disable Nagle, and responses wait 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    listener.set_inheritable(False)
-    return listener
+__all__ = ["HttpServer", "Lifespan", "answer", "listen", "respond"]
