@@ -6,6 +6,9 @@ const SERVER = process.env.FLOWMESH_URL ?? "http://127.0.0.1:3000";
 /** Paths of the API; everything else below `/console/` is the page. */
 const API = ["/api", "/openapi.json"];
 
+const BASE =
+  /console[\\/](messages|src[\\/](design[\\/](primitives|status|problem|useNow)|api[\\/](client|problems|feed|fresh|live)|values[\\/]text|model[\\/](filter|status|glyphs|durations|messages)))/;
+
 export default defineConfig({
   base: "/console/",
   plugins: [react()],
@@ -31,6 +34,8 @@ export default defineConfig({
           groups: [
             { name: "vendor", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
             { name: "routing", test: /node_modules[\\/]@tanstack[\\/]/ },
+            // Small parts of every page are one file.
+            { name: "base", test: BASE },
             { name: "three", test: /node_modules[\\/]three[\\/]/ },
           ],
         },

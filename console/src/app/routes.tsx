@@ -2,6 +2,7 @@
 
 import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { rowsQuery } from "@/features/executions/queries";
+import { Crashed } from "./errors";
 import { operateRoutes } from "./operateRoutes";
 import { client } from "./queryClient";
 import { rootRoute, text, whole } from "./rootRoute";
@@ -161,6 +162,8 @@ export const router = createRouter({
   ]),
   basepath,
   defaultPreload: "intent",
+  // Within the shell, so that the other pages stay within reach.
+  defaultErrorComponent: Crashed,
   scrollRestoration: true,
 });
 

@@ -51,6 +51,12 @@ export function paintTimeline(
   }
   context.restore();
   if (scene.cursor !== undefined) {
+    // What comes later than the moment is faint.
+    context.globalAlpha = 0.72;
+    context.fillStyle = scene.colours.surface;
+    const from = Math.max(NAMES, place(scene.cursor));
+    context.fillRect(from, AXIS, width - from, height - AXIS);
+    context.globalAlpha = 1;
     context.strokeStyle = scene.colours.accent;
     context.lineWidth = 1.5;
     line(context, place(scene.cursor), 0, place(scene.cursor), height);

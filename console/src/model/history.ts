@@ -61,6 +61,7 @@ const EXECUTION_STATUS: Record<string, string> = {
   WorkflowContinued: "completed",
 };
 
+const ENDED = new Set<NodeStatus>(["success", "failed", "skipped", "canceled"]);
 const PROBLEMS = new Set(["TaskFailed", "TaskRetrying", "TaskHeld", "WorkflowFailed"]);
 
 export class History {
@@ -113,6 +114,21 @@ export class History {
       if (status !== "pending") found.set(status, (found.get(status) ?? 0) + 1);
     }
     return new Map([...found].sort(([left], [right]) => left.localeCompare(right)));
+  }
+
+  /** The number of items of a map with nodes that have all ended at the moment. */
+  itemsEnded(map: string, at: number): number {
+    const open = new Map<string, boolean>();
+    for (const [id, { changes }] of this.nodes) {
+      if (!id.startsWith(`${map}[`)) continue;
+      const status = lastUpTo(changes, at)?.status;
+      if (!status || status === "pending") continue;
+      const item = id.slice(0, id.indexOf("]", map.length));
+      open.set(item, (open.get(item) ?? false) || !ENDED.has(status));
+    }
+    let ended = 0;
+    for (const still of open.values()) ended += Number(!still);
+    return ended;
   }
 
   /** Sequences of failures and retries, for steps from one problem to the next. */

@@ -91,6 +91,7 @@ test("every moment of a compensated saga is that of the server @S0-134", async (
   test.setTimeout(180_000);
   await reached(request, seeded("saga"), "failed");
   expect(await compare(page, request, seeded("saga"))).toBeGreaterThan(8);
+  await page.getByRole("button", { name: "Back to live" }).click();
   await expect(page.locator("main > header")).toContainText("Compensated");
 });
 

@@ -18,6 +18,9 @@ export function Header() {
   const data = useExecution();
   const { execution, executionId, status } = data;
   const cause = causeOf(data);
+  // A moment of the past ends the time that is counted.
+  const until =
+    data.at === undefined ? execution?.endedAt : data.history.eventAt(data.at)?.timestamp;
   return (
     <PageHeader
       title={execution?.workflowName ?? executionId}
@@ -39,7 +42,7 @@ export function Header() {
           <Time at={execution?.startedAt} />
         </Fact>
         <Fact label={isOpen(status) ? "Running for" : "Duration"}>
-          <Elapsed from={execution?.startedAt} to={execution?.endedAt} />
+          <Elapsed from={execution?.startedAt} to={until} />
         </Fact>
         <Fact label="Workflow">
           <code>
@@ -72,7 +75,8 @@ function CauseLine({ cause }: { cause: Cause }) {
         <bdi>{cause.sentence}</bdi>
         {cause.until && (
           <>
-            , due <Time at={cause.until} />
+            {" ("}
+            <Time at={cause.until} />)
           </>
         )}
         {cause.others > 0 && <span className="muted"> (and {cause.others} more)</span>}

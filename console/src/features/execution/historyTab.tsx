@@ -41,6 +41,12 @@ export default function HistoryTab() {
     getItemKey: (index) => events[index]?.sequence ?? index,
     overscan: 20,
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only another moment moves the list
+  useEffect(() => {
+    if (at === undefined) return;
+    const place = events.findLastIndex((event) => event.sequence <= at);
+    if (place >= 0) virtual.scrollToIndex(place, { align: "auto" });
+  }, [at]);
   useFollow(scroller, events.length, at === undefined && open === undefined);
   if (!loaded && history.events.length === 0) return <Skeleton rows={14} />;
   const begun = Date.parse(history.events[0]?.timestamp ?? "");

@@ -1,8 +1,10 @@
 /** Lines of a node in the graph: its duration and attempts, and the share of a map. */
 
 import { useMemo } from "react";
+import type { StateAnswer } from "@/api/schema";
 import { useNow } from "@/design/useNow";
 import { duration } from "@/model/durations";
+import type { History } from "@/model/history";
 import { lookOf } from "@/model/status";
 import { useExecution } from "./data";
 
@@ -26,8 +28,8 @@ export function useDetails(): (id: string) => string {
       const end = typeof to === "number" ? to : at === undefined ? now : Date.parse(to);
       const attempts = change.attempt > 1 ? ` · attempt ${change.attempt}` : "";
       const word = ended ? "" : `${lookOf(status).word} · `;
-      const map = progress?.maps[id];
-      const items = map ? ` · ${map.completed + map.failed} of ${map.total} items` : "";
+      const map = ended || status === "running" ? itemsAt(progress, history, id, at) : undefined;
+      const items = map ? ` · ${map.ended} of ${map.total} items` : "";
       const undo = history.changeOf(`${id}:undo`, at)?.status;
       const undone = undo === "success" ? "compensated" : undo && "compensating";
       const undoing = undone ? ` · ${lookOf(undone).word.toLowerCase()}` : "";
@@ -38,14 +40,25 @@ export function useDetails(): (id: string) => string {
 }
 
 export function useShares(): (id: string) => number | undefined {
-  const { progress } = useExecution();
-  const maps = progress?.maps;
+  const { progress, history, at } = useExecution();
   return useMemo(
     () => (id: string) => {
-      const map = maps?.[id];
-      if (!map || map.total === 0) return undefined;
-      return (map.completed + map.failed) / map.total;
+      const map = itemsAt(progress, history, id, at);
+      return map && map.total > 0 ? map.ended / map.total : undefined;
     },
-    [maps],
+    [progress, history, at],
   );
+}
+
+/** The items of a map that have ended at the moment: now as the server counts them. */
+function itemsAt(
+  progress: StateAnswer | undefined,
+  history: History,
+  id: string,
+  at: number | undefined,
+): { ended: number; total: number } | undefined {
+  const map = progress?.maps[id];
+  if (!map) return undefined;
+  const ended = at === undefined ? map.completed + map.failed : history.itemsEnded(id, at);
+  return { ended, total: map.total };
 }

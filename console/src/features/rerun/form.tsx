@@ -1,6 +1,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, Fragment, useState } from "react";
 import { newKey, read, write } from "@/api/client";
 import type { ExecutionAnswer, Rerun } from "@/api/schema";
 import { Button, Field } from "@/design/primitives";
@@ -85,7 +85,7 @@ export function RerunForm({ execution, choices, plan }: Props) {
       </Field>
       {error !== undefined && <Problem error={error} title={say("rerun.notStarted")} />}
       <div className={styles.buttons}>
-        <Link to="/executions/$executionId" params={{ executionId }}>
+        <Link to="/executions/$executionId" params={{ executionId }} className={styles.back}>
           {say("action.back")}
         </Link>
         <Button
@@ -107,27 +107,29 @@ function Scope({ execution, choices }: Pick<Props, "execution" | "choices">) {
     <fieldset className={styles.scope}>
       <legend>{say("rerun.scope")}</legend>
       {MODES.map((each) => (
-        <label key={each} data-off={(each === "failed" && !failed) || undefined}>
-          <input
-            type="radio"
-            name="mode"
-            checked={mode === each}
-            disabled={each === "failed" && !failed}
-            onChange={() => setMode(each)}
-          />
-          {say(`rerun.${each}`)}
-        </label>
+        <Fragment key={each}>
+          <label data-off={(each === "failed" && !failed) || undefined}>
+            <input
+              type="radio"
+              name="mode"
+              checked={mode === each}
+              disabled={each === "failed" && !failed}
+              onChange={() => setMode(each)}
+            />
+            {say(`rerun.${each}`)}
+          </label>
+          {each === "nodes" && mode === "nodes" && (
+            <p className={styles.chosen}>
+              {nodes.length === 0 && <span className="muted">{say("rerun.click")}</span>}
+              {nodes.map((node) => (
+                <Button key={node} small onClick={() => toggle(node)}>
+                  {node} ×
+                </Button>
+              ))}
+            </p>
+          )}
+        </Fragment>
       ))}
-      {mode === "nodes" && (
-        <p className={styles.chosen}>
-          {nodes.length === 0 && <span className="muted">{say("rerun.click")}</span>}
-          {nodes.map((node) => (
-            <Button key={node} small onClick={() => toggle(node)}>
-              {node} ×
-            </Button>
-          ))}
-        </p>
-      )}
       <label>
         <input type="checkbox" checked={newest} onChange={() => setNewest(!newest)} />
         {say("rerun.newest")}

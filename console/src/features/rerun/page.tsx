@@ -113,7 +113,7 @@ function Planned({ execution, progress, choices }: PlannedProps) {
           stopsAt: (id) => choices.mode === "nodes" && choices.nodes.includes(id),
           quiet: (id) => !runs(id),
           wordOf: word,
-          selected: undefined,
+          selected: choices.mode === "nodes" ? choices.nodes.at(-1) : undefined,
           select: toggle,
           version: `${plan.data?.version ?? 0} ${choices.mode} ${choices.nodes.join(" ")} ${nodes.size}`,
         }}

@@ -39,18 +39,18 @@ export function Stops() {
       run: () => void breakpoints.set(!breakpoints.all, []),
     },
   ]);
+  if (!open) return null;
   return (
     <section className={styles.stops} aria-label={say("stops.title")} data-testid="stops">
-      <label className={styles.switch} title={ended}>
+      <label className={styles.switch}>
         <input
           type="checkbox"
           checked={breakpoints.all}
-          disabled={!open}
           onChange={(event) => void breakpoints.set(event.target.checked, [])}
         />
         {say("stops.everywhere")}
       </label>
-      <Chosen breakpoints={breakpoints} open={open} />
+      <Chosen breakpoints={breakpoints} />
       {stopped.length > 0 && (
         <>
           <span className={styles.line}>{say("stops.count", { count: stopped.length })}</span>
@@ -69,7 +69,6 @@ export function Stops() {
           )}
         </>
       )}
-      {ended && <span className="muted">{ended}</span>}
       {breakpoints.error !== undefined && (
         <Problem error={breakpoints.error} title={say("stops.failed")} />
       )}
@@ -78,10 +77,10 @@ export function Stops() {
 }
 
 /** The nodes with a breakpoint of their own; a click takes one away. */
-function Chosen({ breakpoints, open }: { breakpoints: Breakpoints; open: boolean }) {
+function Chosen({ breakpoints }: { breakpoints: Breakpoints }) {
   const { node, graph } = useExecution();
   const { nodes, all, set } = breakpoints;
-  if (!open || all) return null;
+  if (all) return null;
   const here = node !== undefined && nodes.includes(node);
   const possible = node !== undefined && graph?.index.has(node);
   return (
