@@ -357,6 +357,10 @@ _SERVICE: tuple[Row, ...] = (
     ("deregister", "operations.registrations:deregister", "Turn an instance OFFLINE."),
     ("watch", "operations.registrations:watch", "Follow the instances and their health."),
 )
+_OUTBOX: tuple[Row, ...] = (
+    ("install", "operations.outboxes:install", "Create the outbox in a database of yours."),
+    ("show", "operations.outboxes:show", "Show the waiting and refused requests of an outbox."),
+)
 _SUITE: tuple[Row, ...] = (
     ("services", "operations.services:services", "List service instances and their health."),
     ("topology", "operations.registrations:topology", "Show the calls between services."),
@@ -413,6 +417,7 @@ FAMILIES: tuple[tuple[Group, str, str, tuple[Row, ...]], ...] = (
     (ACCESS, "audit", "Read and check the log of changes and refusals.", _AUDIT),
     (ACCESS, "secrets", "Manage values that tasks use and no call reads back.", _SECRETS),
     (SUITE, "service", "Manage the instances of services in the registry.", _SERVICE),
+    (SUITE, "outbox", "Start workflows inside transactions of your databases.", _OUTBOX),
     (SUITE, "profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
     (SUITE, "limits", "Manage limits at run time.", _LIMITS),
     (SUITE, "link-keys", "Manage the keys that sign approval links.", _LINK_KEYS),

@@ -32,6 +32,7 @@ from flowmesh.event.intake.stream import EventStream
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.notifications.composition import sending_parts, subscription_server
 from flowmesh.event.notifications.store import NotificationStore
+from flowmesh.event.outbox.relay import add_relays
 from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.server import EventServer
 from flowmesh.event.store import MIGRATIONS, EventStore
@@ -107,6 +108,7 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(
             broker.messages, message_service_pb2_grpc.add_MessageServiceServicer_to_server
         )
+        add_relays(runtime, stack)
         await runtime.until_stopped()
 
 

@@ -20,7 +20,10 @@ CONNECTIONS_DEFAULT = 4
 CONNECTIONS_MAX = 100
 STATEMENTS_KEPT_MAX = 500
 ANY = "*"
-_MEMBERS = frozenset({"url", "statements", "tables", "functions", "namespaces", "connections"})
+# `outbox` is of the relay of the event service.
+_MEMBERS = frozenset(
+    {"url", "statements", "tables", "functions", "namespaces", "connections", "outbox"}
+)
 # System catalogs need their full name; `*` does not include them.
 _CATALOGS = ("pg_", "information_schema.", "sqlite_", "pg_catalog.")
 
@@ -122,7 +125,7 @@ def _connection(given: Any, folder: Path) -> Connection:
     if wrong := statements - {*KINDS}:
         raise ValueError(f"statements: {min(wrong)!r} is none of {', '.join(KINDS)}")
     tables = _names(given, "tables", ())
-    if not tables:
+    if not tables and not given.get("outbox"):
         raise ValueError('tables names those that tasks may use; "*" is all of them')
     size = given.get("connections", CONNECTIONS_DEFAULT)
     if not isinstance(size, int) or not 1 <= size <= CONNECTIONS_MAX:

@@ -1,0 +1,1 @@
+"""Relays of outboxes in databases of users."""
