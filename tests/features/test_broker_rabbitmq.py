@@ -71,12 +71,31 @@ async def routed_by_rabbitmq(url: str, case: Case) -> dict[str, list[int]]:
                 message = aio_pika.Message(body, headers=case.headers[number])
                 sent.append(headers.publish(message, ""))
             await asyncio.gather(*sent)
-        found: dict[str, list[int]] = {}
-        for name, queue in queues.items():
-            found[name] = []
-            while (arrived := await queue.get(no_ack=True, fail=False)) is not None:
-                found[name].append(int(arrived.body))
-        return found
+        return await stored(channel, queues)
+
+
+async def stored(channel: Any, queues: dict[str, Any]) -> dict[str, list[int]]:
+    """The bodies in each queue of RabbitMQ."""
+    found: dict[str, list[int]] = {name: [] for name in queues}
+    left, done = 0, asyncio.Event()
+    for name in queues:
+        declared = await channel.declare_queue(name, passive=True)
+        left += declared.declaration_result.message_count
+
+    def taker(name: str) -> Any:
+        async def take(message: Any) -> None:
+            nonlocal left
+            found[name].append(int(message.body))
+            left -= 1
+            if not left:
+                done.set()
+
+        return take
+
+    for name, queue in queues.items():
+        await queue.consume(taker(name), no_ack=True)
+    await done.wait()
+    return found
 
 
 async def routed_by_flowmesh(client: Client, case: Case) -> dict[str, list[int]]:
@@ -102,6 +121,7 @@ async def routed_by_flowmesh(client: Client, case: Case) -> dict[str, list[int]]
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 @needs_rabbitmq
 @pytest.mark.feature("S4-33", "S4-34", "S4-35", "S3-47")
 async def test_messages_go_where_rabbitmq_leads_them(suite: Suite, tmp_path: Path) -> None:

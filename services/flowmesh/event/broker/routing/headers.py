@@ -8,8 +8,10 @@ from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import topology_pb2 as pb
 
 Value = tuple[str, Any]
-"""The type of a value and the value: values of different types differ."""
+"""The type of a value and the value: values of different types differ, 1 and 1.0 do not."""
 
+_NUMBER = "number"
+_NUMBERS = ("whole", "number")
 _ANY = (pb.HEADERS_MATCH_ANY, pb.HEADERS_MATCH_ANY_WITH_X)
 _WITH_X = (pb.HEADERS_MATCH_ALL_WITH_X, pb.HEADERS_MATCH_ANY_WITH_X)
 
@@ -19,7 +21,8 @@ def typed(headers: Mapping[str, message_pb2.HeaderValue]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in headers.items():
         kind = value.WhichOneof("value") or ""
-        found[name] = (kind, getattr(value, kind) if kind else None)
+        type_name = _NUMBER if kind in _NUMBERS else kind
+        found[name] = (type_name, getattr(value, kind) if kind else None)
     return found
 
 
