@@ -233,13 +233,36 @@ def _audited(call: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     """Attribute the changes that the call makes to its caller and method."""
 
     async def unary(request: Any, context: Any) -> Any:
-        entered = enter_audited(rule, lambda: caller_address(context, http_address()))
+        address = _CallerAddress(context)
+        entered = enter_audited(rule, address.read)
         try:
             return await call(request, context)
         finally:
             leave_audited(entered)
+            address.end()
 
     return unary
+
+
+class _CallerAddress:
+    """The address of the caller of an audited call, found when a change first needs it.
+
+    Tasks that the call started may outlive it, and gRPC frees the context at its end: reading the
+    peer of a freed context crashes the process.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._known = ""
+
+    def read(self) -> str:
+        if self._context is not None:
+            self._known = caller_address(self._context, http_address())
+            self._context = None
+        return self._known
+
+    def end(self) -> None:
+        self._context = None
 
 
 def _malformed(path: str) -> Invalid:
