@@ -34,14 +34,14 @@ class Negotiated(AnswerBody, kw_only=True):
 
 async def negotiate_hub(_backends: Backends, request: Request) -> Response:
     """Offer WebSockets only. Connections are not stored, so any gateway serves the WebSocket."""
-    connection_id = secrets.token_urlsafe(16)
+    connection_id = secrets.token_hex(16)
     answer = Negotiated(
         connection_id=connection_id,
         available_transports=[HubTransport(transport="WebSockets", transfer_formats=["Text"])],
     )
     if request.text("negotiateVersion") not in ("", "0"):
         answer.negotiate_version = 1
-        answer.connection_token = secrets.token_urlsafe(16)
+        answer.connection_token = secrets.token_hex(16)
     return json_response(answer)
 
 
