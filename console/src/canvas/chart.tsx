@@ -69,7 +69,8 @@ function Plot({ title, columns, styleOf, format }: PlotProps) {
   useEffect(() => {
     const box = element.current;
     if (!box) return;
-    const options = optionsOf(names.split(","), styleOf, format, colours, zone);
+    const sparse = columns.lines.some((line) => line.values.includes(null));
+    const options = optionsOf(names.split(","), sparse, styleOf, format, colours, zone);
     const made = new uPlot({ ...options, width: box.clientWidth }, newest.current, box);
     plot.current = made;
     const observer = new ResizeObserver(() =>
@@ -107,6 +108,7 @@ function tickText(at: number, ticks: readonly number[], zone: string): string {
 
 function optionsOf(
   names: readonly string[],
+  sparse: boolean,
   styleOf: Props["styleOf"],
   format: Props["format"],
   colours: Colours,
@@ -135,7 +137,8 @@ function optionsOf(
           stroke: style.colour(colours),
           width: 1.75,
           ...(style.dash && { dash: style.dash }),
-          points: { show: true, size: 4 },
+          // A value between two gaps is a point; without gaps points would hide the lines.
+          points: { show: sparse, size: 5 },
           spanGaps: false,
           value: (_plot, value) => (value === null ? "–" : format(value)),
         };
