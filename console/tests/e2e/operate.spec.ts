@@ -10,14 +10,14 @@ test("workers are listed with their slots, and tasks without one are named @S3-5
   const row = page.getByRole("row", { name: remote.workerId });
   await expect(row).toContainText("shop.charge");
   await expect(row).toContainText(`of ${remote.slots}`);
-  await expect(page.getByRole("alert")).toContainText("shop.nobody");
+  await expect(page.getByRole("alert")).toContainText("shop.unserved");
   await expect(page.getByRole("region", { name: "Built-in executors" })).toContainText("all");
 });
 
 test("services are listed by name with their health @S3-51", async ({ page }) => {
   await page.goto("/services");
   for (const name of ["gateway", "orchestrator", "worker"]) {
-    const service = page.getByRole("row", { name: new RegExp(`^${name} `) });
+    const service = page.getByRole("row", { name: new RegExp(`^${name}\\b`) });
     await expect(service).toContainText("Healthy");
   }
 });
@@ -62,7 +62,7 @@ test("a limit is set, holds tasks, and is deleted @S3-51", async ({ page, reques
 test("queues follow by themselves while tasks arrive @S3-51", async ({ page, request }) => {
   await page.goto("/queues");
   const load = page.getByRole("region", { name: "Load" });
-  const row = load.getByRole("row").filter({ hasText: "shop.nobody" });
+  const row = load.getByRole("row").filter({ hasText: "shop.unserved" });
   const ready = async () => Number(await row.getByRole("cell").nth(2).textContent());
   await expect.poll(ready).toBeGreaterThan(0);
   const before = await ready();
