@@ -22,6 +22,12 @@ INTERNAL: dict[str, str] = {
         sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
         worker.limits.STORED_PAYLOAD_BYTES_MAX
     """,
+    "it bounds a file of an application; the finding of `app validate` says it": """
+        apps.document.limits.FILES_MAX apps.document.limits.INCLUDED_FILE_BYTES_MAX
+        apps.document.limits.MODULES_MAX apps.document.limits.NAME_CHARACTERS_MAX
+        apps.document.limits.ROUTES_MAX apps.document.limits.SOURCE_BYTES_MAX
+        apps.document.limits.STEPS_MAX
+    """,
     "another bound is always met before": """
         expressions.parser.NUMBER_CHARACTERS_MAX dryrun.limits.COMMANDS_MAX
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
