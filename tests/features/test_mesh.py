@@ -327,12 +327,5 @@ async def test_a_workflow_calls_a_service_by_name(suite: Suite) -> None:
         assert len(one.calls) + len(other.calls) == 20
         assert one.calls
         assert other.calls
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                edges = (await suite.get("/api/v1/topology")).json["edges"]
-                counted = [
-                    e["calls"] for e in edges if (e["source"], e["target"]) == (service,) * 2
-                ]
-                if counted == [20]:
-                    break
-                await asyncio.sleep(0.1)
+        (edge,), _ = await edges_to(suite, service, 20)
+        assert (edge["source"], edge["errors"]) == (service, 0)

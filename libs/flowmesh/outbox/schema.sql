@@ -54,7 +54,8 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     if chosen !~ id_form then
-        raise exception 'flowmesh: % is no request id: expected [A-Za-z0-9._:-], 1 to 128 characters',
+        raise exception
+            'flowmesh: % is no request id: expected [A-Za-z0-9._:-], 1 to 128 characters',
             quote_nullable(left(chosen, 150)) using errcode = 'invalid_parameter_value';
     end if;
     if octet_length(coalesce(body, 'null')::text) > 262144 then
