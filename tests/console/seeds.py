@@ -115,13 +115,7 @@ def definitions() -> list[Json]:
         workflow("campaign", _task("plan", "quick"),
                  {"id": "order", "dependsOn": ["plan"],
                   "subworkflow": {"workflow": "orders", "wait": True, "input": "{{input}}"}}),
-        workflow("trips", _task("book-hotel", "quick", undo={"taskRef": f"{PREFIX}-quick"}),
-                 _task("book-flight", "quick", "book-hotel",
-                       undo={"taskRef": f"{PREFIX}-quick"}),
-                 _task("charge", "charge", "book-flight")),
-        workflow("region", _task("open", "quick"),
-                 {"id": "campaign", "dependsOn": ["open"],
-                  "subworkflow": {"workflow": "campaign", "wait": True, "input": "{{input}}"}}),
+        *_compound(),
         workflow("nightly-reconciliation", *(
             _task(f"step-{number:02}", "quick", *_before(number)) for number in range(WIDE))),
     ]  # fmt: skip
@@ -146,6 +140,19 @@ TRIGGERS = [
     {"id": "paid", "event": {"type": "order.paid", "filter": "event.data.total > 100"}},
     {"id": "hook", "webhook": {"path": "settlement"}},
 ]
+
+
+def _compound() -> list[Json]:
+    """Return a saga, and a workflow with two levels of children."""
+    return [
+        workflow("trips", _task("book-hotel", "quick", undo={"taskRef": f"{PREFIX}-quick"}),
+                 _task("book-flight", "quick", "book-hotel",
+                       undo={"taskRef": f"{PREFIX}-quick"}),
+                 _task("charge", "charge", "book-flight")),
+        workflow("region", _task("open", "quick"),
+                 {"id": "campaign", "dependsOn": ["open"],
+                  "subworkflow": {"workflow": "campaign", "wait": True, "input": "{{input}}"}}),
+    ]  # fmt: skip
 
 
 def _before(number: int) -> list[str]:
