@@ -20,7 +20,7 @@ _ORDINARY = """
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settle Skipped Started
     Stats Status Steered Suspended Tcp Terminated Turned Type Up Use Value Wait Waiting Watch
-    Work Info New Stored
+    Work Info New Rebuild Stored
 """
 ORDINARY = set(_ORDINARY.split())
 
