@@ -194,7 +194,7 @@ test-sdks: $(TESTS) ## lint, test and run the conformance scenarios of every SDK
 	@$(BIN)/python -m sdks.conformance.languages check
 	$(BIN)/pytest sdks/conformance $(PYTEST_ARGS)
 
-packages: $(TOOLS) ## build/packages: wheel, Go modules, npm package, jars, crates; published nowhere
+packages: $(TOOLS) ## build wheel, Go modules, npm package, jars and crates; publish none
 	@$(BIN)/python -m tools.release
 
 console: $(TOOLS) ## build the web page into gen/python/flowmesh/console

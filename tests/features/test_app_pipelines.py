@@ -272,7 +272,7 @@ async def test_endless_jumps_and_reads_are_stopped(tmp_path: Path) -> None:
         loop = await app.call("GET", "/loop")
         assert (loop.status, loop.body["code"]) == (500, "STEP_LIMIT")
         many = await app.call("GET", "/many")
-        assert (many.status, many.body["code"]) == (413, "ROWS_LIMIT")
+        assert (many.status, many.body["code"]) == (413, "ROWS_TOO_LARGE")
         long = asyncio.create_task(app.call("GET", "/long"))
         fast = [await app.call("GET", "/fast") for _ in range(20)]
         assert {each.status for each in fast} == {200}

@@ -488,9 +488,8 @@ async def test_rest_and_the_command_read_the_log(audited: Audited) -> None:
     assert json.loads(lines[-1])["head"]["companyId"] == company
 
     token = {"FLOWMESH_TOKEN": owner.credential}
-    told = await command(
-        owner.suite, "audit", "search", "--company", company, "--json", environment=token
-    )
+    search = ("audit", "search", "--company", company, "--json")
+    told = await command(owner.suite, *search, environment=token)
     assert told.json[-1]["sequence"] == 1
     search = ("audit", "search", "--company", company, "--limit", "3", "--json")
     told = await command(owner.suite, *search, environment=token)

@@ -291,7 +291,7 @@ REASONS = table_of(
     Reason("ADDRESS_INVALID", tree.Invalid, "An address is not of the form host:port."),
     Reason("ADDRESS_UNAVAILABLE", tree.Unavailable, "A server cannot listen on its address."),
     Reason("CERTIFICATE_INVALID", tree.Invalid, "A certificate and its key cannot be read or do not belong together."),
-    Reason("ROWS_LIMIT", tree.TooLarge, "A query returns more rows than the step allows; nothing is cut."),
+    Reason("ROWS_TOO_LARGE", tree.TooLarge, "A query returns more rows than the step allows; nothing is cut."),
     Reason("ROW_CONFLICT", tree.Conflict, "A row with this unique value exists."),
     Reason("SQL_FAILED", tree.Invalid, "The database refused a statement."),
     Reason("DATABASE_UNAVAILABLE", tree.Unavailable, "The database cannot be reached, or did not answer in time."),

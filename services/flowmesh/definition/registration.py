@@ -105,7 +105,7 @@ async def write(
                 granted=granted,
             )
             if (source := _source_of(read, reading)) is not None:
-                await change.set_source(read.name, result.version, source)
+                await change.sources.set(read.name, result.version, source)
             applied.append(result)
         await change.set_triggers(triggers)
         if request is not None:

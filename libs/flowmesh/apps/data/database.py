@@ -56,7 +56,7 @@ class Database(Session, Protocol):
 
 def rows_limit(rows_max: int) -> TooLarge:
     text = f"the query returns more than {rows_max} rows; add LIMIT, or raise max_rows"
-    return TooLarge("ROWS_LIMIT", text)
+    return TooLarge("ROWS_TOO_LARGE", text)
 
 
 def unique_violated(name: str) -> Conflict:

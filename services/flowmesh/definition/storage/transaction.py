@@ -13,7 +13,6 @@ from flowmesh.definition.storage.records import (
     Label,
     Request,
     ResolvedReference,
-    SourceRecord,
     TaskVersion,
     TemplateVersion,
     WorkflowVersion,
@@ -21,6 +20,7 @@ from flowmesh.definition.storage.records import (
 from flowmesh.definition.storage.rows import dependent_of, label_of, ref_columns
 from flowmesh.definition.storage.trigger_grants import TriggerGrants
 from flowmesh.definition.storage.workflow_count import WorkflowCount
+from flowmesh.definition.storage.workflow_sources import WorkflowSources
 from flowmesh.definitions import TaskRef
 from flowmesh.errors import Conflict
 
@@ -34,6 +34,7 @@ class Transaction:
         self._namespace = namespace
         self.workflow_count = WorkflowCount(sql, connection, namespace)
         self.trigger_grants = TriggerGrants(sql, connection, namespace)
+        self.sources = WorkflowSources(sql, connection, namespace)
 
     async def claim(self, request: Request) -> Any:
         """Claim the request id, or return the answer of the earlier call with this id."""
@@ -179,17 +180,6 @@ class Transaction:
             self._connection, namespace=self._namespace, id=workflow_id, version=version
         )
         return row["definition"] if row is not None else None
-
-    async def set_source(self, workflow_id: str, version: int, source: SourceRecord) -> None:
-        """Store the text of a version; a later text with the same content replaces it."""
-        await self._sql.set_workflow_source(
-            self._connection,
-            namespace=self._namespace,
-            id=workflow_id,
-            version=version,
-            content_type=source.content_type,
-            text=source.text,
-        )
 
     async def add_workflow(self, workflow: WorkflowVersion, uses: Collection[TaskRef]) -> None:
         """Insert a version and make it the newest; `uses` are references to stored tasks."""

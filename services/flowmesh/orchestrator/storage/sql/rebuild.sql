@@ -45,7 +45,8 @@ with present as (
 )
 insert into search_values (execution_id, name, namespace, text, number)
 select :id, each.name, :namespace, each.text, each.number
-from unnest(:names::text[], :texts::text[], :numbers::float8[]) as each (name, text, number), present
+from unnest(:names::text[], :texts::text[], :numbers::float8[]) as each (name, text, number),
+    present
 on conflict (execution_id, name) do update set text = excluded.text, number = excluded.number;
 
 -- name: note_rebuild(namespace, after, call)!
