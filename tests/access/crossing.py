@@ -15,6 +15,13 @@ from tests.access.contracts import Method, fill
 from tests.access.samples import sample, value_of
 from tests.access.tenants import Tenant
 
+# The first of two requests creates the object with its filter, which the second then contradicts;
+# a stream in a filter need not exist.
+CREATED_WITH = {
+    ("EventGroupService.PutEventGroup", ("filter", "stream")),
+    ("ProjectionService.PutProjection", ("filter", "stream")),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
@@ -51,6 +58,8 @@ class Pair:
 def crossings(method: Method, pair: Pair) -> Iterator[Crossing]:
     """Yield the requests of a tenant with each name replaced, and with all of them."""
     for field in method.fields:
+        if (method.name, field.path[-2:]) in CREATED_WITH:
+            continue
         made = [sample(method, pair.caller) for _ in range(2)]
         for request, tenant in zip(made, (pair.other, pair.nothing), strict=True):
             fill(request, field.path, value_of(field, tenant))

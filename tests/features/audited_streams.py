@@ -1,7 +1,8 @@
-"""Audited changes of the event store."""
+"""Audited changes of the event store, of subscriptions and of dead letters."""
 
 from typing import Final
 
+from flowmesh.api.event.v1 import subscription_service_pb2
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2,
     projection_service_pb2,
@@ -30,3 +31,22 @@ async def change_streams(owner: Caller) -> None:
     await call(owner, "ProjectionService.SwapProjection", generation=2, **named)
     await call(owner, "ProjectionService.DeleteProjection", **named)
     await call(owner, "RetentionService.RebuildExecutions", verify=True, **NAMESPACE)
+
+
+async def change_subscriptions(owner: Caller) -> None:
+    """A subscription that is paused, resumed, tried, sent again and deleted, and dead letters."""
+    subscription = subscription_service_pb2.Subscription(subscription="all", types=["made"])
+    subscription.queue.routing_key = "made"
+    service = "SubscriptionService"
+    await call(owner, f"{service}.PutSubscription", subscription=subscription, **NAMESPACE)
+    named = {"subscription": "all", **NAMESPACE}
+    for method in ("Pause", "Resume", "Delete"):
+        if method == "Delete":
+            await call(owner, f"{service}.ResendNotifications", **named)
+        await call(owner, f"{service}.{method}Subscription", **named)
+    hook = subscription_service_pb2.Subscription(subscription="hook", types=["made"])
+    hook.webhook.url = "http://127.0.0.1:9/none"
+    await call(owner, f"{service}.PutSubscription", subscription=hook, **NAMESPACE)
+    hooked = {"subscription": "hook", **NAMESPACE}
+    await call(owner, f"{service}.RotateSubscriptionSecret", **hooked)
+    await call(owner, "LimitService.DiscardDeadLetters", execution_ids=["exec_none"], **NAMESPACE)

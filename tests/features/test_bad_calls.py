@@ -10,6 +10,10 @@ import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 
+from flowmesh.api.event.v1 import subscription_service_pb2
+from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from flowmesh.api.eventstore.v1 import projection_service_pb2
+from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from flowmesh.testing.polling import done
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.features.hostile import ANSWERED_S, METHODS, Outcome, documented, kind_of, send
@@ -140,6 +144,24 @@ async def known(victim: Suite, path: str) -> str:
     return "paged"
 
 
+async def named(wire: grpc.aio.Channel, path: str) -> dict[str, str]:
+    """The name of a projection or a subscription, of which pages are read."""
+    if path.endswith("/ReadProjection"):
+        projection = projection_service_pb2.Projection(projection="paged")
+        await ProjectionServiceStub(wire).PutProjection(
+            projection_service_pb2.PutProjectionRequest(projection=projection)
+        )
+        return {"projection": "paged"}
+    if path.endswith("/ListNotifications"):
+        subscription = subscription_service_pb2.Subscription(subscription="paged", types=["paged"])
+        subscription.queue.routing_key = "paged"
+        await SubscriptionServiceStub(wire).PutSubscription(
+            subscription_service_pb2.PutSubscriptionRequest(subscription=subscription)
+        )
+        return {"subscription": "paged"}
+    return {}
+
+
 @pytest.mark.parametrize("path", PAGED)
 async def test_page_tokens_that_were_not_issued_are_refused(
     victim: Suite, wire: grpc.aio.Channel, path: str
@@ -153,6 +175,7 @@ async def test_page_tokens_that_were_not_issued_are_refused(
         about["workflow_id"] = await victim.define(workflow({"id": "a"}))
     elif "name" in make.DESCRIPTOR.fields_by_name:
         about["name"] = await known(victim, path)
+    about |= await named(wire, path)
     for token in ("x", "\0", "../", "AAAA", "AA==", "é" * 50, "x" * 100_000):
         request = make(page_token=token, **about)
         outcome = await send(wire, path, request.SerializeToString())

@@ -282,7 +282,7 @@ def test_a_workflow_of_the_builder_round_trips() -> None:
     sorted(
         path
         for path in (*EXAMPLES.rglob("*.yaml"), *EXAMPLES.glob("demo/workflows/*.json"))
-        if ".test." not in path.name
+        if ".test." not in path.name and not path.is_relative_to(EXAMPLES / "apps")
     ),
     ids=lambda path: path.name,
 )

@@ -276,7 +276,7 @@ where subscription = :id and ordinal < :before and (:status::text = '' or status
 order by ordinal desc
 limit :page_size;
 
--- name: resend(id, ids, since_us, most)$
+-- name: resend(id, ids, since_us, most, call)$
 -- Named ones that ended, or all dead ones since an instant. Returns their number.
 with again as (
     select ordinal from notifications
@@ -295,6 +295,19 @@ with again as (
     from again
     where notifications.ordinal = again.ordinal
     returning 1
+), noted as (
+    insert into audit_outbox (entries)
+    select json_build_array(json_build_object(
+        'at_us', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+        'actor', call ->> 'actor',
+        'method', call ->> 'method',
+        'namespace', (select namespace from subscriptions where id = :id),
+        'target', :id::text,
+        'after', json_build_object('resent', (select count(*) from pending)),
+        'address', call ->> 'address'
+    ))
+    from (select nullif(:call, '')::jsonb as call) as stated
+    where call is not null
 )
 select count(*) from pending;
 
