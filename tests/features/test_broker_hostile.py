@@ -147,7 +147,8 @@ async def test_a_cycle_of_exchanges_ends(client: Client) -> None:
     assert len(await client.messages.browse(queue)) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_a_namespace_full_of_queues_and_bindings_still_routes(suite: Suite) -> None:
     """BB5: 1,000 queues and 10,000 bindings, one more of each is refused; a fan-out to all."""
     gate = asyncio.Semaphore(16)
