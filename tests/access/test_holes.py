@@ -14,7 +14,7 @@ import pytest
 from flowmesh.access import Role
 from tests.access.contracts import BY_NAME, METHODS, Method
 from tests.access.crossing import Pair, leaks
-from tests.access.tenants import tenant, twin
+from tests.access.tenants import Tenant, tenant, twin
 from tests.access.test_roles import LEFT_OUT, UNSERVED, verdicts, wrong
 from tests.features.closed import closed_suite
 
@@ -49,11 +49,13 @@ class Holed:
     """Two tenants behind a wall whose hole can be chosen."""
 
     pair: Pair
+    # Its names are in no request of the tenant tests, which calls that create objects would spoil.
+    unheard: Tenant
     hole: Path
 
     async def faults(self, method: Method) -> list[str]:
         """Return what the tests of roles and of tenants find about a method."""
-        found = await verdicts(method, self.pair.caller, self.pair.nothing)
+        found = await verdicts(method, self.pair.caller, self.unheard)
         return wrong(method, found) + await leaks(method, self.pair, Role.ADMIN)
 
 
@@ -66,7 +68,8 @@ async def holed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Holed
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
     async with closed_suite(folder, PYTHONPATH=path) as closed:
         caller, other = [await tenant(closed, f"canary{which}2b8e41") for which in "ab"]
-        yield Holed(Pair(caller, other, twin(other, "canaryx2b8e41")), hole)
+        pair = Pair(caller, other, twin(other, "canaryx2b8e41"))
+        yield Holed(pair, twin(other, "canaryy2b8e41"), hole)
 
 
 async def _drawn(holed: Holed) -> list[Method]:
@@ -75,7 +78,7 @@ async def _drawn(holed: Holed) -> list[Method]:
     random.Random(SEED).shuffle(checked)
     found: list[Method] = []
     for method in checked:
-        says = await verdicts(method, holed.pair.caller, holed.pair.nothing)
+        says = await verdicts(method, holed.pair.caller, holed.unheard)
         if not says[Role.OWNER].startswith(UNSERVED):
             found.append(method)
         if len(found) == DRAWN:

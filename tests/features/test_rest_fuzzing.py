@@ -18,7 +18,13 @@ EXAMPLES = 3
 FUZZED_S = 100.0
 REQUEST_S = 15
 # A stream that ends when its client leaves, and WebSockets.
-LEFT_OUT = ("namespaceEvents", "namespaceEventsSocket", "executionEventsSocket")
+LEFT_OUT = (
+    "namespaceEvents",
+    "namespaceEventsSocket",
+    "executionEventsSocket",
+    "liveSocket",
+    "executionHub",
+)
 # A schema does not say which page tokens a list gave out, nor what makes a definition a right one.
 UNSAID = "positive_data_acceptance"
 

@@ -270,7 +270,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Set the bounds of a stream; events beyond them are deleted",
-            body=Body(bodies.StreamRetentionRequest, example={"maxEvents": 1000}),
+            body=Body(bodies.StreamRetentionRequest, required=False, example={"maxEvents": 1000}),
             answers=(Answer(200, "They are set.", answers.StoredValue),),
             errors=(404, 409, 413, 415),
         ),
