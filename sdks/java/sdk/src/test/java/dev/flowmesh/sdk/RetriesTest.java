@@ -59,7 +59,10 @@ class RetriesTest {
     if (given.has("retryMs")) {
       long ms = given.path("retryMs").asLong();
       Duration delay =
-          Duration.newBuilder().setSeconds(ms / 1000).setNanos((int) (ms % 1000) * 1_000_000).build();
+          Duration.newBuilder()
+              .setSeconds(ms / 1000)
+              .setNanos((int) (ms % 1000) * 1_000_000)
+              .build();
       status.addDetails(Any.pack(RetryInfo.newBuilder().setRetryDelay(delay).build()));
     }
     throw StatusProto.toStatusRuntimeException(status.build());
