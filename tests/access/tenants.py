@@ -394,7 +394,7 @@ async def _others(closed: Closed, tenant: Tenant) -> None:
     tenant.names["subject"] = tenant.canary
     instance = registry_service_pb2.RegisterInstanceRequest(heartbeat_interval_ms=300_000)
     instance.instance.namespace, instance.instance.id = tenant.namespace, f"{tenant.canary}-inst"
-    instance.instance.name, instance.instance.type = SAME, "service"
+    instance.instance.name, instance.instance.type = tenant.canary, "service"
     instance.instance.endpoint = f"http://{tenant.canary}.example"
     instance.instance.metadata["canary"] = tenant.canary
     registered = await registry_service_pb2_grpc.RegistryServiceStub(channel).RegisterInstance(

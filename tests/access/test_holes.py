@@ -74,7 +74,9 @@ async def holed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Holed
 
 async def _drawn(holed: Holed) -> list[Method]:
     """Return methods with a check, in the order of the seed; those that are served."""
-    checked = [each for each in METHODS if each.rule.bits and each.name not in LEFT_OUT]
+    # A task that waits goes to the first of two workers, whose answers then differ.
+    left_out = {*LEFT_OUT, "WorkerService.Work"}
+    checked = [each for each in METHODS if each.rule.bits and each.name not in left_out]
     random.Random(SEED).shuffle(checked)
     found: list[Method] = []
     for method in checked:
@@ -82,8 +84,16 @@ async def _drawn(holed: Holed) -> list[Method]:
         if not says[Role.OWNER].startswith(UNSERVED):
             found.append(method)
         if len(found) == DRAWN:
-            return found
+            return sorted(found, key=_harm)
     raise AssertionError(f"only {len(found)} methods with a check are served")
+
+
+def _harm(method: Method) -> int:
+    """Return the place of a method: through a hole, calls change and delete what others show."""
+    verb = method.name.partition(".")[2]
+    if verb.startswith(("Get", "List", "Read", "Watch", "Search", "Count", "Browse")):
+        return 0
+    return 2 if verb.startswith(("Delete", "Deregister", "Remove", "Purge", "Revoke")) else 1
 
 
 async def test_each_drawn_hole_is_found(holed: Holed) -> None:
