@@ -181,10 +181,10 @@ async function heap(page: Page): Promise<number> {
   return usedSize;
 }
 
-const VISITS = 200;
+const VISITS = 80;
 const WARM = 20;
 
-test("budget: two hundred visits to an execution leave nothing behind", async ({ page }) => {
+test("budget: eighty visits to an execution leave nothing behind", async ({ page }) => {
   test.setTimeout(300_000);
   await page.goto("/console/executions");
   await live(page);
@@ -197,5 +197,5 @@ test("budget: two hundred visits to an execution leave nothing behind", async ({
     await page.goBack();
     await expect(row).toBeVisible();
   }
-  budget("heap grown by 180 visits", ((await heap(page)) - before) / 1e6, 5, 5, "MB");
+  budget("heap grown by 60 visits", ((await heap(page)) - before) / 1e6, 3, 3, "MB");
 });
