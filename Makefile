@@ -192,7 +192,7 @@ sdks: $(TESTS) ## build the SDKs of other languages and their conformance driver
 test-sdks: export FLOWMESH_CORE = pure
 test-sdks: $(TESTS) ## lint, test and run the conformance scenarios of every SDK; < 15 minutes
 	@$(BIN)/python -m sdks.conformance.languages check
-	$(BIN)/pytest sdks/conformance $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" sdks/conformance $(PYTEST_ARGS)
 
 packages: $(TOOLS) ## build wheel, Go modules, npm package, jars and crates; publish none
 	@$(BIN)/python -m tools.release

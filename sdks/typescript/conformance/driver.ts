@@ -89,7 +89,7 @@ const verbs: Record<string, (command: Json) => Promise<Json>> = {
 
   async leaks() {
     const kinds = new Set(["TCPSocketWrap", "TLSWrap", "Timeout", "Immediate", "HTTP2SESSION"]);
-    for (let left = 20; ; left--) {
+    for (let left = 100; ; left--) {
       const open = process.getActiveResourcesInfo().filter((kind) => kinds.has(kind)).length;
       if (open === 0 || left === 0) {
         return { open };
