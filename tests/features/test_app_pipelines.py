@@ -346,7 +346,7 @@ def test_mistakes_in_steps_are_found_at_load(tmp_path: Path, steps: list[Step], 
 
 @pytest.mark.parametrize("routes", [("GET /a/{x}", "GET /a/{y}"), ("GET /a", "GET /a")])
 def test_routes_that_collide_are_found_at_load(tmp_path: Path, routes: tuple[str, str]) -> None:
-    """Two routes of the same requests are an error, whatever their parameters are called."""
+    """Two routes of the same requests are an error, with any names of parameters."""
     listed = [
         {"method": "GET", "path": each.partition(" ")[2], "response": {"body": "x"}}
         for each in routes

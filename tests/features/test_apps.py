@@ -194,7 +194,7 @@ async def test_the_openapi_document_lists_every_route(shop: RunningApp) -> None:
 
 @pytest.mark.feature("S1-41", "S1-42", "S1-28")
 async def test_resources_users_and_rows_outlive_a_restart(tmp_path: Path) -> None:
-    """What was answered is there after the next start."""
+    """An answered write is there after the next start."""
     environment = {"DATABASE": str(tmp_path / "shop.db")}
     body = {"email": "kim@shop.example", "password": "correct horse"}
     async with running(SHOP, environment=environment) as app:

@@ -1,4 +1,4 @@
-"""What the operating pages of the console read: workers, grids, the map, `open`."""
+"""Calls of the operating pages of the console: workers, grids, the map, `open`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an editor of workflows needs: texts with comments, drafts, schemas, no lost changes."""
+"""Calls of editors of workflows: texts with comments, drafts, schemas, no lost changes."""
 
 import itertools
 from typing import Any
