@@ -1,4 +1,5 @@
-import { expect, expecting, seeded, start, test } from "./fixtures";
+import type { WebSocketRoute } from "@playwright/test";
+import { expect, expecting, live, seeded, start, test } from "./fixtures";
 
 test("an execution that does not exist is a sentence with a way on", async ({ page }) => {
   expecting("404");
@@ -134,18 +135,25 @@ test("a server that comes back with another version offers a reload", async ({ p
   await expect(page.getByRole("button", { name: "Reload" })).toBeVisible();
 });
 
-test("a place in the events that has expired is read anew", async ({ page }) => {
-  const sockets: { close: (options: { code: number; reason: string }) => Promise<void> }[] = [];
+test("a place in the events that has expired is read anew", async ({ page, request }) => {
+  const sockets: WebSocketRoute[] = [];
   await page.routeWebSocket(/v1\/events\/ws/, (socket) => {
     socket.connectToServer();
     sockets.push(socket);
   });
   await page.goto("/console/executions");
-  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+  await live(page);
+  const list = page.getByTestId("executions");
+  await expect(list.getByRole("link").first()).toBeVisible();
+  // Only an event gives the page a place, and only a place can expire.
+  const id = await start(request, "hello");
+  await expect(list.getByRole("link", { name: id })).toBeVisible();
   const read = page.waitForRequest(/\/api\/v1\/executions\?/);
   await sockets[0]?.close({ code: 1011, reason: "CURSOR_EXPIRED" });
   await read;
-  await expect(page.getByRole("status").filter({ hasText: /^Live$/ })).toBeVisible();
+  await live(page);
+  const places = sockets.map((socket) => new URL(socket.url()).searchParams.get("after") ?? "");
+  expect(places).toEqual(["", ""]);
 });
 
 test("two tabs debug one execution: a breakpoint of one stops in both", async ({
