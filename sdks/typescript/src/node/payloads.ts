@@ -136,12 +136,15 @@ export class Payloads {
   ): Promise<{ digest: string; sizeBytes: bigint }> {
     const { putPayload } = PayloadService.method;
     const timeoutMs = limits.RETRY_TOTAL_MS;
+    // A stream that is left before its end keeps its deadline, and with it the program.
+    let stored: { digest: string; sizeBytes: bigint } | undefined;
     for await (const response of this.caller.stream(putPayload, chunks, signal, timeoutMs)) {
-      if (response.payload?.reference) {
-        return response.payload.reference;
-      }
+      stored ??= response.payload?.reference;
     }
-    throw new FlowmeshError("Internal", "INTERNAL", "the server stored no payload");
+    if (!stored) {
+      throw new FlowmeshError("Internal", "INTERNAL", "the server stored no payload");
+    }
+    return stored;
   }
 
   async #received(digest: string, signal: AbortSignal): Promise<[string, Uint8Array]> {
