@@ -36,6 +36,11 @@ export default defineConfig({
             { name: "routing", test: /node_modules[\\/]@tanstack[\\/]/ },
             // Small parts of every page are one file.
             { name: "base", test: BASE },
+            // The editor of the builder, which no other page loads.
+            {
+              name: "editor",
+              test: /node_modules[\\/](@codemirror|@lezer|yaml|node-diff3|style-mod|w3c-keyname|crelt|@marijn)[\\/]/,
+            },
             { name: "three", test: /node_modules[\\/]three[\\/]/ },
           ],
         },

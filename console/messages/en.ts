@@ -1,6 +1,9 @@
 /** The texts of the pages in English. Another language is another file with the same keys. */
 
+import { builder } from "./builder";
+
 export const en = {
+  ...builder,
   "graph.zoomIn": "Zoom in",
   "graph.zoomOut": "Zoom out",
   "graph.whole": "Show the whole graph",

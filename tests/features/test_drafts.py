@@ -117,6 +117,30 @@ async def test_a_new_workflow_does_not_replace_one_of_the_same_name(
     assert (await put(suite, name, TEXT.format(name=name, answer="two"), **new)).status == 201
 
 
+@pytest.mark.feature("S0-133")
+async def test_a_text_with_tasks_beside_the_workflow_has_the_same_conditions(
+    suite: Suite, name: str
+) -> None:
+    """`POST /workflows` applies all resources; several workflows have no single digest."""
+    task = "---\napiVersion: workflow.io/v1\nkind: WorkflowTask\nmetadata: {{name: {name}-t}}\n"
+    text = TEXT + task + "spec: {{type: greet}}\n"
+
+    async def post(answer: str, condition: dict[str, str], more: str = "") -> Any:
+        data = (text.format(name=name, answer=answer) + more).encode()
+        return await suite.post("/api/v1/workflows", data=data, headers=YAML | condition)
+
+    new = {"If-None-Match": "*"}
+    assert (await post("one", new)).status == 201
+    assert (await post("two", new)).json["error"]["reason"] == "ETAG_MISMATCH"
+    found = await source(suite, name)
+    assert found.text == text.format(name=name, answer="one")
+    read = {"If-Match": header(found, "etag")}
+    assert (await post("two", read)).status == 201
+    assert (await post("three", read)).json["error"]["reason"] == "ETAG_MISMATCH"
+    other = "---\n" + TEXT.format(name=f"{name}-2", answer="one")
+    assert (await post("four", read, other)).json["error"]["reason"] == "REQUEST_INVALID"
+
+
 @pytest.mark.feature("S1-105")
 @pytest.mark.parametrize("target", ["native", "steps", "graph", "serverless", "states", "python"])
 async def test_a_draft_is_converted_to_every_format(suite: Suite, target: str) -> None:

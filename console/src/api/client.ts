@@ -51,6 +51,30 @@ export async function write<P extends keyof Writes>(
   return answered(() => fetch(url, { method, headers: sent, body: text }));
 }
 
+interface SendOptions {
+  method?: "GET" | "POST" | "PUT";
+  path?: Record<string, string>;
+  query?: Parameters;
+  body?: string;
+  contentType?: string;
+  conditions?: Record<string, string>;
+  key?: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** Send a body as text, such as a definition; a failure raises as in `write`. */
+export async function send(template: string, options: SendOptions = {}): Promise<Response> {
+  const { method = "GET", path = {}, query = {}, body, conditions = {}, signal } = options;
+  const sent = new Headers({ ...headers(), ...conditions });
+  if (body !== undefined) sent.set("content-type", options.contentType ?? "application/yaml");
+  if (method !== "GET") sent.set("idempotency-key", options.key ?? newKey());
+  const { actor } = preferences.getState();
+  if (actor && method !== "GET") sent.set("flowmesh-actor", actor);
+  const url = filled(template, path) + queryText(query);
+  const request = { method, headers: sent, body: body ?? null, signal: signal ?? null };
+  return responded(() => fetch(url, request));
+}
+
 export function newKey(): string {
   return crypto.randomUUID();
 }
@@ -62,7 +86,12 @@ export function socketUrl(path: string, query: Parameters): string {
   return url.href;
 }
 
-async function answered<T>(send: () => Promise<Response>, again = true): Promise<T> {
+async function answered<T>(send: () => Promise<Response>): Promise<T> {
+  const response = await responded(send);
+  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+}
+
+async function responded(send: () => Promise<Response>, again = true): Promise<Response> {
   let response: Response;
   try {
     response = await send();
@@ -70,10 +99,10 @@ async function answered<T>(send: () => Promise<Response>, again = true): Promise
     if (raised instanceof DOMException && raised.name === "AbortError") throw raised;
     throw unreachable();
   }
-  if (response.status === 401 && again && (await refreshed())) return answered(send, false);
+  if (response.status === 401 && again && (await refreshed())) return responded(send, false);
   if (response.status === 401) for (const listener of signedOut) listener();
   if (!response.ok) throw await problemOf(response);
-  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+  return response;
 }
 
 /** Continue a session whose access token has expired; its tokens are cookies. */

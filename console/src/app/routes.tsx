@@ -2,6 +2,7 @@
 
 import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { rowsQuery } from "@/features/executions/queries";
+import { builderRoutes } from "./builderRoutes";
 import { Crashed } from "./errors";
 import { operateRoutes } from "./operateRoutes";
 import { client } from "./queryClient";
@@ -158,6 +159,7 @@ export const router = createRouter({
     deadLetters,
     settings,
     loginRoute,
+    builderRoutes,
     ...operateRoutes,
   ]),
   basepath,

@@ -6,7 +6,7 @@ import { formatted } from "./messages";
 
 /** Folders whose texts are all in the catalogue; the others follow. */
 const TRANSLATED =
-  /^(features\/(compare|rerun|dead-letters|execution\/debug)\/|canvas\/|app\/errors)/;
+  /^(features\/(compare|rerun|dead-letters|builder|execution\/debug)\/|canvas\/|app\/errors)/;
 /** Attributes that a reader sees or hears. */
 const SHOWN = new Set(["title", "label", "placeholder", "aria-label", "alt", "hint"]);
 

@@ -1,6 +1,6 @@
 /** A form for a JSON Schema. The value is complete JSON at any time; empty fields are left out. */
 
-import { useMemo } from "react";
+import { useContext, useId, useMemo } from "react";
 import { Field } from "@/design/primitives";
 import {
   choicesOf,
@@ -14,6 +14,7 @@ import {
 } from "@/model/schema";
 import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
 import { JsonField } from "./schemaJson";
+import { isTemplate, Switchable, TemplateField, TemplateNames, TemplateScope } from "./templates";
 
 interface FormProps {
   schema: JsonSchema;
@@ -21,12 +22,14 @@ interface FormProps {
   change: (value: Json | undefined) => void;
   /** Whether problems are shown, such as after the first attempt to send. */
   checked: boolean;
+  /** Problems by JSON pointer that another checker found; instead of those of the schema. */
+  found?: ReadonlyMap<string, string> | undefined;
 }
 
-export function SchemaForm({ schema, value, change, checked }: FormProps) {
+export function SchemaForm({ schema, value, change, checked, found }: FormProps) {
   const problems = useMemo(
-    () => (checked ? problemsOf(schema, value) : new Map<string, string>()),
-    [schema, value, checked],
+    () => found ?? (checked ? problemsOf(schema, value) : new Map<string, string>()),
+    [schema, value, checked, found],
   );
   const top = resolved(schema, schema);
   const shared = { root: schema, problems, path: "" };
@@ -71,8 +74,22 @@ export function MemberField({
   return <SchemaField {...props} path={path} value={owner[props.name]} change={change} />;
 }
 
-/** One value, by the kind of its schema. */
+/** One value, by the kind of its schema, or a template where those are in scope. */
 export function SchemaField(props: FieldProps) {
+  const templates = useContext(TemplateScope);
+  const kind = kindOf(props.schema);
+  if (!templates || kind === "text" || kind === "long" || kind === "number") {
+    return <ValueField {...props} />;
+  }
+  if (isTemplate(props.value)) return <TemplateField {...props} />;
+  return (
+    <Switchable props={props}>
+      <ValueField {...props} />
+    </Switchable>
+  );
+}
+
+function ValueField(props: FieldProps) {
   switch (kindOf(props.schema)) {
     case "object":
       return <ObjectField {...props} />;
@@ -152,9 +169,11 @@ const INPUT_TYPES: Record<string, string> = {
 function ScalarField(props: FieldProps) {
   const { schema, path, problems, value, change, required } = props;
   const kind = kindOf(schema);
+  const names = useContext(TemplateScope);
+  const list = useId();
   const set = (text: string) => {
     if (text === "") change(undefined);
-    else change(kind === "number" ? Number(text) : text);
+    else change(kind === "number" && !Number.isNaN(Number(text)) ? Number(text) : text);
   };
   return (
     <Field label={labelOf(props)} hint={hintOf(schema)} error={problems.get(path)}>
@@ -167,6 +186,14 @@ function ScalarField(props: FieldProps) {
           onChange: (event: { target: { value: string } }) => set(event.target.value),
         };
         if (kind === "long") return <textarea {...shared} rows={4} />;
+        if (names) {
+          return (
+            <>
+              <input {...shared} type="text" list={list} />
+              <TemplateNames id={list} names={names} />
+            </>
+          );
+        }
         const whole = schema.type === "integer" ? 1 : "any";
         return kind === "number" ? (
           <input {...shared} type="number" step={whole} />

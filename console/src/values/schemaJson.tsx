@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Field } from "@/design/primitives";
 import { type FieldProps, hintOf, labelOf } from "./schemaForm";
 import styles from "./schemaForm.module.css";
@@ -10,6 +10,11 @@ export function JsonField(props: FieldProps) {
     value === undefined ? "" : JSON.stringify(value, undefined, 2),
   );
   const wrong = mistake(text);
+  const shown = value === undefined ? "" : JSON.stringify(value, undefined, 2);
+  // A value that was changed elsewhere, such as by undo, is shown.
+  useEffect(() => {
+    setText((before) => (mistake(before) || compact(before) === compact(shown) ? before : shown));
+  }, [shown]);
   const set = (next: string) => {
     setText(next);
     if (!next.trim()) change(undefined);
@@ -34,6 +39,10 @@ export function JsonField(props: FieldProps) {
       )}
     </Field>
   );
+}
+
+function compact(text: string): string {
+  return text.trim() ? JSON.stringify(JSON.parse(text)) : "";
 }
 
 function mistake(text: string): string | undefined {

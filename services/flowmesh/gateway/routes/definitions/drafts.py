@@ -167,7 +167,8 @@ ROUTES = (
             description=(
                 "With its comments, and with the other resources of the same text. The definition "
                 "as JSON if the version was stored without a text. The header `ETag` is for "
-                "`If-Match` of `PUT /api/v1/workflows/{name}`, `Flowmesh-Version` is the version."
+                "`If-Match` of `PUT /api/v1/workflows/{name}` and, with several resources, of "
+                "`POST /api/v1/workflows`; `Flowmesh-Version` is the version."
             ),
             query=(_VERSION,),
             answers=(Answer(200, "The text.", media_types=(YAML, JSON)),),

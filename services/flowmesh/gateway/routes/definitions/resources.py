@@ -50,7 +50,9 @@ PATHS_MAX = 1_000
 
 
 async def apply_resources(backends: Backends, request: Request) -> Response:
-    return await _apply_source(backends, request, *await request.definition())
+    source, content_type = await request.definition()
+    expected = _expected_digest(request)
+    return await _apply_source(backends, request, source, content_type, **expected)
 
 
 async def apply_workflow(backends: Backends, request: Request) -> Response:
@@ -331,7 +333,12 @@ _WORKFLOW = "/api/v1/workflows/{name}"
 _TASKS = "/api/v1/tasks"
 _TASK = "/api/v1/tasks/{name}"
 ROUTES = (
-    Route("POST", _WORKFLOWS, apply_resources, _apply("Apply workflows and tasks")),
+    Route(
+        "POST",
+        _WORKFLOWS,
+        apply_resources,
+        _apply("Apply workflows and tasks", conditions=_CONDITIONS),
+    ),
     Route("POST", f"{_WORKFLOWS}:validate", validate_workflow, _VALIDATE),
     Route(
         "GET",

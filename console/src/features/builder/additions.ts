@@ -1,0 +1,155 @@
+/** What the palette adds to the canvas: tasks of the library, built-in types, control, templates. */
+
+import type { TaskAnswer, TaskTypeValue } from "@/api/schema";
+import { say } from "@/model/messages";
+import { addTask, connect, freeId, insertTask, refusal } from "@/text/operations";
+import { setPositions } from "@/text/positions";
+import { parsed } from "@/text/source";
+import { type Position, tasksOf, workflowOf } from "@/text/workflow";
+import type { Session } from "./session";
+import { type Edge, select, useBuilder } from "./store";
+
+/** The type of dragged data. */
+export const DRAGGED = "application/x-flowmesh-task";
+
+export interface Addition {
+  key: string;
+  label: string;
+  about: string;
+  group: "library" | "types" | "control";
+  kind: string;
+  /** The wanted id of the task. */
+  id: string;
+  members: Record<string, unknown>;
+  /** A resource that the text needs beside the workflow. */
+  resource?: Record<string, unknown> | undefined;
+}
+
+const INNER = { id: "step", taskRef: "noop" };
+/** Control nodes with the least that makes them valid. */
+const CONTROL: readonly [kind: string, members: Record<string, unknown>][] = [
+  ["decision", { decision: { conditions: [{ id: "yes", expression: "true" }], default: ["no"] } }],
+  ["map", { map: { items: "{{input.items}}", tasks: [INNER] } }],
+  ["group", { group: { tasks: [INNER] } }],
+  [
+    "race",
+    { race: { tasks: [INNER, { id: "limit", taskRef: "delay", input: { duration: "1m" } }] } },
+  ],
+  ["loop", { loop: { while: "state.round < 3", state: { round: 0 }, tasks: [INNER] } }],
+  ["try", { try: { tasks: [INNER], catch: [{ tasks: [{ id: "handle", taskRef: "noop" }] }] } }],
+  ["subworkflow", { subworkflow: { workflow: "name", input: "{{input}}" } }],
+  ["wait", { wait: { event: "signal" } }],
+  ["approval", { approval: { title: say("builder.approve") } }],
+];
+
+const DIRECT: readonly [ref: string, kind: string, input: unknown][] = [
+  ["transform", "transform", { source: "{{input}}", pipeline: [] }],
+  ["delay", "wait", { duration: "10s" }],
+  ["noop", "taskRef", undefined],
+];
+
+export function additionsOf(
+  library: readonly TaskAnswer[],
+  types: readonly TaskTypeValue[],
+): Addition[] {
+  const control = CONTROL.map(([kind, members]): Addition => {
+    const label = say(`builder.kind.${kind as "map"}`);
+    return {
+      key: `control ${kind}`,
+      label,
+      about: say(`builder.about.${kind as "map"}`),
+      group: "control",
+      kind,
+      id: kind,
+      members,
+    };
+  });
+  const tasks = library.map((each): Addition => {
+    const about = say("builder.taskOf", { type: each.type, version: each.version });
+    const members = { taskRef: each.name };
+    return {
+      key: `task ${each.name}`,
+      label: each.name,
+      about,
+      group: "library",
+      kind: "taskRef",
+      id: each.name,
+      members,
+    };
+  });
+  const direct = DIRECT.map(([ref, kind, input]): Addition => {
+    const members = input === undefined ? { taskRef: ref } : { taskRef: ref, input };
+    const about = types.find((each) => each.name === ref)?.summary ?? "";
+    return { key: `type ${ref}`, label: ref, about, group: "types", kind, id: ref, members };
+  });
+  const made = types.filter((each) => each.block && !DIRECT.some(([ref]) => ref === each.name));
+  return [...control, ...direct, ...made.map(typed), ...tasks];
+}
+
+/** A built-in type needs a task resource, which is written beside the workflow. */
+function typed(type: TaskTypeValue): Addition {
+  const name = type.name.replaceAll(".", "-");
+  return {
+    key: `type ${type.name}`,
+    label: type.name,
+    about: type.summary,
+    group: "types",
+    kind: "taskRef",
+    id: name,
+    members: { taskRef: name },
+    resource: {
+      apiVersion: "workflow.io/v1",
+      kind: "WorkflowTask",
+      metadata: { name },
+      spec: { type: type.native || type.name, [type.block]: exampleOf(type.parameters) },
+    },
+  };
+}
+
+/** The required members of a schema with values that show their form. */
+function exampleOf(schema: unknown): unknown {
+  const { properties = {}, required = [] } = schema as {
+    properties?: Record<
+      string,
+      { default?: unknown; examples?: unknown[]; type?: unknown; enum?: unknown[] }
+    >;
+    required?: string[];
+  };
+  return Object.fromEntries(
+    required.map((name) => {
+      const found = properties[name] ?? {};
+      const given = found.default ?? found.enum?.[0] ?? found.examples?.[0];
+      if (given !== undefined) return [name, given];
+      if (name === "url") return [name, "https://example.com/"];
+      if (name === "method") return [name, "GET"];
+      return [name, found.type === "object" ? {} : found.type === "array" ? [] : ""];
+    }),
+  );
+}
+
+interface Where {
+  on?: Edge | undefined;
+  at?: Position | undefined;
+}
+
+/** Add to the shown list: on an edge, or behind the selected task; it is selected then. */
+export function addedTo(session: Session, addition: Addition, { on, at }: Where = {}): void {
+  const { selected, levels } = useBuilder.getState();
+  const prefix = levels.map((each) => `${each.id}/`).join("");
+  let made = "";
+  const done = session.edit((text, place) => {
+    const workflow = workflowOf(parsed(text));
+    const tasks = workflow ? tasksOf(workflow, place) : [];
+    const id = freeId(tasks, addition.id);
+    const task = { id, ...addition.members };
+    made = id;
+    if (on) return insertTask(text, place, on, task, addition.resource);
+    let next = addTask(text, place, task, addition.resource);
+    if (at) return setPositions(next, new Map([[prefix + id, at]]));
+    for (const before of selected) {
+      if (!refusal(tasks, before, id)) next = connect(next, place, before, id);
+    }
+    return next;
+  });
+  if (done) select([made], "task");
+}

@@ -1,0 +1,79 @@
+import { say } from "@/model/messages";
+import { curve, type DrawnEdge, type Placed } from "./placing";
+import styles from "./stage.module.css";
+import { type Edge, useBuilder } from "./store";
+
+interface Props {
+  placed: Placed;
+  chosen: Edge | undefined;
+  editable: boolean;
+}
+
+/** The edges: those of `dependsOn` can be chosen, those of templates are dashed. */
+export function EdgeLines({ placed, chosen, editable }: Props) {
+  return (
+    <svg className={styles.edges}>
+      <title>{say("builder.edges")}</title>
+      {placed.edges.map((edge) => {
+        const [from, to] = [placed.at.get(edge.from), placed.at.get(edge.to)];
+        if (!from || !to) return null;
+        return (
+          <EdgeLine
+            key={`${edge.from} ${edge.to}`}
+            edge={edge}
+            path={curve(from, to)}
+            middle={{ x: (from.x + to.x + 172) / 2, y: (from.y + to.y + 44) / 2 }}
+            chosen={chosen?.from === edge.from && chosen.to === edge.to}
+            editable={editable}
+          />
+        );
+      })}
+    </svg>
+  );
+}
+
+interface LineProps {
+  edge: DrawnEdge;
+  path: string;
+  middle: { x: number; y: number };
+  chosen: boolean;
+  editable: boolean;
+}
+
+function EdgeLine({ edge, path, middle, chosen, editable }: LineProps) {
+  const { from, to, label, implied } = edge;
+  const choose = () =>
+    useBuilder.setState({ edge: { from, to }, selected: [], panel: "task", notice: undefined });
+  const words = say("builder.edge", { from, to, on: label || say("builder.success") });
+  const data = JSON.stringify([from, to]);
+  const kind = label === "failure" ? "failure" : implied ? "implied" : undefined;
+  return (
+    <g data-edge={data} className={styles.edge} data-chosen={chosen || undefined} data-kind={kind}>
+      <path d={path} className={styles.line} />
+      {editable && !implied && (
+        <path
+          d={path}
+          className={styles.reach}
+          role="button"
+          tabIndex={0}
+          aria-label={words}
+          aria-pressed={chosen}
+          onPointerDown={(event) => {
+            event.stopPropagation();
+            choose();
+          }}
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            choose();
+          }}
+        />
+      )}
+      {label && (
+        <text x={middle.x} y={middle.y - 5} aria-hidden>
+          {label}
+        </text>
+      )}
+    </g>
+  );
+}

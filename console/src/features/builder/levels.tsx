@@ -1,0 +1,25 @@
+import { Button } from "@/design/primitives";
+import { say } from "@/model/messages";
+import styles from "./page.module.css";
+import { showLevels, useBuilder } from "./store";
+
+/** The bodies that lead to the shown tasks. */
+export function Levels() {
+  const { levels, workflow } = useBuilder();
+  if (levels.length === 0) return null;
+  return (
+    <nav className={styles.levels} aria-label={say("builder.levels")}>
+      <Button small kind="quiet" onClick={() => showLevels([])}>
+        {workflow?.name || say("builder.workflow")}
+      </Button>
+      {levels.map((level, place) => (
+        <span key={level.id}>
+          /
+          <Button small kind="quiet" onClick={() => showLevels(levels.slice(0, place + 1))}>
+            {level.id} {level.path.slice(1).join(".")}
+          </Button>
+        </span>
+      ))}
+    </nav>
+  );
+}

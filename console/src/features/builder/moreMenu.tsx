@@ -1,0 +1,86 @@
+import { useState } from "react";
+import { convert, EXPORTS, type Export } from "@/api/definitions";
+import { asProblem } from "@/api/problems";
+import { Menu, MenuItem } from "@/design/menu";
+import { Button } from "@/design/primitives";
+import { say } from "@/model/messages";
+import { clearPositions } from "@/text/positions";
+import { ImportDialog } from "./importDialog";
+import { useSession } from "./session";
+import { useBuilder } from "./store";
+
+const EXTENSIONS: Record<Export, string> = {
+  native: "yaml",
+  steps: "steps.json",
+  graph: "graph.json",
+  serverless: "sw.json",
+  states: "asl.json",
+  python: "py",
+};
+
+/** Import, export, tidy up, undo and redo. */
+export function MoreMenu() {
+  const session = useSession();
+  const [importing, setImporting] = useState(false);
+  const save = async (to: Export) => {
+    try {
+      const name = useBuilder.getState().workflow?.name || "workflow";
+      download(`${name}.${EXTENSIONS[to]}`, await convert(session.text, to));
+    } catch (raised) {
+      useBuilder.setState({ notice: asProblem(raised).message });
+    }
+  };
+  const toNative = async () => {
+    try {
+      session.editor?.apply(await convert(session.text, "native"));
+    } catch (raised) {
+      useBuilder.setState({ notice: asProblem(raised).message });
+    }
+  };
+  return (
+    <>
+      <Menu
+        label={say("builder.moreActions")}
+        trigger={<Button>{say("builder.moreActions")}</Button>}
+      >
+        <MenuItem onSelect={() => session.undo()}>{say("builder.undo")}</MenuItem>
+        <MenuItem onSelect={() => session.redo()}>{say("builder.redo")}</MenuItem>
+        <MenuItem onSelect={() => session.edit((text) => clearPositions(text))}>
+          {say("builder.tidy")}
+        </MenuItem>
+        <MenuItem onSelect={() => void toNative()}>{say("builder.toNative")}</MenuItem>
+        <MenuItem onSelect={() => setImporting(true)}>{say("builder.import")}</MenuItem>
+        <MenuItem
+          onSelect={() => {
+            const name = useBuilder.getState().workflow?.name || "workflow";
+            download(`${name}.txt`, session.text);
+          }}
+        >
+          {say("builder.download")}
+        </MenuItem>
+        {EXPORTS.map((each) => (
+          <MenuItem key={each} onSelect={() => void save(each)}>
+            {say("builder.export", { format: say(`builder.format.${each}`) })}
+          </MenuItem>
+        ))}
+      </Menu>
+      {importing && (
+        <ImportDialog
+          close={() => setImporting(false)}
+          take={(text) => {
+            session.editor?.apply(text);
+            setImporting(false);
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function download(name: string, text: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

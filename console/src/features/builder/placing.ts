@@ -1,0 +1,87 @@
+/** Where the tasks of a list stand: where they were moved to, or else by the layered layout. */
+
+import type { AnalysisAnswer } from "@/api/schema";
+import { graphOf } from "@/model/graph";
+import { layout, NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
+import type { Position, Task, Workflow } from "@/text/workflow";
+
+export interface DrawnEdge {
+  from: string;
+  to: string;
+  /** The outcome or label it is taken for. */
+  label: string;
+  /** Whether it follows of a template alone, so that it is no member of the text. */
+  implied: boolean;
+}
+
+export interface Placed {
+  at: ReadonlyMap<string, Position>;
+  edges: readonly DrawnEdge[];
+  rank: ReadonlyMap<string, number>;
+  width: number;
+  height: number;
+}
+
+export function edgesOf(tasks: readonly Task[]): DrawnEdge[] {
+  const ids = new Set(tasks.map((each) => each.id));
+  return tasks.flatMap((task) => [
+    ...task.after
+      .filter((each) => ids.has(each.task))
+      .map((each) => ({ from: each.task, to: task.id, label: each.on ?? "", implied: false })),
+    ...task.uses.map((from) => ({ from, to: task.id, label: "", implied: true })),
+  ]);
+}
+
+export function placedOf(tasks: readonly Task[], positions: ReadonlyMap<string, Position>): Placed {
+  const index = new Map(tasks.map((each, place) => [each.id, place]));
+  const edges = edgesOf(tasks);
+  const found = layout({
+    count: tasks.length,
+    edges: edges.map(({ from, to }) => ({
+      from: index.get(from) as number,
+      to: index.get(to) as number,
+    })),
+  });
+  const at = new Map<string, Position>();
+  const rank = new Map<string, number>();
+  let [width, height] = [NODE_WIDTH, NODE_HEIGHT];
+  tasks.forEach((task, place) => {
+    const laid = { x: found.x[place] ?? 0, y: found.y[place] ?? 0 };
+    const position = positions.get(task.id) ?? laid;
+    at.set(task.id, position);
+    rank.set(task.id, found.rank[place] ?? 0);
+    width = Math.max(width, position.x + NODE_WIDTH);
+    height = Math.max(height, position.y + NODE_HEIGHT);
+  });
+  return { at, edges, rank, width, height };
+}
+
+/** The tasks of another format, as the server reads its graph; they are moved, not edited. */
+export function tasksOfAnalysis(analysis: AnalysisAnswer, workflow: Workflow): Task[] {
+  const graph = graphOf(analysis);
+  return graph.nodes.map((node, place) => ({
+    id: node.id,
+    title: node.name,
+    kind: node.isMap ? "map" : "taskRef",
+    ref: node.type,
+    place: { doc: workflow.doc, path: [] },
+    after: graph.edges
+      .filter((edge) => edge.to === place)
+      .map((edge) => ({
+        task: graph.nodes[edge.from]?.id ?? "",
+        on: edge.onFailure ? "failure" : edge.label || undefined,
+      })),
+    uses: [],
+    undo: undefined,
+    inner: [],
+    value: {},
+  }));
+}
+
+/** The line from the right of a task to the left of another one. */
+export function curve(from: Position, to: Position): string {
+  const [x, y] = [from.x + NODE_WIDTH, from.y + NODE_HEIGHT / 2];
+  const [endX, endY] = [to.x - 2, to.y + NODE_HEIGHT / 2];
+  const reach = Math.max(36, Math.abs(endX - x) / 2);
+  return `M${x},${y} C${x + reach},${y} ${endX - reach},${endY} ${endX},${endY}`;
+}

@@ -1,0 +1,179 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { write } from "@/api/client";
+import { dryRun } from "@/api/definitions";
+import type { Report } from "@/api/schema";
+import { Button, Field } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { duration } from "@/model/durations";
+import { say } from "@/model/messages";
+import { initialOf, type Json, type JsonSchema, kindOf } from "@/model/schema";
+import type { NodeStatus } from "@/model/status";
+import { simplified } from "@/text/schemas";
+import { SchemaForm } from "@/values/schemaForm";
+import { upTo } from "./cut";
+import styles from "./inspector.module.css";
+import { LiveRun } from "./liveRun";
+import { useSession } from "./session";
+import { useBuilder } from "./store";
+
+interface Props {
+  /** Store the draft; the name once it is stored. */
+  save: () => Promise<string | undefined>;
+}
+
+const INPUTS = "flowmesh.builder.input.";
+
+/** Runs of the draft: on a virtual clock without storing it, or as a real execution. */
+export function RunPanel({ save }: Props) {
+  const session = useSession();
+  const { workflow, selected, fault } = useBuilder();
+  const name = workflow?.name ?? "";
+  const schema = inputSchema(workflow?.value);
+  const [input, setInput] = useState<Json | undefined>(
+    () => remembered(name) ?? initialOf(schema, schema),
+  );
+  const [mocks, setMocks] = useState<Json | undefined>({});
+  const [report, setReport] = useState<Report>();
+  const [started, setStarted] = useState<string>();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const attempt = async (act: () => Promise<void>) => {
+    setBusy(true);
+    setError(undefined);
+    localStorage.setItem(INPUTS + name, JSON.stringify(input ?? {}));
+    try {
+      await act();
+    } catch (raised) {
+      setError(raised);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const dry = (last: string | undefined) =>
+    attempt(async () => {
+      setStarted(undefined);
+      const text = last ? upTo(session.text, last) : session.text;
+      const trial = {
+        input: input ?? {},
+        mocks: (mocks ?? {}) as Record<string, unknown>,
+        workflow: name,
+      };
+      const found = await dryRun(text, trial);
+      setReport(found);
+      useBuilder.setState({ statuses: statusesOf(found) });
+    });
+  const run = () =>
+    attempt(async () => {
+      const stored = await save();
+      if (!stored) return;
+      setReport(undefined);
+      const answer = await write("POST /api/v1/workflows/{name}/start", {
+        path: { name: stored },
+        body: { input: (input ?? {}) as Record<string, unknown> },
+      });
+      setStarted(answer.executionId);
+    });
+  return (
+    <section className={styles.panel} aria-label={say("builder.run")}>
+      <fieldset>
+        <legend>{say("builder.input")}</legend>
+        {kindOf(schema) === "object" ? (
+          <SchemaForm schema={schema} value={input} change={setInput} checked />
+        ) : (
+          <SchemaForm schema={ANY} value={input} change={setInput} checked={false} />
+        )}
+      </fieldset>
+      <fieldset>
+        <legend>{say("builder.mocks")}</legend>
+        <SchemaForm schema={MOCKS} value={mocks} change={setMocks} checked={false} />
+      </fieldset>
+      <div className={styles.actions}>
+        <Button disabled={busy || !!fault} onClick={() => void dry(undefined)}>
+          {say("builder.dryRun")}
+        </Button>
+        {selected[0] && (
+          <Button disabled={busy || !!fault} onClick={() => void dry(selected[0])}>
+            {say("builder.runUpTo", { id: selected[0] })}
+          </Button>
+        )}
+        <Button kind="primary" disabled={busy || !!fault} onClick={() => void run()}>
+          {say("builder.saveAndRun")}
+        </Button>
+      </div>
+      {error !== undefined && <Problem error={error} title={say("builder.notRun")} />}
+      {report && <ReportView report={report} />}
+      {started && (
+        <>
+          <p>
+            <Link to="/executions/$executionId" params={{ executionId: started }}>
+              {say("builder.started", { id: started })}
+            </Link>
+          </p>
+          <LiveRun id={started} />
+        </>
+      )}
+    </section>
+  );
+}
+
+const ANY: JsonSchema = { title: "JSON" };
+const MOCKS: JsonSchema = { type: "object", additionalProperties: {}, title: "" };
+
+function inputSchema(value: Record<string, unknown> | undefined): JsonSchema {
+  const spec = (value?.spec ?? value) as Record<string, unknown> | undefined;
+  const found = spec?.inputSchema;
+  if (!found || typeof found !== "object") return {};
+  return simplified(found, found as JsonSchema);
+}
+
+function remembered(name: string): Json | undefined {
+  try {
+    return JSON.parse(localStorage.getItem(INPUTS + name) ?? "null") ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const STATUSES: Record<string, NodeStatus> = {
+  completed: "success",
+  success: "success",
+  failed: "failed",
+  skipped: "skipped",
+  canceled: "canceled",
+  running: "running",
+  waiting: "waiting",
+};
+
+function statusesOf(report: Report): Map<string, NodeStatus> {
+  return new Map(
+    report.nodes.map((each) => [each.id, STATUSES[each.status.toLowerCase()] ?? "pending"]),
+  );
+}
+
+/** The outcome of a dry run by node. */
+function ReportView({ report }: { report: Report }) {
+  return (
+    <section aria-label={say("builder.report")}>
+      <h2>
+        {say("builder.reportOf", { status: report.status, took: duration(report.durationMs) })}
+      </h2>
+      {report.error && <p role="alert">{report.error.message}</p>}
+      <ul className={styles.nodes}>
+        {report.nodes.map((each) => (
+          <li key={each.id}>
+            <code>{each.id}</code> {each.status}{" "}
+            <span className="muted">
+              {each.outputFrom && say("builder.from", { source: each.outputFrom })}
+            </span>
+            {each.error && <p>{each.error.message}</p>}
+            {each.output !== undefined && <pre>{JSON.stringify(each.output, undefined, 2)}</pre>}
+          </li>
+        ))}
+      </ul>
+      <Field label={say("builder.output")}>
+        {({ id }) => <output id={id}>{JSON.stringify(report.output)}</output>}
+      </Field>
+    </section>
+  );
+}

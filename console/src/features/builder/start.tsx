@@ -1,0 +1,142 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { read, write } from "@/api/client";
+import type { TemplateAnswer } from "@/api/schema";
+import { PageHeader } from "@/app/pageHeader";
+import { Button, Dialog, DialogActions, Empty, Field, Skeleton, Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
+import { initialOf, type Json, type JsonSchema } from "@/model/schema";
+import { type Draft, deleteDraft } from "@/text/drafts";
+import { SchemaForm } from "@/values/schemaForm";
+import { ImportDialog } from "./importDialog";
+import styles from "./page.module.css";
+import { useDrafts } from "./useDraft";
+
+interface Props {
+  begin: (text: string) => void;
+  resume: (draft: Draft) => void;
+}
+
+export const BLANK = `apiVersion: workflow.io/v1
+kind: Workflow
+metadata:
+  name: new-workflow
+spec:
+  tasks:
+    - id: start
+      taskRef: noop
+`;
+
+/** The ways to begin: a template, a blank workflow, an imported text, a draft of this browser. */
+export function StartPage({ begin, resume }: Props) {
+  const [chosen, setChosen] = useState<TemplateAnswer>();
+  const [importing, setImporting] = useState(false);
+  const { drafts, refresh } = useDrafts();
+  const templates = useQuery({
+    queryKey: ["templates"],
+    queryFn: ({ signal }) => read("/api/v1/templates", { query: { pageSize: 100 }, signal }),
+  });
+  return (
+    <>
+      <PageHeader title={say("builder.new")} />
+      <div className={styles.start}>
+        <div className={styles.ways}>
+          <Button kind="primary" onClick={() => begin(BLANK)}>
+            {say("builder.blank")}
+          </Button>
+          <Button onClick={() => setImporting(true)}>{say("builder.import")}</Button>
+        </div>
+        {drafts.length > 0 && (
+          <section aria-label={say("builder.drafts")}>
+            <h2>{say("builder.drafts")}</h2>
+            <ul className={styles.drafts}>
+              {drafts.map((draft) => (
+                <li key={draft.id}>
+                  <Button kind="quiet" onClick={() => resume(draft)}>
+                    {draft.name || say("builder.unnamed")}
+                  </Button>
+                  <span className="muted">
+                    <Time at={new Date(draft.changedAt).toISOString()} />
+                  </span>
+                  <Button small onClick={() => void deleteDraft(draft.id).then(refresh)}>
+                    {say("builder.discard")}
+                  </Button>
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
+        <section aria-label={say("builder.templates")}>
+          <h2>{say("builder.templates")}</h2>
+          {templates.isPending && <Skeleton rows={4} />}
+          {templates.isError && <Problem error={templates.error} />}
+          {templates.data?.templates.length === 0 && <Empty title={say("builder.noTemplates")} />}
+          <ul className={styles.cards}>
+            {templates.data?.templates.map((each) => (
+              <li key={each.name}>
+                <button type="button" onClick={() => setChosen(each)}>
+                  <strong>{each.name}</strong>
+                  <span className="muted">{each.description}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        </section>
+      </div>
+      {chosen && (
+        <TemplateDialog template={chosen} close={() => setChosen(undefined)} begin={begin} />
+      )}
+      {importing && <ImportDialog close={() => setImporting(false)} take={begin} />}
+    </>
+  );
+}
+
+interface TemplateProps {
+  template: TemplateAnswer;
+  close: () => void;
+  begin: (text: string) => void;
+}
+
+/** The parameters of a template as a form; its text becomes the draft. */
+export function TemplateDialog({ template, close, begin }: TemplateProps) {
+  const schema = (template.parameters ?? {}) as JsonSchema;
+  const [name, setName] = useState(template.name);
+  const [parameters, setParameters] = useState<Json | undefined>(() => initialOf(schema, schema));
+  const [error, setError] = useState<unknown>();
+  const [checked, setChecked] = useState(false);
+  const make = async () => {
+    setChecked(true);
+    try {
+      const made = await write("POST /api/v1/templates/{name}:instantiate", {
+        path: { name: template.name },
+        body: {
+          name,
+          parameters: (parameters ?? {}) as Record<string, unknown>,
+          dryRun: true,
+        },
+      });
+      begin(made.source);
+    } catch (raised) {
+      setError(raised);
+    }
+  };
+  return (
+    <Dialog wide open title={template.name} onClose={close}>
+      <p className="muted">{template.description}</p>
+      <Field label={say("builder.nameOfNew")}>
+        {({ id }) => (
+          <input id={id} value={name} onChange={(event) => setName(event.target.value)} />
+        )}
+      </Field>
+      <SchemaForm schema={schema} value={parameters} change={setParameters} checked={checked} />
+      {error !== undefined && <Problem error={error} title={say("builder.notMade")} />}
+      <DialogActions>
+        <Button onClick={close}>{say("action.back")}</Button>
+        <Button kind="primary" onClick={() => void make()}>
+          {say("builder.useTemplate")}
+        </Button>
+      </DialogActions>
+    </Dialog>
+  );
+}

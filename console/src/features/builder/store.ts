@@ -1,0 +1,146 @@
+/** The shown state of the builder: the text, the tasks read of it, the selection, the findings. */
+
+import { create } from "zustand";
+import type { AnalysisAnswer, ProblemValue } from "@/api/schema";
+import type { NodeStatus } from "@/model/status";
+import { type Fault, type Path, parsed, type Source } from "@/text/source";
+import {
+  type Position,
+  positionsOf,
+  type Task,
+  tasksOf,
+  tasksPlace,
+  type Workflow,
+  workflowOf,
+} from "@/text/workflow";
+
+/** A body whose tasks are shown: the id of its task, and the path from the list above. */
+export interface Level {
+  id: string;
+  path: Path;
+}
+
+export interface Edge {
+  from: string;
+  to: string;
+}
+
+export type SaveState =
+  | { word: "clean"; version: number }
+  | { word: "kept" }
+  | { word: "saving" }
+  | { word: "saved"; version: number }
+  | { word: "refused"; reason: string };
+
+export interface BuilderState {
+  text: string;
+  source: Source;
+  /** The last workflow that could be read; stale while the text has a fault. */
+  workflow: Workflow | undefined;
+  fault: Fault | undefined;
+  tasks: readonly Task[];
+  positions: ReadonlyMap<string, Position>;
+  levels: readonly Level[];
+  selected: readonly string[];
+  edge: Edge | undefined;
+  /** A refused edit, in a sentence. */
+  notice: string | undefined;
+  findings: readonly ProblemValue[];
+  /** The text that the findings are of; undefined while the server has not answered. */
+  checked: string | undefined;
+  analysis: AnalysisAnswer | undefined;
+  /** Statuses of a dry run or of a started execution, by id of the task. */
+  statuses: ReadonlyMap<string, NodeStatus> | undefined;
+  save: SaveState;
+  /** The reason for which nothing can be edited on the canvas. */
+  readOnly: string | undefined;
+  panel: Panel;
+}
+
+export type Panel = "text" | "task" | "run";
+
+const EMPTY = parsed("");
+
+export const INITIAL: BuilderState = {
+  text: "",
+  source: EMPTY,
+  workflow: undefined,
+  fault: undefined,
+  tasks: [],
+  positions: new Map(),
+  levels: [],
+  selected: [],
+  edge: undefined,
+  notice: undefined,
+  findings: [],
+  checked: undefined,
+  analysis: undefined,
+  statuses: undefined,
+  save: { word: "kept" },
+  readOnly: undefined,
+  panel: "text",
+};
+
+export const useBuilder = create<BuilderState>(() => INITIAL);
+
+/** The place of the shown list of tasks. */
+export function placeOf({ workflow, levels }: Pick<BuilderState, "workflow" | "levels">) {
+  return (
+    workflow &&
+    tasksPlace(
+      workflow,
+      levels.flatMap((each) => each.path),
+    )
+  );
+}
+
+/** Read the text anew; with a fault, the last good tasks stay. */
+export function readText(text: string): void {
+  const source = parsed(text);
+  const fault = source.faults[0];
+  useBuilder.setState((before) => {
+    if (fault) return { text, source, fault };
+    const workflow = workflowOf(source);
+    const levels = before.levels;
+    const found = graphOf(workflow, levels);
+    const ids = new Set(found.tasks.map((each) => each.id));
+    const selected = before.selected.filter((each) => ids.has(each));
+    const shown = before.edge && ids.has(before.edge.from) && ids.has(before.edge.to);
+    return {
+      text,
+      source,
+      fault: undefined,
+      workflow,
+      ...found,
+      selected: selected.length === before.selected.length ? before.selected : selected,
+      edge: shown ? before.edge : undefined,
+    };
+  });
+}
+
+function graphOf(workflow: Workflow | undefined, levels: readonly Level[]) {
+  const place = placeOf({ workflow, levels });
+  if (!workflow || !place) return { tasks: [], positions: new Map<string, Position>() };
+  const tasks = tasksOf(workflow, place);
+  return {
+    tasks,
+    positions: positionsOf(
+      workflow,
+      levels.map((each) => each.id),
+    ),
+  };
+}
+
+/** Show the tasks within a body, or those of a level above. */
+export function showLevels(levels: readonly Level[]): void {
+  useBuilder.setState(({ workflow }) => ({
+    levels,
+    selected: [],
+    edge: undefined,
+    ...graphOf(workflow, levels),
+  }));
+}
+
+export function select(ids: readonly string[], panel?: Panel): void {
+  useBuilder.setState({ selected: ids, edge: undefined, ...(panel ? { panel } : {}) });
+}

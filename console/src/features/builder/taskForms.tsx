@@ -1,0 +1,108 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { read } from "@/api/client";
+import { Fold } from "@/design/primitives";
+import { say } from "@/model/messages";
+import { type Json, type JsonSchema, kindOf } from "@/model/schema";
+import { update } from "@/text/edits";
+import { simplified } from "@/text/schemas";
+import type { Task } from "@/text/workflow";
+import { SchemaField, SchemaForm } from "@/values/schemaForm";
+import { specOf, taskSpec, useLibrary } from "./completion";
+import { useSession } from "./session";
+import { useBuilder } from "./store";
+
+interface InputProps {
+  task: Task;
+  edit: (value: Json | undefined) => void;
+}
+
+/** The input of a task by the schema of what it refers to; without one as a template or JSON. */
+export function InputForm({ task, edit }: InputProps) {
+  const schema = useInputSchema(task.ref);
+  const value = task.value.input as Json | undefined;
+  const change = (input: Json | undefined) => {
+    const { input: _, ...others } = task.value as Record<string, Json>;
+    edit(input === undefined ? others : { ...others, input });
+  };
+  const object = schema && kindOf(schema) === "object" && typeof value !== "string";
+  return (
+    <fieldset>
+      <legend>{say("builder.input")}</legend>
+      {object ? (
+        <SchemaForm schema={schema} value={value} change={change} checked={false} />
+      ) : (
+        <SchemaField
+          name="input"
+          schema={{ title: say("builder.value") }}
+          root={{}}
+          path="/input"
+          problems={NONE}
+          value={value}
+          change={change}
+          required={false}
+        />
+      )}
+    </fieldset>
+  );
+}
+
+const NONE: ReadonlyMap<string, string> = new Map();
+const TRANSFORM: JsonSchema = {
+  type: "object",
+  properties: {
+    source: { title: "source" },
+    pipeline: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: { operation: { type: "string" }, field: { type: "string" } },
+      },
+    },
+  },
+};
+
+function useInputSchema(ref: string): JsonSchema | undefined {
+  const { types } = useLibrary();
+  const stored = useQuery({
+    queryKey: ["tasks", ref],
+    queryFn: ({ signal }) => read("/api/v1/tasks/{name}", { path: { name: ref }, signal }),
+    enabled:
+      !!ref && !taskSpec(ref) && !types.some((each) => each.name === ref) && !ref.includes("{"),
+    retry: false,
+  });
+  const own = taskSpec(ref) ?? specOf(stored.data);
+  const type = types.find((each) => each.name === ref);
+  return useMemo(() => {
+    if (ref === "transform") return TRANSFORM;
+    const found = (own?.inputSchema ?? type?.parameters) as JsonSchema | undefined;
+    return found && typeof found === "object" ? simplified(found, found) : undefined;
+  }, [ref, own?.inputSchema, type]);
+}
+
+/** The parameters of a task resource of the text, by the schema of its type. */
+export function ResourceForm({ name }: { name: string }) {
+  const session = useSession();
+  const { types } = useLibrary();
+  const { source } = useBuilder();
+  const doc = source.values.findIndex((value) => {
+    const { kind, metadata } = (value ?? {}) as { kind?: string; metadata?: { name?: string } };
+    return kind === "WorkflowTask" && metadata?.name === name;
+  });
+  const spec = taskSpec(name);
+  const type = types.find((each) => each.native === spec?.type || each.name === spec?.type);
+  if (doc < 0 || !spec || !type?.block) return null;
+  const schema = type.parameters as JsonSchema;
+  const place = { doc, path: ["spec", type.block] };
+  const value = spec[type.block] as Json | undefined;
+  return (
+    <Fold title={say("builder.resource", { name })} open>
+      <SchemaForm
+        schema={simplified(schema, schema)}
+        value={value}
+        change={(next) => session.edit((text) => update(text, place, value, next), true)}
+        checked={false}
+      />
+    </Fold>
+  );
+}

@@ -1,0 +1,61 @@
+/** The part of the canvas that is seen: moved by pointer and wheel, scaled by pinch and buttons. */
+
+import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
+import type { Placed } from "./placing";
+
+const SCALE_MIN = 0.1;
+const SCALE_MAX = 2;
+const MARGIN = 40;
+
+interface View {
+  x: number;
+  y: number;
+  scale: number;
+}
+
+export function useView(frame: RefObject<HTMLDivElement | null>, placed: Placed) {
+  const [view, setView] = useState<View>({ x: MARGIN, y: MARGIN, scale: 1 });
+  const newest = useRef(placed);
+  newest.current = placed;
+  const pan = useCallback((dx: number, dy: number) => {
+    setView((before) => ({ ...before, x: before.x + dx, y: before.y + dy }));
+  }, []);
+  const zoom = useCallback(
+    (factor: number, px?: number, py?: number) => {
+      setView((before) => {
+        const scale = Math.min(SCALE_MAX, Math.max(SCALE_MIN, before.scale * factor));
+        const x = px ?? (frame.current?.clientWidth ?? 0) / 2;
+        const y = py ?? (frame.current?.clientHeight ?? 0) / 2;
+        const ratio = scale / before.scale;
+        return { scale, x: x - (x - before.x) * ratio, y: y - (y - before.y) * ratio };
+      });
+    },
+    [frame],
+  );
+  const whole = useCallback(() => {
+    const element = frame.current;
+    if (!element) return;
+    const { width, height } = newest.current;
+    const wide = (element.clientWidth - 2 * MARGIN) / width;
+    const high = (element.clientHeight - 2 * MARGIN) / height;
+    const scale = Math.max(SCALE_MIN, Math.min(1, wide, high));
+    setView({ scale, x: MARGIN, y: (element.clientHeight - height * scale) / 2 });
+  }, [frame]);
+  const begun = placed.at.size > 0;
+  useEffect(() => {
+    if (begun) whole();
+  }, [begun, whole]);
+  useEffect(() => {
+    const element = frame.current;
+    const turn = (event: WheelEvent) => {
+      event.preventDefault();
+      const box = element?.getBoundingClientRect();
+      if (!event.ctrlKey && !event.metaKey) return pan(-event.deltaX, -event.deltaY);
+      const [x, y] = [event.clientX - (box?.left ?? 0), event.clientY - (box?.top ?? 0)];
+      return zoom(Math.exp(-event.deltaY / 180), x, y);
+    };
+    element?.addEventListener("wheel", turn, { passive: false });
+    return () => element?.removeEventListener("wheel", turn);
+  }, [frame, pan, zoom]);
+  return { view, pan, zoom, whole };
+}
