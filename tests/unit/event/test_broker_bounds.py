@@ -11,7 +11,7 @@ from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.triggers import BATCH_WITHIN_MS_MAX, MESSAGES_BATCH_MAX
 from flowmesh.errors import Invalid, Overloaded, TooLarge
-from flowmesh.event.broker import contents, limits, topology
+from flowmesh.event.broker import changes, contents, limits
 from flowmesh.event.broker.consuming import receiving
 from flowmesh.event.broker.declarations import declared_binding, declared_queue
 from flowmesh.event.broker.messages import check_message
@@ -82,9 +82,9 @@ def test_declarations_are_bounded(name: str) -> None:
 @pytest.mark.parametrize("most", [limits.QUEUES_MAX, limits.EXCHANGES_MAX, limits.BINDINGS_MAX])
 def test_namespaces_are_bounded(most: int) -> None:
     """The last one fits, one more does not."""
-    topology._check_room("entries", most - 1, most)
+    changes._check_room("entries", most - 1, most)
     with pytest.raises(TooLarge) as refused:
-        topology._check_room("entries", most, most)
+        changes._check_room("entries", most, most)
     assert refused.value.reason == "TOPOLOGY_TOO_LARGE"
 
 

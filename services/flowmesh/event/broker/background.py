@@ -10,12 +10,12 @@ from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2 import RenewPayloadsRequest
 from flowmesh.bus import Message
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
+from flowmesh.event.broker.changes import TopologyChanges
 from flowmesh.event.broker.publishing import MessagePublisher
-from flowmesh.event.broker.store import BodyReference, StoredQueue, TopologyStore
+from flowmesh.event.broker.store import BodyReference, Delta, StoredQueue, TopologyStore
 from flowmesh.event.broker.storing.delays import Delays
 from flowmesh.event.broker.storing.jet import StreamMissing
 from flowmesh.event.broker.streams import QueueStreams, micros
-from flowmesh.event.broker.topology import TopologyChanges
 from flowmesh.runtime import Clock, Loop
 
 if TYPE_CHECKING:
@@ -162,6 +162,11 @@ class UnusedQueuesLoop(Loop):
 
     def pause_ms(self) -> float:
         return self.interval_ms if self._queues else IDLE_MS
+
+    def on_change(self, delta: Delta | None) -> None:
+        """Begin with the first queue of this kind."""
+        if delta is None or any(queue.is_temporary for queue in delta.added_queues()):
+            self.wake()
 
     async def run_once(self) -> int:
         """Return the number of deleted queues."""

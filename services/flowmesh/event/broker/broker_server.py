@@ -8,6 +8,7 @@ from typing import Any
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import broker_service_pb2_grpc
 from flowmesh.event.broker import limits
+from flowmesh.event.broker.changes import TopologyChanges
 from flowmesh.event.broker.contents import Contents
 from flowmesh.event.broker.declarations import (
     declared_binding,
@@ -15,7 +16,7 @@ from flowmesh.event.broker.declarations import (
     declared_queue,
 )
 from flowmesh.event.broker.diagnosis import Diagnosis
-from flowmesh.event.broker.topology import Topologies, TopologyChanges
+from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.broker.watching import Watching
 from flowmesh.rpc import last_of_token, list_key, namespace_of, page_token, valid_id
 
@@ -85,7 +86,7 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
         self, request: pb.ListExchangesRequest, context: Context
     ) -> pb.ListExchangesResponse:
         topology = await self._topologies.of(namespace_of(request))
-        return pb.ListExchangesResponse(exchanges=topology.exchanges)
+        return pb.ListExchangesResponse(exchanges=topology.routes.exchanges)
 
     async def ListQueues(
         self, request: pb.ListQueuesRequest, context: Context
@@ -110,7 +111,7 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
         topology = await self._topologies.of(namespace_of(request))
         found = [
             binding
-            for binding in topology.bindings
+            for binding in topology.routes.bindings()
             if (not request.exchange or request.exchange in (binding.source, binding.exchange))
             and (not request.queue or binding.queue == request.queue)
         ]

@@ -7,6 +7,7 @@ from typing import Final
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.event.broker.background import DelayLoop, ReferenceLoop, UnusedQueuesLoop
 from flowmesh.event.broker.broker_server import BrokerServer
+from flowmesh.event.broker.changes import TopologyChanges
 from flowmesh.event.broker.consuming.deliveries import Settler
 from flowmesh.event.broker.consuming.groups import Readers
 from flowmesh.event.broker.consuming.holders import Holders
@@ -25,7 +26,7 @@ from flowmesh.event.broker.storing.cipher import BodyCipher
 from flowmesh.event.broker.storing.delays import Delays
 from flowmesh.event.broker.storing.jet import Jet
 from flowmesh.event.broker.streams import QueueStreams
-from flowmesh.event.broker.topology import Topologies, TopologyChanges
+from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.broker.watching import Watching
 from flowmesh.runtime import Loop, Runtime
 
@@ -166,9 +167,9 @@ class _Parts:
             store=self._store, streams=streams, dead_letters=self._dead_letters, clock=clock
         )
         unused = UnusedQueuesLoop(store=self._store, changes=self._changes)
-        loops: tuple[Loop, ...] = (sizes, expiry, unused)
-        self.topologies.listeners.extend(loop.wake for loop in loops)
-        for loop in (*loops, delayed, references):
+        self.topologies.listeners.extend((sizes.on_change, expiry.on_change, unused.on_change))
+        loops: tuple[Loop, ...] = (sizes, expiry, unused, delayed, references)
+        for loop in loops:
             runtime.add_loop(loop)
 
     def broker_server(self) -> BrokerServer:

@@ -67,7 +67,7 @@ class Diagnosis:
     def _routing(self, facts: _Facts) -> Iterator[pb.Finding]:
         """Causes for which messages do not reach the queue."""
         name, counters = facts.queue.name, facts.state.counters
-        bindings = [each for each in facts.topology.bindings if each.queue == name]
+        bindings = facts.topology.routes.bindings_of(name)
         if facts.state.depth or counters.published:
             return
         if not bindings:

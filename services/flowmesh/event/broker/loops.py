@@ -7,7 +7,7 @@ from flowmesh.api.broker.v1 import topology_pb2 as pb
 from flowmesh.errors import Overloaded
 from flowmesh.event.broker.counters import BrokerMetrics
 from flowmesh.event.broker.dead_letters import DeadLetters
-from flowmesh.event.broker.store import StoredQueue, TopologyStore
+from flowmesh.event.broker.store import Delta, StoredQueue, TopologyStore
 from flowmesh.event.broker.storing.jet import StreamMissing
 from flowmesh.event.broker.streams import Peeked, QueueStreams, is_expired, micros
 from flowmesh.runtime import Clock, Loop
@@ -39,12 +39,20 @@ class QueueSizesLoop(Loop):
         self._clock = clock
         self._log = log
         self._queues = 0
+        self._changed = False
 
     def pause_ms(self) -> float:
-        return self.interval_ms if self._queues else IDLE_MS
+        return self.interval_ms if self._queues or self._changed else IDLE_MS
+
+    def on_change(self, delta: Delta | None) -> None:
+        """Begin with the first queue; later ones are exported within an interval."""
+        self._changed = True
+        if not self._queues:
+            self.wake()
 
     async def run_once(self) -> int:
         """Return the number of queues."""
+        self._changed = False
         sizes: dict[tuple[str, str], int] = {}
         streams = {each["config"]["name"]: each async for each in self._streams.all_streams()}
         queues = await self._store.queues()
@@ -87,13 +95,14 @@ class ExpiryLoop(Loop):
     def pause_ms(self) -> float:
         return self.interval_ms if self._queues else IDLE_MS
 
+    def on_change(self, delta: Delta | None) -> None:
+        """Begin with the first queue that keeps its expired messages."""
+        if delta is None or any(_keeps_expired(queue) for queue in delta.added_queues()):
+            self.wake()
+
     async def run_once(self) -> int:
         """Return the number of expired messages."""
-        queues = [
-            queue
-            for queue in await self._store.queues()
-            if queue.config.on_expiry == pb.ON_EXPIRY_DEAD_LETTER
-        ]
+        queues = [queue for queue in await self._store.queues() if _keeps_expired(queue)]
         self._queues = len(queues)
         return sum([await self._expire(queue) for queue in queues])
 
@@ -128,3 +137,7 @@ class ExpiryLoop(Loop):
             return False
         await self._streams.remove(queue, peeked.sequence)
         return True
+
+
+def _keeps_expired(queue: StoredQueue) -> bool:
+    return queue.config.on_expiry == pb.ON_EXPIRY_DEAD_LETTER

@@ -19,8 +19,8 @@ from flowmesh.event.broker.routing.misses import Misses
 from flowmesh.event.broker.store import StoredQueue, TopologyStore
 from flowmesh.event.broker.storing.delays import Delays
 from flowmesh.event.broker.storing.jet import Stored, StreamMissing
-from flowmesh.event.broker.streams import QueueStreams, queue_missing
-from flowmesh.event.broker.topology import Topologies, Topology, exchange_missing
+from flowmesh.event.broker.streams import QueueStreams, exchange_missing, queue_missing
+from flowmesh.event.broker.topology import Topologies, Topology
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock
 
@@ -78,7 +78,7 @@ class MessagePublisher:
         topology = await self._topologies.of(namespace, version=request.topology_version)
         exchange = request.exchange
         if exchange != DEFAULT_EXCHANGE and exchange not in topology.routes:
-            topology = await self._topologies.read(namespace)
+            topology = await self._topologies.current(namespace)
             if exchange not in topology.routes:
                 raise exchange_missing(exchange)
         gate = asyncio.Semaphore(CONCURRENT_MAX)
@@ -220,7 +220,7 @@ class MessagePublisher:
         try:
             return await self._streams.put(queue, message, msg_id=msg_id)
         except StreamMissing:
-            topology = await self._topologies.read(queue.namespace)
+            topology = await self._topologies.current(queue.namespace)
             known = topology.queues.get(queue.name)
             if known is None or known.id != queue.id:
                 raise queue_missing(queue.name) from None

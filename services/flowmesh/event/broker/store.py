@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
 from flowmesh.access.audited import audited_call
 from flowmesh.api.broker.v1 import topology_pb2 as pb
-from flowmesh.event.broker.routing.routes import Target
+from flowmesh.event.broker.routing.routes import identity_of
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -68,6 +69,29 @@ class StoredTopology:
     bindings: list[pb.Binding]
 
 
+class Delta(msgspec.Struct, omit_defaults=True):
+    """The rows that one change of a namespace added and removed."""
+
+    namespace: str
+    version: int
+    exchanges: list[bytes] = []
+    # Ids and bodies.
+    queues: list[tuple[str, bytes]] = []
+    bindings: list[bytes] = []
+    removed_exchanges: list[str] = []
+    removed_queues: list[str] = []
+    removed_bindings: list[bytes] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Delta(self.namespace, self.version)
+
+    def added_queues(self) -> list[StoredQueue]:
+        return [
+            StoredQueue(self.namespace, id, pb.Queue.FromString(body)) for id, body in self.queues
+        ]
+
+
 class TopologyStore:
     """Queries and changes of topologies."""
 
@@ -84,6 +108,9 @@ class TopologyStore:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await _load(self._sql, connection, namespace)
+
+    async def version(self, namespace: str) -> int:
+        return await self._sql.version_of(self._pool, namespace=namespace) or 0
 
     async def queues(self) -> list[StoredQueue]:
         """Return the queues of all namespaces."""
@@ -165,77 +192,112 @@ class TopologyStore:
 
     @asynccontextmanager
     async def change(self, namespace: str) -> AsyncIterator["TopologyChange"]:
-        """Open a transaction that changes one namespace; changes of it run one at a time."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            version = await self._sql.bump(connection, namespace=namespace)
-            topology = await _load(self._sql, connection, namespace)
-            yield TopologyChange(self._sql, connection, namespace, version, topology)
+        """Open a transaction that changes one namespace; changes of it run one at a time.
+
+        A change that adds and removes nothing leaves the version as it is.
+        """
+        async with self._pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                sizes = await self._sql.bump(connection, namespace=namespace)
+                change = TopologyChange(self._sql, connection, namespace, sizes)
+                yield change
+            except BaseException:
+                await transaction.rollback()
+                raise
+            if change.delta.is_empty:
+                await transaction.rollback()
+            else:
+                await transaction.commit()
 
 
 class TopologyChange:
-    """The changes of a transaction."""
+    """The changes of a transaction. Its queries read single rows, never the whole namespace."""
 
-    def __init__(
-        self, sql: Any, connection: Any, namespace: str, version: int, before: StoredTopology
-    ) -> None:
+    def __init__(self, sql: Any, connection: Any, namespace: str, sizes: Any) -> None:
         self._sql = sql
         self._connection = connection
         self._namespace = namespace
-        self.version = version
-        self.before = before
+        self.delta = Delta(namespace, sizes["version"])
+        # Numbers of rows before the change.
+        self.exchanges: int = sizes["exchanges"]
+        self.queues: int = sizes["queues"]
+        self.bindings: int = sizes["bindings"]
+
+    @property
+    def version(self) -> int:
+        """The version of the namespace after the change."""
+        return self.delta.version - self.delta.is_empty
+
+    async def exchange(self, name: str) -> pb.Exchange | None:
+        body = await self._sql.exchange_body(
+            self._connection, namespace=self._namespace, exchange=name
+        )
+        return None if body is None else pb.Exchange.FromString(body)
+
+    async def queue(self, name: str) -> StoredQueue | None:
+        row = await self._sql.queue_row(self._connection, namespace=self._namespace, queue=name)
+        if row is None:
+            return None
+        return StoredQueue(self._namespace, row["id"], pb.Queue.FromString(row["body"]))
 
     async def add_exchange(self, exchange: pb.Exchange) -> None:
+        body = exchange.SerializeToString()
         await self._sql.add_exchange(
-            self._connection,
-            namespace=self._namespace,
-            exchange=exchange.exchange,
-            body=exchange.SerializeToString(),
+            self._connection, namespace=self._namespace, exchange=exchange.exchange, body=body
         )
+        self.delta.exchanges.append(body)
 
     async def add_queue(self, queue: StoredQueue) -> None:
+        body = queue.config.SerializeToString(deterministic=True)
         await self._sql.add_queue(
-            self._connection,
-            namespace=self._namespace,
-            queue=queue.name,
-            id=queue.id,
-            body=queue.config.SerializeToString(deterministic=True),
+            self._connection, namespace=self._namespace, queue=queue.name, id=queue.id, body=body
         )
+        self.delta.queues.append((queue.id, body))
 
     async def add_binding(self, binding: pb.Binding) -> bool:
         """Return False if the binding exists."""
         body = binding.SerializeToString(deterministic=True)
-        return bool(await self._sql.add_binding(self._connection, body=body, **self._key(binding)))
+        if not await self._sql.add_binding(self._connection, body=body, **self._key(binding)):
+            return False
+        self.delta.bindings.append(body)
+        return True
 
     async def remove_binding(self, binding: pb.Binding) -> bool:
-        return bool(await self._sql.remove_binding(self._connection, **self._key(binding)))
+        if not await self._sql.remove_binding(self._connection, **self._key(binding)):
+            return False
+        self.delta.removed_bindings.append(binding.SerializeToString())
+        return True
 
     async def remove_exchange(self, exchange: str) -> bool:
-        return bool(
-            await self._sql.remove_exchange(
-                self._connection, namespace=self._namespace, exchange=exchange
-            )
+        removed = await self._sql.remove_exchange(
+            self._connection, namespace=self._namespace, exchange=exchange
         )
+        if removed:
+            self.delta.removed_exchanges.append(exchange)
+        return bool(removed)
 
     async def has_consumer(self, queue_id: str) -> bool:
         """Return whether a consumer is open, of any group."""
         return bool(await self._sql.is_consumed(self._connection, queue_id=queue_id))
 
     async def remove_queue(self, queue: str) -> bool:
-        return bool(
-            await self._sql.remove_queue(self._connection, namespace=self._namespace, queue=queue)
+        removed = await self._sql.remove_queue(
+            self._connection, namespace=self._namespace, queue=queue
         )
+        if removed:
+            self.delta.removed_queues.append(queue)
+        return bool(removed)
 
     def _key(self, binding: pb.Binding) -> dict[str, Any]:
-        target = Target.of(binding)
-        same = pb.Binding(key=binding.key, match=binding.match)
-        for name, value in binding.arguments.items():
-            same.arguments[name].CopyFrom(value)
+        source, target, condition = identity_of(binding)
         return {
             "namespace": self._namespace,
-            "source": binding.source,
+            "source": source,
             "queue": "" if target.is_exchange else target.name,
             "exchange": target.name if target.is_exchange else "",
-            "digest": hashlib.sha256(same.SerializeToString(deterministic=True)).digest(),
+            "digest": hashlib.sha256(condition).digest(),
         }
 
 

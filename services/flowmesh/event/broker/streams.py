@@ -248,6 +248,10 @@ def queue_missing(name: str) -> NotFound:
     return NotFound("QUEUE_NOT_FOUND", f"no queue {name!r}; declare it first")
 
 
+def exchange_missing(name: str) -> NotFound:
+    return NotFound("EXCHANGE_NOT_FOUND", f"no exchange {name!r}; declare it first")
+
+
 def micros(instant: str) -> int:
     """Return an instant of the server in microseconds."""
     return int(datetime.fromisoformat(instant).timestamp() * 1_000_000)

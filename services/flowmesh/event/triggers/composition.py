@@ -185,7 +185,7 @@ def _messages(
         clock=runtime.clock,
         log=runtime.log,
     )
-    broker.topologies.listeners.append(loop.wake)
+    broker.topologies.listeners.append(loop.on_change)
     runtime.add_loop(loop)
     runtime.on_drain(loop.drain)
     return loop

@@ -20,7 +20,7 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.event.broker.consuming.deliveries import Delivery, Settler
 from flowmesh.event.broker.consuming.groups import Readers
 from flowmesh.event.broker.consuming.reader import QueueReader
-from flowmesh.event.broker.store import StoredQueue
+from flowmesh.event.broker.store import Delta, StoredQueue
 from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore, request_id
@@ -105,6 +105,11 @@ class MessageTriggerLoop(Loop):
 
     def pause_ms(self) -> float:
         return self.interval_ms if self._running else IDLE_MS
+
+    def on_change(self, delta: Delta | None) -> None:
+        """Look for triggers that wait for a declared queue."""
+        if delta is None or delta.queues:
+            self.wake()
 
     async def run_once(self) -> int:
         """Start and stop consumers as triggers change. Return the number of consumers."""

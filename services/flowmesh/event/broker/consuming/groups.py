@@ -99,7 +99,7 @@ class Readers:
 
     async def restore(self, queue: StoredQueue, group: str) -> None:
         """Create a missing stream again. Raises NotFound if the queue was deleted."""
-        topology = await self._topologies.read(queue.namespace)
+        topology = await self._topologies.current(queue.namespace)
         known = topology.queues.get(queue.name)
         if known is None or known.id != queue.id:
             raise queue_missing(queue.name)

@@ -30,7 +30,7 @@ class TopicTable(Generic[T]):
     def __init__(self, patterns: Iterable[tuple[str, T]] = ()) -> None:
         self._root: _Node[T] = _Node()
         for pattern, target in patterns:
-            self._add(pattern, target)
+            self.add(pattern, target)
 
     def match(self, key: str) -> Iterator[T]:
         """Yield the targets of the matching patterns; a target of several may come repeatedly."""
@@ -50,7 +50,7 @@ class TopicTable(Generic[T]):
         for node in positions:
             yield from node.targets
 
-    def _add(self, pattern: str, target: T) -> None:
+    def add(self, pattern: str, target: T) -> None:
         node = self._root
         for word in words_of(pattern):
             if word == "*":

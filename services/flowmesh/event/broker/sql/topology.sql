@@ -1,8 +1,8 @@
--- name: bump(namespace)$
+-- name: bump(namespace)^
 -- Locks the topology of the namespace until the end of the transaction.
 insert into namespaces (namespace, version) values (:namespace, 1)
 on conflict (namespace) do update set version = namespaces.version + 1
-returning version;
+returning version, exchanges, queues, bindings;
 
 -- name: version-of(namespace)$
 select version from namespaces where namespace = :namespace;
@@ -16,6 +16,12 @@ select key from body_keys;
 
 -- name: exchanges-of(namespace)
 select body from exchanges where namespace = :namespace order by exchange;
+
+-- name: exchange-body(namespace, exchange)$
+select body from exchanges where namespace = :namespace and exchange = :exchange;
+
+-- name: queue-row(namespace, queue)^
+select id, body from queues where namespace = :namespace and queue = :queue;
 
 -- name: queues-of(namespace)
 select queue, id, body from queues where namespace = :namespace order by queue;
