@@ -10,12 +10,16 @@ import pytest
 
 from flowmesh.errors import Forbidden, NotFound
 from flowmesh.sdk import Client, Message, MessageBroker, Outgoing, Reject
+from flowmesh.sdk.client.parts.subscriptions import Webhook
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
 
 from .closed import Closed, closed_suite
 from .commands import command
+from .store import database
 from .test_broker import PATIENCE_S, named
+from .test_subscriptions import verified
 
 QUEUES = "/api/v1/message-queues"
 
@@ -220,3 +224,26 @@ async def test_a_closed_installation_separates_the_queues_of_tenants(closed: Clo
     assert status == 403
     status, body = await keys["admin"].rest("POST", f"{QUEUES}/letters:purge", **headers)
     assert (status, body) == (200, {"count": 0})
+
+
+@pytest.mark.long
+async def test_a_closed_installation_seals_the_secrets_of_subscriptions(
+    closed: Closed, world: World
+) -> None:
+    """The database holds no secret; the present and the former one still sign."""
+    project = await closed.project("hooks")
+    key = await closed.key(project.id, "admin")
+    async with Client(closed.suite.grpc_address, "hooks", api_key=key.credential) as client:
+        state = await client.subscriptions.put("signed", Webhook(world.url("hook")), types=["x"])
+        second = await client.subscriptions.rotate_secret("signed")
+        outcome = await client.subscriptions.test("signed")
+        assert outcome.delivered, outcome.error
+        (call,) = await world.called("hook", 1)
+        verified(call, state.secret, second)
+    async with database(closed.suite, "event") as connection:
+        row = await connection.fetchrow("select * from subscriptions where name = 'signed'")
+    assert row is not None
+    assert row["secret"].startswith("sealed:")
+    assert row["previous_secret"].startswith("sealed:")
+    assert state.secret not in str(dict(row))
+    assert second not in str(dict(row))

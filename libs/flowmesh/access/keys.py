@@ -39,6 +39,8 @@ class InstallationKeys:
     audit: Ed25519PrivateKey
     # Encrypts the bodies of messages.
     messages: bytes
+    # Seals the signing secrets of subscriptions.
+    subscriptions: bytes
 
     @classmethod
     def derived(cls, secret: bytes) -> "InstallationKeys":
@@ -49,6 +51,7 @@ class InstallationKeys:
             bootstrap=_derived(secret, b"flowmesh bootstrap"),
             audit=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh audit")),
             messages=_derived(secret, b"flowmesh messages"),
+            subscriptions=_derived(secret, b"flowmesh subscriptions"),
         )
 
 

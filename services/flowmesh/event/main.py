@@ -70,7 +70,7 @@ async def run(runtime: Runtime) -> None:
         parts = _Parts(runtime, metrics, relay)
         deliveries = parts.deliveries(store, egress)
         broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
-        sending = sending_parts(
+        sending = await sending_parts(
             runtime, NotificationStore(pool, call=relay.call), metrics, egress, broker
         )
         published = TriggerStore(pool, call=relay.call)

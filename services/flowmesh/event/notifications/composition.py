@@ -16,6 +16,7 @@ from flowmesh.event.notifications.alerts import Alerts, MetricLoop, Metrics
 from flowmesh.event.notifications.compiled import SubscriptionCache
 from flowmesh.event.notifications.feed import Feed, FeedLoop
 from flowmesh.event.notifications.loops import NotificationLoop
+from flowmesh.event.notifications.sealing import SigningSecrets
 from flowmesh.event.notifications.sending import NotificationSender
 from flowmesh.event.notifications.server import SubscriptionServer
 from flowmesh.event.notifications.starts import Starts
@@ -35,9 +36,10 @@ class Sending:
     loop: NotificationLoop
     store: NotificationStore
     alerts: Alerts
+    signing: SigningSecrets
 
 
-def sending_parts(
+async def sending_parts(
     runtime: Runtime,
     store: NotificationStore,
     metrics: EventMetrics,
@@ -45,11 +47,14 @@ def sending_parts(
     broker: Broker,
 ) -> Sending:
     """Create the parts that send notifications, and add their loop to the runtime."""
+    signing = SigningSecrets(runtime.keys.subscriptions if runtime.keys else None)
+    await signing.seal_plain(store)
     subscriptions = SubscriptionCache()
     sender = NotificationSender(
         egress=egress,
         publisher=broker.publisher,
         event_secrets=EventSecrets(runtime.stub(SecretServiceStub, "identity")),
+        signing=signing,
         subscriptions=subscriptions,
         clock=runtime.clock,
     )
@@ -59,7 +64,7 @@ def sending_parts(
     runtime.add_loop(loop)
     runtime.on_drain(loop.drain)
     alerts = Alerts(store=store, on_notifications=loop.notify)
-    return Sending(subscriptions, sender, loop, store, alerts)
+    return Sending(subscriptions, sender, loop, store, alerts, signing)
 
 
 def subscription_server(
@@ -109,6 +114,7 @@ def subscription_server(
         store=sending.store,
         starts=Starts(intake=intake, stream=stream, watch=watch),
         sender=sending.sender,
+        signing=sending.signing,
         on_change=feeds.wake,
         on_notifications=notify,
         clock=runtime.clock,

@@ -17,6 +17,7 @@ from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
 from flowmesh.errors import FlowmeshError, WrongState
 from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
+from flowmesh.event.notifications.sealing import SigningSecrets
 from flowmesh.event.notifications.store import Due
 from flowmesh.event.secrets import TRANSIENT, EventSecrets
 from flowmesh.expressions import RenderError
@@ -68,12 +69,14 @@ class NotificationSender:
         egress: Egress,
         publisher: Publisher,
         event_secrets: EventSecrets,
+        signing: SigningSecrets,
         subscriptions: SubscriptionCache,
         clock: Clock,
     ) -> None:
         self._egress = egress
         self._publisher = publisher
         self._secrets = event_secrets
+        self._signing = signing
         self._subscriptions = subscriptions
         self._clock = clock
 
@@ -100,7 +103,8 @@ class NotificationSender:
             url = await self._secrets.text(due.namespace, sink.url)
             for name, value in sink.headers.items():
                 headers[name] = await self._secrets.text(due.namespace, value)
-            keys = [due.secret, due.previous_secret]
+            stored = (due.secret, due.previous_secret)
+            keys = [self._signing.opened(due.namespace, due.name, each) for each in stored]
             if sink.secret_ref:
                 keys = [await self._secrets.text(due.namespace, sink.secret_ref)]
             headers |= signatures(due.id, keys, body, self._clock.now_us() // 1_000_000)

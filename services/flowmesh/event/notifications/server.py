@@ -15,6 +15,7 @@ from flowmesh.event.notifications.checks import (
     checked_subscription,
 )
 from flowmesh.event.notifications.compiled import Row, cloud_event
+from flowmesh.event.notifications.sealing import SigningSecrets
 from flowmesh.event.notifications.sending import NotificationSender, new_secret
 from flowmesh.event.notifications.starts import Starts
 from flowmesh.event.notifications.store import Due, NotificationStore
@@ -51,6 +52,7 @@ class SubscriptionServer(rpc.SubscriptionServiceServicer):
         store: NotificationStore,
         starts: Starts,
         sender: NotificationSender,
+        signing: SigningSecrets,
         on_change: Callable[[], None],
         on_notifications: Callable[[], None],
         clock: Clock,
@@ -58,6 +60,7 @@ class SubscriptionServer(rpc.SubscriptionServiceServicer):
         self._store = store
         self._starts = starts
         self._sender = sender
+        self._signing = signing
         self._on_change = on_change
         self._on_notifications = on_notifications
         self._clock = clock
@@ -69,11 +72,12 @@ class SubscriptionServer(rpc.SubscriptionServiceServicer):
         config = checked_subscription(request.subscription)
         signed = config.HasField("webhook") and not config.webhook.secret_ref
         secret = new_secret() if signed else ""
+        sealed = self._signing.sealed(namespace, config.subscription, secret)
         row, created = await self._store.put(
             namespace,
             config,
             new_id=f"sub_{uuid.uuid4().hex}",
-            secret=secret,
+            secret=sealed,
             signed=signed,
             start=await self._starts.of(request),
         )
@@ -84,7 +88,7 @@ class SubscriptionServer(rpc.SubscriptionServiceServicer):
         return pb.PutSubscriptionResponse(
             state=state_of(await self._row(request, config.subscription)),
             created=created,
-            secret=secret if row["secret"] == secret else "",
+            secret=secret if row["secret"] == sealed else "",
         )
 
     async def GetSubscription(
@@ -132,7 +136,7 @@ class SubscriptionServer(rpc.SubscriptionServiceServicer):
         rotated = await self._store.rotate(
             row["namespace"],
             row["name"],
-            secret=secret,
+            secret=self._signing.sealed(row["namespace"], row["name"], secret),
             until_us=self._clock.now_us() + overlap_ms * 1_000,
         )
         if rotated is None:

@@ -116,6 +116,23 @@ class NotificationStore:
         )
         return row
 
+    async def seal_secrets(self, prefix: str, sealed: Callable[[str, str, str], str]) -> int:
+        """Replace secrets without a prefix by `sealed(namespace, name, secret)`; return the number
+        of subscriptions.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = [row async for row in self._sql.plain_secrets(connection, prefix=prefix)]
+            for row in rows:
+                namespace, name = row["namespace"], row["name"]
+                await self._sql.replace_secrets(
+                    connection,
+                    namespace=namespace,
+                    name=name,
+                    secret=sealed(namespace, name, row["secret"]),
+                    previous=sealed(namespace, name, row["previous_secret"]),
+                )
+            return len(rows)
+
     async def close_breaker(self, subscription: str) -> None:
         await self._sql.close_breaker(self._pool, id=subscription)
 

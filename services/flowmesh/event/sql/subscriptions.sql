@@ -41,6 +41,19 @@ where namespace = :namespace and name = :name and secret <> ''
     and set_config('flowmesh.call', :call, true) is not null
 returning *;
 
+-- name: plain-secrets(prefix)
+-- Locks subscriptions with a secret without the prefix of sealed ones.
+select namespace, name, secret, previous_secret from subscriptions
+where (secret <> '' and not starts_with(secret, :prefix))
+    or (previous_secret <> '' and not starts_with(previous_secret, :prefix))
+order by namespace, name
+for update;
+
+-- name: replace-secrets(namespace, name, secret, previous, call)!
+update subscriptions set secret = :secret, previous_secret = :previous
+where namespace = :namespace and name = :name
+    and set_config('flowmesh.call', :call, true) is not null;
+
 -- name: close-breaker(id)!
 -- Forgets the failures of a sink, and attempts its notifications now.
 with closed as (
