@@ -406,6 +406,7 @@ async def test_tasks_that_were_given_up_are_listed(suite: Suite) -> None:
     assert any(handle.id in line for line in said.lines), said.err
     assert all(len(line) <= 80 for line in said.lines)
     await _discarded_and_restored(suite, handle.id)
+    await _discarded_by_command(suite, handle.id)
 
 
 async def _discarded_and_restored(suite: Suite, execution_id: str) -> None:
@@ -431,6 +432,20 @@ async def _discarded_and_restored(suite: Suite, execution_id: str) -> None:
         refused = await suite.post("/api/v1/dead-letters:discard", {"executionIds": bad})
         assert refused.status == 400, bad
         assert "executionIds" in refused.text
+
+
+async def _discarded_by_command(suite: Suite, execution_id: str) -> None:
+    """The commands and the SDK do the same; without an execution they are wrong usage."""
+    done = await command(suite, "discard-dead-letters", execution_id, "--reason", "paid")
+    assert (done.code, "of 1 executions" in done.out) == (0, True), done.err
+    async with Client(suite.grpc_address) as client:
+        assert execution_id not in {each.execution_id async for each in client.dead_letters()}
+        assert await client.discard_dead_letters(execution_id) == 0
+        assert await client.restore_dead_letters(execution_id, "exec-missing") == 1
+        assert execution_id in {each.execution_id async for each in client.dead_letters()}
+    done = await command(suite, "restore-dead-letters", execution_id, "--json")
+    assert (done.code, done.json) == (0, {"changed": 0}), done.err
+    assert (await command(suite, "discard-dead-letters")).code == 2
 
 
 async def test_wrong_limits_are_refused_with_their_field(suite: Suite) -> None:

@@ -1,8 +1,12 @@
 """Durable subscriptions over REST and the command line, and their bounds."""
 
+import asyncio
+
 import pytest
 
+from flowmesh.errors import NotFound
 from flowmesh.sdk import Client
+from flowmesh.sdk.client.parts.subscriptions import Webhook
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.commands import command
@@ -71,6 +75,32 @@ async def test_subscriptions_over_rest(suite: Suite, world: World) -> None:
     answer = await suite.post(f"{path}/notifications:resend", {"ids": [found[0]["id"]]})
     assert answer.status == 200, answer.text
     assert (await suite.request("DELETE", path)).json == {"deleted": True}
+
+
+async def test_the_blocking_client_manages_subscriptions(suite: Suite, world: World) -> None:
+    """The same calls as those of the async client, with their values and iterators."""
+    name, url = named("blocking"), world.url("hook")
+
+    def begin() -> None:
+        with Client.sync(suite.grpc_address) as client:
+            state = client.subscriptions.put(name, Webhook(url), types=["blocking.*"])
+            assert (state.created, state.secret[:6]) == (True, "whsec_")
+            assert name in [each.name for each in client.subscriptions.list()]
+            assert client.subscriptions.test(name).delivered
+            client.publish("blocking.made", id="b1")
+
+    def end() -> None:
+        with Client.sync(suite.grpc_address) as client:
+            assert client.subscriptions.pause(name).status == "paused"
+            found = [each.type for each in client.subscriptions.notifications(name)]
+            assert found == ["blocking.made"]
+            client.subscriptions.delete(name)
+            with pytest.raises(NotFound):
+                client.subscriptions.get(name)
+
+    await asyncio.to_thread(begin)
+    await world.called("hook", 2)
+    await asyncio.to_thread(end)
 
 
 @pytest.mark.long

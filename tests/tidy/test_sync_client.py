@@ -1,6 +1,7 @@
 """The blocking client is generated from the async one and has the same surface."""
 
 import inspect
+import re
 from importlib import import_module
 
 import pytest
@@ -15,7 +16,10 @@ SYNC_ONLY = {"Client": {"call", "iterate"}}
 
 def test_the_generated_modules_are_fresh() -> None:
     """`python -m tools.sync_client` would change nothing."""
-    written = {path.name: path.read_text() for path in sync_client.TARGET.glob("*.py")}
+    target = sync_client.TARGET
+    written = {
+        path.relative_to(target).as_posix(): path.read_text() for path in target.rglob("*.py")
+    }
     assert written == sync_client.modules(), 'stale: run "python -m tools.sync_client"'
 
 
@@ -34,6 +38,14 @@ def test_both_forms_have_the_same_calls(name: str) -> None:
     assert asynchronous
 
 
+def test_every_part_of_the_client_has_a_blocking_form() -> None:
+    """A part that the generator does not know would be missing in the blocking client."""
+    source = inspect.getsource(_class("Client", ""))
+    parts = set(re.findall(r"self\.\w+ = (\w+Calls)\(", source))
+    assert parts
+    assert parts <= sync_client.HOME.keys()
+
+
 @pytest.mark.parametrize("name", ["Client", "Handle"])
 @pytest.mark.parametrize("form", ["", "Sync"])
 def test_every_alias_leads_to_its_part(name: str, form: str) -> None:
@@ -49,7 +61,7 @@ def test_every_alias_leads_to_its_part(name: str, form: str) -> None:
 
 def _class(name: str, form: str) -> type:
     module = sync_client.HOME[name]
-    path = f"sync.{module.rpartition('.')[2]}" if form else module
+    path = f"sync.{module}" if form else module
     found: type = getattr(import_module(f"{sync_client.PACKAGE}.{path}"), form + name)
     return found
 

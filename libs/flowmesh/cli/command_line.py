@@ -368,6 +368,16 @@ _SUITE: tuple[Row, ...] = (
     ("workers", "operations.limits:workers", "List attached workers with their tasks."),
     ("open", "operations.console:open_console", "Open the console in the browser."),
     ("dead-letters", "operations.limits:dead_letters", "List tasks whose last attempt failed."),
+    (
+        "discard-dead-letters",
+        "operations.limits:discard_dead_letters",
+        "Take dead letters off the list.",
+    ),
+    (
+        "restore-dead-letters",
+        "operations.limits:restore_dead_letters",
+        "Put dead letters back on the list.",
+    ),
     ("breakers", "operations.limits:breakers", "List circuit breakers that are not closed."),
     ("stop-dispatch", "operations.limits:stop_dispatch", "Stop dispatching tasks."),
     ("start-dispatch", "operations.limits:start_dispatch", "Start dispatching tasks again."),

@@ -244,6 +244,40 @@ async def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
 
 
 @command
+async def discard_dead_letters(
+    executions: list[str], /, *, reason: ChangeReason = "", common: Common = COMMON
+) -> int:
+    """Take the dead letters of failed executions off the list; the executions stay as they are.
+
+    Parameters
+    ----------
+    executions
+        Ids of up to 200 executions.
+    """
+    async with connected(common) as client:
+        changed = await client.discard_dead_letters(*executions, reason=reason)
+    output.result({"changed": changed}, f"the dead letters of {changed} executions are discarded")
+    return exit_codes.DONE
+
+
+@command
+async def restore_dead_letters(
+    executions: list[str], /, *, reason: ChangeReason = "", common: Common = COMMON
+) -> int:
+    """Put the discarded dead letters of executions back on the list.
+
+    Parameters
+    ----------
+    executions
+        Ids of up to 200 executions.
+    """
+    async with connected(common) as client:
+        changed = await client.restore_dead_letters(*executions, reason=reason)
+    output.result({"changed": changed}, f"the dead letters of {changed} executions are listed")
+    return exit_codes.DONE
+
+
+@command
 async def workers(*, common: Common = COMMON) -> int:
     """List the attached workers with their slots and tasks, then the built-in executors."""
     async with connected(common) as client:

@@ -340,6 +340,8 @@ class Client:
     start_dispatch = Alias(DispatchCalls.start, of="dispatch")
     queues = Alias(DispatchCalls.queues, of="dispatch")
     dead_letters = Alias(DispatchCalls.dead_letters, of="dispatch")
+    discard_dead_letters = Alias(DispatchCalls.discard_dead_letters, of="dispatch")
+    restore_dead_letters = Alias(DispatchCalls.restore_dead_letters, of="dispatch")
     workers = Alias(DispatchCalls.workers, of="dispatch")
     breakers = Alias(DispatchCalls.breakers, of="dispatch")
 

@@ -1,6 +1,6 @@
 """Calls about task dispatch: limits, emergency stops, queues, workers, circuit breakers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -324,6 +324,33 @@ class DispatchCalls:
             if not found.next_page_token:
                 return
             request.page_token = found.next_page_token
+
+    async def discard_dead_letters(
+        self, *execution_ids: str, reason: str = "", actor: str = ""
+    ) -> int:
+        """Take the dead letters of executions off the list; return how many of them changed.
+
+        The executions stay as they are. A call takes up to 200 of them.
+        """
+        return await self._set_discarded(execution_ids, reason, actor, restore=False)
+
+    async def restore_dead_letters(
+        self, *execution_ids: str, reason: str = "", actor: str = ""
+    ) -> int:
+        """Put discarded dead letters back on the list; return how many executions changed."""
+        return await self._set_discarded(execution_ids, reason, actor, restore=True)
+
+    async def _set_discarded(
+        self, execution_ids: Sequence[str], reason: str, actor: str, *, restore: bool
+    ) -> int:
+        request = pb.DiscardDeadLettersRequest(
+            namespace=self._connection.namespace,
+            execution_ids=execution_ids,
+            restore=restore,
+            reason=reason,
+            actor=actor,
+        )
+        return (await self._connection.caller.call(self._stub.DiscardDeadLetters, request)).changed
 
     async def workers(self) -> tuple[AttachedWorker, ...]:
         """Return the attached workers that take tasks of the namespace."""

@@ -10,27 +10,28 @@ from flowmesh.sdk.client.alias import Alias
 from flowmesh.sdk.client.credentials import TokenSource
 from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.parts.versions import Version
-from flowmesh.sdk.client.sync.approval_links import SyncApprovalLinkCalls
-from flowmesh.sdk.client.sync.archive import SyncArchiveCalls
-from flowmesh.sdk.client.sync.broker import SyncBrokerCalls
-from flowmesh.sdk.client.sync.bulks import SyncBulkCalls
-from flowmesh.sdk.client.sync.dispatch import SyncDispatchCalls
-from flowmesh.sdk.client.sync.event_store import (
+from flowmesh.sdk.client.sync.handle import SyncHandle
+from flowmesh.sdk.client.sync.parts.approval_links import SyncApprovalLinkCalls
+from flowmesh.sdk.client.sync.parts.archive import SyncArchiveCalls
+from flowmesh.sdk.client.sync.parts.broker import SyncBrokerCalls
+from flowmesh.sdk.client.sync.parts.bulks import SyncBulkCalls
+from flowmesh.sdk.client.sync.parts.dispatch import SyncDispatchCalls
+from flowmesh.sdk.client.sync.parts.event_store import (
     SyncEventGroupCalls,
     SyncEventStoreCalls,
     SyncProjectionCalls,
 )
-from flowmesh.sdk.client.sync.executions import SyncExecutionCalls
-from flowmesh.sdk.client.sync.handle import SyncHandle
-from flowmesh.sdk.client.sync.insights import SyncInsightCalls
-from flowmesh.sdk.client.sync.messages import SyncMessageCalls
-from flowmesh.sdk.client.sync.registry import SyncRegistryCalls
+from flowmesh.sdk.client.sync.parts.executions import SyncExecutionCalls
+from flowmesh.sdk.client.sync.parts.insights import SyncInsightCalls
+from flowmesh.sdk.client.sync.parts.messages import SyncMessageCalls
+from flowmesh.sdk.client.sync.parts.registry import SyncRegistryCalls
+from flowmesh.sdk.client.sync.parts.subscriptions import SyncSubscriptionCalls
+from flowmesh.sdk.client.sync.parts.tasks import SyncTaskCalls
+from flowmesh.sdk.client.sync.parts.templates import SyncTemplateCalls
+from flowmesh.sdk.client.sync.parts.triggers import SyncTriggerCalls
+from flowmesh.sdk.client.sync.parts.versions import SyncVersionCalls
+from flowmesh.sdk.client.sync.parts.workflows import SyncWorkflowCalls
 from flowmesh.sdk.client.sync.session import SyncSession
-from flowmesh.sdk.client.sync.tasks import SyncTaskCalls
-from flowmesh.sdk.client.sync.templates import SyncTemplateCalls
-from flowmesh.sdk.client.sync.triggers import SyncTriggerCalls
-from flowmesh.sdk.client.sync.versions import SyncVersionCalls
-from flowmesh.sdk.client.sync.workflows import SyncWorkflowCalls
 from flowmesh.sdk.client.sync_connection import SyncConnection
 from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json
@@ -84,6 +85,7 @@ class SyncClient(SyncConnection):
         self.event_store = SyncEventStoreCalls(self._loop, self._wrapped.event_store)
         self.event_groups = SyncEventGroupCalls(self._loop, self._wrapped.event_groups)
         self.projections = SyncProjectionCalls(self._loop, self._wrapped.projections)
+        self.subscriptions = SyncSubscriptionCalls(self._loop, self._wrapped.subscriptions)
 
     @property
     def address(self) -> str:
@@ -231,6 +233,8 @@ class SyncClient(SyncConnection):
     start_dispatch = Alias(SyncDispatchCalls.start, of="dispatch")
     queues = Alias(SyncDispatchCalls.queues, of="dispatch")
     dead_letters = Alias(SyncDispatchCalls.dead_letters, of="dispatch")
+    discard_dead_letters = Alias(SyncDispatchCalls.discard_dead_letters, of="dispatch")
+    restore_dead_letters = Alias(SyncDispatchCalls.restore_dead_letters, of="dispatch")
     workers = Alias(SyncDispatchCalls.workers, of="dispatch")
     breakers = Alias(SyncDispatchCalls.breakers, of="dispatch")
     state_at = Alias(SyncInsightCalls.state_at, of="insights")

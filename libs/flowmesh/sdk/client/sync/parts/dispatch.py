@@ -86,6 +86,21 @@ class SyncDispatchCalls:
         """Iterate over tasks that failed for good, newest executions first."""
         return self._loop.iterate(lambda: self._wrapped.dead_letters(page_size=page_size))
 
+    def discard_dead_letters(self, *execution_ids: str, reason: str = "", actor: str = "") -> int:
+        """Take the dead letters of executions off the list; return how many of them changed.
+
+        The executions stay as they are. A call takes up to 200 of them.
+        """
+        return self._loop.call(
+            self._wrapped.discard_dead_letters(*execution_ids, reason=reason, actor=actor)
+        )
+
+    def restore_dead_letters(self, *execution_ids: str, reason: str = "", actor: str = "") -> int:
+        """Put discarded dead letters back on the list; return how many executions changed."""
+        return self._loop.call(
+            self._wrapped.restore_dead_letters(*execution_ids, reason=reason, actor=actor)
+        )
+
     def workers(self) -> tuple[AttachedWorker, ...]:
         """Return the attached workers that take tasks of the namespace."""
         return self._loop.call(self._wrapped.workers())

@@ -1,0 +1,1 @@
+"""The parts of the blocking client; generated, do not edit."""
