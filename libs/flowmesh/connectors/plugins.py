@@ -11,6 +11,7 @@ from flowmesh.extras import needed_by
 GROUP: Final = "flowmesh.connectors"
 BUILT_IN: Final = {
     "flowmesh": "flowmesh.connectors.messages",
+    "mqtt": "flowmesh.connectors.mqtt",
     "rabbitmq": "flowmesh.connectors.rabbitmq",
 }
 ROLES: Final = ("Source", "Sink")

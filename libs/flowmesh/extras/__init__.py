@@ -27,7 +27,7 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "keyring": ("keyring",),
-    "brokers": ("aio_pika", "aiormq"),
+    "brokers": ("aio_pika", "aiormq", "paho"),
     "server": (
         *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
