@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import grpc.aio
+import nats
 import pytest
 
 from flowmesh.api.broker.v1 import message_service_pb2, message_service_pb2_grpc
@@ -207,6 +208,39 @@ async def test_encrypted_bodies_are_ciphertext_at_rest(suite: Suite, client: Cli
     assert (await client.messages.redrive(f"{queue}.dlq", to=plain)).moved == 1
     assert [each.body for each in await client.messages.browse(plain)][1] == {"card": secret}
     assert not files_with(suite.data_dir, secret.encode())
+
+
+@pytest.mark.feature("S4-65")
+async def test_encrypted_bodies_are_ciphertext_on_the_message_bus(
+    suite: Suite, client: Client
+) -> None:
+    """On every subject, of publishes and of deliveries; a plain body is seen there."""
+    plain, queue = named("plain"), named("sealed")
+    canary, secret = named("canary"), named("secret")
+    seen: list[bytes] = []
+
+    async def note(message: Any) -> None:
+        seen.append(message.data)
+
+    connection = await nats.connect(str(suite.about["nats"]), connect_timeout=PATIENCE_S)
+    try:
+        await connection.subscribe(">", cb=note)
+        await connection.flush()
+        for name, body, encrypt in ((plain, canary, False), (queue, secret, True)):
+            await client.broker.declare_queue(name, encrypt=encrypt)
+            await client.messages.publish({"card": body}, name)
+            (message,) = await client.messages.receive(name, wait=5)
+            assert message.body == {"card": body}
+            await client.messages.ack(message)
+
+        async def canary_seen() -> bool:
+            return any(canary.encode() in each for each in seen)
+
+        await until("the plain body", canary_seen, within_s=PATIENCE_S)
+        await connection.flush()
+    finally:
+        await connection.close()
+    assert not any(secret.encode() in each for each in seen)
 
 
 # --- large bodies ---
