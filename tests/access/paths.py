@@ -23,6 +23,7 @@ IDS: Mapping[str, int] = {
     "name": IdKind.ID_KIND_WORKFLOW,
     "trigger": IdKind.ID_KIND_TRIGGER,
     "subscription": IdKind.ID_KIND_SUBSCRIPTION,
+    "app": IdKind.ID_KIND_APP,
     "executionId": IdKind.ID_KIND_EXECUTION,
     "execution": IdKind.ID_KIND_EXECUTION,
     "otherId": IdKind.ID_KIND_EXECUTION,

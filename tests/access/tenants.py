@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.access import Role
+from flowmesh.api.apphost.v1 import app_service_pb2, app_service_pb2_grpc
 from flowmesh.api.broker.v1 import (
     broker_service_pb2,
     broker_service_pb2_grpc,
@@ -140,7 +141,17 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
             IdKind.ID_KIND_PROJECT: project.id,
         }
     )
-    for seed in (_people, _definitions, _executions, _links, _files, _messages, _streams, _others):
+    for seed in (
+        _people,
+        _definitions,
+        _executions,
+        _links,
+        _files,
+        _messages,
+        _streams,
+        _apps,
+        _others,
+    ):
         await seed(closed, made)
     return made
 
@@ -373,6 +384,20 @@ async def _streams(closed: Closed, tenant: Tenant) -> None:
         IdKind.ID_KIND_PROJECTION,
     ):
         tenant.ids[kind] = canary
+
+
+async def _apps(closed: Closed, tenant: Tenant) -> None:
+    """An application without a server; its process logs its name."""
+    stub = app_service_pb2_grpc.AppServiceStub(tenant.admin.channel)
+    await stub.DeployApp(
+        app_service_pb2.DeployAppRequest(
+            namespace=tenant.namespace,
+            app=tenant.canary,
+            document=f"name: {tenant.canary}\nmodules: [{{name: a, type: http.handler}}]\n",
+            environment={"NAME": tenant.private},
+        )
+    )
+    tenant.ids[IdKind.ID_KIND_APP] = tenant.canary
 
 
 async def _others(closed: Closed, tenant: Tenant) -> None:

@@ -35,6 +35,22 @@ ELSEWHERE = {
     "path of a health check": (
         "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
     ),
+    "hosted applications of a namespace": (
+        "tests/unit/apphost/test_bounds.py::test_applications_of_a_namespace_are_bounded"
+    ),
+    "document and files of a release": (
+        "tests/unit/apphost/test_bounds.py::test_documents_and_files_are_bounded_together"
+    ),
+    "files of a release": "tests/unit/apphost/test_bounds.py::test_files_are_bounded",
+    "path of a file of a release": "tests/unit/apphost/test_bounds.py::test_files_are_bounded",
+    "variables of a release": "tests/unit/apphost/test_bounds.py::test_variables_are_bounded",
+    "value of a variable of a release": (
+        "tests/unit/apphost/test_bounds.py::test_variables_are_bounded"
+    ),
+    "name of a hosted application": "tests/unit/apphost/test_bounds.py::test_names_are_bounded",
+    "records of the log of an application": (
+        "tests/features/test_apphost.py::test_wrong_calls_are_refused"
+    ),
     "gRPC metadata": "tests/features/test_bad_calls.py::test_large_metadata_is_refused",
     "calls of a connection": "tests/badinput/test_connections.py::test_many_calls",
     "calls of a connection between services": (

@@ -20,6 +20,7 @@ NAMES = {
     "group": "hello",
     "projection": "hello",
     "subscription": "hello",
+    "app": "hello",
 }
 # A queue of messages with groups.
 STREAM = "feed"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tidy import sources
 
-SERVICES = ("definition", "event", "identity", "orchestrator")
+SERVICES = ("apphost", "definition", "event", "identity", "orchestrator")
 TRIGGER = re.compile(
     r"^create (?:constraint )?trigger audit\w*\s+after ([\w\s]+?)\s+on (\w+)", re.MULTILINE
 )
@@ -20,6 +20,10 @@ WITHOUT_CALL = {
     "move-schedules": "the times of firings",
     "end-firing": "the outcomes of firings",
     "take_page": "the progress of a bulk",
+    "want-new": "an entry about the release itself",
+    "set-state": "the state of a process",
+    "set-release": "the release that a process serves",
+    "forget-processes": "the states of processes",
     "count_page": "the progress of a bulk",
 }
 

@@ -106,9 +106,12 @@ def test_compose_services_find_each_other() -> None:
 
 
 def test_only_the_gateway_is_reachable() -> None:
-    """The servers and the services behind the gateway publish no port."""
+    """The servers and the services behind the gateway publish no port, but applications do."""
     published = {name: e["ports"] for name, e in COMPOSE["services"].items() if "ports" in e}
-    assert published == {"gateway": ["3000:3000", "7450:7450"]}
+    assert published == {
+        "gateway": ["3000:3000", "7450:7450"],
+        "apphost": ["8080-8089:8080-8089"],
+    }
     for server in SERVERS:
         assert "healthcheck" in COMPOSE["services"][server]
 

@@ -13,6 +13,7 @@ _BOUND = re.compile(r"[A-Z][A-Z_]*_MAX(_[A-Z]+)?")
 # Bounds that refuse nothing a caller asks for, by what they do instead.
 INTERNAL: dict[str, str] = {
     "it is the bound of a row, said where another process needs it": """
+        apphost.limits.RELEASE_MAX
         definition.limits.PAGE_SIZE_MAX definitions.limits.MAP_ITEMS_MAX
         egress.client.URL_CHARACTERS_MAX engine.children.begin.REQUEST_ID_MAX
         gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.FILE_BYTES_MAX
@@ -33,7 +34,8 @@ INTERNAL: dict[str, str] = {
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
     """,
     "what is told or kept ends there": """
-        access.refusals.NAME_CHARACTERS_MAX
+        access.refusals.NAME_CHARACTERS_MAX apphost.limits.LOG_BYTES_MAX
+        apphost.limits.LOG_TEXT_CHARACTERS_MAX apphost.limits.PROBLEM_CHARACTERS_MAX
         cli.operations.limits.LINE_MAX definition.limits.AFFECTED_SHOWN_MAX
         definition.limits.BROKEN_SHOWN_MAX definition.limits.DIFFERENCES_KEPT_MAX
         definition.limits.DIFFERENCE_BYTES_MAX definition.limits.MOVES_MAX
@@ -86,13 +88,14 @@ INTERNAL: dict[str, str] = {
         worker.limits.UNACKNOWLEDGED_RESULTS_MAX
     """,
     "it says how long to try again, or how often": """
+        apphost.limits.CRASHES_MAX
         definition.limits.APPLY_ATTEMPTS_MAX executors.limits.RETRY_AFTER_MS_MAX
         mesh.limits.TRIES_MAX
         rpc.limits.RECONNECT_MAX_MS rpc.limits.STREAM_RETRY_MAX_S rpc.limits.TARGETS_TRIED_MAX
         sdk.limits.RETRY_ATTEMPTS_MAX sdk.limits.RETRY_WAIT_MAX_S
     """,
     "it is between processes of the suite, or what a parser in a process of its own may use": """
-        orchestrator.storage.payloads.RENEWED_MAX
+        apphost.limits.OPEN_FILES_MAX orchestrator.storage.payloads.RENEWED_MAX
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.server.WEBSOCKET_MESSAGE_BYTES_MAX
         sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX
         sandbox.child.PENDING_JOBS_MAX sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX

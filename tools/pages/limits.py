@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flowmesh.suite.limits import (
+    APPS,
     CALLS,
     DEFINITIONS,
     EXECUTIONS,
@@ -24,6 +25,7 @@ _PARTS: tuple[tuple[str, str, Sequence[Limit]], ...] = (
     ("Processes", "Limits of registrations of workers and instances.", PROCESSES),
     ("Identity", "Limits of users, tenants, API keys and logins.", IDENTITY),
     ("Messages", "Limits of messages, and of the queues and exchanges of a namespace.", MESSAGES),
+    ("Applications", "Limits of hosted applications and their releases.", APPS),
 )  # fmt: skip
 _CHOICES = (
     "A gRPC message has room for the largest definition, and REST responses for pages of them, so"

@@ -85,6 +85,25 @@ export interface ApiKeyValue {
   lastUsedAt?: string;
 }
 
+/** Applications by name. */
+export interface AppList {
+  apps: AppValue[];
+}
+
+/** A hosted application. */
+export interface AppValue {
+  app: string;
+  state: "crashing" | "running" | "starting" | "stopped";
+  release: number;
+  newestRelease: number;
+  addresses: Record<string, string>;
+  problem?: string;
+  memoryBytes: number;
+  restarts: number;
+  createdAt: string;
+  changedAt: string;
+}
+
 /** Events to append, all or none. */
 export interface AppendEventsRequest {
   events: NewEventBody[];
@@ -609,6 +628,13 @@ export interface DeletedValue {
   deleted: boolean;
 }
 
+/** A release of an application. */
+export interface DeployRequest {
+  document: string;
+  files?: Record<string, FileBody>;
+  environment?: Record<string, string>;
+}
+
 /** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */
 export interface DeploymentValue {
   workflow: string;
@@ -941,6 +967,24 @@ export interface FailureValue {
   taskId?: string;
   state?: string;
   details?: unknown;
+}
+
+/** A key of the configuration of a module type. */
+export interface FieldForm {
+  key: string;
+  label: string;
+  type: string;
+  description: string;
+  required: boolean;
+  defaultValue: unknown;
+  options: string[];
+  sensitive: boolean;
+}
+
+/** A file beside the document: its text, or its bytes in base64. */
+export interface FileBody {
+  text?: string;
+  base64?: string;
 }
 
 /** The newest versions of a page of files. */
@@ -1304,6 +1348,21 @@ export interface LoadedStream {
   nextVersion: number;
 }
 
+/** Records of a log, oldest first. */
+export interface LogList {
+  records: LogValue[];
+}
+
+/** A record of the log of an application. */
+export interface LogValue {
+  at?: string;
+  level: string;
+  module: string;
+  message: string;
+  release: number;
+  fields: unknown;
+}
+
 /** A login. */
 export interface LoginRequest {
   email: string;
@@ -1420,6 +1479,19 @@ export interface MetricRuleValue {
   above: number;
   queue?: string;
   filter?: string;
+}
+
+/** A module type as builders show it. */
+export interface ModuleForm {
+  type: string;
+  label: string;
+  category: string;
+  description: string;
+  inputs: PortForm[];
+  outputs: PortForm[];
+  configFields: FieldForm[];
+  defaultConfig: Record<string, unknown>;
+  jsonSchema: Record<string, unknown>;
 }
 
 /** A running execution, and the reasons that it cannot continue under the other version. */
@@ -1792,6 +1864,12 @@ export interface PolicyValue {
   breakerOpenMs?: number;
 }
 
+/** A kind of service that a module type needs or offers. */
+export interface PortForm {
+  name: string;
+  type: string;
+}
+
 /** A position in a stream; its beginning by default. */
 export interface PositionBody {
   sequence?: number;
@@ -2145,6 +2223,25 @@ export interface RegisteredWorkflow {
   warnings?: ProblemValue[];
 }
 
+/** Releases, newest first. */
+export interface ReleaseList {
+  releases: ReleaseValue[];
+}
+
+/** A release, without its content. */
+export interface ReleaseValue {
+  release: number;
+  state: "pending" | "refused" | "replaced" | "serving";
+  digest: string;
+  problem?: string;
+  files: string[];
+  environment: string[];
+  warnings: string[];
+  sizeBytes: number;
+  createdBy: string;
+  createdAt: string;
+}
+
 /** A removal; `removed` is false if there was nothing to remove. */
 export interface RemovedValue {
   removed: boolean;
@@ -2260,6 +2357,11 @@ export interface RoleRequest {
 export interface RoleValue {
   name: string;
   permissions: string[];
+}
+
+/** The release to return to. */
+export interface RollbackRequest {
+  release?: number;
 }
 
 /** A second secret for an API key. */
@@ -3339,6 +3441,12 @@ export interface Reads {
   "/api/v1/projections": { query: {  }; body: unknown; answer: ProjectionList };
   "/api/v1/projections/{projection}": { query: {  }; body: unknown; answer: ProjectionValue };
   "/api/v1/projections/{projection}/states": { query: { key?: string[]; generation?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: ProjectionStates };
+  "/api/v1/apps": { query: {  }; body: unknown; answer: AppList };
+  "/api/v1/apps/{app}": { query: {  }; body: unknown; answer: AppValue };
+  "/api/v1/apps/{app}/releases": { query: {  }; body: unknown; answer: ReleaseList };
+  "/api/v1/apps/{app}/logs": { query: { limit?: number; level?: "debug" | "info" | "warn" | "error"; text?: string; module?: string }; body: unknown; answer: LogList };
+  "/api/v1/module-schemas": { query: {  }; body: unknown; answer: Record<string, ModuleForm> };
+  "/api/v1/module-schemas/{type}": { query: {  }; body: unknown; answer: ModuleForm };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
@@ -3491,6 +3599,11 @@ export interface Writes {
   "POST /api/v1/projections/{projection}:commit": { query: {  }; body: CommitProjectionRequest; answer: StoredValue };
   "POST /api/v1/projections/{projection}:rebuild": { query: {  }; body: unknown; answer: ProjectionValue };
   "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
+  "DELETE /api/v1/apps/{app}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/apps/{app}:deploy": { query: {  }; body: DeployRequest; answer: ReleaseValue };
+  "POST /api/v1/apps/{app}:rollback": { query: {  }; body: RollbackRequest; answer: ReleaseValue };
+  "POST /api/v1/apps/{app}:stop": { query: {  }; body: unknown; answer: AppValue };
+  "POST /api/v1/apps/{app}:start": { query: {  }; body: unknown; answer: AppValue };
   "POST /api/v1/services": { query: {  }; body: ServiceRequest; answer: ServiceValue };
   "DELETE /api/v1/services/{id}": { query: {  }; body: unknown; answer: DoneValue };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };

@@ -139,6 +139,7 @@ pub enum IdKind {
     EventGroup = 23,
     Projection = 24,
     Subscription = 25,
+    App = 26,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -169,6 +170,7 @@ impl IdKind {
             Self::EventGroup => "ID_KIND_EVENT_GROUP",
             Self::Projection => "ID_KIND_PROJECTION",
             Self::Subscription => "ID_KIND_SUBSCRIPTION",
+            Self::App => "ID_KIND_APP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -196,6 +198,7 @@ impl IdKind {
             "ID_KIND_EVENT_GROUP" => Some(Self::EventGroup),
             "ID_KIND_PROJECTION" => Some(Self::Projection),
             "ID_KIND_SUBSCRIPTION" => Some(Self::Subscription),
+            "ID_KIND_APP" => Some(Self::App),
             _ => None,
         }
     }

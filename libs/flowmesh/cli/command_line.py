@@ -94,6 +94,15 @@ _APP: tuple[Row, ...] = (
     ("diff", "apps.documents:diff", "Compare two applications."),
     ("test", "apps.documents:run_tests", "Run tests of applications."),
     ("call", "apps.running:call", "Send a request to an application without a socket."),
+    ("deploy", "apps.hosting:deploy", "Deploy a release of an application to the host."),
+    ("list", "apps.hosting:list_apps", "List the hosted applications."),
+    ("status", "apps.hosting:status", "Show a hosted application."),
+    ("releases", "apps.hosting:releases", "List the releases of an application."),
+    ("rollback", "apps.hosting:rollback", "Return to a release that served before."),
+    ("logs", "apps.hosting:logs", "Print the log of a hosted application."),
+    ("stop", "apps.hosting:stop", "Stop a hosted application."),
+    ("start", "apps.hosting:start", "Start a stopped application."),
+    ("delete", "apps.hosting:delete", "Delete a hosted application with its data."),
 )
 _LIBRARY: tuple[Row, ...] = (
     ("list", "definitions.library:list_library", "List the bundled tasks and workflows."),

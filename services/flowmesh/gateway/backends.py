@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
 from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
 from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
@@ -38,6 +39,7 @@ from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 if TYPE_CHECKING:
+    from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceAsyncStub
     from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceAsyncStub
     from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceAsyncStub
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
@@ -106,6 +108,7 @@ class Backends:
     quotas: QuotaServiceAsyncStub
     secrets: SecretServiceAsyncStub
     audit: AuditServiceAsyncStub
+    apps: AppServiceAsyncStub
     clock: Clock
     metrics: Metrics
 
@@ -142,6 +145,7 @@ def backends_of(runtime: Runtime) -> Backends:
         quotas=runtime.stub(QuotaServiceStub, "identity"),
         secrets=runtime.stub(SecretServiceStub, "identity"),
         audit=runtime.stub(AuditServiceStub, "identity"),
+        apps=runtime.stub(AppServiceStub, "apphost"),
         clock=runtime.clock,
         metrics=runtime.metrics,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowmesh.api.apphost.v1 import app_service_pb2
 from flowmesh.api.broker.v1 import broker_service_pb2, message_service_pb2
 from flowmesh.api.definition.v1 import (
     definition_service_pb2,
@@ -80,6 +81,7 @@ PUBLIC = (
     ("identity", file_service_pb2, "FileService"),
     ("identity", quota_service_pb2, "QuotaService"),
     ("identity", secret_service_pb2, "SecretService"),
+    ("apphost", app_service_pb2, "AppService"),
 )
 
 

@@ -141,7 +141,7 @@ def serve(
     Parameters
     ----------
     services
-        identity, definition, registry, event, orchestrator, worker, gateway; one or more.
+        identity, definition, registry, event, orchestrator, worker, apphost, gateway; one or more.
     postgres
         postgresql://user:password@host:port/name
     nats

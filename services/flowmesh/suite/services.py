@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 # The order of composition; services drain in the opposite order: those that accept work from
 # outside first, then those that run and store it, then those that report it.
-CORE = ("identity", "definition", "registry", "event", "orchestrator", "worker", "gateway")
+CORE = (
+    "identity",
+    "definition",
+    "registry",
+    "event",
+    "orchestrator",
+    "worker",
+    "apphost",
+    "gateway",
+)
 
 
 def load(names: Sequence[str]) -> dict[str, ServiceRun]:

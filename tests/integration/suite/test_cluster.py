@@ -28,9 +28,19 @@ MANY = 2_000
 DELETED = 8
 MANY_RESULTS_WITHIN_S = 8.0
 HELLO = {"id": "hello", "name": "Hello", "steps": [{"id": "only", "name": "Only"}]}
-ALL = ["definition", "event", "gateway", "identity", "orchestrator-1", "orchestrator-2", "registry"]
+ALL = [
+    "apphost",
+    "definition",
+    "event",
+    "gateway",
+    "identity",
+    "orchestrator-1",
+    "orchestrator-2",
+    "registry",
+]
 ALL += ["worker-1", "worker-2"]
 PUBLIC = {
+    "flowmesh.api.apphost.v1.AppService",
     "flowmesh.api.broker.v1.BrokerService",
     "flowmesh.api.broker.v1.MessageService",
     "flowmesh.api.definition.v1.DefinitionService",

@@ -31,6 +31,8 @@ class Surroundings:
     folder: Path
     # Missing values are errors when the application runs, warnings when it is checked.
     required: bool = False
+    # Files outside of this folder are not read.
+    within: Path | None = None
 
 
 def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Json:
@@ -76,6 +78,10 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
 
     def _file(name: str) -> str:
         path = around.folder / name
+        if around.within and not path.resolve().is_relative_to(around.within):
+            message = f"{name} is outside of the files of the release"
+            findings.error("APP_PATH_FOREIGN", message, at)
+            return ""
         try:
             if path.stat().st_size > INCLUDED_FILE_BYTES_MAX:
                 limit = INCLUDED_FILE_BYTES_MAX

@@ -32,6 +32,8 @@ class Loading:
     overlay: Overlay = field(default_factory=Overlay)
     # Missing values of the environment are errors.
     required: bool = False
+    # Files outside of the folder of the application are not read.
+    confined: bool = False
 
 
 def load(path: Path, how: Loading) -> AppDocument:
@@ -41,7 +43,7 @@ def load(path: Path, how: Loading) -> AppDocument:
     """
     findings = Findings()
     files: list[SourceFile] = []
-    raws = _files(path, files, findings)
+    raws = _files(path, files, findings, confined=how.confined)
     parts = PartsReader(findings)
     for number, raw in enumerate(raws):
         at = At(number)
@@ -49,7 +51,9 @@ def load(path: Path, how: Loading) -> AppDocument:
             message = f"an application is an object with modules, not {kind_of(raw)}"
             findings.error("APP_INVALID", message, at)
             continue
-        around = Surroundings(how.environment, files[number].folder, how.required)
+        around = Surroundings(
+            how.environment, files[number].folder, how.required, _bounds(path, how)
+        )
         raw = how.overlay.applied(raw) if number == 0 else raw
         expanded = {
             key: value if key in _UNEXPANDED else expand(value, at / key, around, findings)
@@ -81,7 +85,14 @@ def _listed(item: Json, path: Path) -> str:
     return name
 
 
-def _files(path: Path, files: list[SourceFile], findings: Findings) -> list[Json]:
+def _bounds(path: Path, how: Loading) -> Path | None:
+    """Return the folder that a confined application reads."""
+    return path.parent.resolve() if how.confined else None
+
+
+def _files(
+    path: Path, files: list[SourceFile], findings: Findings, *, confined: bool
+) -> list[Json]:
     """Read a file and those that it imports; the first is the application itself."""
     raws: list[Json] = []
     waiting: list[tuple[Path, At | None]] = [(path, None)]
@@ -94,6 +105,10 @@ def _files(path: Path, files: list[SourceFile], findings: Findings) -> list[Json
             raise TooLarge("APP_TOO_LARGE", f"an application has at most {FILES_MAX} files")
         if named_at is not None and not here.is_file():
             findings.error("APP_INVALID", f"there is no file {here}", named_at)
+            continue
+        if confined and not resolved.is_relative_to(path.parent.resolve()):
+            message = f"{here} is outside of the files of the release"
+            findings.error("APP_PATH_FOREIGN", message, named_at or At())
             continue
         source = _parsed(here)
         files.append(SourceFile(here, source))

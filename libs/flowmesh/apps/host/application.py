@@ -1,7 +1,8 @@
 """A running application: starts in levels, servers last; stops in reverse."""
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowmesh.apps.document.findings import refuse
@@ -23,9 +24,14 @@ UNSUPPORTED = "APP_UNSUPPORTED"
 class Application:
     """One application. `start` and `stop` are called once each."""
 
-    def __init__(self, document: AppDocument, *, log: LogHub, public: bool = False) -> None:
-        """Build the application. Raises Invalid with all findings that prevent a start."""
-        self._built = build(document, log=log, public=public)
+    def __init__(
+        self, document: AppDocument, *, log: LogHub, public: bool = False, private: bool = True
+    ) -> None:
+        """Build the application. Raises Invalid with all findings that prevent a start.
+
+        Without `private`, its calls reach public addresses only.
+        """
+        self._built = build(document, log=log, public=public, private=private)
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
         blocking = [each for each in self.findings if each.code == UNSUPPORTED or not each.warning]
         refuse([_as_error(each) for each in blocking], document.files)
@@ -47,8 +53,13 @@ class Application:
         listeners = {n: registry.get("Listener", n) for n in self._built.modules}
         return {name: each.address for name, each in listeners.items() if each is not None}
 
-    async def start(self, *, listen: bool = True) -> None:
-        """Start all modules, then listen. What fails stops what has started."""
+    async def start(
+        self, *, listen: bool = True, sockets: Mapping[str, socket.socket] | None = None
+    ) -> None:
+        """Start all modules, then listen. What fails stops what has started.
+
+        `sockets` are listening ones, by server, in place of sockets of its own.
+        """
         log = self._built.log
         log.write("info", "host", f"starting {self.name}", modules=len(self._built.modules))
         try:
@@ -57,7 +68,7 @@ class Application:
             for name in self._built.modules if listen else ():
                 listener: Listener | None = self._built.registry.get("Listener", name)
                 if listener is not None:
-                    listener.bind()
+                    listener.bind((sockets or {}).get(name))
                     self._listening.append(listener)
             for listener in self._listening:
                 await listener.start()
@@ -67,10 +78,13 @@ class Application:
         for name, address in self.addresses.items() if listen else ():
             log.write("info", "host", f"{name} listens on {address}", address=address)
 
-    async def stop(self) -> None:
-        """Stop listening, let running work end, and stop modules in reverse."""
+    async def stop(self, *, linger_s: float = 0.0) -> None:
+        """Stop listening, let running work end, and stop modules in reverse.
+
+        Idle connections stay open for `linger_s`, or until their next request is answered.
+        """
         log = self._built.log
-        await asyncio.gather(*(each.stop() for each in self._listening))
+        await asyncio.gather(*(each.stop(linger_s=linger_s) for each in self._listening))
         self._listening.clear()
         await self._built.background.drain(DRAIN_S)
         for name in reversed(self._started):

@@ -45,7 +45,9 @@ class Built:
     client: HttpClient
 
 
-def build(document: AppDocument, *, log: LogHub, public: bool = False) -> Built:
+def build(
+    document: AppDocument, *, log: LogHub, public: bool = False, private: bool = True
+) -> Built:
     """Build an application; everything that is wrong becomes a finding of the document."""
     wiring = Wiring(document)
     plan = wiring.plan()
@@ -53,7 +55,7 @@ def build(document: AppDocument, *, log: LogHub, public: bool = False) -> Built:
     registry = ServiceRegistry(document)
     hub = Hub(log)
     log.mask(_secrets(document))
-    client = HttpClient(private=True)
+    client = HttpClient(private=private)
     registry.put("HttpClient", "", client)
     background = Background(log)
     registry.put("Background", "", background)

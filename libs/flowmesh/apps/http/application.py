@@ -73,6 +73,7 @@ class HttpApplication:
         self._write_s = write_s
         self._clock = clock
         self._running = 0
+        self._closing = False
         self._idle: asyncio.Future[None] | None = None
         self._fallbacks: list[tuple[str, Handle]] = []
 
@@ -102,6 +103,10 @@ class HttpApplication:
         self._fallbacks.append((prefix.rstrip("/") + "/", handle))
         self._fallbacks.sort(key=lambda each: -len(each[0]))
 
+    def close_connections(self) -> None:
+        """Close each connection after its next answer."""
+        self._closing = True
+
     async def idle(self) -> None:
         """Return when no request is being served."""
         if self._running:
@@ -120,6 +125,8 @@ class HttpApplication:
         status, size = CLIENT_GONE_STATUS, 0
         try:
             response = await self.answer(request)
+            if self._closing:
+                response.set(b"connection", b"close")
             status, size = response.status, len(response.body)
             await self._send(response, request.method, send)
         except ClientGone:

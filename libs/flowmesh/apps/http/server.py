@@ -15,6 +15,8 @@ from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.protocol import BoundedProtocol
 
 BACKLOG = 2_048
+# Interval at which a draining server looks for open connections.
+LINGER_POLL_S = 0.02
 LOOPBACK = "127.0.0.1"
 
 
@@ -62,8 +64,11 @@ class Listener:
         host, port = self._socket.getsockname()[:2]
         return f"{host}:{port}"
 
-    def bind(self) -> None:
-        """Bind the address. Raises Unavailable if that is not possible."""
+    def bind(self, given: socket.socket | None = None) -> None:
+        """Bind the address, or take a listening socket. Raises Unavailable."""
+        if given is not None:
+            self._socket = given
+            return
         try:
             self._socket = listen(self._at.host, self._at.port)
             # Connections wait in the queue of the socket until the server accepts them.
@@ -101,14 +106,26 @@ class Listener:
         served = self._server.serve([self._socket])
         self._task = asyncio.create_task(served, name=f"http {self._name}")
 
-    async def stop(self) -> None:
-        """Stop accepting, wait for running requests within the drain time, and close."""
+    async def stop(self, *, linger_s: float = 0.0) -> None:
+        """Stop accepting, wait for running requests within the drain time, and close.
+
+        Idle connections stay open for `linger_s`, so that a request that is on its way is answered;
+        each answer closes its connection.
+        """
         if self._server is None or self._task is None:
             if self._socket is not None:
                 self._socket.close()
             return
         for each in getattr(self._server, "servers", ()):
             each.close()
+        self._app.close_connections()
+        try:
+            async with asyncio.timeout(linger_s):
+                # uvicorn announces no end of a connection.
+                while self._server.server_state.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(LINGER_POLL_S)
+        except TimeoutError:
+            pass
         try:
             async with asyncio.timeout(self._at.shutdown_s):
                 await self._app.idle()

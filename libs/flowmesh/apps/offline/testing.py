@@ -8,8 +8,12 @@
           - {path: /orders, expect: {status: 200, body: [{product: p-1}]}}
 
 Every test starts the application anew. `expect.body` names the fields that are compared.
+`save: {token: body.token}` keeps a part of an answer, and `${token}` stands for it in later
+requests of the test. `upstreams` are stand-ins for called services; `received` of a test compares
+what they were sent.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +24,19 @@ import yaml
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.http.messages import Response
+from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.offline.calling import request_of
 from flowmesh.apps.offline.checking import silent_log
+from flowmesh.apps.offline.upstreams import Upstream, running
 from flowmesh.errors import Invalid
 
 Json = Any
 
-_FILE_KEYS = frozenset({"app", "tests", "settings", "environment"})
-_REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect"})
+_FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "upstreams"})
+_TEST_KEYS = frozenset({"name", "requests", "received"})
+_REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect", "save"})
 _EXPECT_KEYS = frozenset({"status", "body", "headers"})
+_SAVED = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,11 @@ async def run_tests(file: Path, how: Loading) -> list[Result]:
     results = []
     for number, test in enumerate(raw["tests"], 1):
         name = str(test.get("name") or f"test {number}")
-        results.append(Result(file, name, await _run(app, how, test)))
+        async with running(raw.get("upstreams") or {}) as upstreams:
+            urls = {each: upstream.url for each, upstream in upstreams.items()}
+            here = replace(how, environment={**how.environment, **urls})
+            failure = await _run(app, here, test) or _unreceived(upstreams, test)
+        results.append(Result(file, name, failure))
     return results
 
 
@@ -64,6 +75,7 @@ def _read(file: Path) -> dict[str, Json]:
         raise Invalid("APP_INVALID", f"{file} needs `app`, a file, and `tests`, a list")
     _known(raw, _FILE_KEYS, str(file))
     for number, test in enumerate(raw["tests"]):
+        _known(test, _TEST_KEYS, f"{file}: tests[{number}]")
         for request in test.get("requests") or ():
             place = f"{file}: tests[{number}]"
             _known(request, _REQUEST_KEYS, place)
@@ -82,18 +94,70 @@ async def _run(app: Path, how: Loading, test: Mapping[str, Json]) -> str:
     document = load(app, how)
     application = Application(document, log=silent_log(document.name))
     await application.start(listen=False)
+    saved: dict[str, str] = {}
     try:
         for number, each in enumerate(test.get("requests") or (), 1):
-            body = each.get("body")
-            content = body.encode() if isinstance(body, str) else orjson.dumps(body)
+            each = _filled(each, saved)
             method, path = str(each.get("method") or "GET"), str(each.get("path") or "/")
-            headers = [f"{name}: {value}" for name, value in (each.get("headers") or {}).items()]
-            request = request_of(method, path, headers, b"" if body is None else content)
-            response = await application.call(request)
+            response = await _whole(await application.call(_request(method, path, each)))
             if failure := _difference(response, each.get("expect") or {}):
                 return f"request {number}, {method} {path}: {failure}"
+            for name, place in (each.get("save") or {}).items():
+                saved[name] = _saved(response, str(place))
     finally:
         await application.stop()
+    return ""
+
+
+async def _whole(response: Response) -> Response:
+    """Return an answer with its whole body."""
+    if response.stream is not None:
+        response.body = b"".join([chunk async for chunk in response.stream])
+        response.stream = None
+    return response
+
+
+def _request(method: str, path: str, described: Mapping[str, Json]) -> Request:
+    body = described.get("body")
+    content = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    headers = [f"{name}: {value}" for name, value in (described.get("headers") or {}).items()]
+    return request_of(method, path, headers, b"" if body is None else content)
+
+
+def _filled(value: Json, saved: Mapping[str, str]) -> Json:
+    """Return a value with the saved parts in its texts."""
+    if isinstance(value, str):
+        return _SAVED.sub(lambda found: saved.get(found[1], found[0]), value)
+    if isinstance(value, dict):
+        return {key: _filled(each, saved) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, saved) for each in value]
+    return value
+
+
+def _saved(response: Response, place: str) -> str:
+    """Return the part of an answer at `body.key.key` or `headers.name`; empty without one."""
+    root, *keys = place.split(".")
+    if root == "headers":
+        wanted = ".".join(keys).lower().encode()
+        return next((str(v, "latin-1") for k, v in response.headers if k == wanted), "")
+    found: Json = orjson.loads(response.body)
+    for key in keys:
+        if isinstance(found, list) and key.isdigit():
+            found = found[int(key)] if int(key) < len(found) else None
+        else:
+            found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else orjson.dumps(found).decode()
+
+
+def _unreceived(upstreams: Mapping[str, Upstream], test: Mapping[str, Json]) -> str:
+    """Return the first difference between what upstreams got and what a test expects."""
+    for name, expected in (test.get("received") or {}).items():
+        upstream = upstreams.get(name)
+        if upstream is None:
+            return f"received.{name} is not one of the upstreams"
+        if failure := _unequal(upstream.received, expected, f"received.{name}"):
+            return failure
     return ""
 
 

@@ -13,6 +13,7 @@ from flowmesh.gateway.routes import (
     steps,
     triggers,
 )
+from flowmesh.gateway.routes.apps import apps, module_schemas
 from flowmesh.gateway.routes.definitions import (
     admission,
     drafts,
@@ -90,6 +91,8 @@ ROUTES: tuple[Route, ...] = (
     *streams.ROUTES,
     *groups.ROUTES,
     *projections.ROUTES,
+    *apps.ROUTES,
+    *module_schemas.ROUTES,
     *directory.ROUTES,
     *registrations.ROUTES,
     *auth.ROUTES,

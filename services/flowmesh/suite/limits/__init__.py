@@ -4,6 +4,7 @@ The values are the named constants of the code that enforces them. `docs/limits.
 from this table, and tests go to each limit, one above it, and a hundred times above.
 """
 
+from flowmesh.suite.limits.apps import APPS
 from flowmesh.suite.limits.calls import CALLS, PROCESSES
 from flowmesh.suite.limits.definitions import DEFINITIONS
 from flowmesh.suite.limits.event_store import EVENT_STORE
@@ -23,9 +24,11 @@ LIMITS = (
     *MESSAGES,
     *EVENT_STORE,
     *SUBSCRIPTIONS,
+    *APPS,
 )
 
 __all__ = [
+    "APPS",
     "CALLS",
     "DEFINITIONS",
     "EVENT_STORE",

@@ -186,6 +186,7 @@ const (
 	IdKind_ID_KIND_EVENT_GROUP  IdKind = 23
 	IdKind_ID_KIND_PROJECTION   IdKind = 24
 	IdKind_ID_KIND_SUBSCRIPTION IdKind = 25
+	IdKind_ID_KIND_APP          IdKind = 26
 )
 
 // Enum value maps for IdKind.
@@ -213,6 +214,7 @@ var (
 		23: "ID_KIND_EVENT_GROUP",
 		24: "ID_KIND_PROJECTION",
 		25: "ID_KIND_SUBSCRIPTION",
+		26: "ID_KIND_APP",
 	}
 	IdKind_value = map[string]int32{
 		"ID_KIND_UNSPECIFIED":  0,
@@ -237,6 +239,7 @@ var (
 		"ID_KIND_EVENT_GROUP":  23,
 		"ID_KIND_PROJECTION":   24,
 		"ID_KIND_SUBSCRIPTION": 25,
+		"ID_KIND_APP":          26,
 	}
 )
 
@@ -425,7 +428,7 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\vAccessScope\x12\x1c\n" +
 	"\x18ACCESS_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_SCOPE_TENANT\x10\x01\x12\x18\n" +
-	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xea\x03\n" +
+	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xfb\x03\n" +
 	"\x06IdKind\x12\x17\n" +
 	"\x13ID_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ID_KIND_WORKFLOW\x10\x01\x12\x15\n" +
@@ -449,7 +452,8 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\x0eID_KIND_STREAM\x10\x16\x12\x17\n" +
 	"\x13ID_KIND_EVENT_GROUP\x10\x17\x12\x16\n" +
 	"\x12ID_KIND_PROJECTION\x10\x18\x12\x18\n" +
-	"\x14ID_KIND_SUBSCRIPTION\x10\x19:X\n" +
+	"\x14ID_KIND_SUBSCRIPTION\x10\x19\x12\x0f\n" +
+	"\vID_KIND_APP\x10\x1a:X\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1e.flowmesh.api.common.v1.AccessR\x06access:T\n" +
 	"\x05id_of\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\x1e.flowmesh.api.common.v1.IdKindR\x04idOf:;\n" +
 	"\binternal\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\binternalBi\n" +

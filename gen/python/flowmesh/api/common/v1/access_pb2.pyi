@@ -127,6 +127,7 @@ class _IdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdKind.ValueTy
     ID_KIND_EVENT_GROUP: _IdKind.ValueType  # 23
     ID_KIND_PROJECTION: _IdKind.ValueType  # 24
     ID_KIND_SUBSCRIPTION: _IdKind.ValueType  # 25
+    ID_KIND_APP: _IdKind.ValueType  # 26
 
 class IdKind(_IdKind, metaclass=_IdKindEnumTypeWrapper): ...
 
@@ -154,6 +155,7 @@ ID_KIND_STREAM: IdKind.ValueType  # 22
 ID_KIND_EVENT_GROUP: IdKind.ValueType  # 23
 ID_KIND_PROJECTION: IdKind.ValueType  # 24
 ID_KIND_SUBSCRIPTION: IdKind.ValueType  # 25
+ID_KIND_APP: IdKind.ValueType  # 26
 Global___IdKind: _TypeAlias = IdKind  # noqa: Y015
 
 @_typing.final

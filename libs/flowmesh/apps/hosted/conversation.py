@@ -1,0 +1,115 @@
+"""The conversation of a host with the process of an application: JSON lines on a socket pair.
+
+    host                                     process
+    Begin  folder, environment, limits  ->
+                                        <-   Built    servers with the addresses they want
+    Start  listening sockets            ->
+                                        <-   Ready    modules are started, requests are accepted
+    Drain                               ->
+                                             completes its requests and exits
+
+Instead of Built or Ready the process may answer Refused, and exits. The end of the host is the end
+of the connection, and of the process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+Json = Any
+
+# A connection of a host carries at most so much before the end of a line.
+LINE_BYTES_MAX = 4 * 1024 * 1024
+SOCKETS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """The application to build, and the bounds of its process."""
+
+    app: str
+    # File of the document, and the folder for data, which outlives the release.
+    document: str
+    data: str
+    environment: Mapping[str, str]
+    memory_bytes: int
+    files_max: int
+    # Calls may reach addresses that are not public.
+    private: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedServer:
+    """A server and the address of its configuration; port 0 is any."""
+
+    server: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The application is built and can be started."""
+
+    servers: list[WantedServer] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The names of the servers, in the order of the sockets beside the message."""
+
+    servers: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The application accepts requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A finding of a document that prevents the start."""
+
+    place: str
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The application does not start."""
+
+    reason: str
+    message: str
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Accept no more connections, and exit; idle ones are closed after this time."""
+
+    linger_s: float
+
+
+Message = Begin | Built | Start | Ready | Refused | Drain
+_KINDS: Mapping[str, type[Message]] = {
+    each.__name__: each for each in (Begin, Built, Start, Ready, Refused, Drain)
+}
+
+
+def written(message: Message) -> bytes:
+    """Return a message as a line."""
+    return orjson.dumps({"kind": type(message).__name__, **asdict(message)}) + b"\n"
+
+
+def read(line: bytes) -> Message:
+    """Return the message of a line."""
+    fields: dict[str, Json] = orjson.loads(line)
+    kind = _KINDS[fields.pop("kind")]
+    if kind is Built:
+        fields["servers"] = [WantedServer(**each) for each in fields["servers"]]
+    if kind is Refused:
+        fields["findings"] = [Finding(**each) for each in fields["findings"]]
+    return kind(**fields)

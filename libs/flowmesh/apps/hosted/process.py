@@ -1,0 +1,206 @@
+"""The process of a hosted application: builds it, serves it on sockets of the host, drains.
+
+    python -m flowmesh.apps.hosted.process FD
+
+FD is this end of the socket pair. Log lines go to standard output.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowmesh.apps.document.findings import where
+from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.host.application import Application
+from flowmesh.apps.hosted.confinement import confined
+from flowmesh.apps.hosted.conversation import (
+    LINE_BYTES_MAX,
+    SOCKETS_MAX,
+    Begin,
+    Built,
+    Drain,
+    Finding,
+    Message,
+    Ready,
+    Refused,
+    Start,
+    WantedServer,
+    read,
+    written,
+)
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.errors import FlowmeshError
+
+HEALTH_S = 5.0
+REFUSED = 1
+# The names of the environment that the host adds to those of the release.
+_OWN = "APP_NAME"
+
+
+class Connection:
+    """This end of the socket pair; blocking until the application runs."""
+
+    def __init__(self, given: socket.socket) -> None:
+        self._socket = given
+        self._buffer = b""
+
+    def send(self, message: Message) -> None:
+        self._socket.sendall(written(message))
+
+    def receive(self) -> tuple[Message, list[socket.socket]]:
+        """Return the next message with its sockets. Raises EOFError when the host has ended."""
+        fds: list[int] = []
+        while b"\n" not in self._buffer:
+            data, received, _, _ = socket.recv_fds(self._socket, 65_536, SOCKETS_MAX)
+            fds += received
+            if not data or len(self._buffer) > LINE_BYTES_MAX:
+                raise EOFError
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return read(line), [socket.socket(fileno=each) for each in fds]
+
+    async def next(self) -> Message | None:
+        """Return the next message while the application runs; None when the host has ended."""
+        loop = asyncio.get_running_loop()
+        self._socket.setblocking(False)
+        while b"\n" not in self._buffer:
+            data = await loop.sock_recv(self._socket, 65_536)
+            if not data:
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return read(line)
+
+
+def main() -> int:
+    connection = Connection(socket.socket(fileno=int(sys.argv[1])))
+    # The host ends this process by a message; a signal of the terminal is meant for the host.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        begin, _ = connection.receive()
+        assert isinstance(begin, Begin)
+        _limit(begin)
+        app = _built(begin)
+        connection.send(_about(app))
+        start, sockets = connection.receive()
+    except EOFError:
+        return 0
+    except FlowmeshError as error:
+        connection.send(_refusal(error))
+        return REFUSED
+    assert isinstance(start, Start)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(connection, app, dict(zip(start.servers, sockets, strict=True))))
+
+
+async def _serve(
+    connection: Connection, app: Application, sockets: Mapping[str, socket.socket]
+) -> int:
+    try:
+        await app.start(sockets=sockets)
+        await _check_health(app)
+    except FlowmeshError as error:
+        await app.stop()
+        connection.send(_refusal(error))
+        return REFUSED
+    gc.collect()
+    gc.freeze()
+    connection.send(Ready())
+    message = await connection.next()
+    await app.stop(linger_s=message.linger_s if isinstance(message, Drain) else 0.0)
+    return 0
+
+
+async def _check_health(app: Application) -> None:
+    """Raise Unavailable for the first module that is not healthy."""
+    from flowmesh.errors import Unavailable
+
+    for name, module in app.built.modules.items():
+        if module.health is None:
+            continue
+        problem = ""
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                problem = await module.health()
+        except TimeoutError:
+            problem = f"no answer within {HEALTH_S:g} s"
+        if problem:
+            text = f"the module {name} is not healthy: {problem}"
+            raise Unavailable("MODULE_START_FAILED", text)
+
+
+def _built(begin: Begin) -> Application:
+    """Build the application of a release. Raises FlowmeshError."""
+    environment = {_OWN: begin.app, **begin.environment}
+    how = Loading(environment=environment, required=True, confined=True)
+    document = confined(
+        load(Path(begin.document), how), data=Path(begin.data), private=begin.private
+    )
+    log = LogHub(app=begin.app, write=_write)
+    log.mask(begin.environment.values())
+    return Application(document, log=log, private=begin.private)
+
+
+def _write(lines: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+
+
+def _about(app: Application) -> Built:
+    servers = [
+        WantedServer(server=name, port=int(address.rpartition(":")[2]))
+        for name, address in app.addresses.items()
+    ]
+    files = app.built.document.files
+    warnings = [f"{where(each, files)}: {each.message}" for each in app.findings if each.warning]
+    return Built(servers=servers, warnings=[_short(each, app) for each in warnings])
+
+
+def _short(text: str, app: Application) -> str:
+    """Return a text without the folder of the release."""
+    return text.replace(f"{app.built.document.folder}{os.sep}", "")
+
+
+def _refusal(error: FlowmeshError) -> Refused:
+    folder = f"{Path.cwd()}{os.sep}"
+    findings = [
+        Finding(place=each.field.replace(folder, ""), message=each.description, code=each.code)
+        for each in error.violations
+    ]
+    text = error.message.replace(folder, "")
+    return Refused(reason=error.reason, message=text, findings=findings)
+
+
+def _limit(begin: Begin) -> None:
+    """Bound the memory and the files of this process."""
+    bounds = [
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, begin.files_max),
+        # Private memory; shared libraries and mapped files are not counted.
+        (resource.RLIMIT_DATA, begin.memory_bytes),
+    ]
+    for kind, bound in bounds:
+        _, most = resource.getrlimit(kind)
+        value = bound if most == resource.RLIM_INFINITY else min(bound, most)
+        resource.setrlimit(kind, (value, value))
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

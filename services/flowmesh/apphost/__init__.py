@@ -1,0 +1,1 @@
+"""The application host: versioned releases of applications, each in a process of its own."""

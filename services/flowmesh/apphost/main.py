@@ -1,0 +1,87 @@
+"""Composition root of the application host."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from flowmesh.access.keys import OPEN_KEYS
+from flowmesh.access.sealing import Sealer
+from flowmesh.api.apphost.v1 import app_service_pb2_grpc
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
+from flowmesh.apphost.apps import Apps
+from flowmesh.apphost.running.folders import Folders
+from flowmesh.apphost.running.host import HostLoop
+from flowmesh.apphost.running.hosted_app import HostedApp
+from flowmesh.apphost.server import AppServer
+from flowmesh.apphost.storage.contents import Contents
+from flowmesh.apphost.storage.records import Key
+from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
+from flowmesh.audit import AuditOutbox, AuditRelay
+from flowmesh.bus import Message
+from flowmesh.errors import Unavailable
+from flowmesh.runtime import Runtime
+
+CONNECTIONS = 5
+CHANGED = "apphost.changed"
+
+
+async def run(runtime: Runtime) -> None:
+    """Run applications until the process drains."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            runtime.database(SCHEMA, MIGRATIONS, pool_max=CONNECTIONS)
+        )
+        relay = AuditRelay(
+            outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
+        )
+        runtime.add_loop(relay)
+        store = AppStore(pool, call=relay.call)
+        contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
+        host = HostLoop(
+            store=store,
+            leadership=Leadership(pool),
+            hosted=_hosted(runtime, store, contents),
+            log=runtime.log,
+        )
+        subject = f"{runtime.settings.bus_prefix}.{CHANGED}"
+
+        async def changed(_message: Message) -> None:
+            host.wake()
+
+        async def announce() -> None:
+            host.wake()
+            try:
+                await runtime.bus.publish_core(subject, b"")
+            except Unavailable:
+                return
+
+        await host.lead()
+        await runtime.bus.subscribe_core(subject, changed)
+        runtime.add_loop(host)
+        runtime.on_drain(host.drain)
+        apps = Apps(store=store, contents=contents, announce=announce)
+        runtime.serve(
+            AppServer(apps=apps, host=host), app_service_pb2_grpc.add_AppServiceServicer_to_server
+        )
+        await runtime.until_stopped()
+
+
+def _hosted(
+    runtime: Runtime, store: AppStore, contents: Contents
+) -> Callable[[Key, Callable[[], None]], HostedApp]:
+    """Return the factory of applications."""
+    settings = runtime.settings
+    data_dir = Path(settings.data_dir).absolute()
+
+    def made(key: Key, changed: Callable[[], None]) -> HostedApp:
+        return HostedApp(
+            key=key,
+            store=store,
+            contents=contents,
+            folders=Folders.of(data_dir, key),
+            host=settings.host,
+            private=settings.egress == "open",
+            changed=changed,
+        )
+
+    return made

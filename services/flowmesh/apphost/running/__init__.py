@@ -1,0 +1,1 @@
+"""The running applications: their processes, sockets, files and logs."""

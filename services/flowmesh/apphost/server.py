@@ -1,0 +1,104 @@
+"""AppService over gRPC: messages to changes and reports, and back."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from flowmesh.api.apphost.v1 import app_pb2, app_service_pb2_grpc
+from flowmesh.api.apphost.v1 import app_service_pb2 as pb
+from flowmesh.apphost import limits
+from flowmesh.apphost.apps import Apps
+from flowmesh.apphost.messages import app_message, content_of, log_message, release_message
+from flowmesh.apphost.running.host import HostLoop
+from flowmesh.apphost.storage.records import AppRow, Key
+from flowmesh.apps.observing.logs import LEVELS
+from flowmesh.errors import Invalid
+from flowmesh.rpc import namespace_of, valid_id
+
+Context = Any
+
+
+class AppServer(app_service_pb2_grpc.AppServiceServicer):
+    """Turns messages into calls; decides nothing."""
+
+    def __init__(self, *, apps: Apps, host: HostLoop) -> None:
+        self._apps, self._host = apps, host
+
+    async def DeployApp(
+        self, request: pb.DeployAppRequest, context: Context
+    ) -> pb.DeployAppResponse:
+        row, created = await self._apps.deploy(_key(request), content_of(request))
+        return pb.DeployAppResponse(release=release_message(row), created=created)
+
+    async def RollbackApp(
+        self, request: pb.RollbackAppRequest, context: Context
+    ) -> pb.RollbackAppResponse:
+        row = await self._apps.rollback(_key(request), request.release)
+        return pb.RollbackAppResponse(release=release_message(row))
+
+    async def StartApp(self, request: pb.StartAppRequest, context: Context) -> pb.StartAppResponse:
+        return pb.StartAppResponse(app=_app(await self._apps.set_stopped(_key(request), False)))
+
+    async def StopApp(self, request: pb.StopAppRequest, context: Context) -> pb.StopAppResponse:
+        return pb.StopAppResponse(app=_app(await self._apps.set_stopped(_key(request), True)))
+
+    async def DeleteApp(
+        self, request: pb.DeleteAppRequest, context: Context
+    ) -> pb.DeleteAppResponse:
+        await self._apps.delete(_key(request))
+        return pb.DeleteAppResponse()
+
+    async def ListApps(self, request: pb.ListAppsRequest, context: Context) -> pb.ListAppsResponse:
+        found = await self._apps.apps(namespace_of(request))
+        return pb.ListAppsResponse(apps=[_app(each) for each in found])
+
+    async def GetApp(self, request: pb.GetAppRequest, context: Context) -> pb.GetAppResponse:
+        return pb.GetAppResponse(app=_app(await self._apps.app(_key(request))))
+
+    async def ListReleases(
+        self, request: pb.ListReleasesRequest, context: Context
+    ) -> pb.ListReleasesResponse:
+        found = await self._apps.releases(_key(request))
+        return pb.ListReleasesResponse(
+            releases=[release_message(each) for each in found[: limits.RELEASES_KEPT]]
+        )
+
+    async def ReadAppLog(
+        self, request: pb.ReadAppLogRequest, context: Context
+    ) -> pb.ReadAppLogResponse:
+        if request.level and request.level not in LEVELS:
+            text = f"level {request.level[:20]!r} is not one of debug, info, warn and error"
+            raise Invalid("REQUEST_INVALID", text)
+        if request.limit > limits.LOG_RECORDS_MAX:
+            text = f"limit {request.limit} is above {limits.LOG_RECORDS_MAX}"
+            raise Invalid("REQUEST_INVALID", text)
+        key = _key(request)
+        await self._apps.app(key)
+        log = self._host.log_of(key)
+        log.flush()
+        found = await asyncio.to_thread(
+            log.read,
+            limit=request.limit or limits.LOG_RECORDS,
+            level=request.level,
+            text=request.text[: limits.LOG_TEXT_CHARACTERS_MAX],
+            module=request.module,
+        )
+        return pb.ReadAppLogResponse(records=[log_message(each) for each in found])
+
+
+def _key(request: Any) -> Key:
+    return namespace_of(request), valid_id(request.app, "app")
+
+
+def _app(row: AppRow) -> app_pb2.App:
+    return app_message(row, memory_bytes=_memory(row.pid))
+
+
+def _memory(pid: int) -> int:
+    """Return the resident memory of a process of this machine; 0 if it is unknown."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""Applications and releases as rows."""

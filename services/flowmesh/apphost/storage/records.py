@@ -1,0 +1,129 @@
+"""Rows of the host."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from flowmesh.api.apphost.v1 import app_pb2 as pb
+
+Json = Any
+Key = tuple[str, str]
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRow:
+    """An application: what callers want, and what runs."""
+
+    namespace: str
+    app: str
+    wanted: int
+    # The wanted release waits for its start.
+    pending: bool
+    release: int
+    newest: int
+    stopped: bool
+    deleted: bool
+    state: int
+    problem: str
+    addresses: Mapping[str, str]
+    pid: int
+    restarts: int
+    created_at_us: int
+    changed_at_us: int
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.app
+
+    @classmethod
+    def of(cls, row: Any) -> "AppRow":
+        return cls(
+            namespace=row["namespace"],
+            app=row["app"],
+            wanted=row["wanted"],
+            pending=row["wanted_state"] == pb.RELEASE_STATE_PENDING,
+            release=row["release"],
+            newest=row["newest"],
+            stopped=row["stopped"],
+            deleted=row["deleted"],
+            state=row["state"],
+            problem=row["problem"],
+            addresses=dict(orjson.loads(row["addresses"])),
+            pid=row["pid"],
+            restarts=row["restarts"],
+            created_at_us=_us(row["created_at"]),
+            changed_at_us=_us(row["changed_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """A place of a document that prevents its release."""
+
+    place: str
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRow:
+    """A release without its content."""
+
+    app: str
+    release: int
+    state: int
+    digest: str
+    problem: str
+    findings: Sequence[FindingRow]
+    warnings: Sequence[str]
+    files: Sequence[str]
+    variables: Sequence[str]
+    size_bytes: int
+    created_by: str
+    created_at_us: int
+
+    @classmethod
+    def of(cls, row: Any) -> "ReleaseRow":
+        return cls(
+            app=row["app"],
+            release=row["release"],
+            state=row["state"],
+            digest=row["digest"],
+            problem=row["problem"],
+            findings=[FindingRow(**each) for each in orjson.loads(row["findings"])],
+            warnings=list(row["warnings"]),
+            files=list(row["files"]),
+            variables=list(row["variables"]),
+            size_bytes=row["size_bytes"],
+            created_by=row["created_by"],
+            created_at_us=_us(row["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The content of a release."""
+
+    document: str
+    files: Mapping[str, bytes]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRelease:
+    """A release to store; `content` and `environment` as the row holds them."""
+
+    digest: str
+    content: bytes
+    environment: bytes
+    files: Sequence[str]
+    variables: Sequence[str]
+    size_bytes: int
+    created_by: str

@@ -1,0 +1,1 @@
+"""Routes about hosted applications and the types of their modules."""

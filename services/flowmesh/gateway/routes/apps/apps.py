@@ -1,0 +1,210 @@
+"""Routes about hosted applications: releases, states and logs."""
+
+from http import HTTPStatus
+
+from flowmesh.api.apphost.v1 import app_pb2
+from flowmesh.api.apphost.v1 import app_service_pb2 as pb
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body, Operation, Route
+from flowmesh.gateway.http.parameters import Query, one_of, whole
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.apps import bodies
+from flowmesh.gateway.routes.common import json_response
+
+LOG_RECORDS_MAX = 1_000
+_LEVELS = ("debug", "info", "warn", "error")
+
+
+async def list_apps(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.ListApps(pb.ListAppsRequest(namespace=request.namespace))
+    return json_response(bodies.AppList(apps=[bodies.app_value(each) for each in found.apps]))
+
+
+async def get_app(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.GetApp(
+        pb.GetAppRequest(namespace=request.namespace, app=request.param("app"))
+    )
+    return json_response(bodies.app_value(found.app))
+
+
+async def deploy_app(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.DeployRequest)
+    found = await backends.apps.DeployApp(envelope.message(request.namespace, request.param("app")))
+    status = HTTPStatus.CREATED if found.created else HTTPStatus.OK
+    return _released(found.release, status)
+
+
+async def rollback_app(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.RollbackRequest)
+    found = await backends.apps.RollbackApp(
+        pb.RollbackAppRequest(
+            namespace=request.namespace, app=request.param("app"), release=envelope.release
+        )
+    )
+    return _released(found.release, HTTPStatus.OK)
+
+
+async def stop_app(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.StopApp(
+        pb.StopAppRequest(namespace=request.namespace, app=request.param("app"))
+    )
+    return json_response(bodies.app_value(found.app))
+
+
+async def start_app(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.StartApp(
+        pb.StartAppRequest(namespace=request.namespace, app=request.param("app"))
+    )
+    return json_response(bodies.app_value(found.app))
+
+
+async def delete_app(backends: Backends, request: Request) -> Response:
+    await backends.apps.DeleteApp(
+        pb.DeleteAppRequest(namespace=request.namespace, app=request.param("app"))
+    )
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+async def list_releases(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.ListReleases(
+        pb.ListReleasesRequest(namespace=request.namespace, app=request.param("app"))
+    )
+    releases = [bodies.release_value(each) for each in found.releases]
+    return json_response(bodies.ReleaseList(releases=releases))
+
+
+async def read_app_log(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.ReadAppLog(
+        pb.ReadAppLogRequest(
+            namespace=request.namespace,
+            app=request.param("app"),
+            limit=request.whole("limit"),
+            level=request.text("level"),
+            text=request.text("text"),
+            module=request.text("module"),
+        )
+    )
+    return json_response(bodies.LogList(records=[bodies.log_value(each) for each in found.records]))
+
+
+def _released(release: app_pb2.Release, status: HTTPStatus) -> Response:
+    if release.state == app_pb2.RELEASE_STATE_PENDING:
+        status = HTTPStatus.ACCEPTED
+    return json_response(bodies.release_value(release), status)
+
+
+_APPS = "/api/v1/apps"
+_APP = f"{_APPS}/{{app}}"
+_PENDING = Answer(202, "It is still being started.", bodies.ReleaseValue)
+_STATE = (Answer(200, "Its state.", bodies.AppValue),)
+ROUTES = (
+    Route(
+        "GET",
+        _APPS,
+        list_apps,
+        Operation(
+            tag=MANAGE,
+            summary="List the hosted applications",
+            answers=(Answer(200, "Sorted by name.", bodies.AppList),),
+        ),
+    ),
+    Route(
+        "GET",
+        _APP,
+        get_app,
+        Operation(
+            tag=MANAGE,
+            summary="Get the state of a hosted application",
+            answers=_STATE,
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_APP}:deploy",
+        deploy_app,
+        Operation(
+            tag=MANAGE,
+            summary="Deploy a release of an application",
+            description="It takes over once it is ready, without a lost request; otherwise the"
+            " serving release stays. The response waits up to 8 s.",
+            body=Body(
+                bodies.DeployRequest,
+                example={
+                    "document": "name: hello\nmodules:\n- {name: web, type: http.server, config:"
+                    " {address: ':0'}}\n- {name: routes, type: http.router}\n- {name: hello,"
+                    " type: http.handler, config: {path: /hello, method: GET}}\n"
+                },
+            ),
+            answers=(
+                Answer(200, "The serving release has the same content.", bodies.ReleaseValue),
+                Answer(201, "The release serves.", bodies.ReleaseValue),
+                _PENDING,
+            ),
+            errors=(409, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_APP}:rollback",
+        rollback_app,
+        Operation(
+            tag=MANAGE,
+            summary="Return to a release that served before",
+            body=Body(bodies.RollbackRequest, required=False),
+            answers=(Answer(200, "The release serves.", bodies.ReleaseValue), _PENDING),
+            errors=(404, 409, 413, 415),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_APP}:stop",
+        stop_app,
+        Operation(tag=MANAGE, summary="Stop a hosted application", answers=_STATE, errors=(404,)),
+    ),
+    Route(
+        "POST",
+        f"{_APP}:start",
+        start_app,
+        Operation(tag=MANAGE, summary="Start a stopped application", answers=_STATE, errors=(404,)),
+    ),
+    Route(
+        "DELETE",
+        _APP,
+        delete_app,
+        Operation(
+            tag=MANAGE,
+            summary="Delete a hosted application with its data",
+            answers=(Answer(204, "It is deleted."),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_APP}/releases",
+        list_releases,
+        Operation(
+            tag=MANAGE,
+            summary="List the releases of an application",
+            answers=(Answer(200, "Newest first, at most 20.", bodies.ReleaseList),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_APP}/logs",
+        read_app_log,
+        Operation(
+            tag=MANAGE,
+            summary="Read the log of an application",
+            query=(
+                Query("limit", "Number of records; 0 is 100.", whole(LOG_RECORDS_MAX)),
+                Query("level", "At least this level.", one_of(*_LEVELS)),
+                Query("text", "Only records that contain this text."),
+                Query("module", "Only records of modules with this prefix."),
+            ),
+            answers=(Answer(200, "The last records, oldest first.", bodies.LogList),),
+            errors=(404,),
+        ),
+    ),
+)

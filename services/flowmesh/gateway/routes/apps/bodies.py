@@ -1,0 +1,211 @@
+"""Bodies about hosted applications."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from flowmesh.api.apphost.v1 import app_pb2
+from flowmesh.api.apphost.v1 import app_service_pb2 as pb
+from flowmesh.gateway.bodies.answers import Answer, Instant, Json
+from flowmesh.gateway.bodies.envelopes import Envelope
+from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.jsontext import parse_json
+from flowmesh.views import instant
+
+RELEASE_MAX = 2**31 - 1
+Whole = Annotated[int, Meta(ge=0, le=RELEASE_MAX)]
+AppWord = Literal["stopped", "starting", "running", "crashing"]
+ReleaseWord = Literal["pending", "serving", "replaced", "refused"]
+
+
+class FileBody(Envelope, frozen=True, kw_only=True):
+    """A file beside the document: its text, or its bytes in base64."""
+
+    text: str | UnsetType = UNSET
+    base64: str | UnsetType = UNSET
+
+    def content(self, path: str) -> bytes:
+        if (self.text is UNSET) == (self.base64 is UNSET):
+            raise invalid_field(f"files.{path}", "has either text or base64")
+        if isinstance(self.text, str):
+            return self.text.encode()
+        try:
+            return base64.b64decode(str(self.base64), validate=True)
+        except binascii.Error:
+            raise invalid_field(f"files.{path}.base64", "is not base64") from None
+
+
+class DeployRequest(Envelope, frozen=True, kw_only=True):
+    """A release of an application."""
+
+    document: Annotated[str, Meta(description="YAML of the application.")]
+    files: Annotated[
+        dict[str, FileBody], Meta(description="Files beside the document, by relative path.")
+    ] = msgspec.field(default_factory=dict)
+    environment: Annotated[
+        dict[str, str], Meta(description="Values of `${NAME}`; encrypted at rest, never returned.")
+    ] = msgspec.field(default_factory=dict)
+
+    def message(self, namespace: str, app: str) -> pb.DeployAppRequest:
+        return pb.DeployAppRequest(
+            namespace=namespace,
+            app=app,
+            document=self.document,
+            files=[
+                app_pb2.AppFile(path=path, content=each.content(path))
+                for path, each in self.files.items()
+            ],
+            environment=self.environment,
+        )
+
+
+class RollbackRequest(Envelope, frozen=True, kw_only=True):
+    """The release to return to."""
+
+    release: Annotated[
+        Whole, Meta(description="0 is the one that served before the present one.")
+    ] = 0
+
+
+class AppValue(Answer, kw_only=True):
+    """A hosted application."""
+
+    app: str
+    state: AppWord
+    # The release that serves; 0 if none ever did.
+    release: int
+    newest_release: int
+    # host:port by server.
+    addresses: dict[str, str]
+    problem: str | UnsetType = UNSET
+    memory_bytes: int
+    restarts: int
+    created_at: Instant
+    changed_at: Instant
+
+
+class AppList(Answer, kw_only=True):
+    """Applications by name."""
+
+    apps: list[AppValue]
+
+
+class ReleaseValue(Answer, kw_only=True):
+    """A release, without its content."""
+
+    release: int
+    state: ReleaseWord
+    digest: str
+    problem: str | UnsetType = UNSET
+    files: list[str]
+    # Names of the variables.
+    environment: list[str]
+    warnings: list[str]
+    size_bytes: int
+    created_by: str
+    created_at: Instant
+
+
+class ReleaseList(Answer, kw_only=True):
+    """Releases, newest first."""
+
+    releases: list[ReleaseValue]
+
+
+class LogValue(Answer, kw_only=True):
+    """A record of the log of an application."""
+
+    at: Instant | UnsetType = UNSET
+    level: str
+    module: str
+    message: str
+    release: int
+    fields: Json
+
+
+class LogList(Answer, kw_only=True):
+    """Records of a log, oldest first."""
+
+    records: list[LogValue]
+
+
+class FieldForm(Answer, kw_only=True):
+    """A key of the configuration of a module type."""
+
+    key: str
+    label: str
+    type: str
+    description: str
+    required: bool
+    default_value: Json
+    options: list[str]
+    sensitive: bool
+
+
+class PortForm(Answer, kw_only=True):
+    """A kind of service that a module type needs or offers."""
+
+    name: str
+    type: str
+
+
+class ModuleForm(Answer, kw_only=True):
+    """A module type as builders show it."""
+
+    type: str
+    label: str
+    category: str
+    description: str
+    inputs: list[PortForm]
+    outputs: list[PortForm]
+    config_fields: list[FieldForm]
+    default_config: dict[str, Any]
+    json_schema: dict[str, Any]
+
+
+def app_value(app: app_pb2.App) -> AppValue:
+    return AppValue(
+        app=app.app,
+        state=_word(app_pb2.AppState, "APP_STATE_", app.state),
+        release=app.release,
+        newest_release=app.newest_release,
+        addresses={each.server: each.address for each in app.addresses},
+        problem=app.problem or UNSET,
+        memory_bytes=app.memory_bytes,
+        restarts=app.restarts,
+        created_at=instant(app.created_at_us),
+        changed_at=instant(app.changed_at_us),
+    )
+
+
+def release_value(release: app_pb2.Release) -> ReleaseValue:
+    return ReleaseValue(
+        release=release.release,
+        state=_word(app_pb2.ReleaseState, "RELEASE_STATE_", release.state),
+        digest=release.digest,
+        problem=release.problem or UNSET,
+        files=list(release.files),
+        environment=list(release.environment),
+        warnings=list(release.warnings),
+        size_bytes=release.size_bytes,
+        created_by=release.created_by,
+        created_at=instant(release.created_at_us),
+    )
+
+
+def log_value(record: app_pb2.LogRecord) -> LogValue:
+    return LogValue(
+        at=instant(record.at_us) if record.at_us else UNSET,
+        level=record.level,
+        module=record.module,
+        message=record.message,
+        release=record.release,
+        fields=parse_json(record.fields),
+    )
+
+
+def _word(enum: Any, prefix: str, value: int) -> Any:
+    return str(enum.Name(value)).removeprefix(prefix).lower()

@@ -1,0 +1,57 @@
+"""Routes about module types: the forms of a builder, from the catalogue of applications."""
+
+import msgspec
+
+from flowmesh.errors import NotFound
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Route
+from flowmesh.gateway.http.parameters import TEXT
+from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.apps.bodies import ModuleForm
+from flowmesh.gateway.routes.common import json_response
+
+
+async def list_module_schemas(_backends: Backends, _request: Request) -> Response:
+    from flowmesh.apps.catalogue import DESCRIPTORS
+    from flowmesh.apps.catalogue.schema import module_form
+
+    return json_response({kind: module_form(each) for kind, each in DESCRIPTORS.items()})
+
+
+async def get_module_schema(_backends: Backends, request: Request) -> Response:
+    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalogue.schema import module_form
+
+    known = {**DESCRIPTORS, **STEPS}
+    kind = request.param("type")
+    if kind not in known:
+        near = nearest_names(kind, known)
+        raise NotFound("MODULE_TYPE_NOT_FOUND", f"there is no module type {kind[:80]!r}{near}")
+    return json_response(msgspec.to_builtins(module_form(known[kind])))
+
+
+_SCHEMAS = "/api/v1/module-schemas"
+ROUTES = (
+    Route(
+        "GET",
+        _SCHEMAS,
+        list_module_schemas,
+        Operation(
+            tag=MANAGE,
+            summary="List the module types of applications",
+            answers=(Answer(200, "Forms by type.", dict[str, ModuleForm]),),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_SCHEMAS}/{{type}}",
+        get_module_schema,
+        Operation(
+            tag=MANAGE,
+            summary="Get a module or step type of applications",
+            path={"type": TEXT},
+            answers=(Answer(200, "Its form.", ModuleForm),),
+            errors=(404,),
+        ),
+    ),
+)

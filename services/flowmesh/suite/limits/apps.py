@@ -1,0 +1,45 @@
+"""Bounds of hosted applications."""
+
+from flowmesh.apphost import limits
+from flowmesh.suite.limits.limit import Limit
+
+_WHERE = "apphost, at a deployment"
+
+APPS = (
+    Limit(
+        "hosted applications of a namespace", limits.APPS_MAX, "applications", "APPS_LIMIT", _WHERE
+    ),
+    Limit(
+        "document and files of a release", limits.SOURCE_BYTES_MAX, "bytes", "APP_TOO_LARGE", _WHERE
+    ),
+    Limit("files of a release", limits.FILES_MAX, "files", "APP_TOO_LARGE", _WHERE),
+    Limit(
+        "path of a file of a release",
+        limits.PATH_CHARACTERS_MAX,
+        "characters",
+        "APP_INVALID",
+        _WHERE,
+    ),
+    Limit("variables of a release", limits.VARIABLES_MAX, "variables", "APP_TOO_LARGE", _WHERE),
+    Limit(
+        "value of a variable of a release",
+        limits.VARIABLE_BYTES_MAX,
+        "bytes",
+        "APP_TOO_LARGE",
+        _WHERE,
+    ),
+    Limit(
+        "name of a hosted application",
+        limits.NAME_CHARACTERS_MAX,
+        "characters",
+        "APP_INVALID",
+        _WHERE,
+    ),
+    Limit(
+        "records of the log of an application",
+        limits.LOG_RECORDS_MAX,
+        "records",
+        "REQUEST_INVALID",
+        "apphost",
+    ),
+)

@@ -1,0 +1,77 @@
+"""Bounds of releases of hosted applications."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from flowmesh.apphost import limits
+from flowmesh.apphost.apps import check_content, check_count, check_name
+from flowmesh.apphost.storage.records import Content
+from flowmesh.errors import FlowmeshError
+
+
+def content(
+    document: str = "modules: []",
+    files: Mapping[str, bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Content:
+    return Content(document=document, files=files or {}, environment=environment or {})
+
+
+def refusal(given: Content) -> str:
+    with pytest.raises(FlowmeshError) as caught:
+        check_content(given)
+    return caught.value.reason
+
+
+def test_names_are_bounded() -> None:
+    """A name is a label of DNS."""
+    check_name("a" * limits.NAME_CHARACTERS_MAX)
+    for name in ("", "a" * (limits.NAME_CHARACTERS_MAX + 1), "Shop", "a/b", "-a", "a-", "ä"):
+        with pytest.raises(FlowmeshError) as caught:
+            check_name(name)
+        assert caught.value.reason == "APP_INVALID"
+
+
+def test_documents_and_files_are_bounded_together() -> None:
+    """The last byte fits, and one more does not."""
+    half = limits.SOURCE_BYTES_MAX // 2
+    check_content(content("x" * half, {"a": bytes(half)}))
+    assert refusal(content("x" * half, {"a": bytes(half + 1)})) == "APP_TOO_LARGE"
+    assert refusal(content(" ")) == "APP_INVALID"
+
+
+def test_files_are_bounded() -> None:
+    """In number and in the length of their paths."""
+    files = {f"f{number}": b"" for number in range(limits.FILES_MAX)}
+    check_content(content(files=files))
+    assert refusal(content(files={**files, "more": b""})) == "APP_TOO_LARGE"
+    check_content(content(files={"a" * limits.PATH_CHARACTERS_MAX: b""}))
+    assert refusal(content(files={"a" * (limits.PATH_CHARACTERS_MAX + 1): b""})) == "APP_INVALID"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a\\b", "a\0b", "app.yaml", "a/"]
+)
+def test_paths_lead_below_the_release(path: str) -> None:
+    """A path names a file of the release and nothing else."""
+    assert refusal(content(files={path: b""})) == "APP_INVALID"
+
+
+def test_variables_are_bounded() -> None:
+    """In number, name and size."""
+    some = {f"V{number}": "" for number in range(limits.VARIABLES_MAX)}
+    check_content(content(environment=some))
+    assert refusal(content(environment={**some, "MORE": ""})) == "APP_TOO_LARGE"
+    check_content(content(environment={"A": "x" * limits.VARIABLE_BYTES_MAX}))
+    large = {"A": "x" * (limits.VARIABLE_BYTES_MAX + 1)}
+    assert refusal(content(environment=large)) == "APP_TOO_LARGE"
+    assert refusal(content(environment={"a b": ""})) == "APP_INVALID"
+
+
+def test_applications_of_a_namespace_are_bounded() -> None:
+    """One more than the bound is refused."""
+    check_count(limits.APPS_MAX - 1)
+    with pytest.raises(FlowmeshError) as caught:
+        check_count(limits.APPS_MAX)
+    assert caught.value.reason == "APPS_LIMIT"

@@ -1,0 +1,86 @@
+"""Hosted applications read their own files and write their own data."""
+
+from pathlib import Path
+
+import pytest
+
+from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.hosted.confinement import confined
+
+
+def document(folder: Path, text: str, *, private: bool = True) -> AppDocument:
+    file = folder / "release" / "app.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    loaded = load(file, Loading(environment={}, required=True, confined=True))
+    return confined(loaded, data=folder / "data", private=private)
+
+
+def codes(found: AppDocument) -> set[str]:
+    return {each.code for each in found.findings.found if not each.warning}
+
+
+def test_databases_are_in_the_data_folder(tmp_path: Path) -> None:
+    """They outlive a release; a database in memory stays one."""
+    found = document(
+        tmp_path,
+        """\
+modules:
+- {name: a, type: database.workflow, config: {driver: sqlite, dsn: "shop.db"}}
+- {name: b, type: storage.sqlite, config: {dbPath: data/x.db}}
+- {name: c, type: database.workflow, config: {driver: sqlite, dsn: ":memory:"}}
+- {name: d, type: database.modular, config: {connections: {main: {driver: sqlite, dsn: m.db}}}}
+""",
+    )
+    assert codes(found) == set()
+    a, b, c, d = (each.config for each in found.modules)
+    assert a["dsn"] == str(tmp_path / "data" / "shop.db")
+    assert b["dbPath"] == str(tmp_path / "data" / "data" / "x.db")
+    assert c["dsn"] == ":memory:"
+    assert d["connections"]["main"]["dsn"] == str(tmp_path / "data" / "m.db")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "type: database.workflow, config: {driver: sqlite, dsn: /etc/x.db}",
+        "type: database.workflow, config: {driver: sqlite, dsn: ../other/data/x.db}",
+        "type: database.workflow, config: {driver: sqlite, dsn: 'file:/tmp/x.db?mode=ro'}",
+        "type: storage.sqlite, config: {dbPath: /tmp/x.db}",
+        "type: static.fileserver, config: {root: /}",
+        "type: static.fileserver, config: {root: ..}",
+        "type: auth.jwt, config: {secret: 0123456789abcdef, seedFile: /etc/passwd}",
+        "type: database.workflow, config: {driver: sqlite, dsn: a, migrations: [/etc/x.sql]}",
+        "type: http.server, config: {address: ':0', tls: {cert: /etc/c.pem, key: k.pem}}",
+    ],
+)
+def test_paths_outside_are_refused(tmp_path: Path, module: str) -> None:
+    """With a finding at the key; nothing is opened."""
+    found = document(tmp_path, f"modules:\n- {{name: a, {module}}}\n")
+    assert codes(found) == {"APP_PATH_FOREIGN"}
+
+
+def test_included_files_are_of_the_release(tmp_path: Path) -> None:
+    """Neither `${file:}` nor an import reads another file."""
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "other.yaml").write_text("modules: []")
+    found = document(
+        tmp_path,
+        "imports: [../other.yaml]\n"
+        'modules:\n- {name: a, type: http.handler, config: {body: "${file:../secret}"}}\n',
+    )
+    assert codes(found) == {"APP_PATH_FOREIGN"}
+    assert found.modules[0].config["body"] == ""
+
+
+def test_private_addresses_are_those_of_the_host(tmp_path: Path) -> None:
+    """A host that allows public addresses only is not overruled."""
+    text = """\
+modules:
+- name: a
+  type: http.simple_proxy
+  config: {targets: {/: "http://x"}, allow_private: true}
+"""
+    assert codes(document(tmp_path, text)) == set()
+    assert codes(document(tmp_path, text, private=False)) == {"APP_CONFIG_INVALID"}
