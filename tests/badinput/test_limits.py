@@ -26,6 +26,12 @@ WIDER = {
 GROWTH_MIB_MAX = 400
 # Limits that are tried by a test of their own.
 ELSEWHERE = {
+    "name of a schema, table or publication of a change trigger": (
+        "tests/unit/definitions/test_change_triggers.py::test_a_wrong_change_trigger_has_a_place"
+    ),
+    "log kept for a paused change trigger": (
+        "tests/unit/definitions/test_change_triggers.py::test_a_wrong_change_trigger_has_a_place"
+    ),
     "timeout of a health check": (
         "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
     ),

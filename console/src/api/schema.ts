@@ -399,6 +399,17 @@ export interface ChangeList {
   nextPageToken: string;
 }
 
+/** The replication slot of a change trigger, as of `checkedAt`. `lagBytes` is the log that the database keeps for it, and `keepBytesMax` the limit of the database on that (`max_slot_wal_keep_size`), absent if there is none. A slot that is `LOST` begins anew when the trigger is paused and resumed. */
+export interface ChangeSlotValue {
+  name: string;
+  phase: "CREATING" | "LOST" | "READING";
+  lagBytes: number;
+  keepBytesMax?: number;
+  position?: string;
+  problem?: string;
+  checkedAt?: string;
+}
+
 /** A change of a definition, with its actor and reason. */
 export interface ChangeValue {
   number: number;
@@ -3051,7 +3062,7 @@ export interface TriggerList {
 export interface TriggerValue {
   workflow: string;
   id: string;
-  kind: "cron" | "event" | "queue" | "webhook";
+  kind: "change" | "cron" | "event" | "queue" | "webhook";
   version: number;
   paused: boolean;
   nextAt?: string;
@@ -3068,6 +3079,10 @@ export interface TriggerValue {
   source?: string;
   filter?: string;
   queue?: string;
+  database?: string;
+  table?: string;
+  operations?: ("DELETE" | "INSERT" | "UPDATE")[];
+  slot?: ChangeSlotValue;
   provider?: string;
   url?: string;
   input?: unknown;

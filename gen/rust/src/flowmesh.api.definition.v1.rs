@@ -199,10 +199,10 @@ pub struct Trigger {
     pub id: ::prost::alloc::string::String,
     /// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
     /// `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
-    /// `payload`, `message.body` or the list of bodies unchanged.
+    /// `event.data` of a change, `payload`, `message.body` or the list of bodies unchanged.
     #[prost(bytes = "vec", tag = "5")]
     pub input_template: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "trigger::Kind", tags = "2, 3, 4, 6")]
+    #[prost(oneof = "trigger::Kind", tags = "2, 3, 4, 6, 7")]
     pub kind: ::core::option::Option<trigger::Kind>,
 }
 /// Nested message and enum types in `Trigger`.
@@ -217,6 +217,8 @@ pub mod trigger {
         Webhook(super::WebhookTrigger),
         #[prost(message, tag = "6")]
         Queue(super::QueueTrigger),
+        #[prost(message, tag = "7")]
+        Change(super::ChangeTrigger),
     }
 }
 /// Fires at the instants of a cron expression.
@@ -275,6 +277,32 @@ pub struct QueueTrigger {
     #[prost(int64, tag = "4")]
     pub batch_within_ms: i64,
 }
+/// Fires for each committed change of a row of a table, read from a slot of logical replication.
+/// Templates and the filter see it as `event`, with `before` and `after` in its data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeTrigger {
+    /// Name of a database that the operator has opened for change triggers.
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    /// `table` of the schema `public`, or `schema.table`.
+    #[prost(string, tag = "2")]
+    pub table: ::prost::alloc::string::String,
+    /// Empty is all of them.
+    #[prost(enumeration = "ChangeOperation", repeated, tag = "3")]
+    pub operations: ::prost::alloc::vec::Vec<i32>,
+    /// CEL over `event`: `event.data.after.total > 100`. Other changes are left out.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// An existing publication that has the table. Empty creates one.
+    #[prost(string, tag = "5")]
+    pub publication: ::prost::alloc::string::String,
+    /// Name of a signal with the event, which the started or joined execution receives; empty is none.
+    #[prost(string, tag = "6")]
+    pub signal: ::prost::alloc::string::String,
+    /// Write-ahead log that the database may keep for a paused trigger; beyond it the slot is dropped.
+    #[prost(int64, tag = "7")]
+    pub retain_bytes_max: i64,
+}
 /// The conditions for accepting a webhook call: its signature and its body.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Receiver {
@@ -317,6 +345,39 @@ impl CatchUp {
             "CATCH_UP_UNSPECIFIED" => Some(Self::Unspecified),
             "CATCH_UP_ONE" => Some(Self::One),
             "CATCH_UP_ALL" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+/// A kind of change of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChangeOperation {
+    Unspecified = 0,
+    Insert = 1,
+    Update = 2,
+    Delete = 3,
+}
+impl ChangeOperation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHANGE_OPERATION_UNSPECIFIED",
+            Self::Insert => "CHANGE_OPERATION_INSERT",
+            Self::Update => "CHANGE_OPERATION_UPDATE",
+            Self::Delete => "CHANGE_OPERATION_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHANGE_OPERATION_INSERT" => Some(Self::Insert),
+            "CHANGE_OPERATION_UPDATE" => Some(Self::Update),
+            "CHANGE_OPERATION_DELETE" => Some(Self::Delete),
             _ => None,
         }
     }

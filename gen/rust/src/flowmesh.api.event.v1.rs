@@ -1265,6 +1265,32 @@ pub struct TriggerState {
     /// workflow. Approximate: a start repeated after a process crash counts as well.
     #[prost(int64, tag = "13")]
     pub joined: i64,
+    /// Slot of a change trigger; absent while it has none.
+    #[prost(message, optional, tag = "14")]
+    pub change_slot: ::core::option::Option<ChangeSlot>,
+}
+/// The replication slot of a change trigger, as of its last check, some seconds ago.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeSlot {
+    /// Name in `pg_replication_slots` of the database.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "ChangeSlotPhase", tag = "2")]
+    pub phase: i32,
+    /// Write-ahead log that the database keeps for the slot.
+    #[prost(int64, tag = "3")]
+    pub lag_bytes: i64,
+    /// Limit of the database on it, `max_slot_wal_keep_size`; -1 is none.
+    #[prost(int64, tag = "4")]
+    pub keep_bytes_max: i64,
+    /// Position of the last change that fired, as PostgreSQL writes it; empty before the first.
+    #[prost(string, tag = "5")]
+    pub position: ::prost::alloc::string::String,
+    /// Present problem of the trigger, with its reason; empty if it reads.
+    #[prost(string, tag = "6")]
+    pub problem: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub checked_at_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseTriggerRequest {
@@ -1485,6 +1511,41 @@ pub struct Hook {
     #[prost(string, tag = "2")]
     pub token: ::prost::alloc::string::String,
 }
+/// The state of the slot of a change trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChangeSlotPhase {
+    Unspecified = 0,
+    /// Not created yet; `problem` names the cause.
+    Creating = 1,
+    Reading = 2,
+    /// Dropped, with changes that were not read. Pause and resume the trigger to begin anew.
+    Lost = 3,
+}
+impl ChangeSlotPhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHANGE_SLOT_PHASE_UNSPECIFIED",
+            Self::Creating => "CHANGE_SLOT_PHASE_CREATING",
+            Self::Reading => "CHANGE_SLOT_PHASE_READING",
+            Self::Lost => "CHANGE_SLOT_PHASE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_SLOT_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHANGE_SLOT_PHASE_CREATING" => Some(Self::Creating),
+            "CHANGE_SLOT_PHASE_READING" => Some(Self::Reading),
+            "CHANGE_SLOT_PHASE_LOST" => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod trigger_service_client {
     #![allow(
@@ -1496,7 +1557,7 @@ pub mod trigger_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Triggers that start executions: schedules, events and webhooks.
+    /// Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
     ///
     /// Each firing is stored before its execution starts, and its request id is derived from the cause.
     /// A crash neither loses nor duplicates a start.

@@ -4,7 +4,9 @@ from flowmesh.api.definition.v1 import trigger_pb2 as pb
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.triggers import (
     CATCH_UPS,
+    OPERATIONS,
     PROVIDERS,
+    Changes,
     Cron,
     Events,
     Messages,
@@ -48,4 +50,18 @@ def trigger_message(trigger: Trigger) -> pb.Trigger:
             message.queue.filter = messages.filter
             message.queue.batch = messages.batch
             message.queue.batch_within_ms = messages.batch_within_ms
+        case Changes() as changes:
+            message.change.CopyFrom(_change_message(changes))
     return message
+
+
+def _change_message(changes: Changes) -> pb.ChangeTrigger:
+    return pb.ChangeTrigger(
+        database=changes.database,
+        table=changes.table,
+        operations=[OPERATIONS[each] for each in changes.operations],
+        filter=changes.filter,
+        publication=changes.publication,
+        signal=changes.signal,
+        retain_bytes_max=changes.retain_bytes_max,
+    )

@@ -14,6 +14,12 @@ MESSAGES_BATCH_MAX: Final = 200
 BATCH_WITHIN_MS: Final = 1_000
 BATCH_WITHIN_MS_MAX: Final = 30_000
 CATCH_UP_DEFAULT: Final = 100
+# Write-ahead log that a database keeps for a paused trigger.
+RETAIN_BYTES: Final = 1024**3
+RETAIN_BYTES_MIN: Final = 16 * 1024**2
+RETAIN_BYTES_MAX: Final = 1024**4
+# As PostgreSQL limits identifiers.
+IDENTIFIER_BYTES_MAX: Final = 63
 
 PROVIDERS: Final = {
     "none": pb.WEBHOOK_PROVIDER_TYPE_UNSPECIFIED,
@@ -22,6 +28,11 @@ PROVIDERS: Final = {
     "stripe": pb.WEBHOOK_PROVIDER_TYPE_STRIPE,
     "slack": pb.WEBHOOK_PROVIDER_TYPE_SLACK,
     "hmac": pb.WEBHOOK_PROVIDER_TYPE_HMAC,
+}
+OPERATIONS: Final = {
+    "insert": pb.CHANGE_OPERATION_INSERT,
+    "update": pb.CHANGE_OPERATION_UPDATE,
+    "delete": pb.CHANGE_OPERATION_DELETE,
 }
 CATCH_UPS: Final = {
     "none": pb.CATCH_UP_UNSPECIFIED,
@@ -80,6 +91,20 @@ class Messages:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes of the rows of a table; `operations` are keys of OPERATIONS, empty for all."""
+
+    database: str
+    table: str
+    operations: tuple[str, ...] = ()
+    filter: str = ""
+    # An existing publication; one is created without it.
+    publication: str = ""
+    signal: str = ""
+    retain_bytes_max: int = RETAIN_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """A start condition of executions; `path` leads to the `source`.
 
@@ -87,7 +112,7 @@ class Trigger:
     """
 
     id: str
-    source: Cron | Events | Webhook | Messages
+    source: Cron | Events | Webhook | Messages | Changes
     path: Path
     input: Json = None
     has_input: bool = False

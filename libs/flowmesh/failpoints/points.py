@@ -40,6 +40,8 @@ POINTS: Final = {
     "event.fed": "notifications of events are stored, none is sent",
     "event.notification.claimed": "an attempt of a notification is recorded, nothing is sent",
     "event.notification.sent": "a notification is sent, its outcome is not recorded",
+    "event.changes_stored": "changes of a table are stored as firings, the slot has them still",
+    "event.changes_advanced": "the slot of a change trigger has been advanced",
     "event.outbox_relayed": "rows of an outbox are handled, none is deleted",
     "broker.routed": "the queues of a message are known, it is stored in none",
     "broker.stored": "a message is stored in its queues, its publisher is not answered",

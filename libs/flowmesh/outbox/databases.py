@@ -1,9 +1,10 @@
-"""The databases of FLOWMESH_DATABASES that have an outbox.
+"""The databases of FLOWMESH_DATABASES that have an outbox or change triggers.
 
 ```toml
 [orders]
 url = "postgresql://flowmesh@db.example/orders"
 outbox = true
+changes = true
 namespaces = ["shop"]
 ```
 """
@@ -23,6 +24,8 @@ class UserDatabase:
     name: str
     url: str = field(repr=False)
     outbox: bool = False
+    # Whether change triggers may read it.
+    changes: bool = False
     namespaces: frozenset[str] = DEFAULT_NAMESPACES
 
 
@@ -46,13 +49,19 @@ def user_databases(path: str) -> dict[str, UserDatabase]:
 def _database(name: str, given: Any) -> UserDatabase:
     if not isinstance(given, dict):
         raise ValueError("a database is a table with a url")
-    outbox = given.get("outbox", False)
-    if not isinstance(outbox, bool):
-        raise ValueError("outbox is true or false")
+    outbox, changes = _flag(given, "outbox"), _flag(given, "changes")
     url = str(given.get("url", ""))
-    if outbox and not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("an outbox needs a url that begins with postgresql://")
+    if (outbox or changes) and not url.startswith(("postgresql://", "postgres://")):
+        what = "an outbox needs" if outbox else "changes need"
+        raise ValueError(f"{what} a url that begins with postgresql://")
     names = given.get("namespaces", sorted(DEFAULT_NAMESPACES))
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise ValueError("namespaces is a list of names")
-    return UserDatabase(name, url, outbox, frozenset(names))
+    return UserDatabase(name, url, outbox, changes, frozenset(names))
+
+
+def _flag(given: dict[str, Any], key: str) -> bool:
+    value = given.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is true or false")
+    return value

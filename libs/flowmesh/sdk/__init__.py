@@ -10,7 +10,7 @@ from flowmesh.sdk.client.credentials import Login, Tokens
 from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.parts.templates import Instantiated, Template, TemplateStats
-from flowmesh.sdk.client.parts.triggers import Cause, Fired, Hook, Published, Trigger
+from flowmesh.sdk.client.parts.triggers import Cause, ChangeSlot, Fired, Hook, Published, Trigger
 from flowmesh.sdk.client.parts.versions import Change, Compatibility, Diff, Difference, Label
 from flowmesh.sdk.client.parts.workflows import (
     Applied,
@@ -106,6 +106,7 @@ __all__ = [
     "CallFailed",
     "Cause",
     "Change",
+    "ChangeSlot",
     "Client",
     "Compatibility",
     "Diff",

@@ -2,6 +2,7 @@
 
 from flowmesh.triggers.inputs import (
     BATCH_ROOTS,
+    CHANGE_ROOTS,
     CRON_ROOTS,
     EVENT_ROOTS,
     QUEUE_ROOTS,
@@ -14,6 +15,7 @@ from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
 
 __all__ = [
     "BATCH_ROOTS",
+    "CHANGE_ROOTS",
     "CRON_ROOTS",
     "EVENT_ROOTS",
     "QUEUE_ROOTS",

@@ -14,6 +14,7 @@ CRON_ROOTS: Final = frozenset({"trigger"})
 EVENT_ROOTS: Final = frozenset({"trigger", "event"})
 WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})
 QUEUE_ROOTS: Final = frozenset({"trigger", "message"})
+CHANGE_ROOTS: Final = frozenset({"trigger", "event"})
 BATCH_ROOTS: Final = frozenset({"trigger", "messages", "bodies"})
 FILTER_ROOTS: Final = ("event",)
 _ROOTS: Final = {
@@ -22,6 +23,7 @@ _ROOTS: Final = {
     "webhook": WEBHOOK_ROOTS,
     "queue": QUEUE_ROOTS,
     "batch": BATCH_ROOTS,
+    "change": CHANGE_ROOTS,
 }
 # The default input of each kind of trigger.
 _DEFAULTS: Final = {
@@ -30,6 +32,7 @@ _DEFAULTS: Final = {
     "webhook": "payload",
     "queue": "message.body",
     "batch": "bodies",
+    "change": "event.data",
 }
 
 

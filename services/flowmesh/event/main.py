@@ -75,7 +75,7 @@ async def run(runtime: Runtime) -> None:
         )
         published = TriggerStore(pool, call=relay.call)
         triggers = await trigger_parts(
-            runtime, published, metrics, broker, sending.subscriptions, sending.alerts.stored
+            runtime, published, pool, metrics, broker, sending.subscriptions, sending.alerts.stored
         )
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
         executions = parts.watch()

@@ -31,10 +31,11 @@ async def store(database: str) -> AsyncIterator[TriggerStore]:
 def server_of(store: TriggerStore) -> TriggerServer:
     return TriggerServer(
         store=store,
-        firing=NOBODY,
         publisher=NOBODY,
         hooks=NOBODY,
         causes=NOBODY,
+        changes=NOBODY,
+        on_change=NOBODY,
         executions=NOBODY,
     )
 

@@ -111,7 +111,7 @@ function Row({ trigger, act, choose, chosen }: RowProps) {
       <td>
         <Rule trigger={trigger} />
       </td>
-      <td title={trigger.lastError}>
+      <td title={trigger.slot?.problem ?? trigger.lastError}>
         <State trigger={trigger} />
       </td>
       <td className="muted">{trigger.paused ? "–" : <Time at={trigger.nextAt} />}</td>
@@ -150,7 +150,7 @@ function Row({ trigger, act, choose, chosen }: RowProps) {
 
 function State({ trigger }: { trigger: TriggerValue }) {
   if (trigger.paused) return <Status status="paused" />;
-  if (trigger.lastError) return <Status status="failed" />;
+  if (trigger.slot?.problem || trigger.lastError) return <Status status="failed" />;
   return <Status status="waiting" />;
 }
 
@@ -176,6 +176,13 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
           messages of <code>{trigger.queue}</code>
         </>
       );
+    case "change":
+      return (
+        <>
+          changes of <code>{trigger.table}</code> in {trigger.database}
+          {trigger.filter && <span className="muted"> if {trigger.filter}</span>}
+        </>
+      );
     default:
       return (
         <>
@@ -190,7 +197,7 @@ function Nothing() {
     <Empty title="No triggers yet">
       <p>
         A workflow with `triggers` starts by itself: on a schedule, on events, on messages of a
-        queue, or when its webhook is called. Triggers appear here with the workflow.
+        queue, on changes of a table, or when its webhook is called. Triggers appear here with the workflow.
       </p>
     </Empty>
   );

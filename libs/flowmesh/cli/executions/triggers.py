@@ -27,7 +27,7 @@ from flowmesh.cli.executions.executions import parse_pairs
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Trigger
+    from flowmesh.sdk import ChangeSlot, Client, Trigger
     from flowmesh.sdk.workflows.backfill import Backfill, BackfillItem
 
 CONCURRENCY = 10
@@ -375,6 +375,29 @@ def _show(trigger: "Trigger") -> None:
         output.line(f"  last {output.moment(trigger.last_at)} refused: {trigger.last_error}")
     elif trigger.last_execution_id:
         output.line(f"  last {output.moment(trigger.last_at)} {trigger.last_execution_id}")
+    if trigger.slot is not None:
+        _show_slot(trigger.slot)
+
+
+def _show_slot(slot: "ChangeSlot") -> None:
+    most = "without a limit" if slot.keep_bytes_max is None else f"of {slot.keep_bytes_max:,}"
+    output.line(f"  slot {slot.name}, {slot.phase}, lag {slot.lag_bytes:,} bytes {most}")
+    if slot.problem:
+        output.line(f"  {slot.problem}")
+
+
+def _slot_json(slot: "ChangeSlot | None") -> dict[str, Any] | None:
+    if slot is None:
+        return None
+    return {
+        "name": slot.name,
+        "phase": slot.phase.upper(),
+        "lagBytes": slot.lag_bytes,
+        "keepBytesMax": slot.keep_bytes_max,
+        "position": slot.position,
+        "problem": slot.problem,
+        "checkedAt": output.iso(slot.checked_at),
+    }
 
 
 def _show_change(common: Common, trigger: "Trigger") -> int:
@@ -401,4 +424,5 @@ def _json(trigger: "Trigger") -> dict[str, Any]:
         "missed": trigger.missed,
         "refused": trigger.refused,
         "joined": trigger.joined,
+        "slot": _slot_json(trigger.slot),
     }

@@ -11,7 +11,16 @@ from flowmesh.definitions.limits import ID_CHARACTERS_MAX
 from flowmesh.definitions.model import Json, Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.receivers import receiver_of
-from flowmesh.definitions.triggers import Cron, Events, Messages, Receiver, Trigger, Webhook
+from flowmesh.definitions.triggers import (
+    IDENTIFIER_BYTES_MAX,
+    Changes,
+    Cron,
+    Events,
+    Messages,
+    Receiver,
+    Trigger,
+    Webhook,
+)
 from flowmesh.expressions import (
     ExpressionInvalid,
     RenderError,
@@ -26,6 +35,7 @@ from flowmesh.expressions.secrets import (
 )
 from flowmesh.triggers import (
     BATCH_ROOTS,
+    CHANGE_ROOTS,
     CRON_ROOTS,
     EVENT_ROOTS,
     QUEUE_ROOTS,
@@ -77,6 +87,9 @@ def _check(trigger: Trigger, problems: Problems) -> None:
         case Messages() as messages:
             _check_filter(messages.filter, "message", trigger.path, problems)
             roots = BATCH_ROOTS if messages.batch else QUEUE_ROOTS
+        case Changes() as changes:
+            _check_changes(changes, trigger.path, problems)
+            roots = CHANGE_ROOTS
         case Webhook() as webhook:
             if len(webhook.hook) > ID_CHARACTERS_MAX:
                 message = (
@@ -106,6 +119,28 @@ def _check_cron(cron: Cron, trigger: Trigger, problems: Problems) -> None:
     if schedule.next_after(0) is None:
         message = f"{cron.expression!r} has no next time"
         problems.add(_INVALID, message, (*path, member))
+
+
+def _check_changes(changes: Changes, path: Path, problems: Problems) -> None:
+    _check_filter(changes.filter, "event", path, problems)
+    parts = changes.table.split(".")
+    if changes.table and (len(parts) > 2 or not all(map(_is_identifier, parts))):
+        message = (
+            f"{changes.table[:140]!r} is no table: write table or schema.table, each of at most"
+            f" {IDENTIFIER_BYTES_MAX} bytes and spelled as in pg_tables"
+        )
+        problems.add(_INVALID, message, (*path, "table"))
+    if changes.publication and not _is_identifier(changes.publication):
+        message = (
+            f"{changes.publication[:70]!r} is no name of a publication; it has at most"
+            f" {IDENTIFIER_BYTES_MAX} bytes, all printable"
+        )
+        problems.add(_INVALID, message, (*path, "publication"))
+
+
+def _is_identifier(name: str) -> bool:
+    # Not printable are lone surrogates too, which have no bytes.
+    return name.isprintable() and 0 < len(name.encode()) <= IDENTIFIER_BYTES_MAX
 
 
 def _check_filter(text: str, root: str, path: Path, problems: Problems) -> None:

@@ -20,8 +20,13 @@ from flowmesh.definitions.triggers import (
     CATCH_UP_DEFAULT,
     CATCH_UP_MAX,
     CATCH_UPS,
+    IDENTIFIER_BYTES_MAX,
     MESSAGES_BATCH_MAX,
+    OPERATIONS,
     PROVIDERS,
+    RETAIN_BYTES,
+    RETAIN_BYTES_MAX,
+    RETAIN_BYTES_MIN,
     TRIGGERS_MAX,
 )
 
@@ -70,6 +75,7 @@ def triggers() -> Schema:
             },
             "queue",
         ),
+        "change": _change(),
         "webhook": or_null(
             members(
                 {
@@ -91,3 +97,33 @@ def triggers() -> Schema:
             "oneOf": [{"required": [kind]} for kind in kinds],
         },
     }
+
+
+def _change() -> Schema:
+    """Return the schema of a change trigger."""
+    operations = [word.upper() for word in OPERATIONS]
+    identifier = text(IDENTIFIER_BYTES_MAX)
+    return members(
+        {
+            "database": described("A database that the operator opened for changes.", ID),
+            "table": described(
+                "Such as orders or shop.orders; the default schema is public.",
+                text(2 * IDENTIFIER_BYTES_MAX + 1),
+            ),
+            "operations": {
+                "type": ["array", "null"],
+                "items": choice(operations, operations[0]),
+                "maxItems": len(operations),
+            },
+            "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over event."),
+            "publication": described("An existing publication of the table.", identifier),
+            "signal": described("A signal with the event, sent to the execution.", ID),
+            "retainBytesMax": described(
+                "Write-ahead log that the database keeps for the trigger while it is paused.",
+                number(RETAIN_BYTES_MIN, RETAIN_BYTES_MAX, whole=True, default=RETAIN_BYTES),
+            ),
+            "input": _INPUT,
+        },
+        "database",
+        "table",
+    )

@@ -6,6 +6,8 @@ from typing import Any
 from flowmesh.definitions.triggers import (
     BATCH_WITHIN_MS,
     CATCH_UP_DEFAULT,
+    RETAIN_BYTES,
+    Changes,
     Cron,
     Events,
     Messages,
@@ -32,6 +34,8 @@ def written_trigger(trigger: Trigger, workflow_id: str) -> dict[str, Any]:
             members = {key: value for key, value in members.items() if value}
         case Messages():
             kind, members = "queue", _messages(source)
+        case Changes():
+            kind, members = "change", _changes(source)
         case Webhook():
             own = source.hook == f"{workflow_id}.{trigger.id}"
             kind, members = "webhook", ({} if own else {"path": source.hook}) | _receiver(source)
@@ -58,6 +62,22 @@ def _messages(source: Messages) -> dict[str, Any]:
         members["batch"] = source.batch
         if source.batch_within_ms != BATCH_WITHIN_MS:
             members["batchWithinMs"] = source.batch_within_ms
+    return members
+
+
+def _changes(source: Changes) -> dict[str, Any]:
+    members: dict[str, Any] = {"database": source.database, "table": source.table}
+    if source.operations:
+        members["operations"] = [each.upper() for each in source.operations]
+    for key, value in (
+        ("filter", source.filter),
+        ("publication", source.publication),
+        ("signal", source.signal),
+    ):
+        if value:
+            members[key] = value
+    if source.retain_bytes_max != RETAIN_BYTES:
+        members["retainBytesMax"] = source.retain_bytes_max
     return members
 
 

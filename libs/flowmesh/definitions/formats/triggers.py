@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reading.reader import Reader, kind_of
+from flowmesh.definitions.reading.reader import Reader, kind_of, shown
 from flowmesh.definitions.triggers import (
     BATCH_WITHIN_MS,
     BATCH_WITHIN_MS_MAX,
@@ -12,8 +12,13 @@ from flowmesh.definitions.triggers import (
     CATCH_UP_MAX,
     CATCH_UPS,
     MESSAGES_BATCH_MAX,
+    OPERATIONS,
     PROVIDERS,
+    RETAIN_BYTES,
+    RETAIN_BYTES_MAX,
+    RETAIN_BYTES_MIN,
     TRIGGERS_MAX,
+    Changes,
     Cron,
     Events,
     Messages,
@@ -22,9 +27,10 @@ from flowmesh.definitions.triggers import (
     Webhook,
 )
 
-KINDS = ("cron", "event", "webhook", "queue")
+KINDS = ("cron", "event", "webhook", "queue", "change")
 _INVALID = "TRIGGER_INVALID"
 _CATCH_UPS = tuple(word.upper() for word in CATCH_UPS)
+_OPERATIONS = tuple(word.upper() for word in OPERATIONS)
 _PROVIDERS = tuple(word.upper() for word in PROVIDERS)
 # Words of graph JSON for unknown providers.
 _GENERIC = ("GENERIC", "CUSTOM")
@@ -60,13 +66,15 @@ def _trigger(reader: Reader, workflow_id: str) -> Trigger | None:
         reader.problems.add(_INVALID, message, reader.path)
         return None
     body = reader.object(kinds[0])
-    source: Cron | Events | Webhook | Messages
+    source: Cron | Events | Webhook | Messages | Changes
     if kinds[0] == "cron":
         source = read_cron(body)
     elif kinds[0] == "event":
         source = read_events(body)
     elif kinds[0] == "queue":
         source = read_messages(body)
+    elif kinds[0] == "change":
+        source = read_changes(body)
     else:
         hook = body.identifier("path", "", required=False) or f"{workflow_id}.{trigger_id}"
         source = Webhook(hook, read_receiver(body))
@@ -119,6 +127,40 @@ def read_messages(body: Reader) -> Messages:
         batch=batch,
         batch_within_ms=within if batch else 0,
     )
+
+
+def read_changes(body: Reader) -> Changes:
+    return Changes(
+        database=body.identifier("database", "the name of a database of FLOWMESH_DATABASES"),
+        table=body.required_text("table", "the name of a table, such as shop.orders"),
+        operations=_operations(body),
+        filter=body.text("filter", most=limits.CODE_CHARACTERS_MAX),
+        publication=body.text("publication"),
+        signal=body.identifier("signal", "", required=False),
+        retain_bytes_max=body.integer(
+            "retainBytesMax", RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_BYTES_MAX, _INVALID
+        ),
+    )
+
+
+def _operations(body: Reader) -> tuple[str, ...]:
+    if not body.has("operations"):
+        return ()
+    items = body.items("operations")
+    path: Path = (*body.path, "operations")
+    if body.raw("operations") == []:
+        body.problems.add(_INVALID, "operations is empty; leave it out for all changes", path)
+    found: list[str] = []
+    for index, item in enumerate(items):
+        word = item.upper() if isinstance(item, str) else ""
+        if word not in _OPERATIONS:
+            message = f"{shown(item)} is none of {', '.join(_OPERATIONS)}"
+            body.problems.add(_INVALID, message, (*path, index))
+        elif word.lower() in found:
+            body.problems.add(_INVALID, f"{word} is there twice", (*path, index))
+        else:
+            found.append(word.lower())
+    return tuple(found)
 
 
 def read_events(body: Reader, key: str = "type") -> Events:

@@ -201,7 +201,7 @@ class Reader:
             self.wrong(key, "a number", code)
             return default
         if not least <= value <= most:
-            message = f"{key} is {value:.15g}; it must be from {least:g} to {most:.15g}"
+            message = f"{key} is {value:.15g}; it must be from {least:.15g} to {most:.15g}"
             self.problems.add(code, message, (*self.path, key))
             return default
         return value

@@ -20,9 +20,10 @@ CONNECTIONS_DEFAULT = 4
 CONNECTIONS_MAX = 100
 STATEMENTS_KEPT_MAX = 500
 ANY = "*"
-# `outbox` is of the relay of the event service.
+# Members for the event service only.
+_EVENT_MEMBERS = ("outbox", "changes")
 _MEMBERS = frozenset(
-    {"url", "statements", "tables", "functions", "namespaces", "connections", "outbox"}
+    {"url", "statements", "tables", "functions", "namespaces", "connections", *_EVENT_MEMBERS}
 )
 # System catalogs need their full name; `*` does not include them.
 _CATALOGS = ("pg_", "information_schema.", "sqlite_", "pg_catalog.")
@@ -125,7 +126,7 @@ def _connection(given: Any, folder: Path) -> Connection:
     if wrong := statements - {*KINDS}:
         raise ValueError(f"statements: {min(wrong)!r} is none of {', '.join(KINDS)}")
     tables = _names(given, "tables", ())
-    if not tables and not given.get("outbox"):
+    if not tables and not any(given.get(member) for member in _EVENT_MEMBERS):
         raise ValueError('tables names those that tasks may use; "*" is all of them')
     size = given.get("connections", CONNECTIONS_DEFAULT)
     if not isinstance(size, int) or not 1 <= size <= CONNECTIONS_MAX:

@@ -24,6 +24,11 @@ EVENTS_BYTES_MAX: Final = 8 * 1024 * 1024
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 
 Place = list[Any]
+_KEPT_ELSEWHERE: Final = {
+    "webhook": "calls of webhook",
+    "queue": "messages of trigger",
+    "change": "changes for trigger",
+}
 
 
 class Causes:
@@ -56,7 +61,7 @@ class Causes:
             return _instants(row, place[0] if place else from_us, to_us, size)
         if row["kind"] == "event":
             return await self._events(row, from_us, to_us, place, size)
-        what = "calls of webhook" if row["kind"] == "webhook" else "messages of trigger"
+        what = _KEPT_ELSEWHERE[row["kind"]]
         message = (
             f"{what} {row['id']} are not stored; run the executions again (flowmesh bulk"
             " start rerun), or start new ones with explicit inputs"

@@ -4,12 +4,14 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import TriggerCatalogServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.event.broker.composition import Broker
+from flowmesh.event.changes.composition import change_parts
 from flowmesh.event.intake.reports import ORCHESTRATOR
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
@@ -26,6 +28,9 @@ from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.runtime import Clock, Loop, Runtime
 from flowmesh.runtime.access import ProcessAccess
+
+if TYPE_CHECKING:
+    import asyncpg
 
 EVENT = "event"
 FORGET_EVERY_S = 3_600.0
@@ -93,6 +98,7 @@ class TriggerMaintenanceLoop(Loop):
 async def trigger_parts(
     runtime: Runtime,
     store: TriggerStore,
+    pool: "asyncpg.Pool[asyncpg.Record]",
     metrics: EventMetrics,
     broker: Broker,
     subscriptions: SubscriptionCache,
@@ -112,6 +118,13 @@ async def trigger_parts(
         store=store, trigger_cache=trigger_cache, on_firing=firing.notify, log=runtime.log
     )
     await lifecycle.load()
+    messages = _messages(runtime, store, firing, broker)
+    changes = change_parts(runtime, pool, on_firing=firing.notify)
+
+    def wake_loops() -> None:
+        messages.wake()
+        changes.loop.wake()
+
     receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
     listeners = ListenerLoop(store=store, receivers=receivers)
     maintenance = TriggerMaintenanceLoop(
@@ -119,7 +132,7 @@ async def trigger_parts(
         lifecycle=lifecycle,
         firing=firing,
         listeners=listeners,
-        on_change=_messages(runtime, store, firing, broker).wake,
+        on_change=wake_loops,
         clock=runtime.clock,
     )
     definitions = runtime.stub(TriggerCatalogServiceStub, DEFINITION)
@@ -149,10 +162,11 @@ async def trigger_parts(
     )
     server = TriggerServer(
         store=store,
-        firing=firing,
         publisher=publisher,
         hooks=hooks,
         causes=Causes(store=store, trigger_cache=trigger_cache),
+        changes=changes.store,
+        on_change=maintenance.changed,
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)

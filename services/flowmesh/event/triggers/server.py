@@ -1,6 +1,7 @@
 """TriggerService over gRPC: messages to arguments and back."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,8 +12,9 @@ from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.event.v1 import trigger_service_pb2_grpc as rpc
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.errors import Invalid, NotFound, Violation, WrongState
+from flowmesh.event.changes.store import ChangeStore
 from flowmesh.event.triggers.causes import Causes, Place
-from flowmesh.event.triggers.firing import FiringLoop, cron_scope
+from flowmesh.event.triggers.firing import cron_scope
 from flowmesh.event.triggers.published import Publisher
 from flowmesh.event.triggers.store import Row, TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
@@ -36,17 +38,19 @@ class TriggerServer(rpc.TriggerServiceServicer):
         self,
         *,
         store: TriggerStore,
-        firing: FiringLoop,
         publisher: Publisher,
         hooks: Hooks,
         causes: Causes,
+        changes: ChangeStore,
+        on_change: Callable[[], None],
         executions: "ExecutionServiceAsyncStub",
     ) -> None:
         self._store = store
-        self._firing = firing
         self._publisher = publisher
         self._hooks = hooks
         self._causes = causes
+        self._changes = changes
+        self._on_change = on_change
         self._executions = executions
 
     async def ListTriggers(
@@ -63,7 +67,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
         )
         last = [page[-1]["workflow"], page[-1]["id"]] if more else None
         return pb.ListTriggersResponse(
-            triggers=[state_of(row) for row in page], next_page_token=_token(name, last)
+            triggers=await self._states(page), next_page_token=_token(name, last)
         )
 
     async def PauseTrigger(
@@ -154,8 +158,21 @@ class TriggerServer(rpc.TriggerServiceServicer):
             reason = "TRIGGER_PAUSED" if paused else "TRIGGER_NOT_PAUSED"
             what = "is already paused" if paused else "is not paused"
             raise WrongState(reason, f"trigger {row['id']} of {row['workflow']} {what}")
-        self._firing.notify()
-        return state_of(changed)
+        self._on_change()
+        (state,) = await self._states([changed])
+        return state
+
+    async def _states(self, rows: Sequence[Row]) -> list[pb.TriggerState]:
+        """Return the states of triggers of one namespace."""
+        states = [state_of(row) for row in rows]
+        of_tables = {row["workflow"] for row in rows if row["kind"] == "change"}
+        if of_tables:
+            slots = await self._changes.states(rows[0]["namespace"], sorted(of_tables))
+            for state in states:
+                slot = slots.get((state.workflow_id, state.trigger.id))
+                if slot is not None:
+                    state.change_slot.CopyFrom(slot)
+        return states
 
 
 def _token(list_name: str, place: Place | None) -> str:

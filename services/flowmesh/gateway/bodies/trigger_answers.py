@@ -7,6 +7,23 @@ from msgspec import UNSET, UnsetType
 from flowmesh.gateway.bodies.answers import Answer, Instant, Json
 
 
+class ChangeSlotValue(Answer, kw_only=True):
+    """The replication slot of a change trigger, as of `checkedAt`.
+
+    `lagBytes` is the log that the database keeps for it, and `keepBytesMax` the limit of the
+    database on that (`max_slot_wal_keep_size`), absent if there is none. A slot that is `LOST`
+    begins anew when the trigger is paused and resumed.
+    """
+
+    name: str
+    phase: Literal["CREATING", "READING", "LOST"]
+    lag_bytes: int
+    keep_bytes_max: int | UnsetType = UNSET
+    position: str | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+    checked_at: Instant | UnsetType = UNSET
+
+
 class TriggerValue(Answer, kw_only=True):
     """A trigger and its statistics; `nextAt` is the next instant of a schedule.
 
@@ -16,7 +33,7 @@ class TriggerValue(Answer, kw_only=True):
 
     workflow: str
     id: str
-    kind: Literal["cron", "event", "webhook", "queue"]
+    kind: Literal["cron", "event", "webhook", "queue", "change"]
     version: int
     paused: bool
     next_at: Instant | UnsetType = UNSET
@@ -33,6 +50,10 @@ class TriggerValue(Answer, kw_only=True):
     source: str | UnsetType = UNSET
     filter: str | UnsetType = UNSET
     queue: str | UnsetType = UNSET
+    database: str | UnsetType = UNSET
+    table: str | UnsetType = UNSET
+    operations: list[Literal["INSERT", "UPDATE", "DELETE"]] | UnsetType = UNSET
+    slot: ChangeSlotValue | UnsetType = UNSET
     provider: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     input: Json | UnsetType = UNSET

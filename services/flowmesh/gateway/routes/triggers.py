@@ -41,6 +41,12 @@ _PROVIDERS = {
 }
 
 
+_OPERATIONS = {
+    number: name.removeprefix("CHANGE_OPERATION_")
+    for name, number in trigger_pb2.ChangeOperation.items()
+}
+
+
 class FireRequest(Envelope, frozen=True, kw_only=True):
     """A manual firing of a trigger."""
 
@@ -232,10 +238,30 @@ def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
     elif kind == "queue":
         value.queue = trigger.queue.queue
         value.filter = trigger.queue.filter or UNSET
+    elif kind == "change":
+        value.database, value.table = trigger.change.database, trigger.change.table
+        value.filter = trigger.change.filter or UNSET
+        operations: list[Any] = [_OPERATIONS[each] for each in trigger.change.operations]
+        value.operations = operations or UNSET
+        if state.HasField("change_slot"):
+            value.slot = _slot_value(state.change_slot)
     else:
         value.provider = _PROVIDERS[trigger.webhook.receiver.provider]
         value.url = f"/api/v1/hooks/{state.namespace}/{trigger.webhook.hook}"
     return value
+
+
+def _slot_value(slot: pb.ChangeSlot) -> answers.ChangeSlotValue:
+    phase: Any = pb.ChangeSlotPhase.Name(slot.phase).removeprefix("CHANGE_SLOT_PHASE_")
+    return answers.ChangeSlotValue(
+        name=slot.name,
+        phase=phase,
+        lag_bytes=slot.lag_bytes,
+        keep_bytes_max=slot.keep_bytes_max if slot.keep_bytes_max > 0 else UNSET,
+        position=slot.position or UNSET,
+        problem=slot.problem or UNSET,
+        checked_at=instant(slot.checked_at_us) if slot.checked_at_us else UNSET,
+    )
 
 
 _TRIGGERS = "/api/v1/workflows/{name}/triggers"

@@ -42,6 +42,18 @@ DEFINITIONS = (
         "instants",
         "TRIGGER_INVALID",
     ),
+    _limit(
+        "name of a schema, table or publication of a change trigger",
+        triggers.IDENTIFIER_BYTES_MAX,
+        "bytes",
+        "TRIGGER_INVALID",
+    ),
+    _limit(
+        "log kept for a paused change trigger",
+        triggers.RETAIN_BYTES_MAX,
+        "bytes",
+        "TRIGGER_INVALID",
+    ),
     _limit("cron expression", schedule.EXPRESSION_CHARACTERS_MAX, "characters", "TRIGGER_INVALID"),
     _limit("resources of a template of workflows", definitions.TEMPLATE_RESOURCES_MAX, "resources"),
     _limit("bodies in bodies", definitions.BODY_DEPTH_MAX, "levels", "NESTING_TOO_DEEP"),

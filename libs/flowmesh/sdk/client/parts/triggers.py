@@ -1,4 +1,4 @@
-"""Calls about triggers (cron, events, webhooks) and the events that fire them."""
+"""Calls about triggers (cron, events, webhooks, queues, changes) and the events that fire them."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +13,23 @@ from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.executions import moment
 from flowmesh.sdk.payloads import Json, decode_bytes, encode
 from flowmesh.standards.extensions import extensions_of
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSlot:
+    """The replication slot of a change trigger, as of `checked_at`.
+
+    `phase` is creating, reading or lost. `lag_bytes` is the log that the database keeps for it;
+    `keep_bytes_max` is the limit of the database on that, or None without one.
+    """
+
+    name: str
+    phase: str
+    lag_bytes: int
+    keep_bytes_max: int | None
+    position: str
+    problem: str
+    checked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,7 @@ class Trigger:
     missed: int
     refused: int
     joined: int
+    slot: ChangeSlot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +243,19 @@ def _trigger(state: pb.TriggerState) -> Trigger:
         missed=state.missed,
         refused=state.refused,
         joined=state.joined,
+        slot=_slot(state.change_slot) if state.HasField("change_slot") else None,
+    )
+
+
+def _slot(slot: pb.ChangeSlot) -> ChangeSlot:
+    return ChangeSlot(
+        name=slot.name,
+        phase=pb.ChangeSlotPhase.Name(slot.phase).removeprefix("CHANGE_SLOT_PHASE_").lower(),
+        lag_bytes=slot.lag_bytes,
+        keep_bytes_max=slot.keep_bytes_max if slot.keep_bytes_max > 0 else None,
+        position=slot.position,
+        problem=slot.problem,
+        checked_at=moment(slot.checked_at_us),
     )
 
 
@@ -236,4 +267,7 @@ def _about(namespace: str, trigger: trigger_pb2.Trigger) -> str:
         return " ".join(part for part in (event.type, event.source, event.filter) if part)
     if trigger.HasField("queue"):
         return f"{trigger.queue.queue} {trigger.queue.filter}".rstrip()
+    if trigger.HasField("change"):
+        change = trigger.change
+        return f"{change.database} {change.table} {change.filter}".rstrip()
     return f"/api/v1/hooks/{namespace}/{trigger.webhook.hook}"

@@ -73,6 +73,59 @@ func (CatchUp) EnumDescriptor() ([]byte, []int) {
 	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{0}
 }
 
+// A kind of change of a row.
+type ChangeOperation int32
+
+const (
+	ChangeOperation_CHANGE_OPERATION_UNSPECIFIED ChangeOperation = 0
+	ChangeOperation_CHANGE_OPERATION_INSERT      ChangeOperation = 1
+	ChangeOperation_CHANGE_OPERATION_UPDATE      ChangeOperation = 2
+	ChangeOperation_CHANGE_OPERATION_DELETE      ChangeOperation = 3
+)
+
+// Enum value maps for ChangeOperation.
+var (
+	ChangeOperation_name = map[int32]string{
+		0: "CHANGE_OPERATION_UNSPECIFIED",
+		1: "CHANGE_OPERATION_INSERT",
+		2: "CHANGE_OPERATION_UPDATE",
+		3: "CHANGE_OPERATION_DELETE",
+	}
+	ChangeOperation_value = map[string]int32{
+		"CHANGE_OPERATION_UNSPECIFIED": 0,
+		"CHANGE_OPERATION_INSERT":      1,
+		"CHANGE_OPERATION_UPDATE":      2,
+		"CHANGE_OPERATION_DELETE":      3,
+	}
+)
+
+func (x ChangeOperation) Enum() *ChangeOperation {
+	p := new(ChangeOperation)
+	*p = x
+	return p
+}
+
+func (x ChangeOperation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeOperation) Descriptor() protoreflect.EnumDescriptor {
+	return file_flowmesh_api_definition_v1_trigger_proto_enumTypes[1].Descriptor()
+}
+
+func (ChangeOperation) Type() protoreflect.EnumType {
+	return &file_flowmesh_api_definition_v1_trigger_proto_enumTypes[1]
+}
+
+func (x ChangeOperation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeOperation.Descriptor instead.
+func (ChangeOperation) EnumDescriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{1}
+}
+
 // The signature scheme of the caller.
 type WebhookProviderType int32
 
@@ -122,11 +175,11 @@ func (x WebhookProviderType) String() string {
 }
 
 func (WebhookProviderType) Descriptor() protoreflect.EnumDescriptor {
-	return file_flowmesh_api_definition_v1_trigger_proto_enumTypes[1].Descriptor()
+	return file_flowmesh_api_definition_v1_trigger_proto_enumTypes[2].Descriptor()
 }
 
 func (WebhookProviderType) Type() protoreflect.EnumType {
-	return &file_flowmesh_api_definition_v1_trigger_proto_enumTypes[1]
+	return &file_flowmesh_api_definition_v1_trigger_proto_enumTypes[2]
 }
 
 func (x WebhookProviderType) Number() protoreflect.EnumNumber {
@@ -135,7 +188,7 @@ func (x WebhookProviderType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WebhookProviderType.Descriptor instead.
 func (WebhookProviderType) EnumDescriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{2}
 }
 
 // A trigger that starts executions of a workflow, or signals one that waits.
@@ -149,10 +202,11 @@ type Trigger struct {
 	//	*Trigger_Event
 	//	*Trigger_Webhook
 	//	*Trigger_Queue
+	//	*Trigger_Change
 	Kind isTrigger_Kind `protobuf_oneof:"kind"`
 	// JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
 	// `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
-	// `payload`, `message.body` or the list of bodies unchanged.
+	// `event.data` of a change, `payload`, `message.body` or the list of bodies unchanged.
 	InputTemplate []byte `protobuf:"bytes,5,opt,name=input_template,json=inputTemplate,proto3" json:"input_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -238,6 +292,15 @@ func (x *Trigger) GetQueue() *QueueTrigger {
 	return nil
 }
 
+func (x *Trigger) GetChange() *ChangeTrigger {
+	if x != nil {
+		if x, ok := x.Kind.(*Trigger_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
 func (x *Trigger) GetInputTemplate() []byte {
 	if x != nil {
 		return x.InputTemplate
@@ -265,6 +328,10 @@ type Trigger_Queue struct {
 	Queue *QueueTrigger `protobuf:"bytes,6,opt,name=queue,proto3,oneof"`
 }
 
+type Trigger_Change struct {
+	Change *ChangeTrigger `protobuf:"bytes,7,opt,name=change,proto3,oneof"`
+}
+
 func (*Trigger_Cron) isTrigger_Kind() {}
 
 func (*Trigger_Event) isTrigger_Kind() {}
@@ -272,6 +339,8 @@ func (*Trigger_Event) isTrigger_Kind() {}
 func (*Trigger_Webhook) isTrigger_Kind() {}
 
 func (*Trigger_Queue) isTrigger_Kind() {}
+
+func (*Trigger_Change) isTrigger_Kind() {}
 
 // Fires at the instants of a cron expression.
 type CronTrigger struct {
@@ -545,6 +614,107 @@ func (x *QueueTrigger) GetBatchWithinMs() int64 {
 	return 0
 }
 
+// Fires for each committed change of a row of a table, read from a slot of logical replication.
+// Templates and the filter see it as `event`, with `before` and `after` in its data.
+type ChangeTrigger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of a database that the operator has opened for change triggers.
+	Database string `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	// `table` of the schema `public`, or `schema.table`.
+	Table string `protobuf:"bytes,2,opt,name=table,proto3" json:"table,omitempty"`
+	// Empty is all of them.
+	Operations []ChangeOperation `protobuf:"varint,3,rep,packed,name=operations,proto3,enum=flowmesh.api.definition.v1.ChangeOperation" json:"operations,omitempty"`
+	// CEL over `event`: `event.data.after.total > 100`. Other changes are left out.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// An existing publication that has the table. Empty creates one.
+	Publication string `protobuf:"bytes,5,opt,name=publication,proto3" json:"publication,omitempty"`
+	// Name of a signal with the event, which the started or joined execution receives; empty is none.
+	Signal string `protobuf:"bytes,6,opt,name=signal,proto3" json:"signal,omitempty"`
+	// Write-ahead log that the database may keep for a paused trigger; beyond it the slot is dropped.
+	RetainBytesMax int64 `protobuf:"varint,7,opt,name=retain_bytes_max,json=retainBytesMax,proto3" json:"retain_bytes_max,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ChangeTrigger) Reset() {
+	*x = ChangeTrigger{}
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeTrigger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeTrigger) ProtoMessage() {}
+
+func (x *ChangeTrigger) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeTrigger.ProtoReflect.Descriptor instead.
+func (*ChangeTrigger) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ChangeTrigger) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *ChangeTrigger) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *ChangeTrigger) GetOperations() []ChangeOperation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *ChangeTrigger) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ChangeTrigger) GetPublication() string {
+	if x != nil {
+		return x.Publication
+	}
+	return ""
+}
+
+func (x *ChangeTrigger) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *ChangeTrigger) GetRetainBytesMax() int64 {
+	if x != nil {
+		return x.RetainBytesMax
+	}
+	return 0
+}
+
 // The conditions for accepting a webhook call: its signature and its body.
 type Receiver struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -560,7 +730,7 @@ type Receiver struct {
 
 func (x *Receiver) Reset() {
 	*x = Receiver{}
-	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +742,7 @@ func (x *Receiver) String() string {
 func (*Receiver) ProtoMessage() {}
 
 func (x *Receiver) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[5]
+	mi := &file_flowmesh_api_definition_v1_trigger_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +755,7 @@ func (x *Receiver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receiver.ProtoReflect.Descriptor instead.
 func (*Receiver) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Receiver) GetProvider() WebhookProviderType {
@@ -620,13 +790,14 @@ var File_flowmesh_api_definition_v1_trigger_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\n" +
-	"(flowmesh/api/definition/v1/trigger.proto\x12\x1aflowmesh.api.definition.v1\"\xd3\x02\n" +
+	"(flowmesh/api/definition/v1/trigger.proto\x12\x1aflowmesh.api.definition.v1\"\x98\x03\n" +
 	"\aTrigger\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\x04cron\x18\x02 \x01(\v2'.flowmesh.api.definition.v1.CronTriggerH\x00R\x04cron\x12@\n" +
 	"\x05event\x18\x03 \x01(\v2(.flowmesh.api.definition.v1.EventTriggerH\x00R\x05event\x12F\n" +
 	"\awebhook\x18\x04 \x01(\v2*.flowmesh.api.definition.v1.WebhookTriggerH\x00R\awebhook\x12@\n" +
-	"\x05queue\x18\x06 \x01(\v2(.flowmesh.api.definition.v1.QueueTriggerH\x00R\x05queue\x12%\n" +
+	"\x05queue\x18\x06 \x01(\v2(.flowmesh.api.definition.v1.QueueTriggerH\x00R\x05queue\x12C\n" +
+	"\x06change\x18\a \x01(\v2).flowmesh.api.definition.v1.ChangeTriggerH\x00R\x06change\x12%\n" +
 	"\x0einput_template\x18\x05 \x01(\fR\rinputTemplateB\x06\n" +
 	"\x04kind\"\xac\x01\n" +
 	"\vCronTrigger\x12\x1e\n" +
@@ -649,7 +820,17 @@ const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x14\n" +
 	"\x05batch\x18\x03 \x01(\rR\x05batch\x12&\n" +
-	"\x0fbatch_within_ms\x18\x04 \x01(\x03R\rbatchWithinMs\"\xc1\x01\n" +
+	"\x0fbatch_within_ms\x18\x04 \x01(\x03R\rbatchWithinMs\"\x8a\x02\n" +
+	"\rChangeTrigger\x12\x1a\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
+	"\x05table\x18\x02 \x01(\tR\x05table\x12K\n" +
+	"\n" +
+	"operations\x18\x03 \x03(\x0e2+.flowmesh.api.definition.v1.ChangeOperationR\n" +
+	"operations\x12\x16\n" +
+	"\x06filter\x18\x04 \x01(\tR\x06filter\x12 \n" +
+	"\vpublication\x18\x05 \x01(\tR\vpublication\x12\x16\n" +
+	"\x06signal\x18\x06 \x01(\tR\x06signal\x12(\n" +
+	"\x10retain_bytes_max\x18\a \x01(\x03R\x0eretainBytesMax\"\xc1\x01\n" +
 	"\bReceiver\x12K\n" +
 	"\bprovider\x18\x01 \x01(\x0e2/.flowmesh.api.definition.v1.WebhookProviderTypeR\bprovider\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12%\n" +
@@ -658,7 +839,12 @@ const file_flowmesh_api_definition_v1_trigger_proto_rawDesc = "" +
 	"\aCatchUp\x12\x18\n" +
 	"\x14CATCH_UP_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCATCH_UP_ONE\x10\x01\x12\x10\n" +
-	"\fCATCH_UP_ALL\x10\x02*\xe5\x01\n" +
+	"\fCATCH_UP_ALL\x10\x02*\x8a\x01\n" +
+	"\x0fChangeOperation\x12 \n" +
+	"\x1cCHANGE_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17CHANGE_OPERATION_INSERT\x10\x01\x12\x1b\n" +
+	"\x17CHANGE_OPERATION_UPDATE\x10\x02\x12\x1b\n" +
+	"\x17CHANGE_OPERATION_DELETE\x10\x03*\xe5\x01\n" +
 	"\x13WebhookProviderType\x12%\n" +
 	"!WEBHOOK_PROVIDER_TYPE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eWEBHOOK_PROVIDER_TYPE_STANDARD\x10\x01\x12 \n" +
@@ -680,31 +866,35 @@ func file_flowmesh_api_definition_v1_trigger_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_definition_v1_trigger_proto_rawDescData
 }
 
-var file_flowmesh_api_definition_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_flowmesh_api_definition_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_flowmesh_api_definition_v1_trigger_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_flowmesh_api_definition_v1_trigger_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_flowmesh_api_definition_v1_trigger_proto_goTypes = []any{
 	(CatchUp)(0),             // 0: flowmesh.api.definition.v1.CatchUp
-	(WebhookProviderType)(0), // 1: flowmesh.api.definition.v1.WebhookProviderType
-	(*Trigger)(nil),          // 2: flowmesh.api.definition.v1.Trigger
-	(*CronTrigger)(nil),      // 3: flowmesh.api.definition.v1.CronTrigger
-	(*EventTrigger)(nil),     // 4: flowmesh.api.definition.v1.EventTrigger
-	(*WebhookTrigger)(nil),   // 5: flowmesh.api.definition.v1.WebhookTrigger
-	(*QueueTrigger)(nil),     // 6: flowmesh.api.definition.v1.QueueTrigger
-	(*Receiver)(nil),         // 7: flowmesh.api.definition.v1.Receiver
+	(ChangeOperation)(0),     // 1: flowmesh.api.definition.v1.ChangeOperation
+	(WebhookProviderType)(0), // 2: flowmesh.api.definition.v1.WebhookProviderType
+	(*Trigger)(nil),          // 3: flowmesh.api.definition.v1.Trigger
+	(*CronTrigger)(nil),      // 4: flowmesh.api.definition.v1.CronTrigger
+	(*EventTrigger)(nil),     // 5: flowmesh.api.definition.v1.EventTrigger
+	(*WebhookTrigger)(nil),   // 6: flowmesh.api.definition.v1.WebhookTrigger
+	(*QueueTrigger)(nil),     // 7: flowmesh.api.definition.v1.QueueTrigger
+	(*ChangeTrigger)(nil),    // 8: flowmesh.api.definition.v1.ChangeTrigger
+	(*Receiver)(nil),         // 9: flowmesh.api.definition.v1.Receiver
 }
 var file_flowmesh_api_definition_v1_trigger_proto_depIdxs = []int32{
-	3, // 0: flowmesh.api.definition.v1.Trigger.cron:type_name -> flowmesh.api.definition.v1.CronTrigger
-	4, // 1: flowmesh.api.definition.v1.Trigger.event:type_name -> flowmesh.api.definition.v1.EventTrigger
-	5, // 2: flowmesh.api.definition.v1.Trigger.webhook:type_name -> flowmesh.api.definition.v1.WebhookTrigger
-	6, // 3: flowmesh.api.definition.v1.Trigger.queue:type_name -> flowmesh.api.definition.v1.QueueTrigger
-	0, // 4: flowmesh.api.definition.v1.CronTrigger.catch_up:type_name -> flowmesh.api.definition.v1.CatchUp
-	7, // 5: flowmesh.api.definition.v1.WebhookTrigger.receiver:type_name -> flowmesh.api.definition.v1.Receiver
-	1, // 6: flowmesh.api.definition.v1.Receiver.provider:type_name -> flowmesh.api.definition.v1.WebhookProviderType
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4, // 0: flowmesh.api.definition.v1.Trigger.cron:type_name -> flowmesh.api.definition.v1.CronTrigger
+	5, // 1: flowmesh.api.definition.v1.Trigger.event:type_name -> flowmesh.api.definition.v1.EventTrigger
+	6, // 2: flowmesh.api.definition.v1.Trigger.webhook:type_name -> flowmesh.api.definition.v1.WebhookTrigger
+	7, // 3: flowmesh.api.definition.v1.Trigger.queue:type_name -> flowmesh.api.definition.v1.QueueTrigger
+	8, // 4: flowmesh.api.definition.v1.Trigger.change:type_name -> flowmesh.api.definition.v1.ChangeTrigger
+	0, // 5: flowmesh.api.definition.v1.CronTrigger.catch_up:type_name -> flowmesh.api.definition.v1.CatchUp
+	9, // 6: flowmesh.api.definition.v1.WebhookTrigger.receiver:type_name -> flowmesh.api.definition.v1.Receiver
+	1, // 7: flowmesh.api.definition.v1.ChangeTrigger.operations:type_name -> flowmesh.api.definition.v1.ChangeOperation
+	2, // 8: flowmesh.api.definition.v1.Receiver.provider:type_name -> flowmesh.api.definition.v1.WebhookProviderType
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_definition_v1_trigger_proto_init() }
@@ -717,14 +907,15 @@ func file_flowmesh_api_definition_v1_trigger_proto_init() {
 		(*Trigger_Event)(nil),
 		(*Trigger_Webhook)(nil),
 		(*Trigger_Queue)(nil),
+		(*Trigger_Change)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_trigger_proto_rawDesc), len(file_flowmesh_api_definition_v1_trigger_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   6,
+			NumEnums:      3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

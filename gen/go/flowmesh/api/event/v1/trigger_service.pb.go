@@ -23,6 +23,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The state of the slot of a change trigger.
+type ChangeSlotPhase int32
+
+const (
+	ChangeSlotPhase_CHANGE_SLOT_PHASE_UNSPECIFIED ChangeSlotPhase = 0
+	// Not created yet; `problem` names the cause.
+	ChangeSlotPhase_CHANGE_SLOT_PHASE_CREATING ChangeSlotPhase = 1
+	ChangeSlotPhase_CHANGE_SLOT_PHASE_READING  ChangeSlotPhase = 2
+	// Dropped, with changes that were not read. Pause and resume the trigger to begin anew.
+	ChangeSlotPhase_CHANGE_SLOT_PHASE_LOST ChangeSlotPhase = 3
+)
+
+// Enum value maps for ChangeSlotPhase.
+var (
+	ChangeSlotPhase_name = map[int32]string{
+		0: "CHANGE_SLOT_PHASE_UNSPECIFIED",
+		1: "CHANGE_SLOT_PHASE_CREATING",
+		2: "CHANGE_SLOT_PHASE_READING",
+		3: "CHANGE_SLOT_PHASE_LOST",
+	}
+	ChangeSlotPhase_value = map[string]int32{
+		"CHANGE_SLOT_PHASE_UNSPECIFIED": 0,
+		"CHANGE_SLOT_PHASE_CREATING":    1,
+		"CHANGE_SLOT_PHASE_READING":     2,
+		"CHANGE_SLOT_PHASE_LOST":        3,
+	}
+)
+
+func (x ChangeSlotPhase) Enum() *ChangeSlotPhase {
+	p := new(ChangeSlotPhase)
+	*p = x
+	return p
+}
+
+func (x ChangeSlotPhase) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeSlotPhase) Descriptor() protoreflect.EnumDescriptor {
+	return file_flowmesh_api_event_v1_trigger_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ChangeSlotPhase) Type() protoreflect.EnumType {
+	return &file_flowmesh_api_event_v1_trigger_service_proto_enumTypes[0]
+}
+
+func (x ChangeSlotPhase) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeSlotPhase.Descriptor instead.
+func (ChangeSlotPhase) EnumDescriptor() ([]byte, []int) {
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{0}
+}
+
 type ListTriggersRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -168,7 +223,9 @@ type TriggerState struct {
 	Refused int64 `protobuf:"varint,12,opt,name=refused,proto3" json:"refused,omitempty"`
 	// Number of firings in `fired` that joined an existing execution, by the start policy of the
 	// workflow. Approximate: a start repeated after a process crash counts as well.
-	Joined        int64 `protobuf:"varint,13,opt,name=joined,proto3" json:"joined,omitempty"`
+	Joined int64 `protobuf:"varint,13,opt,name=joined,proto3" json:"joined,omitempty"`
+	// Slot of a change trigger; absent while it has none.
+	ChangeSlot    *ChangeSlot `protobuf:"bytes,14,opt,name=change_slot,json=changeSlot,proto3" json:"change_slot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -294,6 +351,111 @@ func (x *TriggerState) GetJoined() int64 {
 	return 0
 }
 
+func (x *TriggerState) GetChangeSlot() *ChangeSlot {
+	if x != nil {
+		return x.ChangeSlot
+	}
+	return nil
+}
+
+// The replication slot of a change trigger, as of its last check, some seconds ago.
+type ChangeSlot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name in `pg_replication_slots` of the database.
+	Name  string          `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Phase ChangeSlotPhase `protobuf:"varint,2,opt,name=phase,proto3,enum=flowmesh.api.event.v1.ChangeSlotPhase" json:"phase,omitempty"`
+	// Write-ahead log that the database keeps for the slot.
+	LagBytes int64 `protobuf:"varint,3,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	// Limit of the database on it, `max_slot_wal_keep_size`; -1 is none.
+	KeepBytesMax int64 `protobuf:"varint,4,opt,name=keep_bytes_max,json=keepBytesMax,proto3" json:"keep_bytes_max,omitempty"`
+	// Position of the last change that fired, as PostgreSQL writes it; empty before the first.
+	Position string `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// Present problem of the trigger, with its reason; empty if it reads.
+	Problem       string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	CheckedAtUs   int64  `protobuf:"varint,7,opt,name=checked_at_us,json=checkedAtUs,proto3" json:"checked_at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeSlot) Reset() {
+	*x = ChangeSlot{}
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeSlot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeSlot) ProtoMessage() {}
+
+func (x *ChangeSlot) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeSlot.ProtoReflect.Descriptor instead.
+func (*ChangeSlot) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ChangeSlot) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChangeSlot) GetPhase() ChangeSlotPhase {
+	if x != nil {
+		return x.Phase
+	}
+	return ChangeSlotPhase_CHANGE_SLOT_PHASE_UNSPECIFIED
+}
+
+func (x *ChangeSlot) GetLagBytes() int64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *ChangeSlot) GetKeepBytesMax() int64 {
+	if x != nil {
+		return x.KeepBytesMax
+	}
+	return 0
+}
+
+func (x *ChangeSlot) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *ChangeSlot) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ChangeSlot) GetCheckedAtUs() int64 {
+	if x != nil {
+		return x.CheckedAtUs
+	}
+	return 0
+}
+
 type PauseTriggerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -305,7 +467,7 @@ type PauseTriggerRequest struct {
 
 func (x *PauseTriggerRequest) Reset() {
 	*x = PauseTriggerRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +479,7 @@ func (x *PauseTriggerRequest) String() string {
 func (*PauseTriggerRequest) ProtoMessage() {}
 
 func (x *PauseTriggerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +492,7 @@ func (x *PauseTriggerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseTriggerRequest.ProtoReflect.Descriptor instead.
 func (*PauseTriggerRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PauseTriggerRequest) GetNamespace() string {
@@ -363,7 +525,7 @@ type PauseTriggerResponse struct {
 
 func (x *PauseTriggerResponse) Reset() {
 	*x = PauseTriggerResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +537,7 @@ func (x *PauseTriggerResponse) String() string {
 func (*PauseTriggerResponse) ProtoMessage() {}
 
 func (x *PauseTriggerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +550,7 @@ func (x *PauseTriggerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseTriggerResponse.ProtoReflect.Descriptor instead.
 func (*PauseTriggerResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PauseTriggerResponse) GetTrigger() *TriggerState {
@@ -409,7 +571,7 @@ type ResumeTriggerRequest struct {
 
 func (x *ResumeTriggerRequest) Reset() {
 	*x = ResumeTriggerRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +583,7 @@ func (x *ResumeTriggerRequest) String() string {
 func (*ResumeTriggerRequest) ProtoMessage() {}
 
 func (x *ResumeTriggerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +596,7 @@ func (x *ResumeTriggerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTriggerRequest.ProtoReflect.Descriptor instead.
 func (*ResumeTriggerRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ResumeTriggerRequest) GetNamespace() string {
@@ -467,7 +629,7 @@ type ResumeTriggerResponse struct {
 
 func (x *ResumeTriggerResponse) Reset() {
 	*x = ResumeTriggerResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +641,7 @@ func (x *ResumeTriggerResponse) String() string {
 func (*ResumeTriggerResponse) ProtoMessage() {}
 
 func (x *ResumeTriggerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +654,7 @@ func (x *ResumeTriggerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeTriggerResponse.ProtoReflect.Descriptor instead.
 func (*ResumeTriggerResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ResumeTriggerResponse) GetTrigger() *TriggerState {
@@ -517,7 +679,7 @@ type FireTriggerRequest struct {
 
 func (x *FireTriggerRequest) Reset() {
 	*x = FireTriggerRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +691,7 @@ func (x *FireTriggerRequest) String() string {
 func (*FireTriggerRequest) ProtoMessage() {}
 
 func (x *FireTriggerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +704,7 @@ func (x *FireTriggerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FireTriggerRequest.ProtoReflect.Descriptor instead.
 func (*FireTriggerRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FireTriggerRequest) GetNamespace() string {
@@ -597,7 +759,7 @@ type FireTriggerResponse struct {
 
 func (x *FireTriggerResponse) Reset() {
 	*x = FireTriggerResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +771,7 @@ func (x *FireTriggerResponse) String() string {
 func (*FireTriggerResponse) ProtoMessage() {}
 
 func (x *FireTriggerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +784,7 @@ func (x *FireTriggerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FireTriggerResponse.ProtoReflect.Descriptor instead.
 func (*FireTriggerResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FireTriggerResponse) GetExecutionId() string {
@@ -658,7 +820,7 @@ type ListCausesRequest struct {
 
 func (x *ListCausesRequest) Reset() {
 	*x = ListCausesRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +832,7 @@ func (x *ListCausesRequest) String() string {
 func (*ListCausesRequest) ProtoMessage() {}
 
 func (x *ListCausesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +845,7 @@ func (x *ListCausesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCausesRequest.ProtoReflect.Descriptor instead.
 func (*ListCausesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListCausesRequest) GetNamespace() string {
@@ -754,7 +916,7 @@ type ListCausesResponse struct {
 
 func (x *ListCausesResponse) Reset() {
 	*x = ListCausesResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +928,7 @@ func (x *ListCausesResponse) String() string {
 func (*ListCausesResponse) ProtoMessage() {}
 
 func (x *ListCausesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +941,7 @@ func (x *ListCausesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCausesResponse.ProtoReflect.Descriptor instead.
 func (*ListCausesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListCausesResponse) GetCauses() []*Cause {
@@ -819,7 +981,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +993,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1006,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Cause) GetName() string {
@@ -892,7 +1054,7 @@ type PublishEventRequest struct {
 
 func (x *PublishEventRequest) Reset() {
 	*x = PublishEventRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1066,7 @@ func (x *PublishEventRequest) String() string {
 func (*PublishEventRequest) ProtoMessage() {}
 
 func (x *PublishEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1079,7 @@ func (x *PublishEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishEventRequest.ProtoReflect.Descriptor instead.
 func (*PublishEventRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PublishEventRequest) GetNamespace() string {
@@ -956,7 +1118,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1130,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1143,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Event) GetId() string {
@@ -1047,7 +1209,7 @@ type ExtensionValue struct {
 
 func (x *ExtensionValue) Reset() {
 	*x = ExtensionValue{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1221,7 @@ func (x *ExtensionValue) String() string {
 func (*ExtensionValue) ProtoMessage() {}
 
 func (x *ExtensionValue) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1234,7 @@ func (x *ExtensionValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtensionValue.ProtoReflect.Descriptor instead.
 func (*ExtensionValue) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExtensionValue) GetValue() isExtensionValue_Value {
@@ -1145,7 +1307,7 @@ type PublishEventResponse struct {
 
 func (x *PublishEventResponse) Reset() {
 	*x = PublishEventResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1319,7 @@ func (x *PublishEventResponse) String() string {
 func (*PublishEventResponse) ProtoMessage() {}
 
 func (x *PublishEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1332,7 @@ func (x *PublishEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishEventResponse.ProtoReflect.Descriptor instead.
 func (*PublishEventResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PublishEventResponse) GetEventId() string {
@@ -1208,7 +1370,7 @@ type ReceiveWebhookRequest struct {
 
 func (x *ReceiveWebhookRequest) Reset() {
 	*x = ReceiveWebhookRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1382,7 @@ func (x *ReceiveWebhookRequest) String() string {
 func (*ReceiveWebhookRequest) ProtoMessage() {}
 
 func (x *ReceiveWebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1395,7 @@ func (x *ReceiveWebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveWebhookRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveWebhookRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReceiveWebhookRequest) GetNamespace() string {
@@ -1282,7 +1444,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1456,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1469,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Header) GetName() string {
@@ -1339,7 +1501,7 @@ type ReceiveWebhookResponse struct {
 
 func (x *ReceiveWebhookResponse) Reset() {
 	*x = ReceiveWebhookResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1513,7 @@ func (x *ReceiveWebhookResponse) String() string {
 func (*ReceiveWebhookResponse) ProtoMessage() {}
 
 func (x *ReceiveWebhookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1526,7 @@ func (x *ReceiveWebhookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveWebhookResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveWebhookResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{18}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReceiveWebhookResponse) GetExecutionId() string {
@@ -1405,7 +1567,7 @@ type ListHooksRequest struct {
 
 func (x *ListHooksRequest) Reset() {
 	*x = ListHooksRequest{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1579,7 @@ func (x *ListHooksRequest) String() string {
 func (*ListHooksRequest) ProtoMessage() {}
 
 func (x *ListHooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1592,7 @@ func (x *ListHooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHooksRequest.ProtoReflect.Descriptor instead.
 func (*ListHooksRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{19}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListHooksRequest) GetNamespace() string {
@@ -1456,7 +1618,7 @@ type ListHooksResponse struct {
 
 func (x *ListHooksResponse) Reset() {
 	*x = ListHooksResponse{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1630,7 @@ func (x *ListHooksResponse) String() string {
 func (*ListHooksResponse) ProtoMessage() {}
 
 func (x *ListHooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1643,7 @@ func (x *ListHooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHooksResponse.ProtoReflect.Descriptor instead.
 func (*ListHooksResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListHooksResponse) GetHooks() []*Hook {
@@ -1503,7 +1665,7 @@ type Hook struct {
 
 func (x *Hook) Reset() {
 	*x = Hook{}
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1677,7 @@ func (x *Hook) String() string {
 func (*Hook) ProtoMessage() {}
 
 func (x *Hook) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1690,7 @@ func (x *Hook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hook.ProtoReflect.Descriptor instead.
 func (*Hook) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Hook) GetNode() string {
@@ -1559,7 +1721,7 @@ const file_flowmesh_api_event_v1_trigger_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"\x7f\n" +
 	"\x14ListTriggersResponse\x12?\n" +
 	"\btriggers\x18\x01 \x03(\v2#.flowmesh.api.event.v1.TriggerStateR\btriggers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe9\x03\n" +
 	"\fTriggerState\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vworkflow_id\x18\x02 \x01(\tR\n" +
@@ -1578,7 +1740,18 @@ const file_flowmesh_api_event_v1_trigger_service_proto_rawDesc = "" +
 	" \x01(\x03R\x05fired\x12\x16\n" +
 	"\x06missed\x18\v \x01(\x03R\x06missed\x12\x18\n" +
 	"\arefused\x18\f \x01(\x03R\arefused\x12\x16\n" +
-	"\x06joined\x18\r \x01(\x03R\x06joined\"\x7f\n" +
+	"\x06joined\x18\r \x01(\x03R\x06joined\x12B\n" +
+	"\vchange_slot\x18\x0e \x01(\v2!.flowmesh.api.event.v1.ChangeSlotR\n" +
+	"changeSlot\"\xfb\x01\n" +
+	"\n" +
+	"ChangeSlot\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
+	"\x05phase\x18\x02 \x01(\x0e2&.flowmesh.api.event.v1.ChangeSlotPhaseR\x05phase\x12\x1b\n" +
+	"\tlag_bytes\x18\x03 \x01(\x03R\blagBytes\x12$\n" +
+	"\x0ekeep_bytes_max\x18\x04 \x01(\x03R\fkeepBytesMax\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\tR\bposition\x12\x18\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\"\n" +
+	"\rchecked_at_us\x18\a \x01(\x03R\vcheckedAtUs\"\x7f\n" +
 	"\x13PauseTriggerRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
@@ -1678,7 +1851,12 @@ const file_flowmesh_api_event_v1_trigger_service_proto_rawDesc = "" +
 	"\x05hooks\x18\x01 \x03(\v2\x1b.flowmesh.api.event.v1.HookR\x05hooks\"0\n" +
 	"\x04Hook\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token2\x97\a\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token*\x8f\x01\n" +
+	"\x0fChangeSlotPhase\x12!\n" +
+	"\x1dCHANGE_SLOT_PHASE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aCHANGE_SLOT_PHASE_CREATING\x10\x01\x12\x1d\n" +
+	"\x19CHANGE_SLOT_PHASE_READING\x10\x02\x12\x1a\n" +
+	"\x16CHANGE_SLOT_PHASE_LOST\x10\x032\x97\a\n" +
 	"\x0eTriggerService\x12o\n" +
 	"\fListTriggers\x12*.flowmesh.api.event.v1.ListTriggersRequest\x1a+.flowmesh.api.event.v1.ListTriggersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12q\n" +
 	"\fPauseTrigger\x12*.flowmesh.api.event.v1.PauseTriggerRequest\x1a+.flowmesh.api.event.v1.PauseTriggerResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12t\n" +
@@ -1703,69 +1881,74 @@ func file_flowmesh_api_event_v1_trigger_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_event_v1_trigger_service_proto_rawDescData
 }
 
-var file_flowmesh_api_event_v1_trigger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_flowmesh_api_event_v1_trigger_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_flowmesh_api_event_v1_trigger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_flowmesh_api_event_v1_trigger_service_proto_goTypes = []any{
-	(*ListTriggersRequest)(nil),    // 0: flowmesh.api.event.v1.ListTriggersRequest
-	(*ListTriggersResponse)(nil),   // 1: flowmesh.api.event.v1.ListTriggersResponse
-	(*TriggerState)(nil),           // 2: flowmesh.api.event.v1.TriggerState
-	(*PauseTriggerRequest)(nil),    // 3: flowmesh.api.event.v1.PauseTriggerRequest
-	(*PauseTriggerResponse)(nil),   // 4: flowmesh.api.event.v1.PauseTriggerResponse
-	(*ResumeTriggerRequest)(nil),   // 5: flowmesh.api.event.v1.ResumeTriggerRequest
-	(*ResumeTriggerResponse)(nil),  // 6: flowmesh.api.event.v1.ResumeTriggerResponse
-	(*FireTriggerRequest)(nil),     // 7: flowmesh.api.event.v1.FireTriggerRequest
-	(*FireTriggerResponse)(nil),    // 8: flowmesh.api.event.v1.FireTriggerResponse
-	(*ListCausesRequest)(nil),      // 9: flowmesh.api.event.v1.ListCausesRequest
-	(*ListCausesResponse)(nil),     // 10: flowmesh.api.event.v1.ListCausesResponse
-	(*Cause)(nil),                  // 11: flowmesh.api.event.v1.Cause
-	(*PublishEventRequest)(nil),    // 12: flowmesh.api.event.v1.PublishEventRequest
-	(*Event)(nil),                  // 13: flowmesh.api.event.v1.Event
-	(*ExtensionValue)(nil),         // 14: flowmesh.api.event.v1.ExtensionValue
-	(*PublishEventResponse)(nil),   // 15: flowmesh.api.event.v1.PublishEventResponse
-	(*ReceiveWebhookRequest)(nil),  // 16: flowmesh.api.event.v1.ReceiveWebhookRequest
-	(*Header)(nil),                 // 17: flowmesh.api.event.v1.Header
-	(*ReceiveWebhookResponse)(nil), // 18: flowmesh.api.event.v1.ReceiveWebhookResponse
-	(*ListHooksRequest)(nil),       // 19: flowmesh.api.event.v1.ListHooksRequest
-	(*ListHooksResponse)(nil),      // 20: flowmesh.api.event.v1.ListHooksResponse
-	(*Hook)(nil),                   // 21: flowmesh.api.event.v1.Hook
-	nil,                            // 22: flowmesh.api.event.v1.Event.ExtensionsEntry
-	(*v1.Trigger)(nil),             // 23: flowmesh.api.definition.v1.Trigger
-	(*v11.Payload)(nil),            // 24: flowmesh.api.common.v1.Payload
+	(ChangeSlotPhase)(0),           // 0: flowmesh.api.event.v1.ChangeSlotPhase
+	(*ListTriggersRequest)(nil),    // 1: flowmesh.api.event.v1.ListTriggersRequest
+	(*ListTriggersResponse)(nil),   // 2: flowmesh.api.event.v1.ListTriggersResponse
+	(*TriggerState)(nil),           // 3: flowmesh.api.event.v1.TriggerState
+	(*ChangeSlot)(nil),             // 4: flowmesh.api.event.v1.ChangeSlot
+	(*PauseTriggerRequest)(nil),    // 5: flowmesh.api.event.v1.PauseTriggerRequest
+	(*PauseTriggerResponse)(nil),   // 6: flowmesh.api.event.v1.PauseTriggerResponse
+	(*ResumeTriggerRequest)(nil),   // 7: flowmesh.api.event.v1.ResumeTriggerRequest
+	(*ResumeTriggerResponse)(nil),  // 8: flowmesh.api.event.v1.ResumeTriggerResponse
+	(*FireTriggerRequest)(nil),     // 9: flowmesh.api.event.v1.FireTriggerRequest
+	(*FireTriggerResponse)(nil),    // 10: flowmesh.api.event.v1.FireTriggerResponse
+	(*ListCausesRequest)(nil),      // 11: flowmesh.api.event.v1.ListCausesRequest
+	(*ListCausesResponse)(nil),     // 12: flowmesh.api.event.v1.ListCausesResponse
+	(*Cause)(nil),                  // 13: flowmesh.api.event.v1.Cause
+	(*PublishEventRequest)(nil),    // 14: flowmesh.api.event.v1.PublishEventRequest
+	(*Event)(nil),                  // 15: flowmesh.api.event.v1.Event
+	(*ExtensionValue)(nil),         // 16: flowmesh.api.event.v1.ExtensionValue
+	(*PublishEventResponse)(nil),   // 17: flowmesh.api.event.v1.PublishEventResponse
+	(*ReceiveWebhookRequest)(nil),  // 18: flowmesh.api.event.v1.ReceiveWebhookRequest
+	(*Header)(nil),                 // 19: flowmesh.api.event.v1.Header
+	(*ReceiveWebhookResponse)(nil), // 20: flowmesh.api.event.v1.ReceiveWebhookResponse
+	(*ListHooksRequest)(nil),       // 21: flowmesh.api.event.v1.ListHooksRequest
+	(*ListHooksResponse)(nil),      // 22: flowmesh.api.event.v1.ListHooksResponse
+	(*Hook)(nil),                   // 23: flowmesh.api.event.v1.Hook
+	nil,                            // 24: flowmesh.api.event.v1.Event.ExtensionsEntry
+	(*v1.Trigger)(nil),             // 25: flowmesh.api.definition.v1.Trigger
+	(*v11.Payload)(nil),            // 26: flowmesh.api.common.v1.Payload
 }
 var file_flowmesh_api_event_v1_trigger_service_proto_depIdxs = []int32{
-	2,  // 0: flowmesh.api.event.v1.ListTriggersResponse.triggers:type_name -> flowmesh.api.event.v1.TriggerState
-	23, // 1: flowmesh.api.event.v1.TriggerState.trigger:type_name -> flowmesh.api.definition.v1.Trigger
-	2,  // 2: flowmesh.api.event.v1.PauseTriggerResponse.trigger:type_name -> flowmesh.api.event.v1.TriggerState
-	2,  // 3: flowmesh.api.event.v1.ResumeTriggerResponse.trigger:type_name -> flowmesh.api.event.v1.TriggerState
-	24, // 4: flowmesh.api.event.v1.FireTriggerRequest.input:type_name -> flowmesh.api.common.v1.Payload
-	11, // 5: flowmesh.api.event.v1.ListCausesResponse.causes:type_name -> flowmesh.api.event.v1.Cause
-	24, // 6: flowmesh.api.event.v1.Cause.input:type_name -> flowmesh.api.common.v1.Payload
-	13, // 7: flowmesh.api.event.v1.PublishEventRequest.event:type_name -> flowmesh.api.event.v1.Event
-	24, // 8: flowmesh.api.event.v1.Event.data:type_name -> flowmesh.api.common.v1.Payload
-	22, // 9: flowmesh.api.event.v1.Event.extensions:type_name -> flowmesh.api.event.v1.Event.ExtensionsEntry
-	17, // 10: flowmesh.api.event.v1.ReceiveWebhookRequest.headers:type_name -> flowmesh.api.event.v1.Header
-	21, // 11: flowmesh.api.event.v1.ListHooksResponse.hooks:type_name -> flowmesh.api.event.v1.Hook
-	14, // 12: flowmesh.api.event.v1.Event.ExtensionsEntry.value:type_name -> flowmesh.api.event.v1.ExtensionValue
-	0,  // 13: flowmesh.api.event.v1.TriggerService.ListTriggers:input_type -> flowmesh.api.event.v1.ListTriggersRequest
-	3,  // 14: flowmesh.api.event.v1.TriggerService.PauseTrigger:input_type -> flowmesh.api.event.v1.PauseTriggerRequest
-	5,  // 15: flowmesh.api.event.v1.TriggerService.ResumeTrigger:input_type -> flowmesh.api.event.v1.ResumeTriggerRequest
-	7,  // 16: flowmesh.api.event.v1.TriggerService.FireTrigger:input_type -> flowmesh.api.event.v1.FireTriggerRequest
-	9,  // 17: flowmesh.api.event.v1.TriggerService.ListCauses:input_type -> flowmesh.api.event.v1.ListCausesRequest
-	12, // 18: flowmesh.api.event.v1.TriggerService.PublishEvent:input_type -> flowmesh.api.event.v1.PublishEventRequest
-	16, // 19: flowmesh.api.event.v1.TriggerService.ReceiveWebhook:input_type -> flowmesh.api.event.v1.ReceiveWebhookRequest
-	19, // 20: flowmesh.api.event.v1.TriggerService.ListHooks:input_type -> flowmesh.api.event.v1.ListHooksRequest
-	1,  // 21: flowmesh.api.event.v1.TriggerService.ListTriggers:output_type -> flowmesh.api.event.v1.ListTriggersResponse
-	4,  // 22: flowmesh.api.event.v1.TriggerService.PauseTrigger:output_type -> flowmesh.api.event.v1.PauseTriggerResponse
-	6,  // 23: flowmesh.api.event.v1.TriggerService.ResumeTrigger:output_type -> flowmesh.api.event.v1.ResumeTriggerResponse
-	8,  // 24: flowmesh.api.event.v1.TriggerService.FireTrigger:output_type -> flowmesh.api.event.v1.FireTriggerResponse
-	10, // 25: flowmesh.api.event.v1.TriggerService.ListCauses:output_type -> flowmesh.api.event.v1.ListCausesResponse
-	15, // 26: flowmesh.api.event.v1.TriggerService.PublishEvent:output_type -> flowmesh.api.event.v1.PublishEventResponse
-	18, // 27: flowmesh.api.event.v1.TriggerService.ReceiveWebhook:output_type -> flowmesh.api.event.v1.ReceiveWebhookResponse
-	20, // 28: flowmesh.api.event.v1.TriggerService.ListHooks:output_type -> flowmesh.api.event.v1.ListHooksResponse
-	21, // [21:29] is the sub-list for method output_type
-	13, // [13:21] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	3,  // 0: flowmesh.api.event.v1.ListTriggersResponse.triggers:type_name -> flowmesh.api.event.v1.TriggerState
+	25, // 1: flowmesh.api.event.v1.TriggerState.trigger:type_name -> flowmesh.api.definition.v1.Trigger
+	4,  // 2: flowmesh.api.event.v1.TriggerState.change_slot:type_name -> flowmesh.api.event.v1.ChangeSlot
+	0,  // 3: flowmesh.api.event.v1.ChangeSlot.phase:type_name -> flowmesh.api.event.v1.ChangeSlotPhase
+	3,  // 4: flowmesh.api.event.v1.PauseTriggerResponse.trigger:type_name -> flowmesh.api.event.v1.TriggerState
+	3,  // 5: flowmesh.api.event.v1.ResumeTriggerResponse.trigger:type_name -> flowmesh.api.event.v1.TriggerState
+	26, // 6: flowmesh.api.event.v1.FireTriggerRequest.input:type_name -> flowmesh.api.common.v1.Payload
+	13, // 7: flowmesh.api.event.v1.ListCausesResponse.causes:type_name -> flowmesh.api.event.v1.Cause
+	26, // 8: flowmesh.api.event.v1.Cause.input:type_name -> flowmesh.api.common.v1.Payload
+	15, // 9: flowmesh.api.event.v1.PublishEventRequest.event:type_name -> flowmesh.api.event.v1.Event
+	26, // 10: flowmesh.api.event.v1.Event.data:type_name -> flowmesh.api.common.v1.Payload
+	24, // 11: flowmesh.api.event.v1.Event.extensions:type_name -> flowmesh.api.event.v1.Event.ExtensionsEntry
+	19, // 12: flowmesh.api.event.v1.ReceiveWebhookRequest.headers:type_name -> flowmesh.api.event.v1.Header
+	23, // 13: flowmesh.api.event.v1.ListHooksResponse.hooks:type_name -> flowmesh.api.event.v1.Hook
+	16, // 14: flowmesh.api.event.v1.Event.ExtensionsEntry.value:type_name -> flowmesh.api.event.v1.ExtensionValue
+	1,  // 15: flowmesh.api.event.v1.TriggerService.ListTriggers:input_type -> flowmesh.api.event.v1.ListTriggersRequest
+	5,  // 16: flowmesh.api.event.v1.TriggerService.PauseTrigger:input_type -> flowmesh.api.event.v1.PauseTriggerRequest
+	7,  // 17: flowmesh.api.event.v1.TriggerService.ResumeTrigger:input_type -> flowmesh.api.event.v1.ResumeTriggerRequest
+	9,  // 18: flowmesh.api.event.v1.TriggerService.FireTrigger:input_type -> flowmesh.api.event.v1.FireTriggerRequest
+	11, // 19: flowmesh.api.event.v1.TriggerService.ListCauses:input_type -> flowmesh.api.event.v1.ListCausesRequest
+	14, // 20: flowmesh.api.event.v1.TriggerService.PublishEvent:input_type -> flowmesh.api.event.v1.PublishEventRequest
+	18, // 21: flowmesh.api.event.v1.TriggerService.ReceiveWebhook:input_type -> flowmesh.api.event.v1.ReceiveWebhookRequest
+	21, // 22: flowmesh.api.event.v1.TriggerService.ListHooks:input_type -> flowmesh.api.event.v1.ListHooksRequest
+	2,  // 23: flowmesh.api.event.v1.TriggerService.ListTriggers:output_type -> flowmesh.api.event.v1.ListTriggersResponse
+	6,  // 24: flowmesh.api.event.v1.TriggerService.PauseTrigger:output_type -> flowmesh.api.event.v1.PauseTriggerResponse
+	8,  // 25: flowmesh.api.event.v1.TriggerService.ResumeTrigger:output_type -> flowmesh.api.event.v1.ResumeTriggerResponse
+	10, // 26: flowmesh.api.event.v1.TriggerService.FireTrigger:output_type -> flowmesh.api.event.v1.FireTriggerResponse
+	12, // 27: flowmesh.api.event.v1.TriggerService.ListCauses:output_type -> flowmesh.api.event.v1.ListCausesResponse
+	17, // 28: flowmesh.api.event.v1.TriggerService.PublishEvent:output_type -> flowmesh.api.event.v1.PublishEventResponse
+	20, // 29: flowmesh.api.event.v1.TriggerService.ReceiveWebhook:output_type -> flowmesh.api.event.v1.ReceiveWebhookResponse
+	22, // 30: flowmesh.api.event.v1.TriggerService.ListHooks:output_type -> flowmesh.api.event.v1.ListHooksResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_event_v1_trigger_service_proto_init() }
@@ -1773,7 +1956,7 @@ func file_flowmesh_api_event_v1_trigger_service_proto_init() {
 	if File_flowmesh_api_event_v1_trigger_service_proto != nil {
 		return
 	}
-	file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[14].OneofWrappers = []any{
+	file_flowmesh_api_event_v1_trigger_service_proto_msgTypes[15].OneofWrappers = []any{
 		(*ExtensionValue_Text)(nil),
 		(*ExtensionValue_Whole)(nil),
 		(*ExtensionValue_Flag)(nil),
@@ -1783,13 +1966,14 @@ func file_flowmesh_api_event_v1_trigger_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_event_v1_trigger_service_proto_rawDesc), len(file_flowmesh_api_event_v1_trigger_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   23,
+			NumEnums:      1,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_flowmesh_api_event_v1_trigger_service_proto_goTypes,
 		DependencyIndexes: file_flowmesh_api_event_v1_trigger_service_proto_depIdxs,
+		EnumInfos:         file_flowmesh_api_event_v1_trigger_service_proto_enumTypes,
 		MessageInfos:      file_flowmesh_api_event_v1_trigger_service_proto_msgTypes,
 	}.Build()
 	File_flowmesh_api_event_v1_trigger_service_proto = out.File

@@ -33,7 +33,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Triggers that start executions: schedules, events and webhooks.
+// Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 //
 // Each firing is stored before its execution starts, and its request id is derived from the cause.
 // A crash neither loses nor duplicates a start.
@@ -177,7 +177,7 @@ func (c *triggerServiceClient) ListHooks(ctx context.Context, in *ListHooksReque
 // All implementations must embed UnimplementedTriggerServiceServer
 // for forward compatibility.
 //
-// Triggers that start executions: schedules, events and webhooks.
+// Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 //
 // Each firing is stored before its execution starts, and its request id is derived from the cause.
 // A crash neither loses nor duplicates a start.

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(flowmesh/api/definition/v1/trigger.proto\x12\x1a\x66lowmesh.api.definition.v1\"\xd3\x02\n\x07Trigger\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12=\n\x04\x63ron\x18\x02 \x01(\x0b\x32\'.flowmesh.api.definition.v1.CronTriggerH\x00R\x04\x63ron\x12@\n\x05\x65vent\x18\x03 \x01(\x0b\x32(.flowmesh.api.definition.v1.EventTriggerH\x00R\x05\x65vent\x12\x46\n\x07webhook\x18\x04 \x01(\x0b\x32*.flowmesh.api.definition.v1.WebhookTriggerH\x00R\x07webhook\x12@\n\x05queue\x18\x06 \x01(\x0b\x32(.flowmesh.api.definition.v1.QueueTriggerH\x00R\x05queue\x12%\n\x0einput_template\x18\x05 \x01(\x0cR\rinputTemplateB\x06\n\x04kind\"\xac\x01\n\x0b\x43ronTrigger\x12\x1e\n\nexpression\x18\x01 \x01(\tR\nexpression\x12\x1b\n\ttime_zone\x18\x02 \x01(\tR\x08timeZone\x12>\n\x08\x63\x61tch_up\x18\x03 \x01(\x0e\x32#.flowmesh.api.definition.v1.CatchUpR\x07\x63\x61tchUp\x12 \n\x0c\x63\x61tch_up_max\x18\x04 \x01(\rR\ncatchUpMax\"R\n\x0c\x45ventTrigger\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\"~\n\x0eWebhookTrigger\x12\x12\n\x04hook\x18\x01 \x01(\tR\x04hook\x12@\n\x08receiver\x18\x02 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x16\n\x06signal\x18\x03 \x01(\tR\x06signal\"z\n\x0cQueueTrigger\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x14\n\x05\x62\x61tch\x18\x03 \x01(\rR\x05\x62\x61tch\x12&\n\x0f\x62\x61tch_within_ms\x18\x04 \x01(\x03R\rbatchWithinMs\"\xc1\x01\n\x08Receiver\x12K\n\x08provider\x18\x01 \x01(\x0e\x32/.flowmesh.api.definition.v1.WebhookProviderTypeR\x08provider\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\x12%\n\x0epayload_schema\x18\x03 \x01(\x0cR\rpayloadSchema\x12)\n\x10signature_header\x18\x04 \x01(\tR\x0fsignatureHeader\"\xf7\x01\n\x10WorkflowTriggers\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x12\n\x04live\x18\x04 \x01(\x08R\x04live\x12?\n\x08triggers\x18\x05 \x03(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x08triggers\x12\x1d\n\napplied_by\x18\x06 \x01(\tR\tappliedBy\x12\x16\n\x06grants\x18\x07 \x01(\rR\x06grants*G\n\x07\x43\x61tchUp\x12\x18\n\x14\x43\x41TCH_UP_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43\x41TCH_UP_ONE\x10\x01\x12\x10\n\x0c\x43\x41TCH_UP_ALL\x10\x02*\xe5\x01\n\x13WebhookProviderType\x12%\n!WEBHOOK_PROVIDER_TYPE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_PROVIDER_TYPE_STANDARD\x10\x01\x12 \n\x1cWEBHOOK_PROVIDER_TYPE_GITHUB\x10\x02\x12 \n\x1cWEBHOOK_PROVIDER_TYPE_STRIPE\x10\x03\x12\x1f\n\x1bWEBHOOK_PROVIDER_TYPE_SLACK\x10\x04\x12\x1e\n\x1aWEBHOOK_PROVIDER_TYPE_HMAC\x10\x05\x42y\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(flowmesh/api/definition/v1/trigger.proto\x12\x1a\x66lowmesh.api.definition.v1\"\x98\x03\n\x07Trigger\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12=\n\x04\x63ron\x18\x02 \x01(\x0b\x32\'.flowmesh.api.definition.v1.CronTriggerH\x00R\x04\x63ron\x12@\n\x05\x65vent\x18\x03 \x01(\x0b\x32(.flowmesh.api.definition.v1.EventTriggerH\x00R\x05\x65vent\x12\x46\n\x07webhook\x18\x04 \x01(\x0b\x32*.flowmesh.api.definition.v1.WebhookTriggerH\x00R\x07webhook\x12@\n\x05queue\x18\x06 \x01(\x0b\x32(.flowmesh.api.definition.v1.QueueTriggerH\x00R\x05queue\x12\x43\n\x06\x63hange\x18\x07 \x01(\x0b\x32).flowmesh.api.definition.v1.ChangeTriggerH\x00R\x06\x63hange\x12%\n\x0einput_template\x18\x05 \x01(\x0cR\rinputTemplateB\x06\n\x04kind\"\xac\x01\n\x0b\x43ronTrigger\x12\x1e\n\nexpression\x18\x01 \x01(\tR\nexpression\x12\x1b\n\ttime_zone\x18\x02 \x01(\tR\x08timeZone\x12>\n\x08\x63\x61tch_up\x18\x03 \x01(\x0e\x32#.flowmesh.api.definition.v1.CatchUpR\x07\x63\x61tchUp\x12 \n\x0c\x63\x61tch_up_max\x18\x04 \x01(\rR\ncatchUpMax\"R\n\x0c\x45ventTrigger\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\"~\n\x0eWebhookTrigger\x12\x12\n\x04hook\x18\x01 \x01(\tR\x04hook\x12@\n\x08receiver\x18\x02 \x01(\x0b\x32$.flowmesh.api.definition.v1.ReceiverR\x08receiver\x12\x16\n\x06signal\x18\x03 \x01(\tR\x06signal\"z\n\x0cQueueTrigger\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x14\n\x05\x62\x61tch\x18\x03 \x01(\rR\x05\x62\x61tch\x12&\n\x0f\x62\x61tch_within_ms\x18\x04 \x01(\x03R\rbatchWithinMs\"\x8a\x02\n\rChangeTrigger\x12\x1a\n\x08\x64\x61tabase\x18\x01 \x01(\tR\x08\x64\x61tabase\x12\x14\n\x05table\x18\x02 \x01(\tR\x05table\x12K\n\noperations\x18\x03 \x03(\x0e\x32+.flowmesh.api.definition.v1.ChangeOperationR\noperations\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12 \n\x0bpublication\x18\x05 \x01(\tR\x0bpublication\x12\x16\n\x06signal\x18\x06 \x01(\tR\x06signal\x12(\n\x10retain_bytes_max\x18\x07 \x01(\x03R\x0eretainBytesMax\"\xc1\x01\n\x08Receiver\x12K\n\x08provider\x18\x01 \x01(\x0e\x32/.flowmesh.api.definition.v1.WebhookProviderTypeR\x08provider\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\x12%\n\x0epayload_schema\x18\x03 \x01(\x0cR\rpayloadSchema\x12)\n\x10signature_header\x18\x04 \x01(\tR\x0fsignatureHeader\"\xf7\x01\n\x10WorkflowTriggers\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n\x0bworkflow_id\x18\x02 \x01(\tR\nworkflowId\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\x12\x12\n\x04live\x18\x04 \x01(\x08R\x04live\x12?\n\x08triggers\x18\x05 \x03(\x0b\x32#.flowmesh.api.definition.v1.TriggerR\x08triggers\x12\x1d\n\napplied_by\x18\x06 \x01(\tR\tappliedBy\x12\x16\n\x06grants\x18\x07 \x01(\rR\x06grants*G\n\x07\x43\x61tchUp\x12\x18\n\x14\x43\x41TCH_UP_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43\x41TCH_UP_ONE\x10\x01\x12\x10\n\x0c\x43\x41TCH_UP_ALL\x10\x02*\x8a\x01\n\x0f\x43hangeOperation\x12 \n\x1c\x43HANGE_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HANGE_OPERATION_INSERT\x10\x01\x12\x1b\n\x17\x43HANGE_OPERATION_UPDATE\x10\x02\x12\x1b\n\x17\x43HANGE_OPERATION_DELETE\x10\x03*\xe5\x01\n\x13WebhookProviderType\x12%\n!WEBHOOK_PROVIDER_TYPE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_PROVIDER_TYPE_STANDARD\x10\x01\x12 \n\x1cWEBHOOK_PROVIDER_TYPE_GITHUB\x10\x02\x12 \n\x1cWEBHOOK_PROVIDER_TYPE_STRIPE\x10\x03\x12\x1f\n\x1bWEBHOOK_PROVIDER_TYPE_SLACK\x10\x04\x12\x1e\n\x1aWEBHOOK_PROVIDER_TYPE_HMAC\x10\x05\x42y\n\x1e\x64\x65v.flowmesh.api.definition.v1P\x01Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\xaa\x02\x1a\x46lowmesh.Api.Definition.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,22 +32,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.definition.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\036dev.flowmesh.api.definition.v1P\001Z8flowmesh.dev/gen/flowmesh/api/definition/v1;definitionv1\252\002\032Flowmesh.Api.Definition.V1'
-  _globals['_CATCHUP']._serialized_start=1371
-  _globals['_CATCHUP']._serialized_end=1442
-  _globals['_WEBHOOKPROVIDERTYPE']._serialized_start=1445
-  _globals['_WEBHOOKPROVIDERTYPE']._serialized_end=1674
+  _globals['_CATCHUP']._serialized_start=1709
+  _globals['_CATCHUP']._serialized_end=1780
+  _globals['_CHANGEOPERATION']._serialized_start=1783
+  _globals['_CHANGEOPERATION']._serialized_end=1921
+  _globals['_WEBHOOKPROVIDERTYPE']._serialized_start=1924
+  _globals['_WEBHOOKPROVIDERTYPE']._serialized_end=2153
   _globals['_TRIGGER']._serialized_start=73
-  _globals['_TRIGGER']._serialized_end=412
-  _globals['_CRONTRIGGER']._serialized_start=415
-  _globals['_CRONTRIGGER']._serialized_end=587
-  _globals['_EVENTTRIGGER']._serialized_start=589
-  _globals['_EVENTTRIGGER']._serialized_end=671
-  _globals['_WEBHOOKTRIGGER']._serialized_start=673
-  _globals['_WEBHOOKTRIGGER']._serialized_end=799
-  _globals['_QUEUETRIGGER']._serialized_start=801
-  _globals['_QUEUETRIGGER']._serialized_end=923
-  _globals['_RECEIVER']._serialized_start=926
-  _globals['_RECEIVER']._serialized_end=1119
-  _globals['_WORKFLOWTRIGGERS']._serialized_start=1122
-  _globals['_WORKFLOWTRIGGERS']._serialized_end=1369
+  _globals['_TRIGGER']._serialized_end=481
+  _globals['_CRONTRIGGER']._serialized_start=484
+  _globals['_CRONTRIGGER']._serialized_end=656
+  _globals['_EVENTTRIGGER']._serialized_start=658
+  _globals['_EVENTTRIGGER']._serialized_end=740
+  _globals['_WEBHOOKTRIGGER']._serialized_start=742
+  _globals['_WEBHOOKTRIGGER']._serialized_end=868
+  _globals['_QUEUETRIGGER']._serialized_start=870
+  _globals['_QUEUETRIGGER']._serialized_end=992
+  _globals['_CHANGETRIGGER']._serialized_start=995
+  _globals['_CHANGETRIGGER']._serialized_end=1261
+  _globals['_RECEIVER']._serialized_start=1264
+  _globals['_RECEIVER']._serialized_end=1457
+  _globals['_WORKFLOWTRIGGERS']._serialized_start=1460
+  _globals['_WORKFLOWTRIGGERS']._serialized_end=1707
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,26 @@ CATCH_UP_ONE: CatchUp.ValueType  # 1
 CATCH_UP_ALL: CatchUp.ValueType  # 2
 Global___CatchUp: _TypeAlias = CatchUp  # noqa: Y015
 
+class _ChangeOperation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeOperationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeOperation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_OPERATION_UNSPECIFIED: _ChangeOperation.ValueType  # 0
+    CHANGE_OPERATION_INSERT: _ChangeOperation.ValueType  # 1
+    CHANGE_OPERATION_UPDATE: _ChangeOperation.ValueType  # 2
+    CHANGE_OPERATION_DELETE: _ChangeOperation.ValueType  # 3
+
+class ChangeOperation(_ChangeOperation, metaclass=_ChangeOperationEnumTypeWrapper):
+    """A kind of change of a row."""
+
+CHANGE_OPERATION_UNSPECIFIED: ChangeOperation.ValueType  # 0
+CHANGE_OPERATION_INSERT: ChangeOperation.ValueType  # 1
+CHANGE_OPERATION_UPDATE: ChangeOperation.ValueType  # 2
+CHANGE_OPERATION_DELETE: ChangeOperation.ValueType  # 3
+Global___ChangeOperation: _TypeAlias = ChangeOperation  # noqa: Y015
+
 class _WebhookProviderType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -88,13 +108,14 @@ class Trigger(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
     INPUT_TEMPLATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in its workflow."""
     input_template: _builtins.bytes
     """JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
     `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
-    `payload`, `message.body` or the list of bodies unchanged.
+    `event.data` of a change, `payload`, `message.body` or the list of bodies unchanged.
     """
     @_builtins.property
     def cron(self) -> Global___CronTrigger: ...
@@ -104,6 +125,8 @@ class Trigger(_message.Message):
     def webhook(self) -> Global___WebhookTrigger: ...
     @_builtins.property
     def queue(self) -> Global___QueueTrigger: ...
+    @_builtins.property
+    def change(self) -> Global___ChangeTrigger: ...
     def __init__(
         self,
         *,
@@ -112,13 +135,14 @@ class Trigger(_message.Message):
         event: Global___EventTrigger | None = ...,
         webhook: Global___WebhookTrigger | None = ...,
         queue: Global___QueueTrigger | None = ...,
+        change: Global___ChangeTrigger | None = ...,
         input_template: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "cron", b"cron", "event", b"event", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "event", b"event", "id", b"id", "input_template", b"input_template", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "cron", b"cron", "event", b"event", "id", b"id", "input_template", b"input_template", "kind", b"kind", "queue", b"queue", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["cron", "event", "webhook", "queue"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["cron", "event", "webhook", "queue", "change"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -253,6 +277,56 @@ class QueueTrigger(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueTrigger: _TypeAlias = QueueTrigger  # noqa: Y015
+
+@_typing.final
+class ChangeTrigger(_message.Message):
+    """Fires for each committed change of a row of a table, read from a slot of logical replication.
+    Templates and the filter see it as `event`, with `before` and `after` in its data.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATABASE_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PUBLICATION_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    RETAIN_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    database: _builtins.str
+    """Name of a database that the operator has opened for change triggers."""
+    table: _builtins.str
+    """`table` of the schema `public`, or `schema.table`."""
+    filter: _builtins.str
+    """CEL over `event`: `event.data.after.total > 100`. Other changes are left out."""
+    publication: _builtins.str
+    """An existing publication that has the table. Empty creates one."""
+    signal: _builtins.str
+    """Name of a signal with the event, which the started or joined execution receives; empty is none."""
+    retain_bytes_max: _builtins.int
+    """Write-ahead log that the database may keep for a paused trigger; beyond it the slot is dropped."""
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[Global___ChangeOperation.ValueType]:
+        """Empty is all of them."""
+
+    def __init__(
+        self,
+        *,
+        database: _builtins.str = ...,
+        table: _builtins.str = ...,
+        operations: _abc.Iterable[Global___ChangeOperation.ValueType] | None = ...,
+        filter: _builtins.str = ...,
+        publication: _builtins.str = ...,
+        signal: _builtins.str = ...,
+        retain_bytes_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "filter", b"filter", "operations", b"operations", "publication", b"publication", "retain_bytes_max", b"retain_bytes_max", "signal", b"signal", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeTrigger: _TypeAlias = ChangeTrigger  # noqa: Y015
 
 @_typing.final
 class Receiver(_message.Message):

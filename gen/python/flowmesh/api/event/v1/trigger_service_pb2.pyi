@@ -9,6 +9,7 @@ from flowmesh.api.definition.v1 import trigger_pb2 as _trigger_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ChangeSlotPhase:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeSlotPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeSlotPhase.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_SLOT_PHASE_UNSPECIFIED: _ChangeSlotPhase.ValueType  # 0
+    CHANGE_SLOT_PHASE_CREATING: _ChangeSlotPhase.ValueType  # 1
+    """Not created yet; `problem` names the cause."""
+    CHANGE_SLOT_PHASE_READING: _ChangeSlotPhase.ValueType  # 2
+    CHANGE_SLOT_PHASE_LOST: _ChangeSlotPhase.ValueType  # 3
+    """Dropped, with changes that were not read. Pause and resume the trigger to begin anew."""
+
+class ChangeSlotPhase(_ChangeSlotPhase, metaclass=_ChangeSlotPhaseEnumTypeWrapper):
+    """The state of the slot of a change trigger."""
+
+CHANGE_SLOT_PHASE_UNSPECIFIED: ChangeSlotPhase.ValueType  # 0
+CHANGE_SLOT_PHASE_CREATING: ChangeSlotPhase.ValueType  # 1
+"""Not created yet; `problem` names the cause."""
+CHANGE_SLOT_PHASE_READING: ChangeSlotPhase.ValueType  # 2
+CHANGE_SLOT_PHASE_LOST: ChangeSlotPhase.ValueType  # 3
+"""Dropped, with changes that were not read. Pause and resume the trigger to begin anew."""
+Global___ChangeSlotPhase: _TypeAlias = ChangeSlotPhase  # noqa: Y015
 
 @_typing.final
 class ListTriggersRequest(_message.Message):
@@ -91,6 +116,7 @@ class TriggerState(_message.Message):
     MISSED_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     JOINED_FIELD_NUMBER: _builtins.int
+    CHANGE_SLOT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     version: _builtins.int
@@ -116,6 +142,10 @@ class TriggerState(_message.Message):
     def trigger(self) -> _trigger_pb2.Trigger:
         """The trigger, without its secret."""
 
+    @_builtins.property
+    def change_slot(self) -> Global___ChangeSlot:
+        """Slot of a change trigger; absent while it has none."""
+
     def __init__(
         self,
         *,
@@ -132,14 +162,59 @@ class TriggerState(_message.Message):
         missed: _builtins.int = ...,
         refused: _builtins.int = ...,
         joined: _builtins.int = ...,
+        change_slot: Global___ChangeSlot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_slot", b"change_slot", "trigger", b"trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fired", b"fired", "joined", b"joined", "last_at_us", b"last_at_us", "last_error", b"last_error", "last_execution_id", b"last_execution_id", "missed", b"missed", "namespace", b"namespace", "next_at_us", b"next_at_us", "paused", b"paused", "refused", b"refused", "trigger", b"trigger", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_slot", b"change_slot", "fired", b"fired", "joined", b"joined", "last_at_us", b"last_at_us", "last_error", b"last_error", "last_execution_id", b"last_execution_id", "missed", b"missed", "namespace", b"namespace", "next_at_us", b"next_at_us", "paused", b"paused", "refused", b"refused", "trigger", b"trigger", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TriggerState: _TypeAlias = TriggerState  # noqa: Y015
+
+@_typing.final
+class ChangeSlot(_message.Message):
+    """The replication slot of a change trigger, as of its last check, some seconds ago."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    LAG_BYTES_FIELD_NUMBER: _builtins.int
+    KEEP_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_US_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name in `pg_replication_slots` of the database."""
+    phase: Global___ChangeSlotPhase.ValueType
+    lag_bytes: _builtins.int
+    """Write-ahead log that the database keeps for the slot."""
+    keep_bytes_max: _builtins.int
+    """Limit of the database on it, `max_slot_wal_keep_size`; -1 is none."""
+    position: _builtins.str
+    """Position of the last change that fired, as PostgreSQL writes it; empty before the first."""
+    problem: _builtins.str
+    """Present problem of the trigger, with its reason; empty if it reads."""
+    checked_at_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        phase: Global___ChangeSlotPhase.ValueType = ...,
+        lag_bytes: _builtins.int = ...,
+        keep_bytes_max: _builtins.int = ...,
+        position: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        checked_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_at_us", b"checked_at_us", "keep_bytes_max", b"keep_bytes_max", "lag_bytes", b"lag_bytes", "name", b"name", "phase", b"phase", "position", b"position", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeSlot: _TypeAlias = ChangeSlot  # noqa: Y015
 
 @_typing.final
 class PauseTriggerRequest(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TriggerServiceStub:
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.
@@ -81,7 +81,7 @@ class TriggerServiceStub:
 
 
 class TriggerServiceServicer:
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.
@@ -224,7 +224,7 @@ def add_TriggerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TriggerService:
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.

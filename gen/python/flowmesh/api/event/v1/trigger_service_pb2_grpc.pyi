@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TriggerServiceStub:
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.
@@ -93,7 +93,7 @@ class TriggerServiceStub:
 
 @_typing.type_check_only
 class TriggerServiceAsyncStub(TriggerServiceStub):
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.
@@ -155,7 +155,7 @@ class TriggerServiceAsyncStub(TriggerServiceStub):
     """
 
 class TriggerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Triggers that start executions: schedules, events and webhooks.
+    """Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
 
     Each firing is stored before its execution starts, and its request id is derived from the cause.
     A crash neither loses nor duplicates a start.

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/definition/v1/trigger.proto.
  */
 export const file_flowmesh_api_definition_v1_trigger: GenFile = /*@__PURE__*/
-  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKjAgoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEjkKBXF1ZXVlGAYgASgLMiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUXVldWVUcmlnZ2VySAASFgoOaW5wdXRfdGVtcGxhdGUYBSABKAxCBgoEa2luZCKBAQoLQ3JvblRyaWdnZXISEgoKZXhwcmVzc2lvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSNQoIY2F0Y2hfdXAYAyABKA4yIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5DYXRjaFVwEhQKDGNhdGNoX3VwX21heBgEIAEoDSI8CgxFdmVudFRyaWdnZXISDAoEdHlwZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGZmlsdGVyGAMgASgJImYKDldlYmhvb2tUcmlnZ2VyEgwKBGhvb2sYASABKAkSNgoIcmVjZWl2ZXIYAiABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5SZWNlaXZlchIOCgZzaWduYWwYAyABKAkiVQoMUXVldWVUcmlnZ2VyEg0KBXF1ZXVlGAEgASgJEg4KBmZpbHRlchgCIAEoCRINCgViYXRjaBgDIAEoDRIXCg9iYXRjaF93aXRoaW5fbXMYBCABKAMijwEKCFJlY2VpdmVyEkEKCHByb3ZpZGVyGAEgASgOMi8uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV2ViaG9va1Byb3ZpZGVyVHlwZRIOCgZzZWNyZXQYAiABKAkSFgoOcGF5bG9hZF9zY2hlbWEYAyABKAwSGAoQc2lnbmF0dXJlX2hlYWRlchgEIAEoCSpHCgdDYXRjaFVwEhgKFENBVENIX1VQX1VOU1BFQ0lGSUVEEAASEAoMQ0FUQ0hfVVBfT05FEAESEAoMQ0FUQ0hfVVBfQUxMEAIq5QEKE1dlYmhvb2tQcm92aWRlclR5cGUSJQohV0VCSE9PS19QUk9WSURFUl9UWVBFX1VOU1BFQ0lGSUVEEAASIgoeV0VCSE9PS19QUk9WSURFUl9UWVBFX1NUQU5EQVJEEAESIAocV0VCSE9PS19QUk9WSURFUl9UWVBFX0dJVEhVQhACEiAKHFdFQkhPT0tfUFJPVklERVJfVFlQRV9TVFJJUEUQAxIfChtXRUJIT09LX1BST1ZJREVSX1RZUEVfU0xBQ0sQBBIeChpXRUJIT09LX1BST1ZJREVSX1RZUEVfSE1BQxAFQnkKHmRldi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MVABWjhmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9kZWZpbml0aW9uL3YxO2RlZmluaXRpb252MaoCGkZsb3dtZXNoLkFwaS5EZWZpbml0aW9uLlYxYgZwcm90bzM");
+  fileDesc("CihmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS90cmlnZ2VyLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSLgAgoHVHJpZ2dlchIKCgJpZBgBIAEoCRI3CgRjcm9uGAIgASgLMicuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ3JvblRyaWdnZXJIABI5CgVldmVudBgDIAEoCzIoLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkV2ZW50VHJpZ2dlckgAEj0KB3dlYmhvb2sYBCABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5XZWJob29rVHJpZ2dlckgAEjkKBXF1ZXVlGAYgASgLMiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUXVldWVUcmlnZ2VySAASOwoGY2hhbmdlGAcgASgLMikuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ2hhbmdlVHJpZ2dlckgAEhYKDmlucHV0X3RlbXBsYXRlGAUgASgMQgYKBGtpbmQigQEKC0Nyb25UcmlnZ2VyEhIKCmV4cHJlc3Npb24YASABKAkSEQoJdGltZV96b25lGAIgASgJEjUKCGNhdGNoX3VwGAMgASgOMiMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQ2F0Y2hVcBIUCgxjYXRjaF91cF9tYXgYBCABKA0iPAoMRXZlbnRUcmlnZ2VyEgwKBHR5cGUYASABKAkSDgoGc291cmNlGAIgASgJEg4KBmZpbHRlchgDIAEoCSJmCg5XZWJob29rVHJpZ2dlchIMCgRob29rGAEgASgJEjYKCHJlY2VpdmVyGAIgASgLMiQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUmVjZWl2ZXISDgoGc2lnbmFsGAMgASgJIlUKDFF1ZXVlVHJpZ2dlchINCgVxdWV1ZRgBIAEoCRIOCgZmaWx0ZXIYAiABKAkSDQoFYmF0Y2gYAyABKA0SFwoPYmF0Y2hfd2l0aGluX21zGAQgASgDIsABCg1DaGFuZ2VUcmlnZ2VyEhAKCGRhdGFiYXNlGAEgASgJEg0KBXRhYmxlGAIgASgJEj8KCm9wZXJhdGlvbnMYAyADKA4yKy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5DaGFuZ2VPcGVyYXRpb24SDgoGZmlsdGVyGAQgASgJEhMKC3B1YmxpY2F0aW9uGAUgASgJEg4KBnNpZ25hbBgGIAEoCRIYChByZXRhaW5fYnl0ZXNfbWF4GAcgASgDIo8BCghSZWNlaXZlchJBCghwcm92aWRlchgBIAEoDjIvLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldlYmhvb2tQcm92aWRlclR5cGUSDgoGc2VjcmV0GAIgASgJEhYKDnBheWxvYWRfc2NoZW1hGAMgASgMEhgKEHNpZ25hdHVyZV9oZWFkZXIYBCABKAkqRwoHQ2F0Y2hVcBIYChRDQVRDSF9VUF9VTlNQRUNJRklFRBAAEhAKDENBVENIX1VQX09ORRABEhAKDENBVENIX1VQX0FMTBACKooBCg9DaGFuZ2VPcGVyYXRpb24SIAocQ0hBTkdFX09QRVJBVElPTl9VTlNQRUNJRklFRBAAEhsKF0NIQU5HRV9PUEVSQVRJT05fSU5TRVJUEAESGwoXQ0hBTkdFX09QRVJBVElPTl9VUERBVEUQAhIbChdDSEFOR0VfT1BFUkFUSU9OX0RFTEVURRADKuUBChNXZWJob29rUHJvdmlkZXJUeXBlEiUKIVdFQkhPT0tfUFJPVklERVJfVFlQRV9VTlNQRUNJRklFRBAAEiIKHldFQkhPT0tfUFJPVklERVJfVFlQRV9TVEFOREFSRBABEiAKHFdFQkhPT0tfUFJPVklERVJfVFlQRV9HSVRIVUIQAhIgChxXRUJIT09LX1BST1ZJREVSX1RZUEVfU1RSSVBFEAMSHwobV0VCSE9PS19QUk9WSURFUl9UWVBFX1NMQUNLEAQSHgoaV0VCSE9PS19QUk9WSURFUl9UWVBFX0hNQUMQBUJ5Ch5kZXYuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjFQAVo4Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MTtkZWZpbml0aW9udjGqAhpGbG93bWVzaC5BcGkuRGVmaW5pdGlvbi5WMWIGcHJvdG8z");
 
 /**
  * A trigger that starts executions of a workflow, or signals one that waits.
@@ -52,12 +52,18 @@ export type Trigger = Message<"flowmesh.api.definition.v1.Trigger"> & {
      */
     value: QueueTrigger;
     case: "queue";
+  } | {
+    /**
+     * @generated from field: flowmesh.api.definition.v1.ChangeTrigger change = 7;
+     */
+    value: ChangeTrigger;
+    case: "change";
   } | { case: undefined; value?: undefined };
 
   /**
    * JSON document with `{{ }}` templates over `trigger`, and `event`, `payload`, `message` or
    * `messages`, that renders the input of the execution. Empty passes `trigger`, `event`,
-   * `payload`, `message.body` or the list of bodies unchanged.
+   * `event.data` of a change, `payload`, `message.body` or the list of bodies unchanged.
    *
    * @generated from field: bytes input_template = 5;
    */
@@ -219,6 +225,70 @@ export const QueueTriggerSchema: GenMessage<QueueTrigger> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_definition_v1_trigger, 4);
 
 /**
+ * Fires for each committed change of a row of a table, read from a slot of logical replication.
+ * Templates and the filter see it as `event`, with `before` and `after` in its data.
+ *
+ * @generated from message flowmesh.api.definition.v1.ChangeTrigger
+ */
+export type ChangeTrigger = Message<"flowmesh.api.definition.v1.ChangeTrigger"> & {
+  /**
+   * Name of a database that the operator has opened for change triggers.
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * `table` of the schema `public`, or `schema.table`.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+
+  /**
+   * Empty is all of them.
+   *
+   * @generated from field: repeated flowmesh.api.definition.v1.ChangeOperation operations = 3;
+   */
+  operations: ChangeOperation[];
+
+  /**
+   * CEL over `event`: `event.data.after.total > 100`. Other changes are left out.
+   *
+   * @generated from field: string filter = 4;
+   */
+  filter: string;
+
+  /**
+   * An existing publication that has the table. Empty creates one.
+   *
+   * @generated from field: string publication = 5;
+   */
+  publication: string;
+
+  /**
+   * Name of a signal with the event, which the started or joined execution receives; empty is none.
+   *
+   * @generated from field: string signal = 6;
+   */
+  signal: string;
+
+  /**
+   * Write-ahead log that the database may keep for a paused trigger; beyond it the slot is dropped.
+   *
+   * @generated from field: int64 retain_bytes_max = 7;
+   */
+  retainBytesMax: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.definition.v1.ChangeTrigger.
+ * Use `create(ChangeTriggerSchema)` to create a new message.
+ */
+export const ChangeTriggerSchema: GenMessage<ChangeTrigger> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_definition_v1_trigger, 5);
+
+/**
  * The conditions for accepting a webhook call: its signature and its body.
  *
  * @generated from message flowmesh.api.definition.v1.Receiver
@@ -254,7 +324,7 @@ export type Receiver = Message<"flowmesh.api.definition.v1.Receiver"> & {
  * Use `create(ReceiverSchema)` to create a new message.
  */
 export const ReceiverSchema: GenMessage<Receiver> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_trigger, 5);
+  messageDesc(file_flowmesh_api_definition_v1_trigger, 6);
 
 /**
  * Treatment of instants missed while Flowmesh was down or the trigger was paused.
@@ -287,6 +357,39 @@ export enum CatchUp {
  */
 export const CatchUpSchema: GenEnum<CatchUp> = /*@__PURE__*/
   enumDesc(file_flowmesh_api_definition_v1_trigger, 0);
+
+/**
+ * A kind of change of a row.
+ *
+ * @generated from enum flowmesh.api.definition.v1.ChangeOperation
+ */
+export enum ChangeOperation {
+  /**
+   * @generated from enum value: CHANGE_OPERATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CHANGE_OPERATION_INSERT = 1;
+   */
+  INSERT = 1,
+
+  /**
+   * @generated from enum value: CHANGE_OPERATION_UPDATE = 2;
+   */
+  UPDATE = 2,
+
+  /**
+   * @generated from enum value: CHANGE_OPERATION_DELETE = 3;
+   */
+  DELETE = 3,
+}
+
+/**
+ * Describes the enum flowmesh.api.definition.v1.ChangeOperation.
+ */
+export const ChangeOperationSchema: GenEnum<ChangeOperation> = /*@__PURE__*/
+  enumDesc(file_flowmesh_api_definition_v1_trigger, 1);
 
 /**
  * The signature scheme of the caller.
@@ -341,5 +444,5 @@ export enum WebhookProviderType {
  * Describes the enum flowmesh.api.definition.v1.WebhookProviderType.
  */
 export const WebhookProviderTypeSchema: GenEnum<WebhookProviderType> = /*@__PURE__*/
-  enumDesc(file_flowmesh_api_definition_v1_trigger, 1);
+  enumDesc(file_flowmesh_api_definition_v1_trigger, 2);
 

@@ -2,8 +2,8 @@
 // @generated from file flowmesh/api/event/v1/trigger_service.proto (package flowmesh.api.event.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_flowmesh_api_common_v1_access } from "../../common/v1/access_pb.js";
 import type { Payload } from "../../common/v1/payload_pb.js";
 import { file_flowmesh_api_common_v1_payload } from "../../common/v1/payload_pb.js";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/event/v1/trigger_service.proto.
  */
 export const file_flowmesh_api_event_v1_trigger_service: GenFile = /*@__PURE__*/
-  fileDesc("CitmbG93bWVzaC9hcGkvZXZlbnQvdjEvdHJpZ2dlcl9zZXJ2aWNlLnByb3RvEhVmbG93bWVzaC5hcGkuZXZlbnQudjEiagoTTGlzdFRyaWdnZXJzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiZgoUTGlzdFRyaWdnZXJzUmVzcG9uc2USNQoIdHJpZ2dlcnMYASADKAsyIy5mbG93bWVzaC5hcGkuZXZlbnQudjEuVHJpZ2dlclN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKkAgoMVHJpZ2dlclN0YXRlEhEKCW5hbWVzcGFjZRgBIAEoCRITCgt3b3JrZmxvd19pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEjQKB3RyaWdnZXIYBCABKAsyIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5UcmlnZ2VyEg4KBnBhdXNlZBgFIAEoCBISCgpuZXh0X2F0X3VzGAYgASgDEhIKCmxhc3RfYXRfdXMYByABKAMSGQoRbGFzdF9leGVjdXRpb25faWQYCCABKAkSEgoKbGFzdF9lcnJvchgJIAEoCRINCgVmaXJlZBgKIAEoAxIOCgZtaXNzZWQYCyABKAMSDwoHcmVmdXNlZBgMIAEoAxIOCgZqb2luZWQYDSABKAMiXQoTUGF1c2VUcmlnZ2VyUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESGAoKdHJpZ2dlcl9pZBgDIAEoCUIE8OAYAyJMChRQYXVzZVRyaWdnZXJSZXNwb25zZRI0Cgd0cmlnZ2VyGAEgASgLMiMuZmxvd21lc2guYXBpLmV2ZW50LnYxLlRyaWdnZXJTdGF0ZSJeChRSZXN1bWVUcmlnZ2VyUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESGAoKdHJpZ2dlcl9pZBgDIAEoCUIE8OAYAyJNChVSZXN1bWVUcmlnZ2VyUmVzcG9uc2USNAoHdHJpZ2dlchgBIAEoCzIjLmZsb3dtZXNoLmFwaS5ldmVudC52MS5UcmlnZ2VyU3RhdGUitQEKEkZpcmVUcmlnZ2VyUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESGAoKdHJpZ2dlcl9pZBgDIAEoCUIE8OAYAxIuCgVpbnB1dBgEIAEoCzIfLmZsb3dtZXNoLmFwaS5jb21tb24udjEuUGF5bG9hZBIYCgpyZXF1ZXN0X2lkGAUgASgJQgTw4BgHEg0KBWFjdG9yGAYgASgJIjwKE0ZpcmVUcmlnZ2VyUmVzcG9uc2USFAoMZXhlY3V0aW9uX2lkGAEgASgJEg8KB2NyZWF0ZWQYAiABKAgitgEKEUxpc3RDYXVzZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIYCgp0cmlnZ2VyX2lkGAMgASgJQgTw4BgDEg8KB2Zyb21fdXMYBCABKAMSDQoFdG9fdXMYBSABKAMSEQoJcGFnZV9zaXplGAYgASgNEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKY291bnRfb25seRgIIAEoCCJqChJMaXN0Q2F1c2VzUmVzcG9uc2USLAoGY2F1c2VzGAEgAygLMhwuZmxvd21lc2guYXBpLmV2ZW50LnYxLkNhdXNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRINCgVjb3VudBgDIAEoAyJ3CgVDYXVzZRIMCgRuYW1lGAEgASgJEg0KBWF0X3VzGAIgASgDEhIKCnJlcXVlc3RfaWQYAyABKAkSLgoFaW5wdXQYBCABKAsyHy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlBheWxvYWQSDQoFZXJyb3IYBSABKAkiVQoTUHVibGlzaEV2ZW50UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSKwoFZXZlbnQYAiABKAsyHC5mbG93bWVzaC5hcGkuZXZlbnQudjEuRXZlbnQipAIKBUV2ZW50EhAKAmlkGAEgASgJQgTw4BgIEg4KBnNvdXJjZRgCIAEoCRIMCgR0eXBlGAMgASgJEg8KB3N1YmplY3QYBCABKAkSDwoHdGltZV91cxgFIAEoAxItCgRkYXRhGAYgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5QYXlsb2FkEkAKCmV4dGVuc2lvbnMYByADKAsyLC5mbG93bWVzaC5hcGkuZXZlbnQudjEuRXZlbnQuRXh0ZW5zaW9uc0VudHJ5GlgKD0V4dGVuc2lvbnNFbnRyeRILCgNrZXkYASABKAkSNAoFdmFsdWUYAiABKAsyJS5mbG93bWVzaC5hcGkuZXZlbnQudjEuRXh0ZW5zaW9uVmFsdWU6AjgBIkoKDkV4dGVuc2lvblZhbHVlEg4KBHRleHQYASABKAlIABIPCgV3aG9sZRgCIAEoA0gAEg4KBGZsYWcYAyABKAhIAEIHCgV2YWx1ZSJLChRQdWJsaXNoRXZlbnRSZXNwb25zZRIQCghldmVudF9pZBgBIAEoCRIPCgdjcmVhdGVkGAIgASgIEhAKCHRyaWdnZXJzGAMgASgNIoUBChVSZWNlaXZlV2ViaG9va1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBGhvb2sYAiABKAkSDQoFdG9rZW4YAyABKAkSLgoHaGVhZGVycxgEIAMoCzIdLmZsb3dtZXNoLmFwaS5ldmVudC52MS5IZWFkZXISDAoEYm9keRgFIAEoDCIlCgZIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJgChZSZWNlaXZlV2ViaG9va1Jlc3BvbnNlEhQKDGV4ZWN1dGlvbl9pZBgBIAEoCRIPCgdjcmVhdGVkGAIgASgIEgwKBG5vZGUYAyABKAkSEQoJY2hhbGxlbmdlGAQgASgJIkEKEExpc3RIb29rc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAiI/ChFMaXN0SG9va3NSZXNwb25zZRIqCgVob29rcxgBIAMoCzIbLmZsb3dtZXNoLmFwaS5ldmVudC52MS5Ib29rIiMKBEhvb2sSDAoEbm9kZRgBIAEoCRINCgV0b2tlbhgCIAEoCTKXBwoOVHJpZ2dlclNlcnZpY2USbwoMTGlzdFRyaWdnZXJzEiouZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RUcmlnZ2Vyc1JlcXVlc3QaKy5mbG93bWVzaC5hcGkuZXZlbnQudjEuTGlzdFRyaWdnZXJzUmVzcG9uc2UiBurgGAIIAxJxCgxQYXVzZVRyaWdnZXISKi5mbG93bWVzaC5hcGkuZXZlbnQudjEuUGF1c2VUcmlnZ2VyUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5ldmVudC52MS5QYXVzZVRyaWdnZXJSZXNwb25zZSII6uAYBAgFKAESdAoNUmVzdW1lVHJpZ2dlchIrLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZXN1bWVUcmlnZ2VyUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZXN1bWVUcmlnZ2VyUmVzcG9uc2UiCOrgGAQIBSgBEm4KC0ZpcmVUcmlnZ2VyEikuZmxvd21lc2guYXBpLmV2ZW50LnYxLkZpcmVUcmlnZ2VyUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5ldmVudC52MS5GaXJlVHJpZ2dlclJlc3BvbnNlIgjq4BgECAQoARJpCgpMaXN0Q2F1c2VzEiguZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RDYXVzZXNSZXF1ZXN0GikuZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RDYXVzZXNSZXNwb25zZSIG6uAYAggDEnEKDFB1Ymxpc2hFdmVudBIqLmZsb3dtZXNoLmFwaS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GisuZmxvd21lc2guYXBpLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIgjq4BgECAQoARJ1Cg5SZWNlaXZlV2ViaG9vaxIsLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZWNlaXZlV2ViaG9va1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuZXZlbnQudjEuUmVjZWl2ZVdlYmhvb2tSZXNwb25zZSIG6uAYAggBEmYKCUxpc3RIb29rcxInLmZsb3dtZXNoLmFwaS5ldmVudC52MS5MaXN0SG9va3NSZXF1ZXN0GiguZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RIb29rc1Jlc3BvbnNlIgbq4BgCCANCZQoZZGV2LmZsb3dtZXNoLmFwaS5ldmVudC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9ldmVudC92MTtldmVudHYxqgIVRmxvd21lc2guQXBpLkV2ZW50LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_common_v1_payload, file_flowmesh_api_definition_v1_trigger]);
+  fileDesc("CitmbG93bWVzaC9hcGkvZXZlbnQvdjEvdHJpZ2dlcl9zZXJ2aWNlLnByb3RvEhVmbG93bWVzaC5hcGkuZXZlbnQudjEiagoTTGlzdFRyaWdnZXJzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiZgoUTGlzdFRyaWdnZXJzUmVzcG9uc2USNQoIdHJpZ2dlcnMYASADKAsyIy5mbG93bWVzaC5hcGkuZXZlbnQudjEuVHJpZ2dlclN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLcAgoMVHJpZ2dlclN0YXRlEhEKCW5hbWVzcGFjZRgBIAEoCRITCgt3b3JrZmxvd19pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEjQKB3RyaWdnZXIYBCABKAsyIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5UcmlnZ2VyEg4KBnBhdXNlZBgFIAEoCBISCgpuZXh0X2F0X3VzGAYgASgDEhIKCmxhc3RfYXRfdXMYByABKAMSGQoRbGFzdF9leGVjdXRpb25faWQYCCABKAkSEgoKbGFzdF9lcnJvchgJIAEoCRINCgVmaXJlZBgKIAEoAxIOCgZtaXNzZWQYCyABKAMSDwoHcmVmdXNlZBgMIAEoAxIOCgZqb2luZWQYDSABKAMSNgoLY2hhbmdlX3Nsb3QYDiABKAsyIS5mbG93bWVzaC5hcGkuZXZlbnQudjEuQ2hhbmdlU2xvdCK2AQoKQ2hhbmdlU2xvdBIMCgRuYW1lGAEgASgJEjUKBXBoYXNlGAIgASgOMiYuZmxvd21lc2guYXBpLmV2ZW50LnYxLkNoYW5nZVNsb3RQaGFzZRIRCglsYWdfYnl0ZXMYAyABKAMSFgoOa2VlcF9ieXRlc19tYXgYBCABKAMSEAoIcG9zaXRpb24YBSABKAkSDwoHcHJvYmxlbRgGIAEoCRIVCg1jaGVja2VkX2F0X3VzGAcgASgDIl0KE1BhdXNlVHJpZ2dlclJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKCnRyaWdnZXJfaWQYAyABKAlCBPDgGAMiTAoUUGF1c2VUcmlnZ2VyUmVzcG9uc2USNAoHdHJpZ2dlchgBIAEoCzIjLmZsb3dtZXNoLmFwaS5ldmVudC52MS5UcmlnZ2VyU3RhdGUiXgoUUmVzdW1lVHJpZ2dlclJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKCnRyaWdnZXJfaWQYAyABKAlCBPDgGAMiTQoVUmVzdW1lVHJpZ2dlclJlc3BvbnNlEjQKB3RyaWdnZXIYASABKAsyIy5mbG93bWVzaC5hcGkuZXZlbnQudjEuVHJpZ2dlclN0YXRlIrUBChJGaXJlVHJpZ2dlclJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKCnRyaWdnZXJfaWQYAyABKAlCBPDgGAMSLgoFaW5wdXQYBCABKAsyHy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlBheWxvYWQSGAoKcmVxdWVzdF9pZBgFIAEoCUIE8OAYBxINCgVhY3RvchgGIAEoCSI8ChNGaXJlVHJpZ2dlclJlc3BvbnNlEhQKDGV4ZWN1dGlvbl9pZBgBIAEoCRIPCgdjcmVhdGVkGAIgASgIIrYBChFMaXN0Q2F1c2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESGAoKdHJpZ2dlcl9pZBgDIAEoCUIE8OAYAxIPCgdmcm9tX3VzGAQgASgDEg0KBXRvX3VzGAUgASgDEhEKCXBhZ2Vfc2l6ZRgGIAEoDRISCgpwYWdlX3Rva2VuGAcgASgJEhIKCmNvdW50X29ubHkYCCABKAgiagoSTGlzdENhdXNlc1Jlc3BvbnNlEiwKBmNhdXNlcxgBIAMoCzIcLmZsb3dtZXNoLmFwaS5ldmVudC52MS5DYXVzZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDQoFY291bnQYAyABKAMidwoFQ2F1c2USDAoEbmFtZRgBIAEoCRINCgVhdF91cxgCIAEoAxISCgpyZXF1ZXN0X2lkGAMgASgJEi4KBWlucHV0GAQgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5QYXlsb2FkEg0KBWVycm9yGAUgASgJIlUKE1B1Ymxpc2hFdmVudFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEisKBWV2ZW50GAIgASgLMhwuZmxvd21lc2guYXBpLmV2ZW50LnYxLkV2ZW50IqQCCgVFdmVudBIQCgJpZBgBIAEoCUIE8OAYCBIOCgZzb3VyY2UYAiABKAkSDAoEdHlwZRgDIAEoCRIPCgdzdWJqZWN0GAQgASgJEg8KB3RpbWVfdXMYBSABKAMSLQoEZGF0YRgGIAEoCzIfLmZsb3dtZXNoLmFwaS5jb21tb24udjEuUGF5bG9hZBJACgpleHRlbnNpb25zGAcgAygLMiwuZmxvd21lc2guYXBpLmV2ZW50LnYxLkV2ZW50LkV4dGVuc2lvbnNFbnRyeRpYCg9FeHRlbnNpb25zRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUuZmxvd21lc2guYXBpLmV2ZW50LnYxLkV4dGVuc2lvblZhbHVlOgI4ASJKCg5FeHRlbnNpb25WYWx1ZRIOCgR0ZXh0GAEgASgJSAASDwoFd2hvbGUYAiABKANIABIOCgRmbGFnGAMgASgISABCBwoFdmFsdWUiSwoUUHVibGlzaEV2ZW50UmVzcG9uc2USEAoIZXZlbnRfaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBIQCgh0cmlnZ2VycxgDIAEoDSKFAQoVUmVjZWl2ZVdlYmhvb2tSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRob29rGAIgASgJEg0KBXRva2VuGAMgASgJEi4KB2hlYWRlcnMYBCADKAsyHS5mbG93bWVzaC5hcGkuZXZlbnQudjEuSGVhZGVyEgwKBGJvZHkYBSABKAwiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiYAoWUmVjZWl2ZVdlYmhvb2tSZXNwb25zZRIUCgxleGVjdXRpb25faWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBIMCgRub2RlGAMgASgJEhEKCWNoYWxsZW5nZRgEIAEoCSJBChBMaXN0SG9va3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIaCgxleGVjdXRpb25faWQYAiABKAlCBPDgGAIiPwoRTGlzdEhvb2tzUmVzcG9uc2USKgoFaG9va3MYASADKAsyGy5mbG93bWVzaC5hcGkuZXZlbnQudjEuSG9vayIjCgRIb29rEgwKBG5vZGUYASABKAkSDQoFdG9rZW4YAiABKAkqjwEKD0NoYW5nZVNsb3RQaGFzZRIhCh1DSEFOR0VfU0xPVF9QSEFTRV9VTlNQRUNJRklFRBAAEh4KGkNIQU5HRV9TTE9UX1BIQVNFX0NSRUFUSU5HEAESHQoZQ0hBTkdFX1NMT1RfUEhBU0VfUkVBRElORxACEhoKFkNIQU5HRV9TTE9UX1BIQVNFX0xPU1QQAzKXBwoOVHJpZ2dlclNlcnZpY2USbwoMTGlzdFRyaWdnZXJzEiouZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RUcmlnZ2Vyc1JlcXVlc3QaKy5mbG93bWVzaC5hcGkuZXZlbnQudjEuTGlzdFRyaWdnZXJzUmVzcG9uc2UiBurgGAIIAxJxCgxQYXVzZVRyaWdnZXISKi5mbG93bWVzaC5hcGkuZXZlbnQudjEuUGF1c2VUcmlnZ2VyUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5ldmVudC52MS5QYXVzZVRyaWdnZXJSZXNwb25zZSII6uAYBAgFKAESdAoNUmVzdW1lVHJpZ2dlchIrLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZXN1bWVUcmlnZ2VyUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZXN1bWVUcmlnZ2VyUmVzcG9uc2UiCOrgGAQIBSgBEm4KC0ZpcmVUcmlnZ2VyEikuZmxvd21lc2guYXBpLmV2ZW50LnYxLkZpcmVUcmlnZ2VyUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5ldmVudC52MS5GaXJlVHJpZ2dlclJlc3BvbnNlIgjq4BgECAQoARJpCgpMaXN0Q2F1c2VzEiguZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RDYXVzZXNSZXF1ZXN0GikuZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RDYXVzZXNSZXNwb25zZSIG6uAYAggDEnEKDFB1Ymxpc2hFdmVudBIqLmZsb3dtZXNoLmFwaS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GisuZmxvd21lc2guYXBpLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIgjq4BgECAQoARJ1Cg5SZWNlaXZlV2ViaG9vaxIsLmZsb3dtZXNoLmFwaS5ldmVudC52MS5SZWNlaXZlV2ViaG9va1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuZXZlbnQudjEuUmVjZWl2ZVdlYmhvb2tSZXNwb25zZSIG6uAYAggBEmYKCUxpc3RIb29rcxInLmZsb3dtZXNoLmFwaS5ldmVudC52MS5MaXN0SG9va3NSZXF1ZXN0GiguZmxvd21lc2guYXBpLmV2ZW50LnYxLkxpc3RIb29rc1Jlc3BvbnNlIgbq4BgCCANCZQoZZGV2LmZsb3dtZXNoLmFwaS5ldmVudC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9ldmVudC92MTtldmVudHYxqgIVRmxvd21lc2guQXBpLkV2ZW50LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_common_v1_payload, file_flowmesh_api_definition_v1_trigger]);
 
 /**
  * @generated from message flowmesh.api.event.v1.ListTriggersRequest
@@ -160,6 +160,13 @@ export type TriggerState = Message<"flowmesh.api.event.v1.TriggerState"> & {
    * @generated from field: int64 joined = 13;
    */
   joined: bigint;
+
+  /**
+   * Slot of a change trigger; absent while it has none.
+   *
+   * @generated from field: flowmesh.api.event.v1.ChangeSlot change_slot = 14;
+   */
+  changeSlot?: ChangeSlot | undefined;
 };
 
 /**
@@ -168,6 +175,65 @@ export type TriggerState = Message<"flowmesh.api.event.v1.TriggerState"> & {
  */
 export const TriggerStateSchema: GenMessage<TriggerState> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_event_v1_trigger_service, 2);
+
+/**
+ * The replication slot of a change trigger, as of its last check, some seconds ago.
+ *
+ * @generated from message flowmesh.api.event.v1.ChangeSlot
+ */
+export type ChangeSlot = Message<"flowmesh.api.event.v1.ChangeSlot"> & {
+  /**
+   * Name in `pg_replication_slots` of the database.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: flowmesh.api.event.v1.ChangeSlotPhase phase = 2;
+   */
+  phase: ChangeSlotPhase;
+
+  /**
+   * Write-ahead log that the database keeps for the slot.
+   *
+   * @generated from field: int64 lag_bytes = 3;
+   */
+  lagBytes: bigint;
+
+  /**
+   * Limit of the database on it, `max_slot_wal_keep_size`; -1 is none.
+   *
+   * @generated from field: int64 keep_bytes_max = 4;
+   */
+  keepBytesMax: bigint;
+
+  /**
+   * Position of the last change that fired, as PostgreSQL writes it; empty before the first.
+   *
+   * @generated from field: string position = 5;
+   */
+  position: string;
+
+  /**
+   * Present problem of the trigger, with its reason; empty if it reads.
+   *
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
+
+  /**
+   * @generated from field: int64 checked_at_us = 7;
+   */
+  checkedAtUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.event.v1.ChangeSlot.
+ * Use `create(ChangeSlotSchema)` to create a new message.
+ */
+export const ChangeSlotSchema: GenMessage<ChangeSlot> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 3);
 
 /**
  * @generated from message flowmesh.api.event.v1.PauseTriggerRequest
@@ -194,7 +260,7 @@ export type PauseTriggerRequest = Message<"flowmesh.api.event.v1.PauseTriggerReq
  * Use `create(PauseTriggerRequestSchema)` to create a new message.
  */
 export const PauseTriggerRequestSchema: GenMessage<PauseTriggerRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 3);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 4);
 
 /**
  * @generated from message flowmesh.api.event.v1.PauseTriggerResponse
@@ -211,7 +277,7 @@ export type PauseTriggerResponse = Message<"flowmesh.api.event.v1.PauseTriggerRe
  * Use `create(PauseTriggerResponseSchema)` to create a new message.
  */
 export const PauseTriggerResponseSchema: GenMessage<PauseTriggerResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 4);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 5);
 
 /**
  * @generated from message flowmesh.api.event.v1.ResumeTriggerRequest
@@ -238,7 +304,7 @@ export type ResumeTriggerRequest = Message<"flowmesh.api.event.v1.ResumeTriggerR
  * Use `create(ResumeTriggerRequestSchema)` to create a new message.
  */
 export const ResumeTriggerRequestSchema: GenMessage<ResumeTriggerRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 5);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 6);
 
 /**
  * @generated from message flowmesh.api.event.v1.ResumeTriggerResponse
@@ -255,7 +321,7 @@ export type ResumeTriggerResponse = Message<"flowmesh.api.event.v1.ResumeTrigger
  * Use `create(ResumeTriggerResponseSchema)` to create a new message.
  */
 export const ResumeTriggerResponseSchema: GenMessage<ResumeTriggerResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 6);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 7);
 
 /**
  * @generated from message flowmesh.api.event.v1.FireTriggerRequest
@@ -299,7 +365,7 @@ export type FireTriggerRequest = Message<"flowmesh.api.event.v1.FireTriggerReque
  * Use `create(FireTriggerRequestSchema)` to create a new message.
  */
 export const FireTriggerRequestSchema: GenMessage<FireTriggerRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 7);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 8);
 
 /**
  * @generated from message flowmesh.api.event.v1.FireTriggerResponse
@@ -321,7 +387,7 @@ export type FireTriggerResponse = Message<"flowmesh.api.event.v1.FireTriggerResp
  * Use `create(FireTriggerResponseSchema)` to create a new message.
  */
 export const FireTriggerResponseSchema: GenMessage<FireTriggerResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 8);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 9);
 
 /**
  * @generated from message flowmesh.api.event.v1.ListCausesRequest
@@ -379,7 +445,7 @@ export type ListCausesRequest = Message<"flowmesh.api.event.v1.ListCausesRequest
  * Use `create(ListCausesRequestSchema)` to create a new message.
  */
 export const ListCausesRequestSchema: GenMessage<ListCausesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 9);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 10);
 
 /**
  * @generated from message flowmesh.api.event.v1.ListCausesResponse
@@ -408,7 +474,7 @@ export type ListCausesResponse = Message<"flowmesh.api.event.v1.ListCausesRespon
  * Use `create(ListCausesResponseSchema)` to create a new message.
  */
 export const ListCausesResponseSchema: GenMessage<ListCausesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 10);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 11);
 
 /**
  * One cause for a trigger to fire.
@@ -451,7 +517,7 @@ export type Cause = Message<"flowmesh.api.event.v1.Cause"> & {
  * Use `create(CauseSchema)` to create a new message.
  */
 export const CauseSchema: GenMessage<Cause> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 11);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 12);
 
 /**
  * @generated from message flowmesh.api.event.v1.PublishEventRequest
@@ -473,7 +539,7 @@ export type PublishEventRequest = Message<"flowmesh.api.event.v1.PublishEventReq
  * Use `create(PublishEventRequestSchema)` to create a new message.
  */
 export const PublishEventRequestSchema: GenMessage<PublishEventRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 12);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 13);
 
 /**
  * An event of CloudEvents 1.0.
@@ -533,7 +599,7 @@ export type Event = Message<"flowmesh.api.event.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 13);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 14);
 
 /**
  * @generated from message flowmesh.api.event.v1.ExtensionValue
@@ -570,7 +636,7 @@ export type ExtensionValue = Message<"flowmesh.api.event.v1.ExtensionValue"> & {
  * Use `create(ExtensionValueSchema)` to create a new message.
  */
 export const ExtensionValueSchema: GenMessage<ExtensionValue> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 14);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 15);
 
 /**
  * @generated from message flowmesh.api.event.v1.PublishEventResponse
@@ -601,7 +667,7 @@ export type PublishEventResponse = Message<"flowmesh.api.event.v1.PublishEventRe
  * Use `create(PublishEventResponseSchema)` to create a new message.
  */
 export const PublishEventResponseSchema: GenMessage<PublishEventResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 15);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 16);
 
 /**
  * @generated from message flowmesh.api.event.v1.ReceiveWebhookRequest
@@ -640,7 +706,7 @@ export type ReceiveWebhookRequest = Message<"flowmesh.api.event.v1.ReceiveWebhoo
  * Use `create(ReceiveWebhookRequestSchema)` to create a new message.
  */
 export const ReceiveWebhookRequestSchema: GenMessage<ReceiveWebhookRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 16);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 17);
 
 /**
  * A header of a request, its name in lower case.
@@ -664,7 +730,7 @@ export type Header = Message<"flowmesh.api.event.v1.Header"> & {
  * Use `create(HeaderSchema)` to create a new message.
  */
 export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 17);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 18);
 
 /**
  * @generated from message flowmesh.api.event.v1.ReceiveWebhookResponse
@@ -702,7 +768,7 @@ export type ReceiveWebhookResponse = Message<"flowmesh.api.event.v1.ReceiveWebho
  * Use `create(ReceiveWebhookResponseSchema)` to create a new message.
  */
 export const ReceiveWebhookResponseSchema: GenMessage<ReceiveWebhookResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 18);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 19);
 
 /**
  * @generated from message flowmesh.api.event.v1.ListHooksRequest
@@ -724,7 +790,7 @@ export type ListHooksRequest = Message<"flowmesh.api.event.v1.ListHooksRequest">
  * Use `create(ListHooksRequestSchema)` to create a new message.
  */
 export const ListHooksRequestSchema: GenMessage<ListHooksRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 19);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 20);
 
 /**
  * @generated from message flowmesh.api.event.v1.ListHooksResponse
@@ -741,7 +807,7 @@ export type ListHooksResponse = Message<"flowmesh.api.event.v1.ListHooksResponse
  * Use `create(ListHooksResponseSchema)` to create a new message.
  */
 export const ListHooksResponseSchema: GenMessage<ListHooksResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 20);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 21);
 
 /**
  * A node that waits for a webhook call.
@@ -767,10 +833,47 @@ export type Hook = Message<"flowmesh.api.event.v1.Hook"> & {
  * Use `create(HookSchema)` to create a new message.
  */
 export const HookSchema: GenMessage<Hook> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_event_v1_trigger_service, 21);
+  messageDesc(file_flowmesh_api_event_v1_trigger_service, 22);
 
 /**
- * Triggers that start executions: schedules, events and webhooks.
+ * The state of the slot of a change trigger.
+ *
+ * @generated from enum flowmesh.api.event.v1.ChangeSlotPhase
+ */
+export enum ChangeSlotPhase {
+  /**
+   * @generated from enum value: CHANGE_SLOT_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Not created yet; `problem` names the cause.
+   *
+   * @generated from enum value: CHANGE_SLOT_PHASE_CREATING = 1;
+   */
+  CREATING = 1,
+
+  /**
+   * @generated from enum value: CHANGE_SLOT_PHASE_READING = 2;
+   */
+  READING = 2,
+
+  /**
+   * Dropped, with changes that were not read. Pause and resume the trigger to begin anew.
+   *
+   * @generated from enum value: CHANGE_SLOT_PHASE_LOST = 3;
+   */
+  LOST = 3,
+}
+
+/**
+ * Describes the enum flowmesh.api.event.v1.ChangeSlotPhase.
+ */
+export const ChangeSlotPhaseSchema: GenEnum<ChangeSlotPhase> = /*@__PURE__*/
+  enumDesc(file_flowmesh_api_event_v1_trigger_service, 0);
+
+/**
+ * Triggers that start executions: schedules, events, webhooks, messages and changes of tables.
  *
  * Each firing is stored before its execution starts, and its request id is derived from the cause.
  * A crash neither loses nor duplicates a start.

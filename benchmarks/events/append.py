@@ -1,0 +1,73 @@
+"""Appends per second of ten writers, and the load of a long stream with a snapshot.
+
+`.venv/bin/python -m benchmarks.events.append [--events 5000] [--stream 100000] [--rounds 3]`
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.events.common import percentiles, show
+from flowmesh.sdk import Client, NewEvent
+from flowmesh.testing.suite import Suite
+
+WRITERS = 10
+BATCH = 500
+BATCHES_AT_ONCE = 4
+LOADS = 50
+TAIL = 10
+DATA = {"amount": 10, "note": "x" * 80}
+
+
+async def appends(client: Client, count: int, number: int) -> float:
+    """Return the events per second of writers that append one event at a time."""
+
+    async def write(writer: int) -> None:
+        for version in range(count // WRITERS):
+            stream = f"writer{number}-{writer}"
+            await client.event_store.append(stream, NewEvent("Written", DATA), expected=version)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
+    return count / (time.perf_counter() - began)
+
+
+async def loads(client: Client, count: int) -> dict[str, float]:
+    """Return the time to load a stream of `count` events with a snapshot near its end."""
+    batch = [NewEvent("Written", DATA) for _ in range(BATCH)]
+    began = time.perf_counter()
+    for _ in range(count // BATCH // BATCHES_AT_ONCE):
+        appending = (
+            client.event_store.append("long-1", *(NewEvent(each.type, each.data) for each in batch))
+            for _ in range(BATCHES_AT_ONCE)
+        )
+        await asyncio.gather(*appending)
+    in_batches = count / (time.perf_counter() - began)
+    await client.event_store.put_snapshot("long-1", count - TAIL, {"sum": count})
+    took = []
+    for _ in range(LOADS):
+        began = time.perf_counter()
+        _, events = await client.event_store.load("long-1")
+        took.append(time.perf_counter() - began)
+        assert len(events) == TAIL
+    return {"appended_in_batches_per_s": round(in_batches), **percentiles(took, "load")}
+
+
+async def main(events: int, stream: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with Suite(Path(folder) / "data") as suite, Client(suite.grpc_address) as client:
+            rates = [round(await appends(client, events, number)) for number in range(rounds)]
+            figures: dict[str, Any] = {"appended_per_s": rates, **await loads(client, stream)}
+    show(figures)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=5_000)
+    parser.add_argument("--stream", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    asyncio.run(main(given.events, given.stream, given.rounds))

@@ -1,0 +1,1 @@
+"""Change triggers: committed changes of tables of users start executions."""
