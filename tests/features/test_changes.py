@@ -234,7 +234,7 @@ async def test_no_change_is_lost_or_repeated_by_kills(shop: Shop, kills: int) ->
             batch = [(next(numbers), 0) for _ in range(5)]
             await shop.rows.executemany(f"insert into {table} values ($1, $2)", batch)
             written.extend(number for number, _ in batch)
-            await asyncio.sleep(0.1)
+            await shop.rows.execute("select pg_sleep(0.1)")
 
     writing = asyncio.create_task(write())
     for killed in range(kills):

@@ -16,7 +16,8 @@ _ORDINARY = """
     Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
     Dispatched Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
     Follow Grant Graph Grpc Health Held Hello Http Input Joined Kept Keyed Kind Latency
-    Lifecycle Lost Match Mode Move Need On Origin Outcome Path Paused Pending Progress Provider
+    Lifecycle Lost Match Mode Move Need On Operation Origin Outcome Path Paused
+    Pending Phase Progress Provider
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settle Skipped Started
     Stats Status Steered Suspended Tcp Terminated Turned Type Up Use Value Wait Waiting Watch

@@ -65,7 +65,7 @@ class SlotFollower:
         self._position: Position = (0, 0)
         self._advanced = 0.0
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
         """Read the slot; a problem is shown at the trigger, and tried again."""
         while True:
             try:

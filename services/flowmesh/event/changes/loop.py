@@ -66,7 +66,7 @@ class ChangeTriggerLoop(Loop):
         await self._renew(triggers, slots)
         for name, trigger in names.items():
             if name not in self._running:
-                task = asyncio.create_task(self._follower(name, trigger).run(), name=name)
+                task = asyncio.create_task(self._follower(name, trigger).follow(), name=name)
                 self._running[name] = (trigger, task)
         for slot in leaving:
             await self._remove(slot)

@@ -125,8 +125,7 @@ async def trigger_parts(
         messages.wake()
         changes.loop.wake()
 
-    receivers = runtime.stub(ReceiverServiceStub, ORCHESTRATOR)
-    listeners = ListenerLoop(store=store, receivers=receivers)
+    listeners = ListenerLoop(store=store, receivers=runtime.stub(ReceiverServiceStub, ORCHESTRATOR))
     maintenance = TriggerMaintenanceLoop(
         store=store,
         lifecycle=lifecycle,
@@ -140,15 +139,10 @@ async def trigger_parts(
     prefix = runtime.settings.bus_prefix
     await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.on_change_message)
     runtime.bus.on_reconnect(catalog.on_reconnect)
-    for loop in (
-        firing,
-        listeners,
-        maintenance,
-        catalog,
-        InstanceWatchLoop(runtime, DEFINITION, catalog.request_full_sync),
-        InstanceWatchLoop(runtime, EVENT, maintenance.changed),
-    ):
+    for loop in (firing, listeners, maintenance, catalog):
         runtime.add_loop(loop)
+    runtime.add_loop(InstanceWatchLoop(runtime, DEFINITION, catalog.request_full_sync))
+    runtime.add_loop(InstanceWatchLoop(runtime, EVENT, maintenance.changed))
     runtime.on_drain(firing.drain)
     hooks = await _hooks(runtime, store, firing)
     publisher = Publisher(

@@ -8,7 +8,14 @@ from datetime import datetime
 
 from flowmesh.sdk import limits
 from flowmesh.sdk.client.background_loop import BackgroundLoop
-from flowmesh.sdk.client.parts.triggers import Cause, Fired, Hook, Published, Trigger, TriggerCalls
+from flowmesh.sdk.client.parts.triggers import (
+    Cause,
+    Fired,
+    Hook,
+    Published,
+    Trigger,
+    TriggerCalls,
+)
 from flowmesh.sdk.payloads import Json
 
 
