@@ -1,6 +1,7 @@
 """Applications on real sockets for tests."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.overlay import Overlay
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.testing.polling import pause
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,3 +82,11 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "app.yaml"
     path.write_text(text)
     return path
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], within_s: float = 20) -> Any:
+    """Return what a look finds, as soon as it finds anything."""
+    async with asyncio.timeout(within_s):
+        while not (found := await look()):
+            await pause(0.01)
+        return found

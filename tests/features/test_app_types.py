@@ -21,7 +21,14 @@ from flowmesh.errors import Invalid
 from tests.features.apps import SECRET, written
 
 TYPES = list(DESCRIPTORS.values())
-RUN = [each for each in TYPES if each.type in BUILDERS]
+# Types that need a server of others; tests/features/test_app_servers.py starts them.
+OUTSIDE = frozenset(
+    {
+        *("messaging.kafka", "messaging.nats", "storage.s3", "storage.gcs"),
+        *("secrets.vault", "secrets.aws"),
+    }
+)
+RUN = [each for each in TYPES if each.type in BUILDERS and each.type not in OUTSIDE]
 KNOWN = [each for each in TYPES if each.type not in BUILDERS]
 # Partners that types find by themselves.
 PARTNERS: list[dict[str, Any]] = [
@@ -33,6 +40,11 @@ PARTNERS: list[dict[str, Any]] = [
         "config": {"driver": "sqlite", "dsn": "a.db"},
     },
 ]
+COMPONENT = {
+    "name": "inventory-checker",
+    "type": "dynamic.component",
+    "config": {"source": "def execute(params):\n    return params\n"},
+}
 CONFIGS = Path(os.environ.get("FLOWMESH_APP_CONFIGS", "/nonexistent"))
 
 
@@ -58,7 +70,7 @@ def document(descriptor: Descriptor, config: dict[str, Any]) -> str:
     left = {kinds[each] for each in offered}
     partners: list[dict[str, Any]] = [each for each in PARTNERS if each["name"] not in left]
     if descriptor.type == "processing.step":
-        partners.append({"name": "inventory-checker", "type": "dynamic.component"})
+        partners.append(COMPONENT)
     module = {"name": "tested", "type": descriptor.type, "config": config}
     return yaml.safe_dump({"name": "contract", "modules": [*partners, module]})
 
@@ -67,7 +79,11 @@ def names(descriptor: Descriptor) -> str:
     return descriptor.type
 
 
-ENVIRONMENT = dict.fromkeys(("JWT_SECRET", "VAULT_TOKEN", "SLACK_WEBHOOK"), SECRET)
+ENVIRONMENT = {
+    **dict.fromkeys(("JWT_SECRET", "VAULT_TOKEN"), SECRET),
+    "SLACK_WEBHOOK": "http://127.0.0.1:9/hook",
+}
+SERVICE = """{"openapi": "3.1.0", "servers": [{"url": "http://127.0.0.1:9"}], "paths": {}}"""
 
 
 @pytest.mark.feature("S1-04")
@@ -88,6 +104,7 @@ async def test_a_type_starts_is_healthy_and_stops_twice(
     """A module starts, reports health and stops; the folder it leaves serves a second start."""
     path = written(tmp_path, document(descriptor, minimal(descriptor)))
     (tmp_path / "public").mkdir()
+    (tmp_path / "service.yaml").write_text(SERVICE)
     for _ in range(2):
         how = Loading(environment=ENVIRONMENT, required=True)
         loaded = load(path, how)

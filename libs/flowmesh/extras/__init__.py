@@ -27,7 +27,8 @@ MODULES = {
     ),
     "otel": ("opentelemetry",),
     "keyring": ("keyring",),
-    "brokers": ("aio_pika", "aiormq", "paho"),
+    "brokers": ("aio_pika", "aiormq", "aiokafka", "paho"),
+    "apps": ("bcrypt", "boto3", "botocore", "gcloud", "hvac", "obstore"),
     "server": (
         *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),

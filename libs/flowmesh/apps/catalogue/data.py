@@ -206,11 +206,14 @@ OTHER_DATA = (
         fields=(
             string("source", "Path or text of the source."),
             string("componentId", "Id of the component."),
+            mapping("settings", "Values that init(config) gets."),
             array("provides", "Names of services that it offers."),
             array("requires", "Names of services that it uses."),
             mapping("limits", "memory, cpu, timeout."),
             array("capabilities", "http, publish, kv, log, secrets:NAME."),
+            string("api", "Middleware of the API of components; none without it."),
         ),
         offers=("Component",),
+        example={"source": "def execute(params):\n    return params\n"},
     ),
 )

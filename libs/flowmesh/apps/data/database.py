@@ -43,6 +43,10 @@ class Database(Session, Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Open a transaction; it commits at the end of the block, rolls back on an error."""
 
+    async def unit(self, statements: Sequence[tuple[Statement, Sequence[Json]]]) -> bool:
+        """Change rows by several statements at once; False, and none of them, if the first
+        changes no row."""
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...

@@ -73,6 +73,17 @@ class PostgresSession:
             types = self._types[text] = [each.name for each in prepared.get_parameters()]
         return [_fit(value, kind) for value, kind in zip(values, types, strict=False)]
 
+    async def unit(self, statements: Sequence[tuple[Statement, Sequence[Json]]]) -> bool:
+        """Run statements in a transaction, unless the first changes no row."""
+        try:
+            async with self._connection.transaction():
+                first = await self.execute(*statements[0])
+                for statement, values in statements[1:] if first.count else ():
+                    await self.execute(statement, values)
+        except Exception as error:  # noqa: BLE001 - each is translated
+            raise _failed(self._name, error) from None
+        return first.count > 0
+
     async def script(self, statements: Sequence[str]) -> None:
         try:
             for text in statements:
@@ -102,6 +113,10 @@ class PostgresDatabase:
         self._timeout_s = statement_timeout_s
         self._pool: Any = None
         self._types: dict[str, list[str]] = {}
+
+    @property
+    def dsn(self) -> str:
+        return self._dsn
 
     async def start(self) -> None:
         """Connect. Raises Unavailable."""
@@ -139,6 +154,10 @@ class PostgresDatabase:
     async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
         async with self._session() as session:
             return await session.execute(statement, values)
+
+    async def unit(self, statements: Sequence[tuple[Statement, Sequence[Json]]]) -> bool:
+        async with self._session() as session:
+            return await session.unit(statements)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresSession]:

@@ -159,6 +159,15 @@ class SqliteDatabase:
         except (sqlite3.Error, OverflowError) as error:
             raise self._failed(error) from None
 
+    async def unit(self, statements: Sequence[tuple[Statement, Sequence[Json]]]) -> bool:
+        if self._writer is None:
+            raise unavailable(self._name, "the database is closed")
+        rows = [(each.text, values, False) for each, values in statements]
+        try:
+            return (await self._writer.submit_unit(rows)).count > 0
+        except (sqlite3.Error, OverflowError) as error:
+            raise self._failed(error) from None
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator["SqliteTransaction"]:
         """Open a transaction on a connection of its own; the file takes one at a time."""

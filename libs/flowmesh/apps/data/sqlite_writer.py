@@ -13,7 +13,9 @@ Json = Any
 
 GROUP_MAX = 256
 WAITING_MAX = 10_000
-Write = tuple[str, Sequence[Json], bool, "asyncio.Future[Changed]"]
+One = tuple[str, Sequence[Json], bool]
+# Statements that are one unit, and the future of the result of the first.
+Write = tuple[Sequence[One], "asyncio.Future[Changed]"]
 
 
 class SqliteWriter:
@@ -39,11 +41,15 @@ class SqliteWriter:
 
     async def submit(self, text: str, values: Sequence[Json], returns: bool) -> Changed:
         """Run a statement; return after its commit. Raises sqlite3.Error."""
+        return await self.submit_unit([(text, values, returns)])
+
+    async def submit_unit(self, statements: Sequence[One]) -> Changed:
+        """Run statements as one; those behind a first that changes no row are left out."""
         assert self._loop is not None
         if self._queue.qsize() > WAITING_MAX:
             raise sqlite3.OperationalError(f"more than {WAITING_MAX} writes wait")
         future: asyncio.Future[Changed] = self._loop.create_future()
-        self._queue.put((text, values, returns, future))
+        self._queue.put((statements, future))
         # A caller that leaves does not undo its write: the group commits as a whole.
         return await asyncio.shield(future)
 
@@ -71,8 +77,8 @@ class SqliteWriter:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for text, values, returns, _ in group:
-                results.append(self._one(text, values, returns, alone=len(group) == 1))
+            for statements, _ in group:
+                results.append(self._unit(statements, alone=len(group) == 1))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -80,24 +86,15 @@ class SqliteWriter:
             return [error] * len(group)
         return results
 
-    def _one(
-        self, text: str, values: Sequence[Json], returns: bool, *, alone: bool
-    ) -> Changed | Exception:
+    def _unit(self, statements: Sequence[One], *, alone: bool) -> Changed | Exception:
+        """Run the statements of a unit; a failed one undoes all of them."""
         connection = self._connection
         if not alone:
             connection.execute("SAVEPOINT one")
         try:
-            cursor = connection.execute(text, values)
-            rows = []
-            if returns and cursor.description is not None:
-                names = [each[0] for each in cursor.description]
-                rows = [
-                    dict(zip(names, row, strict=True)) for row in cursor.fetchmany(ROWS_MAX + 1)
-                ]
-                if len(rows) > ROWS_MAX:
-                    raise rows_limit(ROWS_MAX)
-            changed = Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
-            cursor.close()
+            changed = self._one(*statements[0])
+            for each in statements[1:] if changed.count else ():
+                self._one(*each)
         except Exception as error:  # noqa: BLE001 - it is the result of this write
             if not alone:
                 connection.execute("ROLLBACK TO one")
@@ -110,9 +107,21 @@ class SqliteWriter:
             connection.execute("RELEASE one")
         return changed
 
+    def _one(self, text: str, values: Sequence[Json], returns: bool) -> Changed:
+        cursor = self._connection.execute(text, values)
+        rows = []
+        if returns and cursor.description is not None:
+            names = [each[0] for each in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(ROWS_MAX + 1)]
+            if len(rows) > ROWS_MAX:
+                raise rows_limit(ROWS_MAX)
+        changed = Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
+        cursor.close()
+        return changed
+
 
 def _settle(group: list[Write], results: list[Changed | Exception]) -> None:
-    for (_, _, _, future), result in zip(group, results, strict=True):
+    for (_, future), result in zip(group, results, strict=True):
         if future.done():
             continue
         if isinstance(result, Exception):

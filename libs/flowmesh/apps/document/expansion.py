@@ -6,13 +6,14 @@ for the literal text. Other forms, such as `${data.id}` of integrations, stay as
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.limits import INCLUDED_FILE_BYTES_MAX
+from flowmesh.errors import FlowmeshError
 
 Json = Any
 
@@ -33,6 +34,8 @@ class Surroundings:
     required: bool = False
     # Files outside of this folder are not read.
     within: Path | None = None
+    # Reads `${vault:…}` and `${aws-sm:…}`; raises LookupError and FlowmeshError.
+    secret: Callable[[str, str], str] | None = None
 
 
 def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Json:
@@ -72,9 +75,13 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
             return value if value is not None else _missing(reference, "")
         if source == "file":
             return _file(reference)
-        message = f"{whole} needs a module secrets.*, which this version does not run yet"
-        findings.error("SECRET_UNRESOLVED", message, at)
-        return ""
+        if around.secret is None:
+            return ""
+        try:
+            return around.secret(source, reference)
+        except (LookupError, FlowmeshError) as error:
+            findings.error("SECRET_UNRESOLVED", f"{whole}: {error}", at)
+            return ""
 
     def _file(name: str) -> str:
         path = around.folder / name

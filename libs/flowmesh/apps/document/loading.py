@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowmesh.apps.catalogue import DESCRIPTORS
+from flowmesh.apps.document.configuration import configured
 from flowmesh.apps.document.expansion import Surroundings, expand
 from flowmesh.apps.document.findings import At, Findings, SourceFile, refuse
 from flowmesh.apps.document.limits import FILES_MAX, SOURCE_BYTES_MAX
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.document.overlay import Overlay
 from flowmesh.apps.document.parts import PartsReader
+from flowmesh.apps.secrets.sources import SOURCES, SecretSource
 from flowmesh.definitions.problems import Problem
 from flowmesh.definitions.reading.documents import Source, parse
 from flowmesh.definitions.reading.yaml_text import Unreadable
@@ -45,6 +48,7 @@ def load(path: Path, how: Loading) -> AppDocument:
     files: list[SourceFile] = []
     raws = _files(path, files, findings, confined=how.confined)
     parts = PartsReader(findings)
+    secrets = SecretReader(how, files, raws)
     for number, raw in enumerate(raws):
         at = At(number)
         if not isinstance(raw, dict):
@@ -52,7 +56,11 @@ def load(path: Path, how: Loading) -> AppDocument:
             findings.error("APP_INVALID", message, at)
             continue
         around = Surroundings(
-            how.environment, files[number].folder, how.required, _bounds(path, how)
+            how.environment,
+            files[number].folder,
+            how.required,
+            _bounds(path, how),
+            secrets.read if how.required else None,
         )
         raw = how.overlay.applied(raw) if number == 0 else raw
         expanded = {
@@ -60,7 +68,49 @@ def load(path: Path, how: Loading) -> AppDocument:
             for key, value in raw.items()
         }
         parts.read(expanded, at)
-    return parts.document(tuple(files), path.stem)
+    return parts.document(tuple(files), path.stem, secrets.values)
+
+
+class SecretReader:
+    """Reads the secrets that texts name, from the modules secrets.* of the document."""
+
+    def __init__(self, how: Loading, files: Sequence[SourceFile], raws: Sequence[Json]) -> None:
+        self._how = how
+        self._raws = [(file.folder, raw) for file, raw in zip(files, raws, strict=False)]
+        self._sources: dict[str, SecretSource] = {}
+        self._read: dict[tuple[str, str], str] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The secrets that were read."""
+        return tuple(self._read.values())
+
+    def read(self, form: str, reference: str) -> str:
+        """Return a secret. Raises LookupError, and FlowmeshError for a source that is away."""
+        if (form, reference) not in self._read:
+            if form not in self._sources:
+                self._sources[form] = self._source(form)
+            self._read[form, reference] = self._sources[form].read(reference)
+        return self._read[form, reference]
+
+    def _source(self, form: str) -> SecretSource:
+        kind, make = next((k, make) for k, (f, make) in SOURCES.items() if f == form)
+        for folder, raw in self._raws:
+            listed = raw.get("modules") if isinstance(raw, dict) else None
+            for module in listed if isinstance(listed, list) else ():
+                if not isinstance(module, dict) or module.get("type") != kind:
+                    continue
+                around = Surroundings(self._how.environment, folder, required=True)
+                given = {
+                    **(module.get("config") or {}),
+                    **self._how.overlay.settings.get(str(module.get("name")), {}),
+                }
+                found = Findings()
+                expanded = expand(given, At(), around, found)
+                config = configured(DESCRIPTORS[kind], expanded, At(), found)
+                refuse(found.found, ())
+                return make(str(module.get("name")), config)
+        raise LookupError(f"the application has no module {kind}")
 
 
 def apps_in(path: Path) -> list[Path]:

@@ -105,6 +105,8 @@ class AppDocument:
     pipelines: tuple[PipelineSpec, ...]
     settings: Mapping[str, Json]
     findings: Findings
+    # Values that came out of modules secrets.*; never shown.
+    secrets: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -94,7 +94,9 @@ class PartsReader:
         for name, body in pipelines.items() if isinstance(pipelines, dict) else ():
             self._pipeline(name, body, at / "pipelines" / name)
 
-    def document(self, files: tuple[SourceFile, ...], default_name: str) -> AppDocument:
+    def document(
+        self, files: tuple[SourceFile, ...], default_name: str, secrets: tuple[str, ...] = ()
+    ) -> AppDocument:
         return AppDocument(
             name=self._name or default_name,
             description=self._description,
@@ -106,6 +108,7 @@ class PartsReader:
             pipelines=tuple(self._pipelines.values()),
             settings=self._settings,
             findings=self._findings,
+            secrets=secrets,
         )
 
     def _requires(self, raw: Json, at: At) -> None:

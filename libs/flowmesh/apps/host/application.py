@@ -3,11 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.host.building import Built, build
+from flowmesh.apps.host.building import LANGUAGE, Built, build
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
@@ -19,6 +19,14 @@ Json = Any
 START_S = 30.0
 DRAIN_S = 25.0
 UNSUPPORTED = "APP_UNSUPPORTED"
+
+
+class Consumer(Protocol):
+    """Takes messages, effects or times from outside while the application runs."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Application:
@@ -33,10 +41,11 @@ class Application:
         """
         self._built = build(document, log=log, public=public, private=private)
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
-        blocking = [each for each in self.findings if each.code == UNSUPPORTED or not each.warning]
+        blocking = [e for e in self.findings if e.code in (UNSUPPORTED, LANGUAGE) or not e.warning]
         refuse([_as_error(each) for each in blocking], document.files)
         self._started: list[str] = []
         self._listening: list[Listener] = []
+        self._opened: list[Consumer] = []
 
     @property
     def built(self) -> Built:
@@ -65,6 +74,9 @@ class Application:
         try:
             for level in self._built.plan.levels:
                 await self._start_level(level)
+            for consumer in self._consumers():
+                self._opened.append(consumer)
+                await consumer.open()
             for name in self._built.modules if listen else ():
                 listener: Listener | None = self._built.registry.get("Listener", name)
                 if listener is not None:
@@ -86,6 +98,8 @@ class Application:
         log = self._built.log
         await asyncio.gather(*(each.stop(linger_s=linger_s) for each in self._listening))
         self._listening.clear()
+        await asyncio.gather(*map(self._close, reversed(self._opened)))
+        self._opened.clear()
         await self._built.background.drain(DRAIN_S)
         for name in reversed(self._started):
             try:
@@ -104,6 +118,17 @@ class Application:
         if not servers:
             raise NotFound("SERVER_NOT_FOUND", f"there is no server {server!r}")
         return await servers[0].answer(request)
+
+    def _consumers(self) -> list[Consumer]:
+        """Return what takes messages, effects and times, each once."""
+        return list(dict.fromkeys(self._built.registry.all("Consumer")))
+
+    async def _close(self, consumer: Consumer) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await consumer.close()
+        except Exception as error:  # noqa: BLE001 - the others are closed too
+            self._built.log.write("error", "host", f"a consumer did not close: {error}")
 
     async def _start_level(self, names: Sequence[str]) -> None:
         """Start the modules of a level at once; the first failure is raised with its module."""

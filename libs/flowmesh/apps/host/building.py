@@ -6,8 +6,13 @@ from typing import Any
 
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
+from flowmesh.apps.document.parts import TRIGGER_KINDS, WORKFLOW_KINDS
 from flowmesh.apps.host.delegates import put_delegates
+from flowmesh.apps.host.integrations import add_integrations
+from flowmesh.apps.host.machines import add_machines
 from flowmesh.apps.host.mounting import MountTable, mount_routes
+from flowmesh.apps.host.schedules import add_jobs
+from flowmesh.apps.host.subscriptions import Subscriptions
 from flowmesh.apps.host.triggers import Background, PipelineWorkflow
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.data_services import HttpClient
@@ -17,6 +22,7 @@ from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
 from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.pipeline.tracing import Tracing
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
 from flowmesh.apps.wiring.registry import ServiceRegistry
@@ -25,8 +31,10 @@ from flowmesh.errors import FlowmeshError
 Json = Any
 Check = Callable[[], Awaitable[str]]
 
-RUN_WORKFLOWS = frozenset({"http"})
-RUN_TRIGGERS = frozenset({"http"})
+RUN_WORKFLOWS = frozenset({"http", *WORKFLOW_KINDS})
+# A source in another language stops a start; a check only warns of it.
+LANGUAGE = "COMPONENT_LANGUAGE"
+RUN_TRIGGERS = frozenset(TRIGGER_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ def build(
         registry=registry,
         document=document,
         public=public,
+        private=private,
         checks=lambda: checks,
     )
     for name in plan.order:
@@ -79,6 +88,10 @@ def build(
             _offer(module, registry)
     _report_unsupported(document)
     programs, by_place = _programs(document, registry, hub, log)
+    add_machines(document, registry)
+    add_integrations(document, registry, log)
+    Subscriptions(document=document, plan=plan, registry=registry).add_all()
+    add_jobs(document, registry, log)
     put_delegates(document, registry)
     table = MountTable(document=document, plan=plan, registry=registry)
     mount_routes(document, table, registry, by_place)
@@ -87,6 +100,13 @@ def build(
 
 
 def _secrets(document: AppDocument) -> list[str]:
+    return [
+        *document.secrets,
+        *_sensitive(document),
+    ]
+
+
+def _sensitive(document: AppDocument) -> list[str]:
     from flowmesh.apps.catalogue import DESCRIPTORS
 
     return [
@@ -113,7 +133,10 @@ def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -
         return builder(Setting(spec=spec, around=around, partners=plan.partners.get(name, {})))
     except FlowmeshError as error:
         message = error.message.removeprefix(f"{name}: ")
-        document.findings.error(error.reason, message, spec.at / "config")
+        if error.reason == LANGUAGE:
+            document.findings.warn(LANGUAGE, message, spec.at / "config")
+        else:
+            document.findings.error(error.reason, message, spec.at / "config")
     except OSError as error:
         text = f"{error.filename or ''} {error.strerror or error}".strip()
         document.findings.error("APP_CONFIG_INVALID", text, spec.at / "config")
@@ -157,7 +180,9 @@ def _report_unsupported(document: AppDocument) -> None:
 def _programs(
     document: AppDocument, registry: ServiceRegistry, hub: Hub, log: LogHub
 ) -> tuple[dict[str, Program], dict[At, Program]]:
+    traces: Tracing | None = registry.get("Tracing")
     compiler = PipelineCompiler(
+        tracing=traces,
         services=registry,
         log=log,
         findings=document.findings,
@@ -182,3 +207,7 @@ def _mount_modules(document: AppDocument, modules: Mapping[str, Module], table: 
             spec = document.module(name)
             assert spec is not None
             document.findings.error("ROUTE_CONFLICT", str(error), spec.at)
+        except FlowmeshError as error:
+            spec = document.module(name)
+            assert spec is not None
+            document.findings.error(error.reason, error.message, spec.at / "config")

@@ -18,8 +18,9 @@ def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:
         found = _of(module.name, registry)
         if found is not None:
             registry.put("Delegate", module.name, found)
-    for pipeline in document.pipelines:
-        registry.put("Delegate", pipeline.name, _workflow(pipeline.name, registry))
+    for name in registry.names("Workflow"):
+        if registry.get("Delegate", name) is None:
+            registry.put("Delegate", name, _workflow(name, registry))
     for each in document.all_pipelines():
         for step in each.steps:
             name = str(step.config.get("service", ""))
@@ -30,6 +31,8 @@ def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:
 def _of(name: str, registry: ServiceRegistry) -> Delegate | None:
     if registry.get("Component", name) is not None:
         return _component(name, registry)
+    if registry.get("Machine", name) is not None:
+        return _machine(name, registry)
     if registry.get("Transformer", name) is not None:
         return _transformer(name, registry)
     if registry.get("Handler", name) is not None:
@@ -58,6 +61,24 @@ def _transformer(name: str, registry: ServiceRegistry) -> Delegate:
 def _component(name: str, registry: ServiceRegistry) -> Delegate:
     async def call(operation: str, value: Json, _request: Request | None) -> Json:
         return await registry.get("Component", name).call(operation, value)
+
+    return call
+
+
+def _machine(name: str, registry: ServiceRegistry) -> Delegate:
+    """Return the delegate of an engine: the operation is a transition, without one it reads."""
+
+    async def call(operation: str, value: Json, _request: Request | None) -> Json:
+        given = value if isinstance(value, dict) else {}
+        id = str(given.get("instance") or given.get("instanceId") or given.get("id") or "")
+        if not id:
+            raise HttpProblem(422, "INSTANCE_UNNAMED", "the input names no instance")
+        engine = registry.get("Machine", name)
+        if operation in ("", "get"):
+            return (await engine.get(id)).document()
+        data = given.get("data")
+        values = data if isinstance(data, dict) else {}
+        return (await engine.fire_once(id, operation, values)).document()
 
     return call
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument, RouteSpec
-from flowmesh.apps.host.triggers import start_handler
+from flowmesh.apps.document.model import AppDocument, RouteSpec, TriggerSpec
+from flowmesh.apps.host.triggers import emitting_handler, start_handler, then_start
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
 from flowmesh.apps.http.messages import Handle, Request, Response, dump
@@ -19,6 +20,7 @@ from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
 
+_PARAMETER = re.compile(r"\{[^}]*\}")
 _ROUTERS = ("http.router", "chimux.router")
 
 
@@ -104,45 +106,71 @@ def mount_routes(
 ) -> None:
     """Add the routes of the configuration; conflicts become findings."""
     findings = document.findings
-    for route in document.routes:
-        app = table.app_of(route)
-        if app is None:
-            if table.servers():
-                message = "several servers could serve this route; name its router or server"
-                findings.error("WIRING_AMBIGUOUS", message, route.at)
-            elif not any(
-                each.type in ("http.server", "httpserver.modular") for each in document.modules
-            ):
-                message = "a route needs a module http.server"
-                findings.error("WIRING_MISSING", message, route.at)
+    for path in registry.names("Webhook"):
+        for app in table.servers()[:1]:
+            app.add("POST", path, registry.get("Webhook", path))
+    placed = [each for route in document.routes if (each := _placed(route, document, table))]
+    starts: dict[tuple[str, str, str], list[TriggerSpec]] = {}
+    for each in placed:
+        if each.route.start is not None:
+            starts.setdefault(each.key, []).append(each.route.start)
+    served = {each.key for each in placed if each.route.start is None}
+    for each in placed:
+        route = each.route
+        if route.start is not None and each.key in served:
             continue
-        router = table.router_of(route)
-        prefix = table.prefix(router).rstrip("/")
-        path = route.path if _below(route.path, prefix) else prefix + route.path
+        handle = _handle(route, registry, programs)
+        for trigger in starts.get(each.key, ()) if route.start is None else ():
+            handle = then_start(handle, trigger, registry)
         named = [registry.get("Middleware", name) for name in route.middlewares]
-        middlewares = [*table.middlewares(router), *(each for each in named if each is not None)]
+        middlewares = [*table.middlewares(each.router), *(m for m in named if m is not None)]
         module = document.module(route.handler)
-        of_router = document.module(router)
+        of_router = document.module(each.router)
         seconds = of_router.config.get("timeout") if of_router is not None else None
         streams = module is not None and "proxy" in module.type and route.pipeline is None
         try:
-            app.add(
+            each.app.add(
                 route.method,
-                path,
-                _handle(route, registry, programs),
+                each.path,
+                handle,
                 middlewares=tuple(middlewares),
                 streams=streams,
                 timeout_s=float(seconds or 0.0),
                 spec=route,
             )
         except RouteConflict as error:
-            if route.start is None:
-                findings.error("ROUTE_CONFLICT", str(error), route.at)
-            else:
-                message = (
-                    "a trigger on the path of a route is known, but this version does not run it"
-                )
-                findings.warn("APP_UNSUPPORTED", message, route.at)
+            findings.error("ROUTE_CONFLICT", str(error), route.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A route with its server, router and whole path."""
+
+    route: RouteSpec
+    app: HttpApplication
+    router: str
+    path: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Equal for routes that match the same requests."""
+        return self.app.name, self.route.method, _PARAMETER.sub("{}", self.path)
+
+
+def _placed(route: RouteSpec, document: AppDocument, table: MountTable) -> Placed | None:
+    app = table.app_of(route)
+    if app is not None:
+        router = table.router_of(route)
+        prefix = table.prefix(router).rstrip("/")
+        path = route.path if _below(route.path, prefix) else prefix + route.path
+        return Placed(route, app, router, path)
+    if table.servers():
+        message = "several servers could serve this route; name its router or server"
+        document.findings.error("WIRING_AMBIGUOUS", message, route.at)
+    elif not any(each.type in ("http.server", "httpserver.modular") for each in document.modules):
+        message = "a route needs a module http.server"
+        document.findings.error("WIRING_MISSING", message, route.at)
+    return None
 
 
 def _below(path: str, prefix: str) -> bool:
@@ -157,6 +185,13 @@ def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, P
     if route.answer is not None:
         return _answer(route.answer)
     found: Handle | None = registry.get("Handler", route.handler)
+    producer = registry.get("Producer", route.handler)
+    if (
+        found is not None
+        and producer is not None
+        and registry.get("Receiver", route.handler) is None
+    ):
+        return emitting_handler(found, producer)
     return found if found is not None else _unresolved(route.handler)
 
 

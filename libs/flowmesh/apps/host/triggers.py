@@ -4,7 +4,10 @@ import asyncio
 import secrets
 from typing import Any, Protocol
 
+import orjson
+
 from flowmesh.apps.document.model import TriggerSpec
+from flowmesh.apps.host.receivers import Producer, as_message
 from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.observing.logs import LogHub
@@ -79,10 +82,7 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
         if workflow is None:
             text = f"there is no workflow {trigger.workflow!r}"
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
-        body = request.json() if request.body else None
-        data: dict[str, Json] = {**request.query, **request.params}
-        data |= body if isinstance(body, dict) else {"body": body} if body is not None else {}
-        data |= params if isinstance(params, dict) else {}
+        data = _data_of(request) | (params if isinstance(params, dict) else {})
         if waits:
             return json_response(await workflow.start(trigger.action, data))
         background: Background = registry.get("Background")
@@ -90,3 +90,54 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
         return json_response({"status": "accepted", "executionId": id}, 202)
 
     return handle
+
+
+def _data_of(request: Request) -> dict[str, Json]:
+    body = request.json() if request.body else None
+    data: dict[str, Json] = {**request.query, **request.params}
+    return data | (body if isinstance(body, dict) else {"body": body} if body is not None else {})
+
+
+def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
+    """Return a handler that starts the action of a trigger on its own route, after its answer.
+
+    The data of the run is the request with the answer over it. With `wait`, a failure of the
+    action is that of the request.
+    """
+    params = trigger.config.get("params")
+
+    async def handle_both(request: Request) -> Response:
+        answer = handle(request)
+        response = answer if isinstance(answer, Response) else await answer
+        workflow = registry.get("Workflow", trigger.workflow)
+        if response.status >= 400 or workflow is None:
+            return response
+        data = _data_of(request)
+        try:
+            answered = orjson.loads(response.body) if response.body else None
+        except orjson.JSONDecodeError:
+            answered = None
+        data |= answered if isinstance(answered, dict) else {}
+        data |= params if isinstance(params, dict) else {}
+        if trigger.config.get("wait") is True:
+            await workflow.start(trigger.action, data)
+        else:
+            background: Background = registry.get("Background")
+            background.start(workflow, trigger.workflow, trigger.action, data)
+        return response
+
+    return handle_both
+
+
+def emitting_handler(handle: Handle, producer: Producer) -> Handle:
+    """Return a handler whose requests are published, once it has answered them."""
+
+    async def handle_both(request: Request) -> Response:
+        answer = handle(request)
+        response = answer if isinstance(answer, Response) else await answer
+        if response.status < 400:
+            value = request.json() if request.body else _data_of(request)
+            await producer.emit(value, as_message(request.route, value, request.id))
+        return response
+
+    return handle_both

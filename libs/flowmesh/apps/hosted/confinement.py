@@ -23,6 +23,7 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
     "storage.sqlite": ("dbPath",),
     "storage.local": ("rootDir",),
     "log.collector": ("directory",),
+    "messaging.handler": ("watchPath",),
 }
 # Keys whose texts, at any depth, may be paths of files to read.
 _READ = frozenset({"migrations", "schemas", "tls", "source", "outputTargets"})

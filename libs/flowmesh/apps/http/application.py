@@ -34,6 +34,8 @@ class ClientGone(Exception):
 class Observer(Protocol):
     """Observes served requests; routes are templates."""
 
+    def begin(self, request: Request) -> None: ...
+
     def request(self, request: Request, status: int, size: int, seconds: float) -> None: ...
 
     def failed(self, request: Request, error: BaseException) -> None: ...
@@ -121,6 +123,7 @@ class HttpApplication:
             return
         begun = self._clock()
         request = Request.of(scope, receive)
+        self._observer.begin(request)
         self._running += 1
         status, size = CLIENT_GONE_STATUS, 0
         try:

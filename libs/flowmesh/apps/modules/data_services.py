@@ -6,6 +6,7 @@ from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.steps.values import violations_of
 from flowmesh.apps.pipeline.transforming import Apply, compile_operations
@@ -130,6 +131,8 @@ class HttpClient:
         if not self._open:
             self._open = True
             await self._egress.__aenter__()
+        if (trace := TRACEPARENT.get()) and "traceparent" not in headers:
+            headers = {**headers, "traceparent": trace}
         if self._base and url.startswith("/"):
             url = self._base + url
         try:

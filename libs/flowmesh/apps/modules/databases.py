@@ -174,6 +174,10 @@ class RecordStore:
             load = f"SELECT id, body FROM {table} WHERE kind = ? ORDER BY id"  # noqa: S608
             self._load[table] = own_statement(load, sql)
 
+    @property
+    def database(self) -> Database:
+        return self._database
+
     async def start(self) -> None:
         """Create the tables."""
         columns = (

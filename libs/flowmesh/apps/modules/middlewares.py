@@ -176,6 +176,8 @@ class Authentication:
         self._roles = frozenset(config.get("roles") or ())
         self._optional = bool(config["optional"])
         self._provider = str(config.get("provider") or "")
+        # True if every request needs credentials.
+        self.authenticates = not self._optional
         self._registry = setting.around.registry
 
     def before(self, request: Request) -> Awaitable[None] | None:

@@ -1,5 +1,6 @@
 """api.handler: a resource with list, get, create, update and delete."""
 
+import asyncio
 import hashlib
 import re
 import uuid
@@ -25,6 +26,7 @@ RESOURCES_MAX = 1_000_000
 PAGE_DEFAULT = 1_000
 PAGE_MAX = 10_000
 KEYS_MAX = 10_000
+SAVE_S = 10.0
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,200}\Z")
 _TABLE = "resources"
 _RESERVED = frozenset({"limit", "cursor", "sort", "order", "q"})
@@ -42,6 +44,7 @@ class Resources:
         machine: Callable[[], Any] | None,
         publish: Callable[[str, Json], Any],
         validator: Any = None,
+        items: dict[str, Resource] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kind = name
@@ -51,7 +54,8 @@ class Resources:
         self._publish = publish
         self._validator = validator
         self._now = now
-        self._items: dict[str, Resource] = {}
+        # Shared by all handlers of the same resource.
+        self._items: dict[str, Resource] = {} if items is None else items
         # Ids by Idempotency-Key.
         self._keys: OrderedDict[str, str] = OrderedDict()
         self._id_field = str(config["instanceIDField"])
@@ -60,7 +64,7 @@ class Resources:
     async def start(self, seed: list[Json]) -> None:
         """Load what is stored, then add what the seed has beyond it."""
         if self._store is not None:
-            self._items = await self._store.load(_TABLE, self._kind)
+            self._items |= await self._store.load(_TABLE, self._kind)
         for each in seed:
             id = str(each.get("id") or (each.get("data") or {}).get("id") or uuid.uuid4())
             if id not in self._items:
@@ -212,7 +216,8 @@ class Resources:
             transition=name,
             data=data,
         )
-        changed = self._made(id, {**item["data"], **data}, state)
+        # The listener has put the change into the resource; hooks may have gone further since.
+        changed = self._items.get(id, self._made(id, {**item["data"], **data}, state))
         await self._save(changed)
         body = {
             "success": True,
@@ -220,7 +225,7 @@ class Resources:
             "instanceId": self._instance(id),
             "transition": name,
             "state": state,
-            "resource": changed,
+            "resource": self._items.get(id, changed),
         }
         return json_response(body)
 
@@ -240,7 +245,42 @@ class Resources:
                 transition=str(first),
                 data={},
             )
-        await self._save(self._made(item["id"], item["data"], state))
+        if self._items.get(item["id"]) is item:
+            await self._save(self._made(item["id"], item["data"], state))
+
+    def changed(self, instance: Any, data: Mapping[str, Json]) -> str:
+        """Take the state of an instance over to its resource; return the id, "" if none."""
+        prefix = str(self._config.get("instanceIDPrefix") or "")
+        if instance.workflow != self._config.get("workflowType"):
+            return ""
+        item = next(
+            (
+                f
+                for id in (instance.id.removeprefix(prefix), instance.id)
+                if (f := self._items.get(id)) is not None
+            ),
+            None,
+        )
+        if item is None:
+            return ""
+        kept = {key: value for key, value in data.items() if key not in ("id", "state")}
+        self._items[item["id"]] = self._made(item["id"], {**item["data"], **kept}, instance.state)
+        return str(item["id"])
+
+    async def reconcile(self, machine: Any) -> None:
+        """Open the instances that a crash left out, and take over states of a restart."""
+        for item in list(self._items.values()):
+            found = await machine.store.get(self._instance(item["id"]))
+            if found is None and item["state"] == "new":
+                await self._open(item)
+            elif found is not None and found.state != item["state"]:
+                self.changed(found, {})
+                await self.save(item["id"])
+
+    async def save(self, id: str) -> None:
+        """Store a resource as it is now."""
+        if (item := self._items.get(id)) is not None:
+            await self._save(item)
 
     def _instance(self, id: str) -> str:
         prefix = str(self._config.get("instanceIDPrefix") or "")
@@ -308,8 +348,14 @@ def resource(setting: Setting) -> Module:
         if found is not None:
             await found.publish(topic, event, key=str(event["id"]), headers={})
 
+    kind = str(config.get("sourceResourceName") or config["resourceName"])
+    items = registry.get("Collection", kind)
+    if items is None:
+        items = {}
+        registry.put("Collection", kind, items)
     resources = Resources(
-        name=str(config["resourceName"]),
+        name=kind,
+        items=items,
         store=setting.partner("Store"),
         config=config,
         machine=(lambda: registry.get("Machine", engine)) if engine else None,
@@ -321,11 +367,36 @@ def resource(setting: Setting) -> Module:
     async def start() -> None:
         await resources.start(read_seed(setting, seed) if seed else [])
 
-    return Module(
-        name=setting.name,
-        services={"Handler": resources.handle, "Resources": resources},
-        start=start,
-    )
+    services: dict[str, Any] = {"Handler": resources.handle, "Resources": resources}
+    if engine and config.get("workflowType"):
+        services["Consumer"] = StatesConsumer(resources, lambda: registry.get("Machine", engine))
+    return Module(name=setting.name, services=services, start=start)
+
+
+class StatesConsumer:
+    """Keeps the states of resources at those of their machines while the application runs."""
+
+    def __init__(self, resources: Resources, machine: Callable[[], Any]) -> None:
+        self._resources = resources
+        self._find = machine
+        self._saving: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        machine = self._find()
+        if machine is not None:
+            machine.listen(self._changed)
+            await self._resources.reconcile(machine)
+
+    async def close(self) -> None:
+        if self._saving:
+            await asyncio.wait(self._saving, timeout=SAVE_S)
+
+    def _changed(self, instance: Any, change: Any) -> None:
+        id = self._resources.changed(instance, change.data)
+        if id:
+            task = asyncio.create_task(self._resources.save(id))
+            self._saving.add(task)
+            task.add_done_callback(self._saving.discard)
 
 
 def _validator(setting: Setting, schema: Json) -> Any:

@@ -31,10 +31,18 @@ class Hub:
         self._log = log
         self._clock = clock
         self._observers: list[RequestObserver] = []
+        self._begins: list[Callable[[Request], None]] = []
         self._runs: deque[tuple[str, float, float, str, str]] = deque(maxlen=RUNS_MAX)
 
     def add(self, observer: RequestObserver) -> None:
         self._observers.append(observer)
+
+    def on_begin(self, begin: Callable[[Request], None]) -> None:
+        self._begins.append(begin)
+
+    def begin(self, request: Request) -> None:
+        for each in self._begins:
+            each(request)
 
     def request(self, request: Request, status: int, size: int, seconds: float) -> None:
         for each in self._observers:

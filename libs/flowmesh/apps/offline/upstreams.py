@@ -26,6 +26,8 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 class _Unobserved:
     """Observes nothing."""
 
+    def begin(self, request: Request) -> None: ...
+
     def request(self, request: Request, status: int, size: int, seconds: float) -> None:
         return None
 

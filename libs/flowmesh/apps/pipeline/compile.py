@@ -16,6 +16,7 @@ from flowmesh.apps.pipeline.program import CompiledStep, Program, Retry, RunObse
 from flowmesh.apps.pipeline.run import StepCall
 from flowmesh.apps.pipeline.steps import STEP_TYPES
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_value
+from flowmesh.apps.pipeline.tracing import Tracing
 
 Json = Any
 
@@ -39,7 +40,9 @@ class PipelineCompiler:
         findings: Findings,
         observers: Sequence[RunObserver] = (),
         strict: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._services = services
         self._log = log
         self._findings = findings
@@ -75,6 +78,7 @@ class PipelineCompiler:
             transaction=transaction,
             transaction_database=database,
             observers=self._observers,
+            around=self._tracing.pipeline if self._tracing is not None else None,
         )
 
     def _step(self, spec: StepSpec, pipeline: str, compiling: Compiling) -> CompiledStep:
@@ -96,6 +100,8 @@ class PipelineCompiler:
             near = nearest_names(spec.on_error, compiling.steps)
             message = f"on_error is stop, skip or a step, not {spec.on_error!r}{near}"
             self._findings.error("STEP_UNKNOWN", message, spec.at / "on_error")
+        if self._tracing is not None:
+            call = self._tracing.step(pipeline, spec.name, spec.type, call)
         return CompiledStep(
             name=spec.name,
             call=call,

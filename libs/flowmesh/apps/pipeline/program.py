@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +69,8 @@ class Program:
     transaction_database: str = ""
     observers: Sequence[RunObserver] = field(default_factory=tuple)
     clock: Callable[[], float] = time.perf_counter
+    # Opens a span around a run.
+    around: Callable[[str], AbstractContextManager[Any]] | None = None
 
     async def handle(self, request: Request) -> Response:
         """Answer a request with a run."""
@@ -89,7 +91,7 @@ class Program:
         begun = self.clock()
         failed, code = "", ""
         try:
-            if self.timeout_s or self.transaction is not None:
+            if self.timeout_s or self.transaction is not None or self.around is not None:
                 await self._bounded(run)
             else:
                 await self._loop(run)
@@ -104,6 +106,8 @@ class Program:
 
     async def _bounded(self, run: Run) -> None:
         async with AsyncExitStack() as stack:
+            if self.around is not None:
+                stack.enter_context(self.around(self.name))
             if self.timeout_s:
                 await stack.enter_async_context(asyncio.timeout(self.timeout_s))
             if self.transaction is not None:

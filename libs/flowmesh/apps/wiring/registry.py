@@ -31,6 +31,9 @@ class ServiceRegistry:
     def all(self, kind: str) -> list[Any]:
         return [each for (each_kind, _), each in self._services.items() if each_kind == kind]
 
+    def names(self, kind: str) -> list[str]:
+        return [name for each_kind, name in self._services if each_kind == kind]
+
     def later(self, kind: str, name: str) -> Callable[[], Any]:
         """Return a function that finds the service when the application runs."""
         found: list[Any] = []

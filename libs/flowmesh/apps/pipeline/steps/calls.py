@@ -8,6 +8,7 @@ import orjson
 
 from flowmesh.apps.http.messages import Response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Compiling, Render, as_text, compile_path, compile_value
@@ -88,7 +89,9 @@ def publish(context: StepContext) -> StepCall:
     async def call(run: Run) -> Output:
         name = as_text(topic(run)) if topic is not None else ""
         value = payload(run) if payload is not None else run.current
-        given = headers(run) if headers is not None else {}
+        given = dict(headers(run)) if headers is not None else {}
+        if trace := TRACEPARENT.get():
+            given.setdefault("traceparent", trace)
         id = await find().publish(
             name,
             value,

@@ -1,0 +1,1 @@
+"""Dynamic components: Python of users in confined processes, with contracts and reloads."""

@@ -1,0 +1,105 @@
+"""A broker over the message broker of the suite: an exchange of topics, a queue a subscription."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.messaging.delivery import Delivery
+from flowmesh.apps.messaging.messages import (
+    Message,
+    Subscribed,
+    check_pattern,
+    check_topic,
+    encoded,
+    new_id,
+)
+from flowmesh.errors import FlowmeshError, Unavailable
+
+Json = Any
+
+_KEY = "fm-key"
+
+
+class SuiteBroker:
+    """Durable messages; a failed receiver gets its message again, by the rules of the queue."""
+
+    def __init__(
+        self, *, name: str, app: str, address: str, delivery: Delivery, exchange: str = ""
+    ) -> None:
+        self._name = name
+        self._app = app
+        self._address = address
+        self._exchange = exchange or f"app.{app}"
+        self.delivery = delivery
+        self._subscriptions: list[Subscribed] = []
+        self._broker: Any = None
+
+    def subscribe(self, subscription: Subscribed) -> None:
+        check_pattern(subscription.topic)
+        self._subscriptions.append(subscription)
+
+    async def start(self) -> None:
+        from flowmesh.sdk.messaging.broker import MessageBroker
+
+        self._broker = MessageBroker(self._address, strict=True)
+        try:
+            await self._broker.declare_exchange(self._exchange, "topic")
+            for each in self._subscriptions:
+                queue = self._queue(each)
+                await self._broker.declare_queue(
+                    queue, max_attempts=self.delivery.attempts, dead_letter_queue=True
+                )
+                key = each.topic.replace(">", "#")
+                await self._broker.bind(queue, self._exchange, key)
+        except FlowmeshError as error:
+            await self._broker.close()
+            self._broker = None
+            text = f"{self._name}: the broker of the suite refused: {error.message}"
+            raise Unavailable("BROKER_UNAVAILABLE", text) from None
+
+    async def open(self) -> None:
+        for each in self._subscriptions:
+            subscription = self._broker.subscribe(
+                self._queue(each), self._receiver(each), concurrency=each.concurrency
+            )
+            await subscription.ready()
+
+    async def publish(
+        self, topic: str, value: Json, *, key: str = "", headers: Mapping[str, str] | None = None
+    ) -> str:
+        encoded(value)
+        id = new_id()
+        if self._broker is None:
+            raise HttpProblem(503, "BROKER_UNAVAILABLE", f"{self._name} is closed")
+        given = {**(headers or {}), **({_KEY: key} if key else {})}
+        try:
+            await self._broker.publish(
+                value, check_topic(topic), self._exchange, headers=given, id=id
+            )
+        except FlowmeshError as error:
+            text = f"{self._name}: the broker of the suite refused: {error.message}"
+            raise HttpProblem(503, "BROKER_UNAVAILABLE", text) from None
+        return id
+
+    async def close(self) -> None:
+        if self._broker is not None:
+            await self._broker.close()
+            self._broker = None
+
+    async def stop(self) -> None:
+        await self.close()
+
+    async def health(self) -> str:
+        return "" if self._broker is not None else f"{self._name} is closed"
+
+    def _queue(self, subscription: Subscribed) -> str:
+        return f"app.{self._app}.{subscription.name}"
+
+    def _receiver(self, subscription: Subscribed) -> Any:
+        async def receive(body: Json, raw: Any) -> None:
+            headers = {str(k): str(v) for k, v in raw.headers.items()}
+            key = headers.pop(_KEY, "")
+            message = Message(raw.routing_key, body, raw.id, key, headers, raw.attempt)
+            await subscription.receive(message)
+
+        return receive

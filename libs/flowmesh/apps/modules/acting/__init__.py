@@ -1,0 +1,1 @@
+"""Modules that act beyond requests: brokers, machines, schedules, senders, stores, components."""

@@ -1,0 +1,374 @@
+"""Object stores: a folder, Amazon S3, Google Cloud Storage."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.errors import Invalid, Unavailable
+from flowmesh.extras import needed_by
+
+Json = Any
+
+KEY_BYTES_MAX = 1_024
+OBJECT_BYTES_MAX = 64 * 1024 * 1024
+LISTED_MAX = 10_000
+_NOT_FOUND = 404
+_DEVICES = frozenset({"con", "prn", "aux", "nul"})
+
+
+class ObjectStore(Protocol):
+    """Objects by key."""
+
+    async def put(self, key: str, content: bytes) -> None: ...
+
+    async def get(self, key: str) -> bytes | None:
+        """Return an object; None if there is none."""
+
+    async def list(self, prefix: str = "") -> Mapping[str, int]:
+        """Return the sizes of the objects below a prefix by key."""
+
+    async def delete(self, key: str) -> bool:
+        """Delete an object; return whether there was one."""
+
+
+def check_key(key: str) -> str:
+    """Return the key. Raises HttpProblem for one that leads elsewhere."""
+    words = key.split("/")
+    bad = not key or len(key.encode()) > KEY_BYTES_MAX or "\0" in key or "\\" in key
+    if bad or any(word in ("", ".", "..") for word in words):
+        text = f"a key is words between slashes, up to {KEY_BYTES_MAX} bytes, not {key[:60]!r}"
+        raise HttpProblem(422, "OBJECT_KEY_INVALID", text)
+    return key
+
+
+class ObjectsComponent:
+    """`step.delegate` on a store: put, get, list and delete."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    async def call(self, operation: str, value: Json) -> Json:
+        """Run an operation; content is a text, or base64 under `base64`."""
+        given = value if isinstance(value, dict) else {}
+        if operation == "list":
+            found = await self._store.list(str(given.get("prefix") or ""))
+            return {"objects": [{"key": key, "size": size} for key, size in found.items()]}
+        key = check_key(str(given.get("key") or ""))
+        match operation:
+            case "put":
+                content = _content(given)
+                await self._store.put(key, content)
+                return {"key": key, "size": len(content)}
+            case "get":
+                stored = await self._store.get(key)
+                if stored is None:
+                    raise HttpProblem(404, "OBJECT_NOT_FOUND", f"there is no object {key!r}")
+                return {"key": key, "size": len(stored), **_written(stored)}
+            case "delete":
+                return {"key": key, "deleted": await self._store.delete(key)}
+        text = f"an object store has put, get, list and delete, not {operation!r}"
+        raise HttpProblem(422, "VALIDATION_FAILED", text)
+
+
+def _content(given: Mapping[str, Json]) -> bytes:
+    if isinstance(given.get("base64"), str):
+        try:
+            content = base64.b64decode(given["base64"], validate=True)
+        except ValueError:
+            raise HttpProblem(422, "VALIDATION_FAILED", "base64 is not base64") from None
+    else:
+        content = str(given.get("content", "")).encode()
+    if len(content) > OBJECT_BYTES_MAX:
+        text = f"an object has at most {OBJECT_BYTES_MAX} bytes"
+        raise HttpProblem(413, "OBJECT_TOO_LARGE", text)
+    return content
+
+
+def _written(content: bytes) -> dict[str, str]:
+    try:
+        return {"content": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+class LocalObjects:
+    """Objects as files below a folder; no key and no link leads out of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+
+    async def put(self, key: str, content: bytes) -> None:
+        await asyncio.to_thread(self._put, self._path(key), content)
+
+    async def get(self, key: str) -> bytes | None:
+        return await asyncio.to_thread(_read, self._path(key))
+
+    async def list(self, prefix: str = "") -> Mapping[str, int]:
+        return await asyncio.to_thread(self._list, prefix)
+
+    async def delete(self, key: str) -> bool:
+        path = self._path(key)
+        try:
+            await asyncio.to_thread(path.unlink)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+            return False
+        return True
+
+    async def health(self) -> str:
+        there = await asyncio.to_thread(os.access, self._folder, os.W_OK)
+        return "" if there else f"{self._folder} cannot be written"
+
+    def _path(self, key: str) -> Path:
+        if any(word.partition(".")[0].lower() in _DEVICES for word in check_key(key).split("/")):
+            raise HttpProblem(422, "OBJECT_KEY_INVALID", f"{key[:60]!r} is the name of a device")
+        path = self._folder / key
+        root = self._folder.resolve()
+        if path.is_symlink() or not path.parent.resolve().is_relative_to(root):
+            raise HttpProblem(422, "OBJECT_KEY_INVALID", f"{key[:60]!r} leads out of the folder")
+        return path
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Write a file that is there whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+        try:
+            with draft.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except IsADirectoryError:
+            text = f"{path.name!r} is the beginning of other keys"
+            raise HttpProblem(409, "OBJECT_KEY_INVALID", text) from None
+        except OSError as error:
+            raise Unavailable("OBJECTS_UNAVAILABLE", f"not stored: {error.strerror}") from None
+        finally:
+            draft.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _list(self, prefix: str) -> dict[str, int]:
+        found = {
+            path.relative_to(self._folder).as_posix(): path.stat().st_size
+            for path in sorted(self._folder.rglob("*"))
+            if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        }
+        fitting = {key: size for key, size in found.items() if key.startswith(prefix)}
+        return dict(list(fitting.items())[:LISTED_MAX])
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+class S3Objects:
+    """Objects of a bucket, through obstore."""
+
+    def __init__(self, name: str, config: Mapping[str, Json]) -> None:
+        with needed_by("storage.s3", "apps"):
+            import obstore
+            from obstore.store import S3Store
+
+        self._obstore: Any = obstore
+        self._name = name
+        endpoint = str(config.get("endpoint") or "")
+        options: dict[str, Any] = {"region": str(config["region"])}
+        if endpoint:
+            options["endpoint"] = endpoint
+        if config.get("accessKeyId"):
+            options["access_key_id"] = str(config["accessKeyId"])
+            options["secret_access_key"] = str(config.get("secretAccessKey") or "")
+        self._store: Any = S3Store(
+            str(config["bucket"]),
+            prefix=str(config.get("prefix") or "") or None,
+            virtual_hosted_style_request=not config["pathStyle"],
+            client_options={"allow_http": endpoint.startswith("http://"), "timeout": "30s"},
+            retry_config={"max_retries": 2},
+            **options,
+        )
+
+    async def put(self, key: str, content: bytes) -> None:
+        with self._translated():
+            await self._obstore.put_async(self._store, key, content)
+
+    async def get(self, key: str) -> bytes | None:
+        with self._translated():
+            try:
+                found = await self._obstore.get_async(self._store, key)
+            except FileNotFoundError:
+                return None
+            return bytes(await found.bytes_async())
+
+    async def list(self, prefix: str = "") -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        with self._translated():
+            # The store lists below whole words; the rest of the prefix is compared here.
+            whole, slash, _ = prefix.rpartition("/")
+            async for page in self._obstore.list(self._store, f"{whole}{slash}" or None):
+                found |= {e["path"]: e["size"] for e in page if e["path"].startswith(prefix)}
+                if len(found) >= LISTED_MAX:
+                    break
+        return dict(sorted(found.items())[:LISTED_MAX])
+
+    async def delete(self, key: str) -> bool:
+        with self._translated():
+            try:
+                await self._obstore.head_async(self._store, key)
+            except FileNotFoundError:
+                return False
+            await self._obstore.delete_async(self._store, key)
+        return True
+
+    async def health(self) -> str:
+        try:
+            await self.get(".flowmesh-health")
+        except Unavailable as error:
+            return error.message
+        return ""
+
+    @contextlib.contextmanager
+    def _translated(self) -> Any:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except BaseError as error:
+            text = f"{self._name}: S3 refused or was away: {type(error).__name__}"
+            raise Unavailable("OBJECTS_UNAVAILABLE", text) from None
+
+
+class GcsObjects:
+    """Objects of a bucket in Google Cloud Storage, over its JSON API."""
+
+    def __init__(self, name: str, config: Mapping[str, Json], credentials: Path | None) -> None:
+        with needed_by("storage.gcs", "apps"):
+            from gcloud.aio.storage import Storage
+
+        self._name = name
+        self._bucket = str(config["bucket"])
+        self._prefix = str(config.get("prefix") or "")
+        self._make = Storage
+        self._options: dict[str, Any] = {"api_root": str(config.get("endpoint") or "") or None}
+        if credentials is not None:
+            self._options["service_file"] = str(credentials)
+        self._storage: Any = None
+
+    async def start(self) -> None:
+        self._storage = self._make(**self._options)
+
+    async def stop(self) -> None:
+        if self._storage is not None:
+            await self._storage.close()
+
+    async def put(self, key: str, content: bytes) -> None:
+        async with self._translated():
+            await self._storage.upload(self._bucket, self._prefix + key, content)
+
+    async def get(self, key: str) -> bytes | None:
+        import aiohttp
+
+        async with self._translated():
+            try:
+                return bytes(await self._storage.download(self._bucket, self._prefix + key))
+            except aiohttp.ClientResponseError as error:
+                if error.status == _NOT_FOUND:
+                    return None
+                raise
+
+    async def list(self, prefix: str = "") -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        token = ""
+        async with self._translated():
+            while len(found) < LISTED_MAX:
+                params = {
+                    "prefix": self._prefix + prefix,
+                    **({"pageToken": token} if token else {}),
+                }
+                page = await self._storage.list_objects(self._bucket, params=params)
+                for each in page.get("items") or ():
+                    found[str(each["name"]).removeprefix(self._prefix)] = int(each["size"])
+                token = page.get("nextPageToken") or ""
+                if not token:
+                    break
+        return dict(sorted(found.items()))
+
+    async def delete(self, key: str) -> bool:
+        import aiohttp
+
+        async with self._translated():
+            try:
+                await self._storage.delete(self._bucket, self._prefix + key)
+            except aiohttp.ClientResponseError as error:
+                if error.status == _NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    async def health(self) -> str:
+        try:
+            await self.get(".flowmesh-health")
+        except Unavailable as error:
+            return error.message
+        return ""
+
+    @contextlib.asynccontextmanager
+    async def _translated(self) -> Any:
+        import aiohttp
+
+        try:
+            yield
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            status = getattr(error, "status", "")
+            text = f"{self._name}: GCS refused or was away: {type(error).__name__} {status}"
+            raise Unavailable("OBJECTS_UNAVAILABLE", text.rstrip()) from None
+
+
+def local(setting: Setting) -> Module:
+    """Build storage.local."""
+    made = LocalObjects(setting.path(str(setting.config["rootDir"])))
+    services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
+    return Module(name=setting.name, services=services, start=made.start, health=made.health)
+
+
+def s3(setting: Setting) -> Module:
+    """Build storage.s3. Raises Invalid for a wrong endpoint."""
+    endpoint = str(setting.config.get("endpoint") or "")
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        text = f"{setting.name}: endpoint begins with http:// or https://"
+        raise Invalid("APP_CONFIG_INVALID", text)
+    made = S3Objects(setting.name, setting.config)
+    services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
+    return Module(name=setting.name, services=services, health=made.health)
+
+
+def gcs(setting: Setting) -> Module:
+    """Build storage.gcs. Raises Invalid for credentials that are not there."""
+    file = setting.config.get("credentialsFile")
+    credentials = setting.path(str(file)) if file else None
+    if credentials is not None and not credentials.is_file():
+        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: there is no file {file}")
+    made = GcsObjects(setting.name, setting.config, credentials)
+    services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
+    return Module(
+        name=setting.name,
+        services=services,
+        start=made.start,
+        stop=made.stop,
+        health=made.health,
+    )

@@ -1,0 +1,37 @@
+"""Runs of pipelines without a request: from messages, schedules, hooks and triggers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from flowmesh.apps.http.messages import Response
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.pipeline.run import Run
+
+Json = Any
+
+
+async def run_with(program: Program, value: Json, meta: Mapping[str, Json] | None = None) -> Json:
+    """Run a pipeline on a value and return its result. Raises HttpProblem.
+
+    The body of a JSON answer is the result; an answer of 400 or more is a failure.
+    """
+    data = dict(value) if isinstance(value, dict) else {"input": value}
+    run = Run(data, meta={"pipeline": program.name, **(meta or {})})
+    await program.execute(run)
+    return result_of(run.response) if run.response is not None else program.result(run)
+
+
+def result_of(response: Response) -> Json:
+    """Return the value of an answer. Raises HttpProblem for a status of 400 or more."""
+    if response.status >= 400:
+        text = f"the pipeline answered {response.status}"
+        raise HttpProblem(response.status, "PIPELINE_ANSWERED", text)
+    if not response.body:
+        return None
+    try:
+        return orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return response.body.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Schedules of applications: jobs at the times of cron expressions, each instant once."""

@@ -1,0 +1,1 @@
+"""Secrets of applications: sources that are read while a document is expanded."""
