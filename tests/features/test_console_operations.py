@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flowmesh.sdk import Client, Worker
+from flowmesh.telemetry.export import VERSION
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
@@ -38,6 +39,7 @@ async def test_attached_workers_are_listed_with_their_slots(suite: Suite) -> Non
             await until("listed", lambda: _has(mine, 1), within_s=10)
             (worker,) = await mine()
             assert (worker["slots"], worker["running"], worker["builtin"]) == (7, 0, False)
+            assert worker["version"] == f"python-{VERSION}"
             assert worker["queues"] == ["oven"]
             assert worker["attachedAt"]
             by_command = await command(suite, "workers", "--json")

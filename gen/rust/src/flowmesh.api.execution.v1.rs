@@ -3196,6 +3196,9 @@ pub struct AttachedWorker {
     /// Unix time at which it was first known to an orchestrator, in µs.
     #[prost(int64, tag = "9")]
     pub attached_at_us: i64,
+    /// Program and version, such as `python-0.2.0`; empty if the worker did not report it.
+    #[prost(string, tag = "10")]
+    pub version: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListWorkersResponse {

@@ -281,6 +281,9 @@ pub struct WorkHello {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Language and version of the SDK, such as `python-0.2.0`, in the characters of an id.
+    #[prost(string, tag = "9")]
+    pub sdk: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkResponse {

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -197,8 +199,22 @@ func (s *stream) hello() *workerv1.WorkHello {
 		Labels:         s.options.labels,
 		Held:           slices.Collect(maps.Keys(held)),
 		ContractDigest: contractDigest(),
+		Sdk:            sdk(),
 	}
 }
+
+// sdk is the language and the version of this module; one that is built from its sources has none.
+var sdk = sync.OnceValue(func() string {
+	build, _ := debug.ReadBuildInfo()
+	if build != nil {
+		for _, module := range build.Deps {
+			if module.Path == "flowmesh.dev/sdk" {
+				return "go-" + strings.TrimPrefix(module.Version, "v")
+			}
+		}
+	}
+	return "go"
+})
 
 // contractDigest identifies the contracts of this build, for diagnosis.
 var contractDigest = sync.OnceValue(func() string {

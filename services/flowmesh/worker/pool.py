@@ -18,6 +18,7 @@ from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.tasktypes import timeout_of
+from flowmesh.telemetry.export import VERSION
 from flowmesh.worker.attempts.memo import Memo
 from flowmesh.worker.attempts.payloads import Payloads
 from flowmesh.worker.attempts.secrets import Secrets, masked_failure, masked_output
@@ -75,6 +76,7 @@ class BuiltinPool(WorkerSet):
             task_types=self._specs.task_types,
             worker_id=self.worker_id,
             capacity=self.credit.slots,
+            version=f"flowmesh-{VERSION}",
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:

@@ -66,6 +66,7 @@ class RemoteWorker(WorkerSet):
             worker_id=self.worker_id,
             labels=hello.labels,
             capacity=self.credit.slots,
+            version=hello.sdk,
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:

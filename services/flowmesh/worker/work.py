@@ -122,7 +122,7 @@ def _checked(request: WorkRequest) -> WorkHello:
         raise Invalid("HELLO_INVALID", message, violations=tuple(problems))
     valid_id(hello.worker_id, "hello.worker_id")
     labels = (part for label in hello.labels.items() for part in label)
-    for name in (hello.namespace, *hello.queues, *hello.task_types, *labels):
+    for name in (hello.namespace, *hello.queues, *hello.task_types, *labels, hello.sdk):
         if name:
             valid_id(name, "hello")
     return hello

@@ -287,12 +287,13 @@ async def workers(*, common: Common = COMMON) -> int:
                 each.worker_id,
                 f"{each.running}/{each.slots}",
                 output.age(each.attached_at),
+                each.version or "-",
                 "all" if each.builtin else " ".join(each.queues),
                 "built in" if each.builtin else " ".join(each.task_types),
             )
             for each in found
         ]
-        header = ("WORKER", "TASKS", "SINCE", "QUEUES", "TYPES")
+        header = ("WORKER", "TASKS", "SINCE", "VERSION", "QUEUES", "TYPES")
         documents = [_json(asdict(each)) for each in found]
         output.listing(documents, header, rows, none="No workers found.")
         return exit_codes.DONE

@@ -22,6 +22,7 @@ from flowmesh.sdk.duplex import StreamBroken, converse
 from flowmesh.sdk.reconnect import Reconnect
 from flowmesh.sdk.worker.results import result_of_error
 from flowmesh.sdk.worker.task_runner import TaskRunner
+from flowmesh.telemetry.export import VERSION
 
 _log = logging.getLogger("flowmesh.sdk")
 Finished = Callable[[task_pb2.TaskResult], None]
@@ -56,6 +57,7 @@ class WorkStream:
             slots=slots,
             labels=labels,
             contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
+            sdk=f"python-{VERSION}",
         )
         self._tasks = runner(self._finished, self._heartbeat, self._record)
         self._specs: dict[str, bytes] = {}

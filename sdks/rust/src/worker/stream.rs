@@ -386,6 +386,7 @@ impl State {
             slots: self.slots,
             labels: stream.settings.labels.clone(),
             held,
+            sdk: concat!("rust-", env!("CARGO_PKG_VERSION")).into(),
             ..message::WorkHello::default()
         }
     }

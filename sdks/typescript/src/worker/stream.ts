@@ -5,6 +5,7 @@
  * all held tasks, and unacknowledged results are sent again with the same tokens.
  */
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
 import { setImmediate as turn } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
@@ -23,6 +24,8 @@ import {
 } from "../proto/flowmesh/api/worker/v1/worker_service_pb.js";
 import { failed, type Result, sizeOf } from "./results.js";
 import { type TaskHandler, TaskRunner } from "./runner.js";
+
+const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
 
 type Hello = MessageInitShape<typeof WorkHelloSchema>;
 type Frame = MessageInitShape<typeof WorkRequestSchema>;
@@ -76,6 +79,7 @@ export class WorkStream {
       contractDigest: createHash("sha256")
         .update(toBinary(FileDescriptorProtoSchema, contract.proto))
         .digest("hex"),
+      sdk: `typescript-${version}`,
     };
     this.#tasks = new TaskRunner(
       handlers,

@@ -118,7 +118,8 @@ class QueueList(Answer, kw_only=True):
 class WorkerValue(Answer, kw_only=True):
     """An attached worker, or the built-in executors of a worker service.
 
-    `running` counts tasks of this namespace. No `queues` means all.
+    `running` counts tasks of this namespace. No `queues` means all. `version` is the program with
+    its version, such as `python-0.2.0`; empty if the worker did not report it.
     """
 
     worker_id: str
@@ -129,6 +130,7 @@ class WorkerValue(Answer, kw_only=True):
     labels: dict[str, str]
     slots: int
     running: int
+    version: str
     attached_at: Instant | UnsetType = UNSET
 
 

@@ -242,6 +242,7 @@ async def list_workers(backends: Backends, request: Head) -> Response:
             slots=each.slots,
             running=each.running,
             attached_at=instant_or_unset(each.attached_at_us),
+            version=each.version,
         )
         for each in found.workers
     ]

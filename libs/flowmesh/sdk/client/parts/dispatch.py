@@ -113,6 +113,7 @@ class AttachedWorker:
     """An attached worker, or the built-in executors of a worker service.
 
     `running` is the number of tasks of the client's namespace. Without `queues` it takes all.
+    `version` is its program, such as `python-0.2.0`; empty if the worker did not report it.
     """
 
     worker_id: str
@@ -124,6 +125,7 @@ class AttachedWorker:
     slots: int
     running: int
     attached_at: datetime | None
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +369,7 @@ class DispatchCalls:
                 slots=each.slots,
                 running=each.running,
                 attached_at=moment(each.attached_at_us),
+                version=each.version,
             )
             for each in found.workers
         )

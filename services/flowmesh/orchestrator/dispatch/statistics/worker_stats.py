@@ -55,4 +55,5 @@ def _worker(worker_set: WorkerSet, running: int) -> pb.AttachedWorker:
         slots=worker_set.slots,
         running=running,
         attached_at_us=worker_set.attached_at_us,
+        version=grant.version,
     )

@@ -1881,7 +1881,9 @@ type AttachedWorker struct {
 	// Number of tasks of the namespace at the worker.
 	Running uint32 `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
 	// Unix time at which it was first known to an orchestrator, in µs.
-	AttachedAtUs  int64 `protobuf:"varint,9,opt,name=attached_at_us,json=attachedAtUs,proto3" json:"attached_at_us,omitempty"`
+	AttachedAtUs int64 `protobuf:"varint,9,opt,name=attached_at_us,json=attachedAtUs,proto3" json:"attached_at_us,omitempty"`
+	// Program and version, such as `python-0.2.0`; empty if the worker did not report it.
+	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1977,6 +1979,13 @@ func (x *AttachedWorker) GetAttachedAtUs() int64 {
 		return x.AttachedAtUs
 	}
 	return 0
+}
+
+func (x *AttachedWorker) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
 }
 
 type ListWorkersResponse struct {
@@ -2319,7 +2328,7 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x1aDiscardDeadLettersResponse\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\rR\achanged\"2\n" +
 	"\x12ListWorkersRequest\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\x96\x03\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xb0\x03\n" +
 	"\x0eAttachedWorker\x12!\n" +
 	"\tworker_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x06R\bworkerId\x120\n" +
 	"\x11worker_service_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\x0fworkerServiceId\x12\x18\n" +
@@ -2330,7 +2339,9 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x06labels\x18\x06 \x03(\v25.flowmesh.api.execution.v1.AttachedWorker.LabelsEntryR\x06labels\x12\x14\n" +
 	"\x05slots\x18\a \x01(\rR\x05slots\x12\x18\n" +
 	"\arunning\x18\b \x01(\rR\arunning\x12$\n" +
-	"\x0eattached_at_us\x18\t \x01(\x03R\fattachedAtUs\x1a9\n" +
+	"\x0eattached_at_us\x18\t \x01(\x03R\fattachedAtUs\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\tR\aversion\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +

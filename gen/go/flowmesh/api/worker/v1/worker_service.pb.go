@@ -144,7 +144,9 @@ type WorkHello struct {
 	// Digest of the contracts that the worker was built with, for diagnosis.
 	ContractDigest string `protobuf:"bytes,7,opt,name=contract_digest,json=contractDigest,proto3" json:"contract_digest,omitempty"`
 	// Labels that tasks may require (`gpu: "true"`). Tasks without requirements are sent as well.
-	Labels        map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Labels map[string]string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Language and version of the SDK, such as `python-0.2.0`, in the characters of an id.
+	Sdk           string `protobuf:"bytes,9,opt,name=sdk,proto3" json:"sdk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +235,13 @@ func (x *WorkHello) GetLabels() map[string]string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *WorkHello) GetSdk() string {
+	if x != nil {
+		return x.Sdk
+	}
+	return ""
 }
 
 type WorkResponse struct {
@@ -353,7 +362,7 @@ const file_flowmesh_api_worker_v1_worker_service_proto_rawDesc = "" +
 	"\x04ping\x18\x05 \x01(\bR\x04ping\x12\x14\n" +
 	"\x05drain\x18\x06 \x01(\bR\x05drain\x12\x14\n" +
 	"\x05slots\x18\a \x01(\rR\x05slots\x12=\n" +
-	"\arecords\x18\x1e \x03(\v2#.flowmesh.api.worker.v1.TaskRecordsR\arecords\"\xd8\x02\n" +
+	"\arecords\x18\x1e \x03(\v2#.flowmesh.api.worker.v1.TaskRecordsR\arecords\"\xea\x02\n" +
 	"\tWorkHello\x12!\n" +
 	"\tworker_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x06R\bworkerId\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x16\n" +
@@ -363,7 +372,8 @@ const file_flowmesh_api_worker_v1_worker_service_proto_rawDesc = "" +
 	"\x05slots\x18\x05 \x01(\rR\x05slots\x12\x12\n" +
 	"\x04held\x18\x06 \x03(\tR\x04held\x12'\n" +
 	"\x0fcontract_digest\x18\a \x01(\tR\x0econtractDigest\x12E\n" +
-	"\x06labels\x18\b \x03(\v2-.flowmesh.api.worker.v1.WorkHello.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18\b \x03(\v2-.flowmesh.api.worker.v1.WorkHello.LabelsEntryR\x06labels\x12\x10\n" +
+	"\x03sdk\x18\t \x01(\tR\x03sdk\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfc\x02\n" +

@@ -875,6 +875,7 @@ class AttachedWorker(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     ATTACHED_AT_US_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     worker_service_id: _builtins.str
     builtin: _builtins.bool
@@ -885,6 +886,8 @@ class AttachedWorker(_message.Message):
     """Number of tasks of the namespace at the worker."""
     attached_at_us: _builtins.int
     """Unix time at which it was first known to an orchestrator, in µs."""
+    version: _builtins.str
+    """Program and version, such as `python-0.2.0`; empty if the worker did not report it."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty means all queues."""
@@ -905,10 +908,11 @@ class AttachedWorker(_message.Message):
         slots: _builtins.int = ...,
         running: _builtins.int = ...,
         attached_at_us: _builtins.int = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_at_us", b"attached_at_us", "builtin", b"builtin", "labels", b"labels", "queues", b"queues", "running", b"running", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id", "worker_service_id", b"worker_service_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_at_us", b"attached_at_us", "builtin", b"builtin", "labels", b"labels", "queues", b"queues", "running", b"running", "slots", b"slots", "task_types", b"task_types", "version", b"version", "worker_id", b"worker_id", "worker_service_id", b"worker_service_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -236,12 +236,15 @@ class Grant(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     set_id: _builtins.str
     slots: _builtins.int
     worker_id: _builtins.str
     """The worker that receives the tasks, if the set has only one."""
     capacity: _builtins.int
     """All slots of the set, free or not."""
+    version: _builtins.str
+    """Program and version of the worker, such as `python-0.2.0`; empty if it did not report it."""
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty accepts all."""
@@ -265,10 +268,11 @@ class Grant(_message.Message):
         worker_id: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         capacity: _builtins.int = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "labels", b"labels", "namespaces", b"namespaces", "queues", b"queues", "set_id", b"set_id", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "labels", b"labels", "namespaces", b"namespaces", "queues", b"queues", "set_id", b"set_id", "slots", b"slots", "task_types", b"task_types", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

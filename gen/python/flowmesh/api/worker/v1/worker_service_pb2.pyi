@@ -105,6 +105,7 @@ class WorkHello(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     CONTRACT_DIGEST_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    SDK_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """Identity of the worker process; the same after a reconnect, never reused."""
     namespace: _builtins.str
@@ -112,6 +113,8 @@ class WorkHello(_message.Message):
     """Number of tasks run at once, 1 to 10,000."""
     contract_digest: _builtins.str
     """Digest of the contracts that the worker was built with, for diagnosis."""
+    sdk: _builtins.str
+    """Language and version of the SDK, such as `python-0.2.0`, in the characters of an id."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty is `default`."""
@@ -137,10 +140,11 @@ class WorkHello(_message.Message):
         held: _abc.Iterable[_builtins.str] | None = ...,
         contract_digest: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        sdk: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "held", b"held", "labels", b"labels", "namespace", b"namespace", "queues", b"queues", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "held", b"held", "labels", b"labels", "namespace", b"namespace", "queues", b"queues", "sdk", b"sdk", "slots", b"slots", "task_types", b"task_types", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

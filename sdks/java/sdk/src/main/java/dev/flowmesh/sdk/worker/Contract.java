@@ -9,7 +9,15 @@ import java.util.HexFormat;
 final class Contract {
   static final String DIGEST = digest();
 
+  /** The language, and the version if the manifest of the archive has it. */
+  static final String SDK = sdk();
+
   private Contract() {}
+
+  private static String sdk() {
+    String version = Contract.class.getPackage().getImplementationVersion();
+    return version == null ? "java" : "java-" + version;
+  }
 
   private static String digest() {
     byte[] file = WorkHello.getDescriptor().getFile().toProto().toByteArray();

@@ -138,6 +138,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
             .putAllLabels(options.labels())
             .addAllHeld(held)
             .setContractDigest(Contract.DIGEST)
+            .setSdk(Contract.SDK)
             .build();
     return WorkRequest.newBuilder().setHello(hello).build();
   }
