@@ -1,9 +1,16 @@
 /** The texts of the pages in English. Another language is another file with the same keys. */
 
 import { builder } from "./builder";
+import { lists } from "./lists";
+import { numbers } from "./numbers";
+import { operate } from "./operate";
 
 export const en = {
   ...builder,
+  ...lists,
+  ...numbers,
+  ...operate,
+
   "graph.zoomIn": "Zoom in",
   "graph.zoomOut": "Zoom out",
   "graph.whole": "Show the whole graph",
@@ -56,6 +63,7 @@ export const en = {
   "action.again": "Read again",
   "action.more": "Show more",
   "action.clear": "Clear",
+  "action.notDone": "It was not done",
   "action.notJson": "This is not JSON: {fault}",
 
   "scrub.title": "Time travel",
@@ -239,11 +247,4 @@ export const en = {
   "grid.executions": "{count, plural, one {# execution} other {# executions}}",
   "grid.capped": "Further tasks are left out; the page of an execution shows all.",
   "grid.absent": "{task}: not in this version",
-
-  "topology.name": "Topology",
-  "topology.connections": "Connections",
-  "topology.suite": "Flowmesh",
-  "topology.workflows": "Workflows",
-  "topology.services": "Called services",
-  "topology.first": "{name}, the first {shown} of {total}",
 } as const;

@@ -16,6 +16,7 @@ from aiohttp import web
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
+from tests.console.calls import called
 from tests.console.many import seed_many
 from tests.console.scenarios import Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
@@ -25,7 +26,7 @@ from tools import console
 CHROMIUM = Path("/usr/bin/chromium")
 RUN_TIMEOUT_S = 900.0
 # Rows of the large list; `make console-bench` asks for a million.
-MANY = int(os.environ.get("CONSOLE_MANY", "100000"))
+MANY = int(os.environ.get("CONSOLE_MANY", "30000"))
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
         aiohttp.ClientSession() as http,
         Client(suite.grpc_address) as client,
         Worker(client, HANDLERS),
+        called(client),
     ):
         seeded = Seeded(suite.http_url, http)
         await seed(seeded)

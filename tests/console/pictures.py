@@ -1,4 +1,7 @@
-"""The pictures of the README, taken in a browser from a real run: `make console-pictures`."""
+"""The pictures of the README, taken in a browser from a real run: `make console-pictures`.
+
+`python -m tests.console.pictures pages` takes all pages instead, to be looked at.
+"""
 
 import asyncio
 import json
@@ -13,6 +16,7 @@ import aiohttp
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
+from tests.console.calls import called
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tools import console
 
@@ -28,6 +32,7 @@ async def main() -> None:
             aiohttp.ClientSession() as http,
             Client(suite.grpc_address) as client,
             Worker(client, HANDLERS),
+            called(client),
         ):
             seeded = Seeded(suite.http_url, http)
             await seed(seeded)
@@ -47,7 +52,7 @@ async def _has(seeded: Seeded, name: str, status: str) -> bool:
 def _taken(environ: dict[str, str]) -> int:
     console.install()
     taken = subprocess.run(
-        ["npx", "playwright", "test", "-c", "pictures.config.ts"],
+        ["npx", "playwright", "test", "-c", "pictures.config.ts", *(sys.argv[1:] or ["readme"])],
         cwd=console.SOURCE,
         env=console.environment() | environ,
         check=False,

@@ -12,11 +12,14 @@ import yaml
 
 from flowmesh.sdk import Client, TaskFailure, Worker
 from flowmesh.testing.polling import pause
+from tests.console.calls import called
 from tests.features.natives import http_task, resource, workflow
 
 Json = Any
 PREFIX = "shop"
 WIDE = 80
+# Items of a map that has more than ten thousand events.
+LEDGER = 3_400
 LOADED_ITEMS = 40
 
 
@@ -86,6 +89,10 @@ def definitions() -> list[Json]:
         *tasks,
         order,
         workflow("hello", _task("greet", "quick")),
+        workflow(LONG, _task("fetch-statements", "quick"),
+                 _task("send-the-monthly-statement-to-every-customer", "charge",
+                       "fetch-statements"),
+                 _task("archive", "quick", "send-the-monthly-statement-to-every-customer")),
         workflow("held-orders", _task("validate", "quick"),
                  _task("charge", "charge", "validate", onFailure="HOLD"),
                  _task("ship", "quick", "charge")),
@@ -121,6 +128,12 @@ def definitions() -> list[Json]:
     ]  # fmt: skip
 
 
+LONG = "reconcile-the-ledgers-of-all-subsidiaries-with-the-statements-of-their-banks"
+LONG_INPUT = {
+    "customer": "Hubert Blaine Wolfeschlegelsteinhausenbergerdorff and Sons, Incorporated " * 3,
+    "rows": list(range(200)),
+    "nested": {"first": {"second": {"third": {"fourth": ["deep", None, True, 1.5e300]}}}},
+}
 CREDIT_FORM = {
     "type": "object",
     "required": ["limit", "address"],
@@ -213,6 +226,9 @@ async def seed(seeded: Seeded) -> None:
     await seeded.start("saga", "trips", order | {"card": "declined"})
     await seeded.start("nested", "region", order)
     await seeded.start("wide", "nightly-reconciliation", {})
+    await seeded.start("long", LONG, LONG_INPUT)
+    items = [{"number": number} for number in range(LEDGER)]
+    await seeded.start("ledger", "ledger", {"items": items})
     paused = await seeded.start("paused", "reports", {"month": "2026-09"})
     await seeded.post(f"/api/v1/executions/{paused}:pause", {"reason": "the ledger is closed"})
     canceled = await seeded.start("canceled", "reports", {"month": "2026-08"})
@@ -224,6 +240,7 @@ async def _serve(http_url: str, grpc_address: str) -> None:
         aiohttp.ClientSession() as http,
         Client(grpc_address) as client,
         Worker(client, HANDLERS),
+        called(client),
     ):
         seeded = Seeded(http_url, http)
         await seed(seeded)

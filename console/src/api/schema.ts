@@ -3198,7 +3198,7 @@ export interface WorkerList {
   unreachable: string[];
 }
 
-/** An attached worker, or the built-in executors of a worker service. `running` counts tasks of this namespace. No `queues` means all. */
+/** An attached worker, or the built-in executors of a worker service. `running` counts tasks of this namespace. No `queues` means all. `version` is the program with its version, such as `python-0.2.0`; empty if the worker did not report it. */
 export interface WorkerValue {
   workerId: string;
   workerService: string;
@@ -3208,6 +3208,7 @@ export interface WorkerValue {
   labels: Record<string, string>;
   slots: number;
   running: number;
+  version: string;
   attachedAt?: string;
 }
 

@@ -5,12 +5,14 @@ import {
   CalendarClock,
   ChartColumn,
   Cpu,
+  Grid3x3,
   Hand,
   House,
   Layers,
   ListChecks,
   type LucideIcon,
   MailWarning,
+  Network,
   Orbit,
   Rows3,
   Settings,
@@ -32,7 +34,9 @@ export interface Destination {
     | "/workers"
     | "/services"
     | "/bulk"
-    | "/visualization/galaxy";
+    | "/visualization/galaxy"
+    | "/visualization/grid"
+    | "/visualization/topology";
   label: string;
   icon: LucideIcon;
   key?: string;
@@ -60,4 +64,6 @@ export const FURTHER: readonly Destination[] = [
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
+  { to: "/visualization/grid", label: "Grid", icon: Grid3x3 },
+  { to: "/visualization/topology", label: "Topology", icon: Network },
 ];

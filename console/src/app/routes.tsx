@@ -1,7 +1,7 @@
 /** The pages by path. A page is a folder below `features/`, loaded when it is first shown. */
 
 import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { rowsQuery } from "@/features/executions/queries";
+import { pageQuery } from "@/features/executions/queries";
 import { builderRoutes } from "./builderRoutes";
 import { Crashed } from "./errors";
 import { operateRoutes } from "./operateRoutes";
@@ -61,7 +61,7 @@ export const executionsRoute = createRoute({
   loaderDeps: ({ search }) => search,
   // The rows are asked for while the page itself is on its way.
   loader: ({ deps }) => {
-    void client.prefetchInfiniteQuery(rowsQuery(deps));
+    void client.prefetchQuery(pageQuery(deps, ""));
   },
   component: lazyRouteComponent(() => import("@/features/executions/page"), "ExecutionsPage"),
 });

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
-import type { Topology } from "@/model/topology";
+import { type Calls, rate, shownService, type Topology } from "@/model/topology";
 import styles from "./topologyPicture.module.css";
 
 const ROW = 34;
@@ -29,6 +29,7 @@ export function TopologyPicture({ topology, chosen, choose }: Props) {
   const place = (index: number, total: number) => TOP + (index + (rows - total) / 2) * ROW;
   const flowY = new Map(flows.map((each, index) => [each.name, place(index, flows.length)]));
   const outY = new Map(outside.map((each, index) => [each.name, place(index, outside.length)]));
+  const calls = new Map(topology.calls.map((each) => [`${each.source} ${each.target}`, each]));
   const box = (name: string) => ({
     chosen: chosen === name,
     dim: !!chosen && !touched.has(name),
@@ -58,13 +59,10 @@ export function TopologyPicture({ topology, chosen, choose }: Props) {
               const to = outY.get(service);
               if (to === undefined) return null;
               const near = !chosen || chosen === flow.name || chosen === service;
+              const key = `${flow.name} ${service}`;
+              const from = flowY.get(flow.name) ?? 0;
               return (
-                <path
-                  key={`${flow.name} ${service}`}
-                  className={styles.line}
-                  data-dim={!near || undefined}
-                  d={curve(FLOW_X + BOX, (flowY.get(flow.name) ?? 0) + 13, OUT_X, to + 13)}
-                />
+                <Line key={key} from={from + 13} to={to + 13} dim={!near} calls={calls.get(key)} />
               );
             }),
           )}
@@ -96,6 +94,42 @@ export function TopologyPicture({ topology, chosen, choose }: Props) {
         ))}
       </div>
     </div>
+  );
+}
+
+interface LineProps {
+  from: number;
+  to: number;
+  dim: boolean;
+  /** Real calls; a line without them says that a definition names the service. */
+  calls: Calls | undefined;
+}
+
+function Line({ from, to, dim, calls }: LineProps) {
+  const path = (
+    <path
+      className={styles.line}
+      data-dim={dim || undefined}
+      data-called={(calls && (calls.errors > 0 ? "failing" : "well")) || undefined}
+      d={curve(FLOW_X + BOX, from, OUT_X, to)}
+    />
+  );
+  if (!calls) return path;
+  return (
+    <>
+      {path}
+      <text
+        className={styles.rate}
+        data-dim={dim || undefined}
+        x={(FLOW_X + BOX + OUT_X) / 2}
+        y={(from + to) / 2 - 4}
+      >
+        {say(calls.errors > 0 ? "topology.perMinuteErrors" : "topology.perMinute", {
+          rate: rate(calls.perMinute),
+          errors: calls.errors,
+        })}
+      </text>
+    </>
   );
 }
 
@@ -143,10 +177,10 @@ function Box({ name, x, y, chosen, dim, choose }: BoxProps) {
       aria-pressed={chosen}
       data-dim={dim || undefined}
       style={{ left: x, top: y.get(name) ?? 0, width: BOX }}
-      title={name}
+      title={shownService(name)}
       onClick={choose}
     >
-      <bdi className="truncate">{name}</bdi>
+      <bdi className="truncate">{shownService(name)}</bdi>
     </button>
   );
 }

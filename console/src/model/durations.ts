@@ -61,6 +61,11 @@ export function count(value: number): string {
   return new Intl.NumberFormat("en").format(value);
 }
 
+/** `12.5%` of a share of one. */
+export function percent(share: number): string {
+  return new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 }).format(share);
+}
+
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }

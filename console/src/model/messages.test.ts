@@ -5,8 +5,28 @@ import { en } from "../../messages/en";
 import { formatted } from "./messages";
 
 /** Folders whose texts are all in the catalogue; the others follow. */
-const TRANSLATED =
-  /^(features\/(compare|rerun|dead-letters|builder|execution\/debug)\/|canvas\/|app\/errors)/;
+const TRANSLATED = [
+  "app/errors",
+  "canvas/",
+  "features/approvals/",
+  "features/builder/",
+  "features/bulk/",
+  "features/compare/",
+  "features/dashboards/",
+  "features/dead-letters/",
+  "features/execution/debug/",
+  "features/executions/",
+  "features/galaxy/",
+  "features/home/",
+  "features/login/",
+  "features/queues/",
+  "features/rerun/",
+  "features/services/",
+  "features/settings/",
+  "features/triggers/",
+  "features/visualize/",
+  "features/workers/",
+];
 /** Attributes that a reader sees or hears. */
 const SHOWN = new Set(["title", "label", "placeholder", "aria-label", "alt", "hint"]);
 
@@ -16,8 +36,7 @@ interface Found {
 }
 
 /** The texts that stand in the markup of a component. */
-function textsOf(name: string): string[] {
-  const source = readFileSync(`src/${name}`, "utf8");
+function textsOf(name: string, source = readFileSync(`src/${name}`, "utf8")): string[] {
   const found: string[] = [];
   walk(parseSync(name, source).program as unknown as Found, (node) => {
     if (node.type === "JSXText") found.push(String(node.value));
@@ -40,7 +59,7 @@ function walk(node: unknown, visit: (node: Found) => void): void {
 }
 
 const FILES = (readdirSync("src", { recursive: true }) as string[]).filter(
-  (name) => name.endsWith(".tsx") && TRANSLATED.test(name),
+  (name) => name.endsWith(".tsx") && TRANSLATED.some((folder) => name.startsWith(folder)),
 );
 
 test("no text stands in the components", () => {
@@ -53,7 +72,8 @@ test("no text stands in the components", () => {
 });
 
 test("a text in the markup is found", () => {
-  expect(textsOf("features/settings/page.tsx").length).toBeGreaterThan(5);
+  const source = 'const A = () => <p title="Some title">Some text {"and"} <b>more</b></p>;';
+  expect(textsOf("a.tsx", source).toSorted()).toEqual(["Some text", "Some title", "more"]);
 });
 
 test("every message is used, and is well-formed", () => {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { MapWorkflow, ServiceValue } from "@/api/schema";
-import { topologyOf } from "./topology";
+import { rate, shownService, topologyOf } from "./topology";
 
 function instance(name: string, status: ServiceValue["status"]): ServiceValue {
-  return { name, status, id: `${name}-${status}` } as ServiceValue;
+  return { name, status, type: "core", id: `${name}-${status}` } as ServiceValue;
 }
 
 function workflow(name: string, ...services: string[]): MapWorkflow {
@@ -29,4 +29,37 @@ test("a service that several workflows call is one, with its callers and tasks",
     { name: "db:main", kind: "database", callers: ["refunds"], tasks: 1 },
     { name: pay, kind: "HTTP", callers: ["orders", "refunds"], tasks: 3 },
   ]);
+});
+
+test("registered services are listed before they are called", () => {
+  const billing = { ...instance("billing", "HEALTHY"), type: "api" };
+  const found = topologyOf([billing], []);
+  expect(found.suite).toEqual([]);
+  expect(found.outside.map((each) => each.name)).toEqual(["service:billing"]);
+});
+
+test("calls add their callers and services, with a rate", () => {
+  const edge = { errors: 1, p50Ms: 2, p95Ms: 9, p99Ms: 12, lastAt: "2026-11-26T10:00:00Z" };
+  const found = topologyOf([], [workflow("quotes", "service:prices")], {
+    minutes: 15,
+    nodes: [],
+    edges: [
+      { source: "quotes", target: "prices", calls: 30, ...edge },
+      { source: "prices", target: "stock", calls: 45, ...edge },
+    ],
+  });
+  expect(found.workflows).toEqual([
+    { name: "quotes", services: ["service:prices"] },
+    { name: "prices", services: ["service:stock"] },
+  ]);
+  expect(found.outside.map(({ name, callers, tasks }) => [name, callers, tasks])).toEqual([
+    ["service:prices", ["quotes"], 1],
+    ["service:stock", ["prices"], 0],
+  ]);
+  expect(found.calls.map((each) => [each.target, each.perMinute])).toEqual([
+    ["service:stock", 3],
+    ["service:prices", 2],
+  ]);
+  expect(shownService("service:stock")).toBe("stock");
+  expect([rate(0.066), rate(2), rate(123.4)]).toEqual(["0.066", "2", "123"]);
 });

@@ -1,6 +1,6 @@
 /** What calls what: services of the suite, workflows, and services outside of it. */
 
-import type { MapWorkflow, ServiceValue } from "@/api/schema";
+import type { CallTopology, MapWorkflow, ServiceValue, TopologyEdgeValue } from "@/api/schema";
 import { grouped } from "./grouped";
 
 export type Health = "healthy" | "degraded" | "unhealthy" | "offline";
@@ -18,19 +18,35 @@ export interface OutsideService {
   tasks: number;
 }
 
+/** Calls of the last minutes from a workflow or a service to a service. */
+export interface Calls extends Omit<TopologyEdgeValue, "target"> {
+  /** The name of the called service as in `outside`. */
+  target: string;
+  perMinute: number;
+}
+
 export interface Topology {
   suite: SuiteService[];
+  /** Workflows, and the services that call other services. */
   workflows: { name: string; services: string[] }[];
   outside: OutsideService[];
+  calls: Calls[];
 }
+
+/** The type of the services of Flowmesh. */
+const CORE = "core";
+/** The prefix of services that are called by the name of their registration. */
+const REGISTERED = "service:";
 
 const WORST: readonly Health[] = ["offline", "unhealthy", "degraded", "healthy"];
 
 export function topologyOf(
   services: readonly ServiceValue[],
   workflows: readonly MapWorkflow[],
+  called?: CallTopology,
 ): Topology {
-  const suite = grouped(services, (each) => each.name).map(([name, instances]): SuiteService => {
+  const core = services.filter((each) => each.type === CORE);
+  const suite = grouped(core, (each) => each.name).map(([name, instances]): SuiteService => {
     const healths = instances.map((each) => each.status.toLowerCase() as Health);
     return {
       name,
@@ -40,6 +56,10 @@ export function topologyOf(
     };
   });
   const outside = new Map<string, OutsideService>();
+  for (const { name, type } of services) {
+    const key = REGISTERED + name;
+    if (type !== CORE) outside.set(key, { name: key, kind: kindOf(key), callers: [], tasks: 0 });
+  }
   for (const workflow of workflows) {
     for (const task of workflow.tasks) {
       if (!task.service) continue;
@@ -54,11 +74,47 @@ export function topologyOf(
       outside.set(task.service, known);
     }
   }
+  const calls = callsOf(called);
+  const callers = new Map(workflows.map((each) => [each.workflow, new Set(each.services)]));
+  for (const { source, target } of calls) {
+    callers.set(source, (callers.get(source) ?? new Set()).add(target));
+    const known = outside.get(target) ?? {
+      name: target,
+      kind: kindOf(target),
+      callers: [],
+      tasks: 0,
+    };
+    if (!known.callers.includes(source)) known.callers.push(source);
+    outside.set(target, known);
+  }
   return {
     suite: suite.sort((left, right) => left.name.localeCompare(right.name)),
-    workflows: workflows.map((each) => ({ name: each.workflow, services: each.services })),
+    workflows: [...callers].map(([name, targets]) => ({ name, services: [...targets] })),
     outside: [...outside.values()].sort((left, right) => left.name.localeCompare(right.name)),
+    calls,
   };
+}
+
+/** The calls, most first. */
+function callsOf(called: CallTopology | undefined): Calls[] {
+  const { edges = [], minutes = 1 } = called ?? {};
+  return edges
+    .map((each) => ({
+      ...each,
+      target: REGISTERED + each.target,
+      perMinute: each.calls / Math.max(1, minutes),
+    }))
+    .sort((left, right) => right.calls - left.calls);
+}
+
+/** The name of a service as it is shown. */
+export function shownService(name: string): string {
+  return name.startsWith(REGISTERED) ? name.slice(REGISTERED.length) : name;
+}
+
+/** `12` or `0.4`: a rate with the digits that tell something. */
+export function rate(perMinute: number): string {
+  return perMinute >= 10 ? String(Math.round(perMinute)) : String(Number(perMinute.toPrecision(2)));
 }
 
 function kindOf(service: string): string {

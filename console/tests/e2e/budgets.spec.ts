@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { expect, live, seeded, start, taskReached, test } from "./fixtures";
+import { expect, live, many, reached, seeded, start, taskReached, test } from "./fixtures";
 
 /** Printed with the results; the bound is what a loaded machine of two cores must keep. */
 function budget(what: string, value: number, wanted: number, most: number, unit: string): void {
@@ -8,7 +8,6 @@ function budget(what: string, value: number, wanted: number, most: number, unit:
   expect(value, text).toBeLessThanOrEqual(most);
 }
 
-const ITEMS = 3_400;
 const ROUNDS = 10;
 
 test("budget: bytes and requests of the first load", async ({ page }) => {
@@ -60,13 +59,8 @@ function whenCompleted(page: Page): Promise<number> {
 
 test("budget: a history of ten thousand events", async ({ page, request }) => {
   test.setTimeout(180_000);
-  const items = Array.from({ length: ITEMS }, (_, number) => ({ number }));
-  const id = await start(request, "ledger", { items });
-  await expect
-    .poll(async () => (await (await request.get(`/api/v1/executions/${id}`)).json()).status, {
-      timeout: 120_000,
-    })
-    .toBe("completed");
+  const id = seeded("ledger");
+  await reached(request, id, "completed", 120_000);
   await page.goto(`/console/executions/${id}`);
   await expect(page.getByRole("treeitem")).toHaveCount(1);
   const begun = Date.now();
@@ -100,15 +94,6 @@ test("budget: nothing keeps the page busy for long", async ({ page }) => {
   );
   budget("longest task of the page with 80 nodes", longest, 50, 600, "ms");
 });
-
-/** Show the namespace with the many executions. */
-async function many(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    const state = { theme: "system", density: "normal", zone: "", singleKeys: true, actor: "" };
-    const kept = { state: { ...state, railOpen: true, namespace: "many" }, version: 1 };
-    localStorage.setItem("flowmesh.preferences", JSON.stringify(kept));
-  });
-}
 
 /** The time from the beginning of the navigation to the first row, as the page itself saw it. */
 async function firstRow(page: Page): Promise<number> {

@@ -1,3 +1,4 @@
+import type { APIRequestContext } from "@playwright/test";
 import { clean, expect, reached, SHOP, start, test } from "./fixtures";
 
 test("the dashboard has the numbers of the server @S0-150 @S3-51", async ({ page, request }) => {
@@ -46,4 +47,28 @@ test("the dashboard of a workflow names its bottlenecks and shows its grid @S0-1
   const [costliest] = report.nodes;
   await expect(costs.getByRole("row").nth(1)).toContainText(costliest.id);
   await expect(page.getByRole("group", { name: "Grid" })).toBeVisible();
+});
+
+/** Ended executions as a monitoring system scrapes them. */
+async function scraped(request: APIRequestContext): Promise<number> {
+  const text = await (await request.get("/metrics")).text();
+  const found = text.matchAll(/^flowmesh_execution_seconds_count(?:\{[^}]*\})? (\S+)/gm);
+  return [...found].reduce((sum, each) => sum + Number(each[1]), 0);
+}
+
+test("the dashboard and a scrape of the metrics count the same execution @S2-52 @S1-117", async ({
+  page,
+  request,
+}) => {
+  const before = await scraped(request);
+  const { workflows } = await (await request.get("/api/v1/dashboard")).json();
+  const known = workflows.find((each: { workflow: string }) => each.workflow === "hello");
+  await page.goto("/dashboards");
+  const row = page.getByRole("row").filter({ has: page.getByRole("link", { name: "hello" }) });
+  const id = await start(request, "hello", SHOP.order);
+  await reached(request, id, "completed");
+  await expect.poll(() => scraped(request)).toBeGreaterThan(before);
+  await expect
+    .poll(async () => Number(await row.getByRole("cell").nth(2).textContent()))
+    .toBeGreaterThan(known?.completed ?? 0);
 });

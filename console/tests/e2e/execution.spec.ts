@@ -104,6 +104,22 @@ test("the timeline shows when tasks waited and ran @S1-172", async ({ page, requ
   }
 });
 
+test("the timeline answers why an execution was slow @S0-104", async ({ page, request }) => {
+  await open(page, "completed", "?tab=timeline");
+  const answer = await request.get(`/api/v1/executions/${seeded("completed")}/trace`);
+  const { bottleneck, tasks } = await answer.json();
+  const shown = page.getByText("Bottleneck:");
+  await expect(shown).toContainText(bottleneck.taskId);
+  await expect(shown).toContainText(`${Math.round(bottleneck.share * 100)} %`);
+  await page.getByRole("combobox", { name: "Order" }).selectOption("Critical path");
+  await page.getByRole("button", { name: "As a table" }).click();
+  const critical = tasks.filter((each: { critical: boolean }) => each.critical);
+  const names = await page.getByRole("table").locator("tbody tr button").allTextContents();
+  expect(new Set(names.slice(0, critical.length))).toEqual(
+    new Set(critical.map((each: { name: string }) => each.name)),
+  );
+});
+
 test("a step shows its input, output and times @S1-175 @S3-107", async ({ page }) => {
   await open(page, "completed", "?tab=timeline&node=charge");
   const inspector = page.getByRole("complementary", { name: "Task charge" });

@@ -1,4 +1,16 @@
-import { expect, expecting, live, reached, rows, SHOP, seeded, start, test } from "./fixtures";
+import type { Page } from "@playwright/test";
+import {
+  expect,
+  expecting,
+  live,
+  many,
+  reached,
+  rows,
+  SHOP,
+  seeded,
+  start,
+  test,
+} from "./fixtures";
 
 test("a filter narrows the list and stands in the address @S0-148", async ({ page }) => {
   await page.goto("/executions");
@@ -187,4 +199,91 @@ test("the home page leads to failures and approvals", async ({ page, request }) 
   await expect(page.getByRole("complementary", { name: "Task approve" })).toContainText(
     "Needs approval",
   );
+});
+
+/** The ids of the drawn rows by their place, the first of which is 2. */
+async function drawn(page: Page): Promise<Map<string, string>> {
+  const read = rows(page).locator('xpath=self::*[not(@aria-busy="true")]');
+  return new Map(
+    await read.evaluateAll((all) =>
+      all.map((row) => [
+        row.getAttribute("aria-rowindex") ?? "",
+        row.querySelector("a")?.textContent ?? "",
+      ]),
+    ),
+  );
+}
+
+test("a list longer than memory keeps its place and reads earlier pages again", async ({
+  page,
+}) => {
+  await many(page);
+  const asked: string[] = [];
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.pathname === "/api/v1/executions") asked.push(url.searchParams.get("pageToken") ?? "");
+  });
+  await page.goto("/console/executions");
+  await expect(rows(page).first()).toBeVisible();
+  const seen = await drawn(page);
+  const scroller = page.getByTestId("executions");
+  const toEnd = () => scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  const last = async () => {
+    await toEnd();
+    const found = await drawn(page);
+    for (const [place, id] of found) seen.set(place, id);
+    return Math.max(...[...found.keys()].map(Number));
+  };
+  const patience = { intervals: [20], timeout: 60_000 };
+  await expect.poll(last, patience).toBeGreaterThan(3_000);
+  await page.waitForLoadState("networkidle");
+  const read = asked.length;
+  const resting = await drawn(page);
+  // A reader who stays at the end of what was read starts no further calls.
+  await scroller.evaluate((element) => element.scrollBy(0, -40));
+  await page.waitForLoadState("networkidle");
+  expect(asked.length).toBeLessThanOrEqual(read + 1);
+  expect([...resting].filter(([place, id]) => seen.get(place) !== id)).toEqual([]);
+  for (const row of [0, 1_475]) {
+    const before = asked.length;
+    await scroller.evaluate((element, top) => element.scrollTo(0, top), row * 34);
+    const place = String(row + 20);
+    await expect.poll(async () => (await drawn(page)).get(place)).toBe(seen.get(place));
+    if (row === 0) expect(asked.length).toBeGreaterThan(before);
+  }
+});
+
+test("rows that arrive above the reader do not move what is read", async ({ page, request }) => {
+  await page.setViewportSize({ width: 1_200, height: 420 });
+  await page.goto('/executions?q=workflow+%3D+"orders"');
+  await live(page);
+  await page.getByTestId("executions").evaluate((element) => element.scrollTo(0, 102));
+  const [place = "", id = ""] = [...(await drawn(page))][4] ?? [];
+  const row = rows(page).filter({ hasText: id });
+  const top = async () => Math.round((await row.boundingBox())?.y ?? 0);
+  const before = await top();
+  await start(request, "orders", SHOP.order);
+  await start(request, "orders", SHOP.order);
+  await expect
+    .poll(async () => Number(await row.getAttribute("aria-rowindex")))
+    .toBeGreaterThanOrEqual(Number(place) + 2);
+  await expect.poll(top).toBe(before);
+});
+
+test("back returns to the row from which an execution was opened", async ({ page }) => {
+  await many(page);
+  await page.goto("/console/executions");
+  await expect(rows(page).first()).toBeVisible();
+  const scroller = page.getByTestId("executions");
+  const place = async () => {
+    await scroller.evaluate((element) => element.scrollTo(0, 2_000));
+    return (await drawn(page)).get("70");
+  };
+  await expect.poll(place).toBeTruthy();
+  const id = (await place()) ?? "";
+  expecting("404");
+  await rows(page).filter({ hasText: id }).getByRole("link").click();
+  await expect(page).toHaveURL(new RegExp(id));
+  await page.goBack();
+  await expect(rows(page).filter({ hasText: id })).toBeInViewport();
 });

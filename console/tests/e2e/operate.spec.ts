@@ -10,6 +10,7 @@ test("workers are listed with their slots, and tasks without one are named @S3-5
   const row = page.getByRole("row", { name: remote.workerId });
   await expect(row).toContainText("shop.charge");
   await expect(row).toContainText(`of ${remote.slots}`);
+  await expect(row).toContainText(/python-\d+\.\d+/);
   await expect(page.getByRole("alert")).toContainText("shop.unserved");
   await expect(page.getByRole("region", { name: "Built-in executors" })).toContainText("all");
 });

@@ -1,49 +1,129 @@
 /**
- * Pictures of pages whose content does not change: those of an empty namespace, and dialogs.
- * `npx playwright test visual --update-snapshots` takes them anew after a wanted change.
+ * Pictures of pages whose content does not change: those of an empty namespace at a fixed time,
+ * and dialogs. `npx playwright test visual --update-snapshots` takes them anew after a wanted
+ * change.
  */
 
-import { expect, test, theme } from "./fixtures";
+import type { Locator, Page } from "@playwright/test";
+import { expect, expecting, test, theme } from "./fixtures";
 
-const STATES = [
-  ["approvals", "/approvals", "No approval waits"],
-  ["triggers", "/triggers", "No triggers yet"],
-  ["bulk", "/bulk", "No bulk actions yet"],
-  ["visualize", "/visualization", "Galaxy"],
-  ["grid", "/visualization/grid", "No workflows yet"],
-  ["galaxy", "/visualization/galaxy", "The sky is empty"],
-  ["queues", "/queues", "No limits"],
-] as const;
+interface State {
+  path: string;
+  /** A text that is shown when the page is complete. */
+  text: string;
+  /** What differs from run to run. */
+  mask?: (page: Page) => Locator;
+  /** An error that the console of the browser has to have. */
+  expects?: string;
+}
+
+const STATES: Record<string, State> = {
+  home: { path: "/console", text: "Start your first execution" },
+  executions: { path: "/executions", text: "No executions in this time" },
+  "executions-filtered": {
+    path: "/executions?q=status+%3D+failed",
+    text: "No execution matches",
+  },
+  "executions-wrong": {
+    path: "/executions?q=stats+%3D+failed",
+    text: "Try again",
+    expects: "400",
+  },
+  "execution-missing": {
+    path: "/executions/exec-nothing",
+    text: "There is no such execution",
+    expects: "404",
+  },
+  compare: { path: "/executions/compare", text: "Execution on the left" },
+  approvals: { path: "/approvals", text: "No approval waits" },
+  triggers: { path: "/triggers", text: "No triggers yet" },
+  "dead-letters": { path: "/dead-letters", text: "No dead letters" },
+  bulk: { path: "/bulk", text: "No bulk actions yet" },
+  workers: {
+    path: "/workers",
+    text: "No worker is attached",
+    mask: (page) => page.locator("td"),
+  },
+  dashboards: {
+    path: "/dashboards",
+    text: "No numbers yet",
+    mask: (page) => page.locator("dl"),
+  },
+  visualize: { path: "/visualization", text: "Galaxy" },
+  grid: { path: "/visualization/grid", text: "No workflows yet" },
+  topology: { path: "/visualization/topology", text: "No workflows yet" },
+  galaxy: { path: "/visualization/galaxy", text: "The sky is empty" },
+  queues: { path: "/queues", text: "No limits" },
+  settings: { path: "/settings", text: "Shown namespace" },
+  login: { path: "/login", text: "Sign in to Flowmesh" },
+  nowhere: { path: "/console/nowhere", text: "There is no page at this address" },
+};
+
+const NOW = new Date("2026-11-26T10:00:00Z");
 
 test.use({ viewport: { width: 1000, height: 640 } });
 
 test.beforeEach(async ({ page }) => {
+  await page.clock.setFixedTime(NOW);
+  await page.route("**/api/v1/console/session", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ json: { ...(await answer.json()), time: NOW.toISOString() } });
+  });
   await page.addInitScript(() => {
     const state = { namespace: "nothing-here", singleKeys: true, density: "normal" };
     localStorage.setItem("flowmesh.preferences", JSON.stringify({ state, version: 1 }));
   });
 });
 
-for (const [name, path, text] of STATES) {
+/** The same picture as before, in both themes. */
+async function asBefore(page: Page, shown: Locator, name: string, mask: Locator[] = []) {
+  for (const colours of ["light", "dark"] as const) {
+    await theme(page, colours);
+    await expect(shown).toHaveScreenshot(`${name}-${colours}.png`, {
+      maxDiffPixelRatio: 0.01,
+      mask,
+    });
+  }
+}
+
+for (const [name, { path, text, mask, expects }] of Object.entries(STATES)) {
   test(`the page looks as it did: ${name} @S0-132`, async ({ page }) => {
-    for (const colours of ["light", "dark"] as const) {
-      await theme(page, colours);
-      await page.goto(path);
-      await expect(page.getByText(text, { exact: true })).toBeVisible();
-      await expect(page.locator("main")).toHaveScreenshot(`${name}-${colours}.png`, {
-        maxDiffPixelRatio: 0.01,
-      });
-    }
+    if (expects) expecting(expects);
+    await page.goto(path);
+    await expect(page.getByText(text, { exact: true })).toBeVisible();
+    await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+    await asBefore(page, page.locator("main"), name, mask && [mask(page)]);
   });
 }
 
-test("a dialog looks as it did: a limit @S0-132", async ({ page }) => {
-  for (const colours of ["light", "dark"] as const) {
-    await theme(page, colours);
-    await page.goto("/queues");
-    await page.getByRole("button", { name: "Set a limit" }).click();
-    await expect(page.getByRole("dialog")).toHaveScreenshot(`limit-${colours}.png`, {
-      maxDiffPixelRatio: 0.01,
-    });
-  }
-});
+const DIALOGS: Record<string, { path: string; open: (page: Page) => Promise<void> }> = {
+  limit: {
+    path: "/queues",
+    open: (page) => page.getByRole("button", { name: "Set a limit" }).click(),
+  },
+  dispatch: {
+    path: "/queues",
+    open: (page) => page.getByRole("button", { name: "Stop dispatch" }).click(),
+  },
+  view: {
+    path: "/executions?q=status+%3D+failed",
+    open: async (page) => {
+      await page.getByRole("combobox", { name: "Filter" }).fill("status = paused");
+      await page.getByRole("combobox", { name: "Filter" }).press("Enter");
+      await page.getByRole("button", { name: "Save view" }).click();
+    },
+  },
+  keys: { path: "/settings", open: (page) => page.keyboard.press("?") },
+  palette: { path: "/settings", open: (page) => page.keyboard.press("Control+k") },
+};
+
+for (const [name, { path, open }] of Object.entries(DIALOGS)) {
+  test(`a dialog looks as it did: ${name} @S0-132`, async ({ page }) => {
+    await page.goto(path);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+    await open(page);
+    await expect(page.getByRole("dialog")).toBeVisible();
+    await asBefore(page, page.getByRole("dialog"), name);
+  });
+}

@@ -7,6 +7,7 @@ import { prefer, usePreference } from "@/app/preferences";
 import { Button, Field, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
+import { say } from "@/model/messages";
 import { initialOf, type Json, type JsonSchema, problemsOf, resolved } from "@/model/schema";
 import { SchemaForm } from "@/values/schemaForm";
 import { ValueTree } from "@/values/valueTree";
@@ -19,34 +20,38 @@ export function DecisionPanel({ approval }: { approval: PendingApproval }) {
   const { decisions, needed, assignees, dueAt } = approval.approval;
   const { data } = (approval.approval.details ?? {}) as { data?: unknown };
   return (
-    <section aria-label="Decision" className={styles.panel}>
+    <section aria-label={say("approvals.decision")} className={styles.panel}>
       <header>
         <h2>
           <bdi>{titleOf(approval)}</bdi>
         </h2>
         <p className="muted">
-          <bdi>{workflow}</bdi>, task{" "}
+          <bdi>{workflow}</bdi>
+          {", "}
           <Link to="/executions/$executionId" params={{ executionId }} search={{ node: task }}>
-            {task} of {executionId}
+            {say("approvals.taskOf", { task, execution: executionId })}
           </Link>
         </p>
       </header>
       <dl className={styles.facts}>
-        <dt>Asked</dt>
+        <dt>{say("approvals.asked")}</dt>
         <dd>
           <Time at={approval.askedAt} />
         </dd>
-        <dt>Can be decided by</dt>
+        <dt>{say("approvals.deciders")}</dt>
         <dd>
-          <bdi>{assignees.join(", ") || "any person"}</bdi>
+          <bdi>{assignees.join(", ") || say("approvals.anyPerson")}</bdi>
         </dd>
-        <dt>Needed</dt>
+        <dt>{say("approvals.needed")}</dt>
         <dd className="numbers">
-          {decisions.length} of {needed || assignees.length || 1}
+          {say("approvals.ofNeeded", {
+            decided: decisions.length,
+            needed: needed || assignees.length || 1,
+          })}
         </dd>
         {dueAt && (
           <>
-            <dt>Due</dt>
+            <dt>{say("approvals.due")}</dt>
             <dd>
               <Time at={dueAt} />
             </dd>
@@ -56,7 +61,7 @@ export function DecisionPanel({ approval }: { approval: PendingApproval }) {
       {decisions.length > 0 && <Decisions decisions={decisions} />}
       {data !== undefined && (
         <div>
-          <h3>Details</h3>
+          <h3>{say("approvals.details")}</h3>
           <ValueTree value={data} root="data" />
         </div>
       )}
@@ -68,7 +73,7 @@ export function DecisionPanel({ approval }: { approval: PendingApproval }) {
 function Decisions({ decisions }: { decisions: readonly DecisionValue[] }) {
   return (
     <div>
-      <h3>Decisions so far</h3>
+      <h3>{say("approvals.soFar")}</h3>
       <ul className={styles.decisions}>
         {decisions.map((each) => (
           <li key={`${each.by} ${each.at}`}>
@@ -128,9 +133,9 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
   };
   return (
     <form onSubmit={submit} noValidate className={styles.form}>
-      <h3>Your decision</h3>
+      <h3>{say("approvals.yours")}</h3>
       {schema && <SchemaForm schema={schema} value={value} change={setValue} checked={checked} />}
-      <Field label="Comment" hint="Recorded with the decision.">
+      <Field label={say("approvals.comment")} hint={say("approvals.commentHint")}>
         {({ id, describedBy }) => (
           <textarea
             id={id}
@@ -141,7 +146,7 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
           />
         )}
       </Field>
-      <Field label="Decide as" hint="Not verified unless you are signed in.">
+      <Field label={say("approvals.as")} hint={say("approvals.asHint")}>
         {({ id, describedBy }) => (
           <>
             <input
@@ -160,13 +165,13 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
           </>
         )}
       </Field>
-      {error !== undefined && <Problem error={error} title="The decision was not recorded" />}
+      {error !== undefined && <Problem error={error} title={say("approvals.notRecorded")} />}
       <div className={styles.buttons}>
         <Button kind="danger" disabled={busy} onClick={() => void decide(false)}>
-          Reject
+          {say("approvals.reject")}
         </Button>
         <Button kind="primary" type="submit" disabled={busy}>
-          Approve
+          {say("approvals.approve")}
         </Button>
       </div>
     </form>

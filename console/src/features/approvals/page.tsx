@@ -8,7 +8,7 @@ import { usePreference } from "@/app/preferences";
 import { Button, Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { StatusMark } from "@/design/status";
-import { plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import { DecisionPanel } from "./decisionPanel";
 import styles from "./page.module.css";
 import { keyOf, titleOf, useInbox } from "./queries";
@@ -38,19 +38,22 @@ export function ApprovalsPage() {
   return (
     <>
       <PageHeader
-        title="Approvals"
+        title={say("approvals.title")}
         beside={
           inbox.isSuccess && (
             <span className="muted numbers">
-              {plural(rows.length, "approval")}
-              {inbox.hasNextPage && " and more"}
+              {say(inbox.hasNextPage ? "approvals.countMore" : "approvals.count", {
+                count: rows.length,
+              })}
             </span>
           )
         }
         actions={
           <>
             <AssigneeFilter assignee={assignee} change={whose} />
-            {actor && assignee !== actor && <Button onClick={() => whose(actor)}>Mine</Button>}
+            {actor && assignee !== actor && (
+              <Button onClick={() => whose(actor)}>{say("approvals.mine")}</Button>
+            )}
           </>
         }
       />
@@ -59,7 +62,7 @@ export function ApprovalsPage() {
       {inbox.isSuccess && rows.length === 0 && <Nothing assignee={assignee} />}
       {row && (
         <div className={styles.inbox}>
-          <nav aria-label="Waiting approvals" className={styles.list}>
+          <nav aria-label={say("approvals.waiting")} className={styles.list}>
             <ul>
               {rows.map((each, place) => (
                 <li key={keyOf(each)}>
@@ -72,7 +75,7 @@ export function ApprovalsPage() {
                 disabled={inbox.isFetchingNextPage}
                 onClick={() => void inbox.fetchNextPage()}
               >
-                Show more
+                {say("action.more")}
               </Button>
             )}
           </nav>
@@ -97,14 +100,14 @@ function Row(props: { approval: PendingApproval; chosen: boolean; choose: () => 
       <span className={styles.words}>
         <bdi className="truncate">{titleOf(approval)}</bdi>
         <small className="muted truncate">
-          <bdi>{approval.workflow}</bdi> · asked <Time at={approval.askedAt} />
-          {needed > 1 && ` · ${decisions.length} of ${needed}`}
-          {escalated && " · escalated"}
+          <bdi>{approval.workflow}</bdi> · {say("approvals.askedAt")} <Time at={approval.askedAt} />
+          {needed > 1 && say("approvals.progress", { decided: decisions.length, needed })}
+          {escalated && say("approvals.escalated")}
         </small>
       </span>
       {dueAt && (
         <small className={styles.due}>
-          due <Time at={dueAt} />
+          {say("approvals.dueAt")} <Time at={dueAt} />
         </small>
       )}
     </button>
@@ -113,12 +116,12 @@ function Row(props: { approval: PendingApproval; chosen: boolean; choose: () => 
 
 function Nothing({ assignee }: { assignee: string | undefined }) {
   return assignee ? (
-    <Empty title={`Nothing waits for ${assignee}`}>
-      <Link to="/approvals">Show all approvals</Link>
+    <Empty title={say("approvals.noneFor", { name: assignee })}>
+      <Link to="/approvals">{say("approvals.all")}</Link>
     </Empty>
   ) : (
-    <Empty title="No approval waits">
-      <p>A task with `approval` stops its execution until a person decides. It appears here.</p>
+    <Empty title={say("approvals.none")}>
+      <p>{say("approvals.noneHint")}</p>
     </Empty>
   );
 }
@@ -145,8 +148,8 @@ function AssigneeFilter(props: {
         name="assignee"
         type="search"
         className={styles.search}
-        aria-label="Only approvals that this person can decide"
-        placeholder="Assignee"
+        aria-label={say("approvals.only")}
+        placeholder={say("approvals.assignee")}
         defaultValue={assignee}
       />
     </form>

@@ -8,7 +8,7 @@ import { Button, Dialog, DialogActions, Empty, Skeleton, Time } from "@/design/p
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
 import { Table } from "@/design/table";
-import { count, plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 const FOLLOW_MS = 1_000;
@@ -28,10 +28,10 @@ export function BulksPage() {
   return (
     <>
       <PageHeader
-        title="Bulk actions"
+        title={say("bulk.title")}
         actions={
           <Link to="/executions" className="muted">
-            Select executions
+            {say("bulk.select")}
           </Link>
         }
       />
@@ -40,7 +40,7 @@ export function BulksPage() {
         {isError && <Problem error={error} retry={() => void refetch()} />}
         {data && bulks.length === 0 && <Nothing />}
         {bulks.length > 0 && (
-          <Table title={plural(bulks.length, "bulk action")} heads={HEADS}>
+          <Table title={say("bulk.count", { count: bulks.length })} heads={HEADS}>
             {bulks.map((each) => (
               <Row key={each.bulkId} bulk={each} stop={setStopping} />
             ))}
@@ -55,7 +55,16 @@ export function BulksPage() {
   );
 }
 
-const HEADS = ["Action", "Filter", "Status", "Progress", "Reason", "By", "Started", ""] as const;
+const HEADS = [
+  say("bulk.action"),
+  say("bulk.filter"),
+  say("bulk.status"),
+  say("bulk.progress"),
+  say("bulk.reason"),
+  say("bulk.by"),
+  say("bulk.started"),
+  "",
+] as const;
 
 function Row({ bulk, stop }: { bulk: BulkAnswer; stop: (bulk: BulkAnswer) => void }) {
   const done = bulk.applied + bulk.skipped + bulk.failed;
@@ -76,14 +85,18 @@ function Row({ bulk, stop }: { bulk: BulkAnswer; stop: (bulk: BulkAnswer) => voi
       </td>
       <td>
         <progress
-          aria-label={`Progress of ${bulk.action}`}
+          aria-label={say("bulk.progressOf", { action: bulk.action })}
           className={styles.progress}
           max={Math.max(1, bulk.matched)}
           value={Math.min(done, bulk.matched)}
         />{" "}
         <span className="numbers">
-          {count(bulk.applied)} applied, {count(bulk.skipped)} skipped, {count(bulk.failed)} failed
-          of {count(bulk.matched)}
+          {say("bulk.done", {
+            applied: bulk.applied,
+            skipped: bulk.skipped,
+            failed: bulk.failed,
+            matched: bulk.matched,
+          })}
         </span>
       </td>
       <td>
@@ -98,7 +111,7 @@ function Row({ bulk, stop }: { bulk: BulkAnswer; stop: (bulk: BulkAnswer) => voi
       <td>
         {bulk.status === "running" && (
           <Button small kind="danger" onClick={() => stop(bulk)}>
-            Cancel
+            {say("bulk.stop")}
           </Button>
         )}
       </td>
@@ -108,7 +121,10 @@ function Row({ bulk, stop }: { bulk: BulkAnswer; stop: (bulk: BulkAnswer) => voi
 
 function Failures({ bulk }: { bulk: BulkAnswer }) {
   return (
-    <Table title={`Failures of ${bulk.action}`} heads={["Execution", "Reason", "Message"]}>
+    <Table
+      title={say("bulk.failures", { action: bulk.action })}
+      heads={[say("bulk.execution"), say("bulk.reason"), say("bulk.message")]}
+    >
       {bulk.failures.map((each) => (
         <tr key={each.executionId}>
           <td>
@@ -142,13 +158,13 @@ function StopDialog({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
     }
   };
   return (
-    <Dialog title={`Cancel the bulk action: ${bulk.action}`} open onClose={close}>
-      <p>What it has done stays done; the remaining executions are left as they are.</p>
-      {error !== undefined && <Problem error={error} title="It was not canceled" />}
+    <Dialog title={say("bulk.stopTitle", { action: bulk.action })} open onClose={close}>
+      <p>{say("bulk.stopHint")}</p>
+      {error !== undefined && <Problem error={error} title={say("bulk.notStopped")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button kind="danger" disabled={busy} onClick={() => void cancel()}>
-          Cancel the bulk action
+          {say("bulk.stopIt")}
         </Button>
       </DialogActions>
     </Dialog>
@@ -157,11 +173,8 @@ function StopDialog({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
 
 function Nothing() {
   return (
-    <Empty title="No bulk actions yet">
-      <p>
-        Select rows of the executions, or all that match a filter, and choose what to do with them.
-        Its progress is shown here.
-      </p>
+    <Empty title={say("bulk.none")}>
+      <p>{say("bulk.noneHint")}</p>
     </Empty>
   );
 }

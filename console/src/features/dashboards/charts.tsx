@@ -7,6 +7,7 @@ import { Problem } from "@/design/problem";
 import { serverNow } from "@/design/useNow";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
+import { say } from "@/model/messages";
 import { countColumns, latencyColumns, stepOf, successColumns } from "@/model/series";
 import { lookOf } from "@/model/status";
 import styles from "./page.module.css";
@@ -60,25 +61,28 @@ export function Charts({ hours, workflow }: Props) {
   return (
     <div className={styles.charts}>
       <Chart
-        title="Executions by start"
+        title={say("dashboards.byStart")}
         columns={shown.starts}
         styleOf={statusLine}
         format={(value) => count(Math.round(value * 10) / 10)}
-        nothing="Nothing has started in this time"
+        nothing={say("dashboards.nothingStarted")}
       />
       <Chart
-        title="Success rate"
+        title={say("dashboards.success")}
         columns={shown.success}
-        styleOf={() => ({ label: "Success", colour: ({ family }) => family.success })}
+        styleOf={() => ({
+          label: say("dashboards.successLine"),
+          colour: ({ family }) => family.success,
+        })}
         format={(value) => `${value.toFixed(0)} %`}
-        nothing="Nothing has completed in this time"
+        nothing={say("dashboards.nothingCompleted")}
       />
       <Chart
-        title="Duration of completed executions"
+        title={say("dashboards.durations")}
         columns={shown.latencies}
         styleOf={percentileLine}
         format={(value) => duration(value * 1_000)}
-        nothing="Nothing has completed in this time"
+        nothing={say("dashboards.nothingCompleted")}
       />
     </div>
   );

@@ -9,6 +9,7 @@ import { Problem } from "@/design/problem";
 import { Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
+import { say } from "@/model/messages";
 import { Charts } from "./charts";
 import styles from "./page.module.css";
 import { WorkflowPanels } from "./workflowPanels";
@@ -16,11 +17,11 @@ import { WorkflowPanels } from "./workflowPanels";
 const route = getRouteApi("/dashboards");
 const DEFAULT_HOURS = 24;
 const RANGES = [
-  [1, "Last hour"],
-  [6, "Last 6 hours"],
-  [24, "Last 24 hours"],
-  [168, "Last 7 days"],
-  [720, "Last 30 days"],
+  [1, say("dashboards.hour")],
+  [6, say("dashboards.hours6")],
+  [24, say("dashboards.day")],
+  [168, say("dashboards.week")],
+  [720, say("dashboards.month")],
 ] as const;
 const REFRESH_MS = 5_000;
 
@@ -37,12 +38,12 @@ export function DashboardsPage() {
   return (
     <>
       <PageHeader
-        title={workflow ? `Dashboard of ${workflow}` : "Dashboards"}
-        crumbs={workflow && <Link to="/dashboards">Dashboards</Link>}
+        title={workflow ? say("dashboards.of", { workflow }) : say("dashboards.title")}
+        crumbs={workflow && <Link to="/dashboards">{say("dashboards.title")}</Link>}
         actions={
           <select
             className={styles.range}
-            aria-label="Range of time"
+            aria-label={say("dashboards.range")}
             value={hours}
             onChange={(event) =>
               void navigate({ search: { workflow, hours: Number(event.target.value) } })
@@ -76,35 +77,39 @@ function Tiles({ numbers }: { numbers: DashboardAnswer }) {
   const sick = Object.entries(instances).filter(([health]) => health !== "healthy");
   return (
     <dl className={styles.tiles}>
-      <Tile name="Starts per minute" value={rates.startedPerMinute.toFixed(1)} />
+      <Tile name={say("dashboards.starts")} value={rates.startedPerMinute.toFixed(1)} />
       <Tile
-        name="Success rate"
+        name={say("dashboards.success")}
         value={rates.success === undefined ? "–" : `${(100 * rates.success).toFixed(1)} %`}
         bad={rates.success !== undefined && rates.success < 0.9}
       />
-      <Tile name="Active executions" value={count(open)} />
+      <Tile name={say("dashboards.active")} value={count(open)} />
       <Tile
-        name="Waiting tasks"
+        name={say("dashboards.waiting")}
         value={count(queues.waiting)}
-        beside={queues.oldestMs ? `oldest ${duration(queues.oldestMs)}` : undefined}
+        beside={
+          queues.oldestMs
+            ? say("dashboards.oldest", { duration: duration(queues.oldestMs) })
+            : undefined
+        }
       />
       <Tile
-        name="Tasks without a worker"
+        name={say("dashboards.noWorker")}
         value={count(queues.withoutWorker)}
         bad={queues.withoutWorker > 0}
       />
-      <Tile name="Running tasks" value={count(queues.running)} />
+      <Tile name={say("dashboards.running")} value={count(queues.running)} />
       <Tile
-        name="Services"
-        value={`${count(instances.healthy ?? 0)} healthy`}
+        name={say("dashboards.services")}
+        value={say("dashboards.healthy", { count: instances.healthy ?? 0 })}
         beside={sick.map(([health, number]) => `${number} ${health}`).join(", ") || undefined}
         bad={sick.length > 0}
       />
       {process && (
         <Tile
-          name="Memory of the gateway"
+          name={say("dashboards.memory")}
           value={`${count(Math.round(process.memoryBytes / 1_048_576))} MiB`}
-          beside={`${duration(process.cpuSeconds * 1_000)} of CPU`}
+          beside={say("dashboards.cpu", { duration: duration(process.cpuSeconds * 1_000) })}
         />
       )}
     </dl>
@@ -136,7 +141,10 @@ function rangeOf(hours: number): string {
 function Failures({ numbers, hours }: PartProps) {
   if (numbers.errors.length === 0) return null;
   return (
-    <Table title="Top failures" heads={["Workflow", "Error", "Executions"]}>
+    <Table
+      title={say("dashboards.failures")}
+      heads={[say("dashboards.workflow"), say("dashboards.error"), say("dashboards.executions")]}
+    >
       {numbers.errors.map(({ workflow, errorClass, count: number }) => {
         const filter = `status = failed AND workflow = ${quoted(workflow)}`;
         const q = errorClass ? `${filter} AND error.class = ${quoted(errorClass)}` : filter;
@@ -160,21 +168,29 @@ function Failures({ numbers, hours }: PartProps) {
   );
 }
 
-const WORKFLOW_HEADS = ["Workflow", "Started", "Completed", "Failed", "p50", "p95", "p99"] as const;
+const WORKFLOW_HEADS = [
+  say("dashboards.workflow"),
+  say("dashboards.started"),
+  say("dashboards.completed"),
+  say("dashboards.failed"),
+  "p50",
+  "p95",
+  "p99",
+] as const;
 
 function Workflows({ numbers, hours }: PartProps) {
   if (numbers.workflows.length === 0) {
     return (
-      <Empty title="No numbers yet">
-        <p>Workflows appear here with their first execution.</p>
+      <Empty title={say("dashboards.none")}>
+        <p>{say("dashboards.noneHint")}</p>
       </Empty>
     );
   }
   const slowest = numbers.workflows.toSorted((left, right) => right.p95Ms - left.p95Ms);
   return (
     <Table
-      title="Workflows, slowest first"
-      beside={<span className="muted">since the start of each orchestrator</span>}
+      title={say("dashboards.slowest")}
+      beside={<span className="muted">{say("dashboards.since")}</span>}
       heads={WORKFLOW_HEADS}
     >
       {slowest.map((each) => (

@@ -7,6 +7,7 @@ import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Share, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 const EXECUTIONS = 30;
@@ -30,11 +31,11 @@ export function WorkflowPanels({ workflow }: { workflow: string }) {
         <Problem error={bottlenecks.error} retry={() => void bottlenecks.refetch()} />
       )}
       {bottlenecks.data && <Costs report={bottlenecks.data} />}
-      <section aria-label="Last executions by task" className={styles.grid}>
+      <section aria-label={say("dashboards.byTask")} className={styles.grid}>
         <header>
-          <h2>Last executions by task</h2>
+          <h2>{say("dashboards.byTask")}</h2>
           <Link to="/visualization/grid" search={{ workflow }}>
-            Larger
+            {say("dashboards.larger")}
           </Link>
         </header>
         {grid.isPending && <Skeleton rows={6} />}
@@ -46,29 +47,32 @@ export function WorkflowPanels({ workflow }: { workflow: string }) {
 }
 
 const HEADS = [
-  "Task",
-  "Share of the critical path",
+  say("dashboards.task"),
+  say("dashboards.share"),
   "p50",
   "p95",
-  "Wait p95",
-  "Retries",
-  "Cause",
+  say("dashboards.waitP95"),
+  say("dashboards.retries"),
+  say("dashboards.cause"),
 ] as const;
 
 function Costs({ report }: { report: Bottlenecks }) {
   if (report.nodes.length === 0) {
     return (
-      <Empty title="No bottlenecks yet">
-        <p>They are found in completed executions of this workflow.</p>
+      <Empty title={say("dashboards.noBottlenecks")}>
+        <p>{say("dashboards.noBottlenecksHint")}</p>
       </Empty>
     );
   }
   return (
     <Table
-      title="Bottlenecks, costliest first"
+      title={say("dashboards.bottlenecks")}
       beside={
         <span className="muted numbers">
-          of the last {count(report.executions)} executions, p95 {duration(report.duration.p95Ms)}
+          {say("dashboards.ofLast", {
+            count: report.executions,
+            duration: duration(report.duration.p95Ms),
+          })}
         </span>
       }
       heads={HEADS}
@@ -82,7 +86,7 @@ function Costs({ report }: { report: Bottlenecks }) {
             <Share
               part={each.share}
               whole={1}
-              label={`Share of ${each.id} in the critical path`}
+              label={say("dashboards.shareOf", { task: each.id })}
               text={`${(100 * each.share).toFixed(0)} %`}
             />
           </td>

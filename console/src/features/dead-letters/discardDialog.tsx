@@ -1,9 +1,10 @@
 import { useState } from "react";
-import { newKey, write } from "@/api/client";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
+import { write } from "@/api/client";
+import { Button } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
+import { ReasonDialog } from "./reasonDialog";
 
 interface Props {
   ids: readonly string[];
@@ -13,44 +14,21 @@ interface Props {
 
 /** Take the letters of the chosen executions off the list. */
 export function DiscardDialog({ ids, close, done }: Props) {
-  const [reason, setReason] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
-  const send = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const body = { executionIds: [...ids], reason };
-      await write("POST /api/v1/dead-letters:discard", { body, key });
-      done();
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
-    }
-  };
   return (
-    <Dialog title={say("letters.discard")} open onClose={close}>
-      <p>{say("letters.discardHint")}</p>
-      <Field label={say("action.reason")} hint={say("letters.discardReason")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
-      {error !== undefined && <Problem error={error} title={say("letters.notDiscarded")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="danger" disabled={!reason.trim() || busy} onClick={() => void send()}>
-          {say("letters.discardCount", { count: ids.length })}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    <ReasonDialog
+      title={say("letters.discard")}
+      consequence={say("letters.discardHint")}
+      hint={say("letters.discardReason")}
+      label={say("letters.discardCount", { count: ids.length })}
+      kind="danger"
+      failed={say("letters.notDiscarded")}
+      close={close}
+      send={async (reason, key) => {
+        const body = { executionIds: [...ids], reason };
+        await write("POST /api/v1/dead-letters:discard", { body, key });
+        done();
+      }}
+    />
   );
 }
 

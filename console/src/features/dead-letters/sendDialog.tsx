@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { newKey, read, write } from "@/api/client";
+import { read, write } from "@/api/client";
 import type { BulkAnswer } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
+import { Button } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
+import { ReasonDialog } from "./reasonDialog";
 
 interface SendProps {
   ids: readonly string[];
@@ -15,44 +15,21 @@ interface SendProps {
 
 /** Send the failed tasks of the chosen executions again, in one bulk. */
 export function SendDialog({ ids, close, started }: SendProps) {
-  const [reason, setReason] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
-  const send = async () => {
-    setBusy(true);
-    setError(undefined);
-    const filter = `id IN (${ids.map((id) => `"${id}"`).join(", ")})`;
-    const body = { filter, action: "rerun", fromFailed: true, reason };
-    try {
-      started(((await write("POST /api/v1/bulk", { body, key })) as BulkAnswer).bulkId);
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
-    }
-  };
   return (
-    <Dialog title={say("letters.send")} open onClose={close}>
-      <p>{say("letters.sendHint")}</p>
-      <Field label={say("action.reason")} hint={say("letters.sendReason")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
-      {error !== undefined && <Problem error={error} title={say("letters.notSent")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" disabled={!reason.trim() || busy} onClick={() => void send()}>
-          {say("letters.sendCount", { count: ids.length })}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    <ReasonDialog
+      title={say("letters.send")}
+      consequence={say("letters.sendHint")}
+      hint={say("letters.sendReason")}
+      label={say("letters.sendCount", { count: ids.length })}
+      kind="primary"
+      failed={say("letters.notSent")}
+      close={close}
+      send={async (reason, key) => {
+        const filter = `id IN (${ids.map((id) => `"${id}"`).join(", ")})`;
+        const body = { filter, action: "rerun", fromFailed: true, reason };
+        started(((await write("POST /api/v1/bulk", { body, key })) as BulkAnswer).bulkId);
+      }}
+    />
   );
 }
 

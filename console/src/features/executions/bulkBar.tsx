@@ -5,7 +5,7 @@ import { asProblem } from "@/api/problems";
 import type { BulkAnswer, PreviewAnswer } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { count, plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./bulkBar.module.css";
 import type { Row } from "./queries";
 import type { Selection } from "./table";
@@ -21,32 +21,31 @@ interface Action {
 const ACTIONS: readonly Action[] = [
   {
     id: "pause",
-    label: "Pause",
-    consequence: "No new task of them starts until they are resumed.",
+    label: say("bulkBar.pause"),
+    consequence: say("bulkBar.pauseHint"),
   },
-  { id: "resume", label: "Resume", consequence: "Paused ones continue with all waiting tasks." },
+  { id: "resume", label: say("bulkBar.resume"), consequence: say("bulkBar.resumeHint") },
   {
     id: "retry",
-    label: "Retry failed tasks",
-    consequence: "Failed tasks that may be retried are tried once more.",
+    label: say("bulkBar.retry"),
+    consequence: say("bulkBar.retryHint"),
   },
   {
     id: "rerun",
-    label: "Rerun from failed",
-    consequence:
-      "A new execution is started for each ended one; results of completed tasks are reused.",
+    label: say("bulkBar.rerun"),
+    consequence: say("bulkBar.rerunHint"),
     extra: { fromFailed: true },
   },
   {
     id: "cancel",
-    label: "Cancel",
-    consequence: "They end as canceled, after their compensation.",
+    label: say("bulkBar.cancel"),
+    consequence: say("bulkBar.cancelHint"),
     danger: true,
   },
   {
     id: "terminate",
-    label: "Terminate",
-    consequence: "They end at once, without compensation.",
+    label: say("bulkBar.terminate"),
+    consequence: say("bulkBar.terminateHint"),
     danger: true,
   },
 ];
@@ -72,13 +71,13 @@ export function BulkBar({ filter, rows, selection, select }: Props) {
   }
   const tooMany = !selection.all && chosen > IDS_MAX;
   return (
-    <div className={styles.bar} role="region" aria-label="Bulk actions">
+    <div className={styles.bar} role="region" aria-label={say("bulkBar.bar")}>
       <strong className="numbers">
-        {selection.all ? "All that match" : `${count(chosen)} selected`}
+        {selection.all ? say("bulkBar.allMatch") : say("bulkBar.selected", { count: chosen })}
       </strong>
       {!selection.all && (
         <Button small kind="quiet" onClick={() => select({ ids: new Set(), all: true })}>
-          Select all that match the filter
+          {say("bulkBar.selectMatching")}
         </Button>
       )}
       <span className={styles.actions}>
@@ -88,16 +87,14 @@ export function BulkBar({ filter, rows, selection, select }: Props) {
             small
             kind={each.danger ? "danger" : "plain"}
             disabled={tooMany}
-            title={
-              tooMany ? `Select at most ${IDS_MAX} rows, or all that match the filter.` : undefined
-            }
+            title={tooMany ? say("bulkBar.tooMany", { most: IDS_MAX }) : undefined}
             onClick={() => setAction(each)}
           >
             {each.label}
           </Button>
         ))}
         <Button small kind="quiet" onClick={() => select({ ids: new Set(), all: false })}>
-          Clear
+          {say("bulkBar.clear")}
         </Button>
       </span>
       {action && (
@@ -154,15 +151,21 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
     }
   };
   return (
-    <Dialog title={`${action.label}: preview`} open wide onClose={close}>
-      <p>{action.consequence} Executions that start later are left out.</p>
-      {preview.isPending && <p className={styles.count}>Counting…</p>}
+    <Dialog title={say("bulkBar.preview", { action: action.label })} open wide onClose={close}>
+      <p>
+        {action.consequence} {say("bulkBar.later")}
+      </p>
+      {preview.isPending && <p className={styles.count}>{say("bulkBar.counting")}</p>}
       {preview.isError && <Problem error={preview.error} retry={() => void preview.refetch()} />}
       {found && (
         <>
           <p className={styles.count}>
-            <strong className="numbers">{plural(found.count, "execution")}</strong> match now
-            {found.count > found.executionIds.length && `; the first ${found.executionIds.length}:`}
+            <strong className="numbers">
+              {say(
+                found.count > found.executionIds.length ? "bulkBar.matchFirst" : "bulkBar.match",
+                { count: found.count, shown: found.executionIds.length },
+              )}
+            </strong>
           </p>
           <ul className={styles.first}>
             {found.executionIds.map((id) => (
@@ -176,7 +179,7 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
           </ul>
         </>
       )}
-      <Field label="Reason" hint="Recorded in the history of each execution.">
+      <Field label={say("bulkBar.reason")} hint={say("bulkBar.reasonHint")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -188,7 +191,7 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
         )}
       </Field>
       {found && found.count > TYPED_FROM && (
-        <Field label={`Type ${found.count} to confirm`}>
+        <Field label={say("bulkBar.confirm", { number: String(found.count) })}>
           {({ id, describedBy }) => (
             <input
               id={id}
@@ -200,15 +203,15 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
           )}
         </Field>
       )}
-      {error !== undefined && <Problem error={error} title="The bulk was not started" />}
+      {error !== undefined && <Problem error={error} title={say("bulkBar.notStarted")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button
           kind={action.danger ? "danger" : "primary"}
           disabled={!found || found.count === 0 || !reason.trim() || !confirmed || busy}
           onClick={() => void run()}
         >
-          {action.label}: {found ? plural(found.count, "execution") : "…"}
+          {found ? say("bulkBar.goes", { action: action.label, count: found.count }) : action.label}
         </Button>
       </DialogActions>
     </Dialog>
@@ -233,10 +236,14 @@ function Progress({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
   return (
     <div className={styles.bar} role="status">
       <strong>{data.action}</strong>
-      <progress max={Math.max(1, data.matched)} value={done} aria-label="Progress of the bulk" />
+      <progress max={Math.max(1, data.matched)} value={done} aria-label={say("bulkBar.progress")} />
       <span className="numbers">
-        {count(data.applied)} applied, {count(data.skipped)} skipped, {count(data.failed)} failed of{" "}
-        {count(data.matched)}
+        {say("bulk.done", {
+          applied: data.applied,
+          skipped: data.skipped,
+          failed: data.failed,
+          matched: data.matched,
+        })}
       </span>
       {data.failures[0] && (
         <span
@@ -254,12 +261,12 @@ function Progress({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
               void write("POST /api/v1/bulk/{bulkId}:cancel", { path: { bulkId: bulk.bulkId } })
             }
           >
-            Stop
+            {say("bulkBar.stop")}
           </Button>
         )}
         {data.status !== "running" && (
           <Button small kind="quiet" onClick={close}>
-            Close
+            {say("action.close")}
           </Button>
         )}
       </span>

@@ -1,5 +1,7 @@
 /** Columns of the list, in their order. */
 
+import { say } from "@/model/messages";
+
 export interface Column {
   id: string;
   label: string;
@@ -11,16 +13,21 @@ export interface Column {
 }
 
 export const COLUMNS: readonly Column[] = [
-  { id: "status", label: "Status", width: "116px", always: true },
-  { id: "workflow", label: "Workflow", width: "minmax(140px, 1.1fr)", always: true },
-  { id: "id", label: "Execution", width: "minmax(150px, 1fr)" },
-  { id: "version", label: "Version", width: "64px" },
-  { id: "started", label: "Started", width: "96px", order: "started" },
-  { id: "ended", label: "Ended", width: "96px", order: "ended" },
-  { id: "duration", label: "Duration", width: "92px" },
-  { id: "events", label: "Events", width: "70px" },
-  { id: "request", label: "Request id", width: "minmax(120px, 0.8fr)" },
-  { id: "error", label: "Error", width: "minmax(140px, 1.6fr)" },
+  { id: "status", label: say("executions.status"), width: "116px", always: true },
+  {
+    id: "workflow",
+    label: say("executions.workflow"),
+    width: "minmax(140px, 1.1fr)",
+    always: true,
+  },
+  { id: "id", label: say("executions.execution"), width: "minmax(150px, 1fr)" },
+  { id: "version", label: say("executions.version"), width: "64px" },
+  { id: "started", label: say("executions.started"), width: "96px", order: "started" },
+  { id: "ended", label: say("executions.ended"), width: "96px", order: "ended" },
+  { id: "duration", label: say("executions.duration"), width: "92px" },
+  { id: "events", label: say("executions.events"), width: "70px" },
+  { id: "request", label: say("executions.request"), width: "minmax(120px, 0.8fr)" },
+  { id: "error", label: say("executions.error"), width: "minmax(140px, 1.6fr)" },
 ];
 const DEFAULT = ["status", "workflow", "id", "started", "duration", "error"];
 

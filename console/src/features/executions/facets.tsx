@@ -3,14 +3,15 @@ import type { ListSearch } from "@/app/routes";
 import { StatusMark } from "@/design/status";
 import { count } from "@/model/durations";
 import { quoted, splitAnd, toggled } from "@/model/filter";
+import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import styles from "./facets.module.css";
 import { FACETS, facetQuery } from "./queries";
 
 const LABELS: Record<string, string> = {
-  status: "Status",
-  workflow: "Workflow",
-  "error.class": "Error class",
+  status: say("executions.status"),
+  workflow: say("executions.workflow"),
+  "error.class": say("executions.errorClass"),
 };
 const SHOWN_MAX = 12;
 
@@ -24,7 +25,7 @@ interface Props {
 /** Counts of the matching executions by their most telling values; a click filters by one. */
 export function Facets({ search, change, ready }: Props) {
   return (
-    <aside className={styles.facets} aria-label="Facets">
+    <aside className={styles.facets} aria-label={say("executions.facets")}>
       {FACETS.map((name) => (
         <Facet key={name} name={name} search={search} change={change} ready={ready} />
       ))}
@@ -41,7 +42,7 @@ function Facet({ name, search, change, ready }: Props & { name: string }) {
   return (
     <section>
       <h2>{LABELS[name]}</h2>
-      {isError && <p className="muted">Counts are not available now.</p>}
+      {isError && <p className="muted">{say("executions.noCounts")}</p>}
       <ul>
         {groups.slice(0, SHOWN_MAX).map((group) => {
           const value = group.values[name] ?? "";
@@ -65,7 +66,9 @@ function Facet({ name, search, change, ready }: Props & { name: string }) {
         })}
       </ul>
       {groups.length > SHOWN_MAX && (
-        <p className={styles.more}>{groups.length - SHOWN_MAX} more; filter to find them</p>
+        <p className={styles.more}>
+          {say("executions.moreValues", { count: groups.length - SHOWN_MAX })}
+        </p>
       )}
     </section>
   );

@@ -6,6 +6,7 @@ import type { ListSearch } from "@/app/routes";
 import { Menu, MenuCheck } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import { type Completion, completions } from "@/model/filter";
+import { say } from "@/model/messages";
 import { COLUMNS, shownColumns } from "./columns";
 import styles from "./filterBar.module.css";
 import { DEFAULT_RANGE, facetQuery, RANGES, rangeOf } from "./queries";
@@ -26,7 +27,7 @@ export function FilterBar({ search, change, input, error }: Props) {
       <FilterInput search={search} change={change} input={input} error={refused} />
       <select
         className={styles.range}
-        aria-label="Started in"
+        aria-label={say("executions.startedIn")}
         value={search.from ? "custom" : rangeOf(search).id}
         onChange={(event) => {
           const range = event.target.value;
@@ -37,14 +38,17 @@ export function FilterBar({ search, change, input, error }: Props) {
           });
         }}
       >
-        {search.from && <option value="custom">Chosen interval</option>}
+        {search.from && <option value="custom">{say("executions.chosen")}</option>}
         {RANGES.map((range) => (
           <option key={range.id} value={range.id}>
             {range.label}
           </option>
         ))}
       </select>
-      <Menu trigger={<Button icon={<Columns3 size={14} />}>Columns</Button>} label="Columns">
+      <Menu
+        trigger={<Button icon={<Columns3 size={14} />}>{say("executions.columns")}</Button>}
+        label={say("executions.columns")}
+      >
         {COLUMNS.map((column) => (
           <MenuCheck
             key={column.id}
@@ -109,7 +113,7 @@ function FilterInput({
       <input
         ref={input}
         role="combobox"
-        aria-label="Filter"
+        aria-label={say("executions.filterName")}
         aria-expanded={open && shown.length > 0}
         aria-controls={list}
         aria-activedescendant={open && shown.length > 0 ? `${list}-${active}` : undefined}
@@ -117,7 +121,7 @@ function FilterInput({
         aria-errormessage={error ? `${list}-error` : undefined}
         spellCheck={false}
         autoComplete="off"
-        placeholder='status = failed AND workflow = "orders"'
+        placeholder={'status = failed AND workflow = "orders"'}
         value={text}
         onChange={(event) => {
           setText(event.target.value);
@@ -130,13 +134,13 @@ function FilterInput({
       />
       {text && (
         <button type="button" className={styles.clear} onClick={() => apply("")}>
-          Clear
+          {say("executions.clearText")}
         </button>
       )}
       <div
         id={list}
         role="listbox"
-        aria-label="Completions"
+        aria-label={say("executions.completions")}
         className={styles.completions}
         hidden={!open || shown.length === 0}
       >

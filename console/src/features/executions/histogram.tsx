@@ -4,7 +4,8 @@ import { usePreference } from "@/app/preferences";
 import type { ListSearch } from "@/app/routes";
 import { Button } from "@/design/primitives";
 import { serverNow } from "@/design/useNow";
-import { clockTime, count, plural } from "@/model/durations";
+import { clockTime, count } from "@/model/durations";
+import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import styles from "./histogram.module.css";
 import { rangeOf, seriesQuery, spanOf } from "./queries";
@@ -52,13 +53,13 @@ export function Histogram({ search, change, ready }: Props) {
   const width = (span.stepS * 1_000 * 100) / length;
   const total = bars.reduce((sum, bar) => sum + bar.total, 0);
   return (
-    <figure className={styles.histogram} aria-label="Starts over time">
+    <figure className={styles.histogram} aria-label={say("executions.overTime")}>
       <svg
         {...brush.handlers}
         viewBox={`0 0 100 ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`${plural(total, "execution")} started; drag to choose an interval`}
+        aria-label={say("executions.chart", { count: total })}
       >
         {bars.map((bar) => {
           let y = HEIGHT;
@@ -97,15 +98,14 @@ export function Histogram({ search, change, ready }: Props) {
       <figcaption className={styles.axis}>
         <time className="numbers">{clockTime(span.from, zone)}</time>
         <span className="numbers">
-          {data?.capped ? "more than " : ""}
-          {plural(total, "execution")}
+          {say(data?.capped ? "executions.totalMore" : "executions.total", { count: total })}
         </span>
         {search.from ? (
           <Button small kind="quiet" onClick={() => change({ from: undefined, to: undefined })}>
-            Back to {rangeOf(search).label.toLowerCase()}
+            {say("executions.backTo", { range: rangeOf(search).label.toLowerCase() })}
           </Button>
         ) : (
-          <time className="numbers">now</time>
+          <time className="numbers">{say("executions.now")}</time>
         )}
       </figcaption>
     </figure>

@@ -1,21 +1,24 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useFresh } from "@/api/fresh";
+import type { ExecutionList } from "@/api/schema";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
 import type { ListSearch } from "@/app/routes";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import { BulkBar } from "./bulkBar";
 import { Facets } from "./facets";
 import { FilterBar } from "./filterBar";
 import { Histogram } from "./histogram";
 import styles from "./page.module.css";
-import { type Row, rowsQuery, wholeFilter } from "./queries";
+import { ROWS, type Row, wholeFilter } from "./queries";
 import { SavedViews } from "./savedViews";
 import { type Selection, Table } from "./table";
+import { useRows } from "./useRows";
 
 const route = getRouteApi("/executions");
 /** Counts and new rows are read again at most this often while events arrive. */
@@ -26,11 +29,8 @@ export function ExecutionsPage() {
   const navigate = route.useNavigate();
   const change = (values: Partial<ListSearch>) =>
     void navigate({ search: (before: ListSearch) => ({ ...before, ...values }) });
-  const query = useInfiniteQuery(rowsQuery(search));
-  const rows = useMemo(
-    () => query.data?.pages.flatMap((page) => page.executions) ?? [],
-    [query.data],
-  );
+  const found = useRows(search);
+  const loaded = useMemo(() => found.rows.filter((row) => row !== undefined), [found.rows]);
   const [selection, setSelection] = useState<Selection>({ ids: new Set(), all: false });
   const filter = wholeFilter(search);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a selection belongs to its filter
@@ -38,43 +38,41 @@ export function ExecutionsPage() {
   const input = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => input.current?.focus() });
   useOffered([
-    { id: "filter", label: "Filter executions", keys: "/", run: () => input.current?.focus() },
+    { id: "filter", label: say("executions.filter"), keys: "/", run: () => input.current?.focus() },
     {
       id: "failed",
-      label: "Show failed executions",
+      label: say("executions.showFailed"),
       run: () => change({ q: "status = failed" }),
     },
-    { id: "clear", label: "Clear the filter", run: () => change({ q: undefined }) },
+    { id: "clear", label: say("executions.clear"), run: () => change({ q: undefined }) },
   ]);
   useFreshRows();
   return (
     <>
-      <PageHeader title="Executions">
+      <PageHeader title={say("executions.title")}>
         <SavedViews search={search} change={change} />
-        <FilterBar search={search} change={change} input={input} error={query.error} />
+        <FilterBar search={search} change={change} input={input} error={found.error} />
       </PageHeader>
       <div className={styles.body}>
-        <Facets search={search} change={change} ready={!query.isPending} />
-        <section className={styles.list} aria-label="List of executions">
-          <Histogram search={search} change={change} ready={!query.isPending} />
-          {query.isPending && <Skeleton rows={14} />}
-          {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
-          {query.isSuccess && rows.length === 0 && (
-            <Nothing filtered={!!search.q} change={change} />
-          )}
-          {!query.isError && rows.length > 0 && (
+        <Facets search={search} change={change} ready={!found.pending} />
+        <section className={styles.list} aria-label={say("executions.list")}>
+          <Histogram search={search} change={change} ready={!found.pending} />
+          {found.pending && <Skeleton rows={14} />}
+          {found.rows.length > 0 && (
             <Table
-              rows={rows}
+              found={found}
+              loaded={loaded}
               search={search}
               change={change}
               selection={selection}
               select={setSelection}
-              more={() => void query.fetchNextPage()}
-              hasMore={query.hasNextPage && !query.isFetchingNextPage}
-              loading={query.isFetchingNextPage}
             />
           )}
-          <BulkBar filter={filter} rows={rows} selection={selection} select={setSelection} />
+          {found.error !== null && <Problem error={found.error} retry={found.retry} />}
+          {!found.pending && found.error === null && found.rows.length === 0 && (
+            <Nothing filtered={!!search.q} change={change} />
+          )}
+          <BulkBar filter={filter} rows={loaded} selection={selection} select={setSelection} />
         </section>
       </div>
     </>
@@ -90,32 +88,32 @@ function Nothing({
 }) {
   if (filtered) {
     return (
-      <Empty title="No execution matches">
-        <p>Nothing that started in this time matches the filter.</p>
+      <Empty title={say("executions.noMatch")}>
+        <p>{say("executions.noMatchHint")}</p>
         <p>
           <button
             type="button"
             className={styles.textButton}
             onClick={() => change({ q: undefined })}
           >
-            Clear the filter
+            {say("executions.clear")}
           </button>
-          {" or "}
+          {say("executions.or")}
           <button
             type="button"
             className={styles.textButton}
             onClick={() => change({ range: "all", from: undefined, to: undefined })}
           >
-            search all time
+            {say("executions.searchAll")}
           </button>
         </p>
       </Empty>
     );
   }
   return (
-    <Empty title="No executions in this time">
-      <p>Executions appear here as soon as they are started:</p>
-      <code>flowmesh start WORKFLOW --input '{"{}"}'</code>
+    <Empty title={say("executions.none")}>
+      <p>{say("executions.noneHint")}</p>
+      <code>{"flowmesh start WORKFLOW --input '{}'"}</code>
     </Empty>
   );
 }
@@ -139,16 +137,10 @@ function useFreshRows(): void {
       if (status) statuses.set(event.executionId, { status, at: event.timestamp });
     }
     if (statuses.size > 0) {
-      client.setQueriesData<{ pages: { executions: Row[] }[]; pageParams: unknown[] }>(
-        { queryKey: ["executions", "rows"] },
-        (data) =>
-          data && {
-            ...data,
-            pages: data.pages.map((page) => ({
-              ...page,
-              executions: page.executions.map((row) => changedRow(row, statuses)),
-            })),
-          },
+      client.setQueriesData<ExecutionList>({ queryKey: ROWS }, (page) =>
+        page?.executions.some((row) => statuses.has(row.executionId))
+          ? { ...page, executions: page.executions.map((row) => changedRow(row, statuses)) }
+          : page,
       );
     }
   });

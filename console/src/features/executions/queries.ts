@@ -1,13 +1,14 @@
 /** Calls of the list of executions: rows in pages, counts by facet, and counts over time. */
 
-import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { queryOptions } from "@tanstack/react-query";
 import { read } from "@/api/client";
 import type { ExecutionSummary } from "@/api/schema";
 import type { ListSearch } from "@/app/routes";
+import { say } from "@/model/messages";
 
-export const PAGE_SIZE = 100;
-/** Rows in memory; pages far away are dropped and read again. */
-const PAGES_MAX = 50;
+/** The key of all pages of all lists. */
+export const ROWS = ["executions", "rows"] as const;
+const PAGE_SIZE = 100;
 
 export interface Range {
   id: string;
@@ -16,11 +17,11 @@ export interface Range {
 }
 
 export const RANGES: readonly Range[] = [
-  { id: "1h", label: "Last hour", hours: 1 },
-  { id: "24h", label: "Last 24 hours", hours: 24 },
-  { id: "7d", label: "Last 7 days", hours: 168 },
-  { id: "30d", label: "Last 30 days", hours: 720 },
-  { id: "all", label: "All time", hours: 8_760 },
+  { id: "1h", label: say("executions.hour"), hours: 1 },
+  { id: "24h", label: say("executions.day"), hours: 24 },
+  { id: "7d", label: say("executions.week"), hours: 168 },
+  { id: "30d", label: say("executions.month"), hours: 720 },
+  { id: "all", label: say("executions.ever"), hours: 8_760 },
 ];
 export const DEFAULT_RANGE = "7d";
 export const FACETS = ["status", "workflow", "error.class"] as const;
@@ -43,19 +44,21 @@ export function wholeFilter(search: ListSearch): string {
   return terms.join(" AND ");
 }
 
-export function rowsQuery(search: ListSearch) {
+/** A name of the list: executions that match a filter, in an order. */
+export function listOf(search: ListSearch): string {
+  return `${search.order ?? ""} ${wholeFilter(search)}`;
+}
+
+/** A page of the list; the first has an empty token. */
+export function pageQuery(search: ListSearch, pageToken: string) {
   const filter = wholeFilter(search);
-  return infiniteQueryOptions({
-    queryKey: ["executions", "rows", filter, search.order ?? ""],
-    queryFn: ({ pageParam, signal }) =>
+  return queryOptions({
+    queryKey: [...ROWS, listOf(search), pageToken],
+    queryFn: ({ signal }) =>
       read("/api/v1/executions", {
-        query: { filter, orderBy: search.order, pageSize: PAGE_SIZE, pageToken: pageParam },
+        query: { filter, orderBy: search.order, pageSize: PAGE_SIZE, pageToken },
         signal,
       }),
-    initialPageParam: "",
-    getNextPageParam: (last) => last.nextPageToken || undefined,
-    maxPages: PAGES_MAX,
-    placeholderData: (before) => before,
   });
 }
 

@@ -4,6 +4,7 @@ import { create } from "zustand";
 import { persist } from "zustand/middleware";
 import type { ListSearch } from "@/app/routes";
 import { Button, Dialog, DialogActions, Field, IconButton } from "@/design/primitives";
+import { say } from "@/model/messages";
 import styles from "./savedViews.module.css";
 
 interface View {
@@ -12,10 +13,13 @@ interface View {
 }
 
 const BUILT_IN: readonly View[] = [
-  { name: "All", search: {} },
-  { name: "Running", search: { q: "status IN (running, paused, pending)", range: "all" } },
-  { name: "Failed", search: { q: "status = failed" } },
-  { name: "Slow", search: { q: 'duration > "5m"' } },
+  { name: say("executions.all"), search: {} },
+  {
+    name: say("executions.running"),
+    search: { q: "status IN (running, paused, pending)", range: "all" },
+  },
+  { name: say("executions.failed"), search: { q: "status = failed" } },
+  { name: say("executions.slow"), search: { q: 'duration > "5m"' } },
 ];
 const VIEWS_MAX = 40;
 
@@ -46,14 +50,17 @@ export function SavedViews({ search, change }: Props) {
     useViews.setState({ views: views.filter((each) => each.name !== name) });
   const known = [...BUILT_IN, ...views].some((view) => same(view.search, search));
   return (
-    <div className={styles.views} role="group" aria-label="Views">
+    <div className={styles.views} role="group" aria-label={say("executions.views")}>
       {[...BUILT_IN, ...views].map((view) => (
         <span key={view.name} className={styles.view}>
           <button type="button" aria-pressed={same(view.search, search)} onClick={() => show(view)}>
             {view.name}
           </button>
           {views.includes(view) && same(view.search, search) && (
-            <IconButton label={`Delete the view ${view.name}`} onClick={() => remove(view.name)}>
+            <IconButton
+              label={say("executions.deleteView", { name: view.name })}
+              onClick={() => remove(view.name)}
+            >
               <X size={12} />
             </IconButton>
           )}
@@ -61,7 +68,7 @@ export function SavedViews({ search, change }: Props) {
       ))}
       {!known && (
         <Button small kind="quiet" icon={<Plus size={13} />} onClick={() => setNaming(true)}>
-          Save view
+          {say("executions.saveView")}
         </Button>
       )}
       {naming && (
@@ -82,7 +89,7 @@ function NameDialog(props: { taken: string[]; close: () => void; save: (name: st
   const trimmed = name.trim();
   const taken = props.taken.includes(trimmed);
   return (
-    <Dialog title="Save this view" open onClose={props.close}>
+    <Dialog title={say("executions.saveThis")} open onClose={props.close}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -92,9 +99,9 @@ function NameDialog(props: { taken: string[]; close: () => void; save: (name: st
         }}
       >
         <Field
-          label="Name"
-          hint="Filter, time, order and columns are kept in this browser."
-          error={taken ? "There is a view of this name." : undefined}
+          label={say("executions.name")}
+          hint={say("executions.nameHint")}
+          error={taken ? say("executions.nameTaken") : undefined}
         >
           {({ id, describedBy }) => (
             <input
@@ -107,9 +114,9 @@ function NameDialog(props: { taken: string[]; close: () => void; save: (name: st
           )}
         </Field>
         <DialogActions>
-          <Button onClick={props.close}>Cancel</Button>
+          <Button onClick={props.close}>{say("executions.cancel")}</Button>
           <Button kind="primary" type="submit" disabled={!trimmed || taken}>
-            Save view
+            {say("executions.saveView")}
           </Button>
         </DialogActions>
       </form>

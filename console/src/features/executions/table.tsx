@@ -1,14 +1,24 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import { useKeys } from "@/app/keys";
 import type { ListSearch } from "@/app/routes";
 import { Elapsed, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
+import { say } from "@/model/messages";
 import { COLUMNS, type Column, shownColumns } from "./columns";
 import type { Row } from "./queries";
 import styles from "./table.module.css";
+import type { Rows } from "./useRows";
 
 export interface Selection {
   ids: ReadonlySet<string>;
@@ -17,22 +27,19 @@ export interface Selection {
 }
 
 interface Props {
-  rows: readonly Row[];
+  found: Rows;
+  /** The rows in memory. */
+  loaded: readonly Row[];
   search: ListSearch;
   change: (values: Partial<ListSearch>) => void;
   selection: Selection;
   select: (selection: Selection) => void;
-  more: () => void;
-  hasMore: boolean;
-  loading: boolean;
 }
 
-/** Distance from the end at which the next page is read, in rows. */
-const AHEAD = 30;
-
-export function Table({ rows, search, change, selection, select, more, hasMore, loading }: Props) {
+export function Table({ found, loaded, search, change, selection, select }: Props) {
+  const { rows, show } = found;
   const scroller = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState(-1);
+  const [active, setActive] = useState("");
   const rowHeight = useRowHeight();
   const shown = shownColumns(search.columns);
   const columns = COLUMNS.filter((column) => shown.includes(column.id));
@@ -42,29 +49,33 @@ export function Table({ rows, search, change, selection, select, more, hasMore, 
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: 12,
+    // Rows are drawn with the page, before the height of the list is measured.
+    initialRect: { width: innerWidth, height: innerHeight },
   });
   const items = virtual.getVirtualItems();
+  const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (hasMore && last >= rows.length - AHEAD) more();
-  }, [hasMore, last, rows.length, more]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other rows have other pages
+  useEffect(() => show(first, last), [show, first, last, rows]);
+  useKeptPlace(scroller, found, rowHeight);
   useRowKeys({
     rows,
     active,
     setActive,
     selection,
     select,
+    loaded,
     scrollTo: (row) => virtual.scrollToIndex(row),
   });
-  const allShown = rows.length > 0 && rows.every((row) => selection.ids.has(row.executionId));
+  const allShown = loaded.length > 0 && loaded.every((row) => selection.ids.has(row.executionId));
   const toggleShown = () =>
-    select({ all: false, ids: allShown ? new Set() : new Set(rows.map((row) => row.executionId)) });
+    select({ all: false, ids: new Set(allShown ? [] : loaded.map((row) => row.executionId)) });
   return (
     <div
       ref={scroller}
       className={styles.scroller}
       role="table"
-      aria-label="Executions"
+      aria-label={say("executions.title")}
       aria-rowcount={-1}
       data-testid="executions"
     >
@@ -72,7 +83,7 @@ export function Table({ rows, search, change, selection, select, more, hasMore, 
         <span role="columnheader">
           <input
             type="checkbox"
-            aria-label="Select all loaded executions"
+            aria-label={say("executions.selectLoaded")}
             checked={allShown || selection.all}
             onChange={toggleShown}
           />
@@ -84,7 +95,8 @@ export function Table({ rows, search, change, selection, select, more, hasMore, 
       <div role="rowgroup" className={styles.rows} style={{ height: virtual.getTotalSize() }}>
         {items.map((item) => {
           const row = rows[item.index];
-          if (!row) return null;
+          const style = { ...template, transform: `translateY(${item.start}px)` };
+          if (!row) return <Unread key={item.key} columns={columns.length} style={style} />;
           const picked = selection.all || selection.ids.has(row.executionId);
           return (
             <div
@@ -93,15 +105,15 @@ export function Table({ rows, search, change, selection, select, more, hasMore, 
               aria-rowindex={item.index + 2}
               aria-selected={picked}
               className={styles.row}
-              data-active={item.index === active || undefined}
-              style={{ ...template, transform: `translateY(${item.start}px)` }}
+              data-active={row.executionId === active || undefined}
+              style={style}
             >
               <span role="cell">
                 <input
                   type="checkbox"
-                  aria-label={`Select ${row.executionId}`}
+                  aria-label={say("executions.select", { id: row.executionId })}
                   checked={picked}
-                  onChange={() => select(toggledRow(selection, rows, row.executionId))}
+                  onChange={() => select(toggledRow(selection, loaded, row.executionId))}
                 />
               </span>
               {columns.map((column) => (
@@ -113,9 +125,53 @@ export function Table({ rows, search, change, selection, select, more, hasMore, 
           );
         })}
       </div>
-      {loading && <p className={styles.loading}>Reading more…</p>}
+      {found.reading && <p className={styles.loading}>{say("executions.reading")}</p>}
     </div>
   );
+}
+
+/** A row whose page is being read. */
+function Unread({ columns, style }: { columns: number; style: CSSProperties }) {
+  return (
+    <div role="row" className={styles.row} style={style} aria-busy>
+      {Array.from({ length: columns + 1 }, (_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the cells are alike
+        <span key={index} role="cell" className={styles.unread} />
+      ))}
+    </div>
+  );
+}
+
+/** Keep the first visible row where it is when rows arrive above it; another list begins anew. */
+function useKeptPlace(
+  scroller: RefObject<HTMLDivElement | null>,
+  { list, rows }: Rows,
+  rowHeight: number,
+): void {
+  const kept = useRef<{ list: string; index: number; id: string | undefined }>(undefined);
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const { index, id } = kept.current ?? {};
+    if (kept.current && kept.current.list !== list) {
+      element.scrollTop = 0;
+    } else if (
+      index !== undefined &&
+      id &&
+      element.scrollTop > 0 &&
+      rows[index]?.executionId !== id
+    ) {
+      const now = rows.findIndex((row) => row?.executionId === id);
+      if (now >= 0) element.scrollTop += (now - index) * rowHeight;
+    }
+    const remember = () => {
+      const first = Math.floor(element.scrollTop / rowHeight);
+      kept.current = { list, index: first, id: rows[first]?.executionId };
+    };
+    remember();
+    element.addEventListener("scroll", remember, { passive: true });
+    return () => element.removeEventListener("scroll", remember);
+  }, [scroller, list, rows, rowHeight]);
 }
 
 function Heading(props: { column: Column; order: string | undefined; change: Props["change"] }) {
@@ -184,33 +240,31 @@ function toggledRow(selection: Selection, rows: readonly Row[], id: string): Sel
 }
 
 interface RowKeys {
-  rows: readonly Row[];
-  active: number;
-  setActive: (row: number) => void;
+  rows: Rows["rows"];
+  active: string;
+  setActive: (id: string) => void;
   selection: Selection;
   select: (selection: Selection) => void;
+  loaded: readonly Row[];
   scrollTo: (row: number) => void;
 }
 
-function useRowKeys({ rows, active, setActive, selection, select, scrollTo }: RowKeys): void {
+function useRowKeys({ rows, active, setActive, selection, select, loaded, scrollTo }: RowKeys) {
   const navigate = useNavigate();
   const move = (step: number) => {
-    const next = Math.min(rows.length - 1, Math.max(0, active + step));
-    setActive(next);
+    const at = rows.findIndex((row) => row?.executionId === active);
+    const next = Math.min(rows.length - 1, Math.max(0, at + step));
+    setActive(rows[next]?.executionId ?? active);
     scrollTo(next);
   };
-  const row = rows[active];
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    ...(row && {
-      x: () => select(toggledRow(selection, rows, row.executionId)),
+    ...(active && {
+      x: () => select(toggledRow(selection, loaded, active)),
       Enter: (event: KeyboardEvent) => {
         if ((event.target as Element).closest("a, button")) return;
-        void navigate({
-          to: "/executions/$executionId",
-          params: { executionId: row.executionId },
-        });
+        void navigate({ to: "/executions/$executionId", params: { executionId: active } });
       },
     }),
   });

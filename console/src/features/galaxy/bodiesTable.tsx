@@ -4,8 +4,17 @@ import { Button } from "@/design/primitives";
 import { Table } from "@/design/table";
 import { count } from "@/model/durations";
 import type { Activity } from "@/model/galaxy";
+import { say } from "@/model/messages";
 
-const HEADS = ["Workflow", "Tasks", "Calls", "Started this hour", "Completed", "Failed", ""];
+const HEADS = [
+  say("galaxyTable.workflow"),
+  say("galaxyTable.tasks"),
+  say("galaxyTable.calls"),
+  say("galaxyTable.started"),
+  say("galaxyTable.completed"),
+  say("galaxyTable.failed"),
+  "",
+];
 const SHOWN = 200;
 
 interface Props {
@@ -18,11 +27,11 @@ interface Props {
 export function BodiesTable({ workflows, activity, fly }: Props) {
   return (
     <Table
-      title="The same as a table"
+      title={say("galaxyTable.table")}
       beside={
         workflows.length > SHOWN && (
           <span className="muted">
-            the first {SHOWN} of {count(workflows.length)}
+            {say("galaxyTable.first", { shown: SHOWN, total: workflows.length })}
           </span>
         )
       }
@@ -46,7 +55,7 @@ export function BodiesTable({ workflows, activity, fly }: Props) {
             <td className="numbers">{count(found?.failed ?? 0)}</td>
             <td>
               <Button small onClick={() => fly(each.workflow)}>
-                Fly there
+                {say("galaxyTable.flyThere")}
               </Button>
             </td>
           </tr>

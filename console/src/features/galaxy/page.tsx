@@ -8,6 +8,7 @@ import { TopologyPicture } from "@/canvas/topologyPicture";
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { type Body, type Galaxy, galaxyOf, sunId } from "@/model/galaxy";
+import { say } from "@/model/messages";
 import { topologyOf } from "@/model/topology";
 import { activityQuery } from "./activity";
 import { BodiesTable } from "./bodiesTable";
@@ -35,8 +36,8 @@ export function GalaxyPage() {
   return (
     <>
       <PageHeader
-        title="Galaxy"
-        crumbs={<Link to="/visualization">Visualize</Link>}
+        title={say("galaxy.title")}
+        crumbs={<Link to="/visualization">{say("galaxy.visualize")}</Link>}
         actions={
           galaxy && (
             <>
@@ -47,7 +48,7 @@ export function GalaxyPage() {
                   scene.current?.overview();
                 }}
               >
-                Overview
+                {say("galaxy.overview")}
               </Button>
             </>
           )
@@ -57,8 +58,8 @@ export function GalaxyPage() {
         {error && <Problem error={error} retry={retry} />}
         {!galaxy && !error && <Skeleton rows={10} />}
         {galaxy && galaxy.bodies.length === 0 && (
-          <Empty title="The sky is empty">
-            <p>Each registered workflow becomes a sun, its tasks planets around it.</p>
+          <Empty title={say("galaxy.none")}>
+            <p>{say("galaxy.noneHint")}</p>
           </Empty>
         )}
         {galaxy && galaxy.bodies.length > 0 && (
@@ -74,11 +75,7 @@ export function GalaxyPage() {
               </div>
             )}
             {!noWebgl && <Playback galaxy={galaxy} scene={scene} />}
-            {galaxy.capped && (
-              <p className="muted">
-                There are more tasks than can be shown; large workflows are cut.
-              </p>
-            )}
+            {galaxy.capped && <p className="muted">{say("galaxy.capped")}</p>}
             <BodiesTable
               workflows={map.data?.workflows ?? []}
               activity={activity.data}
@@ -113,7 +110,7 @@ function Flat() {
   );
   return (
     <>
-      <p role="status">This browser has no WebGL, so the topology is shown in two dimensions.</p>
+      <p role="status">{say("galaxy.noWebgl")}</p>
       <TopologyPicture topology={topology} chosen={chosen} choose={setChosen} />
     </>
   );
@@ -156,8 +153,8 @@ function Search({ galaxy, fly }: { galaxy: Galaxy; fly: (place: number) => void 
         type="search"
         list="galaxy-names"
         className={styles.search}
-        aria-label="Fly to a workflow or a service"
-        placeholder="Fly to…"
+        aria-label={say("galaxy.flyTo")}
+        placeholder={say("galaxy.fly")}
         onChange={(event) => names.has(event.target.value) && find(event.target.value)}
       />
       <datalist id="galaxy-names">
@@ -174,17 +171,19 @@ function nameOf(body: Body): string {
 }
 
 const KINDS = {
-  sun: "workflow",
-  planet: "task",
-  star: "task shared by workflows",
-  service: "service",
+  sun: say("galaxy.sun"),
+  planet: say("galaxy.planet"),
+  star: say("galaxy.star"),
+  service: say("galaxy.service"),
 } as const;
 
 function Card({ body, close }: { body: Body; close: () => void }) {
   const rate =
-    body.success === undefined ? "" : `, ${(100 * body.success).toFixed(0)} % succeeded this hour`;
+    body.success === undefined
+      ? ""
+      : say("galaxy.rate", { percent: (100 * body.success).toFixed(0) });
   return (
-    <aside className={styles.card} aria-label="Chosen body">
+    <aside className={styles.card} aria-label={say("galaxy.chosen")}>
       <strong>
         <bdi>{body.name}</bdi>
       </strong>
@@ -202,17 +201,19 @@ function Card({ body, close }: { body: Body; close: () => void }) {
         {body.workflow && (
           <>
             <Link to="/dashboards" search={{ workflow: body.workflow }}>
-              Dashboard
+              {say("galaxy.dashboard")}
             </Link>
             <Link to="/executions" search={{ q: `workflow = "${body.workflow}"` }}>
-              Executions
+              {say("galaxy.executions")}
             </Link>
           </>
         )}
-        {body.kind === "star" && <Link to="/workers">Workers</Link>}
-        {body.kind === "service" && <Link to="/visualization/topology">Topology</Link>}
+        {body.kind === "star" && <Link to="/workers">{say("galaxy.workers")}</Link>}
+        {body.kind === say("galaxy.service") && (
+          <Link to="/visualization/topology">{say("galaxy.topology")}</Link>
+        )}
         <Button small kind="quiet" onClick={close}>
-          Close
+          {say("action.close")}
         </Button>
       </span>
     </aside>

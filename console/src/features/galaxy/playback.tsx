@@ -6,8 +6,9 @@ import type { ExecutionSummary } from "@/api/schema";
 import { usePreference } from "@/app/preferences";
 import { Button } from "@/design/primitives";
 import { serverNow } from "@/design/useNow";
-import { clockTime, plural } from "@/model/durations";
+import { clockTime } from "@/model/durations";
 import { type Galaxy, sunId } from "@/model/galaxy";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 import type { GalaxyScene } from "./scene";
 
@@ -69,15 +70,15 @@ export function Playback({ galaxy, scene }: Props) {
   };
   const at = clockTime(end - HOUR_MS + offset, zone);
   return (
-    <div className={styles.playback} role="group" aria-label="The last hour">
+    <div className={styles.playback} role="group" aria-label={say("galaxy.hour")}>
       <Button
         icon={playing ? <Pause size={13} aria-hidden /> : <Play size={13} aria-hidden />}
         onClick={toggle}
       >
-        {playing ? "Stop" : "Play the last hour"}
+        {playing ? say("galaxy.stop") : say("galaxy.play")}
       </Button>
       <select
-        aria-label="Speed"
+        aria-label={say("galaxy.speed")}
         value={speed}
         onChange={(event) => setSpeed(Number(event.target.value))}
       >
@@ -89,7 +90,7 @@ export function Playback({ galaxy, scene }: Props) {
       </select>
       <input
         type="range"
-        aria-label="Time"
+        aria-label={say("galaxy.time")}
         aria-valuetext={at}
         min={0}
         max={HOUR_MS}
@@ -101,7 +102,9 @@ export function Playback({ galaxy, scene }: Props) {
         }}
       />
       <time className="numbers muted">{at}</time>
-      {data && <span className="muted numbers">{plural(data.length, "moment")}</span>}
+      {data && (
+        <span className="muted numbers">{say("galaxy.moments", { count: data.length })}</span>
+      )}
     </div>
   );
 }

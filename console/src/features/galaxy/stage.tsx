@@ -4,6 +4,7 @@ import { BROWSER_PORTS, Feed, type FeedEvent } from "@/api/feed";
 import { usePreference } from "@/app/preferences";
 import { useColours } from "@/canvas/palette";
 import { type Galaxy, planetId, sunId } from "@/model/galaxy";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 import { GalaxyScene, type Label } from "./scene";
 
@@ -63,7 +64,7 @@ export function Stage({ galaxy, scene, choose, failed }: Props) {
         ref={canvas}
         className={styles.canvas}
         role="img"
-        aria-label={`The galaxy with ${galaxy.bodies.length} bodies; the table below has the same`}
+        aria-label={say("galaxy.name", { count: galaxy.bodies.length })}
         title={hovered}
         onPointerDown={(event) => {
           pressed.current = { x: event.clientX, y: event.clientY };

@@ -1,13 +1,13 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
 import { read } from "@/api/client";
-import { useEvents } from "@/api/live";
+import { useFresh } from "@/api/fresh";
 import { PageHeader } from "@/app/pageHeader";
 import { Elapsed, Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status, StatusMark } from "@/design/status";
-import { count, plural } from "@/model/durations";
+import { count } from "@/model/durations";
+import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import styles from "./page.module.css";
 
@@ -16,7 +16,7 @@ const SHOWN = 8;
 
 /** What needs a person now, the counts of a day, and the newest executions. */
 export function HomePage() {
-  useFresh();
+  useFresh("home", REFRESH_MS);
   const recent = useQuery({
     queryKey: ["home", "recent"],
     queryFn: ({ signal }) => read("/api/v1/executions", { query: { pageSize: SHOWN }, signal }),
@@ -24,7 +24,7 @@ export function HomePage() {
   const first = recent.isSuccess && recent.data.executions.length === 0;
   return (
     <>
-      <PageHeader title="Home" />
+      <PageHeader title={say("home.title")} />
       <div className={styles.page}>
         {first ? (
           <FirstRun />
@@ -35,8 +35,8 @@ export function HomePage() {
               <Attention />
               <section className={styles.panel}>
                 <header>
-                  <h2>Newest executions</h2>
-                  <Link to="/executions">All executions</Link>
+                  <h2>{say("home.newest")}</h2>
+                  <Link to="/executions">{say("home.all")}</Link>
                 </header>
                 {recent.isPending && <Skeleton rows={SHOWN} />}
                 {recent.isError && (
@@ -85,7 +85,7 @@ function Counts() {
   const of = (status: string) =>
     data?.groups.find((group) => group.values.status === status)?.count ?? 0;
   return (
-    <section aria-label="The last 24 hours" className={styles.counts}>
+    <section aria-label={say("home.day")} className={styles.counts}>
       {COUNTED.map((status) => (
         <Link
           key={status}
@@ -99,7 +99,7 @@ function Counts() {
             {lookOf(status).word}
           </span>
           <strong className="numbers">{data ? count(of(status)) : "–"}</strong>
-          <small>in 24 hours</small>
+          <small>{say("home.inDay")}</small>
         </Link>
       ))}
     </section>
@@ -129,13 +129,13 @@ function Attention() {
   return (
     <section className={styles.panel}>
       <header>
-        <h2>Needs attention</h2>
+        <h2>{say("home.attention")}</h2>
       </header>
       {!loaded && !failures.isError && <Skeleton rows={4} />}
       {failures.isError && <Problem error={failures.error} />}
       {loaded && groups.length === 0 && waiting.length === 0 && (
-        <Empty title="Nothing needs attention">
-          <p>Failures of the last 24 hours and waiting approvals are listed here.</p>
+        <Empty title={say("home.calm")}>
+          <p>{say("home.calmHint")}</p>
         </Empty>
       )}
       <ul>
@@ -172,7 +172,7 @@ function Attention() {
                 <Status status="failed" />
                 <bdi className="truncate">{workflow}</bdi>
                 <span className="muted truncate">{error}</span>
-                <span className="numbers">{plural(group.count, "time")}</span>
+                <span className="numbers">{say("home.times", { count: group.count })}</span>
               </Link>
             </li>
           );
@@ -185,16 +185,12 @@ function Attention() {
 function FirstRun() {
   return (
     <section className={styles.first}>
-      <h2>Start your first execution</h2>
-      <p>
-        Nothing has run in this namespace yet. Register a workflow, start it, and watch it here:
-      </p>
+      <h2>{say("home.first")}</h2>
+      <p>{say("home.firstHint")}</p>
       <pre>
         <code>{FIRST}</code>
       </pre>
-      <p className="muted">
-        It appears on this page the moment it starts; nothing has to be reloaded.
-      </p>
+      <p className="muted">{say("home.firstLive")}</p>
     </section>
   );
 }
@@ -212,15 +208,3 @@ spec:
 END
 flowmesh apply -f hello.yaml
 flowmesh start hello --input '{"name": "Ada"}'`;
-
-function useFresh(): void {
-  const client = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  useEvents(() => {
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void client.invalidateQueries({ queryKey: ["home"] });
-    }, REFRESH_MS);
-  });
-}

@@ -5,6 +5,7 @@ import { write } from "@/api/client";
 import { BrandMark } from "@/design/brand";
 import { Button, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** Sign in with e-mail and password; the session is kept in cookies that scripts cannot read. */
@@ -17,7 +18,7 @@ export function LoginPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   useEffect(() => {
-    document.title = "Sign in · Flowmesh";
+    document.title = say("login.titlePage");
   }, []);
   const signIn = async (event: FormEvent) => {
     event.preventDefault();
@@ -36,8 +37,8 @@ export function LoginPage() {
     <main className={styles.page}>
       <form onSubmit={signIn} className={styles.form}>
         <BrandMark size={36} />
-        <h1>Sign in to Flowmesh</h1>
-        <Field label="E-mail">
+        <h1>{say("login.title")}</h1>
+        <Field label={say("login.email")}>
           {({ id }) => (
             <input
               id={id}
@@ -49,7 +50,7 @@ export function LoginPage() {
             />
           )}
         </Field>
-        <Field label="Password">
+        <Field label={say("login.password")}>
           {({ id }) => (
             <input
               id={id}
@@ -61,9 +62,9 @@ export function LoginPage() {
             />
           )}
         </Field>
-        {error !== undefined && <Problem error={error} title="You are not signed in" />}
+        {error !== undefined && <Problem error={error} title={say("login.refused")} />}
         <Button kind="primary" type="submit" disabled={busy || !email || !password}>
-          {busy ? "Signing in…" : "Sign in"}
+          {busy ? say("login.busy") : say("login.go")}
         </Button>
       </form>
     </main>

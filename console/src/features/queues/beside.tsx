@@ -5,7 +5,8 @@ import { read } from "@/api/client";
 import { Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Table } from "@/design/table";
-import { count, duration } from "@/model/durations";
+import { duration } from "@/model/durations";
+import { say } from "@/model/messages";
 
 const CHANGES = 20;
 
@@ -18,8 +19,14 @@ export function Breakers() {
   if (!data || data.breakers.length === 0) return null;
   return (
     <Table
-      title="Circuit breakers that are open"
-      heads={["Upstream", "State", "Next trial", "Failed calls", "Worker service"]}
+      title={say("queues.breakers")}
+      heads={[
+        say("queues.upstream"),
+        say("queues.state"),
+        say("queues.trial"),
+        say("queues.failedCalls"),
+        say("queues.workerService"),
+      ]}
     >
       {data.breakers.map((each) => (
         <tr key={`${each.upstream} ${each.workerService}`}>
@@ -29,7 +36,7 @@ export function Breakers() {
           <td>{each.state.replace("_", " ")}</td>
           <td className="numbers">{duration(each.retryAfterMs)}</td>
           <td className="numbers">
-            {count(each.failures)} of {count(each.calls)}
+            {say("queues.ofCalls", { failures: each.failures, calls: each.calls })}
           </td>
           <td>
             <code>{each.workerService}</code>
@@ -51,7 +58,16 @@ export function Changes({ version }: { version: string }) {
   if (isError) return <Problem error={error} />;
   if (!data || data.changes.length === 0) return null;
   return (
-    <Table title="Changes of limits" heads={["Time", "Change", "Of", "By", "Reason"]}>
+    <Table
+      title={say("queues.changes")}
+      heads={[
+        say("queues.time"),
+        say("queues.change"),
+        say("queues.of"),
+        say("queues.by"),
+        say("queues.reason"),
+      ]}
+    >
       {data.changes.map((each) => (
         <tr key={each.number}>
           <td className="muted">
@@ -59,7 +75,7 @@ export function Changes({ version }: { version: string }) {
           </td>
           <td>{each.action}</td>
           <td>
-            <bdi>{each.subject || "the namespace"}</bdi>
+            <bdi>{each.subject || say("queues.namespace")}</bdi>
           </td>
           <td>
             <bdi>{each.actor || "–"}</bdi>

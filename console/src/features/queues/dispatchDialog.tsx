@@ -3,6 +3,7 @@ import { useState } from "react";
 import { newKey, write } from "@/api/client";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 
 /** A stop or start of dispatch; without a workflow it is that of the namespace. */
 export interface Change {
@@ -10,10 +11,10 @@ export interface Change {
   workflow?: string | undefined;
 }
 
-const TITLES = { stop: "Stop dispatch", start: "Start dispatch" } as const;
+const TITLES = { stop: say("queues.stop"), start: say("queues.start") } as const;
 const CONSEQUENCES = {
-  stop: "No further task is given to a worker until dispatch is started. Running tasks continue.",
-  start: "All waiting tasks are given to workers again.",
+  stop: say("queues.stopHint"),
+  start: say("queues.startHint"),
 } as const;
 
 export function DispatchDialog({ change, close }: { change: Change; close: () => void }) {
@@ -42,7 +43,7 @@ export function DispatchDialog({ change, close }: { change: Change; close: () =>
   return (
     <Dialog title={TITLES[change.kind]} open onClose={close}>
       <p>{CONSEQUENCES[change.kind]}</p>
-      <Field label="Workflow" hint="Empty for the whole namespace.">
+      <Field label={say("queues.workflow")} hint={say("queues.workflowHint")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -53,7 +54,7 @@ export function DispatchDialog({ change, close }: { change: Change; close: () =>
           />
         )}
       </Field>
-      <Field label="Reason" hint="Recorded in the changes of limits.">
+      <Field label={say("queues.reason")} hint={say("queues.reasonHint")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -64,15 +65,18 @@ export function DispatchDialog({ change, close }: { change: Change; close: () =>
           />
         )}
       </Field>
-      {error !== undefined && <Problem error={error} title="Dispatch was not changed" />}
+      {error !== undefined && <Problem error={error} title={say("queues.dispatchSame")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button
           kind={change.kind === "stop" ? "danger" : "primary"}
           disabled={!reason.trim() || busy}
           onClick={() => void apply()}
         >
-          {TITLES[change.kind]} of {workflow.trim() || "the namespace"}
+          {say("queues.changeOf", {
+            change: TITLES[change.kind],
+            subject: workflow.trim() || say("queues.namespace"),
+          })}
         </Button>
       </DialogActions>
     </Dialog>

@@ -4,6 +4,7 @@ import { newKey, write } from "@/api/client";
 import type { LimitRequest, LimitValue } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** A limit that is set anew, changed, or removed. */
@@ -16,12 +17,12 @@ type Kind = LimitRequest["kind"];
 
 const KINDS: readonly Kind[] = ["workflow", "task_type", "node", "upstream", "queue", "namespace"];
 const SUBJECTS: Record<Kind, string> = {
-  workflow: "The id of the workflow.",
-  task_type: "The task type.",
-  node: "workflow/task.",
-  upstream: "Host and port.",
-  queue: "The name of the queue.",
-  namespace: "Empty: it is this namespace.",
+  workflow: say("queues.ofWorkflow"),
+  task_type: say("queues.ofTaskType"),
+  node: say("queues.ofNode"),
+  upstream: say("queues.ofUpstream"),
+  queue: say("queues.ofQueue"),
+  namespace: say("queues.ofNamespace"),
 };
 
 export function LimitDialog({ editing, close }: { editing: Editing; close: () => void }) {
@@ -59,15 +60,15 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
     }
   };
   const names = NUMBERS.filter(({ kinds }) => !kinds || kinds.includes(kind));
-  const title = remove ? "Delete the limit" : limit ? "Change the limit" : "Set a limit";
+  const title = remove
+    ? say("queues.deleteLimit")
+    : limit
+      ? say("queues.changeLimit")
+      : say("queues.setLimit");
   return (
     <Dialog title={title} open onClose={close}>
-      <p>
-        {remove
-          ? "The numbers of the definition apply again, or none."
-          : "It replaces an earlier limit and the numbers of the definition. 0 is no limit."}
-      </p>
-      <Field label="Kind">
+      <p>{remove ? say("queues.deleteHint") : say("queues.setHint")}</p>
+      <Field label={say("queues.kind")}>
         {({ id }) => (
           <select
             id={id}
@@ -83,7 +84,7 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
           </select>
         )}
       </Field>
-      <Field label="Of" hint={SUBJECTS[kind]}>
+      <Field label={say("queues.of")} hint={SUBJECTS[kind]}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -111,7 +112,7 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
           ))}
         </div>
       )}
-      <Field label="Reason" hint="Recorded in the changes of limits.">
+      <Field label={say("queues.reason")} hint={say("queues.reasonHint")}>
         {({ id, describedBy }) => (
           <input
             id={id}
@@ -122,15 +123,15 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
           />
         )}
       </Field>
-      {error !== undefined && <Problem error={error} title="The limit was not changed" />}
+      {error !== undefined && <Problem error={error} title={say("queues.limitSame")} />}
       <DialogActions>
-        <Button onClick={close}>Back</Button>
+        <Button onClick={close}>{say("action.back")}</Button>
         <Button
           kind={remove ? "danger" : "primary"}
           disabled={busy || !reason.trim()}
           onClick={() => void send()}
         >
-          {remove ? "Delete" : "Set"} the limit
+          {say(remove ? "queues.deleteLimit" : "queues.setTheLimit")}
         </Button>
       </DialogActions>
     </Dialog>
@@ -144,10 +145,10 @@ interface NumberField {
 }
 
 const NUMBERS: readonly NumberField[] = [
-  { name: "concurrency", label: "Tasks at once" },
-  { name: "rate", label: "Starts per second" },
-  { name: "burst", label: "Starts at once after a pause" },
-  { name: "weight", label: "Weight", kinds: ["namespace"] },
-  { name: "maxSize", label: "Waiting tasks at most", kinds: ["queue"] },
-  { name: "retries", label: "Retries per task", kinds: ["workflow", "upstream"] },
+  { name: "concurrency", label: say("queues.tasksAtOnce") },
+  { name: "rate", label: say("queues.startsPerSecond") },
+  { name: "burst", label: say("queues.burst") },
+  { name: "weight", label: say("queues.weight"), kinds: ["namespace"] },
+  { name: "maxSize", label: say("queues.maxSize"), kinds: ["queue"] },
+  { name: "retries", label: say("queues.retries"), kinds: ["workflow", "upstream"] },
 ];

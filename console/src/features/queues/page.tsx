@@ -7,6 +7,7 @@ import { Button, Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
+import { say } from "@/model/messages";
 import { Breakers, Changes } from "./beside";
 import { type Change, DispatchDialog } from "./dispatchDialog";
 import { type Editing, LimitDialog } from "./limitDialog";
@@ -22,15 +23,15 @@ export function QueuesPage() {
   return (
     <>
       <PageHeader
-        title="Queues"
+        title={say("queues.title")}
         actions={
           <>
             <Link to="/workers" className={styles.beside}>
-              Workers
+              {say("queues.workers")}
             </Link>
-            <Button onClick={() => setEditing({})}>Set a limit</Button>
+            <Button onClick={() => setEditing({})}>{say("queues.setLimit")}</Button>
             <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
-              Stop dispatch
+              {say("queues.stop")}
             </Button>
           </>
         }
@@ -59,25 +60,25 @@ function versionOf(list: LimitList | undefined): string {
 }
 
 const LOAD = [
-  "Queue",
-  "Task type",
-  "Ready",
-  "Held by limits",
-  "Stopped",
-  "Running",
-  "Oldest",
-  "Failed",
-  "Free slots",
-  "Arrivals/s",
-  "Duration",
+  say("queues.queue"),
+  say("queues.taskType"),
+  say("queues.ready"),
+  say("queues.held"),
+  say("queues.stopped"),
+  say("queues.running"),
+  say("queues.oldest"),
+  say("queues.failed"),
+  say("queues.free"),
+  say("queues.arrivals"),
+  say("queues.duration"),
 ] as const;
 
 function Load({ queues }: { queues: readonly QueueValue[] }) {
   if (queues.length === 0) {
-    return <Empty title="No queues yet">A queue appears with the first task in it.</Empty>;
+    return <Empty title={say("queues.none")}>{say("queues.noneHint")}</Empty>;
   }
   return (
-    <Table title="Load" heads={LOAD}>
+    <Table title={say("queues.load")} heads={LOAD}>
       {queues.map((each) => (
         <tr key={`${each.queue} ${each.taskType} ${each.requires}`}>
           <td>
@@ -92,7 +93,9 @@ function Load({ queues }: { queues: readonly QueueValue[] }) {
           <td className="numbers">{count(each.running)}</td>
           <td className="numbers">{each.oldestMs ? duration(each.oldestMs) : "–"}</td>
           <td className="numbers">{count(each.failed)}</td>
-          <td className="numbers">{each.workerSets ? count(each.freeSlots) : "no worker"}</td>
+          <td className="numbers">
+            {each.workerSets ? count(each.freeSlots) : say("queues.noWorker")}
+          </td>
           <td className="numbers">{each.arrivalsPerSecond.toFixed(1)}</td>
           <td className="numbers">{each.serviceMs ? duration(each.serviceMs) : "–"}</td>
         </tr>
@@ -101,7 +104,14 @@ function Load({ queues }: { queues: readonly QueueValue[] }) {
   );
 }
 
-const STOPS = ["Of", "Waiting tasks", "Reason", "By", "Since", ""] as const;
+const STOPS = [
+  say("queues.of"),
+  say("queues.waitingTasks"),
+  say("queues.reason"),
+  say("queues.by"),
+  say("queues.since"),
+  "",
+] as const;
 
 interface StopsProps {
   stops: LimitList["stops"];
@@ -111,11 +121,11 @@ interface StopsProps {
 function Stops({ stops, start }: StopsProps) {
   if (stops.length === 0) return null;
   return (
-    <Table title="Stops of dispatch" heads={STOPS}>
+    <Table title={say("queues.stops")} heads={STOPS}>
       {stops.map((each) => (
         <tr key={each.workflow ?? ""}>
           <td>
-            <bdi>{each.workflow ?? "the whole namespace"}</bdi>
+            <bdi>{each.workflow ?? say("queues.whole")}</bdi>
           </td>
           <td className="numbers">{count(each.waiting)}</td>
           <td>
@@ -129,7 +139,7 @@ function Stops({ stops, start }: StopsProps) {
           </td>
           <td>
             <Button small onClick={() => start({ kind: "start", workflow: each.workflow })}>
-              Start dispatch
+              {say("queues.start")}
             </Button>
           </td>
         </tr>
@@ -138,7 +148,16 @@ function Stops({ stops, start }: StopsProps) {
   );
 }
 
-const LIMITS = ["Kind", "Of", "In use", "Waiting", "At once", "Per second", "Reason", ""] as const;
+const LIMITS = [
+  say("queues.kind"),
+  say("queues.of"),
+  say("queues.inUse"),
+  say("queues.waiting"),
+  say("queues.atOnce"),
+  say("queues.perSecond"),
+  say("queues.reason"),
+  "",
+] as const;
 
 interface LimitsProps {
   list: LimitList;
@@ -148,14 +167,14 @@ interface LimitsProps {
 function Limits({ list, edit }: LimitsProps) {
   if (list.limits.length === 0) {
     return (
-      <Empty title="No limits">
-        <p>A limit bounds how many tasks run at once, or start in a second:</p>
-        <code>flowmesh limits set</code>
+      <Empty title={say("queues.noLimits")}>
+        <p>{say("queues.noLimitsHint")}</p>
+        <code>{"flowmesh limits set"}</code>
       </Empty>
     );
   }
   return (
-    <Table title="Limits" heads={LIMITS}>
+    <Table title={say("queues.limits")} heads={LIMITS}>
       {list.limits.map((each) => {
         const uses = list.uses.filter(
           (use) => use.kind === each.kind && use.subject === each.subject,
@@ -187,10 +206,10 @@ function Edit({ limit, edit }: { limit: LimitValue; edit: (editing: Editing) => 
   return (
     <>
       <Button small onClick={() => edit({ limit })}>
-        Change
+        {say("queues.change")}
       </Button>
       <Button small kind="danger" onClick={() => edit({ limit, remove: true })}>
-        Delete
+        {say("queues.delete")}
       </Button>
     </>
   );

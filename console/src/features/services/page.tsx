@@ -6,7 +6,7 @@ import { Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
 import { Table } from "@/design/table";
-import { plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** Instances of services in the registry with their health. */
@@ -17,10 +17,10 @@ export function ServicesPage() {
   return (
     <>
       <PageHeader
-        title="Services"
+        title={say("services.title")}
         actions={
           <Link to="/visualization/topology" className="muted">
-            Topology
+            {say("services.topology")}
           </Link>
         }
       />
@@ -28,12 +28,12 @@ export function ServicesPage() {
         {isPending && <Skeleton rows={8} />}
         {isError && <Problem error={error} retry={() => void refetch()} />}
         {data && services.length === 0 && (
-          <Empty title="No service is registered">
-            <p>Services of Flowmesh register themselves; others do with the registry.</p>
+          <Empty title={say("services.none")}>
+            <p>{say("services.noneHint")}</p>
           </Empty>
         )}
         {services.length > 0 && (
-          <Table title={plural(services.length, "instance")} heads={HEADS}>
+          <Table title={say("services.count", { count: services.length })} heads={HEADS}>
             {services.map((each) => (
               <Row key={each.id} instance={each} />
             ))}
@@ -45,13 +45,13 @@ export function ServicesPage() {
 }
 
 const HEADS = [
-  "Service",
-  "Instance",
-  "Health",
-  "Address",
-  "Version",
-  "Heartbeat",
-  "Capabilities",
+  say("services.service"),
+  say("services.instance"),
+  say("services.health"),
+  say("services.address"),
+  say("services.version"),
+  say("services.heartbeat"),
+  say("services.capabilities"),
 ] as const;
 const HEALTH: Record<ServiceValue["status"], string> = {
   HEALTHY: "healthy",

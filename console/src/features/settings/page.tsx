@@ -6,6 +6,7 @@ import { PageHeader } from "@/app/pageHeader";
 import { type Density, prefer, type Theme, usePreference } from "@/app/preferences";
 import { sessionQuery } from "@/app/session";
 import { Button, Field } from "@/design/primitives";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** Choices of the reader; they are kept in this browser. */
@@ -18,24 +19,24 @@ export function SettingsPage() {
   const zones = Intl.supportedValuesOf("timeZone");
   return (
     <>
-      <PageHeader title="Settings" />
+      <PageHeader title={say("settings.title")} />
       <div className={styles.page}>
         <section>
-          <h2>Appearance</h2>
-          <Field label="Theme">
+          <h2>{say("settings.appearance")}</h2>
+          <Field label={say("settings.theme")}>
             {({ id }) => (
               <select
                 id={id}
                 value={theme}
                 onChange={(event) => prefer({ theme: event.target.value as Theme })}
               >
-                <option value="system">As the system</option>
-                <option value="light">Light</option>
-                <option value="dark">Dark</option>
+                <option value="system">{say("settings.asSystem")}</option>
+                <option value="light">{say("settings.light")}</option>
+                <option value="dark">{say("settings.dark")}</option>
               </select>
             )}
           </Field>
-          <Field label="Density" hint="Height of rows in lists; takes effect on the next page.">
+          <Field label={say("settings.density")} hint={say("settings.densityHint")}>
             {({ id, describedBy }) => (
               <select
                 id={id}
@@ -43,20 +44,20 @@ export function SettingsPage() {
                 value={density}
                 onChange={(event) => prefer({ density: event.target.value as Density })}
               >
-                <option value="normal">Normal</option>
-                <option value="compact">Compact</option>
+                <option value="normal">{say("settings.normal")}</option>
+                <option value="compact">{say("settings.compact")}</option>
               </select>
             )}
           </Field>
-          <Field label="Time zone">
+          <Field label={say("settings.zone")}>
             {({ id }) => (
               <select
                 id={id}
                 value={zone}
                 onChange={(event) => prefer({ zone: event.target.value })}
               >
-                <option value="">As the system</option>
-                <option value="UTC">UTC</option>
+                <option value="">{say("settings.asSystem")}</option>
+                <option value="UTC">{"UTC"}</option>
                 {zones.map((name) => (
                   <option key={name} value={name}>
                     {name}
@@ -71,16 +72,13 @@ export function SettingsPage() {
               checked={singleKeys}
               onChange={() => prefer({ singleKeys: !singleKeys })}
             />
-            Single keys act, such as <kbd>J</kbd> for the next row
+            {say("settings.singleKeys")}
           </label>
         </section>
         <Namespace />
         <section>
-          <h2>You</h2>
-          <Field
-            label="Name"
-            hint="Recorded as the actor of what you do; not verified unless you are signed in."
-          >
+          <h2>{say("settings.you")}</h2>
+          <Field label={say("settings.name")} hint={say("settings.nameHint")}>
             {({ id, describedBy }) => (
               <input
                 id={id}
@@ -110,20 +108,20 @@ function Namespace() {
   };
   return (
     <section>
-      <h2>Namespace</h2>
+      <h2>{say("settings.namespace")}</h2>
       <form
         onSubmit={(event) => {
           event.preventDefault();
           apply();
         }}
       >
-        <Field label="Shown namespace" hint="All pages show the executions of this namespace.">
+        <Field label={say("settings.shownNamespace")} hint={say("settings.namespaceHint")}>
           {({ id, describedBy }) => (
             <input
               id={id}
               aria-describedby={describedBy}
               list="namespaces"
-              placeholder="default"
+              placeholder={"default"}
               pattern="[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}"
               value={text}
               onChange={(event) => setText(event.target.value)}
@@ -136,7 +134,7 @@ function Namespace() {
           ))}
         </datalist>
         <Button type="submit" disabled={text.trim() === namespace}>
-          Show this namespace
+          {say("settings.show")}
         </Button>
       </form>
     </section>
@@ -147,7 +145,7 @@ function SignedIn() {
   const { data } = useQuery(sessionQuery);
   const navigate = useNavigate();
   const client = useQueryClient();
-  if (!data?.me) return <p className="muted">This installation is open: it needs no sign-in.</p>;
+  if (!data?.me) return <p className="muted">{say("settings.open")}</p>;
   const signOut = async () => {
     await write("POST /api/v1/auth/logout");
     client.clear();
@@ -156,9 +154,9 @@ function SignedIn() {
   return (
     <p className={styles.me}>
       <span>
-        Signed in as <strong>{data.me.user?.email ?? data.me.name}</strong>
+        {say("settings.signedIn")} <strong>{data.me.user?.email ?? data.me.name}</strong>
       </span>
-      <Button onClick={() => void signOut()}>Sign out</Button>
+      <Button onClick={() => void signOut()}>{say("settings.signOut")}</Button>
     </p>
   );
 }

@@ -5,6 +5,7 @@ import { newKey, write } from "@/api/client";
 import type { TriggerValue } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 export interface Act {
@@ -12,11 +13,15 @@ export interface Act {
   trigger: TriggerValue;
 }
 
-const TITLES = { pause: "Pause", resume: "Resume", fire: "Fire now" } as const;
+const TITLES = {
+  pause: say("triggers.pause"),
+  resume: say("triggers.resume"),
+  fire: say("triggers.fireNow"),
+} as const;
 const CONSEQUENCES = {
-  pause: "It starts no execution until it is resumed. Causes in between are not made up for.",
-  resume: "It starts executions again from its next cause on.",
-  fire: "One execution starts at once, beside those of its causes.",
+  pause: say("triggers.pauseHint"),
+  resume: say("triggers.resumeHint"),
+  fire: say("triggers.fireHint"),
 } as const;
 
 /** Pause, resume or fire a trigger; it stays open if the server refuses. */
@@ -51,10 +56,18 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
     }
   };
   return (
-    <Dialog title={`${TITLES[kind]}: ${trigger.id} of ${trigger.workflow}`} open onClose={close}>
+    <Dialog
+      title={say("triggers.actTitle", {
+        act: TITLES[kind],
+        trigger: trigger.id,
+        workflow: trigger.workflow,
+      })}
+      open
+      onClose={close}
+    >
       <p>{CONSEQUENCES[kind]}</p>
       {kind === "fire" && (
-        <Field label="Input (JSON)" hint="Empty for that of the trigger." error={wrong}>
+        <Field label={say("triggers.input")} hint={say("triggers.inputHint")} error={wrong}>
           {({ id, describedBy }) => (
             <textarea
               id={id}
@@ -68,18 +81,17 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
           )}
         </Field>
       )}
-      {error !== undefined && <Problem error={error} title="It was not done" />}
+      {error !== undefined && <Problem error={error} title={say("action.notDone")} />}
       {fired && (
         <p role="status">
-          It started{" "}
+          {say("triggers.started")}{" "}
           <Link to="/executions/$executionId" params={{ executionId: fired }}>
             {fired}
           </Link>
-          .
         </p>
       )}
       <DialogActions>
-        <Button onClick={close}>{fired ? "Close" : "Back"}</Button>
+        <Button onClick={close}>{fired ? say("action.close") : say("action.back")}</Button>
         {!fired && (
           <Button kind="primary" disabled={busy || !!wrong} onClick={() => void send()}>
             {TITLES[kind]}
@@ -96,6 +108,8 @@ function mistake(text: string): string | undefined {
     JSON.parse(text);
     return undefined;
   } catch (raised) {
-    return `This is not JSON: ${raised instanceof Error ? raised.message : raised}`;
+    return say("action.notJson", {
+      fault: String(raised instanceof Error ? raised.message : raised),
+    });
   }
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import type { TriggerValue } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { count, plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import { type BackfillState, backfill } from "./backfill";
 import styles from "./page.module.css";
 
@@ -40,12 +40,13 @@ export function BackfillDialog({ trigger, range, total, close }: Props) {
   };
   const running = state?.running ?? false;
   return (
-    <Dialog title={`Backfill ${trigger.workflow}`} open onClose={close}>
-      <p>
-        An execution starts for each of {plural(total, "cause")}. A cause that has started one
-        already starts no second one, so an interrupted backfill can be run again.
-      </p>
-      <Field label="Starts at once">
+    <Dialog
+      title={say("triggers.backfillTitle", { workflow: trigger.workflow })}
+      open
+      onClose={close}
+    >
+      <p>{say("triggers.backfillHint", { count: total })}</p>
+      <Field label={say("triggers.startsAtOnce")}>
         {({ id }) => (
           <select
             id={id}
@@ -63,7 +64,7 @@ export function BackfillDialog({ trigger, range, total, close }: Props) {
         <div role="status" className={styles.progress}>
           <progress max={Math.max(1, total)} value={state.accepted + state.failed} />
           <span className="numbers">
-            {count(state.accepted)} accepted, {count(state.failed)} failed of {count(total)}
+            {say("triggers.backfilled", { accepted: state.accepted, failed: state.failed, total })}
           </span>
         </div>
       )}
@@ -74,11 +75,11 @@ export function BackfillDialog({ trigger, range, total, close }: Props) {
           ))}
         </ul>
       )}
-      {error !== undefined && <Problem error={error} title="The backfill was interrupted" />}
+      {error !== undefined && <Problem error={error} title={say("triggers.interrupted")} />}
       <DialogActions>
-        <Button onClick={close}>{running ? "Stop and close" : "Close"}</Button>
+        <Button onClick={close}>{running ? say("triggers.stopClose") : say("action.close")}</Button>
         <Button kind="primary" disabled={running} onClick={() => void run()}>
-          {state && !running ? "Run it again" : `Start ${plural(total, "execution")}`}
+          {state && !running ? say("triggers.again") : say("triggers.startCount", { count: total })}
         </Button>
       </DialogActions>
     </Dialog>

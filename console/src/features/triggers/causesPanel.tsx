@@ -7,7 +7,8 @@ import { Button, Field, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Table } from "@/design/table";
 import { serverNow } from "@/design/useNow";
-import { clockTime, count, plural } from "@/model/durations";
+import { clockTime, count } from "@/model/durations";
+import { say } from "@/model/messages";
 import { BackfillDialog } from "./backfillDialog";
 import styles from "./page.module.css";
 
@@ -43,27 +44,34 @@ export function CausesPanel({ trigger, close }: { trigger: TriggerValue; close: 
   });
   const total = counted.data?.count ?? 0;
   return (
-    <section aria-label={`Causes of ${trigger.id}`} className={styles.causes}>
+    <section
+      aria-label={say("triggers.causesOf", { trigger: trigger.id })}
+      className={styles.causes}
+    >
       <header>
         <h2>
-          Causes of <bdi>{trigger.id}</bdi>
+          <bdi>{say("triggers.causesOf", { trigger: trigger.id })}</bdi>
         </h2>
         <Button small kind="quiet" onClick={close}>
-          Close
+          {say("action.close")}
         </Button>
       </header>
       <div className={styles.range}>
         <DateField
-          label="From"
+          label={say("triggers.from")}
           value={range.from}
           change={(from) => setRange({ ...range, from })}
         />
-        <DateField label="To, UTC" value={range.to} change={(to) => setRange({ ...range, to })} />
+        <DateField
+          label={say("triggers.to")}
+          value={range.to}
+          change={(to) => setRange({ ...range, to })}
+        />
         <Button disabled={!valid || total === 0} onClick={() => setBackfill(true)}>
-          Backfill {plural(total, "cause")}
+          {say("triggers.backfill", { count: total })}
         </Button>
       </div>
-      {!valid && <p role="alert">The end has to be after the beginning.</p>}
+      {!valid && <p role="alert">{say("triggers.wrongRange")}</p>}
       {listed.isPending && valid && <Skeleton rows={4} />}
       {listed.isError && <Problem error={listed.error} retry={() => void listed.refetch()} />}
       {counted.isError && <Problem error={counted.error} retry={() => void counted.refetch()} />}
@@ -123,12 +131,12 @@ function Calendar({ range, causes, total }: CalendarProps) {
   }
   const most = Math.max(1, ...counts.values());
   return (
-    <ol className={styles.calendar} aria-label="Causes by day">
+    <ol className={styles.calendar} aria-label={say("triggers.byDay")}>
       {Array.from({ length: days }, (_, index) => dayOf(first + index * DAY_MS)).map((day) => {
         const number = counts.get(day) ?? 0;
         const level = Math.ceil((number / most) * 4);
         return (
-          <li key={day} data-level={level} title={`${day}: ${plural(number, "cause")}`}>
+          <li key={day} data-level={level} title={say("triggers.dayCount", { day, count: number })}>
             <span>{day.slice(5)}</span>
             <strong className="numbers">{count(number)}</strong>
           </li>
@@ -140,11 +148,16 @@ function Calendar({ range, causes, total }: CalendarProps) {
 
 function Causes({ causes, total }: { causes: readonly CauseValue[]; total: number }) {
   const zone = usePreference("zone");
-  if (causes.length === 0) return <p className="muted">There is no cause in this time.</p>;
-  const more =
-    total > causes.length ? `, the first ${count(causes.length)} of ${count(total)}` : "";
+  if (causes.length === 0) return <p className="muted">{say("triggers.noCause")}</p>;
+  const title =
+    total > causes.length
+      ? say("triggers.causesFirst", { shown: causes.length, total })
+      : say("triggers.causes");
   return (
-    <Table title={`Causes${more}`} heads={["Time", "Request id", "Problem"]}>
+    <Table
+      title={title}
+      heads={[say("triggers.time"), say("triggers.requestId"), say("triggers.problem")]}
+    >
       {causes.map((each) => (
         <tr key={each.requestId}>
           <td>

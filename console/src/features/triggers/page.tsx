@@ -10,6 +10,7 @@ import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
 import { Table } from "@/design/table";
 import { count } from "@/model/durations";
+import { say } from "@/model/messages";
 import { type Act, ActDialog } from "./actDialog";
 import { CausesPanel } from "./causesPanel";
 import styles from "./page.module.css";
@@ -41,11 +42,11 @@ export function TriggersPage() {
   return (
     <>
       <PageHeader
-        title="Triggers"
+        title={say("triggers.title")}
         actions={
           workflow && (
             <Link to="/triggers" className={styles.only}>
-              Only {workflow} · show all
+              {say("triggers.only", { workflow })}
             </Link>
           )
         }
@@ -55,13 +56,15 @@ export function TriggersPage() {
         {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
         {query.isSuccess && rows.length === 0 && <Nothing />}
         {rows.length > 0 && (
-          <Table title={`${count(rows.length)} triggers`} heads={HEADS}>
+          <Table title={say("triggers.count", { count: rows.length })} heads={HEADS}>
             {rows.map((each) => (
               <Row key={keyOf(each)} trigger={each} act={setAct} choose={choose} chosen={chosen} />
             ))}
           </Table>
         )}
-        {query.hasNextPage && <Button onClick={() => void query.fetchNextPage()}>Show more</Button>}
+        {query.hasNextPage && (
+          <Button onClick={() => void query.fetchNextPage()}>{say("action.more")}</Button>
+        )}
         {shown && <CausesPanel key={chosen} trigger={shown} close={() => choose(undefined)} />}
       </div>
       {act && <ActDialog act={act} close={() => setAct(undefined)} />}
@@ -70,15 +73,15 @@ export function TriggersPage() {
 }
 
 const HEADS = [
-  "Trigger",
-  "Workflow",
-  "Fires",
-  "State",
-  "Next",
-  "Last",
-  "Fired",
-  "Missed",
-  "Refused",
+  say("triggers.trigger"),
+  say("triggers.workflow"),
+  say("triggers.fires"),
+  say("triggers.state"),
+  say("triggers.next"),
+  say("triggers.last"),
+  say("triggers.fired"),
+  say("triggers.missed"),
+  say("triggers.refused"),
   "",
 ] as const;
 
@@ -129,19 +132,19 @@ function Row({ trigger, act, choose, chosen }: RowProps) {
       <td className="numbers">{count(trigger.refused)}</td>
       <td>
         <Button small onClick={() => act({ kind: trigger.paused ? "resume" : "pause", trigger })}>
-          {trigger.paused ? "Resume" : "Pause"}
+          {trigger.paused ? say("triggers.resume") : say("triggers.pause")}
         </Button>
         <Button small onClick={() => act({ kind: "fire", trigger })}>
-          Fire
+          {say("triggers.fire")}
         </Button>
         <Button
           small
           aria-expanded={isChosen}
           disabled={trigger.kind === "webhook"}
-          title={trigger.kind === "webhook" ? "Calls of a webhook are not kept." : undefined}
+          title={trigger.kind === "webhook" ? say("triggers.notKept") : undefined}
           onClick={() => choose(isChosen ? undefined : key)}
         >
-          Causes
+          {say("triggers.causes")}
         </Button>
       </td>
     </tr>
@@ -166,14 +169,16 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
     case "event":
       return (
         <>
-          event <code>{trigger.type}</code>
-          {trigger.filter && <span className="muted"> if {trigger.filter}</span>}
+          {say("triggers.event")} <code>{trigger.type}</code>
+          {trigger.filter && (
+            <span className="muted"> {say("triggers.if", { filter: trigger.filter })}</span>
+          )}
         </>
       );
     case "queue":
       return (
         <>
-          messages of <code>{trigger.queue}</code>
+          {say("triggers.messages")} <code>{trigger.queue}</code>
         </>
       );
     case "change":
@@ -186,7 +191,8 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
     default:
       return (
         <>
-          webhook <span className="muted truncate">{trigger.url ?? trigger.provider}</span>
+          {say("triggers.webhook")}{" "}
+          <span className="muted truncate">{trigger.url ?? trigger.provider}</span>
         </>
       );
   }
@@ -194,11 +200,8 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
 
 function Nothing() {
   return (
-    <Empty title="No triggers yet">
-      <p>
-        A workflow with `triggers` starts by itself: on a schedule, on events, on messages of a
-        queue, on changes of a table, or when its webhook is called. Triggers appear here with the workflow.
-      </p>
+    <Empty title={say("triggers.none")}>
+      <p>{say("triggers.noneHint")}</p>
     </Empty>
   );
 }

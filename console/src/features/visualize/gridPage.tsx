@@ -7,6 +7,7 @@ import { PageHeader } from "@/app/pageHeader";
 import { RunGrid } from "@/canvas/runGrid";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 const REFRESH_MS = 2_000;
@@ -34,18 +35,18 @@ export function GridPage() {
   return (
     <>
       <PageHeader
-        title="Grid"
-        crumbs={<Link to="/visualization">Visualize</Link>}
+        title={say("visualize.grid")}
+        crumbs={<Link to="/visualization">{say("visualize.title")}</Link>}
         actions={
           <select
             className={styles.chooser}
-            aria-label="Workflow"
+            aria-label={say("visualize.workflow")}
             value={workflow ?? ""}
             onChange={(event) =>
               void navigate({ search: { workflow: event.target.value || undefined } })
             }
           >
-            <option value="">Choose a workflow</option>
+            <option value="">{say("visualize.chooseWorkflow")}</option>
             {listed.map((name) => (
               <option key={name}>{name}</option>
             ))}
@@ -57,8 +58,12 @@ export function GridPage() {
           <Problem error={workflows.error} retry={() => void workflows.refetch()} />
         )}
         {!workflow && workflows.isSuccess && (
-          <Empty title={names.length > 0 ? "Choose a workflow" : "No workflows yet"}>
-            <p>Its last executions become columns, its tasks rows.</p>
+          <Empty
+            title={
+              names.length > 0 ? say("visualize.chooseWorkflow") : say("visualize.noWorkflows")
+            }
+          >
+            <p>{say("visualize.gridHint")}</p>
           </Empty>
         )}
         {workflow && grid.isPending && <Skeleton rows={10} />}

@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { read } from "@/api/client";
 import { PageHeader } from "@/app/pageHeader";
 import { Problem } from "@/design/problem";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** The five views of what runs, in one place. */
@@ -21,44 +22,46 @@ export function VisualizePage() {
         params={{ executionId: execution.executionId }}
         search={{ tab }}
       >
-        Of the newest execution
+        {say("visualize.ofNewest")}
       </Link>
     );
   return (
     <>
-      <PageHeader title="Visualize" />
+      <PageHeader title={say("visualize.title")} />
       <div className={styles.page}>
         {newest.isError && <Problem error={newest.error} retry={() => void newest.refetch()} />}
         <ul className={styles.views}>
           <View
             icon={<Share2 />}
-            title="Graph"
-            text="An execution as its workflow: what ran, what waits and why, and the edges that were taken."
-            link={view("graph") ?? <Link to="/executions">Choose an execution</Link>}
+            title={say("visualize.graph")}
+            text={say("visualize.graphText")}
+            link={view("graph") ?? <Link to="/executions">{say("visualize.chooseExecution")}</Link>}
           />
           <View
             icon={<ChartGantt />}
-            title="Timeline"
-            text="An execution over time: waits apart from work, attempts apart, the critical path outlined."
-            link={view("timeline") ?? <Link to="/executions">Choose an execution</Link>}
+            title={say("visualize.timeline")}
+            text={say("visualize.timelineText")}
+            link={
+              view("timeline") ?? <Link to="/executions">{say("visualize.chooseExecution")}</Link>
+            }
           />
           <View
             icon={<Grid3x3 />}
-            title="Grid"
-            text="The last executions of a workflow as columns, its tasks as rows: what fails again and again."
-            link={<Link to="/visualization/grid">Choose a workflow</Link>}
+            title={say("visualize.grid")}
+            text={say("visualize.gridText")}
+            link={<Link to="/visualization/grid">{say("visualize.chooseWorkflow")}</Link>}
           />
           <View
             icon={<Network />}
-            title="Topology"
-            text="Services of the suite, workflows, and the services that their tasks call."
-            link={<Link to="/visualization/topology">Show the topology</Link>}
+            title={say("visualize.topology")}
+            text={say("visualize.topologyText")}
+            link={<Link to="/visualization/topology">{say("visualize.showTopology")}</Link>}
           />
           <View
             icon={<Orbit />}
-            title="Galaxy"
-            text="All workflows as suns in three dimensions, tasks in orbit, executions as comets."
-            link={<Link to="/visualization/galaxy">Fly there</Link>}
+            title={say("visualize.galaxy")}
+            text={say("visualize.galaxyText")}
+            link={<Link to="/visualization/galaxy">{say("visualize.fly")}</Link>}
           />
         </ul>
       </div>

@@ -5,7 +5,7 @@ import { PageHeader } from "@/app/pageHeader";
 import { Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Share, Table } from "@/design/table";
-import { count, plural } from "@/model/durations";
+import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 const TYPES_SHOWN = 6;
@@ -22,10 +22,10 @@ export function WorkersPage() {
   return (
     <>
       <PageHeader
-        title="Workers"
+        title={say("workers.title")}
         actions={
           <Link to="/queues" className="muted">
-            Queues and limits
+            {say("workers.queues")}
           </Link>
         }
       />
@@ -34,39 +34,47 @@ export function WorkersPage() {
         {workers.isError && <Problem error={workers.error} retry={() => void workers.refetch()} />}
         {(workers.data?.unreachable.length ?? 0) > 0 && (
           <p role="alert" className={styles.partial}>
-            {plural(workers.data?.unreachable.length ?? 0, "orchestrator")} did not answer; its
-            tasks are not counted.
+            {say("workers.partial", { count: workers.data?.unreachable.length ?? 0 })}
           </p>
         )}
         {alone.length > 0 && (
           <section role="alert" className={styles.alone}>
-            <h2>Tasks without a worker</h2>
+            <h2>{say("workers.alone")}</h2>
             <ul>
               {alone.map((each) => (
                 <li key={`${each.queue} ${each.taskType} ${each.requires}`}>
                   <bdi>
-                    {plural(each.ready, "task")} of <code>{each.taskType}</code> in queue{" "}
-                    <code>{each.queue}</code>
+                    {say(each.requires ? "workers.aloneRequires" : "workers.aloneTasks", {
+                      count: each.ready,
+                      type: each.taskType,
+                      queue: each.queue,
+                      labels: each.requires ?? "",
+                    })}
                   </bdi>
-                  {each.requires && (
-                    <>
-                      , which require <code>{each.requires}</code>
-                    </>
-                  )}
                 </li>
               ))}
             </ul>
           </section>
         )}
         {workers.isSuccess && remote.length === 0 && <NoWorkers />}
-        {remote.length > 0 && <Workers title={plural(remote.length, "worker")} rows={remote} />}
-        {builtin.length > 0 && <Workers title="Built-in executors" rows={builtin} />}
+        {remote.length > 0 && (
+          <Workers title={say("workers.count", { count: remote.length })} rows={remote} />
+        )}
+        {builtin.length > 0 && <Workers title={say("workers.builtin")} rows={builtin} />}
       </div>
     </>
   );
 }
 
-const HEADS = ["Worker", "Tasks at once", "Since", "Queues", "Task types", "Labels"] as const;
+const HEADS = [
+  say("workers.worker"),
+  say("workers.slots"),
+  say("workers.since"),
+  say("workers.version"),
+  say("workers.queuesHead"),
+  say("workers.types"),
+  say("workers.labels"),
+] as const;
 
 function Workers({ title, rows }: { title: string; rows: readonly WorkerValue[] }) {
   return (
@@ -79,18 +87,28 @@ function Workers({ title, rows }: { title: string; rows: readonly WorkerValue[] 
             </code>
           </td>
           <td>
-            <Share part={each.running} whole={each.slots} label={`Tasks at ${each.workerId}`} />
+            <Share
+              part={each.running}
+              whole={each.slots}
+              label={say("workers.at", { worker: each.workerId })}
+            />
           </td>
           <td className="muted">
             <Time at={each.attachedAt} />
           </td>
+          <td className="muted">
+            <bdi>{each.version || say("workers.unknown")}</bdi>
+          </td>
           <td>
-            <bdi>{each.queues.join(", ") || "all"}</bdi>
+            <bdi>{each.queues.join(", ") || say("workers.allQueues")}</bdi>
           </td>
           <td title={each.taskTypes.join(", ")}>
             <bdi>{each.taskTypes.slice(0, TYPES_SHOWN).join(", ")}</bdi>
             {each.taskTypes.length > TYPES_SHOWN && (
-              <span className="muted"> and {count(each.taskTypes.length - TYPES_SHOWN)} more</span>
+              <span className="muted">
+                {" "}
+                {say("workers.more", { count: each.taskTypes.length - TYPES_SHOWN })}
+              </span>
             )}
           </td>
           <td>
@@ -108,11 +126,8 @@ function Workers({ title, rows }: { title: string; rows: readonly WorkerValue[] 
 
 function NoWorkers() {
   return (
-    <Empty title="No worker is attached">
-      <p>
-        Built-in task types run without one. A program with a `Worker` of an SDK takes tasks of its
-        own types, and appears here once it has connected.
-      </p>
+    <Empty title={say("workers.none")}>
+      <p>{say("workers.noneHint")}</p>
     </Empty>
   );
 }
