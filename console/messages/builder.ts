@@ -1,9 +1,8 @@
 /** The texts of the builder. */
 
-export const builder = {
-  "form.value": "Use a value",
-  "form.template": "Use a template for {name}",
+import { teach } from "../src/model/messages";
 
+export const builder = {
   "builder.new": "New workflow",
   "builder.blank": "Blank workflow",
   "builder.unnamed": "Unnamed workflow",
@@ -162,3 +161,5 @@ export const builder = {
   "builder.output": "Output",
   "builder.started": "Execution {id}",
 } as const;
+
+teach(builder);

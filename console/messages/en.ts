@@ -1,15 +1,18 @@
-/** The texts of the pages in English. Another language is another file with the same keys. */
+/**
+ * The texts of the pages in English. Another language is another file with the same keys.
+ *
+ * Texts that only some pages need are files beside it, which those pages import.
+ */
 
-import { builder } from "./builder";
 import { lists } from "./lists";
-import { numbers } from "./numbers";
 import { operate } from "./operate";
 
 export const en = {
-  ...builder,
   ...lists,
-  ...numbers,
   ...operate,
+
+  "form.value": "Use a value",
+  "form.template": "Use a template for {name}",
 
   "graph.zoomIn": "Zoom in",
   "graph.zoomOut": "Zoom out",

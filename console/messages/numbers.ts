@@ -1,5 +1,7 @@
 /** The texts of the dashboards and of the galaxy. */
 
+import { teach } from "../src/model/messages";
+
 export const numbers = {
   "dashboards.hour": "Last hour",
   "dashboards.hours6": "Last 6 hours",
@@ -87,3 +89,5 @@ export const numbers = {
   "galaxyTable.flyThere": "Fly there",
   "galaxyTable.first": "the first {shown} of {total}",
 } as const;
+
+teach(numbers);

@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseSync } from "vite";
 import { expect, test } from "vitest";
+import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
+import { numbers } from "../../messages/numbers";
+import { pages } from "../../messages/pages";
 import { formatted } from "./messages";
 
 /** Folders whose texts are all in the catalogue; the others follow. */
@@ -81,7 +84,7 @@ test("every message is used, and is well-formed", () => {
     .filter((name) => /\.tsx?$/.test(name) && !name.includes(".test."))
     .map((name) => readFileSync(`src/${name}`, "utf8"))
     .join("\n");
-  for (const [key, message] of Object.entries(en)) {
+  for (const [key, message] of Object.entries({ ...en, ...builder, ...numbers, ...pages })) {
     const family = `${key.slice(0, key.indexOf("."))}.\${`;
     expect(sources.includes(`"${key}"`) || sources.includes(`\`${family}`), key).toBe(true);
     const names = [...message.matchAll(/\{(\w+)[,}]/g)].map((found) => found[1] ?? "");

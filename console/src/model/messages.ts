@@ -3,17 +3,29 @@
  * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
  */
 
+import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
+import type { numbers } from "../../messages/numbers";
+import type { pages } from "../../messages/pages";
 
-export type MessageKey = keyof typeof en;
+type Catalogue = typeof en & typeof builder & typeof numbers & typeof pages;
+export type MessageKey = keyof Catalogue;
 export type MessageValues = Readonly<Record<string, string | number>>;
 
 const rules = new Intl.PluralRules("en");
-const numbers = new Intl.NumberFormat("en");
+const format = new Intl.NumberFormat("en");
+
+/** Texts by key; those of pages that are loaded later are added by `teach`. */
+const texts: Partial<Record<MessageKey, string>> = { ...en };
+
+/** Add the texts of a page. */
+export function teach(catalogue: Partial<Record<MessageKey, string>>): void {
+  Object.assign(texts, catalogue);
+}
 
 /** The text of a message with its values. */
 export function say(key: MessageKey, values: MessageValues = {}): string {
-  return formatted(en[key], values);
+  return formatted(texts[key] ?? key, values);
 }
 
 /** A message with its values; unbalanced braces and missing values raise. */
@@ -34,7 +46,7 @@ function argument(body: string, values: MessageValues): string {
   const [name = "", kind] = body.split(",", 2).map((part) => part.trim());
   const value = values[name];
   if (value === undefined) throw new Error(`a message has no value for ${name}`);
-  const shown = typeof value === "number" ? numbers.format(value) : value;
+  const shown = typeof value === "number" ? format.format(value) : value;
   if (kind !== "plural") return shown;
   const forms = formsOf(body.slice(body.indexOf("plural") + "plural".length));
   const form = forms.get(`=${value}`) ?? forms.get(rules.select(Number(value)));

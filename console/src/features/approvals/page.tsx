@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { useFresh } from "@/api/fresh";

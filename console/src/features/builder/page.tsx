@@ -1,3 +1,4 @@
+import "../../../messages/builder";
 /** The builder: a workflow is composed as text and on the canvas, both at once, and run. */
 
 import { getRouteApi, useNavigate, useParams } from "@tanstack/react-router";

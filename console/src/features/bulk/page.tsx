@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";

@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { LimitList, LimitValue, QueueValue } from "@/api/schema";

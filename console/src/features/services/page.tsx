@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { Link } from "@tanstack/react-router";
 import type { ServiceValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";

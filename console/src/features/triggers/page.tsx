@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";

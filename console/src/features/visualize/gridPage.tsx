@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { read } from "@/api/client";

@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ChartGantt, Grid3x3, Network, Orbit, Share2 } from "lucide-react";
