@@ -173,6 +173,8 @@ export const pages = {
 
   "triggers.event": "event",
   "triggers.if": "if {filter}",
+  "triggers.changes": "changes of",
+  "triggers.in": "in {database}",
   "triggers.messages": "messages of",
   "triggers.webhook": "webhook",
   "triggers.started": "It started",
@@ -193,7 +195,7 @@ export const pages = {
   "triggers.causes": "Causes",
   "triggers.none": "No triggers yet",
   "triggers.noneHint":
-    "A workflow with `triggers` starts by itself: on a schedule, on events, on messages of a queue, or when its webhook is called. Triggers appear here with the workflow.",
+    "A workflow with `triggers` starts by itself: on a schedule, on events, on messages of a queue, on changes of a table, or when its webhook is called. Triggers appear here with the workflow.",
   "triggers.count": "{count, plural, one {# trigger} other {# triggers}}",
   "triggers.only": "Only {workflow} · show all",
   "triggers.fireNow": "Fire now",

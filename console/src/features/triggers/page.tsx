@@ -185,8 +185,11 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
     case "change":
       return (
         <>
-          changes of <code>{trigger.table}</code> in {trigger.database}
-          {trigger.filter && <span className="muted"> if {trigger.filter}</span>}
+          {say("triggers.changes")} <code>{trigger.table}</code>{" "}
+          {say("triggers.in", { database: trigger.database ?? "" })}
+          {trigger.filter && (
+            <span className="muted"> {say("triggers.if", { filter: trigger.filter })}</span>
+          )}
         </>
       );
     default:
