@@ -259,20 +259,23 @@ async def test_a_deleted_application_leaves_nothing(host: Host, suite: Suite) ->
     assert (await host.deploy("words", document("two"))).json["release"] == 1
 
 
-@pytest.mark.long
 @pytest.mark.feature("S1-187")
-async def test_requests_in_flight_survive_takeovers(host: Host) -> None:
-    """Three releases under load: every request is answered by one of them."""
+@pytest.mark.parametrize(
+    "releases",
+    [pytest.param(3, marks=pytest.mark.long), pytest.param(20, marks=pytest.mark.slow)],
+)
+async def test_requests_in_flight_survive_takeovers(host: Host, releases: int) -> None:
+    """Releases under load: every request is answered by one of them."""
     await host.deploy("words", document("r0"))
     address = (await host.app("words"))["addresses"]["web"]
     load = Load(f"http://{address}/word")
     async with load:
-        for number in range(1, 4):
+        for number in range(1, releases + 1):
             answer = await host.deploy("words", document(f"r{number}"))
             assert answer.status == 201, answer.text
             await load.answered(f"r{number}")
     assert load.failures == []
-    assert set(load.words) == {"r0", "r1", "r2", "r3"}
+    assert set(load.words) == {f"r{number}" for number in range(releases + 1)}
 
 
 class Load:

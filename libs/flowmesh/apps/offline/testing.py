@@ -32,7 +32,7 @@ from flowmesh.errors import Invalid
 
 Json = Any
 
-_FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "upstreams"})
+_FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "modules", "upstreams"})
 _TEST_KEYS = frozenset({"name", "requests", "received"})
 _REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect", "save"})
 _EXPECT_KEYS = frozenset({"status", "body", "headers"})
@@ -48,13 +48,20 @@ class Result:
     failure: str
 
 
-async def run_tests(file: Path, how: Loading) -> list[Result]:
-    """Run the tests of a file. Raises Invalid if the file is not one of tests."""
+async def run_tests(file: Path, how: Loading, *, folder: Path | None = None) -> list[Result]:
+    """Run the tests of a file. Raises Invalid if the file is not one of tests.
+
+    The application is in `folder`, by default that of the file.
+    """
     raw = _read(file)
-    overlay = replace(how.overlay, settings={**how.overlay.settings, **(raw.get("settings") or {})})
+    overlay = replace(
+        how.overlay,
+        settings={**how.overlay.settings, **(raw.get("settings") or {})},
+        modules=[*how.overlay.modules, *(raw.get("modules") or ())],
+    )
     environment = {**how.environment, **(raw.get("environment") or {})}
     how = replace(how, overlay=overlay, environment=environment, required=True)
-    app = file.parent / str(raw["app"])
+    app = (folder or file.parent) / str(raw["app"])
     results = []
     for number, test in enumerate(raw["tests"], 1):
         name = str(test.get("name") or f"test {number}")
