@@ -1,13 +1,16 @@
-/** The builder: one page for new and stored workflows, so a first save keeps its state. */
+/** The builder and the library. New and stored workflows are one page, so a save keeps its state. */
 
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { rootRoute, text } from "./rootRoute";
+import { rootRoute, text, whole } from "./rootRoute";
 
 const builder = createRoute({
   getParentRoute: () => rootRoute,
   id: "builder",
-  validateSearch: (search: Record<string, unknown>): { draft?: string | undefined } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { draft?: string | undefined; template?: string | undefined } => ({
     draft: text(search.draft),
+    template: text(search.template),
   }),
   component: lazyRouteComponent(() => import("@/features/builder/page"), "BuilderPage"),
 });
@@ -15,4 +18,36 @@ const builder = createRoute({
 const created = createRoute({ getParentRoute: () => builder, path: "/workflows/new" });
 const edited = createRoute({ getParentRoute: () => builder, path: "/workflows/$workflowId/edit" });
 
-export const builderRoutes = builder.addChildren([created, edited]);
+const workflow = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/workflows/$workflowId",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { from?: number | undefined; to?: number | undefined } => ({
+    from: whole(search.from),
+    to: whole(search.to),
+  }),
+  component: lazyRouteComponent(() => import("@/features/workflow/page"), "WorkflowPage"),
+});
+
+const tasks = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/tasks",
+  validateSearch: (search: Record<string, unknown>): { chosen?: string | undefined } => ({
+    chosen: text(search.chosen),
+  }),
+  component: lazyRouteComponent(() => import("@/features/library/tasks"), "TasksPage"),
+});
+
+const templates = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/templates",
+  component: lazyRouteComponent(() => import("@/features/library/templates"), "TemplatesPage"),
+});
+
+export const builderRoutes = [
+  builder.addChildren([created, edited]),
+  workflow,
+  tasks,
+  templates,
+] as const;

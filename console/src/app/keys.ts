@@ -52,7 +52,8 @@ function chosen(
 }
 
 function typing(event: KeyboardEvent): boolean {
-  const target = event.target as Element | null;
+  // Within a shadow root, such as that of the text editor, the target is the host.
+  const target = event.composedPath()[0] as Element | undefined;
   if (document.querySelector("dialog[open]")) return true;
   return !!target?.closest(
     "input, textarea, select, [contenteditable], [role=menu], [role=menuitem]",

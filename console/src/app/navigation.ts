@@ -9,6 +9,8 @@ import {
   Hand,
   House,
   Layers,
+  LayoutTemplate,
+  Library,
   ListChecks,
   type LucideIcon,
   MailWarning,
@@ -34,6 +36,9 @@ export interface Destination {
     | "/workers"
     | "/services"
     | "/bulk"
+    | "/tasks"
+    | "/templates"
+    | "/workflows/new"
     | "/visualization/galaxy"
     | "/visualization/grid"
     | "/visualization/topology";
@@ -63,6 +68,9 @@ export const FURTHER: readonly Destination[] = [
   { to: "/workers", label: "Workers", icon: Cpu },
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
+  { to: "/workflows/new", label: "New workflow", icon: Workflow },
+  { to: "/tasks", label: "Tasks of the library", icon: Library },
+  { to: "/templates", label: "Templates", icon: LayoutTemplate },
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
   { to: "/visualization/grid", label: "Grid", icon: Grid3x3 },
   { to: "/visualization/topology", label: "Topology", icon: Network },

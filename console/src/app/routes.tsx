@@ -159,7 +159,7 @@ export const router = createRouter({
     deadLetters,
     settings,
     loginRoute,
-    builderRoutes,
+    ...builderRoutes,
     ...operateRoutes,
   ]),
   basepath,

@@ -19,7 +19,7 @@ export type FieldKind =
 
 const REFERENCES_MAX = 20;
 /** From this length on, a text has several lines. */
-const LONG_FROM = 200;
+const LONG_FROM = 1_000;
 
 /** The schema that a local reference leads to; `root` is the whole document. */
 export function resolved(schema: unknown, root: unknown): JsonSchema {
@@ -47,11 +47,15 @@ function pointed(root: unknown, reference: string): unknown {
   return value;
 }
 
-/** The types of a schema without `null`. */
+const SCALARS = new Set(["string", "number", "integer", "boolean"]);
+
+/** The type of a schema without `null`. */
 function typeOf(schema: JsonSchema): string {
   const types = Array.isArray(schema.type) ? schema.type : [schema.type];
   const known = types.filter((each) => each !== "null");
   if (known.length === 1 && typeof known[0] === "string") return known[0];
+  // A text can stand for numbers and flags beside it.
+  if (known.includes("string") && known.every((each) => SCALARS.has(String(each)))) return "string";
   if (schema.properties || schema.additionalProperties) return "object";
   return schema.items ? "array" : "";
 }

@@ -2,7 +2,7 @@
 
 import { isAlias, isCollection, isMap, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
 import { endOf, find, type Place, type Source, startOf } from "./source";
-import { block, flow, indented, scalar, spread } from "./write";
+import { block, flow, indented, name, scalar, spread } from "./write";
 
 interface Owner {
   node: Node | null;
@@ -70,10 +70,10 @@ function member(source: Source, map: YAMLMap, key: string, value: unknown): stri
     return insertLines(text, lineEnd(text, end), " ".repeat(column) + lines);
   }
   const last = map.items.at(-1) as Pair<Node, Node | null>;
-  const name = `${flow(key, json)}: `;
+  const label = `${json ? JSON.stringify(key) : name(key)}: `;
   return added(source, startOf(map), first, endOf(text, last.value, last.key.range?.[1] ?? end), {
-    lines: (columns) => name + (json ? spread(value, columns) : flow(value, json)),
-    line: name + flow(value, json),
+    lines: (columns) => label + (json ? spread(value, columns) : flow(value, json)),
+    line: label + flow(value, json),
   });
 }
 

@@ -11,13 +11,16 @@ export function flow(value: unknown, json: boolean): string {
   if (json) return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map((each) => flow(each, json)).join(", ")}]`;
   if (value !== null && typeof value === "object") {
-    const members = Object.entries(value).map(
-      ([key, each]) => `${flow(key, json)}: ${flow(each, json)}`,
-    );
+    const members = Object.entries(value).map(([key, each]) => `${name(key)}: ${flow(each, json)}`);
     return `{${members.join(", ")}}`;
   }
   if (typeof value !== "string") return JSON.stringify(value) ?? "null";
   return PLAIN.test(value) && !WORDS.has(value.toLowerCase()) ? value : JSON.stringify(value);
+}
+
+/** The name of a member; words such as `on` are plain in this place. */
+export function name(key: string): string {
+  return PLAIN.test(key) && !["true", "false", "null"].includes(key) ? key : JSON.stringify(key);
 }
 
 /** A value as lines of YAML; short lists of plain values stay on one line. */

@@ -39,7 +39,7 @@ const CONTROL: readonly [kind: string, members: Record<string, unknown>][] = [
   ["try", { try: { tasks: [INNER], catch: [{ tasks: [{ id: "handle", taskRef: "noop" }] }] } }],
   ["subworkflow", { subworkflow: { workflow: "name", input: "{{input}}" } }],
   ["wait", { wait: { event: "signal" } }],
-  ["approval", { approval: { title: say("builder.approve") } }],
+  ["approval", { approval: { title: "Approve {{input.id}}?" } }],
 ];
 
 const DIRECT: readonly [ref: string, kind: string, input: unknown][] = [

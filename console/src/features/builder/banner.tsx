@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import type { Stored } from "@/api/definitions";
 import { Button, Dialog, DialogActions } from "@/design/primitives";
 import { say } from "@/model/messages";
-import { DiffView } from "./diffView";
+import { TextDiff } from "@/values/textDiff";
 import styles from "./page.module.css";
 import { onAnnounced, useSession } from "./session";
 import { useBuilder } from "./store";
@@ -58,7 +58,7 @@ export function Banner({ opened }: { opened: Opened }) {
       )}
       {shown && (
         <Dialog wide open title={say("builder.changes")} onClose={() => setShown(undefined)}>
-          <DiffView {...shown} />
+          <TextDiff {...shown} />
           <DialogActions>
             <Button onClick={() => setShown(undefined)}>{say("action.close")}</Button>
           </DialogActions>

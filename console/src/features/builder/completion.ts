@@ -34,8 +34,7 @@ export interface Library {
 export function useLibrary(): Library {
   const tasks = useQuery({
     queryKey: ["tasks", "library"],
-    queryFn: ({ signal }) =>
-      read("/api/v1/tasks", { query: { shared: true, pageSize: 200 }, signal }),
+    queryFn: ({ signal }) => read("/api/v1/tasks", { query: { pageSize: 200 }, signal }),
   });
   const types = useQuery({
     queryKey: ["task-types"],

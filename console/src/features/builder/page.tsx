@@ -33,7 +33,7 @@ const route = getRouteApi("/builder");
 
 export function BuilderPage() {
   const { workflowId = "" } = useParams({ strict: false });
-  const { draft } = route.useSearch();
+  const { draft, template } = route.useSearch();
   const navigate = useNavigate();
   const [opened, setOpened] = useState<Opened>();
   const [error, setError] = useState<unknown>();
@@ -99,7 +99,7 @@ export function BuilderPage() {
     );
   }
   if (!opened && !workflowId && !draft) {
-    return <StartPage begin={(text) => void begin(text)} resume={address} />;
+    return <StartPage template={template} begin={(text) => void begin(text)} resume={address} />;
   }
   if (!opened) return <Skeleton />;
   return (

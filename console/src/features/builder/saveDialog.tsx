@@ -8,8 +8,8 @@ import { Button, Dialog, DialogActions } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import { joined, merged } from "@/text/merge";
+import { TextDiff } from "@/values/textDiff";
 import styles from "./dialogs.module.css";
-import { DiffView } from "./diffView";
 import { useSession } from "./session";
 import { useBuilder } from "./store";
 
@@ -43,7 +43,7 @@ export function SaveDialog({ close, saved }: Props) {
   if (theirs) return <MergeDialog theirs={theirs} close={close} />;
   return (
     <Dialog wide open title={say("builder.saveTitle")} onClose={close}>
-      <DiffView before={base?.text ?? ""} after={session.text} />
+      <TextDiff before={base?.text ?? ""} after={session.text} />
       {base && <Compatibility name={session.draft.workflow} text={session.text} />}
       {errors > 0 && (
         <p role="alert" className={styles.stopped}>
@@ -138,7 +138,7 @@ function MergeDialog({ theirs, close }: { theirs: Stored; close: () => void }) {
           ))}
         </fieldset>
       ))}
-      <DiffView before={theirs.text} after={result} />
+      <TextDiff before={theirs.text} after={result} />
       <DialogActions>
         <Button onClick={close}>{say("action.back")}</Button>
         <Button kind="primary" onClick={take}>

@@ -47,7 +47,7 @@ export function Stage() {
     [state.findings, tasks, state.source],
   );
   const frame = useRef<HTMLDivElement>(null);
-  const { view, pan, zoom, whole } = useView(frame, placed);
+  const { view, pan, zoom, whole, touch } = useView(frame, placed);
   const [gesture, setGesture] = useState<Gesture>();
   const [joining, setJoining] = useState<string>();
   const shown = useMemo(() => moved(placed, gesture), [placed, gesture]);
@@ -75,6 +75,7 @@ export function Stage() {
   };
   const begin = (event: PointerEvent, id: string | undefined, handle: boolean) => {
     if (event.button !== 0) return;
+    touch();
     const target = frame.current as HTMLDivElement;
     target.setPointerCapture(event.pointerId);
     const start = { x: event.clientX, y: event.clientY };

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { TemplateAnswer } from "@/api/schema";
@@ -14,6 +15,8 @@ import styles from "./page.module.css";
 import { useDrafts } from "./useDraft";
 
 interface Props {
+  /** The template to begin from, by name. */
+  template: string | undefined;
   begin: (text: string) => void;
   resume: (draft: Draft) => void;
 }
@@ -29,7 +32,7 @@ spec:
 `;
 
 /** The ways to begin: a template, a blank workflow, an imported text, a draft of this browser. */
-export function StartPage({ begin, resume }: Props) {
+export function StartPage({ template, begin, resume }: Props) {
   const [chosen, setChosen] = useState<TemplateAnswer>();
   const [importing, setImporting] = useState(false);
   const { drafts, refresh } = useDrafts();
@@ -37,6 +40,13 @@ export function StartPage({ begin, resume }: Props) {
     queryKey: ["templates"],
     queryFn: ({ signal }) => read("/api/v1/templates", { query: { pageSize: 100 }, signal }),
   });
+  const named = templates.data?.templates.find((each) => each.name === template);
+  const shown = chosen ?? named;
+  const navigate = useNavigate();
+  const close = () => {
+    setChosen(undefined);
+    if (template) void navigate({ to: "/workflows/new" });
+  };
   return (
     <>
       <PageHeader title={say("builder.new")} />
@@ -84,9 +94,7 @@ export function StartPage({ begin, resume }: Props) {
           </ul>
         </section>
       </div>
-      {chosen && (
-        <TemplateDialog template={chosen} close={() => setChosen(undefined)} begin={begin} />
-      )}
+      {shown && <TemplateDialog key={shown.name} template={shown} close={close} begin={begin} />}
       {importing && <ImportDialog close={() => setImporting(false)} take={begin} />}
     </>
   );

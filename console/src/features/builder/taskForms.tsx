@@ -68,7 +68,11 @@ function useInputSchema(ref: string): JsonSchema | undefined {
     queryKey: ["tasks", ref],
     queryFn: ({ signal }) => read("/api/v1/tasks/{name}", { path: { name: ref }, signal }),
     enabled:
-      !!ref && !taskSpec(ref) && !types.some((each) => each.name === ref) && !ref.includes("{"),
+      types.length > 0 &&
+      !!ref &&
+      !taskSpec(ref) &&
+      !types.some((each) => each.name === ref) &&
+      !ref.includes("{"),
     retry: false,
   });
   const own = taskSpec(ref) ?? specOf(stored.data);

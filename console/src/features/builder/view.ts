@@ -15,6 +15,10 @@ interface View {
 
 export function useView(frame: RefObject<HTMLDivElement | null>, placed: Placed) {
   const [view, setView] = useState<View>({ x: MARGIN, y: MARGIN, scale: 1 });
+  const touched = useRef(false);
+  const touch = useCallback(() => {
+    touched.current = true;
+  }, []);
   const newest = useRef(placed);
   newest.current = placed;
   const pan = useCallback((dx: number, dy: number) => {
@@ -41,13 +45,17 @@ export function useView(frame: RefObject<HTMLDivElement | null>, placed: Placed)
     const scale = Math.max(SCALE_MIN, Math.min(1, wide, high));
     setView({ scale, x: MARGIN, y: (element.clientHeight - height * scale) / 2 });
   }, [frame]);
+  const { width, height } = placed;
   const begun = placed.at.size > 0;
+  // All is shown until the reader moves or scales it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another size is shown whole
   useEffect(() => {
-    if (begun) whole();
-  }, [begun, whole]);
+    if (begun && !touched.current) whole();
+  }, [begun, whole, width, height]);
   useEffect(() => {
     const element = frame.current;
     const turn = (event: WheelEvent) => {
+      touched.current = true;
       event.preventDefault();
       const box = element?.getBoundingClientRect();
       if (!event.ctrlKey && !event.metaKey) return pan(-event.deltaX, -event.deltaY);
@@ -57,5 +65,5 @@ export function useView(frame: RefObject<HTMLDivElement | null>, placed: Placed)
     element?.addEventListener("wheel", turn, { passive: false });
     return () => element?.removeEventListener("wheel", turn);
   }, [frame, pan, zoom]);
-  return { view, pan, zoom, whole };
+  return { view, pan, zoom, whole, touch };
 }

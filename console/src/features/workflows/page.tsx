@@ -1,3 +1,4 @@
+import "../../../messages/builder";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useRef, useState } from "react";
@@ -11,6 +12,7 @@ import { Problem } from "@/design/problem";
 import { StatusMark } from "@/design/status";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
+import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import styles from "./page.module.css";
 
@@ -45,22 +47,25 @@ export function WorkflowsPage() {
       <PageHeader
         title="Workflows"
         actions={
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              void navigate({ search: { q: text.trim() || undefined } });
-            }}
-          >
-            <input
-              ref={input}
-              type="search"
-              className={styles.search}
-              aria-label="Find workflows by the beginning of their id"
-              placeholder="Find by id"
-              value={text}
-              onChange={(event) => setText(event.target.value)}
-            />
-          </form>
+          <>
+            <Link to="/workflows/new">{say("builder.new")}</Link>
+            <form
+              onSubmit={(event) => {
+                event.preventDefault();
+                void navigate({ search: { q: text.trim() || undefined } });
+              }}
+            >
+              <input
+                ref={input}
+                type="search"
+                className={styles.search}
+                aria-label="Find workflows by the beginning of their id"
+                placeholder="Find by id"
+                value={text}
+                onChange={(event) => setText(event.target.value)}
+              />
+            </form>
+          </>
         }
       />
       <div className={styles.page}>
@@ -91,6 +96,7 @@ function Table({ rows }: { rows: readonly WorkflowSummary[] }) {
           <th>Triggers</th>
           <th>Version</th>
           <th>Changed</th>
+          <th>{say("workflow.open")}</th>
         </tr>
       </thead>
       <tbody>
@@ -138,6 +144,14 @@ function Row({ row }: { row: WorkflowSummary }) {
       <td className="numbers">{row.version}</td>
       <td className="muted">
         <Time at={row.createdAt} />
+      </td>
+      <td>
+        <Link to="/workflows/$workflowId" params={{ workflowId: row.name }}>
+          {say("workflow.details")}
+        </Link>{" "}
+        <Link to="/workflows/$workflowId/edit" params={{ workflowId: row.name }}>
+          {say("workflow.edit")}
+        </Link>
       </td>
     </tr>
   );

@@ -74,6 +74,8 @@ PLAIN_PATHS = (
     "/workflows/new",
     "/workflows/{workflowId}",
     "/workflows/{workflowId}/edit",
+    "/tasks",
+    "/templates",
     "/approvals",
     "/triggers",
     "/queues",
