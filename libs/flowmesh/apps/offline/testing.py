@@ -9,11 +9,14 @@
 
 Every test starts the application anew. `expect.body` names the fields that are compared.
 `save: {token: body.token}` keeps a part of an answer, and `${token}` stands for it in later
-requests of the test. `upstreams` are stand-ins for called services; `received` of a test compares
+requests of the test. `within: 5` repeats a request until its answer is the expected one, for at
+most so many seconds. `upstreams` are stand-ins for called services; `received` of a test compares
 what they were sent.
 """
 
+import asyncio
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +35,13 @@ from flowmesh.errors import Invalid
 
 Json = Any
 
+# Interval at which an awaited answer is asked for, and time in which messages reach upstreams.
+POLL_S = 0.05
+RECEIVED_S = 5.0
+
 _FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "modules", "upstreams"})
 _TEST_KEYS = frozenset({"name", "requests", "received"})
-_REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect", "save"})
+_REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect", "save", "within"})
 _EXPECT_KEYS = frozenset({"status", "body", "headers"})
 _SAVED = re.compile(r"\$\{(\w+)\}")
 
@@ -68,7 +75,7 @@ async def run_tests(file: Path, how: Loading, *, folder: Path | None = None) -> 
         async with running(raw.get("upstreams") or {}) as upstreams:
             urls = {each: upstream.url for each, upstream in upstreams.items()}
             here = replace(how, environment={**how.environment, **urls})
-            failure = await _run(app, here, test) or _unreceived(upstreams, test)
+            failure = await _run(app, here, test, upstreams)
         results.append(Result(file, name, failure))
     return results
 
@@ -97,7 +104,9 @@ def _known(raw: Mapping[str, Json], keys: frozenset[str], place: str) -> None:
             raise Invalid("APP_INVALID", text)
 
 
-async def _run(app: Path, how: Loading, test: Mapping[str, Json]) -> str:
+async def _run(
+    app: Path, how: Loading, test: Mapping[str, Json], upstreams: Mapping[str, Upstream]
+) -> str:
     document = load(app, how)
     application = Application(document, log=silent_log(document.name))
     await application.start(listen=False)
@@ -106,14 +115,32 @@ async def _run(app: Path, how: Loading, test: Mapping[str, Json]) -> str:
         for number, each in enumerate(test.get("requests") or (), 1):
             each = _filled(each, saved)
             method, path = str(each.get("method") or "GET"), str(each.get("path") or "/")
-            response = await _whole(await application.call(_request(method, path, each)))
-            if failure := _difference(response, each.get("expect") or {}):
+            response, failure = await _answered(application, _request(method, path, each), each)
+            if failure:
                 return f"request {number}, {method} {path}: {failure}"
             for name, place in (each.get("save") or {}).items():
                 saved[name] = _saved(response, str(place))
+        until = time.monotonic() + RECEIVED_S
+        failure = _unreceived(upstreams, test)
+        while failure and time.monotonic() < until:
+            await asyncio.sleep(POLL_S)
+            failure = _unreceived(upstreams, test)
     finally:
         await application.stop()
-    return ""
+    return failure
+
+
+async def _answered(
+    application: Application, request: Request, described: Mapping[str, Json]
+) -> tuple[Response, str]:
+    """Return the answer and its difference from the expected one, which may come later."""
+    until = time.monotonic() + float(described.get("within") or 0)
+    while True:
+        response = await _whole(await application.call(request))
+        failure = _difference(response, described.get("expect") or {})
+        if not failure or time.monotonic() >= until:
+            return response, failure
+        await asyncio.sleep(POLL_S)
 
 
 async def _whole(response: Response) -> Response:
