@@ -24,6 +24,7 @@ from tests.features.apps import eventually
 from tests.features.test_app_machines import ORDER
 
 Json = Any
+pytestmark = pytest.mark.long
 
 
 def definition(raw: Json = None) -> Definition:

@@ -98,7 +98,7 @@ async def seen(running_app: RunningApp, count: int) -> list[Json]:
     return found
 
 
-HANDLER = {
+HANDLER: Json = {
     "name": "saver",
     "type": "messaging.handler",
     "config": {"topic": "orders.*", "pipeline": "save", "broker": "broker"},

@@ -94,6 +94,8 @@ _APP: tuple[Row, ...] = (
     ("diff", "apps.documents:diff", "Compare two applications."),
     ("test", "apps.documents:run_tests", "Run tests of applications."),
     ("call", "apps.running:call", "Send a request to an application without a socket."),
+    ("lint", "apps.checking:lint", "Report likely mistakes of valid applications."),
+    ("run-pipeline", "apps.running:run_pipeline", "Run a pipeline of an application once."),
     ("deploy", "apps.hosting:deploy", "Deploy a release of an application to the host."),
     ("list", "apps.hosting:list_apps", "List the hosted applications."),
     ("status", "apps.hosting:status", "Show a hosted application."),

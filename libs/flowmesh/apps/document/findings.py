@@ -56,13 +56,18 @@ class Findings:
 
     def placed(self, files: Sequence[SourceFile], *, strict: bool = False) -> list[Problem]:
         """Return the findings with line and column; with `strict`, warnings are errors."""
-        placed: list[Problem] = []
-        for number, file in enumerate(files):
-            own = [replace(each, document=0) for each in self.found if each.document == number]
-            placed += [replace(each, document=number) for each in file.source.place(own)]
+        placed = self.placed_with(self.found, files)
         unplaced = [each for each in self.found if each.document >= len(files)]
         ordered = sorted([*placed, *unplaced], key=lambda each: (each.document, each.line))
         return [replace(each, warning=False) for each in ordered] if strict else ordered
+
+    def placed_with(self, found: Sequence[Problem], files: Sequence[SourceFile]) -> list[Problem]:
+        """Return problems of these files with line and column."""
+        placed: list[Problem] = []
+        for number, file in enumerate(files):
+            own = [replace(each, document=0) for each in found if each.document == number]
+            placed += [replace(each, document=number) for each in file.source.place(own)]
+        return placed
 
     def _add(self, problem: Problem) -> None:
         if len(self.found) < FINDINGS_MAX and problem not in self.found:

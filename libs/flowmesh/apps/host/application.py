@@ -62,6 +62,13 @@ class Application:
         listeners = {n: registry.get("Listener", n) for n in self._built.modules}
         return {name: each.address for name, each in listeners.items() if each is not None}
 
+    def sockets(self) -> dict[str, socket.socket]:
+        """Return duplicates of the listening sockets by server, for an application after it."""
+        registry = self._built.registry
+        listeners = {n: registry.get("Listener", n) for n in self._built.modules}
+        found = {n: each.duplicate() for n, each in listeners.items() if each is not None}
+        return {name: each for name, each in found.items() if each is not None}
+
     async def start(
         self, *, listen: bool = True, sockets: Mapping[str, socket.socket] | None = None
     ) -> None:

@@ -78,6 +78,10 @@ class Listener:
             text = f"{self._name} cannot listen on {self._at.host}:{self._at.port}: {why}"
             raise Unavailable("ADDRESS_UNAVAILABLE", text) from None
 
+    def duplicate(self) -> socket.socket | None:
+        """Return a duplicate of the bound socket; None without one."""
+        return None if self._socket is None else self._socket.dup()
+
     async def start(self) -> None:
         """Serve on the bound socket."""
         if self._socket is None:

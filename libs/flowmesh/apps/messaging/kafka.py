@@ -27,6 +27,7 @@ Json = Any
 RECORDS_MAX = 500
 POLL_MS = 200
 SEND_S = 15.0
+TOPIC_S = 3.0
 METADATA_MS = 2_000
 DEAD_LETTERS = ".dead-letters"
 _ID = "fm-id"
@@ -177,21 +178,16 @@ class KafkaBroker:
         return "" if ready else f"{self._name}: no connection to Kafka"
 
     async def _create(self, topics: Sequence[str]) -> None:
-        """Create missing topics, so that a consumer of them need not wait for a message."""
-        from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+        """Ask for the topics, which a broker with automatic creation creates by its defaults.
+
+        A consumer of a topic that is still missing finds it when it appears.
+        """
         from aiokafka.errors import KafkaError
 
-        if not topics:
-            return
-        admin = AIOKafkaAdminClient(**self._options)
-        await admin.start()
-        try:
-            present = set(await admin.list_topics())
-            wanted = [NewTopic(t, -1, -1) for t in dict.fromkeys(topics) if t not in present]
-            with contextlib.suppress(KafkaError):
-                await admin.create_topics(wanted)
-        finally:
-            await admin.close()
+        for topic in dict.fromkeys(topics):
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(TOPIC_S):
+                    await self._producer.partitions_for(topic)
 
     async def _consume(self) -> None:
         """Deliver the records of each partition in order, then commit their offsets."""

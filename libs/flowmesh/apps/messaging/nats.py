@@ -71,15 +71,16 @@ class NatsBroker:
         if self._credentials is not None:
             options["user_credentials"] = str(self._credentials)
         try:
-            self._connection = await nats.connect(
-                self._url,
-                name=self._name,
-                connect_timeout=CONNECT_S,
-                allow_reconnect=True,
-                max_reconnect_attempts=-1,
-                error_cb=_quiet,
-                **options,
-            )
+            # Lost connections are restored for ever; the first one has its time.
+            async with asyncio.timeout(CONNECT_S):
+                self._connection = await nats.connect(
+                    self._url,
+                    name=self._name,
+                    connect_timeout=CONNECT_S,
+                    max_reconnect_attempts=-1,
+                    error_cb=_quiet,
+                    **options,
+                )
         except (Error, OSError, TimeoutError, ValueError) as error:
             text = f"{self._name}: no connection to NATS: {type(error).__name__}"
             raise Unavailable("BROKER_UNAVAILABLE", text) from None

@@ -10,6 +10,7 @@ from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.modules.users import (
+    BCRYPT,
     LoginLimit,
     Passwords,
     User,
@@ -180,7 +181,11 @@ class JwtAuth:
             if not data.get("email") or self._users.find(str(data["email"])) is not None:
                 continue
             password = data.pop("password", None)
-            hashed = await self._passwords.hash(str(password)) if password else ""
+            imported = str(data.pop("passwordHash", None) or data.pop("password_hash", None) or "")
+            if imported and not imported.startswith((*BCRYPT, "$argon2")):
+                text = "a passwordHash is one of bcrypt or argon2"
+                raise Invalid("SEED_INVALID", text)
+            hashed = await self._passwords.hash(str(password)) if password else imported
             user = {**data, "id": str(data.get("id") or new_id()), "passwordHash": hashed}
             await self._users.add(user)
 

@@ -36,7 +36,10 @@ def sqlite_storage(setting: Setting) -> Module:
         await module.start()
         await objects.start()
 
-    services = {**module.services, "ObjectStore": objects}
+    from flowmesh.apps.modules.acting.objects import ObjectsComponent
+
+    component = ObjectsComponent(objects)
+    services = {**module.services, "ObjectStore": objects, "Component": component}
     return replace(module, services=services, start=start)
 
 

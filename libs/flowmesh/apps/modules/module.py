@@ -63,7 +63,7 @@ class Surrounding:
     registry: ServiceRegistry
     document: AppDocument
     public: bool = False
-    # Whether calls may go to private addresses.
+    # True if calls may go to private addresses.
     private: bool = True
     # Returns the modules with a health check; complete when the application runs.
     checks: Callable[[], Mapping[str, Callable[[], Awaitable[str]]]]

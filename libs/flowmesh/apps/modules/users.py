@@ -9,6 +9,7 @@ from typing import Any
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.extras import needed_by
 
 Json = Any
 User = dict[str, Json]
@@ -105,6 +106,10 @@ def shown(user: Mapping[str, Json]) -> User:
     return {key: value for key, value in user.items() if key not in HIDDEN}
 
 
+BCRYPT = ("$2a$", "$2b$", "$2y$")
+BCRYPT_BYTES = 72
+
+
 class Passwords:
     """Hashes and checks passwords in a thread: argon2, and bcrypt of imported users."""
 
@@ -133,10 +138,23 @@ class Passwords:
     def _verify(self, password: str, hashed: str) -> bool:
         from argon2.exceptions import Argon2Error, InvalidHashError
 
+        if hashed.startswith(BCRYPT):
+            return _bcrypt_fits(password, hashed)
         try:
             return bool(self._hasher.verify(hashed, password))
         except (Argon2Error, InvalidHashError):
             return False
+
+
+def _bcrypt_fits(password: str, hashed: str) -> bool:
+    """Compare with a hash of bcrypt, which takes the first 72 bytes."""
+    with needed_by("passwords hashed with bcrypt", "apps"):
+        import bcrypt
+
+    try:
+        return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], hashed.encode())
+    except ValueError:
+        return False
 
 
 def check_password_text(password: Json) -> str:

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.offline.checking import silent_log
-from flowmesh.errors import Invalid
+from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.errors import Invalid, NotFound
+
+Json = Any
 
 
 def request_of(method: str, target: str, headers: Sequence[str] = (), body: bytes = b"") -> Request:
@@ -47,5 +51,24 @@ async def called(
         if response.stream is not None:
             response.body = b"".join([chunk async for chunk in response.stream])
         return response
+    finally:
+        await application.stop()
+
+
+async def pipeline_run(path: Path, how: Loading, *, name: str, data: dict[str, Json]) -> Json:
+    """Start an application without listening, run a pipeline once, and stop it.
+
+    Raises NotFound for an unknown pipeline, and HttpProblem if it fails.
+    """
+    document = load(path, how)
+    application = Application(document, log=silent_log(document.name))
+    program = application.built.programs.get(name)
+    if program is None:
+        known = ", ".join(application.built.programs) or "none"
+        text = f"there is no pipeline {name!r}; there are {known}"
+        raise NotFound("PIPELINE_NOT_FOUND", text)
+    await application.start(listen=False)
+    try:
+        return await run_with(program, data)
     finally:
         await application.stop()

@@ -163,11 +163,15 @@ class Scheduler:
         for job in self._jobs.values():
             await self._positions.last(job.name, self._now_us())
         while True:
-            now = self._now_us()
-            following = [await self._look(job, now) for job in self._jobs.values()]
+            following = await self.look()
             known = [each for each in following if each is not None]
             pause = (min(known) - self._now_us()) / 1e6 if known else self._check_s
             await asyncio.sleep(min(max(pause, 0.001), self._check_s))
+
+    async def look(self) -> list[int | None]:
+        """Fire all instants up to now; return the next one of each job."""
+        now = self._now_us()
+        return [await self._look(job, now) for job in self._jobs.values()]
 
     async def _look(self, job: Job, now: int) -> int | None:
         """Fire the instants of a job up to now; return the next one."""

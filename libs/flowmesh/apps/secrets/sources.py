@@ -166,7 +166,8 @@ class AwsSource:
             from botocore.config import Config
 
         self._errors: Any = exceptions
-        self._client: Any = boto3.client(
+        make: Any = boto3.client
+        self._client: Any = make(
             "secretsmanager",
             region_name=str(config.get("region") or "us-east-1"),
             endpoint_url=str(config.get("endpoint") or "") or None,

@@ -16,6 +16,7 @@ from flowmesh.cli.apps.common import (
     loading,
     problem_json,
     show_checked,
+    show_problem,
 )
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import Written, command
@@ -64,6 +65,36 @@ def validate(
 
 
 View = Literal["modules", "deps", "routes", "order"]
+
+
+@command
+def lint(
+    files: AppFiles,
+    /,
+    *,
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    common: Written = WRITTEN,
+) -> int:
+    """Report likely mistakes: unused modules, secrets in files, unchecked writes, lost state.
+
+    Exit code 1 for errors of the check; advice alone changes nothing.
+    """
+    from flowmesh.apps.offline.checking import check
+    from flowmesh.apps.offline.linting import advice
+
+    how = loading(settings=set_, environments=env, overlay=with_)
+    checked = [check(path, how) for path in app_paths(files)]
+    found = [(each, p) for each in checked for p in (*each.problems, *advice(each))]
+    if output.structured():
+        listed = [problem_json(p, each.document.files) for each, p in found]
+        output.document({"problems": listed})
+    else:
+        for each, problem in found:
+            show_problem(problem, each.document.files)
+        output.line(f"{len(found)} findings")
+    return exit_codes.DONE if all(p.warning for _, p in found) else exit_codes.FAILED
 
 
 @command

@@ -1,6 +1,7 @@
 """`app run` and `app call`: applications in this process."""
 
 import asyncio
+import functools
 import gc
 import signal
 import sys
@@ -42,6 +43,7 @@ def run(
     env: Environments = None,
     with_: Overlays = None,
     public: Flag = False,
+    watch: Flag = False,
     log_level: Level = "info",
     common: Written = WRITTEN,
 ) -> int:
@@ -51,11 +53,13 @@ def run(
     ----------
     public
         Listen on all interfaces where an address names no host.
+    watch
+        Load files again when they change; a file with errors changes nothing.
     """
     how = loading(addresses=address, settings=set_, environments=env, overlay=with_, required=True)
     paths = app_paths(files)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(paths, how, public=public, level=log_level))
+        return runner.run(_serve(paths, how, public=public, level=log_level, watch=watch))
 
 
 def _loop_factory() -> Any:
@@ -66,8 +70,19 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve(paths: list[Path], how: "Loading", *, public: bool, level: str) -> int:
-    applications = [_made(path, how, public=public, level=level) for path in paths]
+async def _serve(
+    paths: list[Path], how: "Loading", *, public: bool, level: str, watch: bool
+) -> int:
+    from flowmesh.apps.host.reloading import Reloading
+
+    def make(path: Path) -> "Application":
+        return _made(path, how, public=public, level=level)
+
+    applications = [make(path) for path in paths]
+    running = [
+        Reloading(each, functools.partial(make, path), output.problem)
+        for path, each in zip(paths, applications, strict=True)
+    ]
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -80,7 +95,12 @@ async def _serve(paths: list[Path], how: "Loading", *, public: bool, level: str)
         gc.collect()
         gc.freeze()
         _announce(applications)
+        watching = [asyncio.create_task(each.watch()) for each in running if watch]
         await stopping.wait()
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        started = [each.application for each in running]
     finally:
         await asyncio.gather(*(each.stop() for each in started))
     return exit_codes.DONE
@@ -164,3 +184,42 @@ async def _call(
         output.line(f"{response.status}")
         output.line(response.body.decode("utf-8", "replace"))
     return exit_codes.DONE if response.status < 400 else exit_codes.FAILED
+
+
+@command
+def run_pipeline(
+    name: Annotated[str, Parameter(help="Name of the pipeline.")],
+    /,
+    *,
+    file: Annotated[Path, Parameter(name=["--file", "-f"], help="File of the application.")],
+    input_: Annotated[
+        str, Parameter(name=["--input", "-i"], help="Data of the trigger, a JSON object.")
+    ] = "{}",
+    set_: Settings = None,
+    env: Environments = None,
+    with_: Overlays = None,
+    common: Written = WRITTEN,
+) -> int:
+    """Run a pipeline of an application once, without its servers, and print the result.
+
+    Exit code 1 if the pipeline fails.
+    """
+    import orjson
+
+    from flowmesh.apps.http.problems import HttpProblem
+    from flowmesh.apps.offline.calling import pipeline_run
+
+    try:
+        data = orjson.loads(input_)
+    except orjson.JSONDecodeError:
+        data = None
+    if not isinstance(data, dict):
+        raise Refused("--input must be a JSON object", code=exit_codes.USAGE)
+    how = loading(settings=set_, environments=env, overlay=with_, required=True)
+    try:
+        result = asyncio.run(pipeline_run(file, how, name=name, data=data))
+    except HttpProblem as error:
+        output.problem(f"{error.code}: {error.detail} (step {error.step or '-'})")
+        return exit_codes.FAILED
+    output.line(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    return exit_codes.DONE

@@ -29,8 +29,8 @@ def webhook(setting: Setting) -> Module:
     """Build webhook.sender. Raises Invalid for a wrong address."""
     config = setting.config
     url = str(config.get("url") or "")
-    if url and not url.startswith(("http://", "https://")):
-        text = f"{setting.name}: url begins with http:// or https://, not {url[:40]!r}"
+    if url and not url.startswith(("http://", "https://", "/")):
+        text = f"{setting.name}: url begins with http://, https:// or /, not {url[:40]!r}"
         raise Invalid("APP_CONFIG_INVALID", text)
     registry = setting.around.registry
     client = HttpClient(
@@ -66,6 +66,8 @@ def webhook(setting: Setting) -> Module:
         if not address:
             text = f"{setting.name} has no url, and the message has none"
             raise HttpProblem(422, "VALIDATION_FAILED", text)
+        if address.startswith("/") and url:
+            address = f"http://{_own_address(setting)}{address}"
         payload = given.get("payload", value) if not url else value
         return await outbox.add(address, encoded(payload))
 
@@ -91,6 +93,15 @@ def webhook(setting: Setting) -> Module:
         stop=stop,
         mount=_dead_letters(setting),
     )
+
+
+def _own_address(setting: Setting) -> str:
+    """Return the address of the first server, for a url that is a path of the application."""
+    listeners = setting.around.registry.all("Listener")
+    if not listeners:
+        text = f"{setting.name}: url is a path, and the application has no server"
+        raise HttpProblem(503, "SERVICE_MISSING", text)
+    return str(listeners[0].address)
 
 
 class _Calling:
