@@ -149,8 +149,9 @@ async def of_rabbitmq(url: str, count: int, name: str) -> Figures:
         async def publish(at: float) -> None:
             await exchange.publish(aio_pika.Message(str(at).encode()), name)
 
-        await queue.consume(note)
+        tag = await queue.consume(note)
         found |= await latencies(publish, arrived)
+        await queue.cancel(tag)
         await queue.delete(if_unused=False, if_empty=False)
     return found
 

@@ -268,6 +268,38 @@ async def test_a_consumer_without_credit_or_acknowledgment_holds_only_its_own(
     await until("the messages of the stream that broke", returned, within_s=PATIENCE_S)
 
 
+async def test_a_consumer_that_never_reads_holds_its_credit_until_it_ends(client: Client) -> None:
+    """BB8: of large messages it gets as many as its credit; they return when its stream breaks."""
+    queue = named("q")
+    await client.broker.declare_queue(queue, visibility_timeout=600)
+    stub = message_service_pb2_grpc.MessageServiceStub(client.caller.channel)
+    stuck: Any = stub.Consume()
+    hello = message_service_pb2.ConsumeHello(queue=queue, credit=20)
+    await stuck.write(message_service_pb2.ConsumeRequest(hello=hello))
+    assert (await stuck.read()).subscribed
+    body = b"\0" * (limits.BODY_BYTES_MAX - 1)
+    for _ in range(30):
+        await client.messages.publish(body, queue)
+
+    async def full() -> bool:
+        return (await client.broker.queue(queue)).in_flight == 20
+
+    await until("the credit of the consumer", full, within_s=PATIENCE_S)
+    got: list[Any] = []
+
+    async def received(count: int) -> bool:
+        found = await client.messages.receive(queue, 100, wait=1)
+        await client.messages.ack(*found)
+        got.extend(found)
+        return len(got) == count
+
+    await until("the others", lambda: received(10), within_s=PATIENCE_S)
+    assert (await client.broker.queue(queue)).in_flight == 20
+    stuck.cancel()
+    await until("those of the stream", lambda: received(30), within_s=PATIENCE_S)
+    assert all(each.body == body for each in got)
+
+
 @pytest.mark.parametrize("credit", [limits.CREDIT_MAX + 1, 100 * limits.CREDIT_MAX])
 async def test_a_stream_of_a_consumer_begins_with_a_valid_hello(
     client: Client, credit: int

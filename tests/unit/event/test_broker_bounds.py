@@ -61,9 +61,17 @@ def test_messages_are_bounded(name: str) -> None:
 
 def test_headers_are_bounded_together() -> None:
     """Names and values of all headers."""
-    header = message_pb2.HeaderValue(text="x" * limits.HEADERS_BYTES_MAX)
-    with pytest.raises(Invalid, match=r"16,384"):
-        check_message(message_pb2.Message(headers={"h": header}))
+
+    def headers(size: int) -> dict[str, message_pb2.HeaderValue]:
+        value = message_pb2.HeaderValue(text="")
+        overhead = len("h") + message_pb2.HeaderValue(text="x" * (size - 10)).ByteSize() - size + 10
+        value.text = "x" * (size - overhead)
+        return {"h": value}
+
+    check_message(message_pb2.Message(headers=headers(limits.HEADERS_BYTES_MAX)))
+    for above in (limits.HEADERS_BYTES_MAX + 1, 100 * limits.HEADERS_BYTES_MAX):
+        with pytest.raises(Invalid, match=r"16,384"):
+            check_message(message_pb2.Message(headers=headers(above)))
 
 
 @pytest.mark.parametrize("name", QUEUES)
