@@ -36,17 +36,20 @@ def available(names: list[str]) -> list[str]:
     return found
 
 
-def run(name: str, step: str) -> None:
+def run(language: Any, step: str) -> None:
     """Run the shell command of a step, if the language has one."""
-    if command := LANGUAGES[name].get(step):
+    if command := language.get(step):
         argv = ("bash", "-euo", "pipefail", "-c", command)
         subprocess.run(argv, cwd=ROOT, check=True)
 
 
-def command(name: str) -> list[str]:
+def command(name: str, *, optimized: bool = False) -> list[str]:
     """Build the driver of a language; return the command that runs it."""
-    run(name, "build")
-    return [sys.executable if word == "python" else word for word in LANGUAGES[name]["run"]]
+    language = LANGUAGES[name]
+    if optimized:
+        language = language.get("optimized", language)
+    run(language, "build")
+    return [sys.executable if word == "python" else word for word in language["run"]]
 
 
 def main() -> int:
@@ -55,7 +58,7 @@ def main() -> int:
     for name in available(list(LANGUAGES)):
         began = time.monotonic()
         try:
-            run(name, step)
+            run(LANGUAGES[name], step)
         except subprocess.CalledProcessError as error:
             failed.append(f"{step} of {name}: exit code {error.returncode}")
         print(f"{step} {name}: {time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -26,11 +26,11 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.SynchronousQueue;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * The stream of a worker. A result is kept until its frame is acknowledged; after a reconnect the
@@ -44,12 +44,15 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
   private static final int UNACKNOWLEDGED_MAX = 10_000;
   private static final int UNACKNOWLEDGED_BYTES = 8 * 1024 * 1024;
   private static final int SPECS_MAX = 10_000;
+  private static final long HANDLERS_END_MS = 1_000;
 
   private final Worker.Options options;
-  private final ThreadPoolExecutor threads;
+  private final HandlerThreads threads;
   private final CompletableFuture<Void> ready = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private final Map<String, RunningTask> running = new HashMap<>();
+  private final Queue<TaskResult> finished = new ConcurrentLinkedQueue<>();
+  private final AtomicBoolean notified = new AtomicBoolean();
   private final ArrayDeque<TaskResult> outgoing = new ArrayDeque<>();
   private final Map<String, Integer> waiting = new HashMap<>();
   private final ArrayDeque<Frame> frames = new ArrayDeque<>();
@@ -73,20 +76,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
     super(caller, WorkerServiceGrpc.getWorkMethod());
     this.options = options;
     this.slots = options.slots();
-    this.threads =
-        new ThreadPoolExecutor(
-            0,
-            Integer.MAX_VALUE,
-            10,
-            TimeUnit.SECONDS,
-            new SynchronousQueue<>(),
-            WorkStream::thread);
-  }
-
-  private static Thread thread(Runnable work) {
-    Thread thread = new Thread(work, "flowmesh-task");
-    thread.setDaemon(true);
-    return thread;
+    this.threads = new HandlerThreads(caller.timer);
   }
 
   /** Returns once the server accepts the worker. */
@@ -123,6 +113,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
 
   @Override
   protected WorkRequest hello() {
+    collect();
     Set<String> held = new HashSet<>(waiting.keySet());
     held.addAll(running.keySet());
     held.addAll(unacknowledged.keySet());
@@ -156,6 +147,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
           .withDescription("the server was silent for 10 s")
           .asRuntimeException();
     }
+    collect();
     WorkRequest.Builder next = WorkRequest.newBuilder();
     int size = 0;
     while (!outgoing.isEmpty()
@@ -224,6 +216,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
   @Override
   protected boolean receive(WorkResponse response) {
     receivedNs = System.nanoTime();
+    collect();
     if (!reachable) {
       LOG.log(Level.INFO, "the server at {0} responds again", caller.address());
     }
@@ -291,13 +284,20 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
     waiting.merge(result.getToken(), 1, Integer::sum);
   }
 
-  /** Notes the end of a task. */
+  /** Notes the end of a task. Only the first since the last {@link #collect} takes the lock. */
   void done(TaskResult result) {
-    synchronized (lock) {
-      running.remove(result.getToken());
-      heartbeats.remove(result.getToken());
-      queue(result);
-      lock.notifyAll();
+    finished.add(result);
+    if (!notified.getAndSet(true)) {
+      poke();
+    }
+  }
+
+  private void collect() {
+    notified.set(false);
+    for (TaskResult each = finished.poll(); each != null; each = finished.poll()) {
+      running.remove(each.getToken());
+      heartbeats.remove(each.getToken());
+      queue(each);
     }
   }
 
@@ -319,7 +319,7 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
 
   /** Accepts no tasks, waits until running ones are acknowledged or for the limit, and closes. */
   void stop(Duration limit) {
-    if (threads.isShutdown()) {
+    if (threads.closed()) {
       return;
     }
     long until = System.nanoTime() + limit.toNanos();
@@ -338,9 +338,8 @@ final class WorkStream extends Duplex<WorkRequest, WorkResponse> {
     synchronized (lock) {
       running.values().forEach(each -> each.cancel("Cancelled"));
     }
-    threads.shutdown();
     try {
-      if (!threads.awaitTermination(1, TimeUnit.SECONDS)) {
+      if (!threads.close(HANDLERS_END_MS)) {
         LOG.log(Level.WARNING, "handlers ignore their interrupts");
       }
     } catch (InterruptedException interrupted) {
