@@ -298,6 +298,17 @@ class Driver:
     async def get(self, c: Json) -> Json:
         return {"value": await self.client(c).payloads.fetch(c["digest"])}
 
+    async def abandon(self, c: Json) -> Json:
+        payloads = self.client(c).payloads
+        digest, value = c.get("digest"), c.get("value")
+        work = payloads.fetch(digest) if digest else payloads.put(encode(expanded(value)))
+        try:
+            async with asyncio.timeout(c["afterMs"] / 1000):
+                await work
+        except TimeoutError:
+            return {"left": True}
+        return {"left": False}
+
     async def serve(self, c: Json) -> Json:
         client = self.client(c)
         ledger = Ledger(client)

@@ -72,9 +72,7 @@ async def by_tasks(driver: Driver, stub: Stub, worker: str) -> Figures:
     """Return the rate of a worker that has the flood before it."""
     stub.script({"Work": [_flood()]})
     await driver.ask("serve", worker=worker, tasks={"echo": "echo"}, slots=10_000)
-    tasks = await driver.ask(
-        "bench", timeout_s=TIMEOUT_S, worker=worker, kind="tasks", count=TASKS
-    )
+    tasks = await driver.ask("bench", timeout_s=TIMEOUT_S, worker=worker, kind="tasks", count=TASKS)
     await driver.ask("drain", worker=worker)
     return {
         "tasks/s of a worker": tasks["perSecond"],

@@ -14,6 +14,34 @@ SERVICES = {
     "gen/typescript/src/": r"@generated from service ([\w.]+)",
     "gen/rust/src/": r'"/([\w.]+Service)/\w+"',
 }
+# The folders of SDKs and the reads of the clock of the machine; Go's `time.Now` is monotonic.
+CLOCKS = re.compile(
+    r"Date\.now|Instant\.now|currentTimeMillis|SystemTime::now|[^.]\btime\.time\(|datetime\.now"
+)
+FOLDERS = (
+    "sdks/typescript/src/",
+    "sdks/java/sdk/src/main/",
+    "sdks/rust/src/",
+    "libs/flowmesh/sdk/",
+)
+# Files that need the time of day: the expiry of tokens, and the deadline that a handler sees.
+TIME_OF_DAY = {
+    "libs/flowmesh/sdk/client/credentials.py",
+    "sdks/java/sdk/src/main/java/dev/flowmesh/sdk/internal/Credential.java",
+    "sdks/rust/src/core/credential.rs",
+    "sdks/typescript/src/node/credentials.ts",
+    "sdks/typescript/src/worker/context.ts",
+}
+
+
+def test_sdks_measure_time_with_monotonic_clocks() -> None:
+    """A clock that is set back neither shortens nor prolongs waits, deadlines and retries."""
+    found = {
+        name
+        for name in sources.tracked()
+        if name.startswith(FOLDERS) and CLOCKS.search(sources.text(name))
+    }
+    assert found == TIME_OF_DAY
 
 
 @pytest.mark.parametrize("folder", SERVICES)

@@ -28,7 +28,7 @@ type command struct {
 	RequestID, Execution, Filter, Name, Action, Reason, Digest string
 	WorkerID, Endpoint, Capability, Kind                       string
 	Version, WaitMs, DelayMs, PageSize, Slots                  int
-	DrainMs, Count, Picks                                      int
+	DrainMs, AfterMs, Count, Picks                             int
 	After                                                      int64
 	Input, Payload, Value                                      json.RawMessage
 	Inputs                                                     []json.RawMessage
@@ -283,6 +283,18 @@ func (d *driver) put(ctx context.Context, c *command) (any, error) {
 	return object{"digest": value.Digest, "size": value.Size}, err
 }
 
+func (d *driver) abandon(ctx context.Context, c *command) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.AfterMs)*time.Millisecond)
+	defer cancel()
+	var err error
+	if c.Digest != "" {
+		_, err = d.get(ctx, c)
+	} else {
+		_, err = d.put(ctx, c)
+	}
+	return object{"left": err != nil && ctx.Err() != nil}, nil
+}
+
 func (d *driver) get(ctx context.Context, c *command) (any, error) {
 	var value any
 	err := d.client(c).Fetch(ctx, flowmesh.Value{Digest: c.Digest}, &value)
@@ -362,7 +374,8 @@ func (d *driver) answer(c *command) (value any, err error) {
 		"open": d.open, "close": d.close, "drain": d.close, "reset": d.reset, "leaks": d.leaks,
 		"apply": d.apply, "start": d.start, "run": d.run, "wait": d.wait, "describe": d.describe,
 		"outputs": d.outputs, "events": d.events, "history": d.history, "list": d.list,
-		"signal": d.signal, "control": d.control, "put": d.put, "get": d.get, "serve": d.serve,
+		"signal": d.signal, "control": d.control, "put": d.put, "get": d.get, "abandon": d.abandon,
+		"serve":  d.serve,
 		"ledger": d.ledger, "session": d.session, "submit": d.submit, "service": d.service, "bench": d.bench,
 		"hello": func(context.Context, *command) (any, error) {
 			return object{"language": "go", "features": []string{"resolver", "tracing"}}, nil

@@ -44,6 +44,7 @@ pub struct Command {
     pub page_size: u32,
     pub slots: Option<u32>,
     pub drain_ms: Option<u64>,
+    pub after_ms: u64,
     pub count: usize,
     pub picks: usize,
     pub after: i64,

@@ -193,6 +193,16 @@ impl Driver {
         Ok(json!({}))
     }
 
+    async fn put(&self, c: &Command) -> Answer {
+        let stored = self.client(c)?.store(&given(c.value.as_ref())).await?;
+        Ok(json!({"digest": stored.digest(), "size": stored.size()}))
+    }
+
+    async fn get(&self, c: &Command) -> Answer {
+        let stored = flowmesh::Value::stored(&c.digest);
+        Ok(json!({"value": self.client(c)?.fetch::<Value>(&stored).await?}))
+    }
+
     async fn serve(&self, c: &Command) -> Answer {
         let client = self.client(c)?;
         let ledger = Ledger::new(client.clone());
@@ -287,13 +297,15 @@ impl Driver {
             "list" => self.list(c).await,
             "signal" => self.signal(c).await,
             "control" => self.control(c).await,
-            "put" => {
-                let stored = self.client(c)?.store(&given(c.value.as_ref())).await?;
-                Ok(json!({"digest": stored.digest(), "size": stored.size()}))
-            }
-            "get" => {
-                let stored = flowmesh::Value::stored(&c.digest);
-                Ok(json!({"value": self.client(c)?.fetch::<Value>(&stored).await?}))
+            "put" => self.put(c).await,
+            "get" => self.get(c).await,
+            "abandon" => {
+                let limit = Duration::from_millis(c.after_ms);
+                let left = match c.digest.is_empty() {
+                    true => tokio::time::timeout(limit, self.put(c)).await.is_err(),
+                    false => tokio::time::timeout(limit, self.get(c)).await.is_err(),
+                };
+                Ok(json!({"left": left}))
             }
             "serve" => self.serve(c).await,
             "ledger" => Ok(of(&self.objects().workers, &c.worker)?.1.summary()),

@@ -187,6 +187,24 @@ const verbs: Record<string, (command: Json) => Promise<Json>> = {
     return { value: await client(c).payloads.fetch(c.digest) };
   },
 
+  async abandon(c) {
+    const { payloads } = client(c);
+    if (c.digest) {
+      for await (const _ of payloads.download(c.digest)) {
+        return { left: true };
+      }
+      return { left: false };
+    }
+    const left = new Error("the source has ended early");
+    async function* source() {
+      yield new TextEncoder().encode(stringifyJson(expanded(c.value)));
+      await sleep(c.afterMs);
+      throw left;
+    }
+    const failed = await payloads.upload(source()).catch((error) => error);
+    return { left: failed === left };
+  },
+
   async serve(c) {
     const ledger = new Ledger();
     const worker = new Worker({

@@ -8,7 +8,9 @@ import dev.flowmesh.sdk.ClientBuilder;
 import dev.flowmesh.sdk.Event;
 import dev.flowmesh.sdk.Execution;
 import dev.flowmesh.sdk.FlowmeshClient;
+import dev.flowmesh.sdk.FlowmeshException;
 import dev.flowmesh.sdk.Handle;
+import dev.flowmesh.sdk.Kind;
 import dev.flowmesh.sdk.ListOptions;
 import dev.flowmesh.sdk.Session;
 import dev.flowmesh.sdk.StartOptions;
@@ -36,6 +38,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -120,6 +123,7 @@ public final class Driver {
     verbs.put("control", this::control);
     verbs.put("put", this::put);
     verbs.put("get", c -> object("value", client(c).fetch(c.text("digest"), JsonNode.class)));
+    verbs.put("abandon", this::abandon);
     verbs.put("serve", this::serve);
     verbs.put("ledger", c -> of(workers, c, "worker").ledger().summary());
     verbs.put("session", c -> closed(() -> sessions.put(c.name("session"), client(c).session())));
@@ -321,6 +325,28 @@ public final class Driver {
   private Object put(Command c) {
     Value value = client(c).store(expanded(c.node().path("value")));
     return object("digest", value.digest(), "size", value.size());
+  }
+
+  private Object abandon(Command c) throws InterruptedException {
+    AtomicBoolean left = new AtomicBoolean();
+    Runnable work =
+        () -> {
+          try {
+            if (c.node().has("digest")) {
+              client(c).fetch(c.text("digest"), JsonNode.class);
+            } else {
+              put(c);
+            }
+          } catch (FlowmeshException interrupted) {
+            left.set(interrupted.kind() == Kind.CANCELED);
+          }
+        };
+    Thread thread = new Thread(work, "driver-abandon");
+    thread.start();
+    thread.join(c.number("afterMs", 0));
+    thread.interrupt();
+    thread.join();
+    return object("left", left.get());
   }
 
   private Object serve(Command c) {

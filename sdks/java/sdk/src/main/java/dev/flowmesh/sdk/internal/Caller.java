@@ -370,26 +370,37 @@ public final class Caller {
             null,
             () -> {
               data.reset();
-              String found = "";
-              Iterator<GetPayloadResponse> chunks =
-                  ClientCalls.blockingServerStreamingCall(
-                      pool,
-                      PayloadServiceGrpc.getGetPayloadMethod(),
-                      options(Limits.RETRIES, null),
-                      request);
-              while (chunks.hasNext()) {
-                GetPayloadResponse next = chunks.next();
-                found = found.isEmpty() ? next.getEncoding() : found;
-                if (data.size() + next.getChunk().size() > Limits.STORED_BYTES) {
-                  throw Failures.of(
-                      Kind.TOO_LARGE, "PAYLOAD_TOO_LARGE", "the server sends more than 64 MiB");
-                }
-                data.writeBytes(next.getChunk().toByteArray());
-              }
-              return found;
+              return getOnce(request, data);
             });
     check(data.toByteArray(), digest);
     return Convert.json(ByteString.copyFrom(data.toByteArray()), encoding);
+  }
+
+  private String getOnce(GetPayloadRequest request, ByteArrayOutputStream data) {
+    Context.CancellableContext reading = Context.current().withCancellation();
+    Context former = reading.attach();
+    try {
+      String encoding = "";
+      Iterator<GetPayloadResponse> chunks =
+          ClientCalls.blockingServerStreamingCall(
+              pool,
+              PayloadServiceGrpc.getGetPayloadMethod(),
+              options(Limits.RETRIES, null),
+              request);
+      while (chunks.hasNext()) {
+        GetPayloadResponse next = chunks.next();
+        encoding = encoding.isEmpty() ? next.getEncoding() : encoding;
+        if (data.size() + next.getChunk().size() > Limits.STORED_BYTES) {
+          throw Failures.of(
+              Kind.TOO_LARGE, "PAYLOAD_TOO_LARGE", "the server sends more than 64 MiB");
+        }
+        data.writeBytes(next.getChunk().toByteArray());
+      }
+      return encoding;
+    } finally {
+      reading.detach(former);
+      reading.cancel(null); // ends a stream that was left before its end
+    }
   }
 
   private static void check(byte[] data, String digest) {

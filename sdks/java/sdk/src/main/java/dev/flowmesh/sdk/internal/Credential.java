@@ -23,7 +23,8 @@ public final class Credential {
   private final Callable<String> renew;
   private String text;
   private Instant renewAt = Instant.MIN;
-  private Instant rejectedAt = Instant.MIN;
+  private boolean renewedBefore;
+  private long rejectedNs;
 
   private Credential(String source, String text, Callable<String> renew) {
     this.source = source;
@@ -90,10 +91,12 @@ public final class Credential {
     if (renew == null || !header().equals(used)) {
       return renew != null;
     }
-    if (rejectedAt.isAfter(Instant.now().minus(REJECTED_MIN))) {
+    long nowNs = System.nanoTime(); // the clock of the machine may be set back
+    if (renewedBefore && nowNs - rejectedNs < REJECTED_MIN.toNanos()) {
       return false;
     }
-    rejectedAt = Instant.now();
+    renewedBefore = true;
+    rejectedNs = nowNs;
     renew();
     return !header().equals(used);
   }
