@@ -20,6 +20,7 @@ async def logical_postgres(
     """Run a server of its own in the folder; yield the address of its database."""
     if initial is not None:
         await initial.copy_to(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     postgres = Postgres(DataDir(folder))
     await postgres.prepare()
     program = postgres.program()
