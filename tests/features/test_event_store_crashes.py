@@ -13,6 +13,7 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import Client, NewEvent, Projector, StoredEvent, projection
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
+from flowmesh.testing.rabbitmq import free_port
 from flowmesh.testing.suite import Suite
 
 PATIENCE_S = 60
@@ -144,3 +145,42 @@ async def test_a_saga_killed_between_any_two_steps_compensates_once(
         types = [each.type async for each in client.event_store.read(f"saga-{saga}")]
     assert types.count("StepCompensated") == 2
     assert types[-1] == "SagaCompensated"
+
+
+@pytest.mark.slow
+@pytest.mark.feature("S4-27", "S4-87")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "orchestrator.decided=kill9@3",
+        "orchestrator.committed=kill9@4",
+        "orchestrator.dispatched=kill9@5",
+        "orchestrator.result_received=kill9@2",
+        "eventstore.committed=kill9",
+    ],
+)
+async def test_a_saga_compensates_once_when_the_suite_is_killed(tmp_path: Path, point: str) -> None:
+    """kill -9 of all services at a commit point; the process of the saga lives on."""
+    armed = tmp_path / "points"
+    armed.write_text(point)
+    environment = {"FLOWMESH_FAILPOINTS": f"@{armed}"}
+    ports = (free_port(), free_port())
+    suite = Suite(tmp_path / "data", ports=ports, environment=environment)
+    log, saga = tmp_path / "effects", uuid.uuid4().hex
+    async with suite:
+        command = [sys.executable, "-m", "tests.features.killed_saga"]
+        command += [suite.grpc_address, saga, str(log)]
+        running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+        async def hit() -> bool:
+            return armed.with_name("points.hit").exists()
+
+        await until(f"a kill at {point}", hit, within_s=PATIENCE_S)
+        await suite.kill()
+        await suite.start()
+        async with asyncio.timeout(2 * PATIENCE_S):
+            out, _ = await running.communicate()
+    assert out.decode().split() == ["COMPENSATED"]
+    effects = [line.split()[0] for line in log.read_text().splitlines()]
+    assert effects == ["reserve", "charge", "ship", "refund", "release"]
