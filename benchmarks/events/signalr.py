@@ -9,10 +9,11 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -23,7 +24,8 @@ from tests.features.natives import applied, workflow
 
 END = "\x1e"
 PACE_S = 0.01
-CONNECTED_AT_ONCE = 50
+AT_ONCE = 20
+T = TypeVar("T")
 
 
 class Watcher:
@@ -59,32 +61,36 @@ class Watcher:
         return [json.loads(each) for each in text.split(END) if each]
 
 
-async def connected(
-    stack: AsyncExitStack, session: aiohttp.ClientSession, url: str, count: int
-) -> list[Watcher]:
-    gate = asyncio.Semaphore(CONNECTED_AT_ONCE)
+async def at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the results of calls, of which some run at the same time."""
+    gate = asyncio.Semaphore(AT_ONCE)
 
-    async def connect() -> Watcher:
+    async def gated(call: Coroutine[Any, Any, T]) -> T:
         async with gate:
-            socket = await stack.enter_async_context(session.ws_connect(url))
-            await socket.send_str('{"protocol":"json","version":1}' + END)
-            await socket.receive_str()
-            return Watcher(socket)
+            return await call
 
-    return list(await asyncio.gather(*(connect() for _ in range(count))))
+    return list(await asyncio.gather(*(gated(call) for call in calls)))
+
+
+async def connect(stack: AsyncExitStack, session: aiohttp.ClientSession, url: str) -> Watcher:
+    socket = await stack.enter_async_context(session.ws_connect(url))
+    await socket.send_str('{"protocol":"json","version":1}' + END)
+    await socket.receive_str()
+    return Watcher(socket)
 
 
 async def measure(suite: Suite, client: Client, count: int, *, shared: bool) -> dict[str, float]:
     """Return the ages of the events after a signal at its subscribers."""
     number = 1 if shared else count
-    handles = [await client.start("waits", {}) for _ in range(number)]
-    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
-        watchers = await connected(stack, session, f"{suite.http_url}/hubs/executions", count)
+    handles = await at_once(client.start("waits", {}) for _ in range(number))
+    async with (
+        AsyncExitStack() as stack,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+    ):
+        url = f"{suite.http_url}/hubs/executions"
+        watchers = await at_once(connect(stack, session, url) for _ in range(count))
         pairs = zip(watchers, handles * count if shared else handles, strict=False)
-        for watcher, handle in pairs:
-            await watcher.subscribe(handle.id)
-        for watcher in watchers:
-            watcher.ages.clear()
+        await at_once(watcher.subscribe(handle.id) for watcher, handle in pairs)
         watching = [asyncio.create_task(each.until_end()) for each in watchers]
         await asyncio.sleep(1)
         for watcher in watchers:
