@@ -20,8 +20,7 @@ async def logical_postgres(
     """Run a server of its own in the folder; yield the address of its database."""
     if initial is not None:
         await initial.copy_to(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    postgres = Postgres(DataDir(folder))
+    postgres = Postgres(_data_dir(folder))
     await postgres.prepare()
     program = postgres.program()
     given = SETTINGS | settings
@@ -32,3 +31,8 @@ async def logical_postgres(
         yield postgres.address
     finally:
         await server.stop()
+
+
+def _data_dir(folder: Path) -> DataDir:
+    folder.mkdir(parents=True, exist_ok=True)
+    return DataDir(folder)
