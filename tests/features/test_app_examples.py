@@ -23,7 +23,7 @@ MARKED = [
 
 @pytest.mark.feature("S1-143", "S1-144", "S1-145", "S1-146", "S1-147", "S1-150", "S1-154")
 @pytest.mark.feature("S1-158", "S1-162", "S1-148", "S1-149", "S1-152", "S1-153", "S1-155")
-@pytest.mark.feature("S1-156", "S1-159", "S1-160")
+@pytest.mark.feature("S1-156", "S1-157", "S1-159", "S1-160", "S1-161", "S1-151")
 @pytest.mark.parametrize("file", MARKED)
 async def test_an_example_answers_its_recorded_requests(
     file: Path,

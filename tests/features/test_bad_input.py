@@ -243,9 +243,11 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
             (":unbind", "queues/no-such-thing:publish")
         ):
             continue
-        # The first event makes a stream, and an instance that is gone is deregistered.
+        # The first event makes a stream, a release an application, and an instance that is gone is
+        # deregistered.
         if (method, path) in (
             ("POST", "/api/v1/streams/no-such-thing/events"),
+            ("POST", "/api/v1/apps/no-such-thing:deploy"),
             ("DELETE", "/api/v1/services/no-such-thing"),
         ):
             continue
