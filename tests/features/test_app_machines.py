@@ -252,3 +252,25 @@ async def test_states_and_effects_outlive_a_restart(tmp_path: Path) -> None:
         assert (await state(app, "1", "paying"))["data"]["reserved"] == 5
         listed = (await app.call("GET", "/orders?state=paying")).body
         assert [each["id"] for each in listed] == ["1"]
+
+
+@pytest.mark.feature("S1-32")
+async def test_a_pipeline_opens_an_instance_and_fires_its_transition(tmp_path: Path) -> None:
+    """The step opens an unknown instance, fires, and reads; a refusal is 409 with the step."""
+    config = {"machine": "engine", "workflow": "order", "instance": "{{ .id }}"}
+    step = {"name": "m", "type": "step.statemachine"}
+    pipelines = {
+        "fire": {
+            "trigger": {"type": "http", "config": {"path": "/fire/{id}", "method": "POST"}},
+            "steps": [{**step, "config": {**config, "transition": "cancel"}}],
+        },
+        "read": {
+            "trigger": {"type": "http", "config": {"path": "/read/{id}", "method": "GET"}},
+            "steps": [{**step, "config": config}],
+        },
+    }
+    async with running(written(tmp_path, text(pipelines=pipelines))) as app:
+        assert (await app.call("POST", "/fire/a")).body["state"] == "failed"
+        refused = await app.call("POST", "/fire/a")
+        assert (refused.status, refused.body["step"]) == (409, "m")
+        assert (await app.call("GET", "/read/a")).body["version"] == 2

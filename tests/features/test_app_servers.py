@@ -14,7 +14,9 @@ from flowmesh.apps.host.application import Application
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Invalid, Unavailable
-from tests.features import app_servers
+from flowmesh.sdk.messaging.broker import MessageBroker
+from flowmesh.testing.suite import Suite
+from tests.features import app_servers, natives
 from tests.features.apps import eventually, running, written
 from tests.features.test_app_messages import HANDLER, app, seen
 from tests.features.test_app_parts import app_of, delegate
@@ -323,3 +325,52 @@ async def test_a_server_that_is_away_fails_the_start_by_name(
     with pytest.raises(Unavailable, match="the module away"):
         async with running(path):
             pass
+
+
+@pytest.mark.feature("S1-35", "S1-49")
+async def test_the_broker_of_the_suite_keeps_messages_for_the_next_process(
+    tmp_path: Path, suite: Suite
+) -> None:
+    """Messages are delivered, also those that were published while the application was away."""
+    broker = {
+        "name": "broker",
+        "type": "messaging.broker",
+        "config": {"engine": "suite", "address": suite.grpc_address},
+    }
+    path = written(tmp_path, app(broker, modules=[HANDLER]))
+    async with running(path) as found:
+        answer = await found.call("POST", "/publish/orders.new", {"value": "1"})
+        assert answer.status == 200, answer.body
+        assert [row["value"] for row in await seen(found, 1)] == ["1"]
+    async with MessageBroker(suite.grpc_address, strict=True) as outside:
+        await outside.publish({"value": "2"}, "orders.late", "app.acting")
+    async with running(path) as found:
+        assert [row["value"] for row in await seen(found, 2)] == ["1", "2"]
+
+
+@pytest.mark.feature("S1-05", "S1-90")
+async def test_a_pipeline_starts_an_execution_of_the_suite(
+    tmp_path: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `wait` the output is that of the step; without a suite it is refused by a sentence."""
+    flow = natives.workflow("of-app", {"id": "n", "taskRef": "noop"}, output={"v": "{{input.v}}"})
+    await natives.applied(suite, flow)
+    run_ = {
+        "method": "POST",
+        "path": "/run",
+        "pipeline": [
+            {"name": "in", "type": "step.request_parse", "config": {"parse_body": True}},
+            {
+                "name": "w",
+                "type": "step.workflow",
+                "config": {"workflow": "of-app", "input": "{{ .body }}", "wait": True},
+            },
+            {"name": "out", "type": "step.json_response", "config": {"body_from": "steps.w"}},
+        ],
+    }
+    async with running(written(tmp_path, app_of(routes=[run_]))) as found:
+        monkeypatch.delenv("FLOWMESH_ADDRESS", raising=False)
+        assert (await found.call("POST", "/run", {"v": 1})).body["code"] == "SUITE_MISSING"
+        monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
+        answer = await found.call("POST", "/run", {"v": 7})
+        assert (answer.status, answer.body.get("result")) == (200, {"v": 7}), answer.body

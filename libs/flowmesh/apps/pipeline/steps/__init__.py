@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import StepCall
-from flowmesh.apps.pipeline.steps import calls, database, requests, values
+from flowmesh.apps.pipeline.steps import calls, database, executions, machines, requests, values
 
 CompileStep = Callable[[StepContext], StepCall]
 
@@ -26,5 +26,7 @@ STEP_TYPES: dict[str, CompileStep] = {
     "step.pipeline": calls.pipeline,
     "step.foreach": calls.foreach,
     "step.cache": calls.cache,
+    "step.workflow": executions.workflow,
+    "step.statemachine": machines.statemachine,
 }
 """The step types that this version runs."""
