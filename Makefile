@@ -205,7 +205,7 @@ console-dev: $(TOOLS) ## the web page with reloads, beside a running `flowmesh d
 	@python -m tools.console node npx vite
 
 console-bench: $(TOOLS) ## print the budgets of the web page in a browser, beside what it keeps
-	@CONSOLE_GREP="budget:" CONSOLE_MANY=1000000 \
+	@CONSOLE_GREP="budget:" CONSOLE_BENCH=1 CONSOLE_MANY=1000000 \
 	  $(BIN)/pytest tests/console/test_scenarios.py -k budgets -q -s
 
 console-pictures: $(TOOLS) ## take the pictures of the README from a real run

@@ -153,6 +153,9 @@ export const en = {
   "compare.wholeValue": "whole value",
   "compare.alone": "There is no other execution of {workflow}",
   "compare.siblings": "Last executions of {workflow}",
+  "compare.none": "Two executions on one graph",
+  "compare.noneHint":
+    "Paste the ids of two executions. With one id, the last executions of its workflow are offered.",
   "compare.with": "Compare with this one",
   "aspect.attempts": "attempts",
   "aspect.input": "input",

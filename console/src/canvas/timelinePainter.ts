@@ -29,6 +29,8 @@ export interface TimelineScene {
 
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const TICKS = 7;
+/** Room for the text of a tick, in pixels. */
+const TICK_PX = 70;
 
 export function paintTimeline(
   context: CanvasRenderingContext2D,
@@ -72,7 +74,8 @@ function axis(
   width: number,
   height: number,
 ): void {
-  const step = tickStep((window.to - window.from) / TICKS);
+  const ticks = Math.max(1, Math.min(TICKS, (width - NAMES) / TICK_PX));
+  const step = tickStep((window.to - window.from) / ticks);
   context.font = "400 11px 'Inter Variable'";
   context.textAlign = "center";
   for (let at = Math.ceil(window.from / step) * step; at <= window.to; at += step) {

@@ -118,12 +118,7 @@ function Line({ from, to, dim, calls }: LineProps) {
   return (
     <>
       {path}
-      <text
-        className={styles.rate}
-        data-dim={dim || undefined}
-        x={(FLOW_X + BOX + OUT_X) / 2}
-        y={(from + to) / 2 - 4}
-      >
+      <text className={styles.rate} data-dim={dim || undefined} x={FLOW_X + BOX + 6} y={from - 4}>
         {say(calls.errors > 0 ? "topology.perMinuteErrors" : "topology.perMinute", {
           rate: rate(calls.perMinute),
           errors: calls.errors,

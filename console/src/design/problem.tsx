@@ -12,15 +12,16 @@ interface Props {
 /** An error: what happened, the reason with its page, and a way on. */
 export function Problem({ error, retry, title = "This could not be loaded" }: Props) {
   const problem = asProblem(error);
+  const details = problem.details.filter((each) => !problem.message.includes(each.description));
   return (
     <div className={styles.problem} role="alert">
       <TriangleAlert size={16} aria-hidden />
       <div>
         <p className={styles.title}>{title}</p>
         <p>{problem.message}</p>
-        {problem.details.length > 0 && (
+        {details.length > 0 && (
           <ul className={styles.details}>
-            {problem.details.map((detail) => (
+            {details.map((detail) => (
               <li key={`${detail.field} ${detail.description}`}>
                 <code>{detail.field}</code> {detail.description}
               </li>

@@ -36,7 +36,7 @@ const PAGES: readonly (readonly [name: string, path: () => string])[] = [
   ["execution-paths", () => execution("failed", "?tab=paths")],
   ["execution-long", () => execution("long", "?node=send-the-monthly-statement-to-every-customer")],
   ["execution-long-values", () => execution("long", "?tab=values")],
-  ["execution-missing", () => "/executions/01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+  ["execution-missing", () => "/executions/exec-nothing"],
   ["debug", () => execution("completed", "/debug?at=9&watch=tasks.charge.output")],
   ["rerun", () => execution("failed", "/rerun")],
   ["compare", () => `/executions/compare?left=${seeded("completed")}&right=${seeded("failed")}`],

@@ -52,7 +52,13 @@ export function Chooser({ left, choose }: Props) {
           {other.trim() ? say("compare.go") : say("compare.find")}
         </Button>
       </form>
-      {left && <Siblings left={left} choose={choose} />}
+      {left ? (
+        <Siblings left={left} choose={choose} />
+      ) : (
+        <Empty title={say("compare.none")}>
+          <p>{say("compare.noneHint")}</p>
+        </Empty>
+      )}
     </div>
   );
 }
