@@ -283,7 +283,7 @@ async def killed_run(folder: Path, begin: int, answers: int) -> list[str]:
     return [*found, *rest]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.feature("S1-171")
 async def test_kills_lose_no_answered_change_and_make_none_twice(tmp_path: Path) -> None:
     """After five kills every answered order is checked once, and every hook has run."""

@@ -308,6 +308,7 @@ async def test_vault_by_app_role_and_what_it_refuses(tmp_path: Path) -> None:
             assert word in said[0].description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "config"),
     [
