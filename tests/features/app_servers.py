@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import ClientSession, web
 
 from flowmesh.embedded.nats import free_port
@@ -66,14 +65,12 @@ async def program(*argv: str, port: int, **environment: str) -> AsyncIterator[in
 
 
 def kafka_jars() -> Path:
-    """The jars of Kafka, downloaded once by Maven; the test is skipped without it."""
+    """The jars of Kafka, downloaded once by Maven."""
     root = Path(__file__).resolve().parents[2]
     folder = root / "build" / "kafka" / KAFKA
-    if not shutil.which("java"):
-        pytest.skip("Kafka needs java")
+    assert shutil.which("java"), "Kafka needs java"
     if not (folder / "done").exists():
-        if not shutil.which("mvn"):
-            pytest.skip("the jars of Kafka come through mvn")
+        assert shutil.which("mvn"), "the jars of Kafka come through mvn"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pom.xml").write_text(POM)
         subprocess.run(
