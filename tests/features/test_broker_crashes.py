@@ -50,6 +50,17 @@ async def test_messages_survive_the_death_of_everything(tmp_path: Path) -> None:
             assert again.body == "again"
 
 
+async def _publish(client: Client, total: int) -> None:
+    """Publish numbers, again with the same ids while the service is away."""
+    for start in range(0, total, 20):
+        sent = [Outgoing(number, "n", id=f"n-{number}") for number in range(start, start + 20)]
+        outcomes: tuple[PublishOutcome, ...] = ()
+        while not outcomes:
+            with suppress(Unavailable):
+                outcomes = await client.messages.publish_many(sent, "numbers")
+        assert all(each.queues == 2 for each in outcomes), outcomes
+
+
 @pytest.mark.long
 @pytest.mark.timeout(120 + 20 * KILLS)
 @pytest.mark.feature("S3-46", "S1-165", "S1-39")
@@ -82,21 +93,8 @@ async def test_the_death_of_the_service_loses_and_repeats_nothing_acknowledged(
                         continue  # some may be settled, and none of them is counted
                     acked.update(each.body for each in found)
 
-            async def publish() -> None:
-                for start in range(0, total, 20):
-                    sent = [
-                        Outgoing(number, "n", id=f"n-{number}")
-                        for number in range(start, start + 20)
-                    ]
-                    outcomes: tuple[PublishOutcome, ...] = ()
-                    while not outcomes:
-                        # Repeated with the same ids when the service is away for long.
-                        with suppress(Unavailable):
-                            outcomes = await client.messages.publish_many(sent, "numbers")
-                    assert all(each.queues == 2 for each in outcomes), outcomes
-
             broker.subscribe("streamed", handle, concurrency=50)
-            tasks = [asyncio.create_task(each) for each in (publish(), call())]
+            tasks = [asyncio.create_task(each) for each in (_publish(client, total), call())]
             for _ in range(KILLS):
                 pid = cluster.send("event")
 
