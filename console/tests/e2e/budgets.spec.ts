@@ -200,3 +200,36 @@ test("budget: visits to an execution leave nothing behind", async ({ page }) => 
   const most = ((VISITS - WARM) * MB_PER_60) / 60;
   budget(`heap grown by ${VISITS - WARM} visits`, grown, most, Math.max(2, most), "MB");
 });
+
+test("budget: script of a keystroke in the builder with 300 tasks @S1-97", async ({ page }) => {
+  const tasks = Array.from({ length: 300 }, (_, place) => {
+    const after = place > 0 ? `, dependsOn: [task-${Math.floor((place - 1) / 2)}]` : "";
+    return `    - {id: task-${place}, taskRef: noop${after}}\n`;
+  });
+  await page.goto("/workflows/new");
+  await page.getByRole("button", { name: "Import" }).click();
+  const head =
+    "apiVersion: workflow.io/v1\nkind: Workflow\nmetadata: {name: wide-one}\nspec:\n  tasks:\n";
+  await page.getByLabel("File").setInputFiles({
+    name: "wide.yaml",
+    mimeType: "application/yaml",
+    buffer: Buffer.from(head + tasks.join("")),
+  });
+  await page.getByRole("dialog").getByRole("button", { name: "Import", exact: true }).click();
+  await expect(page.locator("[data-task]")).toHaveCount(300);
+  await page.getByRole("textbox", { name: "Text" }).click();
+  await page.keyboard.press("ControlOrMeta+Home");
+  await page.keyboard.insertText("# ");
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const script = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find((each) => each.name === "ScriptDuration")?.value ?? 0;
+  };
+  const before = await script();
+  for (const letter of "keystrokes") {
+    await page.keyboard.insertText(letter);
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(done)));
+  }
+  budget("keystroke with 300 tasks", ((await script()) - before) * 100, 80, 400, "ms");
+});

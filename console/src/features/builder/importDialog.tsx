@@ -5,6 +5,7 @@ import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./dialogs.module.css";
+import { EDITED_CHARACTERS_MAX } from "./session";
 
 interface Props {
   close: () => void;
@@ -19,6 +20,11 @@ export function ImportDialog({ close, take }: Props) {
   const errors = problems?.filter((each) => each.severity === "error") ?? [];
   const check = async () => {
     setError(undefined);
+    // The builder shows a large text at once and checks it there.
+    if (text.length > EDITED_CHARACTERS_MAX) {
+      take(text);
+      return;
+    }
     try {
       const found = await validate(text);
       setProblems(found.problems);

@@ -16,7 +16,7 @@ import { placeOf, readText, useBuilder } from "./store";
 
 const CHECK_AFTER_MS = 300;
 /** Longer texts are shown without a canvas of their own. */
-const EDITED_CHARACTERS_MAX = 600_000;
+export const EDITED_CHARACTERS_MAX = 600_000;
 
 export class Session {
   draft: Draft;
@@ -68,7 +68,7 @@ export class Session {
   /** Change the text by an edit of the canvas; a refused one is said and changes nothing. */
   edit(act: (text: string, place: Place) => string, series = false): boolean {
     const { readOnly } = useBuilder.getState();
-    readText(this.text);
+    if (!readOnly) readText(this.text);
     const { fault, ...state } = useBuilder.getState();
     const place = placeOf(state);
     const stopped = readOnly ?? (fault && say("builder.faulty", { line: fault.line }));
@@ -111,7 +111,9 @@ export class Session {
     if (this.#saving?.text !== text) this.#saving = { text, key: newKey() };
     useBuilder.setState({ save: { word: "saving" } });
     try {
-      const name = workflowOf(useBuilder.getState().source)?.name ?? "";
+      const { readOnly, source } = useBuilder.getState();
+      // The name in a text without a canvas is not read; it is that of the draft.
+      const name = readOnly ? this.draft.workflow : (workflowOf(source)?.name ?? "");
       const same = name === this.draft.workflow;
       const applied = await store(
         text,

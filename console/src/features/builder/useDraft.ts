@@ -6,7 +6,7 @@ import { preferences } from "@/app/preferences";
 import { type Draft, drafts as draftsOf, FORM, hold, putDraft } from "@/text/drafts";
 import { parsed } from "@/text/source";
 import { workflowOf } from "@/text/workflow";
-import { Session } from "./session";
+import { EDITED_CHARACTERS_MAX, Session } from "./session";
 
 export interface Opened {
   session: Session;
@@ -22,11 +22,15 @@ export function newDraft(text: string, workflow: string, base: Stored | undefine
     form: FORM,
     namespace: preferences.getState().namespace,
     workflow,
-    name: workflow || (workflowOf(parsed(text))?.name ?? ""),
+    name: workflow || nameIn(text),
     text,
     base,
     changedAt: Date.now(),
   };
+}
+
+function nameIn(text: string): string {
+  return text.length > EDITED_CHARACTERS_MAX ? "" : (workflowOf(parsed(text))?.name ?? "");
 }
 
 /** Open a draft by id, or the newest of a workflow that no other tab has; or begin one. */
