@@ -1,6 +1,7 @@
 """Change triggers on a real PostgreSQL with logical replication."""
 
 import asyncio
+import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -167,6 +168,8 @@ async def test_operations_filter_and_input_select_changes(shop: Shop) -> None:
     assert (shown["database"], shown["filter"]) == ("shop", condition)
     listed = await command(shop.suite, "trigger", "list", name)
     assert f"slot {shown['slot']['name']}, reading, lag" in listed.out
+    exported = (await shop.suite.get("/metrics")).text
+    assert re.search(rf'^flowmesh_event_change_lag_bytes{{[^}}]*"{name}"', exported, re.MULTILINE)
 
 
 @pytest.mark.feature("S1-179")

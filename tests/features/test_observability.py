@@ -222,8 +222,10 @@ async def test_alerts_are_about_metrics_that_exist(suite: Suite) -> None:
     exported = (await suite.get("/metrics")).text
     asked = set(re.findall(r"\bflowmesh_\w+(?:\{.*?\})?", RULES))
     assert len(asked) > 5
-    # Processes with TLS have it; test_tls.py reads it there.
-    for each in asked - {"flowmesh_certificate_expiry_timestamp_seconds"}:
+    # Processes with TLS have the first, which test_tls.py reads there; change triggers the second,
+    # which test_changes.py reads.
+    elsewhere = {"flowmesh_certificate_expiry_timestamp_seconds", "flowmesh_event_change_lag_bytes"}
+    for each in asked - elsewhere:
         assert re.search(rf"^{re.escape(each)}[ {{]", exported, re.MULTILINE), each
 
 

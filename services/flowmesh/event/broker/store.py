@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
 import orjson
@@ -152,10 +153,12 @@ class TopologyStore:
 
     # --- consumers ---
 
-    async def open_consumer(self, queue_id: str, group: str, consumer: str, lease_ms: int) -> None:
-        await self._sql.open_consumer(
+    async def open_consumer(self, queue_id: str, group: str, consumer: str, lease_ms: int) -> UUID:
+        """Open or reopen a consumer; return its new connection."""
+        connection: UUID = await self._sql.open_consumer(
             self._pool, queue_id=queue_id, group_name=group, consumer=consumer, lease_ms=lease_ms
         )
+        return connection
 
     async def renew_consumer(
         self, queue_id: str, group: str, consumer: str, lease_ms: int
@@ -166,9 +169,16 @@ class TopologyStore:
         )
         return first
 
-    async def close_consumer(self, queue_id: str, group: str, consumer: str) -> None:
+    async def close_consumer(
+        self, queue_id: str, group: str, consumer: str, connection: UUID
+    ) -> None:
+        """Close a consumer, unless it has connected again."""
         await self._sql.close_consumer(
-            self._pool, queue_id=queue_id, group_name=group, consumer=consumer
+            self._pool,
+            queue_id=queue_id,
+            group_name=group,
+            consumer=consumer,
+            connection=connection,
         )
 
     async def has_consumer(self, queue_id: str, group: str) -> bool:

@@ -53,7 +53,7 @@ class Holders:
             hold.first.set()
             yield hold
             return
-        await self._store.open_consumer(queue.id, group, consumer, LEASE_MS)
+        connection = await self._store.open_consumer(queue.id, group, consumer, LEASE_MS)
         keeper: asyncio.Task[None] | None = None
         try:
             await self._renew(hold, queue, group, consumer)
@@ -65,7 +65,7 @@ class Holders:
             if keeper is not None:
                 keeper.cancel()
                 await asyncio.gather(keeper, return_exceptions=True)
-            await self._store.close_consumer(queue.id, group, consumer)
+            await self._store.close_consumer(queue.id, group, consumer, connection)
 
     async def check_free(self, queue: StoredQueue, group: str) -> None:
         """Raise WrongState if an open consumer has to get the messages."""

@@ -1,12 +1,14 @@
--- name: open-consumer(queue_id, group_name, consumer, lease_ms)!
--- A consumer whose lease has expired is the last one again.
+-- name: open-consumer(queue_id, group_name, consumer, lease_ms)$
+-- The new connection. A consumer whose lease has expired is the last one again.
 insert into consumers (queue_id, group_name, consumer, until)
 values (:queue_id, :group_name, :consumer, now() + make_interval(secs => :lease_ms::float / 1000))
 on conflict (queue_id, group_name, consumer) do update
 set until = excluded.until,
+    connection = excluded.connection,
     number = case
         when consumers.until > now() then consumers.number else nextval('consumers_number_seq')
-    end;
+    end
+returning connection;
 
 -- name: renew-consumer(queue_id, group_name, consumer, lease_ms)$
 -- True for the first of the open consumers, false for another one, null after its lease expired.
@@ -18,10 +20,11 @@ returning not exists (
         and other.number < own.number and other.until > now()
 );
 
--- name: close-consumer(queue_id, group_name, consumer)!
+-- name: close-consumer(queue_id, group_name, consumer, connection)!
+-- Changes nothing if the consumer has connected again.
 update consumers set until = now()
 where queue_id = :queue_id and group_name = :group_name and consumer = :consumer
-    and until > now();
+    and connection = :connection and until > now();
 
 -- name: has-consumer(queue_id, group_name)$
 select exists (
