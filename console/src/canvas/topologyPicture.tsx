@@ -21,8 +21,8 @@ interface Props {
 
 /** Three columns with lines between them; a chosen name dims what it does not touch. */
 export function TopologyPicture({ topology, chosen, choose }: Props) {
-  const flows = topology.workflows.slice(0, SHOWN);
-  const outside = topology.outside.slice(0, SHOWN);
+  const flows = shown(topology.workflows, new Set(topology.calls.map((each) => each.source)));
+  const outside = shown(topology.outside, new Set(topology.calls.map((each) => each.target)));
   const rows = Math.max(topology.suite.length, flows.length, outside.length, 1);
   const height = TOP + rows * ROW;
   const touched = touching(topology, chosen);
@@ -126,6 +126,13 @@ function Line({ from, to, dim, calls }: LineProps) {
       </text>
     </>
   );
+}
+
+/** The first of a long list; those with calls come before the others. */
+function shown<T extends { name: string }>(all: readonly T[], called: ReadonlySet<string>): T[] {
+  if (all.length <= SHOWN) return [...all];
+  const rest = all.filter((each) => !called.has(each.name));
+  return [...all.filter((each) => called.has(each.name)), ...rest].slice(0, SHOWN);
 }
 
 function more(name: string, total: number): string {

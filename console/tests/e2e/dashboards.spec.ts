@@ -29,7 +29,7 @@ test("a failure leads to its executions @S1-117", async ({ page }) => {
   const row = failures.getByRole("row").filter({ hasText: "CardDeclined" }).first();
   const count = (await row.getByRole("link").textContent()) ?? "";
   await row.getByRole("link").click();
-  await expect(page.getByRole("heading", { name: "Executions" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Executions", exact: true })).toBeVisible();
   await expect(page.getByText(`${count} execution`).first()).toBeVisible();
 });
 

@@ -54,6 +54,8 @@ export function Changes({ version }: { version: string }) {
     queryFn: ({ signal }) =>
       read("/api/v1/limits/changes", { query: { pageSize: CHANGES }, signal }),
     placeholderData: (before) => before,
+    // A version may return, as when the only limit is deleted.
+    staleTime: 0,
   });
   if (isError) return <Problem error={error} />;
   if (!data || data.changes.length === 0) return null;
