@@ -91,14 +91,15 @@ test test-long test-all check conformance: export FLOWMESH_CORE = pure
 # `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
-  $(patsubst %,tests/features/test_%.py,lifecycle step_workflows worker_steps worker_tasks) \
+  $(patsubst %,tests/features/test_%.py,lifecycle cluster_quotas step_workflows \
+    worker_steps worker_tasks) \
   tests/integration/worker/test_conditions.py
 ON_TWO_CORES := -n 2 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: $(TESTS) ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
 
-test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, long commands; < ten minutes
+test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, browsers; some 25 minutes
 	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
 

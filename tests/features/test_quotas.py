@@ -3,13 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
 from tests.features.closed import Caller, Closed, closed_suite
 from tests.features.test_files import sent
@@ -284,23 +282,3 @@ async def test_usage_counts_executions_per_hour(closed: Closed) -> None:
     assert sum(each["started"] for each in answer["usage"]) == 3
     assert {each["completed"] for each in answer["usage"]} == {0}
     assert (await made.call("GET", f"{made.path}/usage?hours=721"))[0] == 400
-
-
-@pytest.mark.long
-@pytest.mark.feature("S1-110")
-async def test_orchestrators_of_a_cluster_share_a_quota(tmp_path: Path) -> None:
-    """Floods of starts on all orchestrators exceed it by at most 1 %, and reach it."""
-    async with closed_suite(tmp_path, "--orchestrators", "3", kind=Cluster) as closed:
-        made = await limited(closed, "quota-cluster")
-        begun = await made.enforce("executionsPerDay", 300)
-        limit = begun - 1 + 300
-
-        async def reached() -> bool:
-            nonlocal begun
-            begun += await made.starts(200)
-            return begun >= limit
-
-        await until("reached", reached, within_s=6 * WITHIN_S)
-        assert await made.starts(1_000) == 0
-        assert limit <= begun <= limit * 1.01
-        assert await made.used("executionsPerDay") == begun
