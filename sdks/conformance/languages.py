@@ -36,7 +36,7 @@ def available(names: list[str]) -> list[str]:
     return found
 
 
-def run(language: Any, step: str) -> None:
+def run(language: dict[str, Any], step: str) -> None:
     """Run the shell command of a step, if the language has one."""
     if command := language.get(step):
         argv = ("bash", "-euo", "pipefail", "-c", command)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from flowmesh.testing.suite import Suite
-from sdks.conformance.languages import ROOT, run
+from sdks.conformance.languages import LANGUAGES, ROOT, run
 
 PACKAGE = ROOT / "sdks/typescript"
 WITHIN_S = 60.0
@@ -50,7 +50,7 @@ async def test_the_entry_for_browsers_runs_in_chromium(tmp_path: Path) -> None:
     if chromium is None or shutil.which("npm") is None:
         assert os.environ.get("CI") != "true", "CI needs chromium (apt-get) and npm"
         pytest.skip("no chromium or npm")
-    run("typescript", "build")
+    run(LANGUAGES["typescript"], "build")
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     pages: dict[str, str] = {}
 
