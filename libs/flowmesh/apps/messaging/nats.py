@@ -58,6 +58,7 @@ class NatsBroker:
         self._core: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
 
     def subscribe(self, subscription: Subscribed) -> None:
         check_pattern(subscription.topic)
@@ -89,6 +90,7 @@ class NatsBroker:
             await self._cover([self._subject(each.topic) for each in self._subscriptions])
 
     async def open(self) -> None:
+        self._closing.clear()
         for each in self._subscriptions:
             if self._js is not None:
                 self._tasks.append(asyncio.create_task(self._pull(each)))
@@ -135,12 +137,15 @@ class NatsBroker:
             with contextlib.suppress(Error):
                 await each.drain()
         self._core.clear()
+        # A fetch in progress is left to end: a message that reaches a receiver that has gone
+        # waits for the end of its lease at the server.
+        self._closing.set()
+        if ending := {*self._tasks, *self._running}:
+            await asyncio.wait(ending, timeout=DELIVERY_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        if self._running:
-            await asyncio.wait(self._running, timeout=DELIVERY_S)
 
     async def stop(self) -> None:
         from nats.errors import Error
@@ -193,7 +198,7 @@ class NatsBroker:
 
         durable = f"{self._durable}-{subscription.name}".replace(".", "_").replace("*", "any")
         source: Any = None
-        while True:
+        while not self._closing.is_set():
             try:
                 if source is None:
                     source = await self._js.pull_subscribe(
