@@ -1,11 +1,19 @@
 """Every scenario with the SDK of every language."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sdks.conformance.conftest import Drivers
 from sdks.conformance.script import Run, scenarios
+
+
+def marked() -> Iterator[Any]:
+    """Yield the scenarios as parameters, with the mark of slow ones."""
+    for scenario in scenarios():
+        marks = [pytest.mark.slow] if scenario.get("slow") else []
+        yield pytest.param(scenario, id=scenario["name"], marks=marks)
 
 
 @pytest.fixture
@@ -22,7 +30,7 @@ def cutting(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario["name"])
+@pytest.mark.parametrize("scenario", list(marked()))
 async def test_scenario(
     language: str,
     scenario: dict[str, Any],
