@@ -69,6 +69,7 @@ SENTENCES = {
     "event": "Starts executions for events.",
     "webhook": "Starts executions for calls of a URL.",
     "change": "Starts executions for changes of the rows of a table.",
+    "triggers.queue": "Starts executions for messages of a queue of the namespace.",
     "change.operations": "The changes that fire; all by default.",
     "path": "The last segment of the URL; by default workflow and id.",
     "provider": "The sender, which determines the signature scheme.",
