@@ -18,6 +18,8 @@ from flowmesh.runtime import Clock
 # Requests of one transaction.
 GROUP_REQUESTS_MAX: Final = 256
 NAMESPACES_MAX: Final = 1_000
+# Events of a partition after which its statistics are gathered; PostgreSQL does it a minute later.
+ANALYZED_AT: Final = 1_000
 
 Outcome = pb.AppendEventsResponse | FlowmeshError
 
@@ -111,6 +113,9 @@ class Appender:
         if decided.events:
             failpoint("eventstore.committed")
             await self._announcements.announce(namespace, decided.events[-1].position)
+            first, last = decided.events[0].position, decided.events[-1].position
+            if first <= number * limits.PARTITION_EVENTS + ANALYZED_AT <= last:
+                await self._store.analyze(number)
 
 
 def check_append(request: pb.AppendEventsRequest) -> None:

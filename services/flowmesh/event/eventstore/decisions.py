@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from flowmesh.api.eventstore.v1 import event_store_service_pb2 as pb
 from flowmesh.api.eventstore.v1 import stored_event_pb2
 from flowmesh.errors import FlowmeshError, Violation, WrongState
 from flowmesh.event.eventstore import limits
 from flowmesh.event.eventstore.checks import category_of
-
-_NEVER: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,6 @@ class Known:
     deleted: set[str] = field(default_factory=set)
     # Version and position by stream and id.
     events: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    first: int = _NEVER
-    last: int = 0
 
     def add_stream(self, stream: str, version: int, *, deleted: bool) -> None:
         self.versions[stream] = version

@@ -51,6 +51,10 @@ class StreamStore:
                 head = await self._sql.lock_head(connection, namespace=namespace)
             yield Appending(self._sql, connection, namespace, head)
 
+    async def analyze(self, number: int) -> None:
+        """Gather the statistics of a partition, by which its indexes are chosen."""
+        await self._pool.execute(f"analyze events_{number:d}")
+
     async def head(self, namespace: str, *, on: Any = None) -> int:
         """Return the position of the last event; `on` is the connection of a transaction."""
         return int(await self._sql.head_of(on or self._pool, namespace=namespace) or 0)
@@ -164,21 +168,22 @@ class Appending:
     async def known(self, streams: Sequence[str], ids: Sequence[tuple[str, str]]) -> Known:
         """Return the streams, and those of the events that are stored."""
         known = Known()
+        bounds = {}
         async for row in self._sql.streams_named(
             self._connection, namespace=self._namespace, streams=streams
         ):
             known.add_stream(row["stream"], row["version"], deleted=row["deleted"])
-            known.first = min(known.first, row["first_position"])
-            known.last = max(known.last, row["last_position"])
-        if not known.last:
+            bounds[row["stream"]] = (row["first_position"], row["last_position"])
+        stored = [(stream, id) for stream, id in ids if stream in bounds]
+        if not stored:
             return known
         async for row in self._sql.events_with_ids(
             self._connection,
             namespace=self._namespace,
-            streams=[stream for stream, _ in ids],
-            ids=[id for _, id in ids],
-            first=known.first,
-            last=known.last,
+            streams=[stream for stream, _ in stored],
+            ids=[id for _, id in stored],
+            firsts=[bounds[stream][0] for stream, _ in stored],
+            lasts=[bounds[stream][1] for stream, _ in stored],
         ):
             known.add_event(row["stream"], row["id"], row["version"], row["position"])
         return known
@@ -202,9 +207,11 @@ class Appending:
 
     async def store(self, appended: Appended, now_us: int) -> None:
         """Store events and their streams."""
+        rows = list(appended.streams().items())
         await self._sql.add_events(
             self._connection,
             namespace=self._namespace,
+            head=self.head + len(appended.events),
             positions=[each.position for each in appended.events],
             streams=[each.stream for each in appended.events],
             versions=[each.version for each in appended.events],
@@ -213,21 +220,12 @@ class Appending:
             types=[each.type for each in appended.events],
             data=[each.data for each in appended.events],
             metadata=[each.metadata for each in appended.events],
-            at=now_us,
-        )
-        rows = list(appended.streams().items())
-        await self._sql.put_streams(
-            self._connection,
-            namespace=self._namespace,
-            streams=[stream for stream, _ in rows],
-            categories=[span.category for _, span in rows],
-            versions=[span.version for _, span in rows],
+            changed=[stream for stream, _ in rows],
+            of=[span.category for _, span in rows],
+            last_versions=[span.version for _, span in rows],
             firsts=[span.first for _, span in rows],
             lasts=[span.last for _, span in rows],
             at=now_us,
-        )
-        await self._sql.set_head(
-            self._connection, namespace=self._namespace, head=self.head + len(appended.events)
         )
 
 

@@ -8,42 +8,48 @@ select head from namespaces where namespace = :namespace for update;
 -- name: head-of(namespace)$
 select head from namespaces where namespace = :namespace;
 
--- name: set-head(namespace, head)!
-update namespaces set head = :head where namespace = :namespace;
-
 -- name: streams-named(namespace, streams)
 select stream, version, deleted, first_position, last_position
 from streams where namespace = :namespace and stream = any(:streams::text[]);
 
--- name: events-with-ids(namespace, streams, ids, first, last)
--- Stored events among those to append.
-select e.stream, e.id, e.version, e.position
-from unnest(:streams::text[], :ids::text[]) as given (stream, id)
-join events e on e.namespace = :namespace and e.stream = given.stream and e.id = given.id
-    and e.position between :first and :last;
+-- name: events-with-ids(namespace, streams, ids, firsts, lasts)
+-- Stored events among those to append: one lookup in the index each, between the bounds of its
+-- stream. Bounds that were parameters would look narrow, and the wrong index cheap.
+select given.stream, given.id, e.version, e.position
+from unnest(:streams::text[], :ids::text[], :firsts::bigint[], :lasts::bigint[])
+    as given (stream, id, first, last)
+cross join lateral (
+    select version, position from events
+    where namespace = :namespace and stream = given.stream and id = given.id
+        and position between given.first and given.last
+    limit 1
+) as e;
 
--- name: add-events(namespace, positions, streams, versions, categories, ids, types, data, metadata, at)!
-insert into events (
-    namespace, position, stream, version, category, id, type, data, metadata, at
+-- name: add-events(namespace, head, positions, ids, types, data, metadata, streams, versions, categories, changed, last_versions, firsts, lasts, of, at)!
+-- Stores events, the ends of their streams and the head of the namespace.
+with stored as (
+    insert into events (
+        namespace, position, stream, version, category, id, type, data, metadata, at
+    )
+    select :namespace, each.position, each.stream, each.version, each.category, each.id, each.type,
+        each.data, each.metadata, :at
+    from unnest(
+        :positions::bigint[], :streams::text[], :versions::bigint[], :categories::text[],
+        :ids::text[], :types::text[], :data::bytea[], :metadata::bytea[]
+    ) as each (position, stream, version, category, id, type, data, metadata)
+), ended as (
+    insert into streams (
+        namespace, stream, category, version, first_position, last_position, created_at, changed_at
+    )
+    select :namespace, each.stream, each.category, each.version, each.first, each.last, :at, :at
+    from unnest(
+        :changed::text[], :of::text[], :last_versions::bigint[], :firsts::bigint[], :lasts::bigint[]
+    ) as each (stream, category, version, first, last)
+    on conflict (namespace, stream) do update set
+        version = excluded.version, last_position = excluded.last_position,
+        changed_at = excluded.changed_at
 )
-select :namespace, each.position, each.stream, each.version, each.category, each.id, each.type,
-    each.data, each.metadata, :at
-from unnest(
-    :positions::bigint[], :streams::text[], :versions::bigint[], :categories::text[],
-    :ids::text[], :types::text[], :data::bytea[], :metadata::bytea[]
-) as each (position, stream, version, category, id, type, data, metadata);
-
--- name: put-streams(namespace, streams, categories, versions, firsts, lasts, at)!
-insert into streams (
-    namespace, stream, category, version, first_position, last_position, created_at, changed_at
-)
-select :namespace, each.stream, each.category, each.version, each.first, each.last, :at, :at
-from unnest(
-    :streams::text[], :categories::text[], :versions::bigint[], :firsts::bigint[], :lasts::bigint[]
-) as each (stream, category, version, first, last)
-on conflict (namespace, stream) do update set
-    version = excluded.version, last_position = excluded.last_position,
-    changed_at = excluded.changed_at;
+update namespaces set head = :head where namespace = :namespace;
 
 -- name: stream-info(namespace, stream)^
 select s.*, coalesce(n.version, 0) as snapshot_version
