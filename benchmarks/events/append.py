@@ -1,16 +1,22 @@
 """Appends per second of ten writers, and the load of a long stream with a snapshot.
 
-`.venv/bin/python -m benchmarks.events.append [--events 5000] [--stream 100000] [--rounds 3]`
+`.venv/bin/python -m benchmarks.events.append [--events 5000] [--stream 100000] [--rounds 3]`;
+`--peer` measures the library `eventsourcing` on a PostgreSQL of the same kind, in an environment
+that it makes in build/.
 """
 
 import argparse
 import asyncio
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from benchmarks.events.common import percentiles, show
+from flowmesh.embedded import EmbeddedServers
 from flowmesh.sdk import Client, NewEvent
 from flowmesh.testing.suite import Suite
 
@@ -19,6 +25,9 @@ BATCH = 500
 BATCHES_AT_ONCE = 4
 LOADS = 50
 TAIL = 10
+HERE = Path(__file__).resolve().parent
+PEER = HERE.parents[1] / "build" / "benchmarks" / "eventsourcing"
+PACKAGE = "eventsourcing[postgres]==9.5.6"
 DATA = {"amount": 10, "note": "x" * 80}
 
 
@@ -56,11 +65,45 @@ async def loads(client: Client, count: int) -> dict[str, float]:
     return {"appended_in_batches_per_s": round(in_batches), **percentiles(took, "load")}
 
 
-async def main(events: int, stream: int, rounds: int) -> None:
+def peer_python() -> Path:
+    """Return the interpreter of the library's environment; make it at the first call."""
+    python = PEER / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", PACKAGE], check=True)
+    return python
+
+
+async def peer_appends(folder: Path, count: int) -> int:
+    """Return the events per second of the library with as many writers."""
+    python = await asyncio.to_thread(peer_python)
+    async with EmbeddedServers(folder, only=("postgres",)) as servers:
+        address = urlsplit(servers.postgres)
+        given = parse_qs(address.query)
+        arguments = (given["host"][0], given["port"][0], address.username, address.password)
+        program = await asyncio.create_subprocess_exec(
+            python,
+            HERE / "peer.py",
+            *(unquote(each or "") for each in arguments),
+            address.path.strip("/"),
+            str(count),
+            str(WRITERS),
+            stdout=subprocess.PIPE,
+        )
+        printed, _ = await program.communicate()
+    return round(float(printed))
+
+
+async def main(events: int, stream: int, rounds: int, *, peer: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with Suite(Path(folder) / "data") as suite, Client(suite.grpc_address) as client:
             rates = [round(await appends(client, events, number)) for number in range(rounds)]
             figures: dict[str, Any] = {"appended_per_s": rates, **await loads(client, stream)}
+        if peer:
+            figures["peer_appended_per_s"] = [
+                await peer_appends(Path(folder) / f"peer{number}", events)
+                for number in range(rounds)
+            ]
     show(figures)
 
 
@@ -69,5 +112,6 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=5_000)
     parser.add_argument("--stream", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer", action="store_true")
     given = parser.parse_args()
-    asyncio.run(main(given.events, given.stream, given.rounds))
+    asyncio.run(main(given.events, given.stream, given.rounds, peer=given.peer))
