@@ -76,14 +76,16 @@ def peer_python() -> Path:
 
 
 @contextlib.contextmanager
-def serving(kind: str, dsn: str) -> Iterator[tuple[str, float, int]]:
+def serving(
+    kind: str, dsn: str, *, document: str = "app.yaml", path: str = "/api/items/1"
+) -> Iterator[tuple[str, float, int]]:
     """Run a server; yield its address, the seconds to its first answer, and its process id."""
     port = free_port()
     environment = {**os.environ, "DATABASE": dsn, "PORT": str(port)}
     environment["DRIVER"] = "postgres" if dsn.startswith("postgres") else "sqlite"
     if kind == "flowmesh":
         code = "from flowmesh.suite.main import main; main()"
-        command = [sys.executable, "-c", code, "app", "run", str(HERE / "app.yaml")]
+        command = [sys.executable, "-c", code, "app", "run", str(HERE / document)]
     else:
         command = [str(peer_python()), "-m", "uvicorn", "peer:app", "--port", str(port)]
         command += ["--no-access-log", "--log-level", "warning"]
@@ -95,7 +97,7 @@ def serving(kind: str, dsn: str) -> Iterator[tuple[str, float, int]]:
         try:
             while True:
                 with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"{url}/api/items/1", timeout=1)
+                    urllib.request.urlopen(url + path, timeout=1)
                     break
                 if process.poll() is not None or time.perf_counter() - begun > 60:
                     sys.exit(f"{kind} did not start")
