@@ -282,6 +282,8 @@ REASONS = table_of(
     Reason("APP_REQUIRES", tree.Invalid, "The application requires a plugin that is not built in."),
     Reason("APP_LINT", tree.Invalid, "The application is valid, and a part of it is likely a mistake; `flowmesh app lint` says which."),
     Reason("APP_UNSUPPORTED", tree.Invalid, "The type, kind or option is known, but this version does not run it."),
+    Reason("SUITE_MISSING", tree.Invalid, "A durable pipeline needs a suite, and FLOWMESH_ADDRESS names none."),
+    Reason("SUITE_UNAVAILABLE", tree.Unavailable, "The suite that an application is attached to does not respond, or refuses it."),
     Reason("MODULE_TYPE_UNKNOWN", tree.Invalid, "No such module or step type; `flowmesh app modules` lists them."),
     Reason("MODULE_TYPE_NOT_FOUND", tree.NotFound, "No such module or step type; /api/v1/module-schemas lists them."),
     Reason("MODULE_START_FAILED", tree.Unavailable, "A module of an application did not start; the message names it and the cause."),

@@ -27,6 +27,8 @@ READY_S: Final = 45.0
 LINGER_S: Final = 5.0
 # A replaced release that has not ended by then is killed.
 DRAIN_S: Final = 40.0
+# Durable runs of a replaced release have this time to end in it; then they continue in the new one.
+RUNS_S: Final = 600.0
 # The same when the host itself stops.
 STOP_S: Final = 4.0
 

@@ -1,6 +1,6 @@
 """Composition root of the application host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,9 +20,13 @@ from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.bus import Message
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Runtime
+from flowmesh.runtime.directory import LOCAL
+from flowmesh.runtime.names import GATEWAY
 
 CONNECTIONS = 5
 CHANGED = "apphost.changed"
+# The variables of a release that let its application call a closed suite.
+CREDENTIALS = ("FLOWMESH_API_KEY", "FLOWMESH_TOKEN")
 
 
 async def run(runtime: Runtime) -> None:
@@ -74,6 +78,9 @@ def _hosted(
     data_dir = Path(settings.data_dir).absolute()
 
     def made(key: Key, changed: Callable[[], None]) -> HostedApp:
+        async def suite(environment: Mapping[str, str]) -> Mapping[str, str]:
+            return await _suite_of(runtime, key, environment)
+
         return HostedApp(
             key=key,
             store=store,
@@ -81,7 +88,26 @@ def _hosted(
             folders=Folders.of(data_dir, key),
             host=settings.host,
             private=settings.egress == "open",
+            suite=suite,
             changed=changed,
         )
 
     return made
+
+
+async def _suite_of(
+    runtime: Runtime, key: Key, environment: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the variables by which an application reaches this suite; none without a credential.
+
+    A gateway with TLS is named by the variables of the release, with its authority.
+    """
+    may_call = runtime.keys is None or any(environment.get(each) for each in CREDENTIALS)
+    if not may_call or runtime.settings.tls_cert:
+        return {}
+    async for gateways in runtime.instances(GATEWAY):
+        for each in gateways:
+            address = runtime.address if each.address == LOCAL else each.address
+            return {"FLOWMESH_ADDRESS": address, "FLOWMESH_NAMESPACE": key[0]}
+        break
+    return {}

@@ -49,6 +49,8 @@ class PipelineSpec:
     timeout_s: float = 0.0
     compensation: tuple[StepSpec, ...] = ()
     durable: bool = False
+    # A request waits so long for the answer of a durable run.
+    wait_s: float = 10.0
     transaction: bool = False
     output: Json = None
     strict: bool = False

@@ -19,8 +19,9 @@ _STEP_KEYS = (
 )
 _PIPELINE_KEYS = (
     *("trigger", "steps", "on_error", "timeout", "compensation", "durable", "transaction"),
-    *("input", "output", "strict", "detach", "track", "description", "ui", "name"),
+    *("wait", "input", "output", "strict", "detach", "track", "description", "ui", "name"),
 )
+WAIT_S, WAIT_S_MAX = 10.0, 30.0
 _ON_ERROR = ("stop", "skip", "compensate")
 _TIMEOUT = duration("timeout", "Time of the step or pipeline.")
 
@@ -57,12 +58,32 @@ class StepReader:
             on_error=on_error,
             timeout_s=self._seconds(raw.get("timeout"), at / "timeout"),
             compensation=self.steps(raw.get("compensation") or [], at / "compensation"),
-            durable=raw.get("durable") is True,
+            durable=self._durable(raw, at),
+            wait_s=self._wait(raw, at),
             transaction=bool(raw.get("transaction")),
             output=raw.get("output"),
             strict=raw.get("strict") is True,
             detach=raw.get("detach") is True,
         )
+
+    def _durable(self, raw: dict[str, Json], at: At) -> bool:
+        found = raw.get("durable", False)
+        if not isinstance(found, bool):
+            message = f"durable is true or false, not {kind_of(found)}"
+            self._findings.error("APP_CONFIG_INVALID", message, at / "durable")
+        elif "wait" in raw and not found:
+            message = "wait is of durable pipelines; other requests always wait for their run"
+            self._findings.error("APP_CONFIG_INVALID", message, at / "wait")
+        return found is True
+
+    def _wait(self, raw: dict[str, Json], at: At) -> float:
+        if "wait" not in raw:
+            return WAIT_S
+        seconds = self._seconds(raw["wait"], at / "wait")
+        if seconds > WAIT_S_MAX:
+            message = f"wait is at most {WAIT_S_MAX:g} s; the client asks again at Location"
+            self._findings.error("APP_CONFIG_INVALID", message, at / "wait")
+        return seconds
 
     def steps(self, raw: Json, at: At) -> tuple[StepSpec, ...]:
         if not isinstance(raw, list):
@@ -124,7 +145,7 @@ class StepReader:
         try:
             return float(convert(_TIMEOUT, raw))
         except Unfit as error:
-            self._findings.error("APP_CONFIG_INVALID", f"timeout {error}", at)
+            self._findings.error("APP_CONFIG_INVALID", f"{at.keys[-1]} {error}", at)
             return 0.0
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
@@ -11,14 +11,20 @@ from flowmesh.apps.host.building import LANGUAGE, Built, build
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.pipeline.compile import SUITE_MISSING
 from flowmesh.definitions.problems import Problem
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from flowmesh.apps.durable.worker import RunWorker
 
 Json = Any
 
 START_S = 30.0
 DRAIN_S = 25.0
 UNSUPPORTED = "APP_UNSUPPORTED"
+# Warnings of a check that prevent a start.
+BLOCKING = frozenset({UNSUPPORTED, LANGUAGE, SUITE_MISSING})
 
 
 class Consumer(Protocol):
@@ -41,7 +47,7 @@ class Application:
         """
         self._built = build(document, log=log, public=public, private=private)
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
-        blocking = [e for e in self.findings if e.code in (UNSUPPORTED, LANGUAGE) or not e.warning]
+        blocking = [e for e in self.findings if e.code in BLOCKING or not e.warning]
         refuse([_as_error(each) for each in blocking], document.files)
         self._started: list[str] = []
         self._listening: list[Listener] = []
@@ -81,6 +87,9 @@ class Application:
         try:
             for level in self._built.plan.levels:
                 await self._start_level(level)
+            worker: RunWorker | None = self._built.registry.get("RunWorker")
+            if worker is not None:
+                await worker.open()
             for consumer in self._consumers():
                 self._opened.append(consumer)
                 await consumer.open()
@@ -97,10 +106,11 @@ class Application:
         for name, address in self.addresses.items() if listen else ():
             log.write("info", "host", f"{name} listens on {address}", address=address)
 
-    async def stop(self, *, linger_s: float = 0.0) -> None:
+    async def stop(self, *, linger_s: float = 0.0, runs_s: float = DRAIN_S) -> None:
         """Stop listening, let running work end, and stop modules in reverse.
 
         Idle connections stay open for `linger_s`, or until their next request is answered.
+        Durable runs of this process have `runs_s` to end; then they continue elsewhere.
         """
         log = self._built.log
         await asyncio.gather(*(each.stop(linger_s=linger_s) for each in self._listening))
@@ -108,6 +118,9 @@ class Application:
         await asyncio.gather(*map(self._close, reversed(self._opened)))
         self._opened.clear()
         await self._built.background.drain(DRAIN_S)
+        worker: RunWorker | None = self._built.registry.get("RunWorker")
+        if worker is not None:
+            await worker.close(runs_s)
         for name in reversed(self._started):
             try:
                 async with asyncio.timeout(DRAIN_S):

@@ -7,7 +7,9 @@ from typing import Any
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.document.parts import TRIGGER_KINDS, WORKFLOW_KINDS
+from flowmesh.apps.durable.suite import Suite
 from flowmesh.apps.host.delegates import put_delegates
+from flowmesh.apps.host.durables import Durables
 from flowmesh.apps.host.integrations import add_integrations
 from flowmesh.apps.host.machines import add_machines
 from flowmesh.apps.host.mounting import MountTable, mount_routes
@@ -21,7 +23,7 @@ from flowmesh.apps.modules.table import builder_of, runs
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
-from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.pipeline.tracing import Tracing
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
@@ -45,7 +47,7 @@ class Built:
     plan: Plan
     modules: Mapping[str, Module]
     registry: ServiceRegistry
-    programs: Mapping[str, Program]
+    programs: Mapping[str, Pipeline]
     table: MountTable
     hub: Hub
     log: LogHub
@@ -59,7 +61,8 @@ def build(
     """Build an application; everything that is wrong becomes a finding of the document."""
     wiring = Wiring(document)
     plan = wiring.plan()
-    check_references(document, wiring)
+    suite = Suite.of_environment()
+    check_references(document, wiring, suite=suite is not None)
     registry = ServiceRegistry(document)
     hub = Hub(log)
     log.mask(_secrets(document))
@@ -87,11 +90,16 @@ def build(
                 checks[name] = module.health
             _offer(module, registry)
     _report_unsupported(document)
-    programs, by_place = _programs(document, registry, hub, log)
+    durables = None
+    if suite is not None:
+        durables = Durables(document=document, registry=registry, suite=suite, hub=hub, log=log)
+    programs, by_place = _programs(document, registry, hub, log, durables)
     add_machines(document, registry)
-    add_integrations(document, registry, log)
+    add_integrations(document, registry, log, durables)
     Subscriptions(document=document, plan=plan, registry=registry).add_all()
     add_jobs(document, registry, log)
+    if durables is not None:
+        durables.workflows()
     put_delegates(document, registry)
     table = MountTable(document=document, plan=plan, registry=registry)
     mount_routes(document, table, registry, by_place)
@@ -178,8 +186,12 @@ def _report_unsupported(document: AppDocument) -> None:
 
 
 def _programs(
-    document: AppDocument, registry: ServiceRegistry, hub: Hub, log: LogHub
-) -> tuple[dict[str, Program], dict[At, Program]]:
+    document: AppDocument,
+    registry: ServiceRegistry,
+    hub: Hub,
+    log: LogHub,
+    durables: Durables | None,
+) -> tuple[dict[str, Pipeline], dict[At, Pipeline]]:
     traces: Tracing | None = registry.get("Tracing")
     compiler = PipelineCompiler(
         tracing=traces,
@@ -188,12 +200,19 @@ def _programs(
         findings=document.findings,
         observers=(hub,),
         strict=document.settings.get("strict") is True,
+        suite=durables is not None,
     )
-    by_place = {each.at: compiler.compile(each) for each in document.all_pipelines()}
+    compiled = {each.at: compiler.compile(each) for each in document.all_pipelines()}
+    by_place = dict[At, Pipeline](compiled) if durables is None else durables.pipelines(compiled)
     named = {each.name: by_place[each.at] for each in document.pipelines}
     for name, program in named.items():
         registry.put("Pipeline", name, program)
         registry.put("Workflow", name, PipelineWorkflow(program))
+    for spec in document.pipelines:
+        durable = registry.get("DurableAt", str(spec.at.keys))
+        if durable is not None:
+            registry.put("Workflow", spec.name, durable)
+            registry.put("DurableWorkflow", spec.name, durable)
     return named, by_place
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
@@ -45,6 +46,8 @@ def _handler(name: str, registry: ServiceRegistry) -> Delegate:
         if request is None:
             text = f"{name} answers requests, and this run has none"
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+        if effect := EFFECT_KEY.get():
+            request = request.with_header(b"idempotency-key", effect.encode("latin-1"))
         answer = registry.get("Handler", name)(request)
         return answer if isinstance(answer, Response) else await answer
 
@@ -78,7 +81,8 @@ def _machine(name: str, registry: ServiceRegistry) -> Delegate:
             return (await engine.get(id)).document()
         data = given.get("data")
         values = data if isinstance(data, dict) else {}
-        return (await engine.fire_once(id, operation, values)).document()
+        cause = EFFECT_KEY.get()
+        return (await engine.fire_once(id, operation, values, cause=cause)).document()
 
     return call
 

@@ -14,14 +14,21 @@ import orjson
 from flowmesh.apps.catalogue import nearest_names
 from flowmesh.apps.catalogue.descriptor import duration
 from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.data.database import Session
+from flowmesh.apps.data.effects import EFFECT_KEY, once
 from flowmesh.apps.data.statements import prepared
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, WorkflowSpec
+from flowmesh.apps.host.durables import Durables
 from flowmesh.apps.host.patterns import add_patterns
 from flowmesh.apps.host.receivers import as_message
+from flowmesh.apps.host.triggers import Startable
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
+from flowmesh.apps.messaging.messages import message_id_of
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.pipeline.journal import Journal
+from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.shapes import Shape, ShapeInvalid, compile_inputs, compile_shape
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.errors import FlowmeshError
@@ -63,60 +70,85 @@ class Integration:
 
     async def start(self, action: str, data: dict[str, Json]) -> Json:
         """Run all steps, or the one of the action. Raises HttpProblem for a failed step."""
+        run = Run(data, meta={"action": action})
+        await self.execute(run)
+        return self.result(run)
+
+    def result(self, run: Run) -> Json:
+        return run.steps
+
+    async def execute(self, run: Run) -> None:
+        """Run all steps, or the one of the action, inline or as a part of a durable run."""
+        action, data, journal = str(run.meta.get("action") or ""), run.trigger, run.journal
         names = [each.name for each in self._steps]
         chosen = [each for each in self._steps if each.name == action] or self._steps
         if action and action not in (*names, "execute", "run", "start"):
             text = f"there is no step {action[:80]!r}; there are {', '.join(names)}"
             raise HttpProblem(404, "STEP_UNKNOWN", text)
-        scope: dict[str, Json] = {"data": data}
         for step in chosen:
             try:
-                scope[step.name] = await self._step(step, scope)
+                run.steps[step.name] = await self._step(step, {"data": data, **run.steps}, journal)
             except Exception as error:
                 problem = problem_of(error)
                 event = {"step": step.name, "error": problem.detail, "data": data}
                 if step.on_error:
-                    await self._notify(step.on_error, event)
+                    await self._notify(step.on_error, event, journal)
                 raise problem.at("integration", step.name) from error
             if step.on_success:
-                event = {"step": step.name, "result": scope[step.name], "data": data}
-                await self._notify(step.on_success, event)
-        return {key: value for key, value in scope.items() if key != "data"}
+                event = {"step": step.name, "result": run.steps[step.name], "data": data}
+                await self._notify(step.on_success, event, journal)
 
-    async def _step(self, step: IntegrationStep, scope: Mapping[str, Json]) -> Json:
+    async def _step(
+        self, step: IntegrationStep, scope: Mapping[str, Json], journal: Journal | None
+    ) -> Json:
         given = step.inputs(scope)
         pause = step.delay_s
         for attempt in range(step.retries + 1):
             try:
-                return await step.call(step.action, given)
+                if journal is None:
+                    return await step.call(step.action, given)
+                return await journal.effect(step.name, lambda: step.call(step.action, given))
             except (HttpProblem, FlowmeshError) as error:
                 problem = problem_of(error)
                 if attempt == step.retries or problem.status < 500:
                     raise
                 text = f"{step.name} failed: {problem.detail}"
-                self._log.write("warn", "integration", text, attempt=attempt + 1)
+                if journal is None or not journal.replaying:
+                    self._log.write("warn", "integration", text, attempt=attempt + 1)
                 await asyncio.sleep(pause)
         raise AssertionError
 
-    async def _notify(self, name: str, event: Json) -> None:
+    async def _notify(self, name: str, event: Json, journal: Journal | None) -> None:
         """Give an event to a handler, or publish it on the topic of the name."""
+        if journal is None:
+            await self._sent(name, event)
+        else:
+            await journal.effect(f"notify {name}", lambda: self._sent(name, event))
+
+    async def _sent(self, name: str, event: Json) -> None:
         receive = self._registry.get("Emitting", name)
         broker = self._registry.get("Broker")
         if receive is not None:
             await receive(as_message(f"integration.{name}", event))
         elif broker is not None:
-            await broker.publish(name, event)
+            with message_id_of(EFFECT_KEY.get()):
+                await broker.publish(name, event)
         else:
             self._log.write("info", "integration", f"{name}: nothing takes this event", **event)
 
 
-def add_integrations(document: AppDocument, registry: ServiceRegistry, log: LogHub) -> None:
-    """Build the workflows that triggers start; what is wrong becomes a finding."""
+def add_integrations(
+    document: AppDocument, registry: ServiceRegistry, log: LogHub, durables: Durables | None
+) -> None:
+    """Build the workflows that triggers start; what is wrong becomes a finding.
+
+    Integrations run durably where there is a suite.
+    """
     for workflow, processor in add_patterns(document, registry, log):
         registry.put("EventProcessor", str(workflow.at.keys), processor)
     for workflow in document.workflows:
         if workflow.kind == "integration":
-            _Assembly(document, registry, log, workflow).add()
+            _Assembly(document, registry, log, workflow, durables).add()
         elif workflow.kind == "messaging":
             broker = str(workflow.config.get("broker") or "")
             start = _Publishing(registry, broker)
@@ -145,7 +177,9 @@ class _Assembly:
         registry: ServiceRegistry,
         log: LogHub,
         workflow: WorkflowSpec,
+        durables: Durables | None,
     ) -> None:
+        self._durables = durables
         self._document = document
         self._findings = document.findings
         self._registry = registry
@@ -180,14 +214,28 @@ class _Assembly:
             for index, raw in enumerate(_objects(config.get("steps")))
             if (step := self._step(raw, connectors, at / "steps" / index)) is not None
         ]
-        made = Integration(steps=steps, registry=self._registry, log=self._log)
+        made: Startable = self._started(
+            Integration(steps=steps, registry=self._registry, log=self._log)
+        )
         for name in ("integration", str(config.get("name") or "")):
             if name and self._registry.get("Workflow", name) is None:
                 self._registry.put("Workflow", name, made)
+                if self._durables is not None:
+                    self._registry.put("DurableWorkflow", name, made)
         for path, here in hooks:
             self._webhook(path, here, made)
 
-    def _webhook(self, path: str, at: At, made: Integration) -> None:
+    def _started(self, made: Integration) -> Startable:
+        """Return the form of an integration that is started: durable with a suite."""
+        if self._durables is None:
+            return made
+        config = self._workflow.config
+        found: Startable = self._durables.durable(
+            str(config.get("name") or "integration"), self._durables.digest(config), made
+        )
+        return found
+
+    def _webhook(self, path: str, at: At, made: Startable) -> None:
         if not path.startswith("/"):
             self._findings.error("APP_CONFIG_INVALID", "a webhook needs a path", at)
             return
@@ -302,6 +350,8 @@ class HttpConnector:
             body = orjson.dumps(left)
         await self._pace()
         headers = {"Content-Type": "application/json", **self._headers}
+        if effect := EFFECT_KEY.get():
+            headers["Idempotency-Key"] = effect
         answer = await self._find().send(method, url, headers, body, self._timeout_s)
         if answer.status >= 400:
             status = 502 if answer.status >= 500 else 422
@@ -328,17 +378,23 @@ class DatabaseConnector:
         self._registry = registry
         self._name = name
 
-    async def call(self, action: str, given: dict[str, Json]) -> Json:
+    async def call(self, action: str, inputs: dict[str, Json]) -> Json:
         """Run the statement and return rows or their number. Raises HttpProblem."""
         database = self._registry.get("Database", self._name)
         statement = prepared(action, database.dialect)
-        params = given.get("params")
-        values = params if isinstance(params, list) else list(given.values())
+        params = inputs.get("params")
+        values = params if isinstance(params, list) else list(inputs.values())
         if statement.reads:
             rows = database.query(statement, values[: statement.parameters])
             return {"rows": rows if isinstance(rows, list) else await rows}
-        changed = await database.execute(statement, values[: statement.parameters])
-        return {"affected_rows": changed.count, "last_id": changed.last_id}
+        given = values[: statement.parameters]
+
+        async def change(on: Session) -> Json:
+            changed = await on.execute(statement, given)
+            return {"affected_rows": changed.count, "last_id": changed.last_id}
+
+        effect = EFFECT_KEY.get()
+        return await (once(database, effect, change) if effect else change(database))
 
 
 def _credentials(config: Mapping[str, Json]) -> dict[str, str]:

@@ -7,14 +7,19 @@ from typing import Any
 
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, RouteSpec, TriggerSpec
-from flowmesh.apps.host.triggers import emitting_handler, start_handler, then_start
+from flowmesh.apps.host.triggers import (
+    DurableStartable,
+    emitting_handler,
+    start_handler,
+    then_start,
+)
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
 from flowmesh.apps.http.messages import Handle, Request, Response, dump
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.middlewares import Cors
-from flowmesh.apps.pipeline.program import Program
+from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.wiring.plan import Plan
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
@@ -102,7 +107,7 @@ def mount_routes(
     document: AppDocument,
     table: MountTable,
     registry: ServiceRegistry,
-    programs: Mapping[At, Program],
+    programs: Mapping[At, Pipeline],
 ) -> None:
     """Add the routes of the configuration; conflicts become findings."""
     findings = document.findings
@@ -138,8 +143,23 @@ def mount_routes(
                 timeout_s=float(seconds or 0.0),
                 spec=route,
             )
+            _mount_runs(each, registry, tuple(middlewares))
         except RouteConflict as error:
             findings.error("ROUTE_CONFLICT", str(error), route.at)
+
+
+def _mount_runs(
+    placed: "Placed", registry: ServiceRegistry, middlewares: tuple[Middleware, ...]
+) -> None:
+    """Serve the durable runs that a route starts, to those that may call the route."""
+    route = placed.route
+    durable: DurableStartable | None = None
+    if route.start is not None:
+        durable = registry.get("DurableWorkflow", route.start.workflow)
+    elif route.pipeline is not None:
+        durable = registry.get("DurableAt", str(route.pipeline.at.keys))
+    if durable is not None and durable.place and not placed.app.serves("GET", durable.place):
+        placed.app.add("GET", durable.place, durable.read, middlewares=middlewares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +197,7 @@ def _below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
-def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, Program]) -> Handle:
+def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, Pipeline]) -> Handle:
     if route.start is not None:
         return start_handler(route.start, registry)
     if route.pipeline is not None:

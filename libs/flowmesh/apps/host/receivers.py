@@ -24,7 +24,8 @@ def receiver_of(name: str, registry: ServiceRegistry) -> Receive | None:
     if (program := registry.get("Pipeline", name)) is not None:
 
         async def run(message: Message) -> Json:
-            return await run_with(program, message.value, {"topic": message.topic})
+            meta = {"topic": message.topic, "messageId": message.id}
+            return await run_with(program, message.value, meta)
 
         return run
     if (transformer := registry.get("Transformer", name)) is not None:

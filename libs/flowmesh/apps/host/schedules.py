@@ -103,7 +103,12 @@ class _Jobs:
             if workflow is None:
                 text = f"there is no workflow {trigger.workflow!r}"
                 raise HttpProblem(501, "NOT_IMPLEMENTED", text)
-            await workflow.start(trigger.action, {**_moment(instant), **given})
+            data = {**_moment(instant), **given}
+            durable = self._registry.get("DurableWorkflow", trigger.workflow)
+            if durable is not None:
+                await durable.begin(trigger, data, str(instant))
+            else:
+                await workflow.start(trigger.action, data)
 
         name = f"trigger {trigger.workflow} {trigger.action}".rstrip()
         self.add(name, config, run, trigger.at, scheduler=str(config.get("scheduler") or ""))

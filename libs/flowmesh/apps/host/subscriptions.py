@@ -257,6 +257,9 @@ def _starting(trigger: TriggerSpec, registry: ServiceRegistry) -> Receive:
         value = message.value
         data = dict(value) if isinstance(value, dict) else {"input": value}
         data |= params if isinstance(params, dict) else {}
+        durable = registry.get("DurableWorkflow", trigger.workflow)
+        if durable is not None:
+            return {"executionId": (await durable.begin(trigger, data, message.id)).id}
         if later:
             background: Background = registry.get("Background")
             return background.start(workflow, trigger.workflow, trigger.action, data)

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 import orjson
 
 from flowmesh.apps.document.model import TriggerSpec
+from flowmesh.apps.durable.names import caller_of
 from flowmesh.apps.host.receivers import Producer, as_message
 from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.observing.logs import LogHub
-from flowmesh.apps.pipeline.program import Program
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -25,10 +26,28 @@ class Startable(Protocol):
         """Run the action and return its result. Raises HttpProblem."""
 
 
+class DurableStartable(Startable, Protocol):
+    """A workflow of the suite; the service `DurableWorkflow` under its name."""
+
+    @property
+    def place(self) -> str:
+        """The path template at which an execution is read; empty if it is not."""
+
+    def location(self, execution_id: str) -> bytes: ...
+
+    async def read(self, request: Request) -> Response:
+        """Answer with the state of an execution, or with its answer."""
+
+    async def begin(
+        self, trigger: TriggerSpec, data: dict[str, Json], cause: str, caller: str = ""
+    ) -> Any:
+        """Start an execution and return its handle; a repeated cause starts nothing."""
+
+
 class PipelineWorkflow:
     """A pipeline as a workflow."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Pipeline) -> None:
         self._program = program
 
     async def start(self, action: str, data: dict[str, Json]) -> Json:
@@ -85,11 +104,25 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
         data = _data_of(request) | (params if isinstance(params, dict) else {})
         if waits:
             return json_response(await workflow.start(trigger.action, data))
+        durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
+        if durable is not None:
+            return await _begin(durable, trigger, data, request)
         background: Background = registry.get("Background")
         id = background.start(workflow, trigger.workflow, trigger.action, data)
         return json_response({"status": "accepted", "executionId": id}, 202)
 
     return handle
+
+
+async def _begin(
+    durable: DurableStartable, trigger: TriggerSpec, data: dict[str, Json], request: Request
+) -> Response:
+    """Start an execution under the Idempotency-Key of a request."""
+    key, caller = request.header(b"idempotency-key"), caller_of(request.auth)
+    id = (await durable.begin(trigger, data, key, caller)).id
+    place = durable.location(id)
+    headers = [(b"location", place)] if place else []
+    return json_response({"status": "accepted", "executionId": id}, 202, headers)
 
 
 def _data_of(request: Request) -> dict[str, Json]:
@@ -119,8 +152,11 @@ def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) 
             answered = None
         data |= answered if isinstance(answered, dict) else {}
         data |= params if isinstance(params, dict) else {}
+        durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
         if trigger.config.get("wait") is True:
             await workflow.start(trigger.action, data)
+        elif durable is not None:
+            await _begin(durable, trigger, data, request)
         else:
             background: Background = registry.get("Background")
             background.start(workflow, trigger.workflow, trigger.action, data)

@@ -38,6 +38,8 @@ class Begin:
     files_max: int
     # Calls may reach addresses that are not public.
     private: bool
+    # The variables by which clients reach the suite of the host; empty if they need a credential.
+    suite: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +90,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """Accept no more connections, and exit; idle ones are closed after this time."""
+    """Accept no more connections, and exit; idle ones are closed after this time.
+
+    Durable runs of the process have `runs_s` to end.
+    """
 
     linger_s: float
+    runs_s: float = 0.0
 
 
 Message = Begin | Built | Start | Ready | Refused | Drain

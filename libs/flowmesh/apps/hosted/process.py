@@ -43,6 +43,7 @@ HEALTH_S = 5.0
 REFUSED = 1
 # The names of the environment that the host adds to those of the release.
 _OWN = "APP_NAME"
+_CLIENT = "FLOWMESH_"
 
 
 class Connection:
@@ -115,7 +116,8 @@ async def _serve(
     gc.freeze()
     connection.send(Ready())
     message = await connection.next()
-    await app.stop(linger_s=message.linger_s if isinstance(message, Drain) else 0.0)
+    drain = message if isinstance(message, Drain) else Drain(linger_s=0.0)
+    await app.stop(linger_s=drain.linger_s, runs_s=drain.runs_s)
     return 0
 
 
@@ -140,6 +142,9 @@ async def _check_health(app: Application) -> None:
 def _built(begin: Begin) -> Application:
     """Build the application of a release. Raises FlowmeshError."""
     environment = {_OWN: begin.app, **begin.environment}
+    # Clients of a suite read these names, those of the release before those of the host.
+    own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
+    os.environ.update({**begin.suite, **own})
     how = Loading(environment=environment, required=True, confined=True)
     document = confined(
         load(Path(begin.document), how), data=Path(begin.data), private=begin.private

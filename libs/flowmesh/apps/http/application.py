@@ -256,7 +256,7 @@ async def _send(response: Response, method: str, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
-    body = response.body
+    body = response.body if response.status not in _BODILESS else b""
     if response.status not in _BODILESS:
         headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

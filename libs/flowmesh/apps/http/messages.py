@@ -1,6 +1,7 @@
 """Requests and answers of applications."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from copy import copy
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -88,6 +89,13 @@ class Request:
             if key == name:
                 return str(value, "latin-1")
         return ""
+
+    def with_header(self, name: bytes, value: bytes) -> "Request":
+        """Return a copy with a header, by its lower-case name, in place of one of this name."""
+        copied = copy(self)
+        copied.headers = [each for each in self.headers if each[0] != name]
+        copied.headers.append((name, value))
+        return copied
 
     @property
     def query(self) -> dict[str, str]:

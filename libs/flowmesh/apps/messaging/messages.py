@@ -1,8 +1,11 @@
 """Messages, and the interface that all brokers share."""
 
+import hashlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +15,7 @@ from flowmesh.apps.http.problems import HttpProblem
 
 Json = Any
 
+_GIVEN_ID: ContextVar[str] = ContextVar("flowmesh_message_id", default="")
 MESSAGE_BYTES_MAX = 1024 * 1024
 TOPIC_CHARACTERS_MAX = 200
 ATTEMPT_HEADER = "fm-attempt"
@@ -80,7 +84,21 @@ class Broker(Protocol):
 
 
 def new_id() -> str:
-    return secrets.token_hex(12)
+    """Return the id of a new message: that of `message_id_of`, or a random one."""
+    return _GIVEN_ID.get() or secrets.token_hex(12)
+
+
+@contextmanager
+def message_id_of(effect: str) -> Iterator[None]:
+    """Derive the id of the message in the block from an effect, which may happen again."""
+    if not effect:
+        yield
+        return
+    token = _GIVEN_ID.set(hashlib.blake2b(effect.encode(), digest_size=12).hexdigest())
+    try:
+        yield
+    finally:
+        _GIVEN_ID.reset(token)
 
 
 def fits(pattern: str, topic: str) -> bool:

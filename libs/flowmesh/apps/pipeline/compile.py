@@ -1,6 +1,7 @@
 """Compilation of pipelines; everything that can be known before a run is a finding."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowmesh.apps.catalogue import nearest_names
@@ -12,6 +13,7 @@ from flowmesh.apps.document.model import PipelineSpec, StepSpec
 from flowmesh.apps.document.steps import StepReader
 from flowmesh.apps.pipeline.conditions import compile_condition_text
 from flowmesh.apps.pipeline.context import Log, Services, StepContext
+from flowmesh.apps.pipeline.journal import has_effect, journaled, logged_once
 from flowmesh.apps.pipeline.program import CompiledStep, Program, Retry, RunObserver
 from flowmesh.apps.pipeline.run import StepCall
 from flowmesh.apps.pipeline.steps import STEP_TYPES
@@ -21,6 +23,12 @@ from flowmesh.apps.pipeline.tracing import Tracing
 Json = Any
 
 ATTEMPTS_MAX = 100
+SUITE_MISSING = "SUITE_MISSING"
+_SUITE_TEXT = (
+    "a durable pipeline is an execution of a suite, and none is attached; set FLOWMESH_ADDRESS to"
+    " the host:port of its gRPC, such as that of `flowmesh dev`, or host the application in it with"
+    " `flowmesh app deploy`"
+)
 _BACKOFF = duration("backoff", "Time before a retry.")
 _SQL_STEPS = frozenset({"step.db_query", "step.db_exec"})
 _IN_TRANSACTION = _SQL_STEPS | {
@@ -41,8 +49,10 @@ class PipelineCompiler:
         observers: Sequence[RunObserver] = (),
         strict: bool = False,
         tracing: Tracing | None = None,
+        suite: bool = False,
     ) -> None:
         self._tracing = tracing
+        self._suite = suite
         self._services = services
         self._log = log
         self._findings = findings
@@ -51,9 +61,8 @@ class PipelineCompiler:
 
     def compile(self, spec: PipelineSpec) -> Program:
         """Compile a pipeline; report what is wrong in it."""
-        if spec.durable:
-            message = "durable pipelines need a suite, which this version does not attach to"
-            self._findings.error("APP_UNSUPPORTED", message, spec.at)
+        if spec.durable and not self._suite:
+            self._findings.warn(SUITE_MISSING, _SUITE_TEXT, spec.at / "durable")
         compiling = Compiling(
             steps=[each.name for each in spec.steps], strict=spec.strict or self._strict
         )
@@ -79,6 +88,8 @@ class PipelineCompiler:
             transaction_database=database,
             observers=self._observers,
             around=self._tracing.pipeline if self._tracing is not None else None,
+            journaled=_journaled(spec.steps, steps),
+            journaled_compensation=_journaled(spec.compensation, compensation),
         )
 
     def _step(self, spec: StepSpec, pipeline: str, compiling: Compiling) -> CompiledStep:
@@ -118,7 +129,9 @@ class PipelineCompiler:
             inner = Compiling(steps=[each.name for each in steps], strict=self._strict)
             built = [self._step(each, pipeline, inner) for each in steps]
             index = {each.name: number for number, each in enumerate(built)}
-            return Program(name=pipeline, steps=tuple(built), index=index)
+            return Program(
+                name=pipeline, steps=tuple(built), index=index, journaled=_journaled(steps, built)
+            )
 
         return compiled
 
@@ -199,6 +212,21 @@ class PipelineCompiler:
             return found
 
         return name, database
+
+
+def _journaled(
+    specs: Sequence[StepSpec], steps: Sequence[CompiledStep]
+) -> tuple[CompiledStep, ...]:
+    """Return the forms of steps in durable runs."""
+    found = []
+    for spec, step in zip(specs, steps, strict=True):
+        if has_effect(spec):
+            call = journaled(step.name, step.call, step.timeout_s)
+            step = replace(step, call=call, timeout_s=0.0)
+        elif spec.type == "step.log":
+            step = replace(step, call=logged_once(step.call))
+        found.append(step)
+    return tuple(found)
 
 
 def _unsupported(spec: StepSpec) -> StepCall:

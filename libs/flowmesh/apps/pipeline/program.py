@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flowmesh.apps.data.database import Database
+from flowmesh.apps.data.database import Database, Session
+from flowmesh.apps.data.effects import EFFECT_KEY, once
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
+from flowmesh.apps.pipeline.journal import apply_whole, whole
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render
 
@@ -71,6 +73,9 @@ class Program:
     clock: Callable[[], float] = time.perf_counter
     # Opens a span around a run.
     around: Callable[[str], AbstractContextManager[Any]] | None = None
+    # The forms of the steps and of the compensation in durable runs.
+    journaled: Sequence[CompiledStep] = ()
+    journaled_compensation: Sequence[CompiledStep] = ()
 
     async def handle(self, request: Request) -> Response:
         """Answer a request with a run."""
@@ -88,6 +93,9 @@ class Program:
 
     async def execute(self, run: Run) -> None:
         """Run all steps. Raises HttpProblem with the place of the failed step."""
+        if run.journal is not None:
+            await self._execute_journaled(run)
+            return
         begun = self.clock()
         failed, code = "", ""
         try:
@@ -104,6 +112,32 @@ class Program:
             for each in self.observers:
                 each.run(self.name, seconds, failed, code)
 
+    async def _execute_journaled(self, run: Run) -> None:
+        """Run the steps as a part of a durable run; its timeout is a timer of the engine."""
+        if self.transaction is not None:
+            assert run.journal is not None
+            recorded = await run.journal.effect(self.name, lambda: self._whole(run))
+            apply_whole(run, recorded)
+            return
+        async with AsyncExitStack() as stack:
+            if self.timeout_s:
+                await stack.enter_async_context(asyncio.timeout(self.timeout_s))
+            await self._loop(run)
+
+    async def _whole(self, run: Run) -> Json:
+        """Run all steps in one transaction, committed with the key of the effect."""
+        assert self.transaction is not None
+
+        async def work(session: Session) -> Json:
+            inner = Run(run.trigger, request=run.request, meta=run.meta)
+            inner.steps, inner.current = dict(run.steps), dict(run.current)
+            inner.sessions = {self.transaction_database: session}
+            await self._loop(inner)
+            return await whole(inner)
+
+        async with asyncio.timeout(self.timeout_s or None):
+            return await once(self.transaction(), EFFECT_KEY.get(), work)
+
     async def _bounded(self, run: Run) -> None:
         async with AsyncExitStack() as stack:
             if self.around is not None:
@@ -117,6 +151,8 @@ class Program:
 
     async def _loop(self, run: Run) -> None:
         steps, position, executed = self.steps, 0, 0
+        if run.journal is not None:
+            steps = self.journaled
         end = len(steps)
         while position < end:
             step = steps[position]
@@ -171,7 +207,8 @@ class Program:
 
     async def _compensate(self, run: Run) -> bool:
         """Run the compensation, last to first; return whether all of it succeeded."""
-        for step in reversed(self.compensation):
+        steps = self.compensation if run.journal is None else self.journaled_compensation
+        for step in reversed(steps):
             try:
                 output = await _guarded(step, run)
             except Exception:  # noqa: BLE001 - the first error is the answer

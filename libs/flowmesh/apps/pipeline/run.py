@@ -1,10 +1,13 @@
 """A run of a pipeline: its data, and nothing that another run shares."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.data.database import Session
 from flowmesh.apps.http.messages import Request, Response
+
+if TYPE_CHECKING:
+    from flowmesh.apps.pipeline.journal import Journal
 
 Json = Any
 
@@ -16,7 +19,10 @@ class Run:
     `steps` holds the outputs by step. A step sets `next` to jump, or `response` to end the run.
     """
 
-    __slots__ = ("current", "meta", "next", "request", "response", "sessions", "steps", "trigger")
+    __slots__ = (
+        *("current", "journal", "meta", "next", "request", "response", "sessions", "steps"),
+        "trigger",
+    )
 
     def __init__(
         self,
@@ -24,8 +30,11 @@ class Run:
         *,
         request: Request | None = None,
         meta: Mapping[str, Json] | None = None,
+        journal: "Journal | None" = None,
     ) -> None:
         self.trigger = trigger
+        # The journal of a durable run; None in an inline one.
+        self.journal = journal
         self.steps: dict[str, Json] = {}
         self.current: dict[str, Json] = dict(trigger)
         self.meta: Mapping[str, Json] = meta or {}

@@ -1,19 +1,34 @@
 """Runs of pipelines without a request: from messages, schedules, hooks and triggers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from flowmesh.apps.http.messages import Response
+from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.pipeline.program import Program
 from flowmesh.apps.pipeline.run import Run
 
 Json = Any
 
 
-async def run_with(program: Program, value: Json, meta: Mapping[str, Json] | None = None) -> Json:
+class Pipeline(Protocol):
+    """A pipeline that can be run: inline, or as an execution of a suite."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request with a run."""
+
+    async def execute(self, run: Run) -> None:
+        """Run all steps. Raises HttpProblem."""
+
+    def result(self, run: Run) -> Json:
+        """Return the result of a run that has not answered."""
+
+
+async def run_with(program: Pipeline, value: Json, meta: Mapping[str, Json] | None = None) -> Json:
     """Run a pipeline on a value and return its result. Raises HttpProblem.
 
     The body of a JSON answer is the result; an answer of 400 or more is a failure.

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.expressions.calls import Call, Expression, Literal, references_in
@@ -201,9 +202,9 @@ def _strict(get: Render, fields: Fields) -> Render:
 def _call(call: Call, around: Compiling) -> Render:
     function = call.function
     if function.name == "uuid":
-        return lambda _run: str(uuid.UUID(bytes=os.urandom(16), version=4))
+        return _uuid
     if function.name == "now":
-        return lambda _run: rfc3339_now()
+        return _now
     lenient = Compiling(around.steps)
     inner = lenient if function.lazy else around
     arguments = [_expression(each, inner) for each in call.arguments]
@@ -237,6 +238,18 @@ def _applied(name: str, apply: Callable[..., Json], values: list[Json]) -> Json:
         raise HttpProblem(422, "TEMPLATE_FAILED", f"{name}: {error}") from None
     except (ValueError, ArithmeticError, TypeError, RecursionError):
         raise HttpProblem(422, "TEMPLATE_FAILED", f"{name} cannot use these values") from None
+
+
+def _uuid(run: Run) -> str:
+    if run.journal is not None and not EFFECT_KEY.get():
+        return run.journal.uuid()
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+def _now(run: Run) -> str:
+    if run.journal is not None and not EFFECT_KEY.get():
+        return run.journal.now()
+    return rfc3339_now()
 
 
 def rfc3339_now() -> str:

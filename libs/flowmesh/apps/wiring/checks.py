@@ -7,8 +7,11 @@ from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, S
 from flowmesh.apps.wiring.plan import Wiring
 
 
-def check_references(document: AppDocument, wiring: Wiring) -> None:
-    """Report names that nothing has: errors, and warnings for handlers and workflows."""
+def check_references(document: AppDocument, wiring: Wiring, *, suite: bool = False) -> None:
+    """Report names that nothing has: errors, and warnings for handlers and workflows.
+
+    With a suite, the workflows of triggers may be its own.
+    """
     for route in document.routes:
         _check_route(route, document, wiring)
     _check_inert(document)
@@ -16,8 +19,8 @@ def check_references(document: AppDocument, wiring: Wiring) -> None:
         _check_pipeline(pipeline, document, wiring)
     workflows = _workflow_names(document)
     for trigger in document.triggers:
-        if trigger.workflow not in workflows:
-            message = f"there is no workflow {trigger.workflow!r}"
+        if trigger.workflow not in workflows and not suite:
+            message = f"there is no workflow {trigger.workflow!r}, and no suite is attached"
             if trigger.kind == "http":
                 message += "; its route answers 501"
             document.findings.warn("WORKFLOW_UNRESOLVED", message, trigger.at)

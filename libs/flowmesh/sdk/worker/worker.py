@@ -239,11 +239,14 @@ class Worker:
             await self._close()
             raise
 
-    async def stop(self) -> None:
-        """Drain: accept no tasks, wait at most `drain_s` for running ones, cancel the rest."""
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Drain: accept no tasks, wait at most `drain_s` for running ones, cancel the rest.
+
+        Without `drain_s` it is that of the worker.
+        """
         if self._stream is not None:
             _log.info("draining")
-            await self._stream.drain(self._drain_s)
+            await self._stream.drain(self._drain_s if drain_s is None else drain_s)
         await self._close()
 
     async def run_async(self) -> None:

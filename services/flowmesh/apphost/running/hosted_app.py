@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,7 @@ class HostedApp:
         folders: Folders,
         host: str,
         private: bool,
+        suite: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]],
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,6 +60,7 @@ class HostedApp:
         self.log = AppLog(folders.log)
         self._store, self._contents, self._folders = store, contents, folders
         self._private = private
+        self._suite = suite
         self._changed = changed
         self._clock = clock
         self._sockets = Sockets(host)
@@ -169,6 +171,7 @@ class HostedApp:
                     memory_bytes=limits.MEMORY_BYTES,
                     files_max=limits.OPEN_FILES_MAX,
                     private=self._private,
+                    suite=await self._suite(content.environment),
                 )
             )
             sockets = self._sockets.bind(built.servers, row.addresses)
@@ -224,7 +227,9 @@ class HostedApp:
 
     def _leave(self, process: AppProcess) -> None:
         """Drain a replaced process in the background."""
-        draining = process.drain(linger_s=limits.LINGER_S, within_s=limits.DRAIN_S)
+        draining = process.drain(
+            linger_s=limits.LINGER_S, within_s=limits.DRAIN_S, runs_s=limits.RUNS_S
+        )
         task = asyncio.create_task(draining)
         self._leaving[process] = task
         task.add_done_callback(lambda _: self._leaving.pop(process))

@@ -92,13 +92,16 @@ class AppProcess:
         if not isinstance(answer, Ready):
             raise WrongState("RELEASE_REFUSED", "the process did not become ready")
 
-    async def drain(self, *, linger_s: float, within_s: float) -> None:
-        """Let it complete its requests and end; kill it after `within_s`."""
+    async def drain(self, *, linger_s: float, within_s: float, runs_s: float = 0.0) -> None:
+        """Let it complete its requests and end; kill it after `within_s`.
+
+        Durable runs have `runs_s` more than requests.
+        """
         with contextlib.suppress(OSError):
-            line = written(Drain(linger_s=linger_s))
+            line = written(Drain(linger_s=linger_s, runs_s=runs_s))
             await asyncio.get_running_loop().sock_sendall(self._connection, line)
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s + runs_s):
                 await asyncio.shield(self.exited)
         except TimeoutError:
             await self.kill()

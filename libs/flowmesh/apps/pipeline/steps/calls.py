@@ -6,9 +6,11 @@ from typing import Any
 
 import orjson
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.messages import Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.trace_context import TRACEPARENT
+from flowmesh.apps.messaging.messages import message_id_of
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Compiling, Render, as_text, compile_path, compile_value
@@ -37,6 +39,9 @@ def http_call(context: StepContext) -> StepCall:
             content = value.encode() if isinstance(value, str) else orjson.dumps(value)
             if not any(name.lower() == "content-type" for name in given):
                 given["Content-Type"] = "application/json"
+        effect = EFFECT_KEY.get()
+        if effect and not any(name.lower() == "idempotency-key" for name in given):
+            given["Idempotency-Key"] = effect
         target = as_text(url(run)) if url is not None else ""
         answer = await find().send(method, target, given, content, timeout_s)
         if answer.status >= 400 and answer.status not in success:
@@ -92,12 +97,13 @@ def publish(context: StepContext) -> StepCall:
         given = dict(headers(run)) if headers is not None else {}
         if trace := TRACEPARENT.get():
             given.setdefault("traceparent", trace)
-        id = await find().publish(
-            name,
-            value,
-            key=as_text(key(run)) if key is not None else "",
-            headers={str(k): as_text(v) for k, v in given.items()},
-        )
+        with message_id_of(EFFECT_KEY.get()):
+            id = await find().publish(
+                name,
+                value,
+                key=as_text(key(run)) if key is not None else "",
+                headers={str(k): as_text(v) for k, v in given.items()},
+            )
         return {"published": True, "topic": name, "id": id}
 
     return call
@@ -111,7 +117,8 @@ def pipeline(context: StepContext) -> StepCall:
 
     async def call(run: Run) -> Output:
         value = given(run) if given is not None else run.current
-        inner = Run(dict(value) if isinstance(value, dict) else {"input": value})
+        data = dict(value) if isinstance(value, dict) else {"input": value}
+        inner = Run(data, journal=run.journal)
         inner.sessions = run.sessions
         await find().execute(inner)
         if inner.response is not None:
@@ -145,7 +152,8 @@ def foreach(context: StepContext) -> StepCall:
 
         async def one(index: int, item: Json) -> Json:
             async with gate:
-                inner = Run({**run.current, name: item, "index": index}, request=run.request)
+                data = {**run.current, name: item, "index": index}
+                inner = Run(data, request=run.request, journal=run.journal)
                 inner.steps = dict(run.steps)
                 inner.sessions = run.sessions
                 await steps.execute(inner)

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from flowmesh.apps.data.database import Changed, Row, Session
+from flowmesh.apps.data.database import Row, Session
+from flowmesh.apps.data.effects import EFFECT_KEY, once
 from flowmesh.apps.data.statements import Statement, prepared
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
@@ -91,25 +92,35 @@ def _all(rows: list[Row]) -> Output:
 
 
 def db_exec(context: StepContext) -> StepCall:
-    """Compile step.db_exec; its output follows the commit."""
+    """Compile step.db_exec; its output follows the commit, in a durable run with its key."""
     statement = _statement(context, reads=False)
     session, values = _session(context), _values(context)
+    name = str(context.spec.config.get("database", ""))
     ignores = bool(context.spec.config.get("ignore_error"))
     if statement is None:
         return lambda _run: {}
 
+    async def change(on: Session, given: tuple[Json, ...]) -> Output:
+        changed = await on.execute(statement, given)
+        output: Output = {"affected_rows": changed.count, "last_id": changed.last_id}
+        if statement.returns:
+            output["rows"] = changed.rows
+        return output
+
     async def call(run: Run) -> Output:
+        key = EFFECT_KEY.get()
         try:
-            changed: Changed = await session(run).execute(statement, values(run))
+            given = values(run)
+            if key and name not in run.sessions:
+                database: Any = session(run)
+                output: Output = await once(database, key, lambda on: change(on, given))
+                return output
+            return await change(session(run), given)
         except FlowmeshError as error:
             if ignores:
                 return {"affected_rows": 0, "last_id": None, "_error": error.message}
             if error.reason == "SQL_FAILED":
                 raise HttpProblem(422, error.reason, error.message) from None
             raise
-        output: Output = {"affected_rows": changed.count, "last_id": changed.last_id}
-        if statement.returns:
-            output["rows"] = changed.rows
-        return output
 
     return call

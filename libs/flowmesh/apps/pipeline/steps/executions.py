@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
@@ -35,6 +36,7 @@ def workflow(context: StepContext) -> StepCall:
         value = given(run) if given is not None else run.current
         id = str(run.meta.get("runId") or run.meta.get("messageId") or "")
         request = f"app-{context.pipeline}-{step}-{id}" if id else ""
+        request = EFFECT_KEY.get() or request
         try:
             async with Client(address) as client:
                 wait = WAIT_S if waits else 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
@@ -27,7 +28,8 @@ def statemachine(context: StepContext) -> StepCall:
         if workflow and await engine.store.get(id) is None:
             await engine.open(workflow=workflow, instance=id, data=values)
         name = as_text(transition(run)) if transition is not None else ""
-        found = await (engine.fire_once(id, name, values) if name else engine.get(id))
+        cause = EFFECT_KEY.get()
+        found = await (engine.fire_once(id, name, values, cause=cause) if name else engine.get(id))
         document: Output = found.document()
         return document
 
