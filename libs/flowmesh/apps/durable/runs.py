@@ -157,8 +157,8 @@ class DurablePipeline:
         client = self._worker.suite.client
         where = f'requestId = "{request_id}"'
         async for each in client.list_executions(filter=where, page_size=1):
-            if each.search.get("label.content") == content:
-                handle = client.handle(each.id)
+            handle = client.handle(each.id)
+            if (await handle.describe()).search.get("label.content") == content:
                 await _waited(handle, wait_s)
                 return handle
         text = "the Idempotency-Key was used with another request"
