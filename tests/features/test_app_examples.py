@@ -8,16 +8,20 @@ import yaml
 from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check
 from flowmesh.apps.offline.testing import run_tests
+from flowmesh.errors import Invalid
+from flowmesh.testing.suite import Suite
 from tests.features.apps import ROOT, SECRET
 
 EXAMPLES = sorted((ROOT / "examples" / "apps").glob("*/*.test.yaml"))
 # Those of every run; the others are long.
+DURABLE = "durable-orders"
 QUICK = ("api-gateway", "inventory", "shop")
 MARKED = [
     pytest.param(
         each, id=each.parent.name, marks=[pytest.mark.long] * (each.parent.name not in QUICK)
     )
     for each in EXAMPLES
+    if each.parent.name != DURABLE
 ]
 
 
@@ -34,6 +38,20 @@ async def test_an_example_answers_its_recorded_requests(
     assert [each for each in results if each.failure] == []
     assert results
     assert {*file.parent.rglob("*")} == before
+
+
+@pytest.mark.feature("S1-154")
+async def test_the_durable_example_answers_with_a_suite(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs are executions; without a suite it is refused."""
+    file = ROOT / "examples" / "apps" / DURABLE / f"{DURABLE}.test.yaml"
+    monkeypatch.delenv("FLOWMESH_ADDRESS", raising=False)
+    with pytest.raises(Invalid, match="FLOWMESH_ADDRESS"):
+        await run_tests(file, Loading(environment={}))
+    monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
+    results = await run_tests(file, Loading(environment={}))
+    assert [each.failure for each in results] == ["", ""]
 
 
 @pytest.mark.feature("S1-163")

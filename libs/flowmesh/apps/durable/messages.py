@@ -13,6 +13,7 @@ from flowmesh.apps.pipeline.journal import (
     problem_from,
 )
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.sdk.durable.failures import OperationFailed
 from flowmesh.sdk.failures import Failure, TaskFailure
 
 Json = Any
@@ -99,6 +100,12 @@ def failure_of(error: Exception) -> TaskFailure:
     problem = problem_of(error)
     details = {"problem": problem_document(problem)}
     return TaskFailure(problem.code, problem.detail, details=details)
+
+
+def ended_by(pipeline: str, problem: HttpProblem) -> OperationFailed:
+    """Return the failure of a whole run; the SDK reports it without a log line of its own."""
+    details = {"problem": problem_document(problem)}
+    return OperationFailed(pipeline, Failure(problem.code, problem.detail, details=details))
 
 
 def problem_of_failure(failure: Failure | None) -> HttpProblem:

@@ -145,7 +145,7 @@ class DurablePipeline:
     ) -> Handle:
         return await self._worker.suite.client.start(
             self._work.workflow,
-            given,
+            {"digest": self._work.digest, **given},
             request_id=request_id,
             version=self._worker.version(self._work),
             wait=wait_s,

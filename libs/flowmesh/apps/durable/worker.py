@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from flowmesh.apps.data.database import Database
 from flowmesh.apps.data.effects import prepare_effects
 from flowmesh.apps.durable.journal import RunJournal
-from flowmesh.apps.durable.messages import failure_of, output_of, run_of
+from flowmesh.apps.durable.messages import ended_by, output_of, run_of
 from flowmesh.apps.durable.names import queue_of, task_type_of, workflow_of
 from flowmesh.apps.durable.suite import Suite
 from flowmesh.apps.http.problems import problem_of
@@ -154,7 +154,7 @@ class RunWorker:
                     text = f"{work.name} failed: {type(error).__name__}: {error}"
                     self._log.write("error", "durable", text, executionId=ctx.execution_id)
                 self._observe(work, ctx.now() - begun, problem.step, problem.code)
-                raise failure_of(error) from None
+                raise ended_by(work.name, problem) from None
             self._observe(work, ctx.now() - begun)
             return output
 
