@@ -11,11 +11,13 @@ import pytest
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.errors import Unavailable
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.apps import RunningApp, eventually, written
-from tests.features.durable_cases import BODY, SAVE, app, route, step
+from tests.features.closed import closed_suite
+from tests.features.durable_cases import BODY, SAVE, SAVED, app, route, step
 
 Json = Any
 ASK = step("ask", "http_call", url="${WORLD}/held", method="POST")
@@ -123,3 +125,26 @@ async def test_a_hosted_release_lets_old_runs_end_on_the_old_form(
 
         await eventually(alone, within_s=40)
         await suite.request("POST", f"/api/v1/apps/{name}:stop", headers=headers)
+
+
+@pytest.mark.long
+@pytest.mark.feature("S1-85")
+async def test_a_closed_suite_takes_an_application_with_a_key(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of an admin lets it register, start and work; without one it does not start."""
+    path = written(
+        tmp_path, app([route("/orders", {"durable": True, "steps": [BODY, SAVE, SAVED]})])
+    )
+    async with closed_suite(tmp_path / "closed") as closed:
+        project = await closed.project("shop")
+        monkeypatch.setenv("FLOWMESH_ADDRESS", closed.suite.grpc_address)
+        monkeypatch.setenv("FLOWMESH_NAMESPACE", "shop")
+        with pytest.raises(Unavailable, match="credential"):
+            async with cut_off(path, world):
+                raise AssertionError
+        key = await closed.key(project.id, "admin")
+        monkeypatch.setenv("FLOWMESH_API_KEY", key.credential)
+        async with cut_off(path, world) as found:
+            answered = await found.call("POST", "/orders", {"item": "a"})
+            assert (answered.status, answered.body) == (201, {"id": 1})
