@@ -170,6 +170,22 @@ PIPELINES: dict[str, Json] = {
         step("ask", "http_call", {"timeout": "20ms"}, **CALL),
         SHOWN,
     ],
+    "limited": {
+        "timeout": "40ms",
+        "steps": [BODY, step("to", "set", values={"route": "slow"}), ASK, SHOWN],
+    },
+    "together": [
+        BODY,
+        step(
+            "each",
+            "foreach",
+            items="steps.body.body.list",
+            concurrency=3,
+            **{"as": "price"},
+            steps=[step("to", "set", values={"route": "price"}), ASK],
+        ),
+        step("answer", "json_response", body={"n": "{{ .steps.each.count }}"}),
+    ],
     "transaction": {
         "transaction": True,
         "steps": [

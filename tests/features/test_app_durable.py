@@ -98,7 +98,7 @@ async def answers(folder: Path, side: str, world: World) -> list[Json]:
 async def test_inline_and_durable_runs_answer_the_same(
     tmp_path: Path, attached: Suite, world: World
 ) -> None:
-    """200 requests to 21 pipelines with all kinds of steps, rules and failures."""
+    """200 requests to 23 pipelines with all kinds of steps, rules and failures."""
     inline = await answers(tmp_path, "inline", world)
     durably = await answers(tmp_path, "durable", world)
     assert len(inline) == CASES
@@ -107,6 +107,7 @@ async def test_inline_and_durable_runs_answer_the_same(
     for number, (one, other) in enumerate(zip(inline, durably, strict=True)):
         text = json.dumps(other).replace("durable-", "inline-")
         assert text == json.dumps(one), (number, list(requests())[number])
+    assert len(world.calls("inline-price")) == len(world.calls("durable-price")) > 30
     assert len(world.calls("inline-flaky")) == len(world.calls("durable-flaky")) > 10
 
 
