@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.durable.names import workflow_of
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.errors import Invalid, Unavailable
@@ -280,7 +281,7 @@ async def test_an_unreachable_suite_prevents_the_start(
             raise AssertionError
 
 
-@pytest.mark.feature("S1-90", "S1-91", "S1-93")
+@pytest.mark.feature("S1-90", "S1-91")
 async def test_triggers_start_workflows_of_the_suite(
     tmp_path: Path, attached: Suite, client: Client, request: pytest.FixtureRequest
 ) -> None:
@@ -362,8 +363,11 @@ async def test_an_integration_runs_durably(
         triggers=triggers,
     )
     async with running(written(tmp_path, text)) as found:
-        begun = await found.call("POST", "/pay", {"n": 5})
+        key = {"Idempotency-Key": "5"}
+        begun = await found.call("POST", "/pay", {"n": 5}, key)
         assert begun.status == 202
+        assert (await found.call("POST", "/pay", {"n": 5}, key)).body == begun.body
+        assert (await found.call("POST", "/pay", {"n": 6}, key)).status == 422
         ended = await found.call("GET", begun.headers["Location"] + "?wait=20")
         assert ended.body["pay"] == {"paid": 5}
         assert await rows(found) == 1
@@ -372,3 +376,42 @@ async def test_an_integration_runs_durably(
     keys = [call.key for call in world.calls("pay")]
     assert len(set(keys)) == 2
     assert all(key.startswith(handle.id) for key in keys)
+
+
+@pytest.mark.long
+@pytest.mark.feature("S1-93", "S1-91")
+async def test_two_hosts_start_one_run_for_each_cause(
+    tmp_path: Path, attached: Suite, client: Client, request: pytest.FixtureRequest
+) -> None:
+    """Instants of a schedule trigger and messages of the suite start durable pipelines once."""
+    name = name_of(request)
+    note = {"durable": True, "steps": [step("note", "set", values={"seen": "{{ .scheduledAt }}"})]}
+    took = {**note, "trigger": {"type": "event", "config": {"topic": "go"}}}
+    text = app(
+        [route("/tell", [step("send", "publish", topic="go", payload={"n": 1})])],
+        name,
+        modules=[{"name": "broker", "type": "messaging.broker", "config": {"engine": "suite"}}],
+        pipelines={"tick": note, "took": took},
+        triggers={"schedule": {"jobs": [{"cron": "* * * * * *", "workflow": "tick"}]}},
+    )
+    folders = [tmp_path / side for side in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        running(written(folders[0], text)) as one,
+        running(written(folders[1], text)),
+    ):
+        assert (await one.call("POST", "/tell")).status == 200
+
+        async def ticked() -> bool:
+            where = f'workflow = "{workflow_of(name, "tick")}"'
+            return (await client.count_executions(where)).count >= 3
+
+        await eventually(ticked)
+    instants = []
+    async for each in client.list_executions(workflow_id=workflow_of(name, "tick")):
+        given: Json = (await client.handle(each.id).describe()).input
+        instants.append(given["trigger"]["scheduledAt"])
+    assert len(instants) == len(set(instants)) >= 3
+    count = await client.count_executions(f'workflow = "{workflow_of(name, "took")}"')
+    assert count.count == 1

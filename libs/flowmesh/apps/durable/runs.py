@@ -68,12 +68,7 @@ class DurablePipeline:
         parts = (request.method, request.path, request.raw_query, request.body)
         labels["content"] = digest_of([str(each) for each in parts], REQUEST_DIGEST_CHARACTERS)
         request_id = self._request_id("request", request.method, request.path, caller, key)
-        try:
-            return await self._start(given, request_id, labels, wait_s)
-        except Conflict as error:
-            if error.reason != "REQUEST_ID_REUSED":
-                raise
-            return await self._earlier(request_id, labels["content"], wait_s)
+        return await self._start(given, request_id, labels, wait_s)
 
     async def read(self, request: Request) -> Response:
         """Answer with the state of a run: 202 while it runs, then its answer."""
@@ -120,6 +115,8 @@ class DurablePipeline:
         request_id = self._request_id("trigger", place, cause, caller) if cause else ""
         run = Run(data, meta={"action": trigger.action})
         labels = {"caller": caller} if caller else {}
+        if trigger.kind == "http" and cause:
+            labels["content"] = digest_of(data, REQUEST_DIGEST_CHARACTERS)
         return await self._start(input_of(run), request_id, labels, 0.0)
 
     async def start(self, action: str, data: dict[str, Json]) -> Json:
@@ -143,14 +140,20 @@ class DurablePipeline:
     async def _start(
         self, given: Json, request_id: str, labels: Mapping[str, str], wait_s: float
     ) -> Handle:
-        return await self._worker.suite.client.start(
-            self._work.workflow,
-            {"digest": self._work.digest, **given},
-            request_id=request_id,
-            version=self._worker.version(self._work),
-            wait=wait_s,
-            labels=labels,
-        )
+        client = self._worker.suite.client
+        try:
+            return await client.start(
+                self._work.workflow,
+                {"digest": self._work.digest, **given},
+                request_id=request_id,
+                version=self._worker.version(self._work),
+                wait=wait_s,
+                labels=labels,
+            )
+        except Conflict as error:
+            if error.reason != "REQUEST_ID_REUSED":
+                raise
+        return await self._earlier(request_id, labels.get("content", ""), wait_s)
 
     async def _earlier(self, request_id: str, content: str, wait_s: float) -> Handle:
         """Return the run that a request id started: of another form, or by other headers."""
@@ -158,7 +161,7 @@ class DurablePipeline:
         where = f'requestId = "{request_id}"'
         async for each in client.list_executions(filter=where, page_size=1):
             handle = client.handle(each.id)
-            if (await handle.describe()).search.get("label.content") == content:
+            if (await handle.describe()).search.get("label.content", "") == content:
                 await _waited(handle, wait_s)
                 return handle
         text = "the Idempotency-Key was used with another request"
