@@ -363,3 +363,41 @@ async def test_module_types_are_forms(suite: Suite) -> None:
     missing = await suite.get("/api/v1/module-schemas/http.sever")
     assert (missing.status, missing.json["error"]["reason"]) == (404, "MODULE_TYPE_NOT_FOUND")
     assert "http.server" in missing.json["error"]["message"]
+
+
+@pytest.mark.feature("S1-105", "S1-109")
+async def test_a_document_is_read_checked_and_deployed_again(host: Host) -> None:
+    """Files and variables of the present release are kept; an older base is refused."""
+    extra = "- {name: signed, type: auth.jwt, config: {secret: '${SECRET}', seedFile: users.json}}"
+    text = "# kept\n" + document("one", more=extra)
+    files = {"users.json": {"text": "[]"}}
+    secret = {"SECRET": "0123456789abcdef0123456789abcdef"}
+    first = await host.deploy("words", text, files=files, environment=secret)
+    assert first.status == 201, first.text
+    source = await host.call("GET", "/words/source")
+    assert (source.status, source.text) == (200, text)
+    headers = {name.lower(): value for name, value in source.headers.items()}
+    assert headers["flowmesh-release"] == "1"
+    assert headers["etag"] == f'"{first.json["digest"]}"'
+    second = await host.deploy("words", text.replace("one", "two"), baseRelease=1)
+    assert (second.status, second.json["files"]) == (201, ["users.json"]), second.text
+    assert await host.word("words") == "two"
+    late = await host.deploy("words", text.replace("one", "late"), baseRelease=1)
+    assert (late.status, late.json["error"]["reason"]) == (409, "ETAG_MISMATCH"), late.text
+    assert (await host.call("GET", "/words/source?release=9")).status == 404
+
+    async def found(text: str, app: str = "words", **more: Any) -> list[tuple[Any, ...]]:
+        answer = await host.call("POST", f"/{app}:validate", {"document": text, **more})
+        assert answer.status == 200, answer.text
+        problems = answer.json["problems"]
+        assert answer.json["valid"] == all(each["severity"] == "warning" for each in problems)
+        return [(e["code"], e.get("line"), e["path"], e["file"]) for e in problems]
+
+    assert await found(text, baseRelease=2) == []
+    assert ("ENV_MISSING", 9, "modules[3].config.secret", "app.yaml") in await found(text, "new")
+    wrong = text.replace("http.handler", "http.handlr")
+    (problem,) = await found(wrong, baseRelease=2)
+    assert problem == ("MODULE_TYPE_UNKNOWN", 7, "modules[2].type", "app.yaml")
+    (unread,) = await found("modules: [")
+    assert unread[1], unread
+    assert (await host.app("words"))["newestRelease"] == 2

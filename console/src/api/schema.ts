@@ -85,9 +85,26 @@ export interface ApiKeyValue {
   lastUsedAt?: string;
 }
 
+/** A place of an application that is wrong; `app.yaml` is the document. */
+export interface AppFindingValue {
+  code: string;
+  severity: "error" | "warning";
+  message: string;
+  path: string;
+  line?: number;
+  column?: number;
+  file: string;
+}
+
 /** Applications by name. */
 export interface AppList {
   apps: AppValue[];
+}
+
+/** The findings of a document. */
+export interface AppValidation {
+  valid: boolean;
+  problems: AppFindingValue[];
 }
 
 /** A hosted application. */
@@ -639,11 +656,12 @@ export interface DeletedValue {
   deleted: boolean;
 }
 
-/** A release of an application. */
+/** A release of an application; a `baseRelease` must be the present one. */
 export interface DeployRequest {
   document: string;
   files?: Record<string, FileBody>;
   environment?: Record<string, string>;
+  baseRelease?: number;
 }
 
 /** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */
@@ -990,6 +1008,7 @@ export interface FieldForm {
   defaultValue: unknown;
   options: string[];
   sensitive: boolean;
+  refers: string;
 }
 
 /** A file beside the document: its text, or its bytes in base64. */
@@ -1879,6 +1898,8 @@ export interface PolicyValue {
 export interface PortForm {
   name: string;
   type: string;
+  key: string;
+  optional: boolean;
 }
 
 /** A position in a stream; its beginning by default. */
@@ -3126,6 +3147,14 @@ export interface UserValue {
   roles?: GrantValue[];
 }
 
+/** A document that is checked as a release of an application. */
+export interface ValidateAppRequest {
+  document: string;
+  files?: Record<string, FileBody>;
+  environment?: Record<string, string>;
+  baseRelease?: number;
+}
+
 /** All problems of a source, and the workflows that it affects. */
 export interface Validation {
   valid: boolean;
@@ -3459,9 +3488,10 @@ export interface Reads {
   "/api/v1/projections/{projection}/states": { query: { key?: string[]; generation?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: ProjectionStates };
   "/api/v1/apps": { query: {  }; body: unknown; answer: AppList };
   "/api/v1/apps/{app}": { query: {  }; body: unknown; answer: AppValue };
+  "/api/v1/apps/{app}/source": { query: { release?: number }; body: unknown; answer: unknown };
   "/api/v1/apps/{app}/releases": { query: {  }; body: unknown; answer: ReleaseList };
   "/api/v1/apps/{app}/logs": { query: { limit?: number; level?: "debug" | "info" | "warn" | "error"; text?: string; module?: string }; body: unknown; answer: LogList };
-  "/api/v1/module-schemas": { query: {  }; body: unknown; answer: Record<string, ModuleForm> };
+  "/api/v1/module-schemas": { query: { steps?: boolean }; body: unknown; answer: Record<string, ModuleForm> };
   "/api/v1/module-schemas/{type}": { query: {  }; body: unknown; answer: ModuleForm };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
@@ -3617,6 +3647,7 @@ export interface Writes {
   "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
   "DELETE /api/v1/apps/{app}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/apps/{app}:deploy": { query: {  }; body: DeployRequest; answer: ReleaseValue };
+  "POST /api/v1/apps/{app}:validate": { query: {  }; body: ValidateAppRequest; answer: AppValidation };
   "POST /api/v1/apps/{app}:rollback": { query: {  }; body: RollbackRequest; answer: ReleaseValue };
   "POST /api/v1/apps/{app}:stop": { query: {  }; body: unknown; answer: AppValue };
   "POST /api/v1/apps/{app}:start": { query: {  }; body: unknown; answer: AppValue };

@@ -81,6 +81,28 @@ pub struct AppFile {
     #[prost(bytes = "vec", tag = "2")]
     pub content: ::prost::alloc::vec::Vec<u8>,
 }
+/// A place of an application that is wrong.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppFinding {
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// It prevents no release.
+    #[prost(bool, tag = "3")]
+    pub warning: bool,
+    /// Keys that lead to the value, such as modules\[2\].config.database.
+    #[prost(string, tag = "4")]
+    pub path: ::prost::alloc::string::String,
+    /// File of the release; app.yaml is the document.
+    #[prost(string, tag = "5")]
+    pub file: ::prost::alloc::string::String,
+    /// From 1; 0 where the place is unknown.
+    #[prost(uint32, tag = "6")]
+    pub line: u32,
+    #[prost(uint32, tag = "7")]
+    pub column: u32,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogRecord {
     #[prost(int64, tag = "1")]
@@ -192,6 +214,10 @@ pub struct DeployAppRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Release that this one continues: files and variables that are not given are taken from it. It
+    /// must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+    #[prost(uint32, tag = "6")]
+    pub base_release: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployAppResponse {
@@ -200,6 +226,32 @@ pub struct DeployAppResponse {
     /// False if the serving release has the same content.
     #[prost(bool, tag = "2")]
     pub created: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateAppRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    /// YAML of the application.
+    #[prost(string, tag = "3")]
+    pub document: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub files: ::prost::alloc::vec::Vec<AppFile>,
+    /// Values of `${NAME}`; a name without a value is a warning.
+    #[prost(map = "string, string", tag = "5")]
+    pub environment: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Release whose files and variables are taken where none are given. 0 is none.
+    #[prost(uint32, tag = "6")]
+    pub base_release: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateAppResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub findings: ::prost::alloc::vec::Vec<AppFinding>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackAppRequest {
@@ -282,6 +334,24 @@ pub struct ListReleasesRequest {
 pub struct ListReleasesResponse {
     #[prost(message, repeated, tag = "1")]
     pub releases: ::prost::alloc::vec::Vec<Release>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    /// 0 is the present one: that which starts, else that which serves, else the newest.
+    #[prost(uint32, tag = "3")]
+    pub release: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseResponse {
+    #[prost(message, optional, tag = "1")]
+    pub release: ::core::option::Option<Release>,
+    /// YAML of the application.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadAppLogRequest {
@@ -396,6 +466,7 @@ pub mod app_service_client {
         /// The response waits up to 8 s for the release; a later one is still PENDING in it.
         ///
         ///   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        ///   FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
         ///   FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
         ///                                           each place of the document
         ///   RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
@@ -423,6 +494,38 @@ pub mod app_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "DeployApp"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Checks a document as the release of an application would be, without a start: findings have
+        /// file, line and column. The application need not exist.
+        ///
+        ///   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        ///   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+        ///   RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
+        pub async fn validate_app(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ValidateAppRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateAppResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/ValidateApp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "ValidateApp"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -618,6 +721,35 @@ pub mod app_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "ListReleases"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a release with its document, to those who may deploy one.
+        ///
+        ///   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+        pub async fn get_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/GetRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "GetRelease"),
                 );
             self.inner.unary(req, path, codec).await
         }

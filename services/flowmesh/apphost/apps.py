@@ -44,10 +44,12 @@ class Apps:
         self._store, self._contents, self._announce = store, contents, announce
         self._clock = clock
 
-    async def deploy(self, key: Key, content: Content) -> tuple[ReleaseRow, bool]:
-        """Store a release and wait for it; return it, and whether it is new."""
-        check_name(key[1])
-        check_content(content)
+    async def deploy(self, key: Key, content: Content, *, base: int = 0) -> tuple[ReleaseRow, bool]:
+        """Store a release and wait for it; return it, and whether it is new.
+
+        With `base`, files and variables of this release are kept; it must be the present one.
+        """
+        content = await self.completed(key, content, base)
         principal = current()
         new = self._contents.pack(key, content, created_by=principal.name if principal else "")
         app = await self._store.app(key)
@@ -57,11 +59,42 @@ class Apps:
                 return serving, False
         if app is None:
             check_count(await self._store.others(key))
-        number = await self._store.add_release(key, new)
+        number = await self._store.add_release(key, new, base=base)
         if number is None:
             raise WrongState("APP_DELETING", f"{key[1]} is being deleted; try again in a second")
         await self._announce()
         return await self._result(key, number), True
+
+    async def completed(self, key: Key, content: Content, base: int) -> Content:
+        """Return a content with the files and variables of a release that it does not give.
+
+        Raises Invalid and TooLarge for one that cannot be stored, NotFound for an unknown release.
+        """
+        check_name(key[1])
+        if base:
+            await self.app(key)
+            before = await self._loaded(key, base)
+            content = Content(
+                document=content.document,
+                files={**before.files, **content.files},
+                environment={**before.environment, **content.environment},
+            )
+        check_content(content)
+        return content
+
+    async def source(self, key: Key, release: int) -> tuple[ReleaseRow, str]:
+        """Return a release with its document; 0 is the present one."""
+        number = release or (await self.app(key)).present
+        content = await self._loaded(key, number)
+        row = await self._store.release(key, number)
+        if row is None:
+            raise NotFound("RELEASE_NOT_FOUND", f"{key[1]} has no release {number}")
+        return row, content.document
+
+    async def _loaded(self, key: Key, release: int) -> Content:
+        if not 0 < release <= limits.RELEASE_MAX:
+            raise NotFound("RELEASE_NOT_FOUND", f"{key[1]} has no release {release}")
+        return await self._contents.load(key, release)
 
     async def rollback(self, key: Key, release: int) -> ReleaseRow:
         """Return to a release that served; 0 is the one before the present one."""

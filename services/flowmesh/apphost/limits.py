@@ -21,6 +21,10 @@ LOG_TEXT_CHARACTERS_MAX: Final = 200
 
 # A call waits so long for the result of a release.
 ANSWER_S: Final = 8.0
+# Checks of documents that are not released: at a time, waiting, and the time of one.
+CHECKS_RUNNING: Final = 2
+CHECKS_WAITING: Final = 20
+CHECK_S: Final = 20.0
 # A release that is not ready by then is refused.
 READY_S: Final = 45.0
 # Idle connections of a replaced release stay open for their next request.

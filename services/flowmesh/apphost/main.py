@@ -9,6 +9,7 @@ from flowmesh.access.sealing import Sealer
 from flowmesh.api.apphost.v1 import app_service_pb2_grpc
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.apphost.apps import Apps
+from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.running.hosted_app import HostedApp
@@ -65,9 +66,19 @@ async def run(runtime: Runtime) -> None:
         runtime.on_drain(host.drain)
         apps = Apps(store=store, contents=contents, announce=announce)
         runtime.serve(
-            AppServer(apps=apps, host=host), app_service_pb2_grpc.add_AppServiceServicer_to_server
+            AppServer(apps=apps, host=host, checks=_checks(runtime)),
+            app_service_pb2_grpc.add_AppServiceServicer_to_server,
         )
         await runtime.until_stopped()
+
+
+def _checks(runtime: Runtime) -> Checks:
+    settings = runtime.settings
+    return Checks(
+        data_dir=Path(settings.data_dir).absolute(),
+        private=settings.egress == "open",
+        suite=lambda key, environment: _suite_of(runtime, key, environment),
+    )
 
 
 def _hosted(

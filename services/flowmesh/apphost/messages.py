@@ -6,6 +6,7 @@ from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.api.apphost.v1 import app_service_pb2 as service_pb
 from flowmesh.apphost.running.log import LogEntry
 from flowmesh.apphost.storage.records import AppRow, Content, ReleaseRow
+from flowmesh.apps.hosted.conversation import Placed
 from flowmesh.errors import Invalid
 
 
@@ -56,7 +57,21 @@ def log_message(entry: LogEntry) -> pb.LogRecord:
     )
 
 
-def content_of(request: service_pb.DeployAppRequest) -> Content:
+def finding_message(found: Placed) -> pb.AppFinding:
+    return pb.AppFinding(
+        code=found.code,
+        message=found.message,
+        warning=found.warning,
+        path=found.path,
+        file=found.file,
+        line=found.line,
+        column=found.column,
+    )
+
+
+def content_of(
+    request: service_pb.DeployAppRequest | service_pb.ValidateAppRequest,
+) -> Content:
     """Return the content of a release. Raises Invalid for a path that occurs twice."""
     files: dict[str, bytes] = {}
     for each in request.files:

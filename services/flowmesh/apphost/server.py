@@ -9,7 +9,14 @@ from flowmesh.api.apphost.v1 import app_pb2, app_service_pb2_grpc
 from flowmesh.api.apphost.v1 import app_service_pb2 as pb
 from flowmesh.apphost import limits
 from flowmesh.apphost.apps import Apps
-from flowmesh.apphost.messages import app_message, content_of, log_message, release_message
+from flowmesh.apphost.messages import (
+    app_message,
+    content_of,
+    finding_message,
+    log_message,
+    release_message,
+)
+from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.storage.records import AppRow, Key
 from flowmesh.apps.observing.logs import LEVELS
@@ -22,14 +29,24 @@ Context = Any
 class AppServer(app_service_pb2_grpc.AppServiceServicer):
     """Turns messages into calls; decides nothing."""
 
-    def __init__(self, *, apps: Apps, host: HostLoop) -> None:
-        self._apps, self._host = apps, host
+    def __init__(self, *, apps: Apps, host: HostLoop, checks: Checks) -> None:
+        self._apps, self._host, self._checks = apps, host, checks
 
     async def DeployApp(
         self, request: pb.DeployAppRequest, context: Context
     ) -> pb.DeployAppResponse:
-        row, created = await self._apps.deploy(_key(request), content_of(request))
+        row, created = await self._apps.deploy(
+            _key(request), content_of(request), base=request.base_release
+        )
         return pb.DeployAppResponse(release=release_message(row), created=created)
+
+    async def ValidateApp(
+        self, request: pb.ValidateAppRequest, context: Context
+    ) -> pb.ValidateAppResponse:
+        key = _key(request)
+        content = await self._apps.completed(key, content_of(request), request.base_release)
+        found = await self._checks.check(key, content)
+        return pb.ValidateAppResponse(findings=[finding_message(each) for each in found])
 
     async def RollbackApp(
         self, request: pb.RollbackAppRequest, context: Context
@@ -63,6 +80,12 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
         return pb.ListReleasesResponse(
             releases=[release_message(each) for each in found[: limits.RELEASES_KEPT]]
         )
+
+    async def GetRelease(
+        self, request: pb.GetReleaseRequest, context: Context
+    ) -> pb.GetReleaseResponse:
+        row, document = await self._apps.source(_key(request), request.release)
+        return pb.GetReleaseResponse(release=release_message(row), document=document)
 
     async def ReadAppLog(
         self, request: pb.ReadAppLogRequest, context: Context

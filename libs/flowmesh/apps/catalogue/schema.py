@@ -156,8 +156,13 @@ def module_form(descriptor: Descriptor) -> dict[str, Json]:
         "label": descriptor.label,
         "category": descriptor.category,
         "description": descriptor.text,
-        "inputs": [{"name": need.kind, "type": need.kind} for need in descriptor.needs],
-        "outputs": [{"name": kind, "type": kind} for kind in descriptor.offers],
+        "inputs": [
+            {"name": each.kind, "type": each.kind, "key": each.key, "optional": each.optional}
+            for each in descriptor.needs
+        ],
+        "outputs": [
+            {"name": kind, "type": kind, "key": "", "optional": False} for kind in descriptor.offers
+        ],
         "configFields": [
             {
                 "key": each.key,
@@ -168,6 +173,7 @@ def module_form(descriptor: Descriptor) -> dict[str, Json]:
                 "defaultValue": each.default,
                 "options": list(each.options),
                 "sensitive": each.sensitive,
+                "refers": each.refers,
             }
             for each in descriptor.fields
         ],

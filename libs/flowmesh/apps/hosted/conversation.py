@@ -8,7 +8,8 @@
     Drain                               ->
                                              completes its requests and exits
 
-Instead of Built or Ready the process may answer Refused, and exits. The end of the host is the end
+Instead of Built or Ready the process may answer Refused, and exits. A Begin with `check` is
+answered by Checked with all findings, and the process exits. The end of the host is the end
 of the connection, and of the process.
 """
 
@@ -40,6 +41,8 @@ class Begin:
     private: bool
     # The variables by which clients reach the suite of the host; empty if they need a credential.
     suite: Mapping[str, str] = field(default_factory=dict)
+    # The document is checked, and nothing is built for a start.
+    check: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,26 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A finding with its place in a file of the release."""
+
+    code: str
+    message: str
+    warning: bool
+    path: str
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The findings of a document that was to be checked; the process exits."""
+
+    findings: list[Placed] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """Accept no more connections, and exit; idle ones are closed after this time.
 
@@ -99,9 +122,9 @@ class Drain:
     runs_s: float = 0.0
 
 
-Message = Begin | Built | Start | Ready | Refused | Drain
+Message = Begin | Built | Start | Ready | Refused | Checked | Drain
 _KINDS: Mapping[str, type[Message]] = {
-    each.__name__: each for each in (Begin, Built, Start, Ready, Refused, Drain)
+    each.__name__: each for each in (Begin, Built, Start, Ready, Refused, Checked, Drain)
 }
 
 
@@ -118,4 +141,6 @@ def read(line: bytes) -> Message:
         fields["servers"] = [WantedServer(**each) for each in fields["servers"]]
     if kind is Refused:
         fields["findings"] = [Finding(**each) for each in fields["findings"]]
+    if kind is Checked:
+        fields["findings"] = [Placed(**each) for each in fields["findings"]]
     return kind(**fields)

@@ -20,6 +20,7 @@ from typing import Any
 from flowmesh.apps.document.findings import where
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
+from flowmesh.apps.hosted.checking import attach, checked, environment_of
 from flowmesh.apps.hosted.confinement import confined
 from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
@@ -41,9 +42,6 @@ from flowmesh.errors import FlowmeshError
 
 HEALTH_S = 5.0
 REFUSED = 1
-# The names of the environment that the host adds to those of the release.
-_OWN = "APP_NAME"
-_CLIENT = "FLOWMESH_"
 
 
 class Connection:
@@ -89,6 +87,9 @@ def main() -> int:
         begin, _ = connection.receive()
         assert isinstance(begin, Begin)
         _limit(begin)
+        if begin.check:
+            connection.send(checked(begin))
+            return 0
         app = _built(begin)
         connection.send(_about(app))
         start, sockets = connection.receive()
@@ -141,11 +142,8 @@ async def _check_health(app: Application) -> None:
 
 def _built(begin: Begin) -> Application:
     """Build the application of a release. Raises FlowmeshError."""
-    environment = {_OWN: begin.app, **begin.environment}
-    # Clients of a suite read these names, those of the release before those of the host.
-    own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
-    os.environ.update({**begin.suite, **own})
-    how = Loading(environment=environment, required=True, confined=True)
+    attach(begin)
+    how = Loading(environment=environment_of(begin), required=True, confined=True)
     document = confined(
         load(Path(begin.document), how), data=Path(begin.data), private=begin.private
     )

@@ -14,6 +14,7 @@ from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
     Begin,
     Built,
+    Checked,
     Drain,
     Message,
     Ready,
@@ -81,6 +82,14 @@ class AppProcess:
         await asyncio.get_running_loop().sock_sendall(self._connection, written(begin))
         answer = await self._answer()
         if not isinstance(answer, Built):
+            raise WrongState("RELEASE_REFUSED", "the process gave no answer to its document")
+        return answer
+
+    async def check(self, begin: Begin) -> Checked:
+        """Let it check its document. Raises the error that prevents a check."""
+        await asyncio.get_running_loop().sock_sendall(self._connection, written(begin))
+        answer = await self._answer()
+        if not isinstance(answer, Checked):
             raise WrongState("RELEASE_REFUSED", "the process gave no answer to its document")
         return answer
 

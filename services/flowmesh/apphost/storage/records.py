@@ -42,6 +42,11 @@ class AppRow:
     def key(self) -> Key:
         return self.namespace, self.app
 
+    @property
+    def present(self) -> int:
+        """The release that starts, else the one that serves, else the newest."""
+        return self.wanted if self.pending or not self.release else self.release
+
     @classmethod
     def of(cls, row: Any) -> "AppRow":
         return cls(

@@ -11,6 +11,7 @@ from flowmesh.access.audited import audited_call
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost.limits import RELEASES_KEPT
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key, NewRelease, ReleaseRow
+from flowmesh.errors import WrongState
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -59,16 +60,20 @@ class AppStore:
         rows = self._sql.releases(self._pool, namespace=key[0], app=key[1])
         return [ReleaseRow.of(row) async for row in rows]
 
-    async def add_release(self, key: Key, new: NewRelease) -> int | None:
+    async def add_release(self, key: Key, new: NewRelease, *, base: int = 0) -> int | None:
         """Store a release that is to serve; return its number.
 
-        Returns None while the application is being deleted.
+        Returns None while the application is being deleted. Raises WrongState if `base` is given
+        and is no longer the present release.
         """
         async with self._changing(key) as (at, of):
             await self._sql.insert_app(at, **of)
             row = await self._sql.lock_app(at, **of)
             if row["deleted"]:
                 return None
+            if base and AppRow.of(await self._sql.app(at, **of)).present != base:
+                text = f"release {base} of {key[1]} is no longer the present one; read it anew"
+                raise WrongState("ETAG_MISMATCH", text)
             number = int(row["newest"]) + 1
             await self._sql.insert_release(
                 at,

@@ -10,6 +10,7 @@ from flowmesh.gateway.http.parameters import Query, one_of, whole
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.apps import bodies
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.gateway.routes.definitions.formats import YAML
 
 LOG_RECORDS_MAX = 1_000
 _LEVELS = ("debug", "info", "warn", "error")
@@ -29,9 +30,30 @@ async def get_app(backends: Backends, request: Request) -> Response:
 
 async def deploy_app(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.DeployRequest)
-    found = await backends.apps.DeployApp(envelope.message(request.namespace, request.param("app")))
+    found = await backends.apps.DeployApp(pb.DeployAppRequest(**envelope.fields(request)))
     status = HTTPStatus.CREATED if found.created else HTTPStatus.OK
     return _released(found.release, status)
+
+
+async def validate_app(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.ValidateAppRequest)
+    found = await backends.apps.ValidateApp(pb.ValidateAppRequest(**envelope.fields(request)))
+    return json_response(bodies.validation(found.findings))
+
+
+async def get_app_source(backends: Backends, request: Request) -> Response:
+    found = await backends.apps.GetRelease(
+        pb.GetReleaseRequest(
+            namespace=request.namespace,
+            app=request.param("app"),
+            release=request.whole("release"),
+        )
+    )
+    headers = (
+        (b"etag", f'"{found.release.digest}"'.encode()),
+        (b"flowmesh-release", str(found.release.release).encode()),
+    )
+    return Response(HTTPStatus.OK, found.document.encode(), YAML, headers)
 
 
 async def rollback_app(backends: Backends, request: Request) -> Response:
@@ -142,6 +164,39 @@ ROUTES = (
                 _PENDING,
             ),
             errors=(409, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_APP}:validate",
+        validate_app,
+        Operation(
+            tag=MANAGE,
+            summary="Check a document as a release of an application",
+            description="Nothing is stored or started. Findings have file, line and column. The"
+            " application need not exist.",
+            body=Body(bodies.ValidateAppRequest, example={"document": "modules: []\n"}),
+            answers=(Answer(200, "All findings.", bodies.AppValidation),),
+            errors=(404, 413, 415, 429),
+        ),
+    ),
+    Route(
+        "GET",
+        f"{_APP}/source",
+        get_app_source,
+        Operation(
+            tag=MANAGE,
+            summary="Get the document of a release",
+            description="`ETag` is its digest, `Flowmesh-Release` its number.",
+            query=(
+                Query(
+                    "release",
+                    "0 is the present one: that which starts, else that which serves.",
+                    whole(bodies.RELEASE_MAX),
+                ),
+            ),
+            answers=(Answer(200, "As it was deployed.", media_type=YAML),),
+            errors=(404,),
         ),
     ),
     Route(

@@ -2,16 +2,17 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.api.apphost.v1 import app_pb2
-from flowmesh.api.apphost.v1 import app_service_pb2 as pb
-from flowmesh.gateway.bodies.answers import Answer, Instant, Json
+from flowmesh.gateway.bodies.answers import Answer, Instant, Json, ProblemValue
 from flowmesh.gateway.bodies.envelopes import Envelope
 from flowmesh.gateway.http.ids import invalid_field
+from flowmesh.gateway.http.requests import Request
 from flowmesh.jsontext import parse_json
 from flowmesh.views import instant
 
@@ -38,8 +39,8 @@ class FileBody(Envelope, frozen=True, kw_only=True):
             raise invalid_field(f"files.{path}.base64", "is not base64") from None
 
 
-class DeployRequest(Envelope, frozen=True, kw_only=True):
-    """A release of an application."""
+class _Content(Envelope, frozen=True, kw_only=True):
+    """The content of a release."""
 
     document: Annotated[str, Meta(description="YAML of the application.")]
     files: Annotated[
@@ -49,17 +50,31 @@ class DeployRequest(Envelope, frozen=True, kw_only=True):
         dict[str, str], Meta(description="Values of `${NAME}`; encrypted at rest, never returned.")
     ] = msgspec.field(default_factory=dict)
 
-    def message(self, namespace: str, app: str) -> pb.DeployAppRequest:
-        return pb.DeployAppRequest(
-            namespace=namespace,
-            app=app,
-            document=self.document,
-            files=[
+    base_release: Annotated[
+        Whole,
+        Meta(description="Release whose files and variables are kept where none are given."),
+    ] = 0
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        return {
+            "namespace": request.namespace,
+            "app": request.param("app"),
+            "document": self.document,
+            "files": [
                 app_pb2.AppFile(path=path, content=each.content(path))
                 for path, each in self.files.items()
             ],
-            environment=self.environment,
-        )
+            "environment": self.environment,
+            "base_release": self.base_release,
+        }
+
+
+class DeployRequest(_Content, frozen=True, kw_only=True):
+    """A release of an application; a `baseRelease` must be the present one."""
+
+
+class ValidateAppRequest(_Content, frozen=True, kw_only=True):
+    """A document that is checked as a release of an application."""
 
 
 class RollbackRequest(Envelope, frozen=True, kw_only=True):
@@ -132,6 +147,19 @@ class LogList(Answer, kw_only=True):
     records: list[LogValue]
 
 
+class AppFindingValue(ProblemValue, kw_only=True):
+    """A place of an application that is wrong; `app.yaml` is the document."""
+
+    file: str
+
+
+class AppValidation(Answer, kw_only=True):
+    """The findings of a document."""
+
+    valid: bool
+    problems: list[AppFindingValue]
+
+
 class FieldForm(Answer, kw_only=True):
     """A key of the configuration of a module type."""
 
@@ -143,6 +171,8 @@ class FieldForm(Answer, kw_only=True):
     default_value: Json
     options: list[str]
     sensitive: bool
+    # Kind of service whose module the value names.
+    refers: str
 
 
 class PortForm(Answer, kw_only=True):
@@ -150,6 +180,9 @@ class PortForm(Answer, kw_only=True):
 
     name: str
     type: str
+    # Key of the configuration that names its module; empty if it is found without a name.
+    key: str
+    optional: bool
 
 
 class ModuleForm(Answer, kw_only=True):
@@ -194,6 +227,23 @@ def release_value(release: app_pb2.Release) -> ReleaseValue:
         created_by=release.created_by,
         created_at=instant(release.created_at_us),
     )
+
+
+def validation(findings: Iterable[app_pb2.AppFinding]) -> AppValidation:
+    problems = [
+        AppFindingValue(
+            code=each.code,
+            severity="warning" if each.warning else "error",
+            message=each.message,
+            path=each.path,
+            line=each.line or UNSET,
+            column=each.column or UNSET,
+            file=each.file,
+        )
+        for each in findings
+    ]
+    valid = all(each.severity == "warning" for each in problems)
+    return AppValidation(valid=valid, problems=problems)
 
 
 def log_value(record: app_pb2.LogRecord) -> LogValue:

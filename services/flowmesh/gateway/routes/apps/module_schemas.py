@@ -5,17 +5,18 @@ import msgspec
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Route
-from flowmesh.gateway.http.parameters import TEXT
+from flowmesh.gateway.http.parameters import FLAG, TEXT, Query
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.apps.bodies import ModuleForm
 from flowmesh.gateway.routes.common import json_response
 
 
-async def list_module_schemas(_backends: Backends, _request: Request) -> Response:
-    from flowmesh.apps.catalogue import DESCRIPTORS
+async def list_module_schemas(_backends: Backends, request: Request) -> Response:
+    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
     from flowmesh.apps.catalogue.schema import module_form
 
-    return json_response({kind: module_form(each) for kind, each in DESCRIPTORS.items()})
+    known = {**DESCRIPTORS, **STEPS} if request.flag("steps") else DESCRIPTORS
+    return json_response({kind: module_form(each) for kind, each in known.items()})
 
 
 async def get_module_schema(_backends: Backends, request: Request) -> Response:
@@ -39,6 +40,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="List the module types of applications",
+            query=(Query("steps", "Also the types that only pipelines have.", FLAG),),
             answers=(Answer(200, "Forms by type.", dict[str, ModuleForm]),),
         ),
     ),

@@ -515,6 +515,103 @@ func (x *AppFile) GetContent() []byte {
 	return nil
 }
 
+// A place of an application that is wrong.
+type AppFinding struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Code    string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// It prevents no release.
+	Warning bool `protobuf:"varint,3,opt,name=warning,proto3" json:"warning,omitempty"`
+	// Keys that lead to the value, such as modules[2].config.database.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// File of the release; app.yaml is the document.
+	File string `protobuf:"bytes,5,opt,name=file,proto3" json:"file,omitempty"`
+	// From 1; 0 where the place is unknown.
+	Line          uint32 `protobuf:"varint,6,opt,name=line,proto3" json:"line,omitempty"`
+	Column        uint32 `protobuf:"varint,7,opt,name=column,proto3" json:"column,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppFinding) Reset() {
+	*x = AppFinding{}
+	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppFinding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppFinding) ProtoMessage() {}
+
+func (x *AppFinding) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppFinding.ProtoReflect.Descriptor instead.
+func (*AppFinding) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AppFinding) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AppFinding) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *AppFinding) GetWarning() bool {
+	if x != nil {
+		return x.Warning
+	}
+	return false
+}
+
+func (x *AppFinding) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *AppFinding) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *AppFinding) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *AppFinding) GetColumn() uint32 {
+	if x != nil {
+		return x.Column
+	}
+	return 0
+}
+
 type LogRecord struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	AtUs    int64                  `protobuf:"varint,1,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
@@ -530,7 +627,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[4]
+	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +639,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[4]
+	mi := &file_flowmesh_api_apphost_v1_app_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +652,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_apphost_v1_app_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LogRecord) GetAtUs() int64 {
@@ -640,7 +737,16 @@ const file_flowmesh_api_apphost_v1_app_proto_rawDesc = "" +
 	"\bwarnings\x18\v \x03(\tR\bwarnings\"7\n" +
 	"\aAppFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
-	"\acontent\x18\x02 \x01(\fR\acontent\"\x9a\x01\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"\xa8\x01\n" +
+	"\n" +
+	"AppFinding\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
+	"\awarning\x18\x03 \x01(\bR\awarning\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n" +
+	"\x04file\x18\x05 \x01(\tR\x04file\x12\x12\n" +
+	"\x04line\x18\x06 \x01(\rR\x04line\x12\x16\n" +
+	"\x06column\x18\a \x01(\rR\x06column\"\x9a\x01\n" +
 	"\tLogRecord\x12\x13\n" +
 	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\tR\x05level\x12\x16\n" +
@@ -675,7 +781,7 @@ func file_flowmesh_api_apphost_v1_app_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_apphost_v1_app_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_flowmesh_api_apphost_v1_app_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_flowmesh_api_apphost_v1_app_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_flowmesh_api_apphost_v1_app_proto_goTypes = []any{
 	(AppState)(0),      // 0: flowmesh.api.apphost.v1.AppState
 	(ReleaseState)(0),  // 1: flowmesh.api.apphost.v1.ReleaseState
@@ -683,7 +789,8 @@ var file_flowmesh_api_apphost_v1_app_proto_goTypes = []any{
 	(*App)(nil),        // 3: flowmesh.api.apphost.v1.App
 	(*Release)(nil),    // 4: flowmesh.api.apphost.v1.Release
 	(*AppFile)(nil),    // 5: flowmesh.api.apphost.v1.AppFile
-	(*LogRecord)(nil),  // 6: flowmesh.api.apphost.v1.LogRecord
+	(*AppFinding)(nil), // 6: flowmesh.api.apphost.v1.AppFinding
+	(*LogRecord)(nil),  // 7: flowmesh.api.apphost.v1.LogRecord
 }
 var file_flowmesh_api_apphost_v1_app_proto_depIdxs = []int32{
 	0, // 0: flowmesh.api.apphost.v1.App.state:type_name -> flowmesh.api.apphost.v1.AppState
@@ -707,7 +814,7 @@ func file_flowmesh_api_apphost_v1_app_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_apphost_v1_app_proto_rawDesc), len(file_flowmesh_api_apphost_v1_app_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -31,7 +31,10 @@ type DeployAppRequest struct {
 	Document string     `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
 	Files    []*AppFile `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
 	// Values of `${NAME}`; encrypted at rest.
-	Environment   map[string]string `protobuf:"bytes,5,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Environment map[string]string `protobuf:"bytes,5,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Release that this one continues: files and variables that are not given are taken from it. It
+	// must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+	BaseRelease   uint32 `protobuf:"varint,6,opt,name=base_release,json=baseRelease,proto3" json:"base_release,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -101,6 +104,13 @@ func (x *DeployAppRequest) GetEnvironment() map[string]string {
 	return nil
 }
 
+func (x *DeployAppRequest) GetBaseRelease() uint32 {
+	if x != nil {
+		return x.BaseRelease
+	}
+	return 0
+}
+
 type DeployAppResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Release *Release               `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
@@ -154,6 +164,137 @@ func (x *DeployAppResponse) GetCreated() bool {
 	return false
 }
 
+type ValidateAppRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App       string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	// YAML of the application.
+	Document string     `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
+	Files    []*AppFile `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
+	// Values of `${NAME}`; a name without a value is a warning.
+	Environment map[string]string `protobuf:"bytes,5,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Release whose files and variables are taken where none are given. 0 is none.
+	BaseRelease   uint32 `protobuf:"varint,6,opt,name=base_release,json=baseRelease,proto3" json:"base_release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateAppRequest) Reset() {
+	*x = ValidateAppRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateAppRequest) ProtoMessage() {}
+
+func (x *ValidateAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateAppRequest.ProtoReflect.Descriptor instead.
+func (*ValidateAppRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ValidateAppRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ValidateAppRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *ValidateAppRequest) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *ValidateAppRequest) GetFiles() []*AppFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *ValidateAppRequest) GetEnvironment() map[string]string {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+func (x *ValidateAppRequest) GetBaseRelease() uint32 {
+	if x != nil {
+		return x.BaseRelease
+	}
+	return 0
+}
+
+type ValidateAppResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*AppFinding          `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateAppResponse) Reset() {
+	*x = ValidateAppResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateAppResponse) ProtoMessage() {}
+
+func (x *ValidateAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateAppResponse.ProtoReflect.Descriptor instead.
+func (*ValidateAppResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ValidateAppResponse) GetFindings() []*AppFinding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
 type RollbackAppRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -166,7 +307,7 @@ type RollbackAppRequest struct {
 
 func (x *RollbackAppRequest) Reset() {
 	*x = RollbackAppRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +319,7 @@ func (x *RollbackAppRequest) String() string {
 func (*RollbackAppRequest) ProtoMessage() {}
 
 func (x *RollbackAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +332,7 @@ func (x *RollbackAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackAppRequest.ProtoReflect.Descriptor instead.
 func (*RollbackAppRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RollbackAppRequest) GetNamespace() string {
@@ -224,7 +365,7 @@ type RollbackAppResponse struct {
 
 func (x *RollbackAppResponse) Reset() {
 	*x = RollbackAppResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +377,7 @@ func (x *RollbackAppResponse) String() string {
 func (*RollbackAppResponse) ProtoMessage() {}
 
 func (x *RollbackAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +390,7 @@ func (x *RollbackAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackAppResponse.ProtoReflect.Descriptor instead.
 func (*RollbackAppResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RollbackAppResponse) GetRelease() *Release {
@@ -269,7 +410,7 @@ type StartAppRequest struct {
 
 func (x *StartAppRequest) Reset() {
 	*x = StartAppRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +422,7 @@ func (x *StartAppRequest) String() string {
 func (*StartAppRequest) ProtoMessage() {}
 
 func (x *StartAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +435,7 @@ func (x *StartAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartAppRequest.ProtoReflect.Descriptor instead.
 func (*StartAppRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StartAppRequest) GetNamespace() string {
@@ -320,7 +461,7 @@ type StartAppResponse struct {
 
 func (x *StartAppResponse) Reset() {
 	*x = StartAppResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +473,7 @@ func (x *StartAppResponse) String() string {
 func (*StartAppResponse) ProtoMessage() {}
 
 func (x *StartAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +486,7 @@ func (x *StartAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartAppResponse.ProtoReflect.Descriptor instead.
 func (*StartAppResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StartAppResponse) GetApp() *App {
@@ -365,7 +506,7 @@ type StopAppRequest struct {
 
 func (x *StopAppRequest) Reset() {
 	*x = StopAppRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +518,7 @@ func (x *StopAppRequest) String() string {
 func (*StopAppRequest) ProtoMessage() {}
 
 func (x *StopAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +531,7 @@ func (x *StopAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopAppRequest.ProtoReflect.Descriptor instead.
 func (*StopAppRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StopAppRequest) GetNamespace() string {
@@ -416,7 +557,7 @@ type StopAppResponse struct {
 
 func (x *StopAppResponse) Reset() {
 	*x = StopAppResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +569,7 @@ func (x *StopAppResponse) String() string {
 func (*StopAppResponse) ProtoMessage() {}
 
 func (x *StopAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +582,7 @@ func (x *StopAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopAppResponse.ProtoReflect.Descriptor instead.
 func (*StopAppResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StopAppResponse) GetApp() *App {
@@ -461,7 +602,7 @@ type DeleteAppRequest struct {
 
 func (x *DeleteAppRequest) Reset() {
 	*x = DeleteAppRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +614,7 @@ func (x *DeleteAppRequest) String() string {
 func (*DeleteAppRequest) ProtoMessage() {}
 
 func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +627,7 @@ func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAppRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteAppRequest) GetNamespace() string {
@@ -511,7 +652,7 @@ type DeleteAppResponse struct {
 
 func (x *DeleteAppResponse) Reset() {
 	*x = DeleteAppResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -523,7 +664,7 @@ func (x *DeleteAppResponse) String() string {
 func (*DeleteAppResponse) ProtoMessage() {}
 
 func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -536,7 +677,7 @@ func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAppResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAppResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{11}
 }
 
 type ListAppsRequest struct {
@@ -548,7 +689,7 @@ type ListAppsRequest struct {
 
 func (x *ListAppsRequest) Reset() {
 	*x = ListAppsRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +701,7 @@ func (x *ListAppsRequest) String() string {
 func (*ListAppsRequest) ProtoMessage() {}
 
 func (x *ListAppsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +714,7 @@ func (x *ListAppsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppsRequest.ProtoReflect.Descriptor instead.
 func (*ListAppsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListAppsRequest) GetNamespace() string {
@@ -592,7 +733,7 @@ type ListAppsResponse struct {
 
 func (x *ListAppsResponse) Reset() {
 	*x = ListAppsResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +745,7 @@ func (x *ListAppsResponse) String() string {
 func (*ListAppsResponse) ProtoMessage() {}
 
 func (x *ListAppsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +758,7 @@ func (x *ListAppsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppsResponse.ProtoReflect.Descriptor instead.
 func (*ListAppsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListAppsResponse) GetApps() []*App {
@@ -637,7 +778,7 @@ type GetAppRequest struct {
 
 func (x *GetAppRequest) Reset() {
 	*x = GetAppRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +790,7 @@ func (x *GetAppRequest) String() string {
 func (*GetAppRequest) ProtoMessage() {}
 
 func (x *GetAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +803,7 @@ func (x *GetAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAppRequest.ProtoReflect.Descriptor instead.
 func (*GetAppRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetAppRequest) GetNamespace() string {
@@ -688,7 +829,7 @@ type GetAppResponse struct {
 
 func (x *GetAppResponse) Reset() {
 	*x = GetAppResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +841,7 @@ func (x *GetAppResponse) String() string {
 func (*GetAppResponse) ProtoMessage() {}
 
 func (x *GetAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +854,7 @@ func (x *GetAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAppResponse.ProtoReflect.Descriptor instead.
 func (*GetAppResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetAppResponse) GetApp() *App {
@@ -733,7 +874,7 @@ type ListReleasesRequest struct {
 
 func (x *ListReleasesRequest) Reset() {
 	*x = ListReleasesRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +886,7 @@ func (x *ListReleasesRequest) String() string {
 func (*ListReleasesRequest) ProtoMessage() {}
 
 func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +899,7 @@ func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesRequest.ProtoReflect.Descriptor instead.
 func (*ListReleasesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListReleasesRequest) GetNamespace() string {
@@ -784,7 +925,7 @@ type ListReleasesResponse struct {
 
 func (x *ListReleasesResponse) Reset() {
 	*x = ListReleasesResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +937,7 @@ func (x *ListReleasesResponse) String() string {
 func (*ListReleasesResponse) ProtoMessage() {}
 
 func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +950,7 @@ func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesResponse.ProtoReflect.Descriptor instead.
 func (*ListReleasesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListReleasesResponse) GetReleases() []*Release {
@@ -817,6 +958,120 @@ func (x *ListReleasesResponse) GetReleases() []*Release {
 		return x.Releases
 	}
 	return nil
+}
+
+type GetReleaseRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App       string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	// 0 is the present one: that which starts, else that which serves, else the newest.
+	Release       uint32 `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReleaseRequest) Reset() {
+	*x = GetReleaseRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReleaseRequest) ProtoMessage() {}
+
+func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
+func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetReleaseRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetReleaseRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *GetReleaseRequest) GetRelease() uint32 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+type GetReleaseResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Release *Release               `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
+	// YAML of the application.
+	Document      string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReleaseResponse) Reset() {
+	*x = GetReleaseResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReleaseResponse) ProtoMessage() {}
+
+func (x *GetReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReleaseResponse.ProtoReflect.Descriptor instead.
+func (*GetReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetReleaseResponse) GetRelease() *Release {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+func (x *GetReleaseResponse) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
 }
 
 type ReadAppLogRequest struct {
@@ -837,7 +1092,7 @@ type ReadAppLogRequest struct {
 
 func (x *ReadAppLogRequest) Reset() {
 	*x = ReadAppLogRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1104,7 @@ func (x *ReadAppLogRequest) String() string {
 func (*ReadAppLogRequest) ProtoMessage() {}
 
 func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1117,7 @@ func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadAppLogRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReadAppLogRequest) GetNamespace() string {
@@ -916,7 +1171,7 @@ type ReadAppLogResponse struct {
 
 func (x *ReadAppLogResponse) Reset() {
 	*x = ReadAppLogResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1183,7 @@ func (x *ReadAppLogResponse) String() string {
 func (*ReadAppLogResponse) ProtoMessage() {}
 
 func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1196,7 @@ func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadAppLogResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReadAppLogResponse) GetRecords() []*LogRecord {
@@ -955,19 +1210,32 @@ var File_flowmesh_api_apphost_v1_app_service_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\n" +
-	")flowmesh/api/apphost/v1/app_service.proto\x12\x17flowmesh.api.apphost.v1\x1a!flowmesh/api/apphost/v1/app.proto\x1a#flowmesh/api/common/v1/access.proto\"\xba\x02\n" +
+	")flowmesh/api/apphost/v1/app_service.proto\x12\x17flowmesh.api.apphost.v1\x1a!flowmesh/api/apphost/v1/app.proto\x1a#flowmesh/api/common/v1/access.proto\"\xdd\x02\n" +
 	"\x10DeployAppRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x1a\n" +
 	"\bdocument\x18\x03 \x01(\tR\bdocument\x126\n" +
 	"\x05files\x18\x04 \x03(\v2 .flowmesh.api.apphost.v1.AppFileR\x05files\x12\\\n" +
-	"\venvironment\x18\x05 \x03(\v2:.flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntryR\venvironment\x1a>\n" +
+	"\venvironment\x18\x05 \x03(\v2:.flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntryR\venvironment\x12!\n" +
+	"\fbase_release\x18\x06 \x01(\rR\vbaseRelease\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"i\n" +
 	"\x11DeployAppResponse\x12:\n" +
 	"\arelease\x18\x01 \x01(\v2 .flowmesh.api.apphost.v1.ReleaseR\arelease\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"d\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"\xe1\x02\n" +
+	"\x12ValidateAppRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x1a\n" +
+	"\bdocument\x18\x03 \x01(\tR\bdocument\x126\n" +
+	"\x05files\x18\x04 \x03(\v2 .flowmesh.api.apphost.v1.AppFileR\x05files\x12^\n" +
+	"\venvironment\x18\x05 \x03(\v2<.flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntryR\venvironment\x12!\n" +
+	"\fbase_release\x18\x06 \x01(\rR\vbaseRelease\x1a>\n" +
+	"\x10EnvironmentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +
+	"\x13ValidateAppResponse\x12?\n" +
+	"\bfindings\x18\x01 \x03(\v2#.flowmesh.api.apphost.v1.AppFindingR\bfindings\"d\n" +
 	"\x12RollbackAppRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x18\n" +
@@ -1001,7 +1269,14 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\"T\n" +
 	"\x14ListReleasesResponse\x12<\n" +
-	"\breleases\x18\x01 \x03(\v2 .flowmesh.api.apphost.v1.ReleaseR\breleases\"\xa1\x01\n" +
+	"\breleases\x18\x01 \x03(\v2 .flowmesh.api.apphost.v1.ReleaseR\breleases\"c\n" +
+	"\x11GetReleaseRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x18\n" +
+	"\arelease\x18\x03 \x01(\rR\arelease\"l\n" +
+	"\x12GetReleaseResponse\x12:\n" +
+	"\arelease\x18\x01 \x01(\v2 .flowmesh.api.apphost.v1.ReleaseR\arelease\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\"\xa1\x01\n" +
 	"\x11ReadAppLogRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x14\n" +
@@ -1010,10 +1285,11 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
 	"\x06module\x18\x06 \x01(\tR\x06module\"R\n" +
 	"\x12ReadAppLogResponse\x12<\n" +
-	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xdf\a\n" +
+	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc0\t\n" +
 	"\n" +
 	"AppService\x12l\n" +
-	"\tDeployApp\x12).flowmesh.api.apphost.v1.DeployAppRequest\x1a*.flowmesh.api.apphost.v1.DeployAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12r\n" +
+	"\tDeployApp\x12).flowmesh.api.apphost.v1.DeployAppRequest\x1a*.flowmesh.api.apphost.v1.DeployAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12p\n" +
+	"\vValidateApp\x12+.flowmesh.api.apphost.v1.ValidateAppRequest\x1a,.flowmesh.api.apphost.v1.ValidateAppResponse\"\x06\xea\xe0\x18\x02\b\x05\x12r\n" +
 	"\vRollbackApp\x12+.flowmesh.api.apphost.v1.RollbackAppRequest\x1a,.flowmesh.api.apphost.v1.RollbackAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12i\n" +
 	"\bStartApp\x12(.flowmesh.api.apphost.v1.StartAppRequest\x1a).flowmesh.api.apphost.v1.StartAppResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12f\n" +
 	"\aStopApp\x12'.flowmesh.api.apphost.v1.StopAppRequest\x1a(.flowmesh.api.apphost.v1.StopAppResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12l\n" +
@@ -1021,6 +1297,8 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\bListApps\x12(.flowmesh.api.apphost.v1.ListAppsRequest\x1a).flowmesh.api.apphost.v1.ListAppsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12a\n" +
 	"\x06GetApp\x12&.flowmesh.api.apphost.v1.GetAppRequest\x1a'.flowmesh.api.apphost.v1.GetAppResponse\"\x06\xea\xe0\x18\x02\b\x03\x12s\n" +
 	"\fListReleases\x12,.flowmesh.api.apphost.v1.ListReleasesRequest\x1a-.flowmesh.api.apphost.v1.ListReleasesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12m\n" +
+	"\n" +
+	"GetRelease\x12*.flowmesh.api.apphost.v1.GetReleaseRequest\x1a+.flowmesh.api.apphost.v1.GetReleaseResponse\"\x06\xea\xe0\x18\x02\b\x05\x12m\n" +
 	"\n" +
 	"ReadAppLog\x12*.flowmesh.api.apphost.v1.ReadAppLogRequest\x1a+.flowmesh.api.apphost.v1.ReadAppLogResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
 	"\x1bdev.flowmesh.api.apphost.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/apphost/v1;apphostv1\xaa\x02\x17Flowmesh.Api.Apphost.V1b\x06proto3"
@@ -1037,66 +1315,80 @@ func file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescData
 }
 
-var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_flowmesh_api_apphost_v1_app_service_proto_goTypes = []any{
 	(*DeployAppRequest)(nil),     // 0: flowmesh.api.apphost.v1.DeployAppRequest
 	(*DeployAppResponse)(nil),    // 1: flowmesh.api.apphost.v1.DeployAppResponse
-	(*RollbackAppRequest)(nil),   // 2: flowmesh.api.apphost.v1.RollbackAppRequest
-	(*RollbackAppResponse)(nil),  // 3: flowmesh.api.apphost.v1.RollbackAppResponse
-	(*StartAppRequest)(nil),      // 4: flowmesh.api.apphost.v1.StartAppRequest
-	(*StartAppResponse)(nil),     // 5: flowmesh.api.apphost.v1.StartAppResponse
-	(*StopAppRequest)(nil),       // 6: flowmesh.api.apphost.v1.StopAppRequest
-	(*StopAppResponse)(nil),      // 7: flowmesh.api.apphost.v1.StopAppResponse
-	(*DeleteAppRequest)(nil),     // 8: flowmesh.api.apphost.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),    // 9: flowmesh.api.apphost.v1.DeleteAppResponse
-	(*ListAppsRequest)(nil),      // 10: flowmesh.api.apphost.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),     // 11: flowmesh.api.apphost.v1.ListAppsResponse
-	(*GetAppRequest)(nil),        // 12: flowmesh.api.apphost.v1.GetAppRequest
-	(*GetAppResponse)(nil),       // 13: flowmesh.api.apphost.v1.GetAppResponse
-	(*ListReleasesRequest)(nil),  // 14: flowmesh.api.apphost.v1.ListReleasesRequest
-	(*ListReleasesResponse)(nil), // 15: flowmesh.api.apphost.v1.ListReleasesResponse
-	(*ReadAppLogRequest)(nil),    // 16: flowmesh.api.apphost.v1.ReadAppLogRequest
-	(*ReadAppLogResponse)(nil),   // 17: flowmesh.api.apphost.v1.ReadAppLogResponse
-	nil,                          // 18: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	(*AppFile)(nil),              // 19: flowmesh.api.apphost.v1.AppFile
-	(*Release)(nil),              // 20: flowmesh.api.apphost.v1.Release
-	(*App)(nil),                  // 21: flowmesh.api.apphost.v1.App
-	(*LogRecord)(nil),            // 22: flowmesh.api.apphost.v1.LogRecord
+	(*ValidateAppRequest)(nil),   // 2: flowmesh.api.apphost.v1.ValidateAppRequest
+	(*ValidateAppResponse)(nil),  // 3: flowmesh.api.apphost.v1.ValidateAppResponse
+	(*RollbackAppRequest)(nil),   // 4: flowmesh.api.apphost.v1.RollbackAppRequest
+	(*RollbackAppResponse)(nil),  // 5: flowmesh.api.apphost.v1.RollbackAppResponse
+	(*StartAppRequest)(nil),      // 6: flowmesh.api.apphost.v1.StartAppRequest
+	(*StartAppResponse)(nil),     // 7: flowmesh.api.apphost.v1.StartAppResponse
+	(*StopAppRequest)(nil),       // 8: flowmesh.api.apphost.v1.StopAppRequest
+	(*StopAppResponse)(nil),      // 9: flowmesh.api.apphost.v1.StopAppResponse
+	(*DeleteAppRequest)(nil),     // 10: flowmesh.api.apphost.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),    // 11: flowmesh.api.apphost.v1.DeleteAppResponse
+	(*ListAppsRequest)(nil),      // 12: flowmesh.api.apphost.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),     // 13: flowmesh.api.apphost.v1.ListAppsResponse
+	(*GetAppRequest)(nil),        // 14: flowmesh.api.apphost.v1.GetAppRequest
+	(*GetAppResponse)(nil),       // 15: flowmesh.api.apphost.v1.GetAppResponse
+	(*ListReleasesRequest)(nil),  // 16: flowmesh.api.apphost.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil), // 17: flowmesh.api.apphost.v1.ListReleasesResponse
+	(*GetReleaseRequest)(nil),    // 18: flowmesh.api.apphost.v1.GetReleaseRequest
+	(*GetReleaseResponse)(nil),   // 19: flowmesh.api.apphost.v1.GetReleaseResponse
+	(*ReadAppLogRequest)(nil),    // 20: flowmesh.api.apphost.v1.ReadAppLogRequest
+	(*ReadAppLogResponse)(nil),   // 21: flowmesh.api.apphost.v1.ReadAppLogResponse
+	nil,                          // 22: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	nil,                          // 23: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	(*AppFile)(nil),              // 24: flowmesh.api.apphost.v1.AppFile
+	(*Release)(nil),              // 25: flowmesh.api.apphost.v1.Release
+	(*AppFinding)(nil),           // 26: flowmesh.api.apphost.v1.AppFinding
+	(*App)(nil),                  // 27: flowmesh.api.apphost.v1.App
+	(*LogRecord)(nil),            // 28: flowmesh.api.apphost.v1.LogRecord
 }
 var file_flowmesh_api_apphost_v1_app_service_proto_depIdxs = []int32{
-	19, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	18, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	20, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	20, // 3: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	21, // 4: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	21, // 5: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	21, // 6: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
-	21, // 7: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	20, // 8: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
-	22, // 9: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
-	0,  // 10: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
-	2,  // 11: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
-	4,  // 12: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
-	6,  // 13: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
-	8,  // 14: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
-	10, // 15: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
-	12, // 16: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
-	14, // 17: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
-	16, // 18: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
-	1,  // 19: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
-	3,  // 20: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
-	5,  // 21: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
-	7,  // 22: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
-	9,  // 23: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
-	11, // 24: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
-	13, // 25: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
-	15, // 26: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
-	17, // 27: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	24, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	22, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	25, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	24, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	23, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	26, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
+	25, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	27, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	27, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	27, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
+	27, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	25, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
+	25, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	28, // 13: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
+	0,  // 14: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
+	2,  // 15: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
+	4,  // 16: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
+	6,  // 17: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
+	8,  // 18: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
+	10, // 19: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
+	12, // 20: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
+	14, // 21: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
+	16, // 22: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
+	18, // 23: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
+	20, // 24: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
+	1,  // 25: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
+	3,  // 26: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
+	5,  // 27: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
+	7,  // 28: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
+	9,  // 29: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
+	11, // 30: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
+	13, // 31: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
+	15, // 32: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
+	17, // 33: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
+	19, // 34: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
+	21, // 35: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
+	25, // [25:36] is the sub-list for method output_type
+	14, // [14:25] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_apphost_v1_app_service_proto_init() }
@@ -1111,7 +1403,7 @@ func file_flowmesh_api_apphost_v1_app_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc), len(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AppService_DeployApp_FullMethodName    = "/flowmesh.api.apphost.v1.AppService/DeployApp"
+	AppService_ValidateApp_FullMethodName  = "/flowmesh.api.apphost.v1.AppService/ValidateApp"
 	AppService_RollbackApp_FullMethodName  = "/flowmesh.api.apphost.v1.AppService/RollbackApp"
 	AppService_StartApp_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/StartApp"
 	AppService_StopApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/StopApp"
@@ -27,6 +28,7 @@ const (
 	AppService_ListApps_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/ListApps"
 	AppService_GetApp_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/GetApp"
 	AppService_ListReleases_FullMethodName = "/flowmesh.api.apphost.v1.AppService/ListReleases"
+	AppService_GetRelease_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/GetRelease"
 	AppService_ReadAppLog_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
 )
 
@@ -44,11 +46,19 @@ type AppServiceClient interface {
 	// The response waits up to 8 s for the release; a later one is still PENDING in it.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
 	//	FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
 	//	                                        each place of the document
 	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
 	//	RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
 	DeployApp(ctx context.Context, in *DeployAppRequest, opts ...grpc.CallOption) (*DeployAppResponse, error)
+	// Checks a document as the release of an application would be, without a start: findings have
+	// file, line and column. The application need not exist.
+	//
+	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
+	ValidateApp(ctx context.Context, in *ValidateAppRequest, opts ...grpc.CallOption) (*ValidateAppResponse, error)
 	// Returns to a release that served before, in the same way as a new one is started.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
@@ -74,6 +84,10 @@ type AppServiceClient interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
 	ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error)
+	// Returns a release with its document, to those who may deploy one.
+	//
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+	GetRelease(ctx context.Context, in *GetReleaseRequest, opts ...grpc.CallOption) (*GetReleaseResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -93,6 +107,16 @@ func (c *appServiceClient) DeployApp(ctx context.Context, in *DeployAppRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeployAppResponse)
 	err := c.cc.Invoke(ctx, AppService_DeployApp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) ValidateApp(ctx context.Context, in *ValidateAppRequest, opts ...grpc.CallOption) (*ValidateAppResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ValidateAppResponse)
+	err := c.cc.Invoke(ctx, AppService_ValidateApp_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +193,16 @@ func (c *appServiceClient) ListReleases(ctx context.Context, in *ListReleasesReq
 	return out, nil
 }
 
+func (c *appServiceClient) GetRelease(ctx context.Context, in *GetReleaseRequest, opts ...grpc.CallOption) (*GetReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetReleaseResponse)
+	err := c.cc.Invoke(ctx, AppService_GetRelease_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) ReadAppLog(ctx context.Context, in *ReadAppLogRequest, opts ...grpc.CallOption) (*ReadAppLogResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReadAppLogResponse)
@@ -193,11 +227,19 @@ type AppServiceServer interface {
 	// The response waits up to 8 s for the release; a later one is still PENDING in it.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
 	//	FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
 	//	                                        each place of the document
 	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
 	//	RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
 	DeployApp(context.Context, *DeployAppRequest) (*DeployAppResponse, error)
+	// Checks a document as the release of an application would be, without a start: findings have
+	// file, line and column. The application need not exist.
+	//
+	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
+	ValidateApp(context.Context, *ValidateAppRequest) (*ValidateAppResponse, error)
 	// Returns to a release that served before, in the same way as a new one is started.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
@@ -223,6 +265,10 @@ type AppServiceServer interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
 	ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error)
+	// Returns a release with its document, to those who may deploy one.
+	//
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+	GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -240,6 +286,9 @@ type UnimplementedAppServiceServer struct{}
 
 func (UnimplementedAppServiceServer) DeployApp(context.Context, *DeployAppRequest) (*DeployAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeployApp not implemented")
+}
+func (UnimplementedAppServiceServer) ValidateApp(context.Context, *ValidateAppRequest) (*ValidateAppResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ValidateApp not implemented")
 }
 func (UnimplementedAppServiceServer) RollbackApp(context.Context, *RollbackAppRequest) (*RollbackAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RollbackApp not implemented")
@@ -261,6 +310,9 @@ func (UnimplementedAppServiceServer) GetApp(context.Context, *GetAppRequest) (*G
 }
 func (UnimplementedAppServiceServer) ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListReleases not implemented")
+}
+func (UnimplementedAppServiceServer) GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRelease not implemented")
 }
 func (UnimplementedAppServiceServer) ReadAppLog(context.Context, *ReadAppLogRequest) (*ReadAppLogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadAppLog not implemented")
@@ -300,6 +352,24 @@ func _AppService_DeployApp_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AppServiceServer).DeployApp(ctx, req.(*DeployAppRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_ValidateApp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ValidateAppRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).ValidateApp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_ValidateApp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).ValidateApp(ctx, req.(*ValidateAppRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -430,6 +500,24 @@ func _AppService_ListReleases_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_GetRelease_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).GetRelease(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_GetRelease_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).GetRelease(ctx, req.(*GetReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_ReadAppLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReadAppLogRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +548,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AppService_DeployApp_Handler,
 		},
 		{
+			MethodName: "ValidateApp",
+			Handler:    _AppService_ValidateApp_Handler,
+		},
+		{
 			MethodName: "RollbackApp",
 			Handler:    _AppService_RollbackApp_Handler,
 		},
@@ -486,6 +578,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListReleases",
 			Handler:    _AppService_ListReleases_Handler,
+		},
+		{
+			MethodName: "GetRelease",
+			Handler:    _AppService_GetRelease_Handler,
 		},
 		{
 			MethodName: "ReadAppLog",

@@ -246,6 +246,49 @@ class AppFile(_message.Message):
 Global___AppFile: _TypeAlias = AppFile  # noqa: Y015
 
 @_typing.final
+class AppFinding(_message.Message):
+    """A place of an application that is wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    message: _builtins.str
+    warning: _builtins.bool
+    """It prevents no release."""
+    path: _builtins.str
+    """Keys that lead to the value, such as modules[2].config.database."""
+    file: _builtins.str
+    """File of the release; app.yaml is the document."""
+    line: _builtins.int
+    """From 1; 0 where the place is unknown."""
+    column: _builtins.int
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        message: _builtins.str = ...,
+        warning: _builtins.bool = ...,
+        path: _builtins.str = ...,
+        file: _builtins.str = ...,
+        line: _builtins.int = ...,
+        column: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "file", b"file", "line", b"line", "message", b"message", "path", b"path", "warning", b"warning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppFinding: _TypeAlias = AppFinding  # noqa: Y015
+
+@_typing.final
 class LogRecord(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

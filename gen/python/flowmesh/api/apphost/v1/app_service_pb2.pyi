@@ -48,11 +48,16 @@ class DeployAppRequest(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BASE_RELEASE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     app: _builtins.str
     """Letters, digits and hyphens, at most 63."""
     document: _builtins.str
     """YAML of the application."""
+    base_release: _builtins.int
+    """Release that this one continues: files and variables that are not given are taken from it. It
+    must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+    """
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_app_pb2.AppFile]: ...
     @_builtins.property
@@ -67,10 +72,11 @@ class DeployAppRequest(_message.Message):
         document: _builtins.str = ...,
         files: _abc.Iterable[_app_pb2.AppFile] | None = ...,
         environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        base_release: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "document", b"document", "environment", b"environment", "files", b"files", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "base_release", b"base_release", "document", b"document", "environment", b"environment", "files", b"files", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,6 +105,86 @@ class DeployAppResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeployAppResponse: _TypeAlias = DeployAppResponse  # noqa: Y015
+
+@_typing.final
+class ValidateAppRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EnvironmentEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BASE_RELEASE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    document: _builtins.str
+    """YAML of the application."""
+    base_release: _builtins.int
+    """Release whose files and variables are taken where none are given. 0 is none."""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[_app_pb2.AppFile]: ...
+    @_builtins.property
+    def environment(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values of `${NAME}`; a name without a value is a warning."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+        document: _builtins.str = ...,
+        files: _abc.Iterable[_app_pb2.AppFile] | None = ...,
+        environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        base_release: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "base_release", b"base_release", "document", b"document", "environment", b"environment", "files", b"files", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateAppRequest: _TypeAlias = ValidateAppRequest  # noqa: Y015
+
+@_typing.final
+class ValidateAppResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_app_pb2.AppFinding]: ...
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[_app_pb2.AppFinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateAppResponse: _TypeAlias = ValidateAppResponse  # noqa: Y015
 
 @_typing.final
 class RollbackAppRequest(_message.Message):
@@ -389,6 +475,56 @@ class ListReleasesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReleasesResponse: _TypeAlias = ListReleasesResponse  # noqa: Y015
+
+@_typing.final
+class GetReleaseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    release: _builtins.int
+    """0 is the present one: that which starts, else that which serves, else the newest."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+        release: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "namespace", b"namespace", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReleaseRequest: _TypeAlias = GetReleaseRequest  # noqa: Y015
+
+@_typing.final
+class GetReleaseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """YAML of the application."""
+    @_builtins.property
+    def release(self) -> _app_pb2.Release: ...
+    def __init__(
+        self,
+        *,
+        release: _app_pb2.Release | None = ...,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReleaseResponse: _TypeAlias = GetReleaseResponse  # noqa: Y015
 
 @_typing.final
 class ReadAppLogRequest(_message.Message):

@@ -40,6 +40,11 @@ class AppServiceStub:
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppResponse.FromString,
                 _registered_method=True)
+        self.ValidateApp = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/ValidateApp',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppResponse.FromString,
+                _registered_method=True)
         self.RollbackApp = channel.unary_unary(
                 '/flowmesh.api.apphost.v1.AppService/RollbackApp',
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.RollbackAppRequest.SerializeToString,
@@ -75,6 +80,11 @@ class AppServiceStub:
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesResponse.FromString,
                 _registered_method=True)
+        self.GetRelease = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/GetRelease',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
+                _registered_method=True)
         self.ReadAppLog = channel.unary_unary(
                 '/flowmesh.api.apphost.v1.AppService/ReadAppLog',
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ReadAppLogRequest.SerializeToString,
@@ -95,10 +105,23 @@ class AppServiceServicer:
         The response waits up to 8 s for the release; a later one is still PENDING in it.
 
         INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
         FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
         each place of the document
         RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
         RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateApp(self, request, context):
+        """Checks a document as the release of an application would be, without a start: findings have
+        file, line and column. The application need not exist.
+
+        INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+        RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +187,15 @@ class AppServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRelease(self, request, context):
+        """Returns a release with its document, to those who may deploy one.
+
+        NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadAppLog(self, request, context):
         """Returns the last records of the log that match, oldest first.
 
@@ -181,6 +213,11 @@ def add_AppServiceServicer_to_server(servicer, server):
                     servicer.DeployApp,
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppResponse.SerializeToString,
+            ),
+            'ValidateApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateApp,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppResponse.SerializeToString,
             ),
             'RollbackApp': grpc.unary_unary_rpc_method_handler(
                     servicer.RollbackApp,
@@ -217,6 +254,11 @@ def add_AppServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesResponse.SerializeToString,
             ),
+            'GetRelease': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRelease,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.SerializeToString,
+            ),
             'ReadAppLog': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadAppLog,
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ReadAppLogRequest.FromString,
@@ -251,6 +293,33 @@ class AppService:
             '/flowmesh.api.apphost.v1.AppService/DeployApp',
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppRequest.SerializeToString,
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.DeployAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/ValidateApp',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ValidateAppResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -440,6 +509,33 @@ class AppService:
             '/flowmesh.api.apphost.v1.AppService/ListReleases',
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesRequest.SerializeToString,
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListReleasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRelease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/GetRelease',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,10 +42,19 @@ class AppServiceStub:
     The response waits up to 8 s for the release; a later one is still PENDING in it.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
       FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                               each place of the document
       RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
       RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
+    """
+    ValidateApp: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ValidateAppRequest, _app_service_pb2.ValidateAppResponse]
+    """Checks a document as the release of an application would be, without a start: findings have
+    file, line and column. The application need not exist.
+
+      INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+      RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
     """
     RollbackApp: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.RollbackAppRequest, _app_service_pb2.RollbackAppResponse]
     """Returns to a release that served before, in the same way as a new one is started.
@@ -77,6 +86,11 @@ class AppServiceStub:
 
       NOT_FOUND / APP_NOT_FOUND
     """
+    GetRelease: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.GetReleaseRequest, _app_service_pb2.GetReleaseResponse]
+    """Returns a release with its document, to those who may deploy one.
+
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+    """
     ReadAppLog: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]
     """Returns the last records of the log that match, oldest first.
 
@@ -98,10 +112,19 @@ class AppServiceAsyncStub(AppServiceStub):
     The response waits up to 8 s for the release; a later one is still PENDING in it.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
       FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                               each place of the document
       RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
       RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
+    """
+    ValidateApp: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ValidateAppRequest, _app_service_pb2.ValidateAppResponse]  # type: ignore[assignment]
+    """Checks a document as the release of an application would be, without a start: findings have
+    file, line and column. The application need not exist.
+
+      INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+      RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
     """
     RollbackApp: _aio.UnaryUnaryMultiCallable[_app_service_pb2.RollbackAppRequest, _app_service_pb2.RollbackAppResponse]  # type: ignore[assignment]
     """Returns to a release that served before, in the same way as a new one is started.
@@ -133,6 +156,11 @@ class AppServiceAsyncStub(AppServiceStub):
 
       NOT_FOUND / APP_NOT_FOUND
     """
+    GetRelease: _aio.UnaryUnaryMultiCallable[_app_service_pb2.GetReleaseRequest, _app_service_pb2.GetReleaseResponse]  # type: ignore[assignment]
+    """Returns a release with its document, to those who may deploy one.
+
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+    """
     ReadAppLog: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]  # type: ignore[assignment]
     """Returns the last records of the log that match, oldest first.
 
@@ -157,10 +185,25 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         The response waits up to 8 s for the release; a later one is still PENDING in it.
 
           INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+          FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
           FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                                   each place of the document
           RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
           RESOURCE_EXHAUSTED / APPS_LIMIT         above 100 applications of the namespace
+        """
+
+    @_abc_1.abstractmethod
+    def ValidateApp(
+        self,
+        request: _app_service_pb2.ValidateAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.ValidateAppResponse, _abc.Awaitable[_app_service_pb2.ValidateAppResponse]]:
+        """Checks a document as the release of an application would be, without a start: findings have
+        file, line and column. The application need not exist.
+
+          INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+          NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+          RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
         """
 
     @_abc_1.abstractmethod
@@ -233,6 +276,17 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the last 20 releases, newest first.
 
           NOT_FOUND / APP_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def GetRelease(
+        self,
+        request: _app_service_pb2.GetReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.GetReleaseResponse, _abc.Awaitable[_app_service_pb2.GetReleaseResponse]]:
+        """Returns a release with its document, to those who may deploy one.
+
+          NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
         """
 
     @_abc_1.abstractmethod

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/apphost/v1/app.proto.
  */
 export const file_flowmesh_api_apphost_v1_app: GenFile = /*@__PURE__*/
-  fileDesc("CiFmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHAucHJvdG8SF2Zsb3dtZXNoLmFwaS5hcHBob3N0LnYxIi0KCkFwcEFkZHJlc3MSDgoGc2VydmVyGAEgASgJEg8KB2FkZHJlc3MYAiABKAkisgIKA0FwcBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEjAKBXN0YXRlGAMgASgOMiEuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwU3RhdGUSDwoHcmVsZWFzZRgEIAEoDRIWCg5uZXdlc3RfcmVsZWFzZRgFIAEoDRI2CglhZGRyZXNzZXMYBiADKAsyIy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHBBZGRyZXNzEg8KB3Byb2JsZW0YByABKAkSCwoDcGlkGAggASgNEhQKDG1lbW9yeV9ieXRlcxgJIAEoBBIQCghyZXN0YXJ0cxgKIAEoDRIVCg1jcmVhdGVkX2F0X3VzGAsgASgDEhUKDWNoYW5nZWRfYXRfdXMYDCABKAMi+QEKB1JlbGVhc2USEQoDYXBwGAEgASgJQgTw4BgaEg8KB3JlbGVhc2UYAiABKA0SNAoFc3RhdGUYAyABKA4yJS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlU3RhdGUSDgoGZGlnZXN0GAQgASgJEg8KB3Byb2JsZW0YBSABKAkSDQoFZmlsZXMYBiADKAkSEwoLZW52aXJvbm1lbnQYByADKAkSEgoKc2l6ZV9ieXRlcxgIIAEoBBISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWNyZWF0ZWRfYXRfdXMYCiABKAMSEAoId2FybmluZ3MYCyADKAkiKAoHQXBwRmlsZRIMCgRwYXRoGAEgASgJEg8KB2NvbnRlbnQYAiABKAwiawoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg4KBm1vZHVsZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEg8KB3JlbGVhc2UYBSABKA0SDgoGZmllbGRzGAYgASgMKoMBCghBcHBTdGF0ZRIZChVBUFBfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFBUFBfU1RBVEVfU1RPUFBFRBABEhYKEkFQUF9TVEFURV9TVEFSVElORxACEhUKEUFQUF9TVEFURV9SVU5OSU5HEAMSFgoSQVBQX1NUQVRFX0NSQVNISU5HEAQqmgEKDFJlbGVhc2VTdGF0ZRIdChlSRUxFQVNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUkVMRUFTRV9TVEFURV9QRU5ESU5HEAESGQoVUkVMRUFTRV9TVEFURV9TRVJWSU5HEAISGgoWUkVMRUFTRV9TVEFURV9SRVBMQUNFRBADEhkKFVJFTEVBU0VfU1RBVEVfUkVGVVNFRBAEQm0KG2Rldi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9hcHBob3N0L3YxO2FwcGhvc3R2MaoCF0Zsb3dtZXNoLkFwaS5BcHBob3N0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CiFmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHAucHJvdG8SF2Zsb3dtZXNoLmFwaS5hcHBob3N0LnYxIi0KCkFwcEFkZHJlc3MSDgoGc2VydmVyGAEgASgJEg8KB2FkZHJlc3MYAiABKAkisgIKA0FwcBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEjAKBXN0YXRlGAMgASgOMiEuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwU3RhdGUSDwoHcmVsZWFzZRgEIAEoDRIWCg5uZXdlc3RfcmVsZWFzZRgFIAEoDRI2CglhZGRyZXNzZXMYBiADKAsyIy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHBBZGRyZXNzEg8KB3Byb2JsZW0YByABKAkSCwoDcGlkGAggASgNEhQKDG1lbW9yeV9ieXRlcxgJIAEoBBIQCghyZXN0YXJ0cxgKIAEoDRIVCg1jcmVhdGVkX2F0X3VzGAsgASgDEhUKDWNoYW5nZWRfYXRfdXMYDCABKAMi+QEKB1JlbGVhc2USEQoDYXBwGAEgASgJQgTw4BgaEg8KB3JlbGVhc2UYAiABKA0SNAoFc3RhdGUYAyABKA4yJS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlU3RhdGUSDgoGZGlnZXN0GAQgASgJEg8KB3Byb2JsZW0YBSABKAkSDQoFZmlsZXMYBiADKAkSEwoLZW52aXJvbm1lbnQYByADKAkSEgoKc2l6ZV9ieXRlcxgIIAEoBBISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWNyZWF0ZWRfYXRfdXMYCiABKAMSEAoId2FybmluZ3MYCyADKAkiKAoHQXBwRmlsZRIMCgRwYXRoGAEgASgJEg8KB2NvbnRlbnQYAiABKAwidgoKQXBwRmluZGluZxIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDwoHd2FybmluZxgDIAEoCBIMCgRwYXRoGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoDRIOCgZjb2x1bW4YByABKA0iawoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg4KBm1vZHVsZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEg8KB3JlbGVhc2UYBSABKA0SDgoGZmllbGRzGAYgASgMKoMBCghBcHBTdGF0ZRIZChVBUFBfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFBUFBfU1RBVEVfU1RPUFBFRBABEhYKEkFQUF9TVEFURV9TVEFSVElORxACEhUKEUFQUF9TVEFURV9SVU5OSU5HEAMSFgoSQVBQX1NUQVRFX0NSQVNISU5HEAQqmgEKDFJlbGVhc2VTdGF0ZRIdChlSRUxFQVNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUkVMRUFTRV9TVEFURV9QRU5ESU5HEAESGQoVUkVMRUFTRV9TVEFURV9TRVJWSU5HEAISGgoWUkVMRUFTRV9TVEFURV9SRVBMQUNFRBADEhkKFVJFTEVBU0VfU1RBVEVfUkVGVVNFRBAEQm0KG2Rldi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9hcHBob3N0L3YxO2FwcGhvc3R2MaoCF0Zsb3dtZXNoLkFwaS5BcHBob3N0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access]);
 
 /**
  * A server of an application.
@@ -229,6 +229,63 @@ export const AppFileSchema: GenMessage<AppFile> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_apphost_v1_app, 3);
 
 /**
+ * A place of an application that is wrong.
+ *
+ * @generated from message flowmesh.api.apphost.v1.AppFinding
+ */
+export type AppFinding = Message<"flowmesh.api.apphost.v1.AppFinding"> & {
+  /**
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * It prevents no release.
+   *
+   * @generated from field: bool warning = 3;
+   */
+  warning: boolean;
+
+  /**
+   * Keys that lead to the value, such as modules[2].config.database.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * File of the release; app.yaml is the document.
+   *
+   * @generated from field: string file = 5;
+   */
+  file: string;
+
+  /**
+   * From 1; 0 where the place is unknown.
+   *
+   * @generated from field: uint32 line = 6;
+   */
+  line: number;
+
+  /**
+   * @generated from field: uint32 column = 7;
+   */
+  column: number;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.AppFinding.
+ * Use `create(AppFindingSchema)` to create a new message.
+ */
+export const AppFindingSchema: GenMessage<AppFinding> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app, 4);
+
+/**
  * @generated from message flowmesh.api.apphost.v1.LogRecord
  */
 export type LogRecord = Message<"flowmesh.api.apphost.v1.LogRecord"> & {
@@ -270,7 +327,7 @@ export type LogRecord = Message<"flowmesh.api.apphost.v1.LogRecord"> & {
  * Use `create(LogRecordSchema)` to create a new message.
  */
 export const LogRecordSchema: GenMessage<LogRecord> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app, 4);
+  messageDesc(file_flowmesh_api_apphost_v1_app, 5);
 
 /**
  * @generated from enum flowmesh.api.apphost.v1.AppState

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { App, AppFile, LogRecord, Release } from "./app_pb.js";
+import type { App, AppFile, AppFinding, LogRecord, Release } from "./app_pb.js";
 import { file_flowmesh_api_apphost_v1_app } from "./app_pb.js";
 import { file_flowmesh_api_common_v1_access } from "../../common/v1/access_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/apphost/v1/app_service.proto.
  */
 export const file_flowmesh_api_apphost_v1_app_service: GenFile = /*@__PURE__*/
-  fileDesc("CilmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHBfc2VydmljZS5wcm90bxIXZmxvd21lc2guYXBpLmFwcGhvc3QudjEigAIKEERlcGxveUFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhIQCghkb2N1bWVudBgDIAEoCRIvCgVmaWxlcxgEIAMoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbGUSTwoLZW52aXJvbm1lbnQYBSADKAsyOi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0LkVudmlyb25tZW50RW50cnkaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlcKEURlcGxveUFwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlEg8KB2NyZWF0ZWQYAiABKAgiSwoSUm9sbGJhY2tBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDwoHcmVsZWFzZRgDIAEoDSJIChNSb2xsYmFja0FwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlIjcKD1N0YXJ0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIj0KEFN0YXJ0QXBwUmVzcG9uc2USKQoDYXBwGAEgASgLMhwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwIjYKDlN0b3BBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiPAoPU3RvcEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI4ChBEZWxldGVBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiEwoRRGVsZXRlQXBwUmVzcG9uc2UiJAoPTGlzdEFwcHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0QXBwc1Jlc3BvbnNlEioKBGFwcHMYASADKAsyHC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHAiNQoNR2V0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIjsKDkdldEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI7ChNMaXN0UmVsZWFzZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiSgoUTGlzdFJlbGVhc2VzUmVzcG9uc2USMgoIcmVsZWFzZXMYASADKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlInUKEVJlYWRBcHBMb2dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDQoFbGltaXQYAyABKA0SDQoFbGV2ZWwYBCABKAkSDAoEdGV4dBgFIAEoCRIOCgZtb2R1bGUYBiABKAkiSQoSUmVhZEFwcExvZ1Jlc3BvbnNlEjMKB3JlY29yZHMYASADKAsyIi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5Mb2dSZWNvcmQy3wcKCkFwcFNlcnZpY2USbAoJRGVwbG95QXBwEikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVwbG95QXBwUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkRlcGxveUFwcFJlc3BvbnNlIgjq4BgECAUoARJyCgtSb2xsYmFja0FwcBIrLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJvbGxiYWNrQXBwUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJvbGxiYWNrQXBwUmVzcG9uc2UiCOrgGAQIBSgBEmkKCFN0YXJ0QXBwEiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RhcnRBcHBSZXF1ZXN0GikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RhcnRBcHBSZXNwb25zZSII6uAYBAgGKAESZgoHU3RvcEFwcBInLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlN0b3BBcHBSZXF1ZXN0GiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RvcEFwcFJlc3BvbnNlIgjq4BgECAYoARJsCglEZWxldGVBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZWxldGVBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVsZXRlQXBwUmVzcG9uc2UiCOrgGAQIBSgBEmcKCExpc3RBcHBzEiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNSZXF1ZXN0GikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNSZXNwb25zZSIG6uAYAggDEmEKBkdldEFwcBImLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldEFwcFJlcXVlc3QaJy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5HZXRBcHBSZXNwb25zZSIG6uAYAggDEnMKDExpc3RSZWxlYXNlcxIsLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxpc3RSZWxlYXNlc1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0UmVsZWFzZXNSZXNwb25zZSIG6uAYAggDEm0KClJlYWRBcHBMb2cSKi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWFkQXBwTG9nUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJlYWRBcHBMb2dSZXNwb25zZSIG6uAYAggDQm0KG2Rldi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9hcHBob3N0L3YxO2FwcGhvc3R2MaoCF0Zsb3dtZXNoLkFwaS5BcHBob3N0LlYxYgZwcm90bzM", [file_flowmesh_api_apphost_v1_app, file_flowmesh_api_common_v1_access]);
+  fileDesc("CilmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHBfc2VydmljZS5wcm90bxIXZmxvd21lc2guYXBpLmFwcGhvc3QudjEilgIKEERlcGxveUFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhIQCghkb2N1bWVudBgDIAEoCRIvCgVmaWxlcxgEIAMoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbGUSTwoLZW52aXJvbm1lbnQYBSADKAsyOi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0LkVudmlyb25tZW50RW50cnkSFAoMYmFzZV9yZWxlYXNlGAYgASgNGjIKEEVudmlyb25tZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJXChFEZXBsb3lBcHBSZXNwb25zZRIxCgdyZWxlYXNlGAEgASgLMiAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUmVsZWFzZRIPCgdjcmVhdGVkGAIgASgIIpoCChJWYWxpZGF0ZUFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhIQCghkb2N1bWVudBgDIAEoCRIvCgVmaWxlcxgEIAMoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbGUSUQoLZW52aXJvbm1lbnQYBSADKAsyPC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5WYWxpZGF0ZUFwcFJlcXVlc3QuRW52aXJvbm1lbnRFbnRyeRIUCgxiYXNlX3JlbGVhc2UYBiABKA0aMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkwKE1ZhbGlkYXRlQXBwUmVzcG9uc2USNQoIZmluZGluZ3MYASADKAsyIy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHBGaW5kaW5nIksKElJvbGxiYWNrQXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEg8KB3JlbGVhc2UYAyABKA0iSAoTUm9sbGJhY2tBcHBSZXNwb25zZRIxCgdyZWxlYXNlGAEgASgLMiAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUmVsZWFzZSI3Cg9TdGFydEFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGiI9ChBTdGFydEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI2Cg5TdG9wQXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIjwKD1N0b3BBcHBSZXNwb25zZRIpCgNhcHAYASABKAsyHC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHAiOAoQRGVsZXRlQXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIhMKEURlbGV0ZUFwcFJlc3BvbnNlIiQKD0xpc3RBcHBzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiPgoQTGlzdEFwcHNSZXNwb25zZRIqCgRhcHBzGAEgAygLMhwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwIjUKDUdldEFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGiI7Cg5HZXRBcHBSZXNwb25zZRIpCgNhcHAYASABKAsyHC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHAiOwoTTGlzdFJlbGVhc2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIkoKFExpc3RSZWxlYXNlc1Jlc3BvbnNlEjIKCHJlbGVhc2VzGAEgAygLMiAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUmVsZWFzZSJKChFHZXRSZWxlYXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEg8KB3JlbGVhc2UYAyABKA0iWQoSR2V0UmVsZWFzZVJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlEhAKCGRvY3VtZW50GAIgASgJInUKEVJlYWRBcHBMb2dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDQoFbGltaXQYAyABKA0SDQoFbGV2ZWwYBCABKAkSDAoEdGV4dBgFIAEoCRIOCgZtb2R1bGUYBiABKAkiSQoSUmVhZEFwcExvZ1Jlc3BvbnNlEjMKB3JlY29yZHMYASADKAsyIi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5Mb2dSZWNvcmQywAkKCkFwcFNlcnZpY2USbAoJRGVwbG95QXBwEikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVwbG95QXBwUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkRlcGxveUFwcFJlc3BvbnNlIgjq4BgECAUoARJwCgtWYWxpZGF0ZUFwcBIrLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlZhbGlkYXRlQXBwUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlZhbGlkYXRlQXBwUmVzcG9uc2UiBurgGAIIBRJyCgtSb2xsYmFja0FwcBIrLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJvbGxiYWNrQXBwUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJvbGxiYWNrQXBwUmVzcG9uc2UiCOrgGAQIBSgBEmkKCFN0YXJ0QXBwEiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RhcnRBcHBSZXF1ZXN0GikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RhcnRBcHBSZXNwb25zZSII6uAYBAgGKAESZgoHU3RvcEFwcBInLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlN0b3BBcHBSZXF1ZXN0GiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RvcEFwcFJlc3BvbnNlIgjq4BgECAYoARJsCglEZWxldGVBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZWxldGVBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVsZXRlQXBwUmVzcG9uc2UiCOrgGAQIBSgBEmcKCExpc3RBcHBzEiguZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNSZXF1ZXN0GikuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNSZXNwb25zZSIG6uAYAggDEmEKBkdldEFwcBImLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldEFwcFJlcXVlc3QaJy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5HZXRBcHBSZXNwb25zZSIG6uAYAggDEnMKDExpc3RSZWxlYXNlcxIsLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxpc3RSZWxlYXNlc1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0UmVsZWFzZXNSZXNwb25zZSIG6uAYAggDEm0KCkdldFJlbGVhc2USKi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5HZXRSZWxlYXNlUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldFJlbGVhc2VSZXNwb25zZSIG6uAYAggFEm0KClJlYWRBcHBMb2cSKi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWFkQXBwTG9nUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJlYWRBcHBMb2dSZXNwb25zZSIG6uAYAggDQm0KG2Rldi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9hcHBob3N0L3YxO2FwcGhvc3R2MaoCF0Zsb3dtZXNoLkFwaS5BcHBob3N0LlYxYgZwcm90bzM", [file_flowmesh_api_apphost_v1_app, file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.DeployAppRequest
@@ -49,6 +49,14 @@ export type DeployAppRequest = Message<"flowmesh.api.apphost.v1.DeployAppRequest
    * @generated from field: map<string, string> environment = 5;
    */
   environment: { [key: string]: string };
+
+  /**
+   * Release that this one continues: files and variables that are not given are taken from it. It
+   * must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+   *
+   * @generated from field: uint32 base_release = 6;
+   */
+  baseRelease: number;
 };
 
 /**
@@ -83,6 +91,71 @@ export const DeployAppResponseSchema: GenMessage<DeployAppResponse> = /*@__PURE_
   messageDesc(file_flowmesh_api_apphost_v1_app_service, 1);
 
 /**
+ * @generated from message flowmesh.api.apphost.v1.ValidateAppRequest
+ */
+export type ValidateAppRequest = Message<"flowmesh.api.apphost.v1.ValidateAppRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string app = 2;
+   */
+  app: string;
+
+  /**
+   * YAML of the application.
+   *
+   * @generated from field: string document = 3;
+   */
+  document: string;
+
+  /**
+   * @generated from field: repeated flowmesh.api.apphost.v1.AppFile files = 4;
+   */
+  files: AppFile[];
+
+  /**
+   * Values of `${NAME}`; a name without a value is a warning.
+   *
+   * @generated from field: map<string, string> environment = 5;
+   */
+  environment: { [key: string]: string };
+
+  /**
+   * Release whose files and variables are taken where none are given. 0 is none.
+   *
+   * @generated from field: uint32 base_release = 6;
+   */
+  baseRelease: number;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ValidateAppRequest.
+ * Use `create(ValidateAppRequestSchema)` to create a new message.
+ */
+export const ValidateAppRequestSchema: GenMessage<ValidateAppRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 2);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.ValidateAppResponse
+ */
+export type ValidateAppResponse = Message<"flowmesh.api.apphost.v1.ValidateAppResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.apphost.v1.AppFinding findings = 1;
+   */
+  findings: AppFinding[];
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ValidateAppResponse.
+ * Use `create(ValidateAppResponseSchema)` to create a new message.
+ */
+export const ValidateAppResponseSchema: GenMessage<ValidateAppResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 3);
+
+/**
  * @generated from message flowmesh.api.apphost.v1.RollbackAppRequest
  */
 export type RollbackAppRequest = Message<"flowmesh.api.apphost.v1.RollbackAppRequest"> & {
@@ -109,7 +182,7 @@ export type RollbackAppRequest = Message<"flowmesh.api.apphost.v1.RollbackAppReq
  * Use `create(RollbackAppRequestSchema)` to create a new message.
  */
 export const RollbackAppRequestSchema: GenMessage<RollbackAppRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 2);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 4);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.RollbackAppResponse
@@ -126,7 +199,7 @@ export type RollbackAppResponse = Message<"flowmesh.api.apphost.v1.RollbackAppRe
  * Use `create(RollbackAppResponseSchema)` to create a new message.
  */
 export const RollbackAppResponseSchema: GenMessage<RollbackAppResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 3);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 5);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.StartAppRequest
@@ -148,7 +221,7 @@ export type StartAppRequest = Message<"flowmesh.api.apphost.v1.StartAppRequest">
  * Use `create(StartAppRequestSchema)` to create a new message.
  */
 export const StartAppRequestSchema: GenMessage<StartAppRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 4);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 6);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.StartAppResponse
@@ -165,7 +238,7 @@ export type StartAppResponse = Message<"flowmesh.api.apphost.v1.StartAppResponse
  * Use `create(StartAppResponseSchema)` to create a new message.
  */
 export const StartAppResponseSchema: GenMessage<StartAppResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 5);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 7);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.StopAppRequest
@@ -187,7 +260,7 @@ export type StopAppRequest = Message<"flowmesh.api.apphost.v1.StopAppRequest"> &
  * Use `create(StopAppRequestSchema)` to create a new message.
  */
 export const StopAppRequestSchema: GenMessage<StopAppRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 6);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 8);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.StopAppResponse
@@ -204,7 +277,7 @@ export type StopAppResponse = Message<"flowmesh.api.apphost.v1.StopAppResponse">
  * Use `create(StopAppResponseSchema)` to create a new message.
  */
 export const StopAppResponseSchema: GenMessage<StopAppResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 7);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 9);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.DeleteAppRequest
@@ -226,7 +299,7 @@ export type DeleteAppRequest = Message<"flowmesh.api.apphost.v1.DeleteAppRequest
  * Use `create(DeleteAppRequestSchema)` to create a new message.
  */
 export const DeleteAppRequestSchema: GenMessage<DeleteAppRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 8);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 10);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.DeleteAppResponse
@@ -239,7 +312,7 @@ export type DeleteAppResponse = Message<"flowmesh.api.apphost.v1.DeleteAppRespon
  * Use `create(DeleteAppResponseSchema)` to create a new message.
  */
 export const DeleteAppResponseSchema: GenMessage<DeleteAppResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 9);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 11);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ListAppsRequest
@@ -256,7 +329,7 @@ export type ListAppsRequest = Message<"flowmesh.api.apphost.v1.ListAppsRequest">
  * Use `create(ListAppsRequestSchema)` to create a new message.
  */
 export const ListAppsRequestSchema: GenMessage<ListAppsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 10);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 12);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ListAppsResponse
@@ -273,7 +346,7 @@ export type ListAppsResponse = Message<"flowmesh.api.apphost.v1.ListAppsResponse
  * Use `create(ListAppsResponseSchema)` to create a new message.
  */
 export const ListAppsResponseSchema: GenMessage<ListAppsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 11);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 13);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.GetAppRequest
@@ -295,7 +368,7 @@ export type GetAppRequest = Message<"flowmesh.api.apphost.v1.GetAppRequest"> & {
  * Use `create(GetAppRequestSchema)` to create a new message.
  */
 export const GetAppRequestSchema: GenMessage<GetAppRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 12);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 14);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.GetAppResponse
@@ -312,7 +385,7 @@ export type GetAppResponse = Message<"flowmesh.api.apphost.v1.GetAppResponse"> &
  * Use `create(GetAppResponseSchema)` to create a new message.
  */
 export const GetAppResponseSchema: GenMessage<GetAppResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 13);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 15);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ListReleasesRequest
@@ -334,7 +407,7 @@ export type ListReleasesRequest = Message<"flowmesh.api.apphost.v1.ListReleasesR
  * Use `create(ListReleasesRequestSchema)` to create a new message.
  */
 export const ListReleasesRequestSchema: GenMessage<ListReleasesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 14);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 16);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ListReleasesResponse
@@ -351,7 +424,60 @@ export type ListReleasesResponse = Message<"flowmesh.api.apphost.v1.ListReleases
  * Use `create(ListReleasesResponseSchema)` to create a new message.
  */
 export const ListReleasesResponseSchema: GenMessage<ListReleasesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 15);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 17);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.GetReleaseRequest
+ */
+export type GetReleaseRequest = Message<"flowmesh.api.apphost.v1.GetReleaseRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string app = 2;
+   */
+  app: string;
+
+  /**
+   * 0 is the present one: that which starts, else that which serves, else the newest.
+   *
+   * @generated from field: uint32 release = 3;
+   */
+  release: number;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.GetReleaseRequest.
+ * Use `create(GetReleaseRequestSchema)` to create a new message.
+ */
+export const GetReleaseRequestSchema: GenMessage<GetReleaseRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 18);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.GetReleaseResponse
+ */
+export type GetReleaseResponse = Message<"flowmesh.api.apphost.v1.GetReleaseResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.apphost.v1.Release release = 1;
+   */
+  release?: Release | undefined;
+
+  /**
+   * YAML of the application.
+   *
+   * @generated from field: string document = 2;
+   */
+  document: string;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.GetReleaseResponse.
+ * Use `create(GetReleaseResponseSchema)` to create a new message.
+ */
+export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 19);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ReadAppLogRequest
@@ -401,7 +527,7 @@ export type ReadAppLogRequest = Message<"flowmesh.api.apphost.v1.ReadAppLogReque
  * Use `create(ReadAppLogRequestSchema)` to create a new message.
  */
 export const ReadAppLogRequestSchema: GenMessage<ReadAppLogRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 16);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 20);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ReadAppLogResponse
@@ -418,7 +544,7 @@ export type ReadAppLogResponse = Message<"flowmesh.api.apphost.v1.ReadAppLogResp
  * Use `create(ReadAppLogResponseSchema)` to create a new message.
  */
 export const ReadAppLogResponseSchema: GenMessage<ReadAppLogResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 17);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 21);
 
 /**
  * Applications of a namespace: each release runs in a process of its own.
@@ -435,6 +561,7 @@ export const AppService: GenService<{
    * The response waits up to 8 s for the release; a later one is still PENDING in it.
    *
    *   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+   *   FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
    *   FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
    *                                           each place of the document
    *   RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
@@ -446,6 +573,21 @@ export const AppService: GenService<{
     methodKind: "unary";
     input: typeof DeployAppRequestSchema;
     output: typeof DeployAppResponseSchema;
+  },
+  /**
+   * Checks a document as the release of an application would be, without a start: findings have
+   * file, line and column. The application need not exist.
+   *
+   *   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+   *   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
+   *   RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
+   *
+   * @generated from rpc flowmesh.api.apphost.v1.AppService.ValidateApp
+   */
+  validateApp: {
+    methodKind: "unary";
+    input: typeof ValidateAppRequestSchema;
+    output: typeof ValidateAppResponseSchema;
   },
   /**
    * Returns to a release that served before, in the same way as a new one is started.
@@ -527,6 +669,18 @@ export const AppService: GenService<{
     methodKind: "unary";
     input: typeof ListReleasesRequestSchema;
     output: typeof ListReleasesResponseSchema;
+  },
+  /**
+   * Returns a release with its document, to those who may deploy one.
+   *
+   *   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.apphost.v1.AppService.GetRelease
+   */
+  getRelease: {
+    methodKind: "unary";
+    input: typeof GetReleaseRequestSchema;
+    output: typeof GetReleaseResponseSchema;
   },
   /**
    * Returns the last records of the log that match, oldest first.

@@ -1,0 +1,80 @@
+"""The check of a document in a process of its own, which bounds its memory and time."""
+
+import os
+import re
+from pathlib import Path
+
+from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.durable.suite import Suite
+from flowmesh.apps.host.building import build
+from flowmesh.apps.hosted.confinement import confined
+from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.definitions.problems import Problem
+from flowmesh.errors import FlowmeshError, Violation
+
+# The names of the environment that the host adds to those of the release.
+_OWN = "APP_NAME"
+_CLIENT = "FLOWMESH_"
+_WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+):(?P<column>\d+))?(?:: (?P<path>.*))?")
+
+
+def environment_of(begin: Begin) -> dict[str, str]:
+    return {_OWN: begin.app, **begin.environment}
+
+
+def attach(begin: Begin) -> None:
+    """Name the suite to its clients, by the names of the release before those of the host."""
+    own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
+    os.environ.update({**begin.suite, **own})
+
+
+def checked(begin: Begin) -> Checked:
+    """Return everything that is wrong with a document; nothing is started."""
+    attach(begin)
+    path = Path(begin.document)
+    try:
+        how = Loading(environment=environment_of(begin), confined=True)
+        document = confined(load(path, how), data=Path(begin.data), private=begin.private)
+        log = LogHub(app=begin.app, write=lambda _line: None)
+        build(document, log=log, suite=Suite.of_environment())
+    except FlowmeshError as error:
+        causes = error.violations or (Violation(path.name, error.message, error.reason),)
+        return Checked(findings=[_unread(each, path.parent) for each in causes])
+    placed = document.findings.placed(document.files)
+    return Checked(findings=[_placed(each, document, path.parent) for each in placed])
+
+
+def _placed(problem: Problem, document: AppDocument, folder: Path) -> Placed:
+    known = problem.document < len(document.files)
+    file = document.files[problem.document].path if known else folder / "app.yaml"
+    return Placed(
+        code=problem.code,
+        message=_short(problem.message, folder),
+        warning=problem.warning,
+        path=problem.place,
+        file=_short(str(file), folder),
+        line=problem.line,
+        column=problem.column,
+    )
+
+
+def _unread(violation: Violation, folder: Path) -> Placed:
+    """Return the fault of a text that cannot be read at all."""
+    found = _WHERE.fullmatch(_short(violation.field, folder))
+    assert found is not None
+    return Placed(
+        code=violation.code,
+        message=_short(violation.description, folder),
+        warning=False,
+        path=found["path"] or "",
+        file=found["file"],
+        line=int(found["line"] or 0),
+        column=int(found["column"] or 0),
+    )
+
+
+def _short(text: str, folder: Path) -> str:
+    """Return a text without the folder of the release."""
+    return text.replace(f"{folder}/", "")

@@ -1,0 +1,69 @@
+"""Checks of documents that are not released: each in a process and a folder of its own."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from flowmesh.apphost import limits
+from flowmesh.apphost.running.folders import Folders
+from flowmesh.apphost.running.process import AppProcess
+from flowmesh.apphost.storage.records import Content, Key
+from flowmesh.apps.hosted.conversation import Begin, Placed
+from flowmesh.errors import Overloaded, WrongState
+
+
+class Checks:
+    """Runs few checks at a time; further ones wait, and are refused beyond a bound."""
+
+    def __init__(self, *, data_dir: Path, private: bool, suite: SuiteOf) -> None:
+        self._root, self._private, self._suite = data_dir / "checks", private, suite
+        self._slots = asyncio.Semaphore(limits.CHECKS_RUNNING)
+        self._waiting = 0
+
+    async def check(self, key: Key, content: Content) -> Sequence[Placed]:
+        """Return the findings of a document with its files and environment."""
+        if self._waiting >= limits.CHECKS_WAITING:
+            raise Overloaded("APPS_LIMIT", "too many documents are checked; try again in a second")
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await self._checked(key, content)
+        finally:
+            self._waiting -= 1
+
+    async def _checked(self, key: Key, content: Content) -> Sequence[Placed]:
+        await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True, mode=0o700)
+        folders = Folders(Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._root)))
+        try:
+            document = await asyncio.to_thread(folders.write, 1, content)
+            return await self._answer(key, document, folders, content)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folders.root, ignore_errors=True)
+
+    async def _answer(
+        self, key: Key, document: Path, folders: Folders, content: Content
+    ) -> Sequence[Placed]:
+        process = await AppProcess.spawn(str(document.parent), lambda _line: None)
+        try:
+            async with asyncio.timeout(limits.CHECK_S):
+                found = await process.check(
+                    Begin(
+                        app=key[1],
+                        document=str(document),
+                        data=str(folders.data),
+                        environment=content.environment,
+                        memory_bytes=limits.MEMORY_BYTES,
+                        files_max=limits.OPEN_FILES_MAX,
+                        private=self._private,
+                        suite=await self._suite(key, content.environment),
+                        check=True,
+                    )
+                )
+        except TimeoutError:
+            text = f"the document was not checked within {limits.CHECK_S:g} s"
+            raise WrongState("RELEASE_REFUSED", text) from None
+        finally:
+            await process.kill()
+        return found.findings
