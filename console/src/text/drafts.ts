@@ -9,12 +9,16 @@ export interface Base {
   version: number;
 }
 
+export type DraftKind = "app";
+
 export interface Draft {
   id: string;
   /** The form of this record; another one is left alone. */
   form: number;
   namespace: string;
-  /** The stored workflow that is edited; empty for a new one. */
+  /** An application; without it, a workflow. */
+  kind?: DraftKind | undefined;
+  /** The stored workflow or application that is edited; empty for a new one. */
   workflow: string;
   /** The name in the text. */
   name: string;
@@ -61,12 +65,14 @@ export async function deleteDraft(id: string): Promise<void> {
 }
 
 /** Drafts of a namespace, newest first; those beyond the last fifty are removed. */
-export async function drafts(namespace: string): Promise<Draft[]> {
+export async function drafts(namespace: string, kind?: DraftKind): Promise<Draft[]> {
   const all = (await run("readonly", (store) => store.getAll())) as Draft[];
   const known = all.filter((each) => each.form === FORM);
   known.sort((left, right) => right.changedAt - left.changedAt);
   for (const old of known.slice(DRAFTS_MAX)) await deleteDraft(old.id);
-  return known.slice(0, DRAFTS_MAX).filter((each) => each.namespace === namespace);
+  return known
+    .slice(0, DRAFTS_MAX)
+    .filter((each) => each.namespace === namespace && each.kind === kind);
 }
 
 /** Hold a draft for this tab until it is released or the tab ends; false if another tab does. */

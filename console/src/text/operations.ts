@@ -27,7 +27,7 @@ function taskIn(graph: Graph, id: string): Task {
 }
 
 /** An id that no task of the graph has. */
-export function freeId(tasks: readonly Task[], wanted: string): string {
+export function freeId(tasks: readonly { id: string }[], wanted: string): string {
   const taken = new Set(tasks.map((each) => each.id));
   const base = wanted.replace(/[^A-Za-z0-9._:-]+/g, "-").replace(/^-+|-+$/g, "") || "task";
   for (let number = 1; ; number += 1) {

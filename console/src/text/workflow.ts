@@ -11,17 +11,21 @@ export interface After {
   on: string | undefined;
 }
 
-export interface Task {
+/** A box of a canvas with those before it. */
+export interface Joined {
   id: string;
+  after: readonly After[];
+  /** Boxes of the same canvas that it names without an edge of its own. */
+  uses: readonly string[];
+}
+
+export interface Task extends Joined {
   title: string;
   /** The member that makes it: `taskRef`, `decision`, `map` and so on. */
   kind: string;
   /** The referenced task or workflow. */
   ref: string;
   place: Place;
-  after: After[];
-  /** Tasks of the same graph that its templates refer to. */
-  uses: string[];
   undo: string | undefined;
   /** Graphs within: the path from the task to each list of tasks. */
   inner: Path[];
@@ -194,7 +198,7 @@ export function positionsOf(workflow: Workflow, prefix: readonly string[]): Map<
 }
 
 /** The path of a new circle if `to` came after `from`; nothing if there is none. */
-export function circle(tasks: readonly Task[], from: string, to: string): string[] | undefined {
+export function circle(tasks: readonly Joined[], from: string, to: string): string[] | undefined {
   const next = new Map<string, string[]>();
   for (const task of tasks) {
     for (const before of [...task.after.map((each) => each.task), ...task.uses]) {

@@ -1,13 +1,14 @@
 /** What the palette adds to the canvas: tasks of the library, built-in types, control, templates. */
 
 import type { TaskAnswer, TaskTypeValue } from "@/api/schema";
+import type { Edge } from "@/editing/edgeLines";
 import { say } from "@/model/messages";
 import { addTask, connect, freeId, insertTask, refusal } from "@/text/operations";
 import { setPositions } from "@/text/positions";
 import { parsed } from "@/text/source";
 import { type Position, tasksOf, workflowOf } from "@/text/workflow";
 import type { Session } from "./session";
-import { type Edge, select, useBuilder } from "./store";
+import { select, useBuilder } from "./store";
 
 /** The type of dragged data. */
 export const DRAGGED = "application/x-flowmesh-task";

@@ -1,10 +1,11 @@
 import { Button, Field } from "@/design/primitives";
+import type { Edge } from "@/editing/edgeLines";
+import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import { disconnect, relabel } from "@/text/operations";
 import type { Task } from "@/text/workflow";
-import styles from "./inspector.module.css";
 import { useSession } from "./session";
-import { type Edge, useBuilder } from "./store";
+import { useBuilder } from "./store";
 
 /** An edge: the outcome it is taken for, and its removal. */
 export function EdgePanel({ edge }: { edge: Edge }) {

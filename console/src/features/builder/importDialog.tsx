@@ -3,9 +3,9 @@ import { validate } from "@/api/definitions";
 import type { ProblemValue } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import styles from "@/editing/dialogs.module.css";
+import { EDITED_CHARACTERS_MAX } from "@/editing/draftSession";
 import { say } from "@/model/messages";
-import styles from "./dialogs.module.css";
-import { EDITED_CHARACTERS_MAX } from "./session";
 
 interface Props {
   close: () => void;

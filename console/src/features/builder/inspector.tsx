@@ -1,5 +1,7 @@
 import { useMemo } from "react";
 import { Button, Fold } from "@/design/primitives";
+import { findingsOf, fixesOf, placeOfFinding } from "@/editing/diagnostics";
+import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { Json, JsonSchema } from "@/model/schema";
 import { update } from "@/text/edits";
@@ -10,9 +12,7 @@ import type { Task } from "@/text/workflow";
 import { SchemaForm } from "@/values/schemaForm";
 import { TemplateScope } from "@/values/templates";
 import { scopeNames, useLibrary, useSchema } from "./completion";
-import { findingsOf, fixesOf, placeOfFinding } from "./diagnostics";
 import { EdgePanel } from "./edgePanel";
-import styles from "./inspector.module.css";
 import { KindIcon, kindWord } from "./kinds";
 import { useSession } from "./session";
 import { showLevels, useBuilder } from "./store";
@@ -139,7 +139,7 @@ function useFieldFindings(place: Place): ReadonlyMap<string, string> {
   return useMemo(() => {
     const found = new Map<string, string>();
     for (const finding of findings) {
-      const at = placeOfFinding(finding, source, undefined);
+      const at = placeOfFinding(finding, source);
       const inside =
         at.doc === place.doc && place.path.every((key, depth) => at.path[depth] === key);
       if (!inside) continue;
@@ -155,7 +155,7 @@ function useFieldFindings(place: Place): ReadonlyMap<string, string> {
 /** The findings of a task, each with its repairs. */
 function FindingList({ place }: { place: Place }) {
   const session = useSession();
-  const { findings, source, workflow, tasks } = useBuilder();
+  const { findings, source, tasks } = useBuilder();
   const own = useMemo(() => {
     const task = tasks.find((each) => each.place.path.at(-1) === place.path.at(-1));
     return (task && findingsOf(findings, tasks, source).get(task.id)) ?? [];
@@ -169,7 +169,7 @@ function FindingList({ place }: { place: Place }) {
           data-severity={finding.severity}
         >
           {finding.message}
-          {fixesOf(finding, { source, workflow }).map(({ name, act }) => (
+          {fixesOf(finding, { source }).map(({ name, act }) => (
             <Button key={name} small onClick={() => session.edit((text) => act(text))}>
               {name}
             </Button>

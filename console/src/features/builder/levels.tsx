@@ -1,6 +1,6 @@
 import { Button } from "@/design/primitives";
+import styles from "@/editing/page.module.css";
 import { say } from "@/model/messages";
-import styles from "./page.module.css";
 import { showLevels, useBuilder } from "./store";
 
 /** The bodies that lead to the shown tasks. */

@@ -1,15 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { send } from "@/api/client";
 import type { Stored } from "@/api/definitions";
 import { asProblem } from "@/api/problems";
 import type { CompatibilityAnswer } from "@/api/schema";
 import { Button, Dialog, DialogActions } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import styles from "@/editing/dialogs.module.css";
+import { MergeDialog } from "@/editing/mergeDialog";
 import { say } from "@/model/messages";
-import { joined, merged } from "@/text/merge";
 import { TextDiff } from "@/values/textDiff";
-import styles from "./dialogs.module.css";
 import { useSession } from "./session";
 import { useBuilder } from "./store";
 
@@ -40,7 +40,24 @@ export function SaveDialog({ close, saved }: Props) {
       setBusy(false);
     }
   };
-  if (theirs) return <MergeDialog theirs={theirs} close={close} />;
+  const take = (result: string, other: Stored) => {
+    session.editor?.apply(result);
+    session.rebase(session.draft.workflow || session.draft.name, other);
+    close();
+  };
+  if (theirs) {
+    return (
+      <MergeDialog
+        mine={session.text}
+        base={base?.text ?? ""}
+        theirs={theirs}
+        title={say("builder.conflict", { version: theirs.version })}
+        button={say("builder.merge", { version: theirs.version })}
+        close={close}
+        take={(result) => take(result, theirs)}
+      />
+    );
+  }
   return (
     <Dialog wide open title={say("builder.saveTitle")} onClose={close}>
       <TextDiff before={base?.text ?? ""} after={session.text} />
@@ -97,54 +114,4 @@ function Compatibility({ name, text }: { name: string; text: string }) {
 function reasonText(reason: object): string {
   const { message, description, path } = reason as Record<string, string>;
   return [path, message ?? description].filter(Boolean).join(": ");
-}
-
-/** Both changes of one version: merged by line, with a choice where both changed the same. */
-function MergeDialog({ theirs, close }: { theirs: Stored; close: () => void }) {
-  const session = useSession();
-  const { base } = session.draft;
-  const mine = session.text;
-  const parts = useMemo(() => merged(mine, base?.text ?? "", theirs.text), [mine, base, theirs]);
-  const conflicts = parts.flatMap((each) => ("conflict" in each ? [each.conflict] : []));
-  const [choices, setChoices] = useState<("mine" | "theirs")[]>([]);
-  const result = joined(parts, choices);
-  const take = () => {
-    session.editor?.apply(result);
-    session.rebase(session.draft.workflow || session.draft.name, theirs);
-    close();
-  };
-  return (
-    <Dialog wide open title={say("builder.conflict", { version: theirs.version })} onClose={close}>
-      <p>{say("builder.conflictText", { count: conflicts.length })}</p>
-      {conflicts.map((conflict, place) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a conflict is known by its place
-        <fieldset key={place} className={styles.choice}>
-          <legend>{say("builder.conflictAt", { place: place + 1 })}</legend>
-          {(["mine", "theirs"] as const).map((side) => (
-            <label key={side}>
-              <input
-                type="radio"
-                name={`conflict-${place}`}
-                checked={(choices[place] ?? "mine") === side}
-                onChange={() =>
-                  setChoices(
-                    conflicts.map((_, at) => (at === place ? side : (choices[at] ?? "mine"))),
-                  )
-                }
-              />
-              {say(`builder.${side}`)}
-              <pre>{conflict[side].join("\n")}</pre>
-            </label>
-          ))}
-        </fieldset>
-      ))}
-      <TextDiff before={theirs.text} after={result} />
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" onClick={take}>
-          {say("builder.merge", { version: theirs.version })}
-        </Button>
-      </DialogActions>
-    </Dialog>
-  );
 }

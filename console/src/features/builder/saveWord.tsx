@@ -1,5 +1,6 @@
+import type { SaveState } from "@/editing/draftSession";
 import { say } from "@/model/messages";
-import { type SaveState, useBuilder } from "./store";
+import { useBuilder } from "./store";
 
 /** One of: kept here, saving, saved as version n, cannot save. */
 export function SaveWord() {

@@ -1,107 +1,31 @@
-/** One draft that is edited: its editor, its record in the browser, its checks and its storage. */
+/** The draft of a workflow: checked, analyzed and stored. */
 
-import { redo, undo } from "@codemirror/commands";
 import { createContext, useContext } from "react";
 import { newKey } from "@/api/client";
 import { analyze, readSource, type Stored, store, validate } from "@/api/definitions";
 import { asProblem } from "@/api/problems";
+import type { ProblemValue } from "@/api/schema";
+import { DraftSession } from "@/editing/draftSession";
 import { say } from "@/model/messages";
-import { type Draft, DraftWriter } from "@/text/drafts";
-import type { TextEditor } from "@/text/editor";
-import { EditRefused } from "@/text/edits";
-import { type Place, rangeOf } from "@/text/source";
+import type { Draft } from "@/text/drafts";
+import type { Place } from "@/text/source";
 import { workflowOf } from "@/text/workflow";
-import { diagnosticsOf } from "./diagnostics";
 import { placeOf, readText, useBuilder } from "./store";
 
-const CHECK_AFTER_MS = 300;
-/** Longer texts are shown without a canvas of their own. */
-export const EDITED_CHARACTERS_MAX = 600_000;
-
-export class Session {
-  draft: Draft;
-  readonly #release: () => void;
-  readonly #writer: DraftWriter;
-  #editor: TextEditor | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #frame = 0;
-  #checking: AbortController | undefined;
+export class Session extends DraftSession {
   #saving: { text: string; key: string } | undefined;
 
   constructor(draft: Draft, release: () => void) {
-    this.draft = draft;
-    this.#release = release;
-    this.#writer = new DraftWriter((raised) =>
-      this.#state(say("builder.notKept", { fault: String(raised) })),
-    );
-    const readOnly =
-      draft.text.length > EDITED_CHARACTERS_MAX ? say("builder.tooLarge") : undefined;
-    useBuilder.setState({ readOnly });
-    if (!readOnly) readText(draft.text);
-    this.#setSaved();
-    this.#schedule();
+    super({ draft, release, store: useBuilder, read: readText, check: checked });
   }
 
-  attach(editor: TextEditor): void {
-    this.#editor = editor;
-    this.#mark();
-  }
-
-  get editor(): TextEditor | undefined {
-    return this.#editor;
-  }
-
-  get text(): string {
-    return this.#editor?.text ?? this.draft.text;
-  }
-
-  /** The text has changed, by typing or by the canvas. */
-  changed(text: string): void {
-    this.draft = { ...this.draft, text, changedAt: Date.now() };
-    this.#writer.put(this.draft);
-    this.#setSaved();
-    cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#read(text));
-    this.#schedule();
-  }
-
-  /** Change the text by an edit of the canvas; a refused one is said and changes nothing. */
+  /** Change the shown list of tasks by an edit of the canvas. */
   edit(act: (text: string, place: Place) => string, series = false): boolean {
-    const { readOnly } = useBuilder.getState();
-    if (!readOnly) readText(this.text);
-    const { fault, ...state } = useBuilder.getState();
+    if (!useBuilder.getState().readOnly) readText(this.text);
+    const { fault, readOnly, ...state } = useBuilder.getState();
     const place = placeOf(state);
-    const stopped = readOnly ?? (fault && say("builder.faulty", { line: fault.line }));
-    if (stopped || !place) {
-      useBuilder.setState({ notice: stopped ?? say("builder.noTasks") });
-      return false;
-    }
-    try {
-      const next = act(this.text, place);
-      useBuilder.setState({ notice: undefined });
-      this.#editor?.apply(next, series);
-      cancelAnimationFrame(this.#frame);
-      readText(this.text);
-      return true;
-    } catch (raised) {
-      if (!(raised instanceof EditRefused)) throw raised;
-      useBuilder.setState({ notice: raised.message });
-      return false;
-    }
-  }
-
-  undo(): void {
-    if (this.#editor) undo(this.#editor.view);
-  }
-
-  redo(): void {
-    if (this.#editor) redo(this.#editor.view);
-  }
-
-  /** Show a place of the document in the editor. */
-  reveal(place: Place, focus: boolean): void {
-    const range = rangeOf(useBuilder.getState().source, place);
-    if (range) this.#editor?.show(range.from, range.to, focus);
+    if (!place && !fault && !readOnly) return this.refuse(say("builder.noTasks"));
+    return this.change((text) => act(text, place ?? { doc: 0, path: [] }), series);
   }
 
   /** Store the text; a version that was stored meanwhile raises and is not replaced. */
@@ -126,16 +50,9 @@ export class Session {
       this.rebase(made.name, { text, digest: made.digest, version: made.version });
       announce(made.name, this.draft.id);
     } catch (raised) {
-      this.#state(asProblem(raised).message);
+      this.refused(asProblem(raised).message);
       throw raised;
     }
-  }
-
-  /** Continue from another stored version. */
-  rebase(workflow: string, base: Stored): void {
-    this.draft = { ...this.draft, workflow, base, name: workflow, changedAt: Date.now() };
-    this.#writer.put(this.draft);
-    this.#setSaved(base.version);
   }
 
   async stored(): Promise<Stored> {
@@ -143,73 +60,20 @@ export class Session {
       this.draft.workflow || (workflowOf(useBuilder.getState().source)?.name ?? ""),
     );
   }
+}
 
-  close(): void {
-    clearTimeout(this.#timer);
-    cancelAnimationFrame(this.#frame);
-    this.#checking?.abort();
-    this.#editor = undefined;
-    // The lock is kept until the last state is written.
-    void this.#writer.settled().then(this.#release);
+async function checked(text: string, signal: AbortSignal): Promise<readonly ProblemValue[]> {
+  const { problems } = await validate(text, signal);
+  if (needsAnalysis(problems)) {
+    const analysis = await analyze(text, signal);
+    useBuilder.setState({ analysis });
   }
-
-  async settled(): Promise<void> {
-    await this.#writer.settled();
-  }
-
-  #read(text: string): void {
-    if (!useBuilder.getState().readOnly) readText(text);
-  }
-
-  #state(reason: string): void {
-    useBuilder.setState({ save: { word: "refused", reason } });
-  }
-
-  #setSaved(saved?: number): void {
-    const { base, text } = this.draft;
-    if (base && base.text === this.text) {
-      const word = saved === undefined ? "clean" : "saved";
-      useBuilder.setState({ save: { word, version: base.version } });
-    } else if (base || text) useBuilder.setState({ save: { word: "kept" } });
-  }
-
-  #schedule(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#check(), CHECK_AFTER_MS);
-  }
-
-  /** Ask the server for all that is wrong; older answers are dropped. */
-  async #check(): Promise<void> {
-    this.#checking?.abort();
-    const checking = new AbortController();
-    this.#checking = checking;
-    const { text } = this;
-    try {
-      const { problems } = await validate(text, checking.signal);
-      if (this.#checking !== checking) return;
-      useBuilder.setState({ findings: problems, checked: text });
-      this.#mark();
-      if (needsAnalysis()) {
-        const analysis = await analyze(text, checking.signal);
-        if (this.#checking === checking) useBuilder.setState({ analysis });
-      }
-    } catch {
-      // Without an answer the last findings stay; saving says what is wrong.
-      if (this.#checking === checking) useBuilder.setState({ checked: undefined });
-    }
-  }
-
-  #mark(): void {
-    const editor = this.#editor;
-    if (!editor) return;
-    const { findings, source, workflow } = useBuilder.getState();
-    editor.mark(diagnosticsOf(findings, { editor, source, workflow }));
-  }
+  return problems;
 }
 
 /** Other formats are drawn by the graph that the server reads of them. */
-function needsAnalysis(): boolean {
-  const { workflow, fault, findings, readOnly } = useBuilder.getState();
+function needsAnalysis(findings: readonly ProblemValue[]): boolean {
+  const { workflow, fault, readOnly } = useBuilder.getState();
   const native = workflow?.format === "native" && !readOnly;
   return !native && !fault && !findings.some((each) => each.severity === "error");
 }

@@ -6,13 +6,13 @@ import type { TemplateAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { Button, Dialog, DialogActions, Empty, Field, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { useDrafts } from "@/editing/drafting";
+import styles from "@/editing/page.module.css";
 import { say } from "@/model/messages";
 import { initialOf, type Json, type JsonSchema } from "@/model/schema";
 import { type Draft, deleteDraft } from "@/text/drafts";
 import { SchemaForm } from "@/values/schemaForm";
 import { ImportDialog } from "./importDialog";
-import styles from "./page.module.css";
-import { useDrafts } from "./useDraft";
 
 interface Props {
   /** The template to begin from, by name. */

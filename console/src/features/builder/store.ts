@@ -1,9 +1,11 @@
 /** The shown state of the builder: the text, the tasks read of it, the selection, the findings. */
 
 import { create } from "zustand";
-import type { AnalysisAnswer, ProblemValue } from "@/api/schema";
+import type { AnalysisAnswer } from "@/api/schema";
+import type { Shown } from "@/editing/draftSession";
+import type { Edge } from "@/editing/edgeLines";
 import type { NodeStatus } from "@/model/status";
-import { type Fault, type Path, parsed, type Source } from "@/text/source";
+import { type Path, parsed } from "@/text/source";
 import {
   type Position,
   positionsOf,
@@ -20,40 +22,17 @@ export interface Level {
   path: Path;
 }
 
-export interface Edge {
-  from: string;
-  to: string;
-}
-
-export type SaveState =
-  | { word: "clean"; version: number }
-  | { word: "kept" }
-  | { word: "saving" }
-  | { word: "saved"; version: number }
-  | { word: "refused"; reason: string };
-
-export interface BuilderState {
-  text: string;
-  source: Source;
+export interface BuilderState extends Shown {
   /** The last workflow that could be read; stale while the text has a fault. */
   workflow: Workflow | undefined;
-  fault: Fault | undefined;
   tasks: readonly Task[];
   positions: ReadonlyMap<string, Position>;
   levels: readonly Level[];
   selected: readonly string[];
   edge: Edge | undefined;
-  /** A refused edit, in a sentence. */
-  notice: string | undefined;
-  findings: readonly ProblemValue[];
-  /** The text that the findings are of; undefined while the server has not answered. */
-  checked: string | undefined;
   analysis: AnalysisAnswer | undefined;
   /** Statuses of a dry run or of a started execution, by id of the task. */
   statuses: ReadonlyMap<string, NodeStatus> | undefined;
-  save: SaveState;
-  /** The reason for which nothing can be edited on the canvas. */
-  readOnly: string | undefined;
   panel: Panel;
 }
 

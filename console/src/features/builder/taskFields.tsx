@@ -1,10 +1,10 @@
 import { X } from "lucide-react";
 import { useState } from "react";
 import { Field, IconButton } from "@/design/primitives";
+import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import { connect, disconnect, refusal, renameTask } from "@/text/operations";
 import type { Task } from "@/text/workflow";
-import styles from "./inspector.module.css";
 import { useSession } from "./session";
 import { select } from "./store";
 

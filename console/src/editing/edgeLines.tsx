@@ -1,16 +1,21 @@
 import { say } from "@/model/messages";
 import { curve, type DrawnEdge, type Placed } from "./placing";
 import styles from "./stage.module.css";
-import { type Edge, useBuilder } from "./store";
+
+export interface Edge {
+  from: string;
+  to: string;
+}
 
 interface Props {
   placed: Placed;
   chosen: Edge | undefined;
   editable: boolean;
+  choose: (edge: Edge) => void;
 }
 
 /** The edges: those of `dependsOn` can be chosen, those of templates are dashed. */
-export function EdgeLines({ placed, chosen, editable }: Props) {
+export function EdgeLines({ placed, chosen, editable, choose }: Props) {
   return (
     <svg className={styles.edges}>
       <title>{say("builder.edges")}</title>
@@ -25,6 +30,7 @@ export function EdgeLines({ placed, chosen, editable }: Props) {
             middle={{ x: (from.x + to.x + 172) / 2, y: (from.y + to.y + 44) / 2 }}
             chosen={chosen?.from === edge.from && chosen.to === edge.to}
             editable={editable}
+            choose={choose}
           />
         );
       })}
@@ -38,19 +44,19 @@ interface LineProps {
   middle: { x: number; y: number };
   chosen: boolean;
   editable: boolean;
+  choose: (edge: Edge) => void;
 }
 
-function EdgeLine({ edge, path, middle, chosen, editable }: LineProps) {
+function EdgeLine({ edge, path, middle, chosen, editable, ...rest }: LineProps) {
   const { from, to, label, implied } = edge;
-  const choose = () =>
-    useBuilder.setState({ edge: { from, to }, selected: [], panel: "task", notice: undefined });
+  const choose = () => rest.choose({ from, to });
   const words = say("builder.edge", { from, to, on: label || say("builder.success") });
   const data = JSON.stringify([from, to]);
-  const kind = label === "failure" ? "failure" : implied ? "implied" : undefined;
+  const kind = edge.kind ?? (label === "failure" ? "failure" : implied ? "implied" : undefined);
   return (
     <g data-edge={data} className={styles.edge} data-chosen={chosen || undefined} data-kind={kind}>
       <path d={path} className={styles.line} />
-      {editable && !implied && (
+      {editable && !implied && !edge.kind && (
         <path
           d={path}
           className={styles.reach}

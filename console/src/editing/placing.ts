@@ -1,9 +1,7 @@
 /** Where the tasks of a list stand: where they were moved to, or else by the layered layout. */
 
-import type { AnalysisAnswer } from "@/api/schema";
-import { graphOf } from "@/model/graph";
 import { layout, NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
-import type { Position, Task, Workflow } from "@/text/workflow";
+import type { Joined, Position } from "@/text/workflow";
 
 export interface DrawnEdge {
   from: string;
@@ -12,6 +10,8 @@ export interface DrawnEdge {
   label: string;
   /** Whether it follows of a template alone, so that it is no member of the text. */
   implied: boolean;
+  /** What the line is, for its look. */
+  kind?: string | undefined;
 }
 
 export interface Placed {
@@ -22,7 +22,7 @@ export interface Placed {
   height: number;
 }
 
-export function edgesOf(tasks: readonly Task[]): DrawnEdge[] {
+export function edgesOf(tasks: readonly Joined[]): DrawnEdge[] {
   const ids = new Set(tasks.map((each) => each.id));
   return tasks.flatMap((task) => [
     ...task.after
@@ -32,7 +32,10 @@ export function edgesOf(tasks: readonly Task[]): DrawnEdge[] {
   ]);
 }
 
-export function placedOf(tasks: readonly Task[], positions: ReadonlyMap<string, Position>): Placed {
+export function placedOf(
+  tasks: readonly Joined[],
+  positions: ReadonlyMap<string, Position>,
+): Placed {
   const index = new Map(tasks.map((each, place) => [each.id, place]));
   const edges = edgesOf(tasks);
   const found = layout({
@@ -54,28 +57,6 @@ export function placedOf(tasks: readonly Task[], positions: ReadonlyMap<string, 
     height = Math.max(height, position.y + NODE_HEIGHT);
   });
   return { at, edges, rank, width, height };
-}
-
-/** The tasks of another format, as the server reads its graph; they are moved, not edited. */
-export function tasksOfAnalysis(analysis: AnalysisAnswer, workflow: Workflow): Task[] {
-  const graph = graphOf(analysis);
-  return graph.nodes.map((node, place) => ({
-    id: node.id,
-    title: node.name,
-    kind: node.isMap ? "map" : "taskRef",
-    ref: node.type,
-    place: { doc: workflow.doc, path: [] },
-    after: graph.edges
-      .filter((edge) => edge.to === place)
-      .map((edge) => ({
-        task: graph.nodes[edge.from]?.id ?? "",
-        on: edge.onFailure ? "failure" : edge.label || undefined,
-      })),
-    uses: [],
-    undo: undefined,
-    inner: [],
-    value: {},
-  }));
 }
 
 /** The line from the right of a task to the left of another one. */

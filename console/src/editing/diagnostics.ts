@@ -6,12 +6,11 @@ import { say } from "@/model/messages";
 import type { TextEditor } from "@/text/editor";
 import { renamedMember, set } from "@/text/edits";
 import { type Path, type Place, placeAt, rangeOf, type Source } from "@/text/source";
-import { formatOf, type Task, type Workflow } from "@/text/workflow";
+import { formatOf, workflowOf } from "@/text/workflow";
 
 interface Shown {
   editor: TextEditor;
   source: Source;
-  workflow: Workflow | undefined;
 }
 
 export interface Fix {
@@ -46,14 +45,10 @@ function offsetAt(text: string, line: number, column: number): number {
 }
 
 /** The place that a finding names: in the document of its line, at its path. */
-export function placeOfFinding(
-  finding: ProblemValue,
-  source: Source,
-  workflow: Workflow | undefined,
-): Place {
+export function placeOfFinding(finding: ProblemValue, source: Source): Place {
   const at = finding.line && offsetAt(source.text, finding.line, finding.column ?? 1);
   const within = at ? placeAt(source, at)?.doc : undefined;
-  const doc = within ?? workflow?.doc ?? 0;
+  const doc = within ?? workflowOf(source)?.doc ?? 0;
   const path = pathOf(finding.path);
   const outer = ["apiVersion", "kind", "metadata", "spec"].includes(String(path[0]));
   const native = formatOf(source.values[doc]) === "native";
@@ -62,14 +57,14 @@ export function placeOfFinding(
 
 export function offsetsOf(
   finding: ProblemValue,
-  { source, workflow }: Omit<Shown, "editor">,
+  { source }: Omit<Shown, "editor">,
 ): { from: number; to: number } {
   if (finding.line) {
     const from = offsetAt(source.text, finding.line, finding.column ?? 1);
     const length = /^[\w./:@-]+/.exec(source.text.slice(from, from + 200))?.[0].length ?? 1;
     return { from, to: Math.min(source.text.length, from + length) };
   }
-  const { doc, path } = placeOfFinding(finding, source, workflow);
+  const { doc, path } = placeOfFinding(finding, source);
   for (let depth = path.length; depth > 0; depth -= 1) {
     const range = rangeOf(source, { doc, path: path.slice(0, depth) });
     if (range) return range;
@@ -99,7 +94,7 @@ const UNKNOWN = /unknown (member|field|key)/i;
 /** Repairs of a finding: the word that was meant, or the removal of an unknown member. */
 export function fixesOf(finding: ProblemValue, shown: Omit<Shown, "editor">): Fix[] {
   if (shown.source.faults.length > 0) return [];
-  const place = placeOfFinding(finding, shown.source, shown.workflow);
+  const place = placeOfFinding(finding, shown.source);
   const { path } = place;
   if (path.length === 0) return [];
   const fixes: Fix[] = [];
@@ -122,16 +117,16 @@ export function fixesOf(finding: ProblemValue, shown: Omit<Shown, "editor">): Fi
   return fixes;
 }
 
-/** Findings of each task by its id. */
+/** Findings of each task or module by its id. */
 export function findingsOf(
   findings: readonly ProblemValue[],
-  tasks: readonly Task[],
+  tasks: readonly { id: string; place: Place }[],
   source: Source,
 ): Map<string, ProblemValue[]> {
   const byTask = new Map<string, ProblemValue[]>();
   const paths = tasks.map((task) => [task.id, keyOfPlace(task.place)] as const);
   for (const finding of findings) {
-    const key = keyOfPlace(placeOfFinding(finding, source, undefined));
+    const key = keyOfPlace(placeOfFinding(finding, source));
     const owner = paths.find(([, prefix]) => key.startsWith(prefix));
     if (owner) byTask.set(owner[0], [...(byTask.get(owner[0]) ?? []), finding]);
   }
