@@ -45,8 +45,38 @@ const templates = createRoute({
   component: lazyRouteComponent(() => import("@/features/library/templates"), "TemplatesPage"),
 });
 
+const composer = createRoute({
+  getParentRoute: () => rootRoute,
+  id: "composer",
+  validateSearch: (search: Record<string, unknown>): { draft?: string | undefined } => ({
+    draft: text(search.draft),
+  }),
+  component: lazyRouteComponent(() => import("@/features/apps/editor"), "AppEditorPage"),
+});
+
+const newApp = createRoute({ getParentRoute: () => composer, path: "/apps/new" });
+const editedApp = createRoute({ getParentRoute: () => composer, path: "/apps/$app/edit" });
+
+const apps = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/apps",
+  validateSearch: (search: Record<string, unknown>): { q?: string | undefined } => ({
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("@/features/apps/list"), "AppsPage"),
+});
+
+const app = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/apps/$app",
+  component: lazyRouteComponent(() => import("@/features/apps/detail"), "AppPage"),
+});
+
 export const builderRoutes = [
   builder.addChildren([created, edited]),
+  composer.addChildren([newApp, editedApp]),
+  apps,
+  app,
   workflow,
   tasks,
   templates,

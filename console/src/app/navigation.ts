@@ -1,6 +1,7 @@
 /** Entries of the rail, where `G` and the key lead, and further pages that the palette lists. */
 
 import {
+  AppWindow,
   Boxes,
   CalendarClock,
   ChartColumn,
@@ -39,6 +40,8 @@ export interface Destination {
     | "/tasks"
     | "/templates"
     | "/workflows/new"
+    | "/apps"
+    | "/apps/new"
     | "/visualization/galaxy"
     | "/visualization/grid"
     | "/visualization/topology";
@@ -69,6 +72,8 @@ export const FURTHER: readonly Destination[] = [
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },
+  { to: "/apps", label: "Applications", icon: AppWindow },
+  { to: "/apps/new", label: "New application", icon: AppWindow },
   { to: "/tasks", label: "Tasks of the library", icon: Library },
   { to: "/templates", label: "Templates", icon: LayoutTemplate },
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseSync } from "vite";
 import { expect, test } from "vitest";
+import { apps } from "../../messages/apps";
 import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
@@ -11,6 +12,8 @@ import { formatted } from "./messages";
 const TRANSLATED = [
   "app/errors",
   "canvas/",
+  "editing/",
+  "features/apps/",
   "features/approvals/",
   "features/builder/",
   "features/bulk/",
@@ -86,7 +89,13 @@ test("every message is used, and is well-formed", () => {
     .filter((name) => /\.tsx?$/.test(name) && !name.includes(".test."))
     .map((name) => readFileSync(`src/${name}`, "utf8"))
     .join("\n");
-  for (const [key, message] of Object.entries({ ...en, ...builder, ...numbers, ...pages })) {
+  for (const [key, message] of Object.entries({
+    ...en,
+    ...apps,
+    ...builder,
+    ...numbers,
+    ...pages,
+  })) {
     const family = `${key.slice(0, key.indexOf("."))}.\${`;
     expect(sources.includes(`"${key}"`) || sources.includes(`\`${family}`), key).toBe(true);
     const names = [...message.matchAll(/\{(\w+)[,}]/g)].map((found) => found[1] ?? "");

@@ -3,12 +3,13 @@
  * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
  */
 
+import type { apps } from "../../messages/apps";
 import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
 
-type Catalogue = typeof en & typeof builder & typeof numbers & typeof pages;
+type Catalogue = typeof en & typeof apps & typeof builder & typeof numbers & typeof pages;
 export type MessageKey = keyof Catalogue;
 export type MessageValues = Readonly<Record<string, string | number>>;
 
