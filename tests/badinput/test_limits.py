@@ -44,6 +44,9 @@ ELSEWHERE = {
     "hosted applications of a namespace": (
         "tests/unit/apphost/test_bounds.py::test_applications_of_a_namespace_are_bounded"
     ),
+    "documents of applications that wait for a check": (
+        "tests/unit/apphost/test_bounds.py::test_checks_of_documents_are_bounded"
+    ),
     "document and files of a release": (
         "tests/unit/apphost/test_bounds.py::test_documents_and_files_are_bounded_together"
     ),

@@ -243,11 +243,12 @@ async def test_unknown_ids_are_404_on_every_route(suite: Suite) -> None:
             (":unbind", "queues/no-such-thing:publish")
         ):
             continue
-        # The first event makes a stream, a release an application, and an instance that is gone is
-        # deregistered.
+        # The first event makes a stream, a release an application, a document is checked before
+        # there is one, and an instance that is gone is deregistered.
         if (method, path) in (
             ("POST", "/api/v1/streams/no-such-thing/events"),
             ("POST", "/api/v1/apps/no-such-thing:deploy"),
+            ("POST", "/api/v1/apps/no-such-thing:validate"),
             ("DELETE", "/api/v1/services/no-such-thing"),
         ):
             continue

@@ -1,11 +1,14 @@
 """Bounds of releases of hosted applications."""
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from flowmesh.apphost import limits
 from flowmesh.apphost.apps import check_content, check_count, check_name
+from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.storage.records import Content
 from flowmesh.errors import FlowmeshError
 
@@ -75,3 +78,18 @@ def test_applications_of_a_namespace_are_bounded() -> None:
     with pytest.raises(FlowmeshError) as caught:
         check_count(limits.APPS_MAX)
     assert caught.value.reason == "APPS_LIMIT"
+
+
+async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
+    """One more than may wait is refused at once."""
+    checks = Checks(data_dir=tmp_path, private=True)
+    waiting = [
+        asyncio.create_task(checks.check("app", content())) for _ in range(limits.CHECKS_WAITING)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(FlowmeshError) as caught:
+        await checks.check("app", content())
+    assert caught.value.reason == "OVERLOADED"
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

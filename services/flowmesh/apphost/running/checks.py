@@ -13,6 +13,8 @@ from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.apps.hosted.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
 
+RETRY_AFTER_MS = 1_000
+
 
 class Checks:
     """Runs few checks at a time; further ones wait, and are refused beyond a bound."""
@@ -25,7 +27,8 @@ class Checks:
     async def check(self, key: Key, content: Content) -> Sequence[Placed]:
         """Return the findings of a document with its files and environment."""
         if self._waiting >= limits.CHECKS_WAITING:
-            raise Overloaded("APPS_LIMIT", "too many documents are checked; try again in a second")
+            text = "too many documents are being checked"
+            raise Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
         self._waiting += 1
         try:
             async with self._slots:

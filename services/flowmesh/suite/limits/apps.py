@@ -12,6 +12,13 @@ APPS = (
     Limit(
         "document and files of a release", limits.SOURCE_BYTES_MAX, "bytes", "APP_TOO_LARGE", _WHERE
     ),
+    Limit(
+        "documents of applications that wait for a check",
+        limits.CHECKS_WAITING,
+        "calls",
+        "OVERLOADED",
+        _WHERE,
+    ),
     Limit("files of a release", limits.FILES_MAX, "files", "APP_TOO_LARGE", _WHERE),
     Limit(
         "path of a file of a release",
