@@ -266,12 +266,6 @@ test("one undo serves the text and the canvas, and a draft is found again @S1-10
   await page.goto("/apps");
   await page.goto(`/apps/${app}/edit`);
   await expect(task(page, "handler")).toBeVisible();
-  await expect(
-    page
-      .getByText("Show the changes")
-      .or(page.getByRole("button", { name: /changes/i }))
-      .first(),
-  ).toBeVisible();
 });
 
 test("a new application is composed, deployed and answers @S1-97 @S1-106 @S1-107", async ({

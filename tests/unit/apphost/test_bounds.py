@@ -9,7 +9,7 @@ import pytest
 from flowmesh.apphost import limits
 from flowmesh.apphost.apps import check_content, check_count, check_name
 from flowmesh.apphost.running.checks import Checks
-from flowmesh.apphost.storage.records import Content
+from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.errors import FlowmeshError
 
 
@@ -82,13 +82,18 @@ def test_applications_of_a_namespace_are_bounded() -> None:
 
 async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
     """One more than may wait is refused at once."""
-    checks = Checks(data_dir=tmp_path, private=True)
+
+    async def suite(_key: Key, _environment: Mapping[str, str]) -> Mapping[str, str]:
+        return {}
+
+    key = ("default", "app")
+    checks = Checks(data_dir=tmp_path, private=True, suite=suite)
     waiting = [
-        asyncio.create_task(checks.check("app", content())) for _ in range(limits.CHECKS_WAITING)
+        asyncio.create_task(checks.check(key, content())) for _ in range(limits.CHECKS_WAITING)
     ]
     await asyncio.sleep(0)
     with pytest.raises(FlowmeshError) as caught:
-        await checks.check("app", content())
+        await checks.check(key, content())
     assert caught.value.reason == "OVERLOADED"
     for each in waiting:
         each.cancel()

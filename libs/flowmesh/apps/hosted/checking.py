@@ -6,7 +6,6 @@ from pathlib import Path
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.durable.suite import Suite
 from flowmesh.apps.host.building import build
 from flowmesh.apps.hosted.confinement import confined
 from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
@@ -37,8 +36,7 @@ def checked(begin: Begin) -> Checked:
     try:
         how = Loading(environment=environment_of(begin), confined=True)
         document = confined(load(path, how), data=Path(begin.data), private=begin.private)
-        log = LogHub(app=begin.app, write=lambda _line: None)
-        build(document, log=log, suite=Suite.of_environment())
+        build(document, log=LogHub(app=begin.app, write=lambda _line: None))
     except FlowmeshError as error:
         causes = error.violations or (Violation(path.name, error.message, error.reason),)
         return Checked(findings=[_unread(each, path.parent) for each in causes])

@@ -14,6 +14,8 @@ from flowmesh.apps.hosted.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
 
 RETRY_AFTER_MS = 1_000
+# The variables by which an application reaches the suite, for an environment.
+SuiteOf = Callable[[Key, Mapping[str, str]], Awaitable[Mapping[str, str]]]
 
 
 class Checks:
