@@ -17,7 +17,6 @@ from flowmesh.apps.host.application import Application
 from flowmesh.apps.modules.table import BUILDERS
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.pipeline.steps import STEP_TYPES
-from flowmesh.errors import Invalid
 from tests.features.apps import SECRET, written
 
 TYPES = list(DESCRIPTORS.values())
@@ -29,7 +28,6 @@ OUTSIDE = frozenset(
     }
 )
 RUN = [each for each in TYPES if each.type in BUILDERS and each.type not in OUTSIDE]
-KNOWN = [each for each in TYPES if each.type not in BUILDERS]
 # Partners that types find by themselves.
 PARTNERS: list[dict[str, Any]] = [
     {"name": "web", "type": "http.server", "config": {"address": ":0"}},
@@ -135,18 +133,6 @@ def test_a_wrong_configuration_is_reported_at_its_key(
         assert at, (field.key, found)
         assert at[0].line > 0
         assert any(p.code == "APP_KEY_UNKNOWN" and "unknownKey" in p.message for p in found)
-
-
-@pytest.mark.parametrize("descriptor", KNOWN, ids=names)
-def test_a_type_that_does_not_run_yet_is_refused_by_name(
-    tmp_path: Path, descriptor: Descriptor
-) -> None:
-    """A check warns, and a start is refused with type and line."""
-    path = written(tmp_path, document(descriptor, minimal(descriptor)))
-    checked = check(path, Loading(environment=ENVIRONMENT))
-    assert checked.valid, checked.problems
-    with pytest.raises(Invalid, match="is known, but this version does not run it"):
-        Application(load(path, Loading(environment=ENVIRONMENT)), log=silent_log("contract"))
 
 
 def test_schemas_of_all_types_are_valid_json_schemas() -> None:

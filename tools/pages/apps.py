@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flowmesh.apps.catalogue import DESCRIPTORS
+from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
 from flowmesh.apps.modules.table import runs
 from flowmesh.apps.pipeline.steps import STEP_TYPES
 from tools.pages import markdown
@@ -19,7 +19,7 @@ def page() -> str:
 
 def _where(kind: str) -> str:
     if kind in STEP_TYPES:
-        return "in pipelines"
+        return "yes, and in pipelines"
     return "yes" if runs(kind) else "no"
 
 
@@ -35,6 +35,6 @@ def _table() -> str:
         )
         for each in DESCRIPTORS.values()
     )
-    added = ", ".join(f"`{each}`" for each in STEP_TYPES if each not in DESCRIPTORS)
+    added = ", ".join(f"`{each}`" for each in STEPS if each not in DESCRIPTORS)
     lines = markdown.table(("type", "runs", "purpose", "keys, `!` required"), rows)
     return "\n".join([*lines, f"Further steps of pipelines: {added}."])

@@ -22,7 +22,7 @@ def _step(kind: str, label: str, text: str, *fields: Field) -> Descriptor:
         label=label,
         text=text,
         fields=fields,
-        offers=("Step",),
+        offers=("Step", "Handler"),
     )
 
 

@@ -35,6 +35,9 @@ class StepSpec:
     on_error: str = ""
     timeout_s: float = 0.0
     retry: Mapping[str, Json] = field(default_factory=dict)
+    # In a flow of modules: the steps that lead to this one, and those of which it is a branch.
+    after: tuple[str, ...] = ()
+    branch_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,19 @@ class PipelineSpec:
     output: Json = None
     strict: bool = False
     detach: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """Modules `step.*` and those that they lead to, as a pipeline behind the module `entry`.
+
+    `roots` are names in expressions that stand for the whole data where the data has no such
+    field: `order.total` of a request whose body is the order.
+    """
+
+    entry: str
+    pipeline: PipelineSpec
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,7 @@ class AppDocument:
     findings: Findings
     # Values that came out of modules secrets.*; never shown.
     secrets: tuple[str, ...] = ()
+    flows: tuple[FlowSpec, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -119,8 +136,10 @@ class AppDocument:
         return next((each for each in self.modules if each.name == name), None)
 
     def all_pipelines(self) -> Iterator[PipelineSpec]:
-        """Yield the named pipelines and those of routes."""
+        """Yield the named pipelines, those of routes, and the flows of modules."""
         yield from self.pipelines
+        for flow in self.flows:
+            yield flow.pipeline
         for route in self.routes:
             if route.pipeline is not None:
                 yield route.pipeline

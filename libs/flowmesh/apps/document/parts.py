@@ -6,6 +6,7 @@ from typing import Any
 from flowmesh.apps.catalogue import DESCRIPTORS, foreign_hint, nearest_names
 from flowmesh.apps.document.configuration import configured, section_of
 from flowmesh.apps.document.findings import At, Findings, SourceFile
+from flowmesh.apps.document.flows import FlowReader, names_in
 from flowmesh.apps.document.limits import MODULES_MAX, NAME_CHARACTERS_MAX, ROUTES_MAX
 from flowmesh.apps.document.model import (
     AppDocument,
@@ -97,11 +98,13 @@ class PartsReader:
     def document(
         self, files: tuple[SourceFile, ...], default_name: str, secrets: tuple[str, ...] = ()
     ) -> AppDocument:
+        modules = tuple(self._modules.values())
+        named = names_in(self._workflows, self._triggers, self._route_specs, modules)
         return AppDocument(
             name=self._name or default_name,
             description=self._description,
             files=files,
-            modules=tuple(self._modules.values()),
+            modules=modules,
             routes=tuple(self._route_specs),
             workflows=tuple(self._workflows),
             triggers=tuple(self._triggers),
@@ -109,6 +112,7 @@ class PartsReader:
             settings=self._settings,
             findings=self._findings,
             secrets=secrets,
+            flows=tuple(FlowReader(modules, self._findings).flows(named)),
         )
 
     def _requires(self, raw: Json, at: At) -> None:

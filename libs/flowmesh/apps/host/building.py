@@ -10,6 +10,7 @@ from flowmesh.apps.document.parts import TRIGGER_KINDS, WORKFLOW_KINDS
 from flowmesh.apps.durable.suite import Suite
 from flowmesh.apps.host.delegates import put_delegates
 from flowmesh.apps.host.durables import Durables
+from flowmesh.apps.host.flows import put_flows
 from flowmesh.apps.host.integrations import add_integrations
 from flowmesh.apps.host.machines import add_machines
 from flowmesh.apps.host.mounting import MountTable, mount_routes
@@ -19,11 +20,12 @@ from flowmesh.apps.host.triggers import Background, PipelineWorkflow
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Setting, Surrounding
-from flowmesh.apps.modules.table import builder_of, runs
+from flowmesh.apps.modules.table import builder_of
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
 from flowmesh.apps.pipeline.starting import Pipeline
+from flowmesh.apps.pipeline.steps import STEP_TYPES
 from flowmesh.apps.pipeline.tracing import Tracing
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
@@ -95,6 +97,9 @@ def build(
         durables = Durables(document=document, registry=registry, suite=suite, hub=hub, log=log)
     programs, by_place = _programs(document, registry, hub, log, durables)
     add_machines(document, registry)
+    put_flows(
+        document, registry, {each.entry: by_place[each.pipeline.at] for each in document.flows}
+    )
     add_integrations(document, registry, log, durables)
     Subscriptions(document=document, plan=plan, registry=registry).add_all()
     add_jobs(document, registry, log)
@@ -128,11 +133,11 @@ def _sensitive(document: AppDocument) -> list[str]:
 def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -> Module | None:
     spec = document.module(name)
     assert spec is not None
+    if spec.type in STEP_TYPES:
+        return Module(name=name)
     builder = builder_of(spec.type)
     if builder is None:
         message = f"module type {spec.type} is known, but this version does not run it"
-        if runs(spec.type):
-            message += " as a module; it is a step of pipelines"
         document.findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
         return None
     if _incomplete(document, spec):

@@ -9,7 +9,7 @@ from flowmesh.apps.host.patterns import EventProcessor
 from flowmesh.apps.host.receivers import Producer, Receive, emitting, receiver_of, topics_of
 from flowmesh.apps.host.triggers import Background
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.messaging.event_bus import CE_TYPE
+from flowmesh.apps.messaging.event_bus import event_of
 from flowmesh.apps.messaging.messages import Message, Subscribed, check_topic, fits
 from flowmesh.apps.pipeline.starting import run_with
 from flowmesh.apps.wiring.plan import Plan
@@ -123,8 +123,10 @@ class Subscriptions:
         while unique in self._names:
             unique += "-2"
         self._names.add(unique)
+        # Configurations in use mean every topic by a lone asterisk.
+        pattern = ">" if topic == "*" else topic
         try:
-            found.subscribe(Subscribed(topic, unique, receive, concurrency))
+            found.subscribe(Subscribed(pattern, unique, receive, concurrency))
         except HttpProblem as error:
             self._findings.error("APP_CONFIG_INVALID", error.detail, at)
 
@@ -220,16 +222,6 @@ class Subscriptions:
             check_topic(topic)
         except HttpProblem as error:
             self._findings.error("APP_CONFIG_INVALID", error.detail, at)
-
-
-def event_of(message: Message) -> str:
-    """Return the type of the event in a message; "" if it names none."""
-    value = message.value
-    named = value.get("type") or value.get("event") if isinstance(value, dict) else None
-    if isinstance(named, str):
-        return named
-    found = message.headers.get(CE_TYPE, "")
-    return "" if found == message.topic else found
 
 
 def _filtered(event: Json, receive: Receive) -> Receive:

@@ -101,7 +101,7 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
         if workflow is None:
             text = f"there is no workflow {trigger.workflow!r}"
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
-        data = _data_of(request) | (params if isinstance(params, dict) else {})
+        data = data_of(request) | (params if isinstance(params, dict) else {})
         if waits:
             return json_response(await workflow.start(trigger.action, data))
         durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
@@ -125,7 +125,8 @@ async def _begin(
     return json_response({"status": "accepted", "executionId": id}, 202, headers)
 
 
-def _data_of(request: Request) -> dict[str, Json]:
+def data_of(request: Request) -> dict[str, Json]:
+    """Return the data of a run that a request starts: its query, path and body."""
     body = request.json() if request.body else None
     data: dict[str, Json] = {**request.query, **request.params}
     return data | (body if isinstance(body, dict) else {"body": body} if body is not None else {})
@@ -145,7 +146,7 @@ def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) 
         workflow = registry.get("Workflow", trigger.workflow)
         if response.status >= 400 or workflow is None:
             return response
-        data = _data_of(request)
+        data = data_of(request)
         try:
             answered = orjson.loads(response.body) if response.body else None
         except orjson.JSONDecodeError:
@@ -172,7 +173,7 @@ def emitting_handler(handle: Handle, producer: Producer) -> Handle:
         answer = handle(request)
         response = answer if isinstance(answer, Response) else await answer
         if response.status < 400:
-            value = request.json() if request.body else _data_of(request)
+            value = request.json() if request.body else data_of(request)
             await producer.emit(value, as_message(request.route, value, request.id))
         return response
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flowmesh.apps.messaging.messages import Broker, Subscribed, check_topic, fits
+from flowmesh.apps.messaging.messages import Broker, Message, Subscribed, check_topic, fits
 
 Json = Any
 CE_TYPE = "ce-type"
@@ -80,3 +80,13 @@ class EventBus:
         if "*" not in pattern and ">" not in pattern:
             return [self._of(pattern)]
         return list(self._engines.values())
+
+
+def event_of(message: Message) -> str:
+    """Return the type of the event in a message; "" if it names none."""
+    value = message.value
+    named = value.get("type") or value.get("event") if isinstance(value, dict) else None
+    if isinstance(named, str):
+        return named
+    found = message.headers.get(CE_TYPE, "")
+    return "" if found == message.topic else found

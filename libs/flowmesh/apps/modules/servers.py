@@ -93,6 +93,8 @@ def handler(setting: Setting) -> Module:
         if path and app is not None:
             template = mounts.prefix(where).rstrip("/") + path
             if not app.serves(method, template):
-                app.add(method, template, handle, middlewares=mounts.middlewares(where))
+                # A flow may stand behind the module.
+                found = setting.around.registry.get("Handler", setting.name)
+                app.add(method, template, found, middlewares=mounts.middlewares(where))
 
     return Module(name=setting.name, services={"Handler": handle}, mount=mount)

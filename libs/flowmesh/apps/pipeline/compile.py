@@ -1,6 +1,6 @@
 """Compilation of pipelines; everything that can be known before a run is a finding."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from flowmesh.apps.pipeline.conditions import compile_condition_text
 from flowmesh.apps.pipeline.context import Log, Services, StepContext
 from flowmesh.apps.pipeline.journal import has_effect, journaled, logged_once
 from flowmesh.apps.pipeline.program import CompiledStep, Program, Retry, RunObserver
-from flowmesh.apps.pipeline.run import StepCall
-from flowmesh.apps.pipeline.steps import STEP_TYPES
+from flowmesh.apps.pipeline.run import Run, StepCall
+from flowmesh.apps.pipeline.steps import FLOW_STEPS
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_value
 from flowmesh.apps.pipeline.tracing import Tracing
 
@@ -102,7 +102,7 @@ class PipelineCompiler:
             compiling=compiling,
             inner=self._inner(pipeline),
         )
-        compile_step = STEP_TYPES.get(spec.type)
+        compile_step = FLOW_STEPS.get(spec.type)
         if compile_step is None:
             message = f"step type {spec.type} is known, but this version does not run it"
             self._findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
@@ -116,7 +116,9 @@ class PipelineCompiler:
         return CompiledStep(
             name=spec.name,
             call=call,
-            condition=self._condition(spec.condition, spec.at / "if", compiling),
+            condition=_reached(spec)
+            if spec.after or spec.branch_of
+            else self._condition(spec.condition, spec.at / "if", compiling),
             skip=self._condition(spec.skip, spec.at / "skip_if", compiling),
             on_error=spec.on_error,
             timeout_s=spec.timeout_s,
@@ -227,6 +229,19 @@ def _journaled(
             step = replace(step, call=logged_once(step.call))
         found.append(step)
     return tuple(found)
+
+
+def _reached(spec: StepSpec) -> Callable[[Run], bool]:
+    """Return the condition of a step of a flow: one of the steps before it has led to it."""
+    name, after, branch_of = spec.name, spec.after, spec.branch_of
+
+    def holds(run: Run) -> bool:
+        outputs = run.steps
+        return any(each in outputs for each in after) or any(
+            outputs[each]["next_step"] == name for each in branch_of if each in outputs
+        )
+
+    return holds
 
 
 def _unsupported(spec: StepSpec) -> StepCall:

@@ -14,6 +14,8 @@ Json = Any
 
 _NAME = re.compile(r"(?<![\w.\"'\]])([A-Za-z_]\w*)")
 _WORDS = frozenset({"true", "false", "null", "in", "has", "size", "string", "int", "double"})
+# CEL reads it as a member that no list has.
+_LENGTH = re.compile(r"\.length\b(?!\s*\()")
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+\Z")
 
 
@@ -30,12 +32,13 @@ def compile_expression(text: str, around: Compiling) -> Callable[[Run], Json]:
     """Compile an expression: a path keeps its value, anything else is true or false."""
     if _PLAIN.match(text.strip()):
         return compile_path(text.strip(), around)
-    from flowmesh.expressions.conditions import compile_condition
+    from flowmesh.expressions.conditions import Dialect, compile_condition
 
     source = _quoted(text, around.steps)
     roots = sorted({name for name in _NAME.findall(_unquoted(source)) if name not in _WORDS})
     first: ExpressionInvalid | None = None
-    for dialect in ("cel", "javascript"):
+    dialects: tuple[Dialect, ...] = ("cel", "javascript")
+    for dialect in reversed(dialects) if _LENGTH.search(source) else dialects:
         try:
             condition = compile_condition(source, dialect=dialect, roots=roots)
         except ExpressionInvalid as error:

@@ -64,6 +64,7 @@ def _check_inert(document: AppDocument) -> None:
 
 def _workflow_names(document: AppDocument) -> set[str]:
     names = {each.name for each in document.pipelines}
+    names |= {flow.entry for flow in document.flows}
     for workflow in document.workflows:
         names.add(workflow.kind)
         names.add(str(workflow.config.get("name") or workflow.kind))
@@ -97,7 +98,8 @@ def _check_pipeline(pipeline: PipelineSpec, document: AppDocument, wiring: Wirin
 
 
 def _check_step(step: StepSpec, document: AppDocument, wiring: Wiring) -> None:
-    for field in STEPS[step.type].fields:
+    descriptor = STEPS.get(step.type)
+    for field in descriptor.fields if descriptor is not None else ():
         name = step.config.get(field.key)
         at = step.at / "config" / field.key
         if field.refers and isinstance(name, str) and name and "{{" not in name:

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import StepCall
-from flowmesh.apps.pipeline.steps import calls, database, executions, machines, requests, values
+from flowmesh.apps.pipeline.steps import (
+    calls,
+    database,
+    executions,
+    machines,
+    modules,
+    requests,
+    values,
+)
 
 CompileStep = Callable[[StepContext], StepCall]
 
@@ -30,3 +38,6 @@ STEP_TYPES: dict[str, CompileStep] = {
     "step.statemachine": machines.statemachine,
 }
 """The step types that this version runs."""
+
+FLOW_STEPS: dict[str, CompileStep] = {**STEP_TYPES, "step.module": modules.call_module}
+"""Those, and the step that only flows of modules have."""

@@ -69,7 +69,7 @@ def _content(headers: Mapping[str, str], body: bytes) -> Json:
 def delegate(context: StepContext) -> StepCall:
     """Compile step.delegate: the answer of a handler ends the run, another result is an output."""
     config = context.spec.config
-    name, operation = str(config["service"]), str(config.get("operation") or "")
+    name, operation = str(config.get("service") or ""), str(config.get("operation") or "")
     given = context.value("input")
     find = context.services.later("Delegate", name)
 

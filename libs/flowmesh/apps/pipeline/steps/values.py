@@ -123,17 +123,15 @@ def transform(context: StepContext) -> StepCall:
 def conditional(context: StepContext) -> StepCall:
     """Compile step.conditional: the text form of a value picks the next step."""
     config = context.spec.config
-    expression, field = config.get("expression"), config.get("field")
     compiling = context.compiling
-    if isinstance(expression, str) and expression:
-        value = context.checked("expression", lambda: compile_expression(expression, compiling))
-    elif isinstance(field, str) and field:
-        value = context.checked("field", lambda: compile_path(field, compiling))
-    else:
+    value = _branching(context)
+    if value is None:
         context.error("APP_CONFIG_INVALID", "step.conditional needs field or expression")
         return lambda _run: _EMPTY
     routes = {as_text(key): str(step) for key, step in (config.get("routes") or {}).items()}
     default = str(config.get("default") or "")
+    # In a flow of modules, the steps of other branches are left out instead of jumped over.
+    jumps = not config.get("in_flow")
     for name in {*routes.values(), default} - {""}:
         if name not in compiling.steps:
             context.error(
@@ -148,12 +146,43 @@ def conditional(context: StepContext) -> StepCall:
                 known = ", ".join(routes)
                 detail = f"no branch for {text[:80]!r}; there are {known}"
                 raise HttpProblem(422, "NO_BRANCH", detail)
-            run.next = default
+            run.next = default if jumps else ""
             return {"matched_value": text, "next_step": default, "used_default": True}
-        run.next = step
+        run.next = step if jumps else ""
         return {"matched_value": text, "next_step": step, "used_default": False}
 
     return call
+
+
+def _branching(context: StepContext) -> Render | None:
+    """Return the value that picks a branch: of the expression, else of the field.
+
+    With both, the field decides where the expression has no value or cannot be evaluated.
+    """
+    config, compiling = context.spec.config, context.compiling
+    expression, field = config.get("expression"), config.get("field")
+    named: Render | None = None
+    if isinstance(field, str) and field:
+        path: str = field
+        named = context.checked("field", lambda: compile_path(path, compiling))
+    if not isinstance(expression, str) or not expression:
+        return named
+    text: str = expression
+    if named is None:
+        return context.checked("expression", lambda: compile_expression(text, compiling))
+    before = len(compiling.problems)
+    computed, of_field = compile_expression(text, compiling), named
+    if wrong := compiling.problems[before:]:
+        del compiling.problems[before:]
+        message = f"{wrong[0]}; the field {field} decides instead"
+        context.warn("EXPRESSION_INVALID", message, "expression")
+        return named
+
+    def value(run: Run) -> Json:
+        found = computed(run)
+        return of_field(run) if found is None else found
+
+    return value
 
 
 def set_values(context: StepContext) -> StepCall:
