@@ -110,6 +110,25 @@ class WorkflowSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link between applications: events of the source start an action of the target.
+
+    With `forward` the target gets the event itself, on a broker of its own where no action of
+    the name is there.
+    """
+
+    source: str
+    target: str
+    pattern: str
+    action: str
+    forward: bool
+    at: At
+
+    def __str__(self) -> str:
+        return f"{self.source} → {self.target} ({self.pattern})"
+
+
+@dataclass(frozen=True, slots=True)
 class AppDocument:
     """An application as written, expanded and in one form; `findings` grow in later checks."""
 
@@ -126,6 +145,7 @@ class AppDocument:
     # Values that came out of modules secrets.*; never shown.
     secrets: tuple[str, ...] = ()
     flows: tuple[FlowSpec, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -8,8 +8,10 @@ from flowmesh.apps.document.configuration import configured, section_of
 from flowmesh.apps.document.findings import At, Findings, SourceFile
 from flowmesh.apps.document.flows import FlowReader, names_in
 from flowmesh.apps.document.limits import MODULES_MAX, NAME_CHARACTERS_MAX, ROUTES_MAX
+from flowmesh.apps.document.links import read_links
 from flowmesh.apps.document.model import (
     AppDocument,
+    LinkSpec,
     ModuleSpec,
     PipelineSpec,
     RouteSpec,
@@ -70,6 +72,7 @@ class PartsReader:
         self._triggers: list[TriggerSpec] = []
         self._pipelines: dict[str, PipelineSpec] = {}
         self._settings: dict[str, Json] = {}
+        self._links: list[LinkSpec] = []
 
     def read(self, raw: dict[str, Json], at: At) -> None:
         """Read one expanded file."""
@@ -80,7 +83,8 @@ class PartsReader:
                 self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
         self._name = self._name or str(raw.get("name") or "")
         self._description = self._description or str(raw.get("description") or "")
-        self._settings |= {k: v for k, v in raw.items() if k in ("requires", "strict", "links")}
+        self._settings |= {k: v for k, v in raw.items() if k in ("requires", "strict")}
+        self._links += read_links(raw.get("links"), at / "links", self._findings)
         self._requires(raw.get("requires"), at / "requires")
         for index, item in self._listed(raw.get("modules"), at / "modules"):
             self._module(item, at / "modules" / index, raw)
@@ -113,6 +117,7 @@ class PartsReader:
             findings=self._findings,
             secrets=secrets,
             flows=tuple(FlowReader(modules, self._findings).flows(named)),
+            links=tuple(self._links),
         )
 
     def _requires(self, raw: Json, at: At) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.host.building import LANGUAGE, Built, build
+from flowmesh.apps.host.links import ALONE, Peers
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
@@ -39,13 +40,20 @@ class Application:
     """One application. `start` and `stop` are called once each."""
 
     def __init__(
-        self, document: AppDocument, *, log: LogHub, public: bool = False, private: bool = True
+        self,
+        document: AppDocument,
+        *,
+        log: LogHub,
+        public: bool = False,
+        private: bool = True,
+        peers: Peers = ALONE,
     ) -> None:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
-        Without `private`, its calls reach public addresses only.
+        Without `private`, its calls reach public addresses only. `peers` are the applications of
+        this process, which links join.
         """
-        self._built = build(document, log=log, public=public, private=private)
+        self._built = build(document, log=log, public=public, private=private, peers=peers)
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
         blocking = [e for e in self.findings if e.code in BLOCKING or not e.warning]
         refuse([_as_error(each) for each in blocking], document.files)

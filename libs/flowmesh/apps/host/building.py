@@ -12,6 +12,7 @@ from flowmesh.apps.host.delegates import put_delegates
 from flowmesh.apps.host.durables import Durables
 from flowmesh.apps.host.flows import put_flows
 from flowmesh.apps.host.integrations import add_integrations
+from flowmesh.apps.host.links import ALONE, Peers, add_links
 from flowmesh.apps.host.machines import add_machines
 from flowmesh.apps.host.mounting import MountTable, mount_routes
 from flowmesh.apps.host.schedules import add_jobs
@@ -58,7 +59,12 @@ class Built:
 
 
 def build(
-    document: AppDocument, *, log: LogHub, public: bool = False, private: bool = True
+    document: AppDocument,
+    *,
+    log: LogHub,
+    public: bool = False,
+    private: bool = True,
+    peers: Peers = ALONE,
 ) -> Built:
     """Build an application; everything that is wrong becomes a finding of the document."""
     wiring = Wiring(document)
@@ -105,6 +111,7 @@ def build(
     add_jobs(document, registry, log)
     if durables is not None:
         durables.workflows()
+    add_links(document, registry, peers)
     put_delegates(document, registry)
     table = MountTable(document=document, plan=plan, registry=registry)
     mount_routes(document, table, registry, by_place)

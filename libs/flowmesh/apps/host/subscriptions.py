@@ -31,6 +31,9 @@ class Subscriptions:
         self._registry = registry
         self._names: set[str] = set()
         self._subscribed: set[str] = set()
+        # The patterns of all subscriptions by broker.
+        self._topics: dict[str, list[str]] = {}
+        registry.put("SubscribedTopics", "", self._topics)
 
     def add_all(self) -> None:
         """Subscribe everything; what is wrong becomes a finding."""
@@ -113,7 +116,8 @@ class Subscriptions:
     def _add(
         self, broker: str, topic: str, name: str, receive: Receive, at: At, concurrency: int = 1
     ) -> None:
-        found = self._registry.get("Broker", self._broker(broker, at))
+        named = self._broker(broker, at)
+        found = self._registry.get("Broker", named)
         if found is None:
             return
         traces = self._registry.get("Tracing")
@@ -127,6 +131,7 @@ class Subscriptions:
         pattern = ">" if topic == "*" else topic
         try:
             found.subscribe(Subscribed(pattern, unique, receive, concurrency))
+            self._topics.setdefault(named, []).append(pattern)
         except HttpProblem as error:
             self._findings.error("APP_CONFIG_INVALID", error.detail, at)
 

@@ -17,7 +17,32 @@ from flowmesh.errors import FlowmeshError, Unavailable
 
 Json = Any
 
-_KEY = "fm-key"
+_KEY = "app-key"
+# Names that the broker keeps for itself travel behind a prefix.
+_RESERVED = ("fm-", "nats-")
+_BEHIND = "app-"
+
+
+def outgoing(headers: Mapping[str, str], key: str) -> dict[str, str]:
+    """Return the headers of a message as the broker of the suite accepts them."""
+    given = {
+        f"{_BEHIND}{name}" if name.lower().startswith(_RESERVED) else name: value
+        for name, value in headers.items()
+    }
+    return {**given, **({_KEY: key} if key else {})}
+
+
+def incoming(headers: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Return the headers of a message as they were published, and its key."""
+    found = {str(name): str(value) for name, value in headers.items()}
+    key = found.pop(_KEY, "")
+    plain = {
+        name.removeprefix(_BEHIND)
+        if name.lower().removeprefix(_BEHIND).startswith(_RESERVED)
+        else name: value
+        for name, value in found.items()
+    }
+    return plain, key
 
 
 class SuiteBroker:
@@ -71,7 +96,7 @@ class SuiteBroker:
         id = new_id()
         if self._broker is None:
             raise HttpProblem(503, "BROKER_UNAVAILABLE", f"{self._name} is closed")
-        given = {**(headers or {}), **({_KEY: key} if key else {})}
+        given = outgoing(headers or {}, key)
         try:
             await self._broker.publish(
                 value, check_topic(topic), self._exchange, headers=given, id=id
@@ -97,8 +122,7 @@ class SuiteBroker:
 
     def _receiver(self, subscription: Subscribed) -> Any:
         async def receive(body: Json, raw: Any) -> None:
-            headers = {str(k): str(v) for k, v in raw.headers.items()}
-            key = headers.pop(_KEY, "")
+            headers, key = incoming(raw.headers)
             message = Message(raw.routing_key, body, raw.id, key, headers, raw.attempt)
             await subscription.receive(message)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.host.building import Built, build
+from flowmesh.apps.host.links import ALONE, Peers
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.definitions.problems import Problem
 
@@ -32,8 +33,16 @@ def silent_log(app: str) -> LogHub:
     return LogHub(app=app, write=lambda _line: None)
 
 
-def check(path: Path, how: Loading, *, strict: bool = False) -> Checked:
-    """Load and build an application; nothing is started, and no file is written."""
+def check(path: Path, how: Loading, *, strict: bool = False, peers: Peers = ALONE) -> Checked:
+    """Load and build an application; nothing is started, and no file is written.
+
+    `peers` are the applications that run beside it.
+    """
     document = load(path, how)
-    built = build(document, log=silent_log(document.name))
+    built = build(document, log=silent_log(document.name), peers=peers)
     return Checked(built, document.findings.placed(document.files, strict=strict))
+
+
+def peers_of(paths: Sequence[Path], how: Loading) -> Peers:
+    """Return the applications of several files that run together."""
+    return Peers.of([load(each, how) for each in paths], lambda _name: None)

@@ -43,10 +43,13 @@ def validate(
     strict
         Treat warnings as errors.
     """
-    from flowmesh.apps.offline.checking import check
+    from flowmesh.apps.host.links import ALONE
+    from flowmesh.apps.offline.checking import check, peers_of
 
     how = loading(settings=set_, environments=env, overlay=with_)
-    checked = [check(path, how, strict=strict) for path in app_paths(files)]
+    paths = app_paths(files)
+    peers = peers_of(paths, how) if len(paths) > 1 else ALONE
+    checked = [check(path, how, strict=strict, peers=peers) for path in paths]
     problems = [(each, p) for each in checked for p in each.problems]
     errors = sum(not p.warning for _, p in problems)
     if output.structured():

@@ -29,6 +29,7 @@ from flowmesh.cli.refusals import Refused
 if TYPE_CHECKING:
     from flowmesh.apps.document.loading import Loading
     from flowmesh.apps.host.application import Application
+    from flowmesh.apps.host.links import Peers
 
 Level = Annotated[str, Parameter(help="Level of the log: debug, info, warn or error.")]
 
@@ -73,13 +74,23 @@ def _loop_factory() -> Any:
 async def _serve(
     paths: list[Path], how: "Loading", *, public: bool, level: str, watch: bool
 ) -> int:
+    from flowmesh.apps.document.loading import load
+    from flowmesh.apps.host.links import LinkInbox, Peers, stop_levels
     from flowmesh.apps.host.reloading import Reloading
 
+    running: list[Reloading] = []
+
+    def inbox(name: str) -> LinkInbox | None:
+        found = [each.application for each in running if each.application.name == name]
+        return found[0].built.registry.get("LinkInbox") if found else None
+
+    peers = Peers.of([load(path, how) for path in paths], inbox) if len(paths) > 1 else Peers()
+
     def make(path: Path) -> "Application":
-        return _made(path, how, public=public, level=level)
+        return _made(path, how, public=public, level=level, peers=peers)
 
     applications = [make(path) for path in paths]
-    running = [
+    running += [
         Reloading(each, functools.partial(make, path), output.problem)
         for path, each in zip(paths, applications, strict=True)
     ]
@@ -102,11 +113,12 @@ async def _serve(
         await asyncio.gather(*watching, return_exceptions=True)
         started = [each.application for each in running]
     finally:
-        await asyncio.gather(*(each.stop() for each in started))
+        for together in stop_levels({each.name for each in started}, peers.links):
+            await asyncio.gather(*(each.stop() for each in started if each.name in together))
     return exit_codes.DONE
 
 
-def _made(path: Path, how: "Loading", *, public: bool, level: str) -> "Application":
+def _made(path: Path, how: "Loading", *, public: bool, level: str, peers: "Peers") -> "Application":
     from flowmesh.apps.document.loading import load
     from flowmesh.apps.host.application import Application
     from flowmesh.apps.observing.logs import LEVELS, LogHub
@@ -114,7 +126,8 @@ def _made(path: Path, how: "Loading", *, public: bool, level: str) -> "Applicati
     if level not in LEVELS:
         raise Refused(f"--log-level is one of {', '.join(LEVELS)}", code=exit_codes.USAGE)
     document = load(path, how)
-    made = Application(document, log=LogHub(app=document.name, level=level), public=public)
+    log = LogHub(app=document.name, level=level)
+    made = Application(document, log=log, public=public, peers=peers)
     for each in made.findings:
         show_problem(each, document.files)
     return made
