@@ -196,7 +196,7 @@ async def carrier() -> AsyncIterator[tuple[str, asyncio.Queue[Json]]]:
 async def test_an_event_is_delivered_again_after_a_kill_of_the_target(
     tmp_path: Path, suite: Suite, carrier: tuple[str, asyncio.Queue[Json]]
 ) -> None:
-    """Over a suite, events wait for the target, and one that a kill interrupts comes again."""
+    """Over a suite, events wait for the target; one that a kill interrupts is delivered again."""
     url, calls = carrier
     links = [link("shop", "warehouse", "order.paid", "pack")]
     call = step("http_call", url=url, method="POST", body={"item": "{{ .item }}"}, timeout="30s")
