@@ -192,7 +192,7 @@ async def carrier() -> AsyncIterator[tuple[str, asyncio.Queue[Json]]]:
 
 
 @pytest.mark.long
-@pytest.mark.feature("S1-96", "S1-142", "S1-164")
+@pytest.mark.feature("S1-96", "S1-142")
 async def test_an_event_is_delivered_again_after_a_kill_of_the_target(
     tmp_path: Path, suite: Suite, carrier: tuple[str, asyncio.Queue[Json]]
 ) -> None:

@@ -13,6 +13,7 @@ from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
+from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.definitions.problems import Problem
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
 
@@ -47,13 +48,16 @@ class Application:
         public: bool = False,
         private: bool = True,
         peers: Peers = ALONE,
+        clock: Clock | None = None,
     ) -> None:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
         Without `private`, its calls reach public addresses only. `peers` are the applications of
-        this process, which links join.
+        this process, which links join; `clock` is one that tests move.
         """
-        self._built = build(document, log=log, public=public, private=private, peers=peers)
+        self._built = build(
+            document, log=log, public=public, private=private, peers=peers, clock=clock
+        )
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
         blocking = [e for e in self.findings if e.code in BLOCKING or not e.warning]
         refuse([_as_error(each) for each in blocking], document.files)

@@ -28,6 +28,7 @@ from flowmesh.apps.pipeline.compile import PipelineCompiler
 from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.pipeline.steps import STEP_TYPES
 from flowmesh.apps.pipeline.tracing import Tracing
+from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
 from flowmesh.apps.wiring.registry import ServiceRegistry
@@ -65,6 +66,7 @@ def build(
     public: bool = False,
     private: bool = True,
     peers: Peers = ALONE,
+    clock: Clock | None = None,
 ) -> Built:
     """Build an application; everything that is wrong becomes a finding of the document."""
     wiring = Wiring(document)
@@ -89,6 +91,7 @@ def build(
         public=public,
         private=private,
         checks=lambda: checks,
+        clock=clock or Clock(),
     )
     for name in plan.order:
         module = _module(document, plan, name, around)
@@ -108,7 +111,7 @@ def build(
     )
     add_integrations(document, registry, log, durables)
     Subscriptions(document=document, plan=plan, registry=registry).add_all()
-    add_jobs(document, registry, log)
+    add_jobs(document, registry, log, around.clock)
     if durables is not None:
         durables.workflows()
     add_links(document, registry, peers)

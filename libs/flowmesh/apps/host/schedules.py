@@ -11,6 +11,7 @@ from flowmesh.apps.host.receivers import as_message
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Job, MemoryPositions, Scheduler
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
@@ -21,9 +22,9 @@ Run = Callable[[int], Awaitable[Any]]
 _CRON_KEYS = ("cron", "schedule", "cronExpression", "cron_expression")
 
 
-def add_jobs(document: AppDocument, registry: ServiceRegistry, log: LogHub) -> None:
+def add_jobs(document: AppDocument, registry: ServiceRegistry, log: LogHub, clock: Clock) -> None:
     """Give the schedulers their jobs; what is wrong becomes a finding."""
-    jobs = _Jobs(document, registry, log)
+    jobs = _Jobs(document, registry, log, clock)
     for module in document.modules:
         if module.type == "scheduler.modular":
             jobs.section(module.name)
@@ -43,8 +44,11 @@ def add_jobs(document: AppDocument, registry: ServiceRegistry, log: LogHub) -> N
 
 
 class _Jobs:
-    def __init__(self, document: AppDocument, registry: ServiceRegistry, log: LogHub) -> None:
+    def __init__(
+        self, document: AppDocument, registry: ServiceRegistry, log: LogHub, clock: Clock
+    ) -> None:
         self._document = document
+        self._clock = clock
         self._findings = document.findings
         self._registry = registry
         self._log = log
@@ -155,12 +159,14 @@ class _Jobs:
         if len(self._schedulers) == 1:
             return next(iter(self._schedulers.values()))
         made = Scheduler(
+            now_us=self._clock.now_us,
             name="triggers",
             positions=MemoryPositions(),
             log=lambda level, text, **fields: self._log.write(level, "triggers", text, **fields),
         )
         self._schedulers[""] = made
         self._registry.put("Consumer", "(triggers)", made)
+        self._registry.put("Scheduler", "(triggers)", made)
         return made
 
     def _handler_run(self, name: str, job: str, at: At, params: Json = None) -> Run:

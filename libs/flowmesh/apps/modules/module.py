@@ -10,6 +10,7 @@ from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -67,6 +68,7 @@ class Surrounding:
     private: bool = True
     # Returns the modules with a health check; complete when the application runs.
     checks: Callable[[], Mapping[str, Callable[[], Awaitable[str]]]]
+    clock: Clock = field(default_factory=Clock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

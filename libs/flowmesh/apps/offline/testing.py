@@ -10,8 +10,9 @@
 Every test starts the application anew. `expect.body` names the fields that are compared.
 `save: {token: body.token}` keeps a part of an answer, and `${token}` stands for it in later
 requests of the test. `within: 5` repeats a request until its answer is the expected one, for at
-most so many seconds. `upstreams` are stand-ins for called services; `received` of a test compares
-what they were sent.
+most so many seconds. `{advance: 1h}` among the requests moves the clock, which then stands still
+and begins at `now` of the file. `upstreams` are stand-ins for called services; `received` of a test
+compares what they were sent.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,11 @@ import yaml
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.offline.advancing import advance, seconds_of
 from flowmesh.apps.offline.calling import request_of
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.offline.upstreams import Upstream, running
+from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -39,9 +43,10 @@ Json = Any
 POLL_S = 0.05
 RECEIVED_S = 5.0
 
-_FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "modules", "upstreams"})
+_FILE_KEYS = frozenset({"app", "tests", "settings", "environment", "modules", "upstreams", "now"})
 _TEST_KEYS = frozenset({"name", "requests", "received"})
 _REQUEST_KEYS = frozenset({"method", "path", "headers", "body", "expect", "save", "within"})
+_ADVANCE_KEYS = frozenset({"advance"})
 _EXPECT_KEYS = frozenset({"status", "body", "headers"})
 _SAVED = re.compile(r"\$\{(\w+)\}")
 
@@ -75,7 +80,7 @@ async def run_tests(file: Path, how: Loading, *, folder: Path | None = None) -> 
         async with running(raw.get("upstreams") or {}) as upstreams:
             urls = {each: upstream.url for each, upstream in upstreams.items()}
             here = replace(how, environment={**how.environment, **urls})
-            failure = await _run(app, here, test, upstreams)
+            failure = await _run(app, here, test, upstreams, _clock(raw))
         results.append(Result(file, name, failure))
     return results
 
@@ -92,7 +97,7 @@ def _read(file: Path) -> dict[str, Json]:
         _known(test, _TEST_KEYS, f"{file}: tests[{number}]")
         for request in test.get("requests") or ():
             place = f"{file}: tests[{number}]"
-            _known(request, _REQUEST_KEYS, place)
+            _known(request, _ADVANCE_KEYS if "advance" in request else _REQUEST_KEYS, place)
             _known(request.get("expect") or {}, _EXPECT_KEYS, place)
     return raw
 
@@ -104,16 +109,35 @@ def _known(raw: Mapping[str, Json], keys: frozenset[str], place: str) -> None:
             raise Invalid("APP_INVALID", text)
 
 
+def _clock(raw: Mapping[str, Json]) -> Clock:
+    """Return the clock of a test: one that stands still if the file moves it."""
+    start = raw.get("now")
+    if isinstance(start, datetime):
+        return Clock((start if start.tzinfo else start.replace(tzinfo=UTC)).timestamp())
+    if start is not None:
+        text = f"now is an instant such as 2026-03-01T08:00:00Z, not {start!r}"
+        raise Invalid("APP_INVALID", text)
+    requests = [each for test in raw["tests"] for each in test.get("requests") or ()]
+    return Clock(time.time() if any("advance" in each for each in requests) else None)
+
+
 async def _run(
-    app: Path, how: Loading, test: Mapping[str, Json], upstreams: Mapping[str, Upstream]
+    app: Path,
+    how: Loading,
+    test: Mapping[str, Json],
+    upstreams: Mapping[str, Upstream],
+    clock: Clock,
 ) -> str:
     document = load(app, how)
-    application = Application(document, log=silent_log(document.name))
+    application = Application(document, log=silent_log(document.name), clock=clock)
     await application.start(listen=False)
     saved: dict[str, str] = {}
     try:
         for number, each in enumerate(test.get("requests") or (), 1):
             each = _filled(each, saved)
+            if "advance" in each:
+                await advance(application, clock, seconds_of(each["advance"]))
+                continue
             method, path = str(each.get("method") or "GET"), str(each.get("path") or "/")
             response, failure = await _answered(application, _request(method, path, each), each)
             if failure:

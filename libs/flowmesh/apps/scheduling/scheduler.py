@@ -159,6 +159,11 @@ class Scheduler:
         """Run a job at once. Raises KeyError for an unknown one."""
         await self._jobs[name].run(self._now_us())
 
+    async def idle(self) -> None:
+        """Wait until no job runs."""
+        if self._running:
+            await asyncio.wait(self._running)
+
     async def _run(self) -> None:
         for job in self._jobs.values():
             await self._positions.last(job.name, self._now_us())

@@ -44,6 +44,7 @@ def engine(setting: Setting) -> Module:
         locks=locks,
         instances_max=int(config["maxInstances"]),
         log=setting.log,
+        now=setting.around.clock.now,
     )
 
     async def start() -> None:
@@ -231,7 +232,9 @@ class TrackerComponent:
 def tracker(setting: Setting) -> Module:
     """Build state.tracker."""
     made = StateTracker(
-        database=setting.partner("Database"), days=float(setting.config["retentionDays"])
+        database=setting.partner("Database"),
+        days=float(setting.config["retentionDays"]),
+        now=setting.around.clock.now,
     )
 
     async def handle(request: Request) -> Response:

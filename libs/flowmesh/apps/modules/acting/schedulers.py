@@ -26,6 +26,7 @@ def scheduler(setting: Setting) -> Module:
         waiting_max=int(config["queueSize"]),
         check_s=max(float(config["checkInterval"]), 0.05),
         shutdown_s=float(config["shutdownTimeout"]),
+        now_us=setting.around.clock.now_us,
     )
     return Module(
         name=setting.name,

@@ -1,0 +1,53 @@
+"""Moving the clock of an application in a test: every instant on the way fires its jobs."""
+
+from typing import Any
+
+from flowmesh.apps.catalogue.descriptor import duration
+from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.host.application import Application
+from flowmesh.apps.machines.engine import MachineEngine
+from flowmesh.apps.scheduling.clock import Clock
+from flowmesh.apps.scheduling.scheduler import Scheduler
+from flowmesh.errors import Invalid
+
+Json = Any
+
+INSTANTS_MAX = 10_000
+_ADVANCE = duration("advance", "Time that passes.")
+
+
+def seconds_of(raw: Json) -> float:
+    """Return a time to advance by. Raises Invalid."""
+    try:
+        found = float(convert(_ADVANCE, raw))
+    except Unfit as error:
+        raise Invalid("APP_INVALID", f"advance {error}") from None
+    if found <= 0:
+        raise Invalid("APP_INVALID", "advance is a time such as 90s or 24h, more than 0")
+    return found
+
+
+async def advance(application: Application, clock: Clock, seconds: float) -> None:
+    """Let time pass: jobs run at each of their instants, one after the other, and end.
+
+    States of machines that have lasted their time end when the clock has arrived.
+    """
+    registry = application.built.registry
+    schedulers: list[Scheduler] = list(dict.fromkeys(registry.all("Scheduler")))
+    target_us = clock.now_us() + round(seconds * 1e6)
+    for _ in range(INSTANTS_MAX):
+        following = [each for one in schedulers for each in await one.look() if each is not None]
+        due = [each for each in following if clock.now_us() < each <= target_us]
+        if not due:
+            break
+        clock.move_to(min(due) / 1e6)
+        for one in schedulers:
+            await one.look()
+            await one.idle()
+    else:
+        text = f"advance passes more than {INSTANTS_MAX} instants of jobs; move it in steps"
+        raise Invalid("APP_INVALID", text)
+    clock.move_to(target_us / 1e6)
+    engines: list[MachineEngine] = registry.all("Machine")
+    for engine in engines:
+        engine.wake()
