@@ -40,7 +40,7 @@ DATABASE = (
         text="Several databases by name: `module.connection`.",
         fields=(
             string("default", "Connection that the name of the module means."),
-            mapping("connections", "Per name: driver, dsn, max_open_connections, …", required=True),
+            mapping("connections", "Per name: driver, dsn, migrations, …", required=True),
         ),
         offers=("Database",),
         example={"default": "main", "connections": {"main": {"driver": "sqlite", "dsn": "a.db"}}},

@@ -58,8 +58,10 @@ def databases(setting: Setting) -> Module:
         raise Invalid("APP_CONFIG_INVALID", text)
 
     async def start() -> None:
-        for each in made.values():
+        for name, each in made.items():
             await each.start()
+            listed = connections[name].get("migrations") or ()
+            await migrate(each, [_migration(setting, str(text)) for text in listed])
 
     async def stop() -> None:
         for each in made.values():
