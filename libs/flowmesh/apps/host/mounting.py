@@ -63,12 +63,12 @@ class MountTable:
         config = module.config if module is not None else {}
         return str(config.get("prefix") or config.get("basepath") or "")
 
-    def middlewares(self, router: str) -> tuple[Middleware, ...]:
+    def middlewares(self, router: str, server: str = "") -> tuple[Middleware, ...]:
         """Return the middlewares of the server and the router, in this order."""
-        server = self._document.module(self._routers.get(router, ""))
+        of_server = self._document.module(self._routers.get(router, server))
         module = self._document.module(router)
         names: list[str] = [
-            *((server.config.get("middlewares") or ()) if server is not None else ()),
+            *((of_server.config.get("middlewares") or ()) if of_server is not None else ()),
             *((module.config.get("middlewares") or ()) if module is not None else ()),
         ]
         found = [self._registry.get("Middleware", name) for name in names]

@@ -100,9 +100,12 @@ class HttpApplication:
         found = self.router.match(path)
         return found is not None and found[0].template == path and method in found[0].methods
 
-    def add_fallback(self, prefix: str, handle: Handle) -> None:
+    def add_fallback(
+        self, prefix: str, handle: Handle, middlewares: tuple[Middleware, ...] = ()
+    ) -> None:
         """Serve the GET requests below a prefix that no route matches; the longest first."""
-        self._fallbacks.append((prefix.rstrip("/") + "/", handle))
+        within = Chain(middlewares, handle) if middlewares else handle
+        self._fallbacks.append((prefix.rstrip("/") + "/", within))
         self._fallbacks.sort(key=lambda each: -len(each[0]))
 
     def close_connections(self) -> None:
@@ -160,18 +163,16 @@ class HttpApplication:
             target = None if found is None else found[0].target(request.method)
             if found is None or target is None:
                 handle = self._unmatched(request, found[0] if found else None)
+                chain = handle if isinstance(handle, Chain) else None
                 answer = handle(request)
-                return answer if isinstance(answer, Response) else await answer
-            request.params = found[1]
-            request.route = target.template
-            chain = target.chain
-            if not target.streams and request.method not in ("GET", "HEAD"):
-                request.body = await self._body(request)
-            if target.timeout_s:
-                async with asyncio.timeout(target.timeout_s):
-                    response = await chain(request)
+                response = answer if isinstance(answer, Response) else await answer
             else:
-                response = await chain(request)
+                request.params = found[1]
+                request.route = target.template
+                chain = target.chain
+                if not target.streams and request.method not in ("GET", "HEAD"):
+                    request.body = await self._body(request)
+                response = await _within(target.timeout_s, chain, request)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - every error is answered
@@ -246,6 +247,14 @@ def _options(request: Request, leaf: Leaf[Target]) -> Response:
     if wanted:
         target.chain.finish(request, response)
     return response
+
+
+async def _within(seconds: float, chain: Chain, request: Request) -> Response:
+    """Return the answer of a chain, within a time if there is one."""
+    if not seconds:
+        return await chain(request)
+    async with asyncio.timeout(seconds):
+        return await chain(request)
 
 
 async def _send(response: Response, method: str, send: Send) -> None:

@@ -131,7 +131,7 @@ def static_files(setting: Setting) -> Module:
         app = mounts.of_router(router) if router else None
         servers = [app] if app is not None else mounts.servers(setting.partners.get("Server", ""))
         for each in servers[:1]:
-            each.add_fallback(prefix, files.handle)
+            each.add_fallback(prefix, files.handle, mounts.middlewares(router, each.name))
 
     async def health() -> str:
         root = setting.path(str(config["root"]))

@@ -32,8 +32,8 @@ class Mounts(Protocol):
     def prefix(self, router: str) -> str:
         """Return the path that all routes of a router begin with."""
 
-    def middlewares(self, router: str) -> tuple[Middleware, ...]:
-        """Return the middlewares of the server and the router."""
+    def middlewares(self, router: str, server: str = "") -> tuple[Middleware, ...]:
+        """Return the middlewares of the server and the router; of `server` without a router."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

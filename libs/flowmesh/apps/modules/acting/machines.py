@@ -16,6 +16,7 @@ from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next, 
 from flowmesh.apps.machines.store import MachineStore
 from flowmesh.apps.messaging.messages import reason_of
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.errors import Invalid
@@ -125,13 +126,19 @@ def _dead_letters(setting: Setting, made: MachineEngine) -> Callable[[Mounts], N
             raise HttpProblem(404, "DEAD_LETTER_NOT_FOUND", text)
         return json_response({"retried": True}, 202)
 
+    routes = {
+        ("GET", f"{path}/instances"): instances,
+        ("GET", f"{path}/orphans"): orphans,
+        ("GET", f"{path}/instances/{{id}}"): one,
+        ("GET", f"{path}/dead-letters"): dead,
+        ("POST", f"{path}/dead-letters/{{seq}}/retry"): revive,
+    }
+
     def mount(mounts: Mounts) -> None:
+        only = OperatorsOnly(setting.around.registry)
         for each in mounts.servers()[:1]:
-            each.add("GET", f"{path}/instances", instances)
-            each.add("GET", f"{path}/orphans", orphans)
-            each.add("GET", f"{path}/instances/{{id}}", one)
-            each.add("GET", f"{path}/dead-letters", dead)
-            each.add("POST", f"{path}/dead-letters/{{seq}}/retry", revive)
+            for (method, route), handle in routes.items():
+                each.add(method, route, handle, middlewares=(only,))
 
     return mount
 
