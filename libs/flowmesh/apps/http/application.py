@@ -172,7 +172,11 @@ class HttpApplication:
                 chain = target.chain
                 if not target.streams and request.method not in ("GET", "HEAD"):
                     request.body = await self._body(request)
-                response = await _within(target.timeout_s, chain, request)
+                if target.timeout_s:
+                    async with asyncio.timeout(target.timeout_s):
+                        response = await chain(request)
+                else:
+                    response = await chain(request)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - every error is answered
@@ -247,14 +251,6 @@ def _options(request: Request, leaf: Leaf[Target]) -> Response:
     if wanted:
         target.chain.finish(request, response)
     return response
-
-
-async def _within(seconds: float, chain: Chain, request: Request) -> Response:
-    """Return the answer of a chain, within a time if there is one."""
-    if not seconds:
-        return await chain(request)
-    async with asyncio.timeout(seconds):
-        return await chain(request)
 
 
 async def _send(response: Response, method: str, send: Send) -> None:

@@ -251,10 +251,6 @@ class MachineEngine:
         self._wake.set()
         return done
 
-    def wake(self) -> None:
-        """Look for due effects now."""
-        self._wake.set()
-
     # Effects.
 
     def _definition(self, workflow: str) -> Definition:

@@ -5,7 +5,6 @@ from typing import Any
 from flowmesh.apps.catalogue.descriptor import duration
 from flowmesh.apps.catalogue.values import Unfit, convert
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.machines.engine import MachineEngine
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Scheduler
 from flowmesh.errors import Invalid
@@ -30,7 +29,7 @@ def seconds_of(raw: Json) -> float:
 async def advance(application: Application, clock: Clock, seconds: float) -> None:
     """Let time pass: jobs run at each of their instants, one after the other, and end.
 
-    States of machines that have lasted their time end when the clock has arrived.
+    State machines look at the clock every second, and end states that have lasted their time.
     """
     registry = application.built.registry
     schedulers: list[Scheduler] = list(dict.fromkeys(registry.all("Scheduler")))
@@ -48,6 +47,3 @@ async def advance(application: Application, clock: Clock, seconds: float) -> Non
         text = f"advance passes more than {INSTANTS_MAX} instants of jobs; move it in steps"
         raise Invalid("APP_INVALID", text)
     clock.move_to(target_us / 1e6)
-    engines: list[MachineEngine] = registry.all("Machine")
-    for engine in engines:
-        engine.wake()
