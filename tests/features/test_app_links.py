@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check, peers_of
 from flowmesh.testing.suite import Suite
 from tests.features.apps import eventually
+from tests.features.test_apphost import Host, pid_of
 
 Json = Any
 Module = dict[str, Any]
@@ -230,6 +231,42 @@ async def test_an_event_is_delivered_again_after_a_kill_of_the_target(
 
             await eventually(packed, within_s=60)
             assert (await calls.get())["item"] == "lamp"
+
+
+@pytest.mark.long
+@pytest.mark.feature("S1-96", "S1-142")
+async def test_links_join_the_applications_of_the_host(
+    suite: Suite, carrier: tuple[str, asyncio.Queue[Json]]
+) -> None:
+    """Both releases import the links; an event comes to the process after a killed one."""
+    url, calls = carrier
+    host = Host(suite, "linked-apps")
+    links = yaml.safe_dump({"links": [link("shop", "warehouse", "order.paid", "pack")]})
+    call = step("http_call", url=url, method="POST", body={"item": "{{ .item }}"}, timeout="30s")
+    steps = {"pack": {"steps": [call, INSERT]}}
+    texts = {
+        "shop": SHOP,
+        "warehouse": document("warehouse", modules=[STORE], routes=[PARCELS], pipelines=steps),
+    }
+    urls: dict[str, str] = {}
+    for name, text in texts.items():
+        more = {"files": {"links.yaml": {"text": links}}}
+        done = await host.deploy(name, f"{text}imports: [links.yaml]\n", **more)
+        assert done.status == 201, done.text
+        urls[name] = f"http://{(await host.app(name))['addresses']['web']}"
+    assert await post(f"{urls['shop']}/orders/paid", {"item": "lamp"}) == 200
+    async with asyncio.timeout(30):
+        assert (await calls.get())["item"] == "lamp"
+    os.kill(await pid_of(host, "warehouse"), signal.SIGKILL)
+
+    async def packed() -> bool:
+        with suppress(aiohttp.ClientError):
+            return bool(await get(f"{urls['warehouse']}/parcels") == [{"item": "lamp"}])
+        return False
+
+    await eventually(packed, within_s=60)
+    for name in texts:
+        assert (await host.call("DELETE", f"/{name}")).status == 204
 
 
 def _problems(folder: Path, links: Json, *names: str, **texts: str) -> list[tuple[str, str, bool]]:
