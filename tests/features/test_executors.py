@@ -361,7 +361,7 @@ async def test_an_earlier_result_stands_for_a_later_one(equipped: Suite, postgre
     assert counted(scraped, "flowmesh_result_cache_total", outcome="miss") == 2
 
 
-@pytest.mark.feature("S1-174", "S4-53")
+@pytest.mark.feature("S1-170", "S1-174", "S4-53")
 async def test_the_same_key_twice_has_one_effect_and_the_same_answer(
     equipped: Suite, world: World
 ) -> None:
