@@ -70,6 +70,7 @@ BODIES: Mapping[str, Body] = {
     "/api/v1/dispatch/stop": lambda tenant: {"workflow": tenant.canary},
     "/api/v1/dispatch/start": lambda tenant: {"workflow": tenant.canary},
     "/api/v1/workflows:dryRun": lambda tenant: {"workflow": tenant.canary},
+    "/api/v1/workflows:test": lambda tenant: {"workflow": tenant.canary},
     "/api/v1/retention": lambda _: {"retentionMs": 86_400_000},
     "/api/v1/events": lambda _: {"type": "sample"},
 }

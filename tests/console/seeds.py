@@ -44,7 +44,12 @@ async def _flaky(_value: Json, _context: Any = None) -> Json:
     raise ConnectionError("the carrier did not answer within 2 s")
 
 
+async def _greet(value: Json, _context: Any = None) -> Json:
+    return [f"Hello {user['name']}" for user in value["users"]]
+
+
 HANDLERS = {
+    "greet": _greet,
     f"{PREFIX}.charge": _charge,
     f"{PREFIX}.quick": _quick,
     f"{PREFIX}.slow": _slow,

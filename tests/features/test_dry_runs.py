@@ -376,3 +376,44 @@ async def test_a_check_stores_nothing(suite: Suite, name: str, tmp_path: Path) -
     assert b"GRAPH_UNKNOWN_NODE" in err
     assert b"Traceback" not in err
     assert (await suite.get(f"/workflows/{name}")).status == 404
+
+
+@pytest.mark.feature("S0-23")
+async def test_tests_of_a_draft_run_without_storing_it(suite: Suite, name: str) -> None:
+    """Each test passes or says what differs; a wrong text has its line, and nothing is stored."""
+    echo = {
+        "id": "sum",
+        "taskRef": "transform",
+        "input": {"source": "{{input.of}}", "pipeline": []},
+    }
+    draft = {
+        "apiVersion": "workflow.io/v1",
+        "kind": "Workflow",
+        "metadata": {"name": name},
+        "spec": {"tasks": [echo], "output": {"sum": "{{tasks.sum.output}}"}},
+    }
+    tests = """
+fixtures: {five: {of: 5}}
+tests:
+  - name: the sum is given back
+    input: "{{fixtures.five}}"
+    expect: {output: {sum: 5}}
+  - name: the sum is something else
+    input: {of: 4}
+    expect: {output: {sum: 5}}
+"""
+    answer = await suite.post("/api/v1/workflows:test", {"definition": draft, "tests": tests})
+    assert answer.status == 200, answer.json
+    first, second = answer.json["tests"]
+    assert (first["passed"], first["failures"], first["line"]) == (True, [], 4)
+    assert not second["passed"]
+    assert "output" in second["failures"][0]
+    assert not answer.json["passed"]
+    assert answer.json["coverage"]["nodesRun"] == 1
+    wrong = await suite.post(
+        "/api/v1/workflows:test", {"definition": draft, "tests": {"tests": [{"nam": "x"}]}}
+    )
+    assert wrong.status == 200
+    assert (wrong.json["tests"], wrong.json["passed"]) == ([], False)
+    assert "nam" in " ".join(each["message"] for each in wrong.json["problems"])
+    assert (await suite.get(f"/api/v1/workflows/{name}")).status == 404

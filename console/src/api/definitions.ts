@@ -1,7 +1,7 @@
 /** Definitions as texts: read with comments, checked, analyzed, converted, tried and stored. */
 
 import { send } from "./client";
-import type { AnalysisAnswer, Applied, Report, Validation } from "./schema";
+import type { AnalysisAnswer, Applied, Report, TestResults, Validation } from "./schema";
 
 /** A stored text with the version that it is of. */
 export interface Stored {
@@ -78,6 +78,20 @@ export interface Trial {
   input: unknown;
   mocks: Record<string, unknown>;
   workflow: string;
+}
+
+/** Run tests of a text, written as in a test file. */
+export async function runTests(
+  definition: string,
+  tests: string,
+  workflow: string,
+): Promise<TestResults> {
+  const response = await send("/api/v1/workflows:test", {
+    method: "POST",
+    body: JSON.stringify({ definition, tests, workflow }),
+    contentType: "application/json",
+  });
+  return (await response.json()) as TestResults;
 }
 
 export async function dryRun(text: string, trial: Trial, signal?: AbortSignal): Promise<Report> {

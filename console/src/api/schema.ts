@@ -2989,6 +2989,49 @@ export interface TemplateStatsValue {
   templates: Record<string, number>;
 }
 
+/** The nodes that ran and the branches that were taken, of all; `missed` names the others. */
+export interface TestCoverage {
+  percent: number;
+  nodes: number;
+  nodesRun: number;
+  branches: number;
+  branchesTaken: number;
+  missed: string[];
+}
+
+/** A problem of the text of the tests, because of which none of them ran. */
+export interface TestProblem {
+  code: string;
+  message: string;
+  path: string;
+  line: number;
+  column: number;
+}
+
+/** One test: its name, its line in the text, and the expectations that did not hold. */
+export interface TestResult {
+  name: string;
+  line: number;
+  passed: boolean;
+  failures: string[];
+  durationMs: number;
+}
+
+/** The results of all tests of a text; passed if it has no problem and each test passed. */
+export interface TestResults {
+  passed: boolean;
+  tests: TestResult[];
+  problems: TestProblem[];
+  coverage: TestCoverage;
+}
+
+/** Tests of a definition in the request; see docs/testing.md for their text. */
+export interface TestSourceRequest {
+  definition: Record<string, unknown> | string;
+  tests: Record<string, unknown> | string;
+  workflow?: string;
+}
+
 /** The outcome of a test event; without an HTTP response, its status is 0. */
 export interface TestedValue {
   delivered: boolean;
@@ -3572,6 +3615,7 @@ export interface Writes {
   "POST /api/v1/workflows/{name}/compatibility": { query: { from?: number | string }; body: Record<string, unknown>; answer: CompatibilityAnswer };
   "POST /api/v1/admission:review": { query: {  }; body: AdmissionReview; answer: AdmissionAnswer };
   "POST /api/v1/workflows:dryRun": { query: {  }; body: DryRunSourceRequest; answer: Report };
+  "POST /api/v1/workflows:test": { query: {  }; body: TestSourceRequest; answer: TestResults };
   "POST /api/v1/workflows/{name}:dryRun": { query: {  }; body: DryRunRequest; answer: Report };
   "DELETE /api/v1/executions/{executionId}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/executions/{executionId}:cancel": { query: {  }; body: EndRequest; answer: Stopped };

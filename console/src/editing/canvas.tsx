@@ -16,6 +16,7 @@ import type { Position } from "@/text/workflow";
 import { type Edge, EdgeLines } from "./edgeLines";
 import { NODE } from "./nodeBox";
 import { curve, type Placed } from "./placing";
+import { type Here, useSearchHere } from "./searchHere";
 import styles from "./stage.module.css";
 import { useView } from "./view";
 
@@ -59,6 +60,8 @@ export interface CanvasProps {
   open: (id: string) => void;
   /** Something of the palette is dropped, maybe on an edge. */
   drop: (event: DragEvent, at: Position, on: Edge | undefined) => void;
+  /** The search for what is added under the pointer. */
+  search?: ((here: Here, close: () => void) => ReactNode) | undefined;
 }
 
 export function Canvas(props: CanvasProps) {
@@ -88,6 +91,7 @@ export function Canvas(props: CanvasProps) {
       y: (event.clientY - (box?.top ?? 0) - view.y) / view.scale,
     };
   };
+  const { here, search, events, close } = useSearchHere(frame, editable && !!props.search, within);
   const begin = (event: PointerEvent, id: string | undefined, handle: boolean) => {
     if (event.button !== 0) return;
     touch();
@@ -117,6 +121,7 @@ export function Canvas(props: CanvasProps) {
       if (next.type === "pointercancel") return;
       if (last?.kind === "edge") {
         if (last.over) join(last.from, last.over);
+        else search(next, last.from);
       } else if (last) place(last.ids, last.dx, last.dy);
       else if (Math.abs(next.clientX - start.x) + Math.abs(next.clientY - start.y) < DRAG_PX) {
         if (id && joining) join(joining, id);
@@ -166,6 +171,7 @@ export function Canvas(props: CanvasProps) {
       role="application"
       aria-label={props.label}
       onPointerDown={(event) => begin(event, undefined, false)}
+      {...events}
       onKeyDown={keys}
       onDragOver={(event) => event.preventDefault()}
       onDrop={drop}
@@ -197,6 +203,7 @@ export function Canvas(props: CanvasProps) {
           }),
         )}
       </div>
+      {here && props.search?.(here, close)}
       {joining && (
         <p className={styles.hint} role="status">
           {say("builder.joining", { id: joining })}

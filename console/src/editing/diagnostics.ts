@@ -48,8 +48,11 @@ function offsetAt(text: string, line: number, column: number): number {
 export function placeOfFinding(finding: ProblemValue, source: Source): Place {
   const at = finding.line && offsetAt(source.text, finding.line, finding.column ?? 1);
   const within = at ? placeAt(source, at)?.doc : undefined;
-  const doc = within ?? workflowOf(source)?.doc ?? 0;
-  const path = pathOf(finding.path);
+  const [first, number, ...rest] = pathOf(finding.path);
+  // A path into one of several documents begins with its number.
+  const stated = first === "documents" && typeof number === "number" ? number : undefined;
+  const doc = stated ?? within ?? workflowOf(source)?.doc ?? 0;
+  const path = stated === undefined ? pathOf(finding.path) : rest;
   const outer = ["apiVersion", "kind", "metadata", "spec"].includes(String(path[0]));
   const native = formatOf(source.values[doc]) === "native";
   return { doc, path: native && path.length > 0 && !outer ? ["spec", ...path] : path };
@@ -96,7 +99,7 @@ export function fixesOf(finding: ProblemValue, shown: Omit<Shown, "editor">): Fi
   if (shown.source.faults.length > 0) return [];
   const place = placeOfFinding(finding, shown.source);
   const { path } = place;
-  if (path.length === 0) return [];
+  if (path.length === 0 || !rangeOf(shown.source, place)) return [];
   const fixes: Fix[] = [];
   const meant = MEANT.exec(finding.message)?.[1];
   const unknown = UNKNOWN.test(finding.message);
@@ -108,6 +111,13 @@ export function fixesOf(finding: ProblemValue, shown: Omit<Shown, "editor">): Fi
         unknown ? renamedMember(text, owner, String(path.at(-1)), meant) : set(text, place, meant),
     });
   }
+  if (finding.code === "LINT_SECRET") {
+    const name = secretName(path);
+    fixes.push({
+      name: say("builder.fixSecret", { word: name }),
+      act: (text) => set(text, place, `secret://${name}`),
+    });
+  }
   if (unknown) {
     fixes.push({
       name: say("builder.fixRemove", { word: String(path.at(-1)) }),
@@ -115,6 +125,12 @@ export function fixesOf(finding: ProblemValue, shown: Omit<Shown, "editor">): Fi
     });
   }
   return fixes;
+}
+
+/** A name for the secret at a place: the words of its last member. */
+function secretName(path: Path): string {
+  const words = String(path.at(-1)).replace(/([a-z0-9])([A-Z])/g, "$1-$2");
+  return words.replace(/[^A-Za-z0-9]+/g, "-").toLowerCase() || "secret";
 }
 
 /** Findings of each task or module by its id. */

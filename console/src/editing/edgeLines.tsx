@@ -1,5 +1,5 @@
 import { say } from "@/model/messages";
-import { curve, type DrawnEdge, type Placed } from "./placing";
+import { curve, curveBack, type DrawnEdge, type Placed } from "./placing";
 import styles from "./stage.module.css";
 
 export interface Edge {
@@ -32,6 +32,25 @@ export function EdgeLines({ placed, chosen, editable, choose }: Props) {
             editable={editable}
             choose={choose}
           />
+        );
+      })}
+      {placed.undone?.map(({ from, to }) => {
+        const [start, end] = [placed.at.get(from), placed.at.get(to)];
+        if (!start || !end) return null;
+        const middle = { x: (start.x + end.x + 172) / 2, y: Math.max(start.y, end.y) + 92 };
+        return (
+          <g
+            key={`${from} ${to}`}
+            className={styles.edge}
+            data-undo={JSON.stringify([from, to])}
+            data-kind="undo"
+          >
+            <title>{say("builder.compensation", { from, to })}</title>
+            <path d={curveBack(start, end)} className={styles.line} />
+            <text x={middle.x} y={middle.y} aria-hidden>
+              ↩
+            </text>
+          </g>
         );
       })}
     </svg>

@@ -11,6 +11,8 @@ export interface Entry {
   label: string;
   about: string;
   group: string;
+  /** Whether it is added by click or Enter alone. */
+  fixed?: boolean | undefined;
 }
 
 interface Props<E extends Entry> {
@@ -81,7 +83,8 @@ function lastUsed(kept: string): string[] {
   }
 }
 
-function matching<E extends Entry>(all: readonly E[], words: string): E[] {
+/** Those that have all words, with those first whose name begins with the first word. */
+export function matching<E extends Entry>(all: readonly E[], words: string): E[] {
   const parts = words.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (each: E) => {
     const text = `${each.label} ${each.about}`.toLowerCase();
@@ -106,7 +109,7 @@ function Group<E extends Entry>({ title, entries, add, icon, dragged }: GroupPro
           <li key={each.key}>
             <button
               type="button"
-              draggable
+              draggable={!each.fixed}
               title={each.about}
               onClick={() => add(each)}
               onDragStart={(event) => event.dataTransfer.setData(dragged, JSON.stringify(each))}

@@ -17,6 +17,8 @@ export interface DrawnEdge {
 export interface Placed {
   at: ReadonlyMap<string, Position>;
   edges: readonly DrawnEdge[];
+  /** Lines back below the boxes: the way of a saga. */
+  undone?: readonly DrawnEdge[] | undefined;
   rank: ReadonlyMap<string, number>;
   width: number;
   height: number;
@@ -30,6 +32,14 @@ export function edgesOf(tasks: readonly Joined[]): DrawnEdge[] {
       .map((each) => ({ from: each.task, to: task.id, label: each.on ?? "", implied: false })),
     ...task.uses.map((from) => ({ from, to: task.id, label: "", implied: true })),
   ]);
+}
+
+/** The line back below the tasks. */
+export function curveBack(from: Position, to: Position): string {
+  const [x, y] = [from.x + NODE_WIDTH / 2, from.y + NODE_HEIGHT];
+  const [endX, endY] = [to.x + NODE_WIDTH / 2, to.y + NODE_HEIGHT];
+  const low = Math.max(y, endY) + 46;
+  return `M${x},${y} C${x},${low} ${endX},${low} ${endX},${endY}`;
 }
 
 export function placedOf(

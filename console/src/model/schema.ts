@@ -91,6 +91,30 @@ export function variantsOf(schema: JsonSchema): JsonSchema[] {
   return ((oneOf ?? anyOf ?? []) as unknown[]).map((each) => ({ ...common, ...asSchema(each) }));
 }
 
+/** The variant whose constants a value has. */
+export function statedVariant(
+  variants: readonly JsonSchema[],
+  value: Json | undefined,
+): number | undefined {
+  const stated = variants.findIndex((each) => {
+    const constants = Object.entries(asSchema(each.properties)).flatMap(([name, member]) =>
+      "const" in asSchema(member) ? [[name, asSchema(member).const] as const] : [],
+    );
+    const owner = asSchema(value);
+    return constants.length > 0 && constants.every(([name, known]) => owner[name] === known);
+  });
+  return stated < 0 ? undefined : stated;
+}
+
+/** The first variant that a value fits, or the first of all. */
+export function fittingVariant(variants: readonly JsonSchema[], value: Json | undefined): number {
+  if (value === undefined) return 0;
+  return Math.max(
+    0,
+    variants.findIndex((each) => problemsOf(each, value).size === 0),
+  );
+}
+
 /** The members of an object, each with its schema and whether it is required. */
 export function membersOf(schema: JsonSchema, root: unknown) {
   const required = new Set(Array.isArray(schema.required) ? schema.required : []);

@@ -36,16 +36,24 @@ export function freeId(tasks: readonly { id: string }[], wanted: string): string
   }
 }
 
-/** Add a task, with the resource that it needs if the text does not have one of that name. */
-export function addTask(text: string, place: Place, task: Json, resource?: Json): string {
-  const added = append(text, place, task);
-  if (!resource) return added;
-  const name = (resource.metadata as Json).name;
-  const known = parsed(added).values.some((each) => {
-    const { kind, metadata } = (each ?? {}) as Json;
-    return kind === "WorkflowTask" && (metadata as Json)?.name === name;
-  });
-  return known ? added : appendDocument(added, resource);
+/** Add a task, with the resources that it needs of which the text has none of that name. */
+export function addTask(
+  text: string,
+  place: Place,
+  task: Json,
+  resources: readonly Json[] = [],
+): string {
+  return resources.reduce(
+    (added, resource) => {
+      const name = (resource.metadata as Json).name;
+      const known = parsed(added).values.some((each) => {
+        const { kind, metadata } = (each ?? {}) as Json;
+        return kind === resource.kind && (metadata as Json)?.name === name;
+      });
+      return known ? added : appendDocument(added, resource);
+    },
+    append(text, place, task),
+  );
 }
 
 /** Remove tasks, the edges to them and their positions. */
@@ -137,11 +145,11 @@ export function insertTask(
   place: Place,
   edge: { from: string; to: string },
   task: Json,
-  resource?: Json,
+  resources: readonly Json[] = [],
 ): string {
   const graph = graphAt(text, place);
   const index = taskIn(graph, edge.to).after.findIndex((each) => each.task === edge.from);
-  const added = addTask(text, place, { ...task, dependsOn: [edge.from] }, resource);
+  const added = addTask(text, place, { ...task, dependsOn: [edge.from] }, resources);
   if (index < 0) return connect(added, place, String(task.id), edge.to);
   const end = taskIn(graph, edge.to).place;
   return set(added, { doc: end.doc, path: [...end.path, "dependsOn", index] }, task.id);

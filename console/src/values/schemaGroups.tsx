@@ -1,15 +1,18 @@
 /** Fields that hold further fields: objects, maps, lists, variants. */
 
-import { ArrowUp, Plus, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { ArrowDown, ArrowUp, Copy, Plus, Trash2 } from "lucide-react";
+import { useId, useState } from "react";
 import { Button, IconButton } from "@/design/primitives";
 import {
   escaped,
+  fittingVariant,
   initialOf,
   type Json,
+  type JsonSchema,
   kindOf,
   membersOf,
   resolved,
+  statedVariant,
   titleOf,
   variantsOf,
 } from "@/model/schema";
@@ -20,19 +23,26 @@ export function ObjectField(props: FieldProps) {
   const { schema, root, path, problems, value, change } = props;
   return (
     <Group {...props}>
-      {membersOf(schema, root).map((member) => (
-        <MemberField
-          key={member.name}
-          root={root}
-          path={path}
-          problems={problems}
-          of={value}
-          change={change}
-          {...member}
-        />
-      ))}
+      {membersOf(schema, root)
+        .filter(isOpen)
+        .map((member) => (
+          <MemberField
+            key={member.name}
+            root={root}
+            path={path}
+            problems={problems}
+            of={value}
+            change={change}
+            {...member}
+          />
+        ))}
     </Group>
   );
+}
+
+/** Whether there is something to choose; a constant is written with its object. */
+function isOpen({ schema }: { schema: JsonSchema }): boolean {
+  return !("const" in schema);
 }
 
 function Group(props: FieldProps & { children: React.ReactNode }) {
@@ -58,11 +68,13 @@ export function ListField(props: FieldProps) {
   const item = resolved(schema.items, root);
   const set = (place: number, next: Json | undefined) =>
     change(items.map((each, at) => (at === place ? (next ?? emptyOf(item)) : each)));
-  const up = (place: number) => {
+  const move = (place: number, to: number) => {
     const moved = [...items];
-    moved.splice(place - 1, 0, ...moved.splice(place, 1));
+    moved.splice(to, 0, ...moved.splice(place, 1));
     change(moved);
   };
+  const twice = (place: number) =>
+    change(items.flatMap((each, at) => (at === place ? [each, each] : [each])));
   return (
     <Group {...props}>
       {items.map((each, place) => (
@@ -80,10 +92,24 @@ export function ListField(props: FieldProps) {
           />
           <span className={styles.tools}>
             {place > 0 && (
-              <IconButton label={`Move item ${place + 1} up`} onClick={() => up(place)}>
+              <IconButton
+                label={`Move item ${place + 1} up`}
+                onClick={() => move(place, place - 1)}
+              >
                 <ArrowUp size={14} />
               </IconButton>
             )}
+            {place < items.length - 1 && (
+              <IconButton
+                label={`Move item ${place + 1} down`}
+                onClick={() => move(place, place + 1)}
+              >
+                <ArrowDown size={14} />
+              </IconButton>
+            )}
+            <IconButton label={`Duplicate item ${place + 1}`} onClick={() => twice(place)}>
+              <Copy size={14} />
+            </IconButton>
             <IconButton
               label={`Remove item ${place + 1}`}
               onClick={() => change(items.filter((_, at) => at !== place))}
@@ -107,6 +133,8 @@ export function ListField(props: FieldProps) {
 /** A value of the kind of a schema that holds nothing yet. */
 function emptyOf(schema: Parameters<typeof kindOf>[0]): Json {
   const kind = kindOf(schema);
+  const [first] = kind === "oneOf" ? variantsOf(schema) : [];
+  if (first) return initialOf(first, first) ?? emptyOf(first);
   if (kind === "text" || kind === "long") return "";
   return kind === "object" || kind === "map" ? {} : null;
 }
@@ -121,10 +149,22 @@ export function MapField(props: FieldProps) {
     setKey("");
   };
   const taken = entries.some(([name]) => name === key);
+  const list = useId();
+  // Keys that the schema names are offered.
+  const names = ((schema.propertyNames as { enum?: string[] } | undefined)?.enum ?? []).filter(
+    (each) => !entries.some(([name]) => name === each),
+  );
   return (
     <Group {...props}>
       {entries.map(([name, each]) => (
         <div key={name} className={styles.item}>
+          <KeyField
+            name={name}
+            taken={(next) => entries.some(([at]) => at === next)}
+            rename={(next) =>
+              change(Object.fromEntries(entries.map(([at, of]) => [at === name ? next : at, of])))
+            }
+          />
           <SchemaField
             name={name}
             schema={{ ...item, title: name }}
@@ -151,9 +191,17 @@ export function MapField(props: FieldProps) {
         <input
           aria-label={`New key of ${titleOf(props.name, schema)}`}
           placeholder="New key"
+          list={names.length > 0 ? list : undefined}
           value={key}
           onChange={(event) => setKey(event.target.value)}
         />
+        {names.length > 0 && (
+          <datalist id={list}>
+            {names.map((each) => (
+              <option key={each} value={each} />
+            ))}
+          </datalist>
+        )}
         <Button small disabled={!key || taken} onClick={add}>
           Add {taken ? "(it exists)" : ""}
         </Button>
@@ -162,10 +210,37 @@ export function MapField(props: FieldProps) {
   );
 }
 
+interface KeyProps {
+  name: string;
+  taken: (name: string) => boolean;
+  rename: (name: string) => void;
+}
+
+/** A key that is changed in place; one that another entry has is not taken. */
+function KeyField({ name, taken, rename }: KeyProps) {
+  const [key, setKey] = useState(name);
+  const done = () => {
+    if (key === name) return;
+    if (key && !taken(key)) rename(key);
+    else setKey(name);
+  };
+  return (
+    <input
+      className={styles.key}
+      aria-label={`Key ${name}`}
+      value={key}
+      onChange={(event) => setKey(event.target.value)}
+      onBlur={done}
+      onKeyDown={(event) => event.key === "Enter" && done()}
+    />
+  );
+}
+
 export function OneOfField(props: FieldProps) {
   const { schema, root, change } = props;
   const variants = variantsOf(schema).map((each) => resolved(each, root));
-  const [chosen, setChosen] = useState(0);
+  const [picked, setChosen] = useState(() => fittingVariant(variants, props.value));
+  const chosen = statedVariant(variants, props.value) ?? picked;
   const variant = variants[chosen];
   const choose = (place: number) => {
     const next = variants[place];

@@ -1428,10 +1428,15 @@ pub struct DryRunWorkflowRequest {
     /// Label of the version, instead of the number.
     #[prost(string, tag = "9")]
     pub version_label: ::prost::alloc::string::String,
+    /// Tests of the workflow, a YAML or JSON text as in docs/testing.md without `files`. They run
+    /// instead of one dry run; input, mocks and signals are those of each test.
+    #[prost(bytes = "vec", tag = "10")]
+    pub tests: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DryRunWorkflowResponse {
-    /// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md.
+    /// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md. With
+    /// `tests`, the result of each test, the problems of their text, and the coverage.
     #[prost(bytes = "vec", tag = "1")]
     pub report: ::prost::alloc::vec::Vec<u8>,
 }

@@ -118,8 +118,19 @@ async def run_case(case: Case, sandbox: Sandbox) -> Outcome:
 
 def read_suite(file: FilePath) -> Suite:
     """Read a file of tests with its definitions. Raises OSError."""
-    suite = Suite(file)
-    data = file.read_bytes()
+    return _read(Suite(file), file.read_bytes(), {}, folder=file.parent)
+
+
+def read_tests(data: bytes, plan: plan_pb2.Plan) -> Suite:
+    """Read tests of a definition that is in no file: `files` is passed over."""
+    name = "tests.json" if data.lstrip()[:1] == b"{" else "tests.yaml"
+    return _read(Suite(FilePath(name)), data, {plan.workflow_id: plan}, folder=None)
+
+
+def _read(
+    suite: Suite, data: bytes, plans: dict[str, plan_pb2.Plan], *, folder: FilePath | None
+) -> Suite:
+    file = suite.file
     text = data.decode("utf-8", "replace")
     try:
         source = parse(data, "application/json" if file.suffix == ".json" else "application/yaml")
@@ -127,7 +138,7 @@ def read_suite(file: FilePath) -> Suite:
         suite.problems.append(FileProblem(file, text, error.problem))
         return suite
     problems = Problems()
-    _Loader(suite, source, problems).load()
+    _Loader(suite, source, problems, plans=plans, folder=folder).load()
     suite.problems += (FileProblem(file, text, found) for found in source.place(problems.found))
     if any(not each.problem.warning for each in suite.problems):
         suite.cases.clear()
@@ -137,14 +148,23 @@ def read_suite(file: FilePath) -> Suite:
 class _Loader:
     """A reader of one file; shared members are read once."""
 
-    def __init__(self, suite: Suite, source: Source, problems: Problems) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        source: Source,
+        problems: Problems,
+        *,
+        plans: dict[str, plan_pb2.Plan],
+        folder: FilePath | None,
+    ) -> None:
         self._suite = suite
         self._source = source
         self._problems = problems
-        self._folder = suite.file.parent
+        # Without a folder, the plans are given.
+        self._folder = folder
         self._tasks: dict[str, Task] = {}
         self._workflows: dict[str, Read] = {}
-        self._plans: dict[str, plan_pb2.Plan] = {}
+        self._plans = plans
 
     def load(self) -> None:
         documents = self._source.documents
@@ -180,6 +200,9 @@ class _Loader:
     # --- definitions ---
 
     def _read_definitions(self, reader: Reader) -> None:
+        if self._folder is None:
+            reader.raw("files")
+            return
         if not reader.has("files"):
             reader.missing("files", "the list of files with definitions, from here")
         found: list[tuple[FilePath, Reading]] = []
@@ -202,6 +225,8 @@ class _Loader:
             self._tell(file, reading)
 
     def _named(self, name: str) -> list[FilePath]:
+        if self._folder is None:
+            return []
         path = self._folder / name
         if path.is_dir():
             every = sorted(path.rglob("*"))
@@ -218,17 +243,18 @@ class _Loader:
             self._suite.problems += (FileProblem(file, text, problem) for problem in problems)
 
     def _plan(self, name: str) -> plan_pb2.Plan | None:
+        if name in self._plans and not self._suite.problems:
+            return self._plans[name]
         read = self._workflows.get(name)
         if self._suite.problems or read is None or not isinstance(read.resource, Workflow):
             return None
-        if name not in self._plans:
-            self._plans[name] = plan_workflow(
-                read.resource,
-                self._resolve,
-                namespace="default",
-                version=1,
-                version_digest=read.digest,
-            )
+        self._plans[name] = plan_workflow(
+            read.resource,
+            self._resolve,
+            namespace="default",
+            version=1,
+            version_digest=read.digest,
+        )
         return self._plans[name]
 
     def _fixtures(self, reader: Reader) -> dict[str, Json]:
@@ -237,9 +263,10 @@ class _Loader:
         for name, value in found.items():
             if isinstance(value, str) and value.startswith("@"):
                 path = ("fixtures", name)
-                file = self._folder / value[1:]
                 try:
-                    (found[name],) = parse(file.read_bytes()).documents
+                    if self._folder is None:
+                        raise FileNotFoundError
+                    (found[name],) = parse((self._folder / value[1:]).read_bytes()).documents
                 except OSError:
                     self._problems.add(_CODE, f"there is no file {value[1:]}", path)
                 except (Unreadable, ValueError):
@@ -251,11 +278,12 @@ class _Loader:
     def _case(self, reader: Reader, shared: "_Shared") -> None:
         name = reader.required_text("name", "what the test shows")
         workflow = reader.text("workflow") or shared.workflow
-        if not workflow and len(self._workflows) == 1:
-            workflow = next(iter(self._workflows))
-        if workflow not in self._workflows and self._workflows:
+        known = self._workflows.keys() | self._plans.keys()
+        if not workflow and len(known) == 1:
+            (workflow,) = known
+        if workflow not in known and known:
             what = f"there is no workflow {workflow!r}" if workflow else "name the workflow"
-            message = what + (nearest(workflow, self._workflows) if workflow else "")
+            message = what + (nearest(workflow, known) if workflow else "")
             here = "workflow" in reader.value
             path = (*reader.path, "workflow") if here or not shared.workflow else ("workflow",)
             self._problems.add("WORKFLOW_NOT_FOUND", message, path, at_key=not here)

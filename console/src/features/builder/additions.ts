@@ -1,6 +1,6 @@
 /** What the palette adds to the canvas: tasks of the library, built-in types, control, templates. */
 
-import type { TaskAnswer, TaskTypeValue } from "@/api/schema";
+import type { TaskAnswer, TaskTypeValue, TemplateAnswer } from "@/api/schema";
 import type { Edge } from "@/editing/edgeLines";
 import { say } from "@/model/messages";
 import { addTask, connect, freeId, insertTask, refusal } from "@/text/operations";
@@ -17,13 +17,16 @@ export interface Addition {
   key: string;
   label: string;
   about: string;
-  group: "library" | "types" | "control";
+  group: "library" | "types" | "control" | "templates";
   kind: string;
   /** The wanted id of the task. */
   id: string;
   members: Record<string, unknown>;
-  /** A resource that the text needs beside the workflow. */
-  resource?: Record<string, unknown> | undefined;
+  /** Resources that the text needs beside the workflow. */
+  resources?: readonly Record<string, unknown>[] | undefined;
+  fixed?: boolean | undefined;
+  /** The template whose parameters are asked for first. */
+  template?: TemplateAnswer | undefined;
 }
 
 const INNER = { id: "step", taskRef: "noop" };
@@ -52,6 +55,7 @@ const DIRECT: readonly [ref: string, kind: string, input: unknown][] = [
 export function additionsOf(
   library: readonly TaskAnswer[],
   types: readonly TaskTypeValue[],
+  templates: readonly TemplateAnswer[],
 ): Addition[] {
   const control = CONTROL.map(([kind, members]): Addition => {
     const label = say(`builder.kind.${kind as "map"}`);
@@ -84,7 +88,29 @@ export function additionsOf(
     return { key: `type ${ref}`, label: ref, about, group: "types", kind, id: ref, members };
   });
   const made = types.filter((each) => each.block && !DIRECT.some(([ref]) => ref === each.name));
-  return [...control, ...direct, ...made.map(typed), ...tasks];
+  return [...control, ...direct, ...made.map(typed), ...tasks, ...templates.map(templated)];
+}
+
+function templated(template: TemplateAnswer): Addition {
+  const { name, description } = template;
+  const about = `${description} ${say("builder.templateAdds")}`.trim();
+  const base = { key: `template ${name}`, label: name, about, id: name, members: {} };
+  return { ...base, group: "templates", kind: "template", template, fixed: true };
+}
+
+interface Resource extends Record<string, unknown> {
+  kind?: unknown;
+  spec?: { tasks?: unknown };
+}
+
+/** The text that a template made, as a group of its tasks with the resources that they need. */
+export function groupOf(addition: Addition, text: string): Addition {
+  const values = parsed(text).values as Resource[];
+  const workflow = values.find((each) => each?.kind === "Workflow");
+  const tasks = workflow?.spec?.tasks ?? [];
+  const resources = values.filter((each) => each?.kind === "WorkflowTask");
+  const { template: _, fixed: __, ...rest } = addition;
+  return { ...rest, kind: "group", members: { group: { tasks } }, resources };
 }
 
 /** A built-in type needs a task resource, which is written beside the workflow. */
@@ -98,12 +124,14 @@ function typed(type: TaskTypeValue): Addition {
     kind: "taskRef",
     id: name,
     members: { taskRef: name },
-    resource: {
-      apiVersion: "workflow.io/v1",
-      kind: "WorkflowTask",
-      metadata: { name },
-      spec: { type: type.native || type.name, [type.block]: exampleOf(type.parameters) },
-    },
+    resources: [
+      {
+        apiVersion: "workflow.io/v1",
+        kind: "WorkflowTask",
+        metadata: { name },
+        spec: { type: type.native || type.name, [type.block]: exampleOf(type.parameters) },
+      },
+    ],
   };
 }
 
@@ -128,13 +156,15 @@ function exampleOf(schema: unknown): unknown {
   );
 }
 
-interface Where {
+export interface Where {
   on?: Edge | undefined;
   at?: Position | undefined;
+  /** The task that it runs after; the selected ones without it and without a place. */
+  after?: string | undefined;
 }
 
 /** Add to the shown list: on an edge, or behind the selected task; it is selected then. */
-export function addedTo(session: Session, addition: Addition, { on, at }: Where = {}): void {
+export function addedTo(session: Session, addition: Addition, { on, at, after }: Where = {}): void {
   const { selected, levels } = useBuilder.getState();
   const prefix = levels.map((each) => `${each.id}/`).join("");
   let made = "";
@@ -144,10 +174,10 @@ export function addedTo(session: Session, addition: Addition, { on, at }: Where 
     const id = freeId(tasks, addition.id);
     const task = { id, ...addition.members };
     made = id;
-    if (on) return insertTask(text, place, on, task, addition.resource);
-    let next = addTask(text, place, task, addition.resource);
-    if (at) return setPositions(next, new Map([[prefix + id, at]]));
-    for (const before of selected) {
+    if (on) return insertTask(text, place, on, task, addition.resources);
+    let next = addTask(text, place, task, addition.resources);
+    if (at) next = setPositions(next, new Map([[prefix + id, at]]));
+    for (const before of after ? [after] : at ? [] : selected) {
       if (!refusal(tasks, before, id)) next = connect(next, place, before, id);
     }
     return next;

@@ -16,7 +16,7 @@ import { EdgePanel } from "./edgePanel";
 import { KindIcon, kindWord } from "./kinds";
 import { useSession } from "./session";
 import { showLevels, useBuilder } from "./store";
-import { AfterList, IdField } from "./taskFields";
+import { AfterList, IdField, UndoField } from "./taskFields";
 import { InputForm, ResourceForm } from "./taskForms";
 
 /** The properties of the selected task, edge or workflow, by forms of their schemas. */
@@ -91,6 +91,7 @@ function TaskPanel({ task }: { task: Task }) {
             />
           </Fold>
         )}
+        <UndoField task={task} edit={edit} />
         {task.kind === "taskRef" && <ResourceForm name={task.ref} />}
         <div className={styles.actions}>
           <Button small onClick={() => session.reveal(task.place, true)}>

@@ -27,6 +27,7 @@ import { SessionProvider } from "./session";
 import { Stage } from "./stage";
 import { StartPage } from "./start";
 import { INITIAL, type Panel, useBuilder } from "./store";
+import { TestPanel } from "./testPanel";
 import { newDraft, type Opened, openDraft } from "./useDraft";
 
 const route = getRouteApi("/builder");
@@ -184,6 +185,7 @@ function Builder({ opened, stored }: Props) {
               { id: "text", label: say("builder.text") },
               { id: "task", label: say("builder.properties") },
               { id: "run", label: say("builder.run") },
+              { id: "tests", label: say("builder.tests") },
             ]}
             chosen={panel}
             choose={setPanel}
@@ -191,6 +193,7 @@ function Builder({ opened, stored }: Props) {
           <TabPanel tab={panel} className={styles.panel}>
             <EditorPane hidden={panel !== "text"} />
             {panel === "task" && <Inspector />}
+            {panel === "tests" && <TestPanel />}
             {panel === "run" && <RunPanel save={saveFirst} />}
           </TabPanel>
         </div>

@@ -1,29 +1,25 @@
-import { useMemo } from "react";
 import { Palette } from "@/editing/palette";
 import { say } from "@/model/messages";
-import { type Addition, addedTo, additionsOf, DRAGGED } from "./additions";
-import { useLibrary } from "./completion";
+import { DRAGGED } from "./additions";
 import { KindIcon } from "./kinds";
-import { useSession } from "./session";
+import { useAdding, useAdditions } from "./useAdditions";
 
-const GROUPS = ["control", "types", "library"] as const;
+const GROUPS = ["control", "types", "library", "templates"] as const;
 
-/** Tasks of the library, built-in types and control nodes. */
+/** Tasks of the library, built-in types, control nodes and templates. */
 export function PalettePanel() {
-  const session = useSession();
+  const { adding, asked } = useAdding();
   return (
-    <Palette
-      all={useAdditions()}
-      groups={GROUPS.map((group) => [group, say(`builder.group.${group}`)])}
-      add={(addition) => addedTo(session, addition)}
-      icon={({ kind }) => <KindIcon kind={kind} size={14} />}
-      dragged={DRAGGED}
-      kept="flowmesh.builder.used"
-    />
+    <>
+      <Palette
+        all={useAdditions()}
+        groups={GROUPS.map((group) => [group, say(`builder.group.${group}`)])}
+        add={adding}
+        icon={({ kind }) => <KindIcon kind={kind} size={14} />}
+        dragged={DRAGGED}
+        kept="flowmesh.builder.used"
+      />
+      {asked}
+    </>
   );
-}
-
-export function useAdditions(): Addition[] {
-  const { tasks, types } = useLibrary();
-  return useMemo(() => additionsOf(tasks, types), [tasks, types]);
 }

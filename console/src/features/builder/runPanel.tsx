@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { write } from "@/api/client";
 import { dryRun } from "@/api/definitions";
 import type { Report } from "@/api/schema";
@@ -11,6 +11,7 @@ import { say } from "@/model/messages";
 import { initialOf, type Json, type JsonSchema, kindOf } from "@/model/schema";
 import type { NodeStatus } from "@/model/status";
 import { simplified } from "@/text/schemas";
+import type { Task } from "@/text/workflow";
 import { SchemaForm } from "@/values/schemaForm";
 import { upTo } from "./cut";
 import { LiveRun } from "./liveRun";
@@ -27,7 +28,8 @@ const INPUTS = "flowmesh.builder.input.";
 /** Runs of the draft: on a virtual clock without storing it, or as a real execution. */
 export function RunPanel({ save }: Props) {
   const session = useSession();
-  const { workflow, selected, fault } = useBuilder();
+  const { workflow, selected, fault, tasks } = useBuilder();
+  const mockable = useMemo(() => mocksOf(tasks), [tasks]);
   const name = workflow?.name ?? "";
   const schema = inputSchema(workflow?.value);
   const [input, setInput] = useState<Json | undefined>(
@@ -56,7 +58,7 @@ export function RunPanel({ save }: Props) {
       const text = last ? upTo(session.text, last) : session.text;
       const trial = {
         input: input ?? {},
-        mocks: (mocks ?? {}) as Record<string, unknown>,
+        mocks: outputs(mocks),
         workflow: name,
       };
       const found = await dryRun(text, trial);
@@ -86,7 +88,8 @@ export function RunPanel({ save }: Props) {
       </fieldset>
       <fieldset>
         <legend>{say("builder.mocks")}</legend>
-        <SchemaForm schema={MOCKS} value={mocks} change={setMocks} checked={false} />
+        <p className="muted">{say("builder.mocksHint")}</p>
+        <SchemaForm schema={mockable} value={mocks} change={setMocks} checked={false} />
       </fieldset>
       <div className={styles.actions}>
         <Button disabled={busy || !!fault} onClick={() => void dry(undefined)}>
@@ -117,8 +120,30 @@ export function RunPanel({ save }: Props) {
   );
 }
 
-const ANY: JsonSchema = { title: "JSON" };
-const MOCKS: JsonSchema = { type: "object", additionalProperties: {}, title: "" };
+const ANY: JsonSchema = { title: say("builder.inputJson") };
+
+function mocksOf(tasks: readonly Task[]): JsonSchema {
+  const names = tasks.map((each) => each.id);
+  const title = say("builder.mocks");
+  return { type: "object", additionalProperties: {}, propertyNames: { enum: names }, title };
+}
+
+/** What is written for a task is its output, unless it is a mock of its own, such as a failure. */
+function outputs(mocks: Json | undefined): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries((mocks ?? {}) as Record<string, Json>).map(([id, value]) => [
+      id,
+      isMock(value) ? value : { output: value },
+    ]),
+  );
+}
+
+function isMock(value: Json): boolean {
+  if (Array.isArray(value)) return value.length > 0 && value.every(isMock);
+  const known = ["output", "failure", "after"];
+  const names = value && typeof value === "object" ? Object.keys(value) : [];
+  return names.length > 0 && names.every((each) => known.includes(each));
+}
 
 function inputSchema(value: Record<string, unknown> | undefined): JsonSchema {
   const spec = (value?.spec ?? value) as Record<string, unknown> | undefined;
@@ -151,6 +176,14 @@ function statusesOf(report: Report): Map<string, NodeStatus> {
   );
 }
 
+function sourceOf(source: string | undefined): string {
+  if (!source) return "";
+  if (source === "none" || source === "use" || source === "mock") {
+    return say(`builder.source.${source}`);
+  }
+  return say("builder.from", { source });
+}
+
 /** The outcome of a dry run by node. */
 function ReportView({ report }: { report: Report }) {
   return (
@@ -163,11 +196,11 @@ function ReportView({ report }: { report: Report }) {
         {report.nodes.map((each) => (
           <li key={each.id}>
             <code>{each.id}</code> {each.status}{" "}
-            <span className="muted">
-              {each.outputFrom && say("builder.from", { source: each.outputFrom })}
-            </span>
+            <span className="muted">{sourceOf(each.outputFrom)}</span>
             {each.error && <p>{each.error.message}</p>}
-            {each.output !== undefined && <pre>{JSON.stringify(each.output, undefined, 2)}</pre>}
+            {each.output !== undefined && each.outputFrom !== "none" && (
+              <pre>{JSON.stringify(each.output, undefined, 2)}</pre>
+            )}
           </li>
         ))}
       </ul>

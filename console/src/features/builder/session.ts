@@ -8,6 +8,7 @@ import type { ProblemValue } from "@/api/schema";
 import { DraftSession } from "@/editing/draftSession";
 import { say } from "@/model/messages";
 import type { Draft } from "@/text/drafts";
+import { partOf } from "@/text/part";
 import type { Place } from "@/text/source";
 import { workflowOf } from "@/text/workflow";
 import { placeOf, readText, useBuilder } from "./store";
@@ -56,9 +57,9 @@ export class Session extends DraftSession {
   }
 
   async stored(): Promise<Stored> {
-    return readSource(
-      this.draft.workflow || (workflowOf(useBuilder.getState().source)?.name ?? ""),
-    );
+    const name = this.draft.workflow || (workflowOf(useBuilder.getState().source)?.name ?? "");
+    const found = await readSource(name);
+    return { ...found, text: partOf(found.text, name) };
   }
 }
 

@@ -10,9 +10,12 @@ import { connect, disconnect, refusal, removeTasks } from "@/text/operations";
 import { setPositions } from "@/text/positions";
 import { type Addition, addedTo, DRAGGED } from "./additions";
 import { tasksOfAnalysis } from "./foreign";
+import { QuickAdd } from "./quickAdd";
+import { undoneOf } from "./saga";
 import { useSession } from "./session";
 import { select, showLevels, useBuilder } from "./store";
 import { taskLook } from "./taskBox";
+import { useAdding } from "./useAdditions";
 
 export function Stage() {
   const session = useSession();
@@ -23,7 +26,11 @@ export function Stage() {
     () => (foreign && analysis ? tasksOfAnalysis(analysis, workflow) : state.tasks),
     [foreign, analysis, workflow, state.tasks],
   );
-  const placed = useMemo(() => placedOf(tasks, positions), [tasks, positions]);
+  const placed = useMemo(() => {
+    const found = placedOf(tasks, positions);
+    return { ...found, undone: undoneOf(tasks, found.edges) };
+  }, [tasks, positions]);
+  const { adding, asked } = useAdding();
   const byId = useMemo(() => new Map(tasks.map((each) => [each.id, each])), [tasks]);
   const ids = useMemo(() => tasks.map((each) => each.id), [tasks]);
   const faults = useMemo(
@@ -43,49 +50,62 @@ export function Stage() {
     }
   };
   return (
-    <Canvas
-      label={say("builder.canvas")}
-      ids={ids}
-      placed={placed}
-      selected={selected}
-      edge={edge}
-      stale={!!fault}
-      editable={!fault && !readOnly && !foreign}
-      box={(id, box) => {
-        const task = byId.get(id);
-        return (
-          task && (
-            <NodeBox
-              key={id}
-              {...box}
-              node={task}
-              look={taskLook}
-              version={statuses?.get(id)}
-              findings={faults.get(id)}
-              open={open}
-            />
-          )
-        );
-      }}
-      refusal={(from, to) => refusal(tasks, from, to)}
-      join={(from, to) => session.edit((text, at) => connect(text, at, from, to))}
-      move={(next) => {
-        const prefix = state.levels.map((each) => `${each.id}/`).join("");
-        const named = new Map([...next].map(([id, at]) => [prefix + id, at]));
-        session.edit((text) => setPositions(text, named));
-      }}
-      choose={(chosen, opened) => select(chosen, opened ? "task" : undefined)}
-      chooseEdge={(chosen) =>
-        useBuilder.setState({ edge: chosen, selected: [], panel: "task", notice: undefined })
-      }
-      remove={remove}
-      open={open}
-      drop={(event, at, on) => {
-        const data = event.dataTransfer.getData(DRAGGED);
-        if (!data) return;
-        event.preventDefault();
-        addedTo(session, JSON.parse(data) as Addition, { on, at });
-      }}
-    />
+    <>
+      <Canvas
+        label={say("builder.canvas")}
+        ids={ids}
+        placed={placed}
+        selected={selected}
+        edge={edge}
+        stale={!!fault}
+        editable={!fault && !readOnly && !foreign}
+        box={(id, box) => {
+          const task = byId.get(id);
+          return (
+            task && (
+              <NodeBox
+                key={id}
+                {...box}
+                node={task}
+                look={taskLook}
+                version={statuses?.get(id)}
+                findings={faults.get(id)}
+                open={open}
+              />
+            )
+          );
+        }}
+        refusal={(from, to) => refusal(tasks, from, to)}
+        join={(from, to) => session.edit((text, at) => connect(text, at, from, to))}
+        move={(next) => {
+          const prefix = state.levels.map((each) => `${each.id}/`).join("");
+          const named = new Map([...next].map(([id, at]) => [prefix + id, at]));
+          session.edit((text) => setPositions(text, named));
+        }}
+        choose={(chosen, opened) => select(chosen, opened ? "task" : undefined)}
+        chooseEdge={(chosen) =>
+          useBuilder.setState({ edge: chosen, selected: [], panel: "task", notice: undefined })
+        }
+        remove={remove}
+        open={open}
+        drop={(event, at, on) => {
+          const data = event.dataTransfer.getData(DRAGGED);
+          if (!data) return;
+          event.preventDefault();
+          addedTo(session, JSON.parse(data) as Addition, { on, at });
+        }}
+        search={(here, close) => (
+          <QuickAdd
+            at={here}
+            close={close}
+            add={(addition) => {
+              close();
+              adding(addition, { at: here.at, after: here.after });
+            }}
+          />
+        )}
+      />
+      {asked}
+    </>
   );
 }

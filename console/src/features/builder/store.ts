@@ -36,7 +36,7 @@ export interface BuilderState extends Shown {
   panel: Panel;
 }
 
-export type Panel = "text" | "task" | "run";
+export type Panel = "text" | "task" | "run" | "tests";
 
 const EMPTY = parsed("");
 

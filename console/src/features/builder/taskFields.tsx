@@ -3,10 +3,12 @@ import { useState } from "react";
 import { Field, IconButton } from "@/design/primitives";
 import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
+import type { Json } from "@/model/schema";
 import { connect, disconnect, refusal, renameTask } from "@/text/operations";
 import type { Task } from "@/text/workflow";
+import { useLibrary } from "./completion";
 import { useSession } from "./session";
-import { select } from "./store";
+import { select, useBuilder } from "./store";
 
 /** The id of a task; a change renames all that refers to it. */
 export function IdField({ task }: { task: Task }) {
@@ -78,5 +80,46 @@ export function AfterList({ task, tasks }: { task: Task; tasks: readonly Task[] 
         ))}
       </ul>
     </div>
+  );
+}
+
+interface UndoProps {
+  task: Task;
+  edit: (value: Json | undefined) => void;
+}
+
+/** The task that takes the effect of this one back: the edge of a saga. */
+export function UndoField({ task, edit }: UndoProps) {
+  const { tasks } = useLibrary();
+  const { source } = useBuilder();
+  const own = (source.values as { kind?: string; metadata?: { name?: string } }[]).flatMap(
+    (each) => (each?.kind === "WorkflowTask" && each.metadata?.name ? [each.metadata.name] : []),
+  );
+  const names = new Set([
+    ...own,
+    ...tasks.map((each) => each.name),
+    ...(task.undo ? [task.undo] : []),
+  ]);
+  const choose = (name: string) => {
+    const { undo, ...others } = task.value as Record<string, Json>;
+    const before = undo && typeof undo === "object" && !Array.isArray(undo) ? undo : {};
+    edit(name ? { ...others, undo: { ...before, taskRef: name } } : others);
+  };
+  return (
+    <Field label={say("builder.undo.by")} hint={say("builder.undo.hint")}>
+      {({ id, describedBy }) => (
+        <select
+          id={id}
+          aria-describedby={describedBy}
+          value={task.undo ?? ""}
+          onChange={(event) => choose(event.target.value)}
+        >
+          <option value="">{say("builder.undo.none")}</option>
+          {[...names].sort().map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+      )}
+    </Field>
   );
 }

@@ -48,22 +48,37 @@ export function InputForm({ task, edit }: InputProps) {
 }
 
 const NONE: ReadonlyMap<string, string> = new Map();
-const TRANSFORM: JsonSchema = {
-  type: "object",
-  properties: {
-    source: { title: "source" },
-    pipeline: {
-      type: "array",
-      items: {
+/** The input of a transform: each operation of its pipeline by the schema of its parameters. */
+function useTransform(enabled: boolean): JsonSchema {
+  const found = useQuery({
+    queryKey: ["transform", "operations"],
+    queryFn: ({ signal }) => read("/api/v1/transform/operations", { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+    enabled,
+  });
+  return useMemo(() => {
+    const forms = found.data?.operations.map(({ name, summary, parameters }) => {
+      const { properties = {}, required = [] } = parameters as JsonSchema;
+      const members = simplified({ type: "object", properties }, parameters as JsonSchema);
+      return {
         type: "object",
-        properties: { operation: { type: "string" }, field: { type: "string" } },
-      },
-    },
-  },
-};
+        title: name,
+        description: summary,
+        required: ["operation", ...(required as string[])],
+        properties: { operation: { const: name }, ...(members.properties as object) },
+      };
+    });
+    const items = forms ? { oneOf: forms } : { type: "object" };
+    return {
+      type: "object",
+      properties: { source: { title: "Source" }, pipeline: { type: "array", items } },
+    };
+  }, [found.data]);
+}
 
 function useInputSchema(ref: string): JsonSchema | undefined {
   const { types } = useLibrary();
+  const transform = useTransform(ref === "transform");
   const stored = useQuery({
     queryKey: ["tasks", ref],
     queryFn: ({ signal }) => read("/api/v1/tasks/{name}", { path: { name: ref }, signal }),
@@ -78,10 +93,10 @@ function useInputSchema(ref: string): JsonSchema | undefined {
   const own = taskSpec(ref) ?? specOf(stored.data);
   const type = types.find((each) => each.name === ref);
   return useMemo(() => {
-    if (ref === "transform") return TRANSFORM;
+    if (ref === "transform") return transform;
     const found = (own?.inputSchema ?? type?.parameters) as JsonSchema | undefined;
     return found && typeof found === "object" ? simplified(found, found) : undefined;
-  }, [ref, own?.inputSchema, type]);
+  }, [ref, transform, own?.inputSchema, type]);
 }
 
 /** The parameters of a task resource of the text, by the schema of its type. */

@@ -5,6 +5,7 @@ import { readSource } from "@/api/definitions";
 import { Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
+import { partOf } from "@/text/part";
 import { TextDiff } from "@/values/textDiff";
 import styles from "./page.module.css";
 
@@ -74,7 +75,7 @@ function Differences({ name, from, to }: { name: string; from: number; to: numbe
   if (left.isError) return <Problem error={left.error} />;
   if (right.isError) return <Problem error={right.error} />;
   if (!left.data || !right.data) return <Skeleton rows={3} />;
-  return <TextDiff before={left.data.text} after={right.data.text} />;
+  return <TextDiff before={partOf(left.data.text, name)} after={partOf(right.data.text, name)} />;
 }
 
 function useSource(name: string, version: number) {

@@ -48,7 +48,8 @@ export function WorkflowsPage() {
         title="Workflows"
         actions={
           <>
-            <Link to="/workflows/new">{say("builder.new")}</Link>
+            <Link to="/tasks">{say("library.short")}</Link>
+            <Link to="/templates">{say("library.templates")}</Link>
             <form
               onSubmit={(event) => {
                 event.preventDefault();
@@ -65,6 +66,9 @@ export function WorkflowsPage() {
                 onChange={(event) => setText(event.target.value)}
               />
             </form>
+            <Button kind="primary" onClick={() => void navigate({ to: "/workflows/new" })}>
+              {say("builder.new")}
+            </Button>
           </>
         }
       />
@@ -167,7 +171,10 @@ function Nothing({ filtered }: { filtered: boolean }) {
   }
   return (
     <Empty title="No workflows yet">
-      <p>Workflows appear here when they are registered:</p>
+      <p>
+        <Link to="/workflows/new">{say("builder.new")}</Link>
+      </p>
+      <p>Or register one:</p>
       <code>flowmesh apply -f workflow.yaml</code>
     </Empty>
   );

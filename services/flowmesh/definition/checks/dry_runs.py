@@ -7,9 +7,10 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.definition import limits
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.dryrun import report
+from flowmesh.dryrun import report, results
 from flowmesh.dryrun.run import dry_run
 from flowmesh.dryrun.source import stand_ins
+from flowmesh.dryrun.suites import read_tests
 from flowmesh.errors import Timeout, TooLarge
 from flowmesh.jsontext import parse_json
 from flowmesh.rpc import namespace_of, valid_id
@@ -27,22 +28,31 @@ class DryRuns:
         self._slots = asyncio.Semaphore(limits.DRY_RUNS_MAX)
 
     async def run(self, request: pb.DryRunWorkflowRequest) -> bytes:
-        """Return the report as JSON."""
+        """Return the report as JSON; that of its tests if the request has some."""
         given = _json(request.input, "input")
         mocks, signals = _json(request.mocks, "mocks"), _json(request.signals, "signals")
         try:
             async with asyncio.timeout(limits.DRY_RUN_S), self._slots:
                 plan = await self._plan(request)
-                found, after = stand_ins(mocks, signals, plan)
-                done = await dry_run(plan, given, sandbox=self._sandbox, mocks=found, signals=after)
+                if request.tests:
+                    data = results.encode(await self._tested(request.tests, plan))
+                else:
+                    found, after = stand_ins(mocks, signals, plan)
+                    done = await dry_run(
+                        plan, given, sandbox=self._sandbox, mocks=found, signals=after
+                    )
+                    data = report.encode(done)
         except TimeoutError:
             message = f"the dry run takes longer than {limits.DRY_RUN_S:.0f} s"
             raise Timeout("DEADLINE_EXCEEDED", message) from None
-        data = report.encode(done)
         if len(data) > limits.REPORT_BYTES_MAX:
             message = f"the report has {len(data)} bytes; at most {limits.REPORT_BYTES_MAX}"
             raise TooLarge("PAYLOAD_TOO_LARGE", message)
         return data
+
+    async def _tested(self, tests: bytes, plan: plan_pb2.Plan) -> results.TestResults:
+        suite = await asyncio.to_thread(read_tests, tests, plan)
+        return await results.run_suite(suite, self._sandbox)
 
     async def _plan(self, request: pb.DryRunWorkflowRequest) -> plan_pb2.Plan:
         namespace = namespace_of(request)

@@ -113,6 +113,21 @@ class DryRunSourceRequest(DryRunRequest, frozen=True, kw_only=True):
     ] = ""
 
 
+class TestSourceRequest(Envelope, frozen=True, kw_only=True):
+    """Tests of a definition in the request; see docs/testing.md for their text."""
+
+    definition: Annotated[
+        dict[str, Any] | str, Meta(description="A JSON object, or YAML or JSON text.")
+    ]
+    tests: Annotated[
+        dict[str, Any] | str,
+        Meta(description="The tests, a JSON object or a text as of a test file; without `files`."),
+    ]
+    workflow: Annotated[
+        OptionalId, Meta(description="The workflow to test if the source has several.")
+    ] = ""
+
+
 class StopRequest(Envelope, frozen=True, kw_only=True):
     """A pause or resumption of an execution."""
 

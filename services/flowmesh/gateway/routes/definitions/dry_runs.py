@@ -4,8 +4,14 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.dryrun.report import Report
+from flowmesh.dryrun.results import TestResults
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.bodies.envelopes import DryRunRequest, DryRunSourceRequest, version_choice
+from flowmesh.gateway.bodies.envelopes import (
+    DryRunRequest,
+    DryRunSourceRequest,
+    TestSourceRequest,
+    version_choice,
+)
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import JSON, Request, Response
@@ -23,14 +29,29 @@ async def dry_run_workflow(backends: Backends, request: Request) -> Response:
 async def dry_run_source(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(DryRunSourceRequest)
     call = _call_of(request, envelope)
+    _name_source(call, envelope)
+    return await _answer(backends, call)
+
+
+async def test_source(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(TestSourceRequest)
+    call = pb.DryRunWorkflowRequest(namespace=request.namespace, tests=_text(envelope.tests))
+    _name_source(call, envelope)
+    return await _answer(backends, call)
+
+
+def _name_source(
+    call: pb.DryRunWorkflowRequest, envelope: DryRunSourceRequest | TestSourceRequest
+) -> None:
     if envelope.workflow:
         call.workflow_id = checked_id("workflow", envelope.workflow)
-    if isinstance(envelope.definition, str):
-        call.source = envelope.definition.encode()
-    else:
-        call.source = dump_json(envelope.definition)
+    call.source = _text(envelope.definition)
+    if not isinstance(envelope.definition, str):
         call.content_type = JSON
-    return await _answer(backends, call)
+
+
+def _text(value: dict[str, Any] | str) -> bytes:
+    return value.encode() if isinstance(value, str) else dump_json(value)
 
 
 def _call_of(request: Request, envelope: DryRunRequest) -> pb.DryRunWorkflowRequest:
@@ -60,6 +81,10 @@ def _operation(summary: str, shape: type[DryRunRequest], example: Any) -> Operat
 
 
 _WORKFLOWS = "/api/v1/workflows"
+_TESTED = {
+    "definition": DEFINITION_BODY.example,
+    "tests": {"tests": [{"name": "it completes", "expect": {"status": "completed"}}]},
+}
 ROUTES = (
     Route(
         "POST",
@@ -69,6 +94,19 @@ ROUTES = (
             "Dry-run a definition in the request",
             DryRunSourceRequest,
             {"definition": DEFINITION_BODY.example},
+        ),
+    ),
+    Route(
+        "POST",
+        f"{_WORKFLOWS}:test",
+        test_source,
+        Operation(
+            tag=TEST,
+            summary="Run tests of a definition in the request",
+            description="Each test is a dry run with expectations. Nothing is stored or called.",
+            body=Body(TestSourceRequest, example=_TESTED),
+            answers=(Answer(200, "The results of the tests, and their coverage.", TestResults),),
+            errors=(404, 413, 415, 504),
         ),
     ),
     Route(

@@ -583,7 +583,10 @@ type DryRunWorkflowRequest struct {
 	// Signals as a JSON list of `{"name", "payload", "after"}`.
 	Signals []byte `protobuf:"bytes,8,opt,name=signals,proto3" json:"signals,omitempty"`
 	// Label of the version, instead of the number.
-	VersionLabel  string `protobuf:"bytes,9,opt,name=version_label,json=versionLabel,proto3" json:"version_label,omitempty"`
+	VersionLabel string `protobuf:"bytes,9,opt,name=version_label,json=versionLabel,proto3" json:"version_label,omitempty"`
+	// Tests of the workflow, a YAML or JSON text as in docs/testing.md without `files`. They run
+	// instead of one dry run; input, mocks and signals are those of each test.
+	Tests         []byte `protobuf:"bytes,10,opt,name=tests,proto3" json:"tests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,9 +684,17 @@ func (x *DryRunWorkflowRequest) GetVersionLabel() string {
 	return ""
 }
 
+func (x *DryRunWorkflowRequest) GetTests() []byte {
+	if x != nil {
+		return x.Tests
+	}
+	return nil
+}
+
 type DryRunWorkflowResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md.
+	// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md. With
+	// `tests`, the result of each test, the problems of their text, and the coverage.
 	Report        []byte `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2597,7 +2608,7 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12?\n" +
 	"\bproblems\x18\x02 \x03(\v2#.flowmesh.api.definition.v1.ProblemR\bproblems\x12I\n" +
 	"\baffected\x18\x03 \x03(\v2-.flowmesh.api.definition.v1.WorkflowReferenceR\baffected\x12%\n" +
-	"\x0eaffected_count\x18\x04 \x01(\rR\raffectedCount\"\x9c\x02\n" +
+	"\x0eaffected_count\x18\x04 \x01(\rR\raffectedCount\"\xb2\x02\n" +
 	"\x15DryRunWorkflowRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
@@ -2608,7 +2619,9 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\x05input\x18\x06 \x01(\fR\x05input\x12\x14\n" +
 	"\x05mocks\x18\a \x01(\fR\x05mocks\x12\x18\n" +
 	"\asignals\x18\b \x01(\fR\asignals\x12#\n" +
-	"\rversion_label\x18\t \x01(\tR\fversionLabel\"0\n" +
+	"\rversion_label\x18\t \x01(\tR\fversionLabel\x12\x14\n" +
+	"\x05tests\x18\n" +
+	" \x01(\fR\x05tests\"0\n" +
 	"\x16DryRunWorkflowResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\fR\x06report\"\x98\x01\n" +
 	"\x12GetWorkflowRequest\x12\x1c\n" +

@@ -273,6 +273,7 @@ class DryRunWorkflowRequest(_message.Message):
     MOCKS_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     VERSION_LABEL_FIELD_NUMBER: _builtins.int
+    TESTS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     """A stored workflow; with `source`, one of its workflows if it holds several."""
@@ -289,6 +290,10 @@ class DryRunWorkflowRequest(_message.Message):
     """Signals as a JSON list of `{"name", "payload", "after"}`."""
     version_label: _builtins.str
     """Label of the version, instead of the number."""
+    tests: _builtins.bytes
+    """Tests of the workflow, a YAML or JSON text as in docs/testing.md without `files`. They run
+    instead of one dry run; input, mocks and signals are those of each test.
+    """
     def __init__(
         self,
         *,
@@ -301,10 +306,11 @@ class DryRunWorkflowRequest(_message.Message):
         mocks: _builtins.bytes = ...,
         signals: _builtins.bytes = ...,
         version_label: _builtins.str = ...,
+        tests: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "input", b"input", "mocks", b"mocks", "namespace", b"namespace", "signals", b"signals", "source", b"source", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "input", b"input", "mocks", b"mocks", "namespace", b"namespace", "signals", b"signals", "source", b"source", "tests", b"tests", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -316,7 +322,9 @@ class DryRunWorkflowResponse(_message.Message):
 
     REPORT_FIELD_NUMBER: _builtins.int
     report: _builtins.bytes
-    """JSON report with status, output, path, nodes, calls and plan; see docs/testing.md."""
+    """JSON report with status, output, path, nodes, calls and plan; see docs/testing.md. With
+    `tests`, the result of each test, the problems of their text, and the coverage.
+    """
     def __init__(
         self,
         *,
