@@ -48,6 +48,8 @@ export const apps = {
   "apps.restarts": "Restarts",
   "apps.releases": "Releases",
   "apps.number": "Release",
+  "apps.changed": "Changed",
+  "apps.findModule": "Find a module or step to add",
   "apps.stateHead": "State",
   "apps.created": "Deployed",
   "apps.by": "By",
@@ -68,7 +70,7 @@ export const apps = {
   "apps.flow": "Steps of {title}",
   "apps.steps": "Steps of pipelines",
   "apps.stepHere":
-    "{type} is a step of a pipeline, not a module: open a pipeline or a route on the canvas first",
+    "{type} is a step of a pipeline, not a module: open a pipeline or a route on the canvas first. A step among the modules is written as text.",
   "apps.moduleHere":
     "{type} is a module, not a step: go back to the modules of the application first",
   "apps.ownStep": "a step cannot follow itself",

@@ -21,7 +21,8 @@ import styles from "./stage.module.css";
 import { useView } from "./view";
 
 const DRAG_PX = 4;
-const NUDGE = 20;
+/** The way of a box by one key. */
+export const NUDGE = 20;
 
 /** What the pointer does: it moves boxes, or draws an edge from one. */
 type Gesture =

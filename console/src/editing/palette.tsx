@@ -23,6 +23,8 @@ interface Props<E extends Entry> {
   icon: (entry: E) => ReactNode;
   /** The type of dragged data. */
   dragged: string;
+  /** The words in the empty field of the search. */
+  hint: string;
   /** The name under which the browser keeps the last used. */
   kept: string;
 }
@@ -52,8 +54,8 @@ export function Palette<E extends Entry>(props: Props<E>) {
       <input
         ref={input}
         type="search"
-        placeholder={say("builder.find")}
-        aria-label={say("builder.find")}
+        placeholder={props.hint}
+        aria-label={props.hint}
         value={words}
         onChange={(event) => setWords(event.target.value)}
         onKeyDown={keys}

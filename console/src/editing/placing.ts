@@ -69,10 +69,26 @@ export function placedOf(
   return { at, edges, rank, width, height };
 }
 
-/** The line from the right of a task to the left of another one. */
+const BELOW_MAX = 2 * NODE_HEIGHT;
+const ARC = 40;
+
+/** The line from the right of a box to the left of another one; within a column, beside it. */
 export function curve(from: Position, to: Position): string {
+  if (Math.abs(to.x - from.x) < NODE_WIDTH / 2) return beside(from, to);
   const [x, y] = [from.x + NODE_WIDTH, from.y + NODE_HEIGHT / 2];
   const [endX, endY] = [to.x - 2, to.y + NODE_HEIGHT / 2];
   const reach = Math.max(36, Math.abs(endX - x) / 2);
   return `M${x},${y} C${x + reach},${y} ${endX - reach},${endY} ${endX},${endY}`;
+}
+
+function beside(from: Position, to: Position): string {
+  const below = to.y - from.y;
+  if (below > 0 && below <= BELOW_MAX) {
+    const [x, endX] = [from.x + NODE_WIDTH / 2, to.x + NODE_WIDTH / 2];
+    return `M${x},${from.y + NODE_HEIGHT} L${endX},${to.y}`;
+  }
+  const [x, y] = [from.x + NODE_WIDTH, from.y + NODE_HEIGHT / 2];
+  const [endX, endY] = [to.x + NODE_WIDTH, to.y + NODE_HEIGHT / 2];
+  const out = Math.max(x, endX) + ARC + Math.abs(below) / 8;
+  return `M${x},${y} C${out},${y} ${out},${endY} ${endX},${endY}`;
 }

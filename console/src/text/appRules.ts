@@ -48,6 +48,8 @@ export function moduleRefusal(
   const stated = modules.map((each) => ({ ...each, uses: [] }));
   const path = circle(stated, from, to);
   if (path) return `would close a circle: ${path.join(" → ")}`;
+  // Steps among the modules are a flow of their own.
+  if (isStep(source.type) || isStep(target.type)) return undefined;
   const [giving, taking] = [forms[source.type], forms[target.type]];
   if (!giving || !taking) return undefined;
   const [offered, taken] = [offeredBy(giving), takenBy(taking)];

@@ -1,6 +1,15 @@
 /** Small changes of a text: one range for a member that is set, added or removed. */
 
-import { isAlias, isCollection, isMap, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  type YAMLMap,
+} from "yaml";
 import { endOf, find, type Place, type Source, startOf } from "./source";
 import { block, flow, indented, name, scalar, spread } from "./write";
 
@@ -127,7 +136,9 @@ function replaced(source: Source, place: Place, value: unknown): string | undefi
     if (!node) return undefined;
     const column = columnOf(text, owner ? startOf(owner) : startOf(node));
     const long = json && text.slice(startOf(node), endOf(text, node, 0)).includes("\n");
-    const made = long ? spread(value, column) : flow(value, json);
+    const kept = typeof value === "string" && !value.includes("\n") && isQuoted(node) && !json;
+    const plainly = long ? spread(value, column) : flow(value, json);
+    const made = kept ? scalar(value, node) : plainly;
     return splice(text, startOf(node), endOf(text, node, startOf(node)), made);
   }
   if (json && node) {
@@ -155,6 +166,10 @@ function replaced(source: Source, place: Place, value: unknown): string | undefi
   if (!node) return undefined;
   const from = startOf(node);
   return splice(text, from, endOf(text, node, from), indented(block(value), columnOf(text, from)));
+}
+
+function isQuoted(node: Node): boolean {
+  return isScalar(node) && !!node.type?.startsWith("QUOTE");
 }
 
 /** The end of `key:` of a member without a value. */

@@ -4,25 +4,14 @@ import {
   deploy,
   deployDraft,
   documentOf,
+  dragModule,
   expect,
   SHOP,
   stateOf,
   tab,
   test,
 } from "./apps";
-import {
-  add,
-  drag,
-  draw,
-  edge,
-  findings,
-  palette,
-  stage,
-  state,
-  task,
-  write,
-  written,
-} from "./builder";
+import { add, draw, edge, findings, palette, stage, state, task, write, written } from "./builder";
 import { clean, expecting } from "./fixtures";
 
 test("applications are listed, found, rolled back, stopped and started @S1-97", async ({
@@ -80,7 +69,7 @@ test("a moved module changes nothing but its position @S1-98 @S1-105", async ({
 }) => {
   const app = appName("moved");
   await compose(page, request, app, SHOP);
-  await drag(page, "db", 40, 70);
+  await dragModule(page, "db", 40, 70);
   const after = await written(page);
   const kept = after.replace(/\nui:\n {2}layout:\n {4}db: \[-?\d+, -?\d+\]\n?$/, "\n");
   expect(kept.trimEnd()).toBe(SHOP.trimEnd());
@@ -281,7 +270,7 @@ test("a new application is composed, deployed and answers @S1-97 @S1-106 @S1-107
   await expect(palette(page)).toBeHidden();
   await page.keyboard.press("ControlOrMeta+b");
   await expect(palette(page)).toBeVisible();
-  await drag(page, "hello", 10, 80);
+  await dragModule(page, "hello", 10, 80);
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("menuitem", { name: "Tidy up" }).click();
   expect(await written(page)).not.toContain("layout");

@@ -88,6 +88,19 @@ export async function compose(
   await page.goto(`/apps/${app}/edit`);
   await expect(page.getByTestId("stage")).toBeVisible();
   await expect(page.getByTestId("stage").locator("[data-task]").first()).toBeVisible();
+  await expect(page.getByRole("region", { name: "Findings" })).toContainText("No findings");
+}
+
+/** Move a module by pointer. */
+export async function dragModule(page: Page, name: string, dx: number, dy: number): Promise<void> {
+  const box = await page.getByTestId("stage").locator(`[data-task="${name}"]`).boundingBox();
+  if (!box) throw new Error(`${name} is not drawn`);
+  const [x, y] = [box.x + box.width / 3, box.y + box.height / 2];
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + dx / 2, y + dy / 2);
+  await page.mouse.move(x + dx, y + dy);
+  await page.mouse.up();
 }
 
 /** Deploy the draft through the dialog. */

@@ -47,11 +47,16 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
   const [deploying, setDeploying] = useState(false);
   const [served, setServed] = useState<ReleaseValue>();
   const [width, setWidth] = useWidth("composer", 460);
-  const [palette, setPalette] = useState(true);
+  const [palette, setPalette] = useState(() => matchMedia("(min-width: 901px)").matches);
   const setPanel = (next: Panel) => useComposer.setState({ panel: next });
   const known = useVariables(session.draft.workflow);
   useKeys({
     "mod+s": () => setDeploying(true),
+    // Fields of the dialog undo their own letters.
+    ...(!deploying && {
+      "mod+z": ({ shiftKey }) => (shiftKey ? session.redo() : session.undo()),
+      "mod+y": () => session.redo(),
+    }),
     "mod+b": () => setPalette((before) => !before),
     t: () => setPanel("text"),
     p: () => setPanel("properties"),

@@ -58,6 +58,13 @@ export function AppsPage() {
         )}
         {all.length > 0 && apps.length === 0 && <Empty title={say("apps.nothing", { words: q })} />}
         <ul className={styles.apps} aria-label={say("apps.title")}>
+          {apps.length > 0 && (
+            <li className={styles.heads} aria-hidden>
+              {HEADS.map((each) => (
+                <span key={each}>{each}</span>
+              ))}
+            </li>
+          )}
           {apps.map((each) => (
             <Row key={each.app} app={each} />
           ))}
@@ -66,6 +73,14 @@ export function AppsPage() {
     </>
   );
 }
+
+const HEADS = [
+  say("apps.name"),
+  say("apps.stateHead"),
+  say("apps.servers"),
+  say("apps.number"),
+  say("apps.changed"),
+] as const;
 
 function textOf({ app, state, addresses }: AppValue): string {
   return [app, state, ...Object.values(addresses)].join(" ").toLowerCase();

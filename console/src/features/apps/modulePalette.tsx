@@ -20,6 +20,7 @@ export function ModulePalette({ session }: { session: AppSession }) {
       add={(addition) => addedTo(session, addition)}
       icon={({ type }) => <TypeIcon type={type} size={14} />}
       dragged={DRAGGED}
+      hint={say("apps.findModule")}
       kept="flowmesh.apps.used"
     />
   );

@@ -1,7 +1,7 @@
 /** The canvas: modules with their dependencies, or the steps of a pipeline. */
 
 import { useMemo } from "react";
-import { Canvas } from "@/editing/canvas";
+import { Canvas, NUDGE } from "@/editing/canvas";
 import { findingsOf } from "@/editing/diagnostics";
 import { type Look, NodeBox } from "@/editing/nodeBox";
 import { type DrawnEdge, type Placed, placedOf } from "@/editing/placing";
@@ -19,6 +19,7 @@ import { moduleRefusal } from "@/text/appRules";
 import { set } from "@/text/edits";
 import type { Position } from "@/text/workflow";
 import { type Addition, addedTo, DRAGGED } from "./additions";
+import { columnsOf } from "./columns";
 import { TypeIcon } from "./icons";
 import styles from "./page.module.css";
 import { useSession } from "./session";
@@ -39,7 +40,7 @@ function ModuleStage() {
   const route = app?.routes.find((each) => each.id === state.route);
   const chain = useMemo(() => (app && route ? chainOf(app, route) : []), [app, route]);
   const placed = useMemo(() => {
-    const found = placedOf(modules, positions);
+    const found = placedOf(modules, new Map([...columnsOf(modules), ...positions]));
     return { ...found, edges: [...found.edges, ...chainEdges(chain)] };
   }, [modules, positions, chain]);
   const byId = useMemo(() => new Map(modules.map((each) => [each.id, each])), [modules]);
@@ -141,17 +142,14 @@ function moduleLook(module: AppModule, version: unknown): Look {
   };
 }
 
-const GAP_X = 64;
-const GAP_Y = 56;
-const PER_ROW = 4;
+const ROW = NODE_HEIGHT + 28;
 
-/** Steps in reading order, joined by the way that a run takes. */
+/** Steps from top to bottom, joined by the way that a run takes. */
 function flowOf(steps: readonly AppStep[]): Placed {
   const at = new Map<string, Position>();
   const rank = new Map<string, number>();
   for (const [index, each] of steps.entries()) {
-    const [row, column] = [Math.floor(index / PER_ROW), index % PER_ROW];
-    at.set(each.id, { x: column * (NODE_WIDTH + GAP_X), y: row * (NODE_HEIGHT + GAP_Y) });
+    at.set(each.id, { x: 0, y: index * ROW });
     rank.set(each.id, index);
   }
   const edges = steps.flatMap((each, index) => {
@@ -165,15 +163,7 @@ function flowOf(steps: readonly AppStep[]): Placed {
       ...jumps,
     ];
   });
-  const width = Math.min(steps.length, PER_ROW) * (NODE_WIDTH + GAP_X);
-  const height = Math.ceil(steps.length / PER_ROW) * (NODE_HEIGHT + GAP_Y);
-  return {
-    at,
-    edges,
-    rank,
-    width: Math.max(NODE_WIDTH, width),
-    height: Math.max(NODE_HEIGHT, height),
-  };
+  return { at, edges, rank, width: 2 * NODE_WIDTH, height: Math.max(1, steps.length) * ROW };
 }
 
 function StepStage() {
@@ -248,10 +238,8 @@ function StepStage() {
 }
 
 /** Places in the order by which a drag or a key moves a step. */
-function placesOf({ x, y }: Position): number {
-  const sideways = Math.abs(x) >= 20 ? Math.round(x / (NODE_WIDTH + GAP_X)) || Math.sign(x) : 0;
-  const rows = Math.abs(y) >= 20 ? Math.round(y / (NODE_HEIGHT + GAP_Y)) : 0;
-  return sideways + rows * PER_ROW;
+function placesOf({ y }: Position): number {
+  return Math.round(y / ROW) || (Math.abs(y) >= NUDGE ? Math.sign(y) : 0);
 }
 
 function stepLook(step: AppStep, version: unknown): Look {

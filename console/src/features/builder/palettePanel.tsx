@@ -17,6 +17,7 @@ export function PalettePanel() {
         add={adding}
         icon={({ kind }) => <KindIcon kind={kind} size={14} />}
         dragged={DRAGGED}
+        hint={say("builder.find")}
         kept="flowmesh.builder.used"
       />
       {asked}
