@@ -305,10 +305,13 @@ class Run:
         wrong = []
         for row in vectors("reasons"):
             self.stub.script({"StartExecution": [{"code": row["code"], "reason": row["reason"]}]})
-            # Only what is unavailable is tried again, until the deadline.
-            timeout_ms = 1_000 if row["kind"] == "Unavailable" else 30_000
-            answer = await self._answer("run", {"workflow": "any", "timeoutMs": timeout_ms})
-            error = answer.get("error", {})
+            # Only what is unavailable is tried again, until the deadline; a busy machine may reach
+            # it within a try, so that the call ends as late.
+            for timeout_ms in (1_000, 3_000) if row["kind"] == "Unavailable" else (30_000,):
+                answer = await self._answer("run", {"workflow": "any", "timeoutMs": timeout_ms})
+                error = answer.get("error", {})
+                if error.get("reason") != "DEADLINE_EXCEEDED":
+                    break
             if (error.get("kind"), error.get("reason")) != (row["kind"], row["reason"]):
                 wrong.append(f"{row['reason']}: {row['kind']}, got {error}")
         if wrong:
