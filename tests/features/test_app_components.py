@@ -141,7 +141,7 @@ async def test_a_changed_file_is_loaded_and_a_broken_one_is_not(components: Runn
     assert await eventually(lambda: twice(4))
 
 
-@pytest.mark.feature("S1-127", "S1-128")
+@pytest.mark.feature("S1-123", "S1-127", "S1-128")
 async def test_the_api_of_components_loads_replaces_and_removes(components: RunningApp) -> None:
     """Under authentication: 201, 409, 422 with lines, a new source, and 204."""
     place = "/api/dynamic/components"
