@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
+from tests.features import store
 
 NAMESPACE = {"Flowmesh-Namespace": "examples"}
 # The names that the examples have.
@@ -22,6 +24,10 @@ NAMES = {
     "subscription": "hello",
     "app": "hello",
 }
+RUNNING = """
+select exists (
+    select from orchestrator.executions where workflow_id = 'hello' and status in (1, 2)
+)"""
 # A queue of messages with groups.
 STREAM = "feed"
 # The queue of the example of a binding.
@@ -52,3 +58,10 @@ async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
     for method, path, body in found:
         answer = await suite.request(method, path, body, headers=NAMESPACE)
         assert answer.status in (200, 201, 202), (method, path, answer.text)
+
+    async def ended() -> bool:
+        async with store.database(suite) as database:
+            return not await database.fetchval(RUNNING)
+
+    # Tests that share the suite count what their calls leave behind.
+    await until("the end of the executions", ended, within_s=20)
