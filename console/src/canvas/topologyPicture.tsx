@@ -21,8 +21,12 @@ interface Props {
 
 /** Three columns with lines between them; a chosen name dims what it does not touch. */
 export function TopologyPicture({ topology, chosen, choose }: Props) {
-  const flows = shown(topology.workflows, new Set(topology.calls.map((each) => each.source)));
-  const outside = shown(topology.outside, new Set(topology.calls.map((each) => each.target)));
+  const sources = new Set(topology.calls.map((each) => each.source));
+  const targets = new Set(topology.calls.map((each) => each.target));
+  const flows = shown(topology.workflows, (each) =>
+    sources.has(each.name) ? 0 : each.services.length > 0 ? 1 : 2,
+  );
+  const outside = shown(topology.outside, (each) => (targets.has(each.name) ? 0 : 1));
   const rows = Math.max(topology.suite.length, flows.length, outside.length, 1);
   const height = TOP + rows * ROW;
   const touched = touching(topology, chosen);
@@ -128,11 +132,10 @@ function Line({ from, to, dim, calls }: LineProps) {
   );
 }
 
-/** The first of a long list; those with calls come before the others. */
-function shown<T extends { name: string }>(all: readonly T[], called: ReadonlySet<string>): T[] {
+/** The first of a long list, those of the lowest rank before the others. */
+function shown<T>(all: readonly T[], rank: (each: T) => number): T[] {
   if (all.length <= SHOWN) return [...all];
-  const rest = all.filter((each) => !called.has(each.name));
-  return [...all.filter((each) => called.has(each.name)), ...rest].slice(0, SHOWN);
+  return [...all].sort((one, other) => rank(one) - rank(other)).slice(0, SHOWN);
 }
 
 function more(name: string, total: number): string {

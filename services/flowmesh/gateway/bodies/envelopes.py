@@ -120,7 +120,7 @@ class TestSourceRequest(Envelope, frozen=True, kw_only=True):
         dict[str, Any] | str, Meta(description="A JSON object, or YAML or JSON text.")
     ]
     tests: Annotated[
-        dict[str, Any] | str,
+        dict[str, Any] | Annotated[str, Meta(min_length=1)],
         Meta(description="The tests, a JSON object or a text as of a test file; without `files`."),
     ]
     workflow: Annotated[
