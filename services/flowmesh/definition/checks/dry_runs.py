@@ -10,6 +10,7 @@ from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.dryrun import report, results
 from flowmesh.dryrun.run import dry_run
 from flowmesh.dryrun.source import stand_ins
+from flowmesh.dryrun.suite_runs import run_suite
 from flowmesh.dryrun.suites import read_tests
 from flowmesh.errors import Timeout, TooLarge
 from flowmesh.jsontext import parse_json
@@ -52,7 +53,7 @@ class DryRuns:
 
     async def _tested(self, tests: bytes, plan: plan_pb2.Plan) -> results.TestResults:
         suite = await asyncio.to_thread(read_tests, tests, plan)
-        return await results.run_suite(suite, self._sandbox)
+        return await run_suite(suite, self._sandbox)
 
     async def _plan(self, request: pb.DryRunWorkflowRequest) -> plan_pb2.Plan:
         namespace = namespace_of(request)
