@@ -1,4 +1,4 @@
-"""Applications beside FastAPI in one run: goals A1 to A3 and A5 of docs/apps.md.
+"""Applications beside FastAPI in one run: A1 to A3 and A5.
 
 `python -m benchmarks.apps.main [--seconds N]` needs `wrk`, and makes an environment of its own for
 FastAPI in build/. Figures of a shared machine are noise; the ratios of one run count.
