@@ -97,7 +97,7 @@ export class DraftSession {
     this.schedule();
   }
 
-  /** Change the text by an edit of the canvas; a refused one is said and changes nothing. */
+  /** Change the text by an edit of the canvas; a refused edit shows its reason and changes nothing. */
   change(act: (text: string) => string, series = false): boolean {
     const { store, read } = this.#options;
     this.#read(this.text);

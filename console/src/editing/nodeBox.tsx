@@ -24,7 +24,7 @@ interface Props<T extends { id: string }> extends BoxState {
   findings: readonly ProblemValue[] | undefined;
   /** The look of the node; called when the node or `look` of it changed. */
   look: (node: T, version: unknown) => Look;
-  /** Whatever else the look depends on. */
+  /** Further values that the look depends on. */
   version?: unknown;
   open: (id: string) => void;
 }
