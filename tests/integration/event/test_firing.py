@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 import structlog
 
@@ -13,6 +14,7 @@ from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as catalog_pb
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.bus import Message
 from flowmesh.errors import NotFound, Unavailable
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.notifications.compiled import SubscriptionCache
@@ -25,7 +27,7 @@ from flowmesh.failpoints import Injected
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
-from tests.integration.event.unsubscribed import ignored
+from tests.integration.event.unsubscribed import ignored, settled
 
 PATIENCE_S = 20
 
@@ -93,6 +95,7 @@ class Process:
         self.publisher = Publisher(
             store=self.store,
             trigger_cache=TriggerCache(),
+            settled=self.catalog.settled,
             new_id=lambda: "made",
             on_firing=self.loop.notify,
             on_published=lambda: None,
@@ -162,6 +165,22 @@ def paid() -> trigger_pb2.Trigger:
 async def publish(process: Process, number: int = 1) -> None:
     event = trigger_service_pb2.Event(id=f"e{number}", source="/shop", type="order.paid")
     await process.publisher.publish("default", event)
+
+
+async def test_an_event_waits_for_triggers_announced_before_it(world: World) -> None:
+    """Published right after the registration of its workflow, it fires the trigger."""
+    process = world.process()
+    await process.learn()
+    world.definitions.put(1, paid())
+    names = orjson.dumps({"namespace": "default", "names": ["w"]})
+    changed = Message("definitions.changed", names, {}, 0, settled)
+    await process.catalog.on_change_message(changed)
+    published = asyncio.create_task(publish(process))
+    await asyncio.sleep(0.1)
+    assert not published.done()
+    await process.catalog.run_once()
+    await published
+    assert await world.firings() == 1
 
 
 async def test_concurrent_processes_start_each_instant_once(world: World) -> None:

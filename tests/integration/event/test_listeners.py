@@ -15,7 +15,7 @@ from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
 from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.storage import open_database
-from tests.integration.event.unsubscribed import ignored
+from tests.integration.event.unsubscribed import ignored, settled
 
 LARGE = BYTES_MAX // 10
 
@@ -47,6 +47,7 @@ async def publish(store: TriggerStore, *events: trigger_service_pb2.Event) -> No
     publisher = Publisher(
         store=store,
         trigger_cache=TriggerCache(),
+        settled=settled,
         new_id=lambda: "made",
         on_firing=lambda: None,
         on_published=lambda: None,

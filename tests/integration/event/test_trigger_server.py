@@ -16,7 +16,7 @@ from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from flowmesh.storage import open_database
-from tests.integration.event.unsubscribed import ignored
+from tests.integration.event.unsubscribed import ignored, settled
 
 NOBODY: Any = None
 TRIGGERS = 50
@@ -90,6 +90,7 @@ async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerS
     publisher = Publisher(
         store=store,
         trigger_cache=TriggerCache(),
+        settled=settled,
         new_id=lambda: "e",
         on_firing=lambda: None,
         on_published=lambda: None,

@@ -7,6 +7,7 @@ and every ten minutes.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -28,6 +29,8 @@ FULL_SYNC_S: Final = 600.0
 NAMES_MAX: Final = 1_000
 # Pending changed names; beyond this number all triggers are read.
 CHANGED_MAX: Final = 10_000
+# An event waits at most this long for changes announced before it.
+SETTLE_S: Final = 2.0
 
 
 class TriggerSyncLoop(Loop):
@@ -49,15 +52,26 @@ class TriggerSyncLoop(Loop):
         self._full_sync = True
         self._pending = asyncio.Event()
         self._pending.set()
+        self._settled = asyncio.Event()
 
     async def on_change_message(self, message: Message) -> None:
         """Handle a message about changed workflows."""
+        self._settled.clear()
         changed_names = orjson.loads(message.data)
         self._changed.update((changed_names["namespace"], name) for name in changed_names["names"])
         if len(self._changed) > CHANGED_MAX:
             self._changed.clear()
             self._full_sync = True
         self._pending.set()
+
+    async def settled(self) -> None:
+        """Wait until announced changes are stored, a try has failed, or 2 s have passed.
+
+        So an event published after the registration of its workflow fires its trigger.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self._settled.wait()
 
     def request_full_sync(self) -> None:
         """Schedule a read of all triggers because changes may have been missed."""
@@ -86,7 +100,10 @@ class TriggerSyncLoop(Loop):
                 self._changed | changed_names,
             )
             self._pending.set()
+            self._settled.set()
             raise
+        if not self._pending.is_set():
+            self._settled.set()
         # Another process may have stored the changes: refresh the memory of this process anyway.
         self._on_change()
         return changed

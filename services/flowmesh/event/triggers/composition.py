@@ -148,6 +148,7 @@ async def trigger_parts(
     publisher = Publisher(
         store=store,
         trigger_cache=trigger_cache,
+        settled=catalog.settled,
         new_id=_new_id,
         on_firing=firing.notify,
         on_published=listeners.notify,

@@ -88,6 +88,7 @@ class Publisher:
         *,
         store: TriggerStore,
         trigger_cache: TriggerCache,
+        settled: Callable[[], Awaitable[None]],
         new_id: Callable[[], str],
         on_firing: Callable[[], None],
         on_published: Callable[[], None],
@@ -96,6 +97,7 @@ class Publisher:
     ) -> None:
         self._store = store
         self._trigger_cache = trigger_cache
+        self._settled = settled
         self._new_id = new_id
         self._on_firing = on_firing
         self._on_published = on_published
@@ -112,7 +114,8 @@ class Publisher:
         return await self.commit(namespace, event)
 
     async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
-        """Commit a valid event with its firings."""
+        """Commit a valid event with its firings, of all triggers announced before it."""
+        await self._settled()
         async with self._store.change() as change:
             now_us = await change.now_us()
             event.time_us = event.time_us or now_us
