@@ -6,8 +6,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
-  verify wheel bench bench-quick bench-gate profile features docs docs-site release-check \
-  lock clean sdks test-sdks packages console console-dev console-test console-bench \
+  verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
+  release-check lock clean sdks test-sdks packages console console-dev console-test console-bench \
   console-pictures
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
@@ -217,9 +217,13 @@ console-test: $(TOOLS) ## types, format, units and sizes of the web page
 
 # On the compiled core, as the images have it; without a C compiler on the sources.
 CORE := FLOWMESH_CORE=pure $(BIN)/python -m tools.compile || echo 'measuring the sources'
-bench: $(TOOLS) $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline, its peers; < 25 minutes
+bench: $(TOOLS) $(PEERS)/.python $(PEERS)/.node ## the suite, its roofline, its peers; < 35 minutes
 	@$(CORE)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.events.main
+
+bench-apps: $(TOOLS) ## the goals of applications beside FastAPI; needs wrk; < 5 minutes
+	@$(BIN)/python -m benchmarks.apps.main
 
 bench-quick: $(TOOLS) ## the two main workloads of three systems; < 3 minutes
 	@$(CORE)

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import OTHERS, values_of
-from benchmarks.goals import GOALS, Values
+from benchmarks.goals import GOALS, Goal, Values
 from benchmarks.workloads import WORKLOADS, Sizes
 
 WIDTH = 150
@@ -70,7 +71,7 @@ def _page(document: dict[str, Any]) -> str:
         )
     if busy:
         lines.append(f"Other processes used {statistics.mean(busy):.1f} cores during the run.")
-    for table in (_figures(values), _goals(values)):
+    for table in (_figures(values), goals_table(values)):
         lines += ["", f"## {table.title}", ""]
         lines.append("| " + " | ".join(str(column.header) for column in table.columns) + " |")
         lines.append("|---" * len(table.columns) + "|")
@@ -110,7 +111,7 @@ def show(document: dict[str, Any]) -> None:
         console.print(f"{system}: {json.dumps(settings)}")
     speed = document["yardstick_ms"]
     console.print(f"machine: {json.dumps(document['machine'])}, yardstick per round {speed} ms\n")
-    console.print(_goals(values))
+    console.print(goals_table(values))
 
 
 def _figures(values: Values) -> Table:
@@ -138,13 +139,14 @@ def _figures(values: Values) -> Table:
     return table
 
 
-def _goals(values: Values) -> Table:
+def goals_table(values: Values, goals: Sequence[Goal] = GOALS) -> Table:
+    """Return each goal that the run measured, with its figure."""
     table = Table(title="Goals")
     table.add_column("goal")
     for name in ("target", "measured"):
         table.add_column(name, justify="right")
     table.add_column("met")
-    for goal in GOALS:
+    for goal in goals:
         value = goal.value(values)
         sign = "≤" if goal.at_most else "≥"
         target = f"{sign} {goal.bound:g} {goal.unit}"

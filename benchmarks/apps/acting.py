@@ -6,8 +6,6 @@
 import argparse
 import asyncio
 import json
-import shutil
-import sys
 import tempfile
 import time
 import urllib.request
@@ -17,7 +15,8 @@ from statistics import median
 import aiohttp
 import psutil
 
-from benchmarks.apps.main import measured, serving
+from benchmarks.apps.requests import COMPARED, measured, require_wrk, serving
+from benchmarks.load import Metrics
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.messaging.memory import MemoryBroker
@@ -71,20 +70,23 @@ def create_orders(url: str, prefix: str) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{url}/orders", body, headers), timeout=10)
 
 
-def transitions(folder: Path, dsn: str, seconds: int) -> None:
-    """Print the transitions per second with a hook each."""
+def transitions(folder: Path, dsn: str, seconds: int) -> Metrics:
+    """Print and return the transitions per second with a hook each, and p50 of one at a time."""
+    found: Metrics = {}
     with serving("flowmesh", dsn, document="machines.yaml", path="/orders") as (url, _, pid):
-        for connections in (1, 32):
+        for connections in (1, COMPARED):
             prefix = f"c{connections}"
             create_orders(url, prefix)
             lua = folder / "move.lua"
             lua.write_text(MOVE_LUA.replace("PREFIX", prefix))
             figures = measured(url, "", lua, connections, seconds, pid)
             print(f"  {connections:>4} connections {figures}", flush=True)
+            found |= {"per_s": figures.rate} if connections > 1 else {"p50_ms": figures.p50_ms}
+    return found
 
 
-async def calls(folder: Path) -> None:
-    """Print the time of a call of a component, and messages per second in the process."""
+async def calls(folder: Path) -> Metrics:
+    """Print and return the time of a call of a component, and messages per second."""
     path = folder / "app.yaml"
     path.write_text(COMPONENT)
     document = load(path, Loading(environment={}))
@@ -111,13 +113,15 @@ async def calls(folder: Path) -> None:
             await broker.publish("ticks", {"n": number})
         while broker.depth():
             await pause(0.001)
-        print(f"A7: {MESSAGES / (time.perf_counter() - began):,.0f} messages/s in the process")
+        rate = MESSAGES / (time.perf_counter() - began)
+        print(f"A7: {rate:,.0f} messages/s in the process")
+        return {"component_p50_ms": median(took), "messages_per_s": rate}
     finally:
         await application.stop()
 
 
-async def hosted(folder: Path) -> None:
-    """Print the cost of an idle application, and the slowest request of releases under load."""
+async def hosted(folder: Path) -> Metrics:
+    """Print and return the cost of an idle application, and the slowest request of releases."""
     async with Suite(folder / "data") as suite:
 
         async def deploy(answer: str) -> None:
@@ -165,24 +169,35 @@ async def hosted(folder: Path) -> None:
             f"A9: {RELEASES} releases under {RATE} requests/s: {len(took)} requests,"
             f" {failed} failed, longest {max(took):.0f} ms"
         )
+        return {
+            "idle_mib": memory,
+            "idle_percent": share * 100,
+            "release_failed": failed,
+            "release_longest_ms": max(took),
+        }
 
 
-async def run(folder: Path, seconds: int) -> None:
+async def run(folder: Path, seconds: int) -> Metrics:
+    """Print and return the figures of A4, A6, A7 and A9."""
     print("A4: transitions with a hook, SQLite", flush=True)
-    await asyncio.to_thread(transitions, folder, str(folder / "orders.db"), seconds)
+    path = str(folder / "orders.db")
+    sqlite = await asyncio.to_thread(transitions, folder, path, seconds)
     async with EmbeddedServers(folder / "servers", only=("postgres",)) as servers:
         print("A4: transitions with a hook, PostgreSQL", flush=True)
-        await asyncio.to_thread(transitions, folder, servers.postgres, seconds)
-    await calls(folder)
-    await hosted(folder)
+        postgres = await asyncio.to_thread(transitions, folder, servers.postgres, seconds)
+    return {
+        **{f"sqlite_{name}": each for name, each in sqlite.items()},
+        **{f"postgres_{name}": each for name, each in postgres.items()},
+        **await calls(folder),
+        **await hosted(folder),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=5, help="length of each load")
     given = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is not installed")
+    require_wrk()
     with tempfile.TemporaryDirectory(prefix="flowmesh-apps-") as folder:
         asyncio.run(run(Path(folder), given.seconds))
 

@@ -1,178 +1,80 @@
-"""Applications beside FastAPI in one run: A1 to A3 and A5.
+"""The goals A1 to A9 of applications in one run, beside FastAPI.
 
-`python -m benchmarks.apps.main [--seconds N]` needs `wrk`, and makes an environment of its own for
-FastAPI in build/. Figures of a shared machine are noise; the ratios of one run count.
+`.venv/bin/python -m benchmarks.apps.main [--seconds N]` needs `wrk` and takes about four minutes.
+Missed goals are only reported.
 """
 
 import argparse
 import asyncio
-import contextlib
 import os
-import re
-import shutil
-import socket
-import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
-import asyncpg
+from rich.console import Console
 
-from flowmesh.embedded import EmbeddedServers
+from benchmarks.apps import acting, durable, requests
+from benchmarks.goals import Value, Values, at_least, at_most, of, ratio
+from benchmarks.load import Metrics
+from benchmarks.report import goals_table
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PEER = ROOT / "build" / "benchmarks" / "apps"
-PACKAGES = ("fastapi", "uvicorn[standard]", "aiosqlite", "asyncpg")
-ROWS = 10_000
-CONNECTIONS = (1, 32, 256)
-COLUMNS = "name TEXT NOT NULL, price DOUBLE PRECISION"
-READ_LUA = """\
-request = function()
-  local id = math.random(1, 10000)
-  return wrk.format("GET", "/api/items/" .. id)
-end
-"""
-WRITE_LUA = """\
-wrk.method = "POST"
-wrk.body = '{"name": "a", "price": 1.5}'
-wrk.headers["Content-Type"] = "application/json"
-"""
+SYSTEM: Final = "apps"
+DURABLE_CALLS: Final = 500
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _of(program: str, figure: str) -> Value:
+    return of(program, figure, system=SYSTEM)
 
 
-def fill_sqlite(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"CREATE TABLE items (id INTEGER PRIMARY KEY, {COLUMNS})")
-        rows = ((f"item {number}", number * 1.5) for number in range(ROWS))
-        connection.executemany("INSERT INTO items (name, price) VALUES (?, ?)", rows)
+def _times_fastapi(goal: str) -> Value:
+    return ratio(
+        _of("requests", f"{goal}_flowmesh_per_s"), _of("requests", f"{goal}_fastapi_per_s")
+    )
 
 
-async def fill_postgres(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(f"CREATE TABLE items (id SERIAL PRIMARY KEY, {COLUMNS})")
-    rows = [(f"item {number}", number * 1.5) for number in range(ROWS)]
-    await connection.executemany("INSERT INTO items (name, price) VALUES ($1, $2)", rows)
-    await connection.close()
+GOALS: Final = (
+    at_least("A1 GET by id, SQLite, times FastAPI", 3, _times_fastapi("A1"), "×"),
+    at_least("A2 POST and commit, SQLite, times FastAPI", 4, _times_fastapi("A2"), "×"),
+    at_least("A3 GET by id, PostgreSQL, times FastAPI", 2, _times_fastapi("A3"), "×"),
+    at_most("A1 loads with errors", 0, _of("requests", "A1_flowmesh_loads_with_errors")),
+    at_least("A4 transitions/s, SQLite", 2_000, _of("acting", "sqlite_per_s")),
+    at_least("A4 transitions/s, PostgreSQL", 1_000, _of("acting", "postgres_per_s")),
+    at_most("A4 p50 of one at a time, SQLite", 3, _of("acting", "sqlite_p50_ms"), "ms"),
+    at_most("A4 p50 of one at a time, PostgreSQL", 3, _of("acting", "postgres_p50_ms"), "ms"),
+    at_most("A5 first answer", 0.6, _of("requests", "A1_flowmesh_start_s"), "s"),
+    at_most("A6 memory of an idle application", 60, _of("acting", "idle_mib"), "MiB"),
+    at_most("A6 CPU of an idle application", 0.2, _of("acting", "idle_percent"), "%"),
+    at_most("A7 call of a component, p50", 0.3, _of("acting", "component_p50_ms"), "ms"),
+    at_least("A7 messages/s in the process", 20_000, _of("acting", "messages_per_s")),
+    at_most("A8 durable pipeline, times W2", 2.5, _of("durable", "durable_of_w2"), "×"),
+    at_most("A9 failed requests of releases", 0, _of("acting", "release_failed")),
+    at_most("A9 longest request", 250, _of("acting", "release_longest_ms"), "ms"),
+)
 
 
-def peer_python() -> Path:
-    """Return the interpreter of FastAPI's environment; make it at the first call."""
-    python = PEER / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", PEER], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-    return python
-
-
-@contextlib.contextmanager
-def serving(
-    kind: str, dsn: str, *, document: str = "app.yaml", path: str = "/api/items/1"
-) -> Iterator[tuple[str, float, int]]:
-    """Run a server; yield its address, the seconds to its first answer, and its process id."""
-    port = free_port()
-    environment = {**os.environ, "DATABASE": dsn, "PORT": str(port)}
-    environment["DRIVER"] = "postgres" if dsn.startswith("postgres") else "sqlite"
-    if kind == "flowmesh":
-        code = "from flowmesh.suite.main import main; main()"
-        command = [sys.executable, "-c", code, "app", "run", str(HERE / document)]
-    else:
-        command = [str(peer_python()), "-m", "uvicorn", "peer:app", "--port", str(port)]
-        command += ["--no-access-log", "--log-level", "warning"]
-    begun = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            while True:
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(url + path, timeout=1)
-                    break
-                if process.poll() is not None or time.perf_counter() - begun > 60:
-                    sys.exit(f"{kind} did not start")
-                time.sleep(0.01)
-            yield url, time.perf_counter() - begun, process.pid
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, a figure that a busy machine changes little."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def measured(url: str, path: str, lua: Path, connections: int, seconds: int, pid: int) -> str:
-    """Return requests per second, p50, p99, CPU per request and errors of one load."""
-    before = cpu_seconds(pid)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(lua)]
-    text = subprocess.run([*command, url + path], capture_output=True, text=True, check=True).stdout
-    used = cpu_seconds(pid) - before
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    half = re.search(r"^\s+50%\s+(\S+)", text, re.MULTILINE)
-    count = re.search(r"(\d+) requests in", text)
-    assert count is not None
-    cpu_us = used / max(1, int(count[1])) * 1_000_000
-    late = re.search(r"^\s+99%\s+(\S+)", text, re.MULTILINE)
-    bad = re.findall(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", text)
-    assert rate is not None
-    assert half is not None
-    assert late is not None
-    times = f"p50 {half[1]:>8} p99 {late[1]:>8}"
-    return f"{float(rate[1]):>9.0f}/s {times} CPU {cpu_us:>5.0f} µs {' '.join(bad)}"
-
-
-def compare(title: str, path: str, lua: Path, dsns: dict[str, str], seconds: int) -> None:
-    print(f"\n{title}", flush=True)
-    for kind, dsn in dsns.items():
-        with serving(kind, dsn) as (url, first, pid):
-            print(f"  {kind}: first answer after {first:.2f} s")
-            for connections in CONNECTIONS:
-                figures = measured(url, path, lua, connections, seconds, pid)
-                print(f"  {kind:>9} {connections:>4} connections {figures}", flush=True)
-
-
-async def run(folder: Path, seconds: int) -> None:
-    read, write = folder / "read.lua", folder / "write.lua"
-    read.write_text(READ_LUA)
-    write.write_text(WRITE_LUA)
-    files = {}
-    for kind in ("flowmesh", "fastapi"):
-        path = folder / f"{kind}.db"
-        fill_sqlite(path)
-        files[kind] = str(path)
-    compare("A1: GET by id, SQLite", "/api/items/1", read, files, seconds)
-    compare("A2: POST and commit, SQLite", "/api/items", write, files, seconds)
-    async with EmbeddedServers(folder / "servers") as servers:
-        await fill_postgres(servers.postgres)
-        both = dict.fromkeys(files, servers.postgres)
-        await asyncio.to_thread(
-            compare, "A3: GET by id, PostgreSQL", "/api/items/1", read, both, seconds
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="length of each load")
-    given = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is not installed")
-    peer_python()
-    with tempfile.TemporaryDirectory(prefix="flowmesh-apps-") as folder:
-        asyncio.run(run(Path(folder), given.seconds))
+async def measured(folder: Path, seconds: int) -> Values:
+    """Run the programs one after the other, and return their figures."""
+    programs: dict[str, Callable[[Path], Awaitable[Metrics]]] = {
+        "requests": lambda own: requests.run(own, seconds),
+        "acting": lambda own: acting.run(own, seconds),
+        "durable": lambda own: durable.run(own, DURABLE_CALLS),
+    }
+    values: dict[tuple[str, str, str], float] = {}
+    for name, program in programs.items():
+        print(f"\n## {name} (load average {os.getloadavg()[0]:.1f})", flush=True)
+        own = folder / name
+        own.mkdir()
+        values |= {(SYSTEM, name, key): each for key, each in (await program(own)).items()}
+    return values
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5, help="length of each load")
+    given = parser.parse_args()
+    requests.require_wrk()
+    requests.peer_python()
+    with tempfile.TemporaryDirectory(prefix="flowmesh-apps-") as found:
+        values = asyncio.run(measured(Path(found), given.seconds))
+    Console(highlight=False).print(goals_table(values, GOALS))

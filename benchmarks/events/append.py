@@ -12,10 +12,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from benchmarks.events.common import percentiles, show
+from benchmarks.events.common import medians, percentiles, show
+from benchmarks.load import Metrics
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.sdk import Client, NewEvent
 from flowmesh.testing.suite import Suite
@@ -94,17 +94,21 @@ async def peer_appends(folder: Path, count: int) -> int:
     return round(float(printed))
 
 
-async def main(events: int, stream: int, rounds: int, *, peer: bool) -> None:
+async def main(events: int, stream: int, rounds: int, *, peer: bool) -> Metrics:
+    """Print the figures, and return the medians of the rounds."""
     with tempfile.TemporaryDirectory() as folder:
         async with Suite(Path(folder) / "data") as suite, Client(suite.grpc_address) as client:
-            rates = [round(await appends(client, events, number)) for number in range(rounds)]
-            figures: dict[str, Any] = {"appended_per_s": rates, **await loads(client, stream)}
-        if peer:
-            figures["peer_appended_per_s"] = [
-                await peer_appends(Path(folder) / f"peer{number}", events)
-                for number in range(rounds)
-            ]
-    show(figures)
+            found: list[Metrics] = []
+            for number in range(rounds):
+                found.append({"appended_per_s": round(await appends(client, events, number))})
+            loaded = await loads(client, stream)
+        for number, each in enumerate(found):
+            if peer:
+                folder_of = Path(folder) / f"peer{number}"
+                each["peer_appended_per_s"] = await peer_appends(folder_of, events)
+            show(each)
+    show(loaded)
+    return medians(found) | loaded
 
 
 if __name__ == "__main__":

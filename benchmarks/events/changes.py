@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.events.common import PATIENCE_S, percentiles, show, started
+from benchmarks.load import Metrics
 from flowmesh.sdk import Client
 from flowmesh.testing.logical import logical_postgres
 from flowmesh.testing.polling import until
@@ -63,7 +64,8 @@ async def throughput(suite: Suite, connection: Any, count: int) -> dict[str, flo
     return {"filtered_per_s": round(count / (time.perf_counter() - began))}
 
 
-async def main(changes: int, idle: int, many: int) -> None:
+async def main(changes: int, idle: int, many: int) -> Metrics:
+    """Print and return the figures."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         async with logical_postgres(folder / "user") as address:
@@ -77,6 +79,7 @@ async def main(changes: int, idle: int, many: int) -> None:
                 figures |= await throughput(suite, connection, many)
             await connection.close()
     show(figures)
+    return figures
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Percentiles, executions and the output of the programs of this folder."""
 
 import json
+import statistics
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from benchmarks.load import Metrics
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
 
@@ -29,6 +31,11 @@ async def started(client: Client, workflow: str, count: int) -> list[datetime]:
 
     await until(f"{count} executions of {workflow}", all_there, within_s=PATIENCE_S)
     return sorted(found)
+
+
+def medians(rounds: Sequence[Metrics]) -> Metrics:
+    """Return the median of each figure over the rounds."""
+    return {name: round(statistics.median(each[name] for each in rounds), 2) for name in rounds[0]}
 
 
 def show(figures: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import asyncpg
 
-from benchmarks.events.common import percentiles, show, started
+from benchmarks.events.common import medians, percentiles, show, started
+from benchmarks.load import Metrics
 from flowmesh import outbox
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.sdk import Client
@@ -44,7 +45,9 @@ async def measure(suite: Suite, address: str, count: int, name: str) -> dict[str
     return percentiles(took, "commit_to_start")
 
 
-async def main(commits: int, rounds: int) -> None:
+async def main(commits: int, rounds: int) -> Metrics:
+    """Print the figures of each round, and return their medians."""
+    found: list[Metrics] = []
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         async with EmbeddedServers(folder / "user") as servers:
@@ -56,7 +59,10 @@ async def main(commits: int, rounds: int) -> None:
             environment = {"FLOWMESH_DATABASES": str(file)}
             async with Suite(folder / "data", environment=environment) as suite:
                 for number in range(rounds):
-                    show(await measure(suite, servers.postgres, commits, f"ordered-{number}"))
+                    name = f"ordered-{number}"
+                    found.append(await measure(suite, servers.postgres, commits, name))
+                    show(found[-1])
+    return medians(found)
 
 
 if __name__ == "__main__":

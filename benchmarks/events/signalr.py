@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from benchmarks.events.common import PATIENCE_S, percentiles, show
+from benchmarks.events.common import PATIENCE_S, medians, percentiles, show
+from benchmarks.load import Metrics
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from tests.features.natives import applied, workflow
@@ -104,13 +105,17 @@ async def measure(suite: Suite, client: Client, count: int, *, shared: bool) -> 
     return {f"{name}_events": len(ages), **percentiles(ages, name)}
 
 
-async def main(count: int, rounds: int) -> None:
+async def main(count: int, rounds: int) -> Metrics:
+    """Print the figures of each round, and return their medians."""
+    found: list[Metrics] = []
     with tempfile.TemporaryDirectory() as folder:
         async with Suite(Path(folder) / "data") as suite, Client(suite.grpc_address) as client:
             await applied(suite, workflow("waits", {"id": "wait", "wait": {"event": "go"}}))
             for _ in range(rounds):
                 figures = await measure(suite, client, count, shared=False)
-                show(figures | await measure(suite, client, count, shared=True))
+                found.append(figures | await measure(suite, client, count, shared=True))
+                show(found[-1])
+    return medians(found)
 
 
 if __name__ == "__main__":

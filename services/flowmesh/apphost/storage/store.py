@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "apphost"
 MIGRATIONS: Final = files("flowmesh.apphost").joinpath("migrations")
 LOCK: Final = "select pg_try_advisory_lock(hashtext('flowmesh.apphost'))"
+UNLOCK: Final = "select pg_advisory_unlock(hashtext('flowmesh.apphost'))"
 
 
 class AppStore:
@@ -254,4 +255,6 @@ class Leadership:
         """Give the lock up."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
+            if not connection.is_closed():
+                await connection.execute(UNLOCK)
             await self._pool.release(connection)

@@ -1,0 +1,92 @@
+"""Releases on a real database: numbered once, kept in a bounded number, changed as a whole."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from flowmesh.api.apphost.v1 import app_pb2 as pb
+from flowmesh.apphost.limits import RELEASES_KEPT
+from flowmesh.apphost.storage.records import NewRelease
+from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
+from flowmesh.errors import WrongState
+from flowmesh.storage import open_database
+
+KEY = ("default", "shop")
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[AppStore]:
+    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+        yield AppStore(pool, call=lambda: "")
+
+
+def release_of(name: str) -> NewRelease:
+    return NewRelease(
+        digest=name,
+        content=name.encode(),
+        environment=b"",
+        files=["app.yaml"],
+        variables=[],
+        size_bytes=len(name),
+        created_by="tests",
+    )
+
+
+async def serve(store: AppStore, release: int) -> None:
+    await store.take_over(KEY, release, addresses={}, pid=1, restarts=0, warnings=[])
+
+
+async def test_concurrent_releases_have_numbers_of_their_own(store: AppStore) -> None:
+    """Ten at once are numbered 1 to 10; only the newest is still to serve."""
+    added = [store.add_release(KEY, release_of(f"r{number}")) for number in range(10)]
+    assert sorted(await asyncio.gather(*added)) == list(range(1, 11))  # type: ignore[type-var]
+    states = {each.release: each.state for each in await store.releases(KEY)}
+    assert states.pop(10) == pb.RELEASE_STATE_PENDING
+    assert set(states.values()) == {pb.RELEASE_STATE_REFUSED}
+
+
+async def test_a_release_based_on_an_older_one_is_refused(store: AppStore) -> None:
+    """Nothing is stored then."""
+    await store.add_release(KEY, release_of("one"))
+    await store.add_release(KEY, release_of("two"))
+    with pytest.raises(WrongState):
+        await store.add_release(KEY, release_of("three"), base=1)
+    assert [each.digest for each in await store.releases(KEY)] == ["two", "one"]
+
+
+async def test_a_rollback_finds_the_release_that_served_last(store: AppStore) -> None:
+    """Refused releases are passed over."""
+    for name in ("one", "two", "three"):
+        number = await store.add_release(KEY, release_of(name))
+        assert number is not None
+        if name == "two":
+            await store.refuse(KEY, number, "is not valid")
+        else:
+            await serve(store, number)
+    assert await store.previous(KEY, 3) == 1
+
+
+async def test_the_number_of_kept_releases_is_bounded(store: AppStore) -> None:
+    """The serving one stays, however old it is."""
+    await store.add_release(KEY, release_of("first"))
+    await serve(store, 1)
+    for number in range(RELEASES_KEPT + 5):
+        await store.add_release(KEY, release_of(f"r{number}"))
+    kept = [each.release for each in await store.releases(KEY)]
+    assert 1 in kept
+    assert len(kept) <= RELEASES_KEPT + 1
+
+
+async def test_one_instance_leads_until_it_gives_the_lock_up(database: str) -> None:
+    """Another one gets it then."""
+    async with (
+        open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as one,
+        open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as other,
+    ):
+        leading, waiting = Leadership(one), Leadership(other)
+        assert await leading.held()
+        assert not await waiting.held()
+        await leading.release()
+        assert await waiting.held()
+        await waiting.release()
