@@ -176,8 +176,8 @@ async def test_an_event_waits_for_triggers_announced_before_it(world: World) -> 
     changed = Message("definitions.changed", names, {}, 0, settled)
     await process.catalog.on_change_message(changed)
     published = asyncio.create_task(publish(process))
-    await asyncio.sleep(0.1)
-    assert not published.done()
+    waiting, _ = await asyncio.wait({published}, timeout=0.1)
+    assert not waiting
     await process.catalog.run_once()
     await published
     assert await world.firings() == 1
