@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 
 from benchmarks.load import Metrics
@@ -32,6 +33,7 @@ PEER = ROOT / "build" / "benchmarks" / "apps"
 PACKAGES = ("fastapi", "uvicorn[standard]", "aiosqlite", "asyncpg")
 ROWS = 10_000
 CONNECTIONS = (1, 32, 256)
+CHECKED = 100_000
 COMPARED = 32
 COLUMNS = "name TEXT NOT NULL, price DOUBLE PRECISION"
 READ_LUA = """\
@@ -185,6 +187,26 @@ def compare(
     return found
 
 
+async def wrong_answers(dsn: str) -> Metrics:
+    """Return how many of 100,000 answers at 256 connections are not of the row asked for."""
+    wrong, numbers = 0, iter(range(CHECKED))
+    with serving("flowmesh", dsn) as (url, _, _):
+        connector = aiohttp.TCPConnector(limit=max(CONNECTIONS))
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def ask() -> None:
+                nonlocal wrong
+                for number in numbers:
+                    id = 1 + number * 7_919 % ROWS
+                    async with session.get(f"{url}/api/items/{id}") as answer:
+                        body = await answer.json()
+                    wrong += (body["id"], body["name"]) != (id, f"item {id - 1}")
+
+            await asyncio.gather(*(ask() for _ in range(max(CONNECTIONS))))
+    print(f"A1: {wrong} wrong of {CHECKED:,} answers at {max(CONNECTIONS)} connections", flush=True)
+    return {"A1_wrong": wrong}
+
+
 async def run(folder: Path, seconds: int) -> Metrics:
     """Print and return the figures of A1, A2, A3 and A5."""
     read, write = folder / "read.lua", folder / "write.lua"
@@ -196,6 +218,7 @@ async def run(folder: Path, seconds: int) -> Metrics:
         fill_sqlite(path)
         files[kind] = str(path)
     found = compare("A1", "GET by id, SQLite", "/api/items/1", read, files, seconds)
+    found |= await wrong_answers(files["flowmesh"])
     found |= compare("A2", "POST and commit, SQLite", "/api/items", write, files, seconds)
     async with EmbeddedServers(folder / "servers") as servers:
         await fill_postgres(servers.postgres)
