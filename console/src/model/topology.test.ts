@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MapWorkflow, ServiceValue } from "@/api/schema";
-import { rate, shownService, topologyOf } from "./topology";
+import { rate, shownService, topologyOf, topologyOfWorkflow } from "./topology";
 
 function instance(name: string, status: ServiceValue["status"]): ServiceValue {
   return { name, status, type: "core", id: `${name}-${status}` } as ServiceValue;
@@ -62,4 +62,39 @@ test("calls add their callers and services, with a rate", () => {
   ]);
   expect(shownService("service:stock")).toBe("stock");
   expect([rate(0.066), rate(2), rate(123.4)]).toEqual(["0.066", "2", "123"]);
+});
+
+test("the topology of a workflow has what it calls, with health and its own calls", () => {
+  const billing = { ...instance("billing", "DEGRADED"), type: "api" };
+  const other = { ...instance("mail", "HEALTHY"), type: "api" };
+  const edge = { calls: 30, errors: 2, p50Ms: 1, p95Ms: 9, p99Ms: 12, lastAt: "" };
+  const edges = [
+    { ...edge, source: "orders", target: "billing" },
+    { ...edge, source: "refunds", target: "billing", calls: 900 },
+  ];
+  const { topology, called } = topologyOfWorkflow(
+    {
+      workflow: "orders",
+      version: 4,
+      hub: "flowmesh",
+      spokes: [
+        { service: "https://pay.example", tasks: ["pay"] },
+        { service: "service:billing", tasks: ["charge", "refund"] },
+      ],
+      connections: [],
+    },
+    [billing, other],
+    { minutes: 15, nodes: [], edges },
+  );
+  expect(topology.workflows).toEqual([
+    { name: "orders", services: ["https://pay.example", "service:billing"] },
+  ]);
+  expect(topology.outside.map((each) => each.name)).toEqual([
+    "https://pay.example",
+    "service:billing",
+  ]);
+  expect(called.map((each) => [each.name, each.tasks, each.health, each.calls?.calls])).toEqual([
+    ["https://pay.example", ["pay"], undefined, undefined],
+    ["service:billing", ["charge", "refund"], "degraded", 30],
+  ]);
 });

@@ -1,6 +1,12 @@
 /** What calls what: services of the suite, workflows, and services outside of it. */
 
-import type { CallTopology, MapWorkflow, ServiceValue, TopologyEdgeValue } from "@/api/schema";
+import type {
+  CallTopology,
+  MapWorkflow,
+  ServiceValue,
+  TopologyAnswer,
+  TopologyEdgeValue,
+} from "@/api/schema";
 import { grouped } from "./grouped";
 
 export type Health = "healthy" | "degraded" | "unhealthy" | "offline";
@@ -46,15 +52,13 @@ export function topologyOf(
   called?: CallTopology,
 ): Topology {
   const core = services.filter((each) => each.type === CORE);
-  const suite = grouped(core, (each) => each.name).map(([name, instances]): SuiteService => {
-    const healths = instances.map((each) => each.status.toLowerCase() as Health);
-    return {
+  const suite = grouped(core, (each) => each.name).map(
+    ([name, instances]): SuiteService => ({
       name,
-      // A service is as well as its best instance; the others are counted.
-      health: WORST.findLast((health) => healths.includes(health)) ?? "offline",
+      health: healthOf(instances) ?? "offline",
       instances: instances.length,
-    };
-  });
+    }),
+  );
   const outside = new Map<string, OutsideService>();
   for (const { name, type } of services) {
     const key = REGISTERED + name;
@@ -93,6 +97,58 @@ export function topologyOf(
     outside: [...outside.values()].sort((left, right) => left.name.localeCompare(right.name)),
     calls,
   };
+}
+
+/** A service that tasks of a workflow call; health and calls of a registered one. */
+export interface CalledService {
+  name: string;
+  kind: string;
+  tasks: string[];
+  health: Health | undefined;
+  calls: Calls | undefined;
+}
+
+/** One workflow with the services that it calls, and these in words. */
+export function topologyOfWorkflow(
+  { workflow, version, spokes }: TopologyAnswer,
+  services: readonly ServiceValue[],
+  calls: CallTopology | undefined,
+): { topology: Topology; called: CalledService[] } {
+  const names = new Set(spokes.map((each) => each.service));
+  const near = services.filter((each) => each.type === CORE || names.has(REGISTERED + each.name));
+  const edges = (calls?.edges ?? []).filter(
+    (each) => each.source === workflow && names.has(REGISTERED + each.target),
+  );
+  const topology = topologyOf(
+    near,
+    [
+      {
+        workflow,
+        version,
+        services: [...names],
+        tasks: spokes.flatMap(({ service, tasks }) =>
+          tasks.map((id) => ({ id, type: "", service })),
+        ),
+        edges: [],
+        tasksCapped: false,
+      },
+    ],
+    { minutes: calls?.minutes ?? 1, nodes: [], edges },
+  );
+  const called = spokes.map(({ service, tasks }) => ({
+    name: service,
+    kind: kindOf(service),
+    tasks,
+    health: healthOf(near.filter((each) => REGISTERED + each.name === service)),
+    calls: topology.calls.find((each) => each.target === service),
+  }));
+  return { topology, called };
+}
+
+/** A service is as well as its best instance. */
+function healthOf(instances: readonly ServiceValue[]): Health | undefined {
+  const healths = instances.map((each) => each.status.toLowerCase() as Health);
+  return WORST.findLast((health) => healths.includes(health));
 }
 
 /** The calls, most first. */

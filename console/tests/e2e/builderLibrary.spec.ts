@@ -151,6 +151,66 @@ test("a workflow shows its versions, differences, labels and tasks @S0-16", asyn
   await clean(page);
 });
 
+test("a workflow shows the services that its tasks call @S0-16", async ({ page, request }) => {
+  // No execution of them may have ended, so there are no slowest tasks.
+  expecting("404");
+  await page.goto("/workflows/settlement");
+  const called = page.getByRole("region", { name: "Called services", exact: true }).first();
+  const picture = called.getByRole("group", { name: "Topology" });
+  await expect(picture.getByRole("button", { name: "https://bank.example" })).toBeVisible();
+  await expect(picture.getByRole("button", { name: "settlement", exact: true })).toBeVisible();
+  await expect(picture.getByRole("link", { name: /orchestrator/ })).toContainText("Healthy");
+  await expect(called.getByRole("row").filter({ hasText: "bank.example" })).toContainText("HTTP");
+  const name = named("alone");
+  await store(request, ORDER(name));
+  await page.goto(`/workflows/${name}`);
+  await expect(
+    page.getByRole("region", { name: "Called services" }).getByText("call no other service"),
+  ).toBeVisible();
+  await clean(page);
+});
+
+test("a change of a task has a verdict on each workflow that uses it @S0-133", async ({
+  page,
+  request,
+}) => {
+  const name = named("impact");
+  const own = `${name}-task`;
+  const resource = (properties: string) =>
+    `apiVersion: workflow.io/v1\nkind: WorkflowTask\nmetadata: {name: ${own}}\nspec:\n  type: greet\n  timeout: 10s\n  outputSchema: {type: object, properties: {${properties}}, required: [total], additionalProperties: false}\n`;
+  await store(request, resource("total: {type: integer}"));
+  const ship = ORDER(name).replace("id: ship, taskRef: noop", `id: ship, taskRef: ${own}`);
+  await store(request, `${ship}  output: {sum: "{{ tasks.ship.output.total }}"}\n`);
+  await store(
+    request,
+    ORDER(`${name}-pinned`).replace("id: ship, taskRef: noop", `id: ship, taskRef: ${own}@1`),
+  );
+  await page.goto(`/tasks?chosen=${own}`);
+  const panel = page.getByRole("complementary", { name: own });
+  await panel.getByText("Change the task").click();
+  const text = panel.getByLabel("Definition as JSON");
+  const before = await text.inputValue();
+  await text.fill(before.replaceAll("total", "amount"));
+  await panel.getByRole("button", { name: "Check the change" }).click();
+  const verdict = panel.getByRole("status");
+  await expect(verdict).toContainText("1 workflow would break.");
+  await expect(verdict.getByRole("listitem").first()).toContainText(name);
+  await expect(verdict).toContainText("total");
+  await expect(verdict).toContainText("stays at version 1 of the task");
+  await expect(panel.getByRole("button", { name: "Store a new version" })).toHaveCount(0);
+  await text.fill(before.replace("10s", "20s"));
+  await panel.getByRole("button", { name: "Check the change" }).click();
+  await expect(verdict).toContainText("No workflow would break.");
+  await expect(verdict).toContainText("takes the change with its next start");
+  await panel.getByLabel("Reason").fill("it is slow at night");
+  await panel.getByRole("button", { name: "Store a new version" }).click();
+  await expect
+    .poll(async () => (await (await request.get(`/api/v1/tasks/${own}`)).json()).version)
+    .toBe(2);
+  await expect(page.getByRole("row").filter({ hasText: own })).toContainText("2");
+  await clean(page);
+});
+
 test("a workflow is found in the list and opened in the builder @S0-133", async ({
   page,
   request,

@@ -3,12 +3,12 @@ import "../../../messages/builder";
 /** The builder of applications: composed as text and on the canvas, both at once, and deployed. */
 
 import { getRouteApi, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
 import { readApp } from "@/api/apps";
 import { PageHeader } from "@/app/pageHeader";
 import { Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { draftOf, heldDraft } from "@/editing/drafting";
+import { useOpened } from "@/editing/opening";
 import { say } from "@/model/messages";
 import { appOf } from "@/text/app";
 import { type Draft, putDraft } from "@/text/drafts";
@@ -20,7 +20,7 @@ import { INITIAL, useComposer } from "./store";
 
 const route = getRouteApi("/composer");
 
-async function opened(id: string | undefined, app: string): Promise<Opened> {
+async function openApp(id: string | undefined, app: string): Promise<Opened> {
   const held = await heldDraft({ id, stored: app, kind: "app", read: (name) => readApp(name) });
   const { draft, release, restored, newer } = held;
   return { session: new AppSession(draft, release), restored, newer };
@@ -30,53 +30,18 @@ export function AppEditorPage() {
   const { app = "" } = useParams({ strict: false });
   const { draft } = route.useSearch();
   const navigate = useNavigate();
-  const [shown, setShown] = useState<Opened>();
-  const [error, setError] = useState<unknown>();
-  const current = useRef<Opened>(undefined);
-  const show = (next: Opened | undefined) => {
-    if (current.current !== next) current.current?.session.close();
-    current.current = next;
-    setShown(next);
-  };
   const address = ({ id, workflow }: Draft) => {
     const search = { draft: id };
     if (!workflow) void navigate({ to: "/apps/new", search, replace: true });
     else void navigate({ to: "/apps/$app/edit", params: { app: workflow }, search, replace: true });
   };
-  const here = current.current?.session.draft;
-  const same = here && (draft ? here.id === draft : here.workflow === app);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the address names the draft
-  useEffect(() => {
-    if (same) return;
-    if (!app && !draft) {
-      show(undefined);
-      return;
-    }
-    let gone = false;
-    setError(undefined);
-    opened(draft, app).then(
-      (found) => {
-        if (gone) {
-          found.session.close();
-          return;
-        }
-        show(found);
-        address(found.session.draft);
-      },
-      (raised) => setError(raised),
-    );
-    return () => {
-      gone = true;
-    };
-  }, [app, draft]);
-  useEffect(
-    () => () => {
-      current.current?.session.close();
-      current.current = undefined;
-      useComposer.setState(INITIAL);
-    },
-    [],
-  );
+  const { opened, error } = useOpened({
+    stored: app,
+    draft,
+    open: openApp,
+    show: address,
+    reset: () => useComposer.setState(INITIAL),
+  });
   const begin = async (text: string) => {
     const name = appOf(parsed(text), () => [])?.name ?? "";
     const made = draftOf({ text, stored: "", name, base: undefined, kind: "app" });
@@ -91,16 +56,16 @@ export function AppEditorPage() {
       </>
     );
   }
-  if (!shown && !app && !draft) {
+  if (!opened && !app && !draft) {
     return <StartPage begin={(text) => void begin(text)} resume={address} />;
   }
-  if (!shown) return <Skeleton />;
+  if (!opened) return <Skeleton />;
   return (
-    <SessionProvider value={shown.session}>
+    <SessionProvider value={opened.session}>
       <Composer
-        key={shown.session.draft.id}
-        opened={shown}
-        stored={() => address(shown.session.draft)}
+        key={opened.session.draft.id}
+        opened={opened}
+        stored={() => address(opened.session.draft)}
       />
     </SessionProvider>
   );

@@ -1,10 +1,10 @@
 import { useRef } from "react";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Time } from "@/design/primitives";
-import { useDrafts } from "@/editing/drafting";
+import { Button } from "@/design/primitives";
+import { DraftList } from "@/editing/draftList";
 import styles from "@/editing/page.module.css";
 import { say } from "@/model/messages";
-import { type Draft, deleteDraft } from "@/text/drafts";
+import type { Draft } from "@/text/drafts";
 
 const BLANK = `name: hello
 modules:
@@ -33,7 +33,6 @@ interface Props {
 /** The ways to begin: a small application, a file, a draft of this browser. */
 export function StartPage({ begin, resume }: Props) {
   const file = useRef<HTMLInputElement>(null);
-  const { drafts, refresh } = useDrafts("app");
   return (
     <>
       <PageHeader title={say("apps.new")} />
@@ -52,26 +51,7 @@ export function StartPage({ begin, resume }: Props) {
             onChange={(event) => void event.target.files?.[0]?.text().then(begin)}
           />
         </div>
-        {drafts.length > 0 && (
-          <section aria-label={say("builder.drafts")}>
-            <h2>{say("builder.drafts")}</h2>
-            <ul className={styles.drafts}>
-              {drafts.map((draft) => (
-                <li key={draft.id}>
-                  <Button kind="quiet" onClick={() => resume(draft)}>
-                    {draft.name || say("apps.unnamed")}
-                  </Button>
-                  <span className="muted">
-                    <Time at={new Date(draft.changedAt).toISOString()} />
-                  </span>
-                  <Button small onClick={() => void deleteDraft(draft.id).then(refresh)}>
-                    {say("builder.discard")}
-                  </Button>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
+        <DraftList kind="app" unnamed={say("apps.unnamed")} resume={resume} />
       </div>
     </>
   );

@@ -2,7 +2,7 @@ import "../../../messages/builder";
 /** The builder: a workflow is composed as text and on the canvas, both at once, and run. */
 
 import { getRouteApi, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
@@ -10,6 +10,7 @@ import { Button, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Splitter, useWidth } from "@/design/splitter";
 import { TabPanel, Tabs } from "@/design/tabs";
+import { useOpened } from "@/editing/opening";
 import styles from "@/editing/page.module.css";
 import { say } from "@/model/messages";
 import { type Draft, putDraft } from "@/text/drafts";
@@ -36,48 +37,6 @@ export function BuilderPage() {
   const { workflowId = "" } = useParams({ strict: false });
   const { draft, template } = route.useSearch();
   const navigate = useNavigate();
-  const [opened, setOpened] = useState<Opened>();
-  const [error, setError] = useState<unknown>();
-  const current = useRef<Opened>(undefined);
-  const show = (next: Opened | undefined) => {
-    if (current.current !== next) current.current?.session.close();
-    current.current = next;
-    setOpened(next);
-  };
-  const here = current.current?.session.draft;
-  const same = here && (draft ? here.id === draft : here.workflow === workflowId);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the address names the draft
-  useEffect(() => {
-    if (same) return;
-    if (!workflowId && !draft) {
-      show(undefined);
-      return;
-    }
-    let gone = false;
-    setError(undefined);
-    openDraft(draft, workflowId).then(
-      (found) => {
-        if (gone) {
-          found.session.close();
-          return;
-        }
-        show(found);
-        address(found.session.draft);
-      },
-      (raised) => setError(raised),
-    );
-    return () => {
-      gone = true;
-    };
-  }, [workflowId, draft]);
-  useEffect(
-    () => () => {
-      current.current?.session.close();
-      current.current = undefined;
-      useBuilder.setState(INITIAL);
-    },
-    [],
-  );
   const address = ({ id, workflow }: Draft) => {
     const search = { draft: id };
     if (!workflow) void navigate({ to: "/workflows/new", search, replace: true });
@@ -86,6 +45,13 @@ export function BuilderPage() {
       void navigate({ to: "/workflows/$workflowId/edit", params, search, replace: true });
     }
   };
+  const { opened, error } = useOpened({
+    stored: workflowId,
+    draft,
+    open: openDraft,
+    show: address,
+    reset: () => useBuilder.setState(INITIAL),
+  });
   const begin = async (text: string) => {
     const made = newDraft(text, "", undefined);
     await putDraft(made).catch(() => {});

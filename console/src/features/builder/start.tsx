@@ -4,13 +4,13 @@ import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { TemplateAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Dialog, DialogActions, Empty, Field, Skeleton, Time } from "@/design/primitives";
+import { Button, Dialog, DialogActions, Empty, Field, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { useDrafts } from "@/editing/drafting";
+import { DraftList } from "@/editing/draftList";
 import styles from "@/editing/page.module.css";
 import { say } from "@/model/messages";
 import { initialOf, type Json, type JsonSchema } from "@/model/schema";
-import { type Draft, deleteDraft } from "@/text/drafts";
+import type { Draft } from "@/text/drafts";
 import { SchemaForm } from "@/values/schemaForm";
 import { ImportDialog } from "./importDialog";
 
@@ -35,7 +35,6 @@ spec:
 export function StartPage({ template, begin, resume }: Props) {
   const [chosen, setChosen] = useState<TemplateAnswer>();
   const [importing, setImporting] = useState(false);
-  const { drafts, refresh } = useDrafts();
   const templates = useQuery({
     queryKey: ["templates"],
     queryFn: ({ signal }) => read("/api/v1/templates", { query: { pageSize: 100 }, signal }),
@@ -57,26 +56,7 @@ export function StartPage({ template, begin, resume }: Props) {
           </Button>
           <Button onClick={() => setImporting(true)}>{say("builder.import")}</Button>
         </div>
-        {drafts.length > 0 && (
-          <section aria-label={say("builder.drafts")}>
-            <h2>{say("builder.drafts")}</h2>
-            <ul className={styles.drafts}>
-              {drafts.map((draft) => (
-                <li key={draft.id}>
-                  <Button kind="quiet" onClick={() => resume(draft)}>
-                    {draft.name || say("builder.unnamed")}
-                  </Button>
-                  <span className="muted">
-                    <Time at={new Date(draft.changedAt).toISOString()} />
-                  </span>
-                  <Button small onClick={() => void deleteDraft(draft.id).then(refresh)}>
-                    {say("builder.discard")}
-                  </Button>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
+        <DraftList unnamed={say("builder.unnamed")} resume={resume} />
         <section aria-label={say("builder.templates")}>
           <h2>{say("builder.templates")}</h2>
           {templates.isPending && <Skeleton rows={4} />}

@@ -11,6 +11,7 @@ import { Empty, Fold, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
+import { ChangeTask } from "./impact";
 import styles from "./page.module.css";
 
 const route = getRouteApi("/tasks");
@@ -130,6 +131,11 @@ function TaskPanel({ name }: { name: string }) {
       {task.data && (
         <Fold title={say("library.definition")} open>
           <ValueTree value={task.data.definition} root="task" />
+        </Fold>
+      )}
+      {task.data && usages.data && (
+        <Fold title={say("library.change")}>
+          <ChangeTask key={task.data.version} task={task.data} users={workflows} />
         </Fold>
       )}
     </aside>

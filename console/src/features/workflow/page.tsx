@@ -14,6 +14,7 @@ import { duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { graphOf } from "@/model/graph";
 import { say } from "@/model/messages";
+import { CalledServices } from "./calledServices";
 import { Labels } from "./labels";
 import styles from "./page.module.css";
 import { Versions } from "./versions";
@@ -59,6 +60,7 @@ export function WorkflowPage() {
           <>
             <Graph name={name} />
             <div className={styles.columns}>
+              <CalledServices name={name} />
               <Versions name={name} newest={workflow.data.version} />
               <Labels name={name} newest={workflow.data.version} />
               <UsedTasks definition={workflow.data.definition} />

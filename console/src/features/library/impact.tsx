@@ -1,0 +1,152 @@
+/** A changed task: the verdict on each workflow that uses it, before it is stored. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { newKey, write } from "@/api/client";
+import { validate } from "@/api/definitions";
+import type { TaskAnswer, Validation, WorkflowReference } from "@/api/schema";
+import { Button, Field } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import { type Impact, impactOf } from "@/model/impact";
+import { say } from "@/model/messages";
+import styles from "./page.module.css";
+
+interface Props {
+  task: TaskAnswer;
+  users: readonly WorkflowReference[];
+}
+
+interface Checked {
+  text: string;
+  found: Validation;
+}
+
+export function ChangeTask({ task, users }: Props) {
+  const client = useQueryClient();
+  const [before] = useState(() => JSON.stringify(task.definition, undefined, 2));
+  const [text, setText] = useState(before);
+  const [reason, setReason] = useState("");
+  const [checked, setChecked] = useState<Checked>();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const [key] = useState(newKey);
+  const fault = faultOf(text);
+  const current = checked?.text === text ? checked.found : undefined;
+  const act = async (does: () => Promise<void>) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await does();
+    } catch (raised) {
+      setError(raised);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const check = () => act(async () => setChecked({ text, found: await validate(text) }));
+  const store = () =>
+    act(async () => {
+      await write("PUT /api/v1/tasks/{name}", {
+        path: { name: task.name },
+        query: { reason },
+        body: JSON.parse(text),
+        key,
+      });
+      await client.invalidateQueries({ queryKey: ["tasks"] });
+    });
+  return (
+    <section aria-label={say("library.change")}>
+      <Field label={say("library.changeText")} hint={say("library.changeHint")} error={fault}>
+        {({ id, describedBy }) => (
+          <textarea
+            id={id}
+            aria-describedby={describedBy}
+            className={styles.source}
+            rows={12}
+            spellCheck={false}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+        )}
+      </Field>
+      <Button disabled={busy || !!fault || text === before} onClick={() => void check()}>
+        {say("library.check")}
+      </Button>
+      {error !== undefined && <Problem error={error} title={say("workflow.impossible")} />}
+      {current && <Verdicts found={current} users={users} />}
+      {current?.valid && (
+        <>
+          <Field label={say("action.reason")}>
+            {({ id }) => (
+              <input
+                id={id}
+                value={reason}
+                maxLength={1_024}
+                onChange={(event) => setReason(event.target.value)}
+              />
+            )}
+          </Field>
+          <Button kind="primary" disabled={busy} onClick={() => void store()}>
+            {say("library.store")}
+          </Button>
+        </>
+      )}
+    </section>
+  );
+}
+
+function Verdicts({ found, users }: { found: Validation; users: readonly WorkflowReference[] }) {
+  const { impacts, own } = impactOf(found, users);
+  const breaking = impacts.filter((each) => each.verdict === "breaks").length;
+  return (
+    <div
+      className={styles.verdict}
+      data-verdict={found.valid ? "compatible" : "breaking"}
+      role="status"
+    >
+      {own.length === 0 && <strong>{say("library.breaking", { count: breaking })}</strong>}
+      <ul>
+        {own.map((each) => (
+          <li key={`${each.path} ${each.message}`}>
+            <code>{each.path}</code> {each.message}
+          </li>
+        ))}
+        {impacts.map((each) => (
+          <Row key={`${each.namespace} ${each.workflow} ${each.version}`} impact={each} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Row({ impact }: { impact: Impact }) {
+  const { workflow, version, verdict, reasons } = impact;
+  return (
+    <li data-verdict={verdict}>
+      <Link to="/workflows/$workflowId" params={{ workflowId: workflow }}>
+        {workflow}
+      </Link>{" "}
+      <span className="muted">{say("workflow.version", { version })}</span>:{" "}
+      {verdict === "stays"
+        ? say("library.stays", { version: reasons[0] ?? "" })
+        : say(`library.${verdict}`)}
+      {verdict === "breaks" && (
+        <ul>
+          {reasons.map((each) => (
+            <li key={each}>{each}</li>
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+function faultOf(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (raised) {
+    return say("action.notJson", { fault: (raised as Error).message });
+  }
+}

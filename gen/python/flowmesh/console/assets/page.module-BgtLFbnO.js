@@ -1,1 +1,0 @@
-var e={body:`_body_6i8t1_1`,list:`_list_6i8t1_7`,table:`_table_6i8t1_14`,panel:`_panel_6i8t1_37`,cards:`_cards_6i8t1_45`};export{e as t};
