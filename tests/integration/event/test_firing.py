@@ -1,7 +1,7 @@
 """Firings on a real database: each start once, despite crashes and repeats."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -56,6 +56,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self.workflows: dict[str, trigger_pb2.WorkflowTriggers] = {}
+        self.on_list: Callable[[], Awaitable[None]] | None = None
 
     def put(self, version: int, *triggers: trigger_pb2.Trigger, live: bool = True) -> None:
         self.workflows["w"] = trigger_pb2.WorkflowTriggers(
@@ -65,6 +66,8 @@ class Definitions:
     async def ListWorkflowTriggers(
         self, request: catalog_pb.ListWorkflowTriggersRequest
     ) -> catalog_pb.ListWorkflowTriggersResponse:
+        if self.on_list is not None:
+            await self.on_list()
         wanted = request.workflow_ids or [n for n, w in self.workflows.items() if w.triggers]
         found = [self.workflows[name] for name in wanted if name in self.workflows]
         return catalog_pb.ListWorkflowTriggersResponse(workflows=found)
@@ -181,6 +184,21 @@ async def test_an_event_waits_for_triggers_announced_before_it(world: World) -> 
     await process.catalog.run_once()
     await published
     assert await world.firings() == 1
+
+
+async def test_an_event_does_not_wait_for_later_announcements(world: World) -> None:
+    """A namespace that registers without end delays no other one."""
+    process = world.process()
+    await process.learn()
+    names = orjson.dumps({"namespace": "busy", "names": ["w"]})
+    changed = Message("definitions.changed", names, {}, 0, settled)
+    await process.catalog.on_change_message(changed)
+    published = asyncio.create_task(publish(process))
+    await asyncio.sleep(0)
+    world.definitions.on_list = lambda: process.catalog.on_change_message(changed)
+    await process.catalog.run_once()
+    async with asyncio.timeout(1):
+        await published
 
 
 async def test_concurrent_processes_start_each_instant_once(world: World) -> None:

@@ -52,11 +52,14 @@ class TriggerSyncLoop(Loop):
         self._full_sync = True
         self._pending = asyncio.Event()
         self._pending.set()
-        self._settled = asyncio.Event()
+        # Announcements, of which the first read of all is one, and those that were tried.
+        self._announced = 1
+        self._tried = 0
+        self._progress = asyncio.Condition()
 
     async def on_change_message(self, message: Message) -> None:
         """Handle a message about changed workflows."""
-        self._settled.clear()
+        self._announced += 1
         changed_names = orjson.loads(message.data)
         self._changed.update((changed_names["namespace"], name) for name in changed_names["names"])
         if len(self._changed) > CHANGED_MAX:
@@ -65,13 +68,17 @@ class TriggerSyncLoop(Loop):
         self._pending.set()
 
     async def settled(self) -> None:
-        """Wait until announced changes are stored, a try has failed, or 2 s have passed.
+        """Wait until what is announced is stored, a try has failed, or 2 s have passed.
 
-        So an event published after the registration of its workflow fires its trigger.
+        So an event published after the registration of its workflow fires its trigger. Later
+        announcements prolong nothing.
         """
+        announced = self._announced
+        if self._tried >= announced:
+            return
         with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_S):
-                await self._settled.wait()
+            async with asyncio.timeout(SETTLE_S), self._progress:
+                await self._progress.wait_for(lambda: self._tried >= announced)
 
     def request_full_sync(self) -> None:
         """Schedule a read of all triggers because changes may have been missed."""
@@ -90,6 +97,7 @@ class TriggerSyncLoop(Loop):
         except TimeoutError:
             self._full_sync = True
         self._pending.clear()
+        announced = self._announced
         full_sync, self._full_sync = self._full_sync, False
         changed_names, self._changed = self._changed, set()
         try:
@@ -100,10 +108,11 @@ class TriggerSyncLoop(Loop):
                 self._changed | changed_names,
             )
             self._pending.set()
-            self._settled.set()
             raise
-        if not self._pending.is_set():
-            self._settled.set()
+        finally:
+            async with self._progress:
+                self._tried = announced
+                self._progress.notify_all()
         # Another process may have stored the changes: refresh the memory of this process anyway.
         self._on_change()
         return changed
