@@ -1,5 +1,7 @@
 """Durable runs across releases: old forms of a pipeline, and hosted applications."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.apps import RunningApp, eventually, written
 from tests.features.closed import closed_suite
-from tests.features.durable_cases import BODY, SAVE, SAVED, app, route, step
+from tests.features.durable_cases import BODY, INSERT, SAVE, SAVED, app, route, step
 
 Json = Any
 ASK = step("ask", "http_call", url="${WORLD}/held", method="POST")
@@ -125,6 +127,69 @@ async def test_a_hosted_release_lets_old_runs_end_on_the_old_form(
 
         await eventually(alone, within_s=40)
         await suite.request("POST", f"/api/v1/apps/{name}:stop", headers=headers)
+
+
+def telling(engine: str, word: str, *, durable: bool) -> str:
+    """Return an application whose held run publishes, and whose handler stores the message."""
+    tell = step("tell", "publish", broker="bus", topic="orders.done", payload={"item": word})
+    note = {
+        "trigger": {"type": "event", "config": {"topic": "orders.done", "broker": "bus"}},
+        "steps": [
+            step("save", "db_exec", database="db", query=INSERT, params=["{{ .item }}", 1]),
+        ],
+        "durable": durable,
+    }
+    read = step("read", "db_query", database="db", query="SELECT item FROM orders")
+    shown = step("shown", "json_response", body_from="steps.read.rows")
+    return app(
+        [pipeline(BODY, ASK, tell, answer(word)), route("/orders", [read, shown], "GET")],
+        f"telling-{engine}-{durable}".lower(),
+        modules=[{"name": "bus", "type": "messaging.broker", "config": {"engine": engine}}],
+        pipelines={"note": note},
+    )
+
+
+@pytest.mark.feature("S1-06", "S1-114")
+@pytest.mark.parametrize(
+    ("engine", "durable"),
+    [("memory", False), ("suite", True)],
+    ids=["memory", "suite"],
+)
+async def test_a_run_of_the_replaced_release_still_publishes(
+    tmp_path: Path,
+    suite: Suite,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    engine: str,
+    durable: bool,
+) -> None:
+    """Its brokers take messages, and those in memory deliver them, until the runs have ended."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
+    caplog.set_level(logging.INFO, "flowmesh.sdk")
+    world.hold("held")
+    path = written(tmp_path, telling(engine, "old", durable=durable))
+    async with cut_off(path, world) as old:
+        begun = await old.call("POST", "/orders", {"item": "a"})
+        assert begun.status == 202, begun.body
+        await world.called("held")
+        written(tmp_path, telling(engine, "new", durable=durable))
+        async with cut_off(path, world) as new:
+            stopping = asyncio.create_task(old.application.stop(runs_s=30))
+
+            async def waits_for_its_run() -> bool:
+                return "draining" in caplog.messages
+
+            await eventually(waits_for_its_run)
+            world.release("held")
+            await stopping
+            ended = await new.call("GET", begun.headers["Location"] + "?wait=20")
+            assert (ended.status, ended.body.get("by")) == (200, "old"), ended.body
+
+            async def stored() -> bool:
+                return bool((await new.call("GET", "/orders")).body == [{"item": "old"}])
+
+            await eventually(stored)
 
 
 @pytest.mark.long

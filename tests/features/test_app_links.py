@@ -16,8 +16,9 @@ from aiohttp import web
 
 from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check, peers_of
+from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
-from tests.features.apps import eventually
+from tests.features.apps import eventually, running
 from tests.features.test_apphost import Host, pid_of
 
 Json = Any
@@ -231,6 +232,24 @@ async def test_an_event_is_delivered_again_after_a_kill_of_the_target(
 
             await eventually(packed, within_s=60)
             assert (await calls.get())["item"] == "lamp"
+
+
+@pytest.mark.feature("S1-96", "S1-142")
+async def test_a_stop_sends_the_events_that_wait(
+    tmp_path: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in the queue of the source are in the queue of the link when it has stopped."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
+    links = [link("shop", "depot", "order.*", "pack")]
+    path = tmp_path / "shop.yaml"
+    path.write_text(SHOP + yaml.safe_dump({"links": links}))
+    async with running(path) as shop:
+        bus = shop.application.built.registry.get("Broker", "bus")
+        for number in range(200):
+            await bus.publish("order.paid", {"number": number})
+    async with Client(suite.grpc_address) as client:
+        depths = {each.name: each.depth async for each in client.broker.queues()}
+    assert [n for name, n in depths.items() if name.startswith("link.shop.depot.")] == [200, 0]
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.host.building import LANGUAGE, Built, build
-from flowmesh.apps.host.links import ALONE, Peers
+from flowmesh.apps.host.links import ALONE, Peers, SuiteLinks
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
@@ -34,7 +34,8 @@ class Consumer(Protocol):
 
     async def open(self) -> None: ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Take nothing more; what is taken already ends. Brokers are closed twice."""
 
 
 class Application:
@@ -122,17 +123,20 @@ class Application:
         """Stop listening, let running work end, and stop modules in reverse.
 
         Idle connections stay open for `linger_s`, or until their next request is answered.
-        Durable runs of this process have `runs_s` to end; then they continue elsewhere.
+        Durable runs of this process have `runs_s` to end; then they continue elsewhere. Until the
+        modules stop, runs may publish, and what they publish in memory or for a link is delivered.
         """
         log = self._built.log
         await asyncio.gather(*(each.stop(linger_s=linger_s) for each in self._listening))
         self._listening.clear()
-        await asyncio.gather(*map(self._close, reversed(self._opened)))
-        self._opened.clear()
+        opened, self._opened = self._opened[::-1], []
+        await asyncio.gather(*map(self._close, opened))
         await self._built.background.drain(DRAIN_S)
         worker: RunWorker | None = self._built.registry.get("RunWorker")
         if worker is not None:
             await worker.close(runs_s)
+        brokers = self._built.registry.all("Broker")
+        await asyncio.gather(*(self._close(each) for each in opened if each in brokers))
         for name in reversed(self._started):
             try:
                 async with asyncio.timeout(DRAIN_S):
@@ -140,6 +144,9 @@ class Application:
             except Exception as error:  # noqa: BLE001 - the others are stopped too
                 log.write("error", name, f"the module did not stop: {error}")
         self._started.clear()
+        links: SuiteLinks | None = self._built.registry.get("SuiteLinks")
+        if links is not None:
+            await links.stop()
         await self._built.client.stop()
         log.write("info", "host", f"stopped {self.name}")
         log.flush()

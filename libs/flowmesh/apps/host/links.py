@@ -27,6 +27,7 @@ from flowmesh.errors import FlowmeshError, Unavailable
 
 if TYPE_CHECKING:
     from flowmesh.sdk.messaging.broker import MessageBroker
+    from flowmesh.sdk.messaging.subscription import Subscription
 
 Json = Any
 
@@ -76,6 +77,7 @@ def add_links(document: AppDocument, registry: ServiceRegistry, peers: Peers) ->
     registry.put("Consumer", "links", inbox)
     if suite.used:
         registry.put("Consumer", "suite-links", suite)
+        registry.put("SuiteLinks", "", suite)
 
 
 def _check(document: AppDocument, links: Iterable[LinkSpec], peers: Peers) -> None:
@@ -277,6 +279,7 @@ class SuiteLinks:
         self._sent: dict[str, LinkSpec] = {}
         self._taken: dict[str, tuple[LinkSpec, LinkInbox]] = {}
         self._broker: MessageBroker | None = None
+        self._taking: list[Subscription] = []
         self._ready = asyncio.Event()
 
     @property
@@ -293,7 +296,8 @@ class SuiteLinks:
 
         async def send(message: Message) -> Json:
             await self._ready.wait()
-            assert self._broker is not None
+            if self._broker is None:
+                raise Unavailable("BROKER_UNAVAILABLE", f"the link {link} is closed")
             headers = {**outgoing(message.headers, message.key), _TOPIC: message.topic}
             await self._broker.publish(message.value, name, headers=headers, id=message.id)
 
@@ -303,21 +307,27 @@ class SuiteLinks:
         """Declare the queues and take what waits in them. Raises Unavailable."""
         from flowmesh.sdk.messaging.broker import MessageBroker
 
-        broker = MessageBroker(os.environ[ADDRESS], strict=True)
+        broker = self._broker = MessageBroker(os.environ[ADDRESS], strict=True)
         try:
             for name in {**self._sent, **self._taken}:
                 await broker.declare_queue(name, max_attempts=ATTEMPTS_MAX, dead_letter_queue=True)
-            self._broker = broker
             self._ready.set()
             for name, (link, inbox) in self._taken.items():
-                await broker.subscribe(name, _taking(link, inbox)).ready()
+                subscription = broker.subscribe(name, _taking(link, inbox))
+                self._taking.append(subscription)
+                await subscription.ready()
         except FlowmeshError as error:
-            await broker.close()
+            await self.stop()
             text = f"the links to other applications need the suite: {error.message}"
             raise Unavailable("BROKER_UNAVAILABLE", text) from None
 
     async def close(self) -> None:
-        self._ready.clear()
+        """Take no more events; those of this application can be sent until `stop`."""
+        taking, self._taking = self._taking, []
+        await asyncio.gather(*(each.close() for each in taking))
+
+    async def stop(self) -> None:
+        """Disconnect."""
         if self._broker is not None:
             await self._broker.close()
             self._broker = None

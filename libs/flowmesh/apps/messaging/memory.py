@@ -1,6 +1,7 @@
 """A broker in this process: a queue for each subscription, in lanes by key."""
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -72,6 +73,9 @@ class MemoryBroker:
         # Subscriptions by topic, found once.
         self._routes: dict[str, list[Lanes]] = {}
         self._closed = False
+        self._delivered = 0
+        # The time of all calls of `close` together.
+        self._drain_s = DRAIN_S
 
     def subscribe(self, subscription: Subscribed) -> None:
         check_pattern(subscription.topic)
@@ -104,19 +108,26 @@ class MemoryBroker:
         return message.id
 
     async def close(self) -> None:
-        """Deliver the waiting messages within their time, then end."""
+        """Deliver the waiting messages, and what their receivers publish, within the time left."""
+        if not self._tasks:
+            return
         queues = [queue for lanes in self._lanes for queue in lanes.queues]
-        waiting = [asyncio.create_task(queue.join()) for queue in queues]
-        if waiting and self._tasks:
-            await asyncio.wait(waiting, timeout=DRAIN_S)
-        self._closed = True
-        for task in (*waiting, *self._tasks):
-            task.cancel()
-        await asyncio.gather(*waiting, *self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                before = -1
+                while before != self._delivered:
+                    before = self._delivered
+                    await asyncio.gather(*(queue.join() for queue in queues))
+        self._drain_s -= time.monotonic() - began
 
     async def stop(self) -> None:
+        """End; messages that wait are lost."""
         self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def health(self) -> str:
         full = [
@@ -160,6 +171,7 @@ class MemoryBroker:
                 if reason:
                     await self._forward(message, reason)
             finally:
+                self._delivered += 1
                 queue.task_done()
 
     async def _forward(self, message: Message, reason: str) -> None:

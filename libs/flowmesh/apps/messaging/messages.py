@@ -74,10 +74,13 @@ class Broker(Protocol):
         """Begin to deliver."""
 
     async def close(self) -> None:
-        """Take no more messages; running receivers end."""
+        """Take no more messages from outside; running receivers end, and `publish` still works.
+
+        A broker in memory delivers what was published so far. May be called again.
+        """
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect; nothing can be published any more."""
 
     async def health(self) -> str:
         """Return what is wrong; "" if nothing is."""

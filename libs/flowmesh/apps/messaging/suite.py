@@ -1,5 +1,6 @@
 """A broker over the message broker of the suite: an exchange of topics, a queue a subscription."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,7 @@ class SuiteBroker:
         self.delivery = delivery
         self._subscriptions: list[Subscribed] = []
         self._broker: Any = None
+        self._taking: list[Any] = []
 
     def subscribe(self, subscription: Subscribed) -> None:
         check_pattern(subscription.topic)
@@ -87,6 +89,7 @@ class SuiteBroker:
             subscription = self._broker.subscribe(
                 self._queue(each), self._receiver(each), concurrency=each.concurrency
             )
+            self._taking.append(subscription)
             await subscription.ready()
 
     async def publish(
@@ -107,12 +110,13 @@ class SuiteBroker:
         return id
 
     async def close(self) -> None:
+        taking, self._taking = self._taking, []
+        await asyncio.gather(*(each.close() for each in taking))
+
+    async def stop(self) -> None:
         if self._broker is not None:
             await self._broker.close()
             self._broker = None
-
-    async def stop(self) -> None:
-        await self.close()
 
     async def health(self) -> str:
         return "" if self._broker is not None else f"{self._name} is closed"
