@@ -154,6 +154,11 @@ async def test_a_route_a_trigger_and_a_message_begin_a_flow_at_a_step(tmp_path: 
             ("STEP_UNKNOWN", "modules[3].config.routes"),
         ),
         (
+            [module("a", "step.set", "h", values={"b": 1}),
+             module("machine", "statemachine.engine", "a")],
+            ("APP_CONFIG_INVALID", "modules[4]"),
+        ),
+        (
             [module("a", "step.conditional", "h", field="x", branches={"case-2": "h2"}),
              module("h2", "http.handler")],
             ("APP_CONFIG_INVALID", "modules[3].branches.case-2"),
@@ -181,7 +186,7 @@ async def test_a_route_a_trigger_and_a_message_begin_a_flow_at_a_step(tmp_path: 
             ("APP_CONFIG_INVALID", "modules[3].config"),
         ),
     ],
-    ids=["unknown", "case", "kind", "contradiction", "cycle", "topics", "value"],
+    ids=["unknown", "machine", "case", "kind", "contradiction", "cycle", "topics", "value"],
 )  # fmt: skip
 def test_a_wrong_flow_is_refused_at_its_place(
     tmp_path: Path, modules: list[Module], expected: tuple[str, str]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.apps.http.messages import Request
 from tests.features.apps import SECRET, RunningApp, running, written
 
 PARTS = """
@@ -56,11 +57,15 @@ async def test_without_users_the_credentials_of_the_middleware_count(tmp_path: P
 
 
 async def test_without_any_credentials_only_this_machine_is_answered(tmp_path: Path) -> None:
-    """A request that a proxy has forwarded is refused."""
+    """A request of another machine, or that a proxy has forwarded, is refused."""
     async with running(written(tmp_path, PARTS)) as app:
         assert await statuses(app) == {200}
         for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
             assert await statuses(app, {name: "203.0.113.7"}) == {403}
+        for client, status in (("127.0.0.1", 200), ("203.0.113.7", 403)):
+            for path in PATHS:
+                request = Request(method="GET", path=path, headers=[], client=client)
+                assert (await app.application.call(request)).status == status
 
 
 @pytest.mark.feature("S1-19")

@@ -3,8 +3,10 @@
 A step that runs again after a crash finds its key, and returns the stored outcome.
 """
 
+import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -20,6 +22,9 @@ Json = Any
 EFFECT_KEY: ContextVar[str] = ContextVar("flowmesh_effect_key", default="")
 """The key of the running step of a durable run; empty in inline runs."""
 
+KEY_CHARACTERS_MAX = 200
+_DIGEST_CHARACTERS = 16
+
 KEPT_S = 30 * 24 * 3600
 """Keys are removed after this time, when the application starts."""
 
@@ -34,6 +39,29 @@ _WRITE = "INSERT INTO flowmesh_effects (key, outcome, at) VALUES (?, ?, ?)"
 
 class _Raced(Exception):
     """Another process committed the same step meanwhile."""
+
+
+@contextmanager
+def step_scope(name: str) -> Iterator[None]:
+    """Give a part of the running step a key of its own; do nothing in inline runs.
+
+    A step can do several things that are recorded as one: the steps of a delegated pipeline.
+    """
+    outer = EFFECT_KEY.get()
+    if not outer:
+        yield
+        return
+    token = EFFECT_KEY.set(_inner_key(outer, name))
+    try:
+        yield
+    finally:
+        EFFECT_KEY.reset(token)
+
+
+def _inner_key(outer: str, name: str) -> str:
+    digest = hashlib.sha256(f"{outer}/{name}".encode()).hexdigest()
+    inner = f"{outer}.{digest[:_DIGEST_CHARACTERS]}"
+    return inner if len(inner) <= KEY_CHARACTERS_MAX else digest
 
 
 async def prepare_effects(database: Database) -> None:

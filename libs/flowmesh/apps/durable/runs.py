@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.document.model import TriggerSpec
 from flowmesh.apps.durable.messages import input_of, problem_of_failure
 from flowmesh.apps.durable.names import REQUEST_DIGEST_CHARACTERS, caller_of, digest_of, slug
@@ -29,7 +30,8 @@ _RESULT = "(result)"
 class DurablePipeline:
     """A pipeline whose runs are executions of the suite; used as an inline one is.
 
-    Inside of another durable run it is a part of that run.
+    Inside of another durable run it is a part of that run, and inside of one step of it a part of
+    this step: a run of its own could start twice, and wait for a slot that its caller holds.
     """
 
     def __init__(self, *, work: DurableWork, worker: RunWorker, wait_s: float) -> None:
@@ -91,7 +93,7 @@ class DurablePipeline:
 
     async def execute(self, run: Run) -> None:
         """Run to the end: a part of a durable run, or an execution. Raises HttpProblem."""
-        if run.journal is not None:
+        if self._is_part(run):
             await self._work.work.execute(run)
             return
         handle = await self._start(input_of(run), self._cause(run), {}, 0.0)
@@ -105,7 +107,10 @@ class DurablePipeline:
 
     def result(self, run: Run) -> Json:
         """Return the result of a run that has not answered."""
-        return self._work.work.result(run) if run.journal is not None else run.steps.get(_RESULT)
+        return self._work.work.result(run) if self._is_part(run) else run.steps.get(_RESULT)
+
+    def _is_part(self, run: Run) -> bool:
+        return run.journal is not None or bool(EFFECT_KEY.get())
 
     async def begin(
         self, trigger: TriggerSpec, data: dict[str, Json], cause: str, caller: str = ""
@@ -222,7 +227,7 @@ class SuiteWorkflow:
 
     async def start(self, action: str, data: dict[str, Json]) -> Json:
         """Run an execution to its end and return the output. Raises HttpProblem."""
-        return await _output(await self._started(data, ""))
+        return await _output(await self._started(data, EFFECT_KEY.get()))
 
     async def _started(self, data: dict[str, Json], request_id: str) -> Handle:
         try:

@@ -107,8 +107,10 @@ class RunWorker:
                 registered = await self.suite.client.register(self._workflow(work))
                 self._versions[work.workflow] = registered.version
             await self._serve({work.task_type: work for work in self._works})
-        except FlowmeshError as error:
+        except BaseException as error:
             await self.close(0.0)
+            if not isinstance(error, FlowmeshError):
+                raise
             text = f"durable pipelines cannot start: {error.message}"
             raise Unavailable("SUITE_UNAVAILABLE", text) from None
         self._adopting = asyncio.create_task(self._adopt())
@@ -168,8 +170,9 @@ class RunWorker:
         while True:
             try:
                 await self._look()
-            except FlowmeshError as error:
-                text = f"runs of earlier releases were not looked for: {error.message}"
+            except Exception as error:  # noqa: BLE001 - the next look may succeed
+                detail = problem_of(error).detail
+                text = f"runs of earlier releases were not looked for: {detail}"
                 self._log.write("warn", "durable", text)
             await asyncio.sleep(ADOPT_S)
 

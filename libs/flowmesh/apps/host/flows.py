@@ -138,7 +138,7 @@ def _call_of(
     if registry.get("Broker", name) is not None:
         return _publishing(module, document, registry)
     if (engine := registry.get("Machine", name)) is not None:
-        return _opening(module, engine)
+        return _opening(module, document, engine)
     if (transformer := registry.get("Transformer", name)) is not None:
 
         async def transform(value: dict[str, Json], _request: Request | None) -> NewData:
@@ -181,7 +181,7 @@ def _publishing(module: ModuleSpec, document: AppDocument, registry: ServiceRegi
     return publish
 
 
-def _opening(module: ModuleSpec, engine: MachineEngine) -> FlowCall:
+def _opening(module: ModuleSpec, document: AppDocument, engine: MachineEngine) -> FlowCall:
     """Return the call of a state machine: an instance is opened, in its initial state.
 
     An engine without definitions has one of its own name, with the initial state alone.
@@ -202,4 +202,7 @@ def _opening(module: ModuleSpec, engine: MachineEngine) -> FlowCall:
     if not engine.definitions and initial:
         states = {initial: State(initial)}
         engine.add(Definition(engine.name, initial, states, {}))
+    elif not engine.definitions:
+        message = f"{module.name} ends a flow, and has neither definitions nor an initial_state"
+        document.findings.error("APP_CONFIG_INVALID", message, module.at)
     return open_instance

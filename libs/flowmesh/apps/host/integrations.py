@@ -15,7 +15,7 @@ from flowmesh.apps.catalogue import nearest_names
 from flowmesh.apps.catalogue.descriptor import duration
 from flowmesh.apps.catalogue.values import Unfit, convert
 from flowmesh.apps.data.database import Session
-from flowmesh.apps.data.effects import EFFECT_KEY, once
+from flowmesh.apps.data.effects import EFFECT_KEY, once, step_scope
 from flowmesh.apps.data.statements import prepared
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, WorkflowSpec
@@ -92,11 +92,11 @@ class Integration:
                 problem = problem_of(error)
                 event = {"step": step.name, "error": problem.detail, "data": data}
                 if step.on_error:
-                    await self._notify(step.on_error, event, journal)
+                    await self._notify(step, step.on_error, event, journal)
                 raise problem.at("integration", step.name) from error
             if step.on_success:
                 event = {"step": step.name, "result": run.steps[step.name], "data": data}
-                await self._notify(step.on_success, event, journal)
+                await self._notify(step, step.on_success, event, journal)
 
     async def _step(
         self, step: IntegrationStep, scope: Mapping[str, Json], journal: Journal | None
@@ -106,7 +106,8 @@ class Integration:
         for attempt in range(step.retries + 1):
             try:
                 if journal is None:
-                    return await step.call(step.action, given)
+                    with step_scope(step.name):
+                        return await step.call(step.action, given)
                 return await journal.effect(step.name, lambda: step.call(step.action, given))
             except (HttpProblem, FlowmeshError) as error:
                 problem = problem_of(error)
@@ -118,10 +119,13 @@ class Integration:
                 await asyncio.sleep(pause)
         raise AssertionError
 
-    async def _notify(self, name: str, event: Json, journal: Journal | None) -> None:
+    async def _notify(
+        self, step: IntegrationStep, name: str, event: Json, journal: Journal | None
+    ) -> None:
         """Give an event to a handler, or publish it on the topic of the name."""
         if journal is None:
-            await self._sent(name, event)
+            with step_scope(f"notify {step.name} {name}"):
+                await self._sent(name, event)
         else:
             await journal.effect(f"notify {name}", lambda: self._sent(name, event))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flowmesh.apps.data.database import Database, Session
-from flowmesh.apps.data.effects import EFFECT_KEY, once
+from flowmesh.apps.data.effects import EFFECT_KEY, once, step_scope
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.pipeline.journal import apply_whole, whole
@@ -96,6 +96,10 @@ class Program:
         if run.journal is not None:
             await self._execute_journaled(run)
             return
+        if self.transaction is not None and EFFECT_KEY.get():
+            # A part of a step of a durable run: it commits with the key of that part.
+            apply_whole(run, await self._whole(run))
+            return
         begun = self.clock()
         failed, code = "", ""
         try:
@@ -151,6 +155,7 @@ class Program:
 
     async def _loop(self, run: Run) -> None:
         steps, position, executed = self.steps, 0, 0
+        in_effect = run.journal is None and bool(EFFECT_KEY.get())
         if run.journal is not None:
             steps = self.journaled
         end = len(steps)
@@ -161,7 +166,10 @@ class Program:
                 text = f"a run has at most {STEPS_MAX} steps; a jump leads back without an end"
                 raise HttpProblem(500, "STEP_LIMIT", text).at(self.name, step.name)
             try:
-                if step.guarded:
+                if in_effect:
+                    with step_scope(f"{executed}.{step.name}"):
+                        output = await _guarded(step, run)
+                elif step.guarded:
                     output = await _guarded(step, run)
                 else:
                     result = step.call(run)
@@ -210,7 +218,8 @@ class Program:
         steps = self.compensation if run.journal is None else self.journaled_compensation
         for step in reversed(steps):
             try:
-                output = await _guarded(step, run)
+                with step_scope(f"compensation.{step.name}"):
+                    output = await _guarded(step, run)
             except Exception:  # noqa: BLE001 - the first error is the answer
                 return False
             run.steps[step.name] = output or {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.apps.data.effects import EFFECT_KEY
+from flowmesh.apps.data.effects import EFFECT_KEY, step_scope
 from flowmesh.apps.http.messages import Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.trace_context import TRACEPARENT
@@ -156,7 +156,8 @@ def foreach(context: StepContext) -> StepCall:
                 inner = Run(data, request=run.request, journal=run.journal)
                 inner.steps = dict(run.steps)
                 inner.sessions = run.sessions
-                await steps.execute(inner)
+                with step_scope(f"item {index}"):
+                    await steps.execute(inner)
                 done = {k: v for k, v in inner.steps.items() if k not in run.steps}
                 return {"item": item, "steps": done}
 
