@@ -401,3 +401,46 @@ async def test_a_document_is_read_checked_and_deployed_again(host: Host) -> None
     (unread,) = await found("modules: [")
     assert unread[1], unread
     assert (await host.app("words"))["newestRelease"] == 2
+
+
+STORED = "hunter2-very-secret"
+ECHOING = {
+    "value": (
+        "- {name: db, type: database.workflow, config: {driver: sqlite, dsn: a.db,"
+        " maxOpenConns: '${PASSWORD}'}}",
+        "maxOpenConns must be a number, not '***'",
+    ),
+    "type": ("- {name: x, type: 'http.${PASSWORD}'}", "unknown module type 'http.***'"),
+    "name": (
+        "- {name: x, type: http.router, dependsOn: ['${PASSWORD}']}",
+        "there is no module '***'",
+    ),
+    "shortened": (
+        "- {name: b, type: messaging.broker}\n- {name: x, type: messaging.handler,"
+        " config: {topic: '" + "a" * 45 + " ${PASSWORD}'}}",
+        "not '" + "a" * 45 + " ***",
+    ),
+}
+
+
+@pytest.mark.feature("S1-105", "S1-114")
+async def test_findings_do_not_show_stored_variables(host: Host) -> None:
+    """A document of the caller's choice gets no value of the base release out of the host."""
+    given = {"PASSWORD": STORED}
+    deployed = await host.deploy("words", document("one"), environment=given)
+    assert deployed.status == 201, deployed.text
+    for more, expected in ECHOING.values():
+        text = document("one", more=more)
+        body = {"document": text, "baseRelease": 1}
+        checked = await host.call("POST", "/words:validate", body)
+        assert expected in checked.text, checked.text
+        assert STORED[:9] not in checked.text
+        own = await host.call("POST", "/words:validate", {"document": text, "environment": given})
+        assert STORED[:9] in own.text, own.text
+    for more, expected in ECHOING.values():
+        refused = await host.deploy("words", document("one", more=more), baseRelease=1)
+        assert refused.status == 409, refused.text
+        assert expected in refused.text, refused.text
+        releases = await host.call("GET", "/words/releases")
+        for answer in (refused, releases, await host.call("GET", "/words/logs")):
+            assert STORED[:9] not in answer.text

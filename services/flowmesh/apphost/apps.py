@@ -78,6 +78,7 @@ class Apps:
                 document=content.document,
                 files={**before.files, **content.files},
                 environment={**before.environment, **content.environment},
+                kept=frozenset(before.environment.keys() - content.environment.keys()),
             )
         check_content(content)
         return content

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flowmesh.apps.document.loading import Loading, load
@@ -9,6 +11,7 @@ from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.host.building import build
 from flowmesh.apps.hosted.confinement import confined
 from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
+from flowmesh.apps.hosted.masking import masking
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.definitions.problems import Problem
 from flowmesh.errors import FlowmeshError, Violation
@@ -29,8 +32,23 @@ def attach(begin: Begin) -> None:
     os.environ.update({**begin.suite, **own})
 
 
+def mask_of(begin: Begin) -> Callable[[str], str]:
+    """Return the mask of the values that are hidden."""
+    return masking(begin.environment[name] for name in begin.hidden)
+
+
 def checked(begin: Begin) -> Checked:
     """Return everything that is wrong with a document; nothing is started."""
+    mask = mask_of(begin)
+    return Checked(
+        findings=[
+            replace(each, message=mask(each.message), path=mask(each.path), file=mask(each.file))
+            for each in _findings(begin)
+        ]
+    )
+
+
+def _findings(begin: Begin) -> list[Placed]:
     attach(begin)
     path = Path(begin.document)
     try:
@@ -39,9 +57,9 @@ def checked(begin: Begin) -> Checked:
         build(document, log=LogHub(app=begin.app, write=lambda _line: None))
     except FlowmeshError as error:
         causes = error.violations or (Violation(path.name, error.message, error.reason),)
-        return Checked(findings=[_unread(each, path.parent) for each in causes])
+        return [_unread(each, path.parent) for each in causes]
     placed = document.findings.placed(document.files)
-    return Checked(findings=[_placed(each, document, path.parent) for each in placed])
+    return [_placed(each, document, path.parent) for each in placed]
 
 
 def _placed(problem: Problem, document: AppDocument, folder: Path) -> Placed:

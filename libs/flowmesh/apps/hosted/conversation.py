@@ -13,7 +13,7 @@ answered by Checked with all findings, and the process exits. The end of the hos
 of the connection, and of the process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Begin:
     private: bool
     # The variables by which clients reach the suite of the host; empty if they need a credential.
     suite: Mapping[str, str] = field(default_factory=dict)
+    # The variables whose values neither findings nor refusals show.
+    hidden: Sequence[str] = ()
     # The document is checked, and nothing is built for a start.
     check: bool = False
 

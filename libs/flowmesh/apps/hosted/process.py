@@ -13,14 +13,14 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flowmesh.apps.document.findings import where
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.hosted.checking import attach, checked, environment_of
+from flowmesh.apps.hosted.checking import attach, checked, environment_of, mask_of
 from flowmesh.apps.hosted.confinement import confined
 from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
@@ -85,33 +85,41 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         begin, _ = connection.receive()
-        assert isinstance(begin, Begin)
+    except EOFError:
+        return 0
+    assert isinstance(begin, Begin)
+    mask = mask_of(begin)
+    try:
         _limit(begin)
         if begin.check:
             connection.send(checked(begin))
             return 0
         app = _built(begin)
-        connection.send(_about(app))
+        connection.send(_about(app, mask))
         start, sockets = connection.receive()
     except EOFError:
         return 0
     except FlowmeshError as error:
-        connection.send(_refusal(error))
+        connection.send(_refusal(error, mask))
         return REFUSED
     assert isinstance(start, Start)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(connection, app, dict(zip(start.servers, sockets, strict=True))))
+        given = dict(zip(start.servers, sockets, strict=True))
+        return runner.run(_serve(connection, app, given, mask))
 
 
 async def _serve(
-    connection: Connection, app: Application, sockets: Mapping[str, socket.socket]
+    connection: Connection,
+    app: Application,
+    sockets: Mapping[str, socket.socket],
+    mask: Callable[[str], str],
 ) -> int:
     try:
         await app.start(sockets=sockets)
         await _check_health(app)
     except FlowmeshError as error:
         await app.stop()
-        connection.send(_refusal(error))
+        connection.send(_refusal(error, mask))
         return REFUSED
     gc.collect()
     gc.freeze()
@@ -158,14 +166,14 @@ def _write(lines: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def _about(app: Application) -> Built:
+def _about(app: Application, mask: Callable[[str], str]) -> Built:
     servers = [
         WantedServer(server=name, port=int(address.rpartition(":")[2]))
         for name, address in app.addresses.items()
     ]
     files = app.built.document.files
     warnings = [f"{where(each, files)}: {each.message}" for each in app.findings if each.warning]
-    return Built(servers=servers, warnings=[_short(each, app) for each in warnings])
+    return Built(servers=servers, warnings=[mask(_short(each, app)) for each in warnings])
 
 
 def _short(text: str, app: Application) -> str:
@@ -173,13 +181,17 @@ def _short(text: str, app: Application) -> str:
     return text.replace(f"{app.built.document.folder}{os.sep}", "")
 
 
-def _refusal(error: FlowmeshError) -> Refused:
+def _refusal(error: FlowmeshError, mask: Callable[[str], str]) -> Refused:
     folder = f"{Path.cwd()}{os.sep}"
     findings = [
-        Finding(place=each.field.replace(folder, ""), message=each.description, code=each.code)
+        Finding(
+            place=mask(each.field.replace(folder, "")),
+            message=mask(each.description),
+            code=each.code,
+        )
         for each in error.violations
     ]
-    text = error.message.replace(folder, "")
+    text = mask(error.message.replace(folder, ""))
     return Refused(reason=error.reason, message=text, findings=findings)
 
 

@@ -63,6 +63,7 @@ class Checks:
                         files_max=limits.OPEN_FILES_MAX,
                         private=self._private,
                         suite=await self._suite(key, content.environment),
+                        hidden=sorted(content.kept),
                         check=True,
                     )
                 )

@@ -172,6 +172,7 @@ class HostedApp:
                     files_max=limits.OPEN_FILES_MAX,
                     private=self._private,
                     suite=await self._suite(content.environment),
+                    hidden=sorted(content.environment),
                 )
             )
             sockets = self._sockets.bind(built.servers, row.addresses)

@@ -119,6 +119,8 @@ class Content:
     document: str
     files: Mapping[str, bytes]
     environment: Mapping[str, str]
+    # The variables that are those of a release before.
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
