@@ -130,30 +130,40 @@ async def test_a_hosted_release_lets_old_runs_end_on_the_old_form(
 
 
 def telling(engine: str, word: str, *, durable: bool) -> str:
-    """Return an application whose held run publishes, and whose handler stores the message."""
-    tell = step("tell", "publish", broker="bus", topic="orders.done", payload={"item": word})
-    note = {
-        "trigger": {"type": "event", "config": {"topic": "orders.done", "broker": "bus"}},
-        "steps": [
-            step("save", "db_exec", database="db", query=INSERT, params=["{{ .item }}", 1]),
-        ],
-        "durable": durable,
-    }
+    """Return an application whose held run publishes; a held handler of that publishes again."""
+
+    def on(topic: str, *steps: Json) -> Json:
+        trigger = {"type": "event", "config": {"topic": topic, "broker": "bus"}}
+        return {"trigger": trigger, "steps": list(steps)}
+
+    def tell(topic: str, item: str) -> Json:
+        return step("tell", "publish", broker="bus", topic=topic, payload={"item": item})
+
+    pack = on(
+        "orders.done",
+        step("ask", "http_call", url="${WORLD}/packed", method="POST"),
+        tell("orders.packed", "{{ .item }}"),
+    )
+    save = step("save", "db_exec", database="db", query=INSERT, params=["{{ .item }}", 1])
+    note = {**on("orders.packed", save), "durable": durable}
     read = step("read", "db_query", database="db", query="SELECT item FROM orders")
     shown = step("shown", "json_response", body_from="steps.read.rows")
     return app(
-        [pipeline(BODY, ASK, tell, answer(word)), route("/orders", [read, shown], "GET")],
+        [
+            pipeline(BODY, ASK, tell("orders.done", word), answer(word)),
+            route("/orders", [read, shown], "GET"),
+        ],
         f"telling-{engine}-{durable}".lower(),
         modules=[{"name": "bus", "type": "messaging.broker", "config": {"engine": engine}}],
-        pipelines={"note": note},
+        pipelines={"pack": pack, "note": note},
     )
 
 
 @pytest.mark.feature("S1-06", "S1-114")
 @pytest.mark.parametrize(
     ("engine", "durable"),
-    [("memory", False), ("suite", True)],
-    ids=["memory", "suite"],
+    [("memory", False), ("memory", True), ("suite", True)],
+    ids=["memory", "memory-durable", "suite"],
 )
 async def test_a_run_of_the_replaced_release_still_publishes(
     tmp_path: Path,
@@ -168,6 +178,7 @@ async def test_a_run_of_the_replaced_release_still_publishes(
     monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
     caplog.set_level(logging.INFO, "flowmesh.sdk")
     world.hold("held")
+    world.hold("packed")
     path = written(tmp_path, telling(engine, "old", durable=durable))
     async with cut_off(path, world) as old:
         begun = await old.call("POST", "/orders", {"item": "a"})
@@ -182,9 +193,10 @@ async def test_a_run_of_the_replaced_release_still_publishes(
 
             await eventually(waits_for_its_run)
             world.release("held")
-            await stopping
             ended = await new.call("GET", begun.headers["Location"] + "?wait=20")
             assert (ended.status, ended.body.get("by")) == (200, "old"), ended.body
+            world.release("packed")
+            await stopping
 
             async def stored() -> bool:
                 return bool((await new.call("GET", "/orders")).body == [{"item": "old"}])

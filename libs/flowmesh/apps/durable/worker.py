@@ -122,6 +122,9 @@ class RunWorker:
             await asyncio.gather(self._adopting, return_exceptions=True)
         workers, self._workers = self._workers, []
         await asyncio.gather(*(each.stop(drain_s=within_s) for each in workers))
+
+    async def stop(self) -> None:
+        """Disconnect; no run is started any more."""
         await self.suite.stop()
 
     def _workflow(self, work: DurableWork) -> Workflow:

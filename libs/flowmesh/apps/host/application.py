@@ -137,6 +137,8 @@ class Application:
             await worker.close(runs_s)
         brokers = self._built.registry.all("Broker")
         await asyncio.gather(*(self._close(each) for each in opened if each in brokers))
+        if worker is not None:
+            await worker.stop()
         for name in reversed(self._started):
             try:
                 async with asyncio.timeout(DRAIN_S):
