@@ -14,8 +14,13 @@ import pytest
 import yaml
 from aiohttp import web
 
-from flowmesh.apps.document.loading import Loading
-from flowmesh.apps.offline.checking import check, peers_of
+from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.host.application import Application
+from flowmesh.apps.host.links import Peers, add_links
+from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.messaging.messages import Message, Subscribed
+from flowmesh.apps.offline.checking import check, peers_of, silent_log
+from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
 from tests.features.apps import eventually, running
@@ -252,6 +257,36 @@ async def test_a_stop_sends_the_events_that_wait(
     assert [n for name, n in depths.items() if name.startswith("link.shop.depot.")] == [200, 0]
 
 
+@pytest.mark.feature("S1-96", "S1-142")
+async def test_an_event_keeps_its_headers_over_a_suite(
+    tmp_path: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those with the names that a link has for its own."""
+    monkeypatch.setenv("FLOWMESH_ADDRESS", suite.grpc_address)
+    links = yaml.safe_dump({"links": [link("shop", "desk", "order.sent", kind="forward")]})
+    paths = [tmp_path / "shop.yaml", tmp_path / "desk.yaml"]
+    for path, text in zip(paths, (SHOP, DESK), strict=True):
+        path.write_text(text + links)
+    given = {"app-topic": "mine", "app-key": "mine", "app-fm-x": "1"}
+    seen: asyncio.Queue[Message] = asyncio.Queue()
+    desk = Application(
+        load(paths[1], Loading(environment={}, required=True)), log=silent_log("desk")
+    )
+    broker = desk.built.registry.get("Broker", "bus")
+    broker.subscribe(Subscribed("order.sent", "test", seen.put))
+    await desk.start()
+    try:
+        async with running(paths[0]) as shop:
+            bus = shop.application.built.registry.get("Broker", "bus")
+            await bus.publish("order.sent", 1, key="k", headers=given)
+        async with asyncio.timeout(30):
+            message = await seen.get()
+    finally:
+        await desk.stop()
+    assert (message.topic, message.key) == ("order.sent", "k")
+    assert message.headers == {**given, "fm-link": "shop"}
+
+
 @pytest.mark.long
 @pytest.mark.feature("S1-96", "S1-142")
 async def test_links_join_the_applications_of_the_host(
@@ -345,6 +380,26 @@ def test_a_wrong_link_is_refused(
     found = _problems(tmp_path, links, "shop", "warehouse", "desk")
     wanted = [text for _, text, _ in found if message in text]
     assert wanted, found
+
+
+class Reluctant:
+    """A broker that takes no subscriptions."""
+
+    def subscribe(self, _subscription: Subscribed) -> None:
+        raise HttpProblem(422, "BROKER_FULL", "it has too many subscriptions")
+
+
+def test_the_refusal_of_a_broker_is_a_finding(tmp_path: Path) -> None:
+    """The link would never send an event."""
+    path = tmp_path / "desk.yaml"
+    path.write_text(DESK + yaml.safe_dump({"links": [link("desk", "shop", "order.*", "pack")]}))
+    document = load(path, Loading(environment={}))
+    registry = ServiceRegistry(document)
+    registry.put("Broker", "bus", Reluctant())
+    add_links(document, registry, Peers())
+    assert [(each.code, each.message) for each in document.findings.found if not each.warning] == [
+        ("APP_LINK_INVALID", "the link desk → shop (order.*): it has too many subscriptions")
+    ]
 
 
 def test_a_link_to_an_application_elsewhere_needs_a_suite(

@@ -64,9 +64,11 @@ async def run(runtime: Runtime) -> None:
         await runtime.bus.subscribe_core(subject, changed)
         runtime.add_loop(host)
         runtime.on_drain(host.drain)
+        checks = _checks(runtime)
+        await checks.clear()
         apps = Apps(store=store, contents=contents, announce=announce)
         runtime.serve(
-            AppServer(apps=apps, host=host, checks=_checks(runtime)),
+            AppServer(apps=apps, host=host, checks=checks),
             app_service_pb2_grpc.add_AppServiceServicer_to_server,
         )
         await runtime.until_stopped()

@@ -90,3 +90,17 @@ async def test_one_instance_leads_until_it_gives_the_lock_up(database: str) -> N
         await leading.release()
         assert await waiting.held()
         await waiting.release()
+
+
+async def test_a_cancelled_change_of_the_leader_keeps_no_connection(database: str) -> None:
+    """The pool has all of its connections again, and the lock is free."""
+    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+        leading = Leadership(pool)
+        assert await leading.held()
+        for change in (leading.release, leading.held):
+            task = asyncio.create_task(change())
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert pool.get_size() == pool.get_idle_size()
+        assert await Leadership(pool).held()

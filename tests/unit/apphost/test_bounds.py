@@ -11,6 +11,7 @@ from flowmesh.apphost.apps import check_content, check_count, check_name
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.errors import FlowmeshError
+from flowmesh.testing.polling import until
 
 
 def content(
@@ -98,3 +99,28 @@ async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
     for each in waiting:
         each.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither one that is cancelled while it writes, nor one of a host that was killed."""
+
+    async def suite(_key: Key, _environment: Mapping[str, str]) -> Mapping[str, str]:
+        return {}
+
+    root = tmp_path / "checks"
+    (root / "left" / "releases").mkdir(parents=True)
+    checks = Checks(data_dir=tmp_path, private=True, suite=suite)
+    await checks.clear()
+    assert not root.exists()
+    large = content(files={f"{number}.txt": b"x" for number in range(5_000)})
+    task = asyncio.create_task(checks.check(("default", "shop"), large))
+
+    async def writes() -> bool:
+        return any(root.glob("*/releases/1/*"))
+
+    await until("a written file", writes, within_s=20)
+    assert not list(root.glob("*/releases/1/app.yaml"))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert not list(root.iterdir())

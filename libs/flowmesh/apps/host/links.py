@@ -130,7 +130,11 @@ def _subscribe(
     for number, broker in enumerate(brokers.values()):
         try:
             broker.subscribe(Subscribed(link.pattern, f"{_name(link)}-{number}", send))
-        except HttpProblem:
+        except HttpProblem as error:
+            # A wrong pattern is reported with the link, by the document that has it.
+            if error.code != "TOPIC_INVALID":
+                at = _place(link, document, "source")
+                document.findings.error("APP_LINK_INVALID", f"the link {link}: {error.detail}", at)
             return
 
 
@@ -335,8 +339,9 @@ class SuiteLinks:
 
 def _taking(link: LinkSpec, inbox: LinkInbox) -> Any:
     async def take(body: Json, raw: Any) -> None:
-        headers, key = incoming(raw.headers)
-        topic = headers.pop(_TOPIC, "")
+        given = dict(raw.headers)
+        topic = str(given.pop(_TOPIC, ""))
+        headers, key = incoming(given)
         if fits(link.pattern, topic):
             await inbox.deliver(link, Message(topic, body, raw.id, key, headers, raw.attempt))
 

@@ -19,9 +19,9 @@ from flowmesh.errors import FlowmeshError, Unavailable
 Json = Any
 
 _KEY = "app-key"
-# Names that the broker keeps for itself travel behind a prefix.
-_RESERVED = ("fm-", "nats-")
+# Names that the broker and its users here keep for themselves travel behind a prefix.
 _BEHIND = "app-"
+_RESERVED = ("fm-", "nats-", _BEHIND)
 
 
 def outgoing(headers: Mapping[str, str], key: str) -> dict[str, str]:
@@ -34,13 +34,14 @@ def outgoing(headers: Mapping[str, str], key: str) -> dict[str, str]:
 
 
 def incoming(headers: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-    """Return the headers of a message as they were published, and its key."""
+    """Return the headers of a message as they were published, and its key.
+
+    Each name loses one prefix at most.
+    """
     found = {str(name): str(value) for name, value in headers.items()}
     key = found.pop(_KEY, "")
     plain = {
-        name.removeprefix(_BEHIND)
-        if name.lower().removeprefix(_BEHIND).startswith(_RESERVED)
-        else name: value
+        rest if (rest := name.removeprefix(_BEHIND)).lower().startswith(_RESERVED) else name: value
         for name, value in found.items()
     }
     return plain, key

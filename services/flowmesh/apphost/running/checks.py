@@ -1,8 +1,8 @@
 """Checks of documents that are not released: each in a process and a folder of its own."""
 
 import asyncio
+import secrets
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +26,10 @@ class Checks:
         self._slots = asyncio.Semaphore(limits.CHECKS_RUNNING)
         self._waiting = 0
 
+    async def clear(self) -> None:
+        """Remove the folders that a killed host has left."""
+        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+
     async def check(self, key: Key, content: Content) -> Sequence[Placed]:
         """Return the findings of a document with its files and environment."""
         if self._waiting >= limits.CHECKS_WAITING:
@@ -39,13 +43,18 @@ class Checks:
             self._waiting -= 1
 
     async def _checked(self, key: Key, content: Content) -> Sequence[Placed]:
-        await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True, mode=0o700)
-        folders = Folders(Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._root)))
+        folders = Folders(self._root / secrets.token_hex(8))
+        writing = asyncio.create_task(asyncio.to_thread(self._written, folders, content))
         try:
-            document = await asyncio.to_thread(folders.write, 1, content)
-            return await self._answer(key, document, folders, content)
+            return await self._answer(key, await asyncio.shield(writing), folders, content)
         finally:
+            # The thread of a cancelled call still writes.
+            await asyncio.wait([writing])
             await asyncio.to_thread(shutil.rmtree, folders.root, ignore_errors=True)
+
+    def _written(self, folders: Folders, content: Content) -> Path:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folders.write(1, content)
 
     async def _answer(
         self, key: Key, document: Path, folders: Folders, content: Content

@@ -245,16 +245,20 @@ class Leadership:
             return True
         await self.release()
         connection = await self._pool.acquire()
-        if await connection.fetchval(LOCK):
-            self._connection = connection
-            return True
-        await self._pool.release(connection)
-        return False
+        try:
+            if await connection.fetchval(LOCK):
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                await self._pool.release(connection)
+        return self._connection is not None
 
     async def release(self) -> None:
         """Give the lock up."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            if not connection.is_closed():
-                await connection.execute(UNLOCK)
-            await self._pool.release(connection)
+            try:
+                if not connection.is_closed():
+                    await connection.execute(UNLOCK)
+            finally:
+                await self._pool.release(connection)
