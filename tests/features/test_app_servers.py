@@ -152,11 +152,14 @@ async def test_kafka_keeps_order_and_commits_after_the_handler(tmp_path: Path) -
             made = found.application.built.registry.get("Broker", "broker")
             assert await made.health() == ""
             await found.application._built.modules["web"].stop()
+            # Its last attempt is after the beginning of the stop.
+            await made.publish("poison", {"value": "late"})
         async with running(path) as found:
             await found.call("POST", "/publish/orders.new", {"value": "after"})
-            rows = await seen(found, 52)
+            rows = await seen(found, 53)
             assert [row["value"] for row in rows].count("after") == 1
-            assert len(rows) == 52
+            assert ("late", "poison.dead-letters") in {(r["value"], r["topic"]) for r in rows}
+            assert len(rows) == 53
 
 
 def objects_app(store: Json) -> str:

@@ -209,7 +209,8 @@ class KafkaBroker:
         for index, record in enumerate(records):
             if partition not in self._consumer.assignment():
                 return  # it belongs to another member now, which reads it again
-            await self._record(record)
+            if not await self._record(record):
+                return  # the next start reads it again
             last = self._closing or index == len(records) - 1
             if last or index % 50 == 49:
                 with contextlib.suppress(KafkaError):
@@ -217,7 +218,8 @@ class KafkaBroker:
             if self._closing:
                 return
 
-    async def _record(self, record: Any) -> None:
+    async def _record(self, record: Any) -> bool:
+        """Deliver a record; return whether it is delivered, or a dead letter."""
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         message = Message(
             topic=record.topic,
@@ -230,18 +232,22 @@ class KafkaBroker:
             if not each.takes(record.topic):
                 continue
             reason = await self.delivery.until_dead(each, message)
-            if reason and not record.topic.endswith(DEAD_LETTERS):
-                await self._dead(message, each.name, reason)
+            letter = reason and not record.topic.endswith(DEAD_LETTERS)
+            if letter and not await self._dead(message, each.name, reason):
+                return False
+        return True
 
-    async def _dead(self, message: Message, subscription: str, reason: str) -> None:
-        """Publish a dead letter; the record is read again until this succeeds."""
+    async def _dead(self, message: Message, subscription: str, reason: str) -> bool:
+        """Publish a dead letter, again until this succeeds; return False if a stop ends that."""
         headers = {**message.headers, REASON_HEADER: reason, "fm-subscription": subscription}
-        while not self._closing:
+        topic = message.topic + DEAD_LETTERS
+        while True:
             try:
-                topic = message.topic + DEAD_LETTERS
                 await self.publish(topic, message.value, key=message.key, headers=headers)
-                return
+                return True
             except HttpProblem:
+                if self._closing:
+                    return False
                 await asyncio.sleep(1)
 
 
