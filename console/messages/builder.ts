@@ -236,6 +236,7 @@ export const builder = {
   "library.breaking":
     "{count, plural, =0 {No workflow would break.} one {# workflow would break.} other {# workflows would break.}}",
   "library.breaks": "would break",
+  "library.unchecked": "was not checked yet",
   "library.changes": "takes the change with its next start",
   "library.stays": "stays at version {version} of the task",
   "library.store": "Store a new version",

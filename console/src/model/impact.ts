@@ -6,39 +6,57 @@ export interface Impact {
   workflow: string;
   namespace: string | undefined;
   version: number;
-  verdict: "breaks" | "changes" | "stays";
+  verdict: "breaks" | "changes" | "stays" | "unchecked";
   /** The problems that the change causes, or the pinned version. */
   reasons: string[];
 }
 
+/** The server checks no more workflows after so many problems. */
+const BROKEN_MAX = 20;
+
 /** `workflow NAME of namespace NAMESPACE, version N, would break: REASON` */
 const BROKEN = /^workflow (\S+) of namespace (\S+), version (\d+), would break: (.*)$/s;
 
-/** Return the impact on users of a task, those that break first, and the other problems. */
+/**
+ * Return the impact on users of a task, those that break first, and the other problems.
+ *
+ * `here` is the namespace of the task; `namespace` of an impact is present if it is another one.
+ */
 export function impactOf(
   checked: Validation,
   users: readonly WorkflowReference[],
+  here: string,
 ): { impacts: Impact[]; own: ProblemValue[] } {
-  const broken = new Map<string, string[]>();
+  const broken = new Map<string, Impact>();
   const own: ProblemValue[] = [];
+  let problems = 0;
   for (const problem of checked.problems) {
-    const [, workflow, , version, reason = ""] = BROKEN.exec(problem.message) ?? [];
-    if (!workflow) {
+    const [, workflow, namespace, version, reason = ""] = BROKEN.exec(problem.message) ?? [];
+    if (!workflow || !namespace) {
       own.push(problem);
       continue;
     }
-    const key = `${workflow} ${version}`;
-    broken.set(key, [...(broken.get(key) ?? []), reason]);
+    problems += 1;
+    const key = `${namespace} ${workflow} ${version}`;
+    const known = broken.get(key) ?? {
+      workflow,
+      namespace: namespace === here ? undefined : namespace,
+      version: Number(version),
+      verdict: "breaks",
+      reasons: [],
+    };
+    broken.set(key, { ...known, reasons: [...known.reasons, reason] });
   }
-  const impacts = users.map((each): Impact => {
-    const { name: workflow, version, namespace, taskVersion } = each;
-    const reasons = broken.get(`${workflow} ${version}`);
-    const at = { workflow, namespace, version };
-    if (reasons) return { ...at, verdict: "breaks", reasons };
-    if (taskVersion) return { ...at, verdict: "stays", reasons: [String(taskVersion)] };
-    return { ...at, verdict: "changes", reasons: [] };
-  });
-  const order = { breaks: 0, changes: 1, stays: 2 };
+  const others = users
+    .filter((each) => !broken.has(`${each.namespace ?? here} ${each.name} ${each.version}`))
+    .map(({ name: workflow, version, namespace, taskVersion }): Impact => {
+      const at = { workflow, namespace, version };
+      if (taskVersion) return { ...at, verdict: "stays", reasons: [String(taskVersion)] };
+      const unchecked = problems >= BROKEN_MAX || own.some((each) => each.severity === "error");
+      return { ...at, verdict: unchecked ? "unchecked" : "changes", reasons: [] };
+    });
+  const order = { breaks: 0, unchecked: 1, changes: 2, stays: 3 };
+  const impacts = [...broken.values(), ...others];
   impacts.sort((one, other) => order[one.verdict] - order[other.verdict]);
   return { impacts, own };
 }

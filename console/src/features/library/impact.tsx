@@ -30,7 +30,6 @@ export function ChangeTask({ task, users }: Props) {
   const [checked, setChecked] = useState<Checked>();
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const fault = faultOf(text);
   const current = checked?.text === text ? checked.found : undefined;
   const act = async (does: () => Promise<void>) => {
@@ -51,7 +50,7 @@ export function ChangeTask({ task, users }: Props) {
         path: { name: task.name },
         query: { reason },
         body: JSON.parse(text),
-        key,
+        key: newKey(),
       });
       await client.invalidateQueries({ queryKey: ["tasks"] });
     });
@@ -74,7 +73,7 @@ export function ChangeTask({ task, users }: Props) {
         {say("library.check")}
       </Button>
       {error !== undefined && <Problem error={error} title={say("workflow.impossible")} />}
-      {current && <Verdicts found={current} users={users} />}
+      {current && <Verdicts found={current} users={users} here={task.namespace} />}
       {current?.valid && (
         <>
           <Field label={say("action.reason")}>
@@ -96,8 +95,15 @@ export function ChangeTask({ task, users }: Props) {
   );
 }
 
-function Verdicts({ found, users }: { found: Validation; users: readonly WorkflowReference[] }) {
-  const { impacts, own } = impactOf(found, users);
+interface VerdictsProps {
+  found: Validation;
+  users: readonly WorkflowReference[];
+  /** The namespace of the task. */
+  here: string;
+}
+
+function Verdicts({ found, users, here }: VerdictsProps) {
+  const { impacts, own } = impactOf(found, users, here);
   const breaking = impacts.filter((each) => each.verdict === "breaks").length;
   return (
     <div
@@ -121,12 +127,16 @@ function Verdicts({ found, users }: { found: Validation; users: readonly Workflo
 }
 
 function Row({ impact }: { impact: Impact }) {
-  const { workflow, version, verdict, reasons } = impact;
+  const { workflow, namespace, version, verdict, reasons } = impact;
   return (
     <li data-verdict={verdict}>
-      <Link to="/workflows/$workflowId" params={{ workflowId: workflow }}>
-        {workflow}
-      </Link>{" "}
+      {namespace ? (
+        <bdi>{`${namespace}/${workflow}`}</bdi>
+      ) : (
+        <Link to="/workflows/$workflowId" params={{ workflowId: workflow }}>
+          {workflow}
+        </Link>
+      )}{" "}
       <span className="muted">{say("workflow.version", { version })}</span>:{" "}
       {verdict === "stays"
         ? say("library.stays", { version: reasons[0] ?? "" })
