@@ -11,7 +11,7 @@ from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.definition import Definition, State
 from flowmesh.apps.machines.engine import MachineEngine
-from flowmesh.apps.messaging.event_bus import event_of
+from flowmesh.apps.messaging.event_bus import event_view
 from flowmesh.apps.messaging.messages import Broker, Message, new_id
 from flowmesh.apps.pipeline.run import Output, Run
 from flowmesh.apps.pipeline.starting import Pipeline, result_of
@@ -122,11 +122,11 @@ class Flow:
 
 def _event(message: Message, value: Json) -> dict[str, Json]:
     """Return a message as expressions see it: `event.type`, `event.category`, `event.data`."""
-    kind = event_of(message) or message.topic
-    about = {"type": kind, "topic": message.topic, "id": message.id, "data": value}
+    about = event_view(message)
     return {
-        "category": kind.partition(".")[0],
+        "category": about["type"].partition(".")[0],
         **about,
+        "data": value,
         **(value if isinstance(value, dict) else {}),
     }
 

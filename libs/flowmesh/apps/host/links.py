@@ -15,10 +15,11 @@ from flowmesh.apps.catalogue import nearest_names
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.links import cycle_of
 from flowmesh.apps.document.model import AppDocument, LinkSpec
+from flowmesh.apps.durable.suite import ADDRESS
 from flowmesh.apps.host.receivers import Receive, receiver_of
 from flowmesh.apps.host.triggers import Startable
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.messaging.event_bus import event_of
+from flowmesh.apps.messaging.event_bus import event_view
 from flowmesh.apps.messaging.messages import Broker, Message, Subscribed, check_pattern, fits
 from flowmesh.apps.messaging.suite import incoming, outgoing
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 Json = Any
 
-ADDRESS = "FLOWMESH_ADDRESS"
 ATTEMPTS_MAX = 10
 _TOPIC = "app-topic"
 
@@ -218,7 +218,7 @@ def _action(link: LinkSpec, registry: ServiceRegistry) -> Receive | None:
     begun = workflow
 
     async def start(message: Message) -> Json:
-        return await begun.start(action, _event(message) if link.forward else _data(message))
+        return await begun.start(action, event_view(message) if link.forward else _data(message))
 
     return start
 
@@ -226,11 +226,6 @@ def _action(link: LinkSpec, registry: ServiceRegistry) -> Receive | None:
 def _data(message: Message) -> dict[str, Json]:
     value = message.value
     return dict(value) if isinstance(value, dict) else {"input": value}
-
-
-def _event(message: Message) -> dict[str, Json]:
-    kind = event_of(message) or message.topic
-    return {"type": kind, "topic": message.topic, "id": message.id, "data": message.value}
 
 
 def _name(link: LinkSpec) -> str:

@@ -90,3 +90,9 @@ def event_of(message: Message) -> str:
         return named
     found = message.headers.get(CE_TYPE, "")
     return "" if found == message.topic else found
+
+
+def event_view(message: Message) -> dict[str, Json]:
+    """Return a message as an event: its type, its topic, its id and its data."""
+    kind = event_of(message) or message.topic
+    return {"type": kind, "topic": message.topic, "id": message.id, "data": message.value}
