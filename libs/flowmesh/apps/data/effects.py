@@ -22,7 +22,7 @@ Json = Any
 EFFECT_KEY: ContextVar[str] = ContextVar("flowmesh_effect_key", default="")
 """The key of the running step of a durable run; empty in inline runs."""
 
-KEY_CHARACTERS_MAX = 200
+KEY_CHARACTERS_MAX = 128
 _DIGEST_CHARACTERS = 16
 
 KEPT_S = 30 * 24 * 3600

@@ -174,8 +174,9 @@ class RunWorker:
             try:
                 await self._look()
             except Exception as error:  # noqa: BLE001 - the next look may succeed
-                detail = problem_of(error).detail
-                text = f"runs of earlier releases were not looked for: {detail}"
+                text = (
+                    f"runs of earlier releases were not looked for: {type(error).__name__}: {error}"
+                )
                 self._log.write("warn", "durable", text)
             await asyncio.sleep(ADOPT_S)
 
