@@ -6,8 +6,8 @@ export default defineConfig({
   outputDir: "../build/console-tests",
   workers: 2,
   retries: 0,
-  timeout: 90_000,
-  expect: { timeout: 15_000 },
+  timeout: 150_000,
+  expect: { timeout: 30_000 },
   reporter: process.env.CONSOLE_REPORT
     ? [["json", { outputFile: process.env.CONSOLE_REPORT }]]
     : [["list"]],
