@@ -180,6 +180,8 @@ test("a watch has its value at each moment, and its marks lead to the changes @S
   expect(new URL(page.url()).searchParams.get("watch")).toBe(path);
   await moveTo(page, set.sequence - 1);
   await expect(value).toHaveText("not set yet");
+  // The address follows the moment a little later.
+  await expect(page).toHaveURL(new RegExp(`[?&]at=${set.sequence - 1}(&|$)`));
   await page.reload();
   await expect(value).toHaveText("not set yet");
 });
