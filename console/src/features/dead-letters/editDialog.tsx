@@ -6,6 +6,7 @@ import type { DeadLetterValue, NodeExecution, Rerun } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
+import { jsonFault } from "@/values/jsonFault";
 import styles from "./page.module.css";
 
 interface Props {
@@ -42,7 +43,7 @@ function EditForm({ letter, node, close }: Props & { node: NodeExecution }) {
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
   const [key] = useState(newKey);
-  const fault = faultOf(text);
+  const fault = jsonFault(text);
   const send = async () => {
     setBusy(true);
     setError(undefined);
@@ -116,13 +117,4 @@ function Started({ executionId, close }: { executionId: string; close: () => voi
       </DialogActions>
     </>
   );
-}
-
-function faultOf(text: string): string | undefined {
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (raised) {
-    return say("action.notJson", { fault: (raised as Error).message });
-  }
 }

@@ -10,6 +10,7 @@ import { Button, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { type Impact, impactOf } from "@/model/impact";
 import { say } from "@/model/messages";
+import { jsonFault } from "@/values/jsonFault";
 import styles from "./page.module.css";
 
 interface Props {
@@ -30,7 +31,7 @@ export function ChangeTask({ task, users }: Props) {
   const [checked, setChecked] = useState<Checked>();
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
-  const fault = faultOf(text);
+  const fault = jsonFault(text);
   const current = checked?.text === text ? checked.found : undefined;
   const act = async (does: () => Promise<void>) => {
     setBusy(true);
@@ -150,13 +151,4 @@ function Row({ impact }: { impact: Impact }) {
       )}
     </li>
   );
-}
-
-function faultOf(text: string): string | undefined {
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (raised) {
-    return say("action.notJson", { fault: (raised as Error).message });
-  }
 }
