@@ -5,7 +5,8 @@ export default defineConfig({
   testDir: "tests/e2e",
   outputDir: "../build/console-tests",
   workers: 2,
-  retries: 0,
+  // What needed a second try is counted: tests/console/test_scenarios.py allows few.
+  retries: 1,
   timeout: 150_000,
   expect: { timeout: 30_000 },
   reporter: process.env.CONSOLE_REPORT

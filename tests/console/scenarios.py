@@ -25,20 +25,29 @@ class Scenario:
     def features(self) -> list[str]:
         return _TAG.findall(self.title)
 
-    def failures(self, found: Mapping["Scenario", str]) -> list[str]:
+    def failures(self, found: Mapping["Scenario", "Outcome"]) -> list[str]:
         """Return the failures of all tests of this title, and one if none of them has run."""
         pattern = ".+".join(map(re.escape, _MEMBER.split(self.title)))
         ran = {
-            each.title: text
-            for each, text in found.items()
+            each.title: outcome
+            for each, outcome in found.items()
             if each.file == self.file and re.fullmatch(pattern, each.title)
         }
         if not ran:
             return [f"{self.title}: it has not run"]
-        return [f"{title}: {text}" for title, text in ran.items() if text]
+        return [f"{title}: {each.errors}" for title, each in ran.items() if not each.passed]
 
     def __str__(self) -> str:
         return f"{self.file.removesuffix('.spec.ts')}: {self.title.partition(' @')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a scenario: the errors of all its tries, and whether the last one passed."""
+
+    passed: bool
+    tries: int
+    errors: str
 
 
 def scenarios() -> list[Scenario]:
@@ -50,8 +59,8 @@ def scenarios() -> list[Scenario]:
     ]
 
 
-def results(report: Path) -> dict[Scenario, str]:
-    """Return the failure of each scenario in a report of Playwright; empty for a success."""
+def results(report: Path) -> dict[Scenario, Outcome]:
+    """Return the outcome of each scenario in a report of Playwright."""
     return dict(_results(json.loads(report.read_text())["suites"], ""))
 
 
@@ -61,23 +70,26 @@ def measures(report: Path) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _results(suites: list[dict[str, Any]], file: str) -> Iterator[tuple[Scenario, str]]:
+def _results(suites: list[dict[str, Any]], file: str) -> Iterator[tuple[Scenario, Outcome]]:
     for suite in suites:
         name = file or Path(suite["file"]).name
         for spec in suite.get("specs", []):
-            yield Scenario(name, spec["title"]), _failure(spec)
+            yield Scenario(name, spec["title"]), _outcome(spec)
         yield from _results(suite.get("suites", []), name)
 
 
-def _failure(spec: dict[str, Any]) -> str:
+def _outcome(spec: dict[str, Any]) -> Outcome:
     # A test that was skipped, or not reached by an interrupted run, is "ok" in the report.
-    statuses = {result["status"] for test in spec["tests"] for result in test["results"]}
-    if spec["ok"] and statuses == {"passed"}:
-        return ""
+    tries = [test["results"] for test in spec["tests"]]
+    last = {each[-1]["status"] if each else "none" for each in tries}
     errors = [
         error.get("message", "")
-        for test in spec["tests"]
-        for result in test["results"]
+        for each in tries
+        for result in each
         for error in result.get("errors", [])
     ]
-    return "\n".join(errors) or "it did not run"
+    return Outcome(
+        passed=spec["ok"] and last == {"passed"},
+        tries=max(map(len, tries), default=0),
+        errors="\n".join(errors) or "it did not run",
+    )

@@ -32,6 +32,16 @@ export async function written(page: Page): Promise<string> {
   return (await text(page).locator(".cm-line").allTextContents()).join("\n");
 }
 
+/** Take an entry of the open completions; a click is lost while the editor asks for them anew. */
+export async function complete(page: Page, name: string): Promise<void> {
+  const option = page.getByRole("option", { name });
+  await expect(option).toBeVisible();
+  await expect(async () => {
+    if (await option.isVisible()) await option.click({ timeout: 2_000 });
+    await expect(option).toBeHidden({ timeout: 1_000 });
+  }).toPass({ timeout: 30_000 });
+}
+
 /** Replace the whole text as by typing. */
 export async function write(page: Page, value: string): Promise<void> {
   await page.getByRole("tab", { name: "Text" }).click();

@@ -1,6 +1,7 @@
 import {
   add,
   blank,
+  complete,
   edge,
   edit,
   expect,
@@ -98,7 +99,7 @@ test("members and values are completed from the schema @S1-100", async ({ page, 
   await page.keyboard.press("ControlOrMeta+End");
   await page.keyboard.type("  para");
   await page.keyboard.press("Control+Space");
-  await page.getByRole("option", { name: "parallelism" }).click();
+  await complete(page, "parallelism");
   await expect.poll(() => written(page)).toContain("  parallelism: ");
 });
 
