@@ -1,6 +1,7 @@
 """Bridges: a plugin moves data, and RabbitMQ and Flowmesh exchange messages."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -133,11 +134,44 @@ async def test_a_connector_of_another_package_moves_data(
     assert copy.read_text() == "1\n2\n3\n4\n"
 
 
+@pytest.mark.long
+async def test_refused_records_are_put_aside(
+    suite: Suite, client: Client, plugins: dict[str, str], tmp_path: Path
+) -> None:
+    """Without a sink for them they end the bridge; with one they have their reason there."""
+    queue, aside, name = named("strict"), named("aside"), named("bridge")
+    await client.broker.declare_queue(queue, schema={"type": "number"})
+    await client.broker.declare_queue(aside)
+    lines, file = tmp_path / "lines", tmp_path / "bridges.yaml"
+    lines.write_text('1\n2\n"x"\n4\n')
+    bridge = {
+        "name": name,
+        "source": {"type": "lines", "path": str(lines)},
+        "sink": {"type": "flowmesh", "key": queue},
+    }
+    file.write_text(json.dumps({"bridges": [bridge]}))
+    done = await command(suite, "bridge", str(file), environment=plugins)
+    assert done.code == 1
+    assert "MESSAGE_INVALID" in done.err
+    bridge["refused"] = {"type": "flowmesh", "key": aside}
+    file.write_text(json.dumps({"bridges": [bridge]}))
+    for _ in range(2):
+        done = await command(suite, "bridge", str(file), environment=plugins)
+        assert done.code == 0, done.err
+    assert [each.body async for each in client.messages.browse_all(queue)] == [1, 2, 4]
+    (found,) = [each async for each in client.messages.browse_all(aside)]
+    assert found.body == "x"
+    assert found.headers["bridge-key"] == "line"
+    assert "MESSAGE_INVALID" in str(found.headers["bridge-error"])
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("bridges: []", "1 to 100"),
         ("bridges: [{name: a}]", "bridges[0]"),
+        ("bridges: [{name: a, source: {}, sink: {}, refused: 1}]", "mappings"),
+        ("bridges: [{name: a, source: {}, sink: {}, sinks: {}}]", "may have `refused`"),
         ("[", "cannot read"),
         ("bridges: [{name: a, source: {type: none}, sink: {type: flowmesh}}]", "no connector"),
         ("bridges: [{name: a, source: {type: flowmesh}, sink: {type: flowmesh}}]", "'queue'"),

@@ -4,6 +4,14 @@ A connector is a module with a class `Source`, a class `Sink`, or both. Packages
 entry point of the group `flowmesh.connectors`, whose name is the `type` in bridge files.
 """
 
-from flowmesh.connectors.records import Batch, ConnectorError, Context, Record, Sink, Source
+from flowmesh.connectors.records import (
+    Batch,
+    ConnectorError,
+    Context,
+    Record,
+    RecordsRefused,
+    Sink,
+    Source,
+)
 
-__all__ = ["Batch", "ConnectorError", "Context", "Record", "Sink", "Source"]
+__all__ = ["Batch", "ConnectorError", "Context", "Record", "RecordsRefused", "Sink", "Source"]

@@ -1,8 +1,12 @@
-"""Bridges: what a source reads is written to a sink, at least once, in order."""
+"""Bridges: what a source reads is written to a sink, at least once, in order.
+
+Records that the sink refuses for good go to the sink `refused` of the bridge; without one they
+end it, and stay in the source.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +15,23 @@ from typing import Any, Final
 import yaml
 
 from flowmesh.connectors.plugins import created
-from flowmesh.connectors.records import Batch, ConnectorError, Context, Sink, Source
+from flowmesh.connectors.records import (
+    Batch,
+    ConnectorError,
+    Context,
+    Record,
+    RecordsRefused,
+    Sink,
+    Source,
+)
 from flowmesh.sdk.client.client import Client
 
 PAUSE_FIRST_S: Final = 0.5
 PAUSE_MAX_S: Final = 30.0
 BRIDGES_MAX: Final = 100
-_MEMBERS: Final = {"name", "source", "sink"}
+REASON_CHARS_MAX: Final = 500
+_REQUIRED: Final = {"name", "source", "sink"}
+_MEMBERS: Final = {*_REQUIRED, "refused"}
 _log = logging.getLogger("flowmesh.connectors")
 
 
@@ -28,6 +42,21 @@ class Bridge:
     name: str
     source: Mapping[str, Any]
     sink: Mapping[str, Any]
+    refused: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What a bridge reads and writes; `refused` takes what the sink refuses for good."""
+
+    name: str
+    source: Source
+    sink: Sink
+    refused: Sink | None
+
+    async def close(self) -> None:
+        opened = [each for each in (self.source, self.sink, self.refused) if each is not None]
+        await asyncio.gather(*(each.close() for each in opened), return_exceptions=True)
 
 
 def read_bridges(path: Path) -> tuple[Bridge, ...]:
@@ -47,49 +76,82 @@ def read_bridges(path: Path) -> tuple[Bridge, ...]:
 
 
 def _bridge(item: Any, place: str) -> Bridge:
-    if not isinstance(item, dict) or item.keys() != _MEMBERS:
-        raise ConnectorError(f"{place}: a bridge has a name, a source and a sink")
+    if not isinstance(item, dict) or not _REQUIRED <= item.keys() <= _MEMBERS:
+        text = "a bridge has a name, a source and a sink, and may have `refused`"
+        raise ConnectorError(f"{place}: {text}")
     name, source, sink = item["name"], item["source"], item["sink"]
-    if not isinstance(name, str) or not isinstance(source, dict) or not isinstance(sink, dict):
-        raise ConnectorError(f"{place}: `name` is text, `source` and `sink` are mappings")
-    return Bridge(name, source, sink)
+    refused = item.get("refused")
+    ends = (source, sink) if refused is None else (source, sink, refused)
+    if not isinstance(name, str) or not all(isinstance(each, dict) for each in ends):
+        text = "`name` is text; `source`, `sink` and `refused` are mappings"
+        raise ConnectorError(f"{place}: {text}")
+    return Bridge(name, source, sink, refused)
 
 
 async def run_bridges(bridges: Sequence[Bridge], client: Client) -> None:
     """Run bridges until canceled, or until all sources end. Raises ConnectorError."""
-    ends = []
-    for bridge in bridges:
-        context = Context(bridge.name, client)
-        source = created("Source", bridge.source, context)
-        ends.append((bridge, source, created("Sink", bridge.sink, context)))
+    ends = [_ends(bridge, client) for bridge in bridges]
     try:
         async with asyncio.TaskGroup() as group:
-            for bridge, source, sink in ends:
-                group.create_task(_run(bridge.name, source, sink))
+            for each in ends:
+                group.create_task(_run(each))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        for _, source, sink in ends:
-            await asyncio.gather(source.close(), sink.close(), return_exceptions=True)
+        for each in ends:
+            await each.close()
 
 
-async def _run(name: str, source: Source, sink: Sink) -> None:
+def _ends(bridge: Bridge, client: Client) -> _Ends:
+    context = Context(bridge.name, client)
+    source, sink = (
+        created("Source", bridge.source, context),
+        created("Sink", bridge.sink, context),
+    )
+    # A client id of its own, where the type has one.
+    aside = Context(f"{bridge.name}-refused", client)
+    refused = None if bridge.refused is None else created("Sink", bridge.refused, aside)
+    return _Ends(bridge.name, source, sink, refused)
+
+
+async def _run(ends: _Ends) -> None:
     """Run a bridge; after an error it reads again from the stored position."""
     pause_s = PAUSE_FIRST_S
     while True:
         try:
-            async with aclosing(source.read(await sink.position())) as batches:
+            async with aclosing(ends.source.read(await ends.sink.position())) as batches:
                 async for batch in batches:
-                    await _written(name, sink, _named(name, batch))
-                    await source.stored(batch)
+                    await _stored(ends, _named(ends.name, batch))
+                    await ends.source.stored(batch)
                     pause_s = PAUSE_FIRST_S
             return
         except ConnectorError as error:
-            raise ConnectorError(f"bridge {name!r}: {error}") from error
+            raise ConnectorError(f"bridge {ends.name!r}: {error}") from error
         except Exception as error:  # noqa: BLE001 the other side may be back later
-            _log.warning("bridge %s: %s: %s", name, type(error).__name__, error)
+            _log.warning("bridge %s: %s: %s", ends.name, type(error).__name__, error)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+
+async def _stored(ends: _Ends, batch: Batch) -> None:
+    """Write a batch to the sink, and what it refuses for good to the other one."""
+    try:
+        await _written(ends.name, ends.sink, batch)
+    except RecordsRefused as error:
+        if ends.refused is None:
+            raise
+        for reason in error.refused.values():
+            _log.warning("bridge %s: %s", ends.name, reason)
+        await _written(ends.name, ends.refused, Batch(tuple(_aside(batch, error.refused))))
+        if batch.position:
+            await _written(ends.name, ends.sink, replace(batch, records=()))
+
+
+def _aside(batch: Batch, reasons: Mapping[int, str]) -> Iterator[Record]:
+    for at, reason in sorted(reasons.items()):
+        record = batch.records[at]
+        added = {"bridge-error": reason[:REASON_CHARS_MAX], "bridge-key": record.key}
+        yield replace(record, headers={**record.headers, **added})
 
 
 async def _written(name: str, sink: Sink, batch: Batch) -> None:

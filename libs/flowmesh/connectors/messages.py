@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from flowmesh.connectors.options import options_of
-from flowmesh.connectors.records import Batch, ConnectorError, Context, Record
+from flowmesh.connectors.records import Batch, Context, Record, RecordsRefused
 from flowmesh.errors import REASONS, Overloaded, Unavailable, WrongState
 from flowmesh.sdk.messaging.values import Message, Outgoing
 
@@ -70,22 +70,30 @@ class Sink:
             )
             for each in batch.records
         ]
-        outcomes = await self._client.messages.publish_many(sent, self._exchange, mandatory=True)
-        refused = [each for each in outcomes if each.reason]
-        for outcome in refused:
-            if not issubclass(REASONS[outcome.reason].error, Overloaded | Unavailable):
-                raise ConnectorError(
-                    f"record {outcome.id!r} is refused: {outcome.reason}: {outcome.error}"
-                )
-        if refused:
-            first = refused[0]
-            raise REASONS[first.reason].error(first.reason, first.error, retry_after_ms=500)
+        await self._publish(sent)
         if batch.position:
             await self._declare()
             await self._client.messages.publish(batch.position, self._positions)
 
     async def close(self) -> None:
         """Leave the client open, which others use."""
+
+    async def _publish(self, sent: list[Outgoing]) -> None:
+        if not sent:
+            return
+        outcomes = await self._client.messages.publish_many(sent, self._exchange, mandatory=True)
+        refused = {at: each for at, each in enumerate(outcomes) if each.reason}
+        for each in refused.values():
+            error = REASONS[each.reason].error
+            if issubclass(error, Overloaded | Unavailable):
+                raise error(each.reason, each.error, retry_after_ms=500)
+        if refused:
+            raise RecordsRefused(
+                {
+                    at: f"record {each.id!r} is refused: {each.reason}: {each.error}"
+                    for at, each in refused.items()
+                }
+            )
 
     async def _declare(self) -> None:
         if not self._declared:

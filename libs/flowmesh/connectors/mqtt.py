@@ -15,7 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
 from flowmesh.connectors.options import options_of
-from flowmesh.connectors.records import Batch, ConnectorError, Context, Record
+from flowmesh.connectors.records import Batch, ConnectorError, Context, Record, RecordsRefused
 
 BATCH: Final = 100
 WITHIN_S: Final = 0.05
@@ -68,16 +68,20 @@ class Sink:
         return ""
 
     async def write(self, batch: Batch) -> None:
-        topics = [self._topic or topic_of(each.key) for each in batch.records]
+        sent, refused = [], {}
+        for at, record in enumerate(batch.records):
+            try:
+                topic = self._topic or topic_of(record.key)
+            except ConnectorError as error:
+                refused[at] = str(error)
+            else:
+                sent.append((topic, record.body, self._retain))
         if not self._session.is_open:
             await self._session.close()
             await self._session.open()
-        await self._session.publish(
-            [
-                (topic, each.body, self._retain)
-                for topic, each in zip(topics, batch.records, strict=True)
-            ]
-        )
+        await self._session.publish(sent)
+        if refused:
+            raise RecordsRefused(refused)
 
     async def close(self) -> None:
         await self._session.close()

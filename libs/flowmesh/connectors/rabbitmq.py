@@ -8,7 +8,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
 
 from flowmesh.connectors.options import options_of
-from flowmesh.connectors.records import Batch, ConnectorError, Context, Record
+from flowmesh.connectors.records import Batch, Context, Record, RecordsRefused
 
 BATCH: Final = 100
 WITHIN_S: Final = 0.05
@@ -66,13 +66,19 @@ class Sink:
         exchange = self._channel.default_exchange
         if self._exchange:
             exchange = await self._channel.get_exchange(self._exchange, ensure=True)
-        try:
-            await asyncio.gather(
-                *(exchange.publish(_message(each), self._key or each.key) for each in batch.records)
-            )
-        except aio_pika.exceptions.DeliveryError as error:
-            text = f"exchange {self._exchange!r} of RabbitMQ leads to no queue: {error}"
-            raise ConnectorError(text) from error
+        answers = await asyncio.gather(
+            *(exchange.publish(_message(each), self._key or each.key) for each in batch.records),
+            return_exceptions=True,
+        )
+        refused = {}
+        for at, answer in enumerate(answers):
+            if isinstance(answer, aio_pika.exceptions.DeliveryError):
+                text = f"exchange {self._exchange!r} of RabbitMQ leads to no queue: {answer}"
+                refused[at] = text
+            elif isinstance(answer, BaseException):
+                raise answer
+        if refused:
+            raise RecordsRefused(refused)
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -11,6 +11,18 @@ class ConnectorError(Exception):
     """A connector cannot go on: its options are invalid, or a record is refused for good."""
 
 
+class RecordsRefused(ConnectorError):
+    """Records of a batch are refused for good; all others are stored, the position is not.
+
+    `refused` is the reason of each, by its place in the batch.
+    """
+
+    def __init__(self, refused: Mapping[int, str]) -> None:
+        first = min(refused)
+        super().__init__(refused[first])
+        self.refused = refused
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A message, a line, a row. A repeated `id` is stored once where the sink supports it."""
@@ -57,10 +69,10 @@ class Sink(Protocol):
         """Return the position of the last stored batch; empty without one."""
 
     async def write(self, batch: Batch) -> None:
-        """Store the records, then the position of the batch.
+        """Store the records, then the position of the batch, which may have no records.
 
-        Raises ConnectorError for a record that is refused for good; after any other error the
-        batch is written again.
+        Raises RecordsRefused for records that are refused for good; after any error that is no
+        ConnectorError the batch is written again.
         """
 
     async def close(self) -> None: ...
