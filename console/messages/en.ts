@@ -238,7 +238,6 @@ export const en = {
   "rerun.asBefore": "As it was",
   "rerun.reasonHint": "Recorded in the history of the new execution.",
   "rerun.notStarted": "It was not started",
-  "rerun.notJson": "This is not JSON: {fault}",
   "rerun.go": "Rerun {count, plural, one {# task} other {# tasks}}",
   "rerun.goFrom": "Rerun {count, plural, one {# task} other {# tasks}} from {task}",
 

@@ -156,6 +156,39 @@ async def test_kills_in_the_middle_repeat_no_effect(
         assert count.count == 1
 
 
+def delegated(name: str, *, durable: bool) -> str:
+    """An application whose only step is a pipeline of two inserts around a call."""
+    inner = {"steps": [SAVE, ask("first"), LATER], "durable": durable}
+    data = {"item": "{{ .item }}", "price": "{{ .price }}"}
+    to = step("to", "delegate", service="inner", operation="run", input=data)
+    answer = step("answer", "json_response", status=201, body={"done": True})
+    pipeline = {"durable": True, "steps": [BODY, to, answer]}
+    return app([route("/orders", pipeline)], name, pipelines={"inner": inner})
+
+
+@pytest.mark.long
+@pytest.mark.feature("S1-54", "S1-191")
+@pytest.mark.parametrize("durable", [False, True], ids=["plain", "durable"])
+async def test_a_kill_within_a_delegated_pipeline_repeats_no_effect(
+    tmp_path: Path, cluster: Cluster, world: World, durable: bool
+) -> None:
+    """The process dies between two effects of one step; the step again makes only the second."""
+    path = written(tmp_path, delegated(f"parts-{durable}".lower(), durable=durable))
+    order = {"item": "lamp", "price": 5}
+    world.hold("first")
+    async with process(path, cluster, world) as running:
+        begun = asyncio.create_task(running.post(order, "d"))
+        await world.called("first")
+        assert stored(tmp_path) == {"lamp": 1}
+        await running.kill()
+        assert (await begun)[0] == 0
+        world.release("first")
+        await running.start()
+        assert await running.answered(order, "d") == {"done": True}
+    assert stored(tmp_path) == {"lamp": 1, "lamp-later": 1}
+    assert len({call.key for call in world.calls("first")}) == 1
+
+
 @pytest.mark.long
 @pytest.mark.feature("S1-54")
 async def test_a_commit_that_was_not_journaled_is_recognised(

@@ -1,5 +1,6 @@
 import { Button, Field } from "@/design/primitives";
 import { say } from "@/model/messages";
+import { jsonFault } from "@/values/jsonFault";
 import styles from "./page.module.css";
 
 interface Props {
@@ -16,7 +17,7 @@ interface Props {
 export function JsonField({ label, hint, value, before, change, remove }: Props) {
   const edited = before !== undefined && value !== before;
   return (
-    <Field label={label} hint={hint} error={faultOf(value)}>
+    <Field label={label} hint={hint} error={value.trim() ? jsonFault(value) : undefined}>
       {({ id, describedBy }) => (
         <>
           <textarea
@@ -42,14 +43,4 @@ export function JsonField({ label, hint, value, before, change, remove }: Props)
       )}
     </Field>
   );
-}
-
-function faultOf(text: string): string | undefined {
-  if (!text.trim()) return undefined;
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (raised) {
-    return say("rerun.notJson", { fault: raised instanceof Error ? raised.message : "" });
-  }
 }

@@ -6,6 +6,7 @@ import type { TriggerValue } from "@/api/schema";
 import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
+import { jsonFault } from "@/values/jsonFault";
 import styles from "./page.module.css";
 
 export interface Act {
@@ -35,7 +36,7 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
   const [fired, setFired] = useState<string>();
   const [key] = useState(newKey);
   const client = useQueryClient();
-  const wrong = kind === "fire" ? mistake(input) : undefined;
+  const wrong = kind === "fire" && input.trim() ? jsonFault(input) : undefined;
   const send = async () => {
     setBusy(true);
     setError(undefined);
@@ -100,16 +101,4 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
       </DialogActions>
     </Dialog>
   );
-}
-
-function mistake(text: string): string | undefined {
-  if (!text.trim()) return undefined;
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (raised) {
-    return say("action.notJson", {
-      fault: String(raised instanceof Error ? raised.message : raised),
-    });
-  }
 }

@@ -1,1 +1,0 @@
-import{Y as e}from"./base-CyGc_DNi.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};
