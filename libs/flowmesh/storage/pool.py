@@ -21,7 +21,8 @@ CONNECT_TIMEOUT_S = 5.0
 REACH_TIMEOUT_S = 30.0
 REACH_DELAY_MIN_S = 0.05
 REACH_DELAY_MAX_S = 1.0
-IDLE_CONNECTION_S = 60.0
+# A start needs several times the connections of an idle process, each 2 MiB of the server.
+IDLE_CONNECTION_S = 20.0
 CLOSE_TIMEOUT_S = 2.0
 UNREACHABLE = (
     OSError,

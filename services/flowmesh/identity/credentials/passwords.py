@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
 
 from flowmesh.errors import Invalid, Violation
 from flowmesh.identity.limits import (
@@ -58,6 +57,9 @@ def check_password(password: str, *known: str) -> None:
         raise _weak(f"the password has more than {PASSWORD_BYTES_MAX:,} bytes")
     if len(password) < PASSWORD_CHARS_MIN:
         raise _weak(f"the password has fewer than {PASSWORD_CHARS_MIN} characters")
+    # Its lists of words take 11 MiB, and most processes never judge a password.
+    from zxcvbn import zxcvbn
+
     judged = zxcvbn(password[:PASSWORD_CHARS_JUDGED], user_inputs=list(known))
     if judged["score"] < _SCORE_MIN:
         raise _weak("the password is easy to guess; use several unrelated words")
