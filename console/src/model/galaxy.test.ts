@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MapWorkflow } from "@/api/schema";
-import { BODIES_MAX, galaxyOf, planetId, sunId } from "./galaxy";
+import { apart, BODIES_MAX, type Body, galaxyOf, planetId, sunId } from "./galaxy";
 
 function workflow(name: string, tasks: number, service = ""): MapWorkflow {
   return {
@@ -66,4 +66,20 @@ test("services stand outside, and there are never too many bodies", () => {
   const suns = found.bodies.filter((body) => body.kind === "sun").map((b) => Math.hypot(b.x, b.z));
   expect(Math.min(...far)).toBeGreaterThan(Math.max(...suns));
   expect(found.index.has(sunId("w7"))).toBe(true);
+});
+
+test("a name that would cover a larger body's is left out", () => {
+  const label = (name: string, x: number, y: number) => ({
+    body: { name } as Body,
+    x,
+    y,
+    near: true,
+  });
+  const labels = [
+    label("settlement", 100, 50),
+    label("campaign", 120, 58),
+    label("trips", 120, 70),
+    label("region", 180, 52),
+  ];
+  expect(apart(labels).map((each) => each.body.name)).toEqual(["settlement", "trips", "region"]);
 });

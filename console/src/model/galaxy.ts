@@ -37,6 +37,31 @@ export interface Activity {
   failed: number;
 }
 
+/** The name of a body on the canvas, in pixels. */
+export interface Label {
+  body: Body;
+  x: number;
+  y: number;
+  near: boolean;
+}
+
+const LABEL_HEIGHT_PX = 16;
+const LABEL_CHAR_PX = 6.5;
+const LABEL_CHARS_MAX = 22;
+
+/** The labels without those that would cover one before them. */
+export function apart(labels: readonly Label[]): Label[] {
+  const kept: Label[] = [];
+  for (const label of labels) if (!kept.some((each) => covers(each, label))) kept.push(label);
+  return kept;
+}
+
+function covers(one: Label, other: Label): boolean {
+  const [left, right] = one.x <= other.x ? [one, other] : [other, one];
+  const width = Math.min(left.body.name.length, LABEL_CHARS_MAX) * LABEL_CHAR_PX;
+  return right.x - left.x < width && Math.abs(one.y - other.y) < LABEL_HEIGHT_PX;
+}
+
 export const BODIES_MAX = 20_000;
 const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 const SPACING = 17;

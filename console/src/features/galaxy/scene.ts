@@ -10,7 +10,7 @@ import {
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Colours } from "@/canvas/palette";
-import type { Body, Galaxy } from "@/model/galaxy";
+import { apart, type Body, type Galaxy, type Label } from "@/model/galaxy";
 import { bodiesOf, flaresOf, labelledOf, linesOf } from "./bodies";
 import { Comets } from "./comets";
 
@@ -22,13 +22,6 @@ export interface SceneOptions {
   motion: boolean;
   /** Called after each picture with the places of the labelled bodies on the canvas. */
   onLabels: (labels: readonly Label[]) => void;
-}
-
-export interface Label {
-  body: Body;
-  x: number;
-  y: number;
-  near: boolean;
 }
 
 const PICK_PX = 14;
@@ -182,7 +175,7 @@ export class GalaxyScene {
     const moving = this.#comets.move(now);
     const changed = this.#controls.update();
     this.#renderer.render(this.#scene, this.#camera);
-    this.#options.onLabels(this.#labels());
+    this.#options.onLabels(apart(this.#labels()));
     const goesOn = flying || moving || changed || this.#controls.autoRotate;
     if (goesOn) this.#adapt(now, performance.now() - began);
     this.#last = goesOn ? now : 0;

@@ -3,10 +3,10 @@ import { socketUrl } from "@/api/client";
 import { BROWSER_PORTS, Feed, type FeedEvent } from "@/api/feed";
 import { usePreference } from "@/app/preferences";
 import { useColours } from "@/canvas/palette";
-import { type Galaxy, planetId, sunId } from "@/model/galaxy";
+import { type Galaxy, type Label, planetId, sunId } from "@/model/galaxy";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
-import { GalaxyScene, type Label } from "./scene";
+import { GalaxyScene } from "./scene";
 
 const TYPES = ["WorkflowStarted", "TaskCompleted", "TaskFailed", "WorkflowFailed"];
 const CLICK_PX = 4;
