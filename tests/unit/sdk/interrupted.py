@@ -1,11 +1,14 @@
 """A worker program that is stopped with Ctrl-C: `interrupted.py ADDRESS HOW`."""
 
 import asyncio
+import signal
 import sys
 from typing import Any
 
 from flowmesh.sdk import Worker
 
+# A shell starts jobs in the background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 worker = Worker(sys.argv[1])
 
 
