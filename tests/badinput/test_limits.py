@@ -11,6 +11,8 @@ from flowmesh.suite.limits import LIMITS, Limit
 from tests.badinput import probes_calls, probes_definitions, probes_processes
 from tests.badinput.bench import Bench
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
 PROBES = probes_calls.PROBES | probes_definitions.PROBES | probes_processes.PROBES

@@ -27,6 +27,8 @@ from tests.faults.proxy import UP, Connection
 from tests.faults.scenario import Scenario
 from tests.faults.tracing import injected
 
+pytestmark = pytest.mark.long
+
 # How many boundaries of each kind are drawn; 0 is all there are.
 DRAWN = int(os.environ.get("FAULTS_BOUNDARIES", "2"))
 DRAWS_MAX = 10

@@ -16,6 +16,8 @@ from tests.features.test_subscriptions import (
     settled,
 )
 
+pytestmark = pytest.mark.long
+
 __all__ = ["client", "name"]
 
 

@@ -27,6 +27,8 @@ from tests.features.closed import PASSWORD, Caller, closed_suite
 from tests.features.commands import command
 from tests.features.natives import resource, workflow
 
+pytestmark = pytest.mark.long
+
 Json = Any
 JSON = "application/json"
 

@@ -20,6 +20,8 @@ from tests.features.hostile import ANSWERED_S, METHODS, Outcome, documented, kin
 from tests.features.natives import resource
 from tests.features.steps import step, workflow
 
+pytestmark = pytest.mark.long
+
 MIB = 2**20
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 # What refusing so many messages of about 8 MiB one after the other may add to the process.

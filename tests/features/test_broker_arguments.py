@@ -21,6 +21,8 @@ from flowmesh.testing.suite import Suite
 from .commands import command
 from .test_broker import PATIENCE_S, named
 
+pytestmark = pytest.mark.long
+
 QUEUES = "/api/v1/message-queues"
 
 

@@ -15,6 +15,8 @@ from flowmesh.testing.suite import Suite
 from tests.features.closed import PASSWORD
 from tests.features.commands import Outcome, command
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., Awaitable[Outcome]]
 EMAIL = "ada@example.com"
 FACT = {

@@ -21,6 +21,8 @@ from tests.features import store
 from tests.features.collector import Collector, collecting
 from tests.features.steps import http, retry, workflow
 
+pytestmark = pytest.mark.long
+
 PATIENCE_S = 10
 RUNS = 20
 ALERTS = Path(__file__).resolve().parents[2] / "deploy/alerts.yml"

@@ -11,6 +11,8 @@ import pytest
 from tests.features.closed import Caller, Closed, closed_suite
 from tests.features.commands import Outcome, command
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:

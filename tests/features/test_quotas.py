@@ -12,6 +12,8 @@ from flowmesh.testing.polling import until
 from tests.features.closed import Caller, Closed, closed_suite
 from tests.features.test_files import sent
 
+pytestmark = pytest.mark.long
+
 WITHIN_S = 20.0
 
 

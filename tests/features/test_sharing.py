@@ -14,6 +14,8 @@ from flowmesh.testing.world import World
 from tests.features import store
 from tests.features.steps import http, step, workflow
 
+pytestmark = pytest.mark.long
+
 SUBSCRIBERS = 40
 PATIENCE_S = 15.0
 SLOW_MS = 500

@@ -19,6 +19,8 @@ from tests.features.natives import applied, execute, http_task
 from tests.features.natives import workflow as workflow_of
 from tests.features.steps import http, step, workflow
 
+pytestmark = pytest.mark.long
+
 PATIENCE_S = 15.0
 READS = 200
 READ_S_MAX = 0.02

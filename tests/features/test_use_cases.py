@@ -20,6 +20,8 @@ from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.terminal import Terminal, commands
 
+pytestmark = pytest.mark.long
+
 Json = Any
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "use-cases"
 NAMES = ("cicd-pipeline", "data-science", "etl-pipeline", "integration", "order-flow")

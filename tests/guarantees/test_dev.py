@@ -18,6 +18,8 @@ from tests.drills.drill import Drill
 from tests.drills.orders import shipped
 from tests.features.natives import applied, execute, workflow
 
+pytestmark = pytest.mark.long
+
 SERVING_WITHIN_S = 5.0
 CLIENTS = 5
 WAITED_S = 60.0

@@ -19,6 +19,8 @@ from tests.drills.overloading import (
     generator,
 )
 
+pytestmark = pytest.mark.long
+
 WARM_S = 1.0
 PEAK_S = 2.0
 OVERLOAD_S = 3.0

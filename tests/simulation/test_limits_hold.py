@@ -14,6 +14,8 @@ from tests.simulation.peers import REMOTE_TYPE
 from tests.simulation.plans import chain
 from tests.simulation.scripted import Stage, play
 
+pytestmark = pytest.mark.long
+
 NODES = {"one": ("t", "u"), "two": ("v",)}
 LASTS_S = {"t": 0.8, "u": 0.05, "v": 1.2}
 SUBJECTS = {

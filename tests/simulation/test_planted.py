@@ -5,6 +5,8 @@ import pytest
 from tests.simulation.planted import PLANTED
 from tests.simulation.simulate import simulate
 
+pytestmark = pytest.mark.long
+
 SEEDS_MAX = 1_000
 """Runs in which a planted bug must show itself."""
 

@@ -22,6 +22,8 @@ from flowmesh.registry.store import InstanceStore
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import until
 
+pytestmark = pytest.mark.long
+
 PATIENCE_S = 20
 HEALTHY, DEGRADED = pb.INSTANCE_STATUS_HEALTHY, pb.INSTANCE_STATUS_DEGRADED
 UNHEALTHY, OFFLINE = pb.INSTANCE_STATUS_UNHEALTHY, pb.INSTANCE_STATUS_OFFLINE

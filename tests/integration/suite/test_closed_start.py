@@ -11,6 +11,8 @@ import pytest
 from flowmesh.access.bootstrap import is_bootstrap_token
 from flowmesh.access.keys import read_key_file
 
+pytestmark = pytest.mark.long
+
 SERVERS = ("--postgres", "postgresql://x", "--nats", "nats://x", "--redis", "redis://x")
 
 

@@ -10,6 +10,8 @@ from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
+pytestmark = pytest.mark.long
+
 EXECUTIONS = 50
 STEPS = ("charge", "reserve", "pack", "ship", "tell")
 LATENCY_MS = (100, 600)

@@ -14,6 +14,8 @@ from flowmesh.embedded.postgres import SETTINGS
 from flowmesh.storage import open_database
 from tests.integration.suite.test_commands import flowmesh
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 async def careless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:

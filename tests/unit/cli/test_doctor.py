@@ -10,6 +10,8 @@ from flowmesh.cli.operations import doctor
 from flowmesh.cli.operations.configuration import read_settings, unknown_names
 from tests.unit.cli.conftest import Run
 
+pytestmark = pytest.mark.long
+
 SOCKETS = ["/run/a/.s.PGSQL.5433", "/run/b/.s.PGSQL.5433"]
 
 

@@ -8,6 +8,8 @@ from flowmesh.api.definition.v1 import definition_pb2
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
