@@ -207,6 +207,7 @@ export const builder = {
   "workflow.to": "To",
   "workflow.usedTasks": "Used tasks",
   "workflow.called": "Called services",
+  "workflow.calledTable": "Their health and calls",
   "workflow.noCalled": "Its tasks call no other service.",
   "workflow.noTasks": "No task of the library is used.",
   "workflow.triggers": "Triggers",

@@ -54,6 +54,7 @@ export function AppsPage() {
         {found.data && all.length === 0 && (
           <Empty title={say("apps.none")}>
             <p>{say("apps.noneHint")}</p>
+            <code>{say("apps.deployCommand")}</code>
           </Empty>
         )}
         {all.length > 0 && apps.length === 0 && <Empty title={say("apps.nothing", { words: q })} />}

@@ -49,7 +49,7 @@ export function CalledServices({ name }: { name: string }) {
       {found && found.called.length > 0 && (
         <>
           <TopologyPicture topology={found.topology} chosen={chosen} choose={setChosen} />
-          <Table title={say("topology.services")} heads={HEADS}>
+          <Table title={say("workflow.calledTable")} heads={HEADS}>
             {found.called.map((each) => (
               <Row key={each.name} service={each} />
             ))}

@@ -1,1 +1,0 @@
-var e={body:`_body_1nl1p_1`,list:`_list_1nl1p_7`,table:`_table_1nl1p_14`,panel:`_panel_1nl1p_37`,source:`_source_1nl1p_44`,verdict:`_verdict_1nl1p_50`,cards:`_cards_1nl1p_63`};export{e as t};
