@@ -73,7 +73,8 @@ test("what was typed before the browser was killed is found again @S0-133", asyn
   await expect(second.page.getByRole("status").filter({ hasText: "found again" })).toBeVisible();
   expect(await written(second.page)).toContain("# typed before the end");
   await killed(second);
-  rmSync(profile, { recursive: true, force: true });
+  // Processes of the killed browser may still write for a moment.
+  rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 /** A write behind those of the drafts: once it is there, they are on the disk. */
