@@ -43,7 +43,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a scenario: the errors of all its tries, and whether the last one passed."""
+    """Result of a scenario: the errors of all tries, and whether the last one passed."""
 
     passed: bool
     tries: int

@@ -33,7 +33,7 @@ LATER_START_S_MAX = 2 * 3.0
 IDLE_CPU_PERCENT_MAX = 2 * 5.0
 MEMORY_MIB_MAX = 250.0
 WATCH_S = IDLE_CONNECTION_S + 5.0
-"""How long an idle suite is watched: until the connections of its start are closed."""
+"""Observation time of an idle suite, after which the connections of its start are closed."""
 
 EVENT_LATE_MS_MAX = 100.0
 STATE_AT_MS_MAX = 2 * 20.0

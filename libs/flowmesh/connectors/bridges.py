@@ -47,7 +47,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """What a bridge reads and writes; `refused` takes what the sink refuses for good."""
+    """Source and sinks of a bridge; `refused` receives the records that `sink` rejects."""
 
     name: str
     source: Source
