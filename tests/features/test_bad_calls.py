@@ -27,15 +27,25 @@ KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 # What refusing so many messages of about 8 MiB one after the other may add to the process.
 GROWTH_MIB_MAX = 150
 LARGE_CALLS = 25
+# Of some 4 MiB, on one connection: all at once would take longer than one may wait.
+LARGE_AT_ONCE = 16
 # After floods of smaller ones: so much later at the latest.
 GIVEN_BACK_S = 60.0
 STREAMS_LEFT = 100
 FAR_S = 10.0**9
 
 
-async def send_all(channel: grpc.aio.Channel, data: bytes, **options: Any) -> dict[str, Outcome]:
-    """How the same bytes end on every method."""
-    outcomes = await asyncio.gather(*(send(channel, path, data, **options) for path in METHODS))
+async def send_all(
+    channel: grpc.aio.Channel, data: bytes, at_once: int = len(METHODS), **options: Any
+) -> dict[str, Outcome]:
+    """How the same bytes end on every method, so many of which are called at once."""
+    places = asyncio.Semaphore(at_once)
+
+    async def send_to(path: str) -> Outcome:
+        async with places:
+            return await send(channel, path, data, **options)
+
+    outcomes = await asyncio.gather(*map(send_to, METHODS))
     return dict(zip(METHODS, outcomes, strict=True))
 
 
@@ -210,8 +220,8 @@ async def test_large_messages_are_answered_and_released(
     process = psutil.Process(victim.pid)
     before = process.memory_info().rss
     for size in (int(3.9 * MIB), int(4.1 * MIB)):
-        assert undocumented(await send_all(wire, large(size))) == {}
-    over = await send_all(wire, large(int(9.5 * MIB)), open_s=ANSWERED_S)
+        assert undocumented(await send_all(wire, large(size), LARGE_AT_ONCE)) == {}
+    over = await send_all(wire, large(int(9.5 * MIB)), LARGE_AT_ONCE, open_s=ANSWERED_S)
     assert {outcome.code for outcome in over.values()} == {"RESOURCE_EXHAUSTED"}
     path = "/flowmesh.api.execution.v1.ExecutionService/GetExecution"
     for _ in range(LARGE_CALLS):
