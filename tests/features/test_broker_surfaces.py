@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ async def test_messages_on_the_command_line(suite: Suite) -> None:
     done = await command(suite, "queue", "show", queue)
     assert done.lines[0] == f"{queue}  1 messages"
     assert f"  bound to {exchange} by 'data.#'" in done.lines
+    assert re.fullmatch(r"  oldest message \d+s ago, \d+ bytes", done.lines[2])
     done = await command(suite, "queue", "purge", queue)
     assert done.out.strip() == "1 messages are deleted"
     done = await command(suite, "queue", "show", named("missing"))

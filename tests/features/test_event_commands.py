@@ -1,6 +1,7 @@
 """`flowmesh stream`, `flowmesh event-group` and `flowmesh projection` do what the SDK does."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ async def test_streams_on_the_command_line(suite: Suite, client: Client) -> None
     await done(suite, "stream", "retention", stream, "--max-events", "10")
     found = await done(suite, "stream", "show", stream)
     assert found.lines[0] == f"{stream}  version 2, from 1"
+    assert all(re.fullmatch(r"  (created|changed) \d+s ago", line) for line in found.lines[1:3])
     assert "  snapshot of version 1" in found.lines
     assert "  at most 10 events, 0 ms (0: unlimited)" in found.lines
     found = await done(suite, "stream", "delete", stream, "--version", "2")

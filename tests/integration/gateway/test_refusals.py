@@ -15,6 +15,7 @@ from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.integration.gateway.conftest import Rest
 
 JSON = {"Content-Type": "application/json"}
+UNKNOWN = "unknown member; known are workflowId, context, requestId, version, labels"
 MIB = 1024 * 1024
 
 
@@ -91,7 +92,7 @@ async def test_bad_bodies_are_400(rest: Rest, body: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "field", "says"),
     [
-        ({"colour": "red", "workflowId": "a"}, "colour", "unknown member"),
+        ({"colour": "red", "workflowId": "a"}, "colour", UNKNOWN),
         ({}, "workflowId", "required member is missing"),
         ({"workflowId": "a", "context": "x"}, "context", "expected object, got string"),
         ({"workflowId": "a", "requestId": 7}, "requestId", "expected string, got integer"),

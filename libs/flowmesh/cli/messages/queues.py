@@ -76,7 +76,7 @@ async def show(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
     kinds = [state.kind, durable, *(each for each in flags if getattr(state, each))]
     output.line(f"  {', '.join(kinds)}, at most {state.max_size:,} messages")
     if state.oldest_at is not None:
-        output.line(f"  oldest message {output.age(state.oldest_at)} ago, {state.bytes:,} bytes")
+        output.line(f"  oldest message {output.age(state.oldest_at)}, {state.bytes:,} bytes")
     for priority, depth in sorted(state.priorities.items(), reverse=True):
         if state.max_priority:
             output.line(f"  priority {priority}: {depth:,}")

@@ -50,8 +50,8 @@ async def show(stream: StreamArgument, /, *, common: Common = COMMON) -> int:
         output.document(_info_json(info))
         return exit_codes.DONE
     output.line(f"{info.stream}  version {info.version:,}, from {info.first_version:,}")
-    output.line(f"  created {output.age(info.created_at)} ago")
-    output.line(f"  changed {output.age(info.changed_at)} ago")
+    output.line(f"  created {output.age(info.created_at)}")
+    output.line(f"  changed {output.age(info.changed_at)}")
     if info.snapshot_version:
         output.line(f"  snapshot of version {info.snapshot_version:,}")
     if info.max_events or info.max_age_ms:

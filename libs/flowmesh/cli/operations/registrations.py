@@ -30,7 +30,7 @@ async def show(service: ServiceArgument, /, *, common: Common = COMMON) -> int:
     draining = ", draining" if found.draining else ""
     output.line(f"{found.name}  {found.id}  {found.status}{draining}")
     output.line(f"  {found.type or '-'} at {found.endpoint}, version {found.version or '-'}")
-    output.line(f"  heartbeat {output.age(found.heartbeat_at)} ago")
+    output.line(f"  heartbeat {output.age(found.heartbeat_at)}")
     if found.check_problem:
         output.line(f"  failed check: {found.check_problem}")
     for capability in found.capabilities:

@@ -311,7 +311,7 @@ def decode(raw: bytes, envelope: type[E_]) -> E_:
     try:
         return msgspec.convert(value, envelope)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from error
+        raise _refusal(str(error), envelope) from error
 
 
 # The messages of msgspec for unknown and missing members, followed by the path.
@@ -321,14 +321,18 @@ _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
-def _refusal(message: str) -> Invalid:
+def _refusal(message: str, envelope: type[msgspec.Struct]) -> Invalid:
     place = _PLACE.search(message)
     path = place["path"] if place else ""
     problem = _PLACE.sub("", message)
     if member := _MEMBER.match(problem):
         path = f"{path}.{member['name']}" if path else member["name"]
         unknown = member["what"].startswith("contains")
-        problem = "unknown member" if unknown else "required member is missing"
+        # Only the place of an inner object is known, not its struct.
+        known = ", ".join(envelope.__struct_encode_fields__) or "none"
+        problem = "required member is missing"
+        if unknown:
+            problem = "unknown member" if place else f"unknown member; known are {known}"
     problem = _TYPE.sub(lambda found: _JSON_NAMES.get(found[1], found[1]), problem)
     problem = problem[0].lower() + problem[1:]
     text = f"{path or 'body'}: {problem}."
