@@ -234,6 +234,10 @@ async def test_a_label_goes_nowhere_where_the_data_does_not_flow(suite: Suite, n
     path = f"/api/v1/workflows/{name}/labels/production"
     refused = await suite.put(path, {"version": 1})
     assert refusal(refused) == (400, "TYPE_MISMATCH")
+    (problem,) = (await suite.post("/api/v1/workflows:validate", task(number))).json["problems"]
+    broken = problem["broken"]
+    assert (broken["workflow"], broken["namespace"], broken["version"]) == (name, "default", 2)
+    assert f"would break: {broken['problem']}" in problem["message"]
     assert (await suite.put(path, {"version": 2})).status == 200
 
 

@@ -93,6 +93,7 @@ export interface AppFindingValue {
   path: string;
   line?: number;
   column?: number;
+  broken?: BrokenWorkflow;
   file: string;
 }
 
@@ -325,6 +326,14 @@ export interface BreakpointsRequest {
   all?: boolean;
   nodes?: string[];
   requestId?: string;
+}
+
+/** A version of a workflow in use, and a problem that it gets from the change of a task. */
+export interface BrokenWorkflow {
+  namespace: string;
+  workflow: string;
+  version: number;
+  problem: string;
 }
 
 /** Progress of a bulk. `skipped` counts executions whose state does not allow the action. */
@@ -1922,7 +1931,7 @@ export interface PreviewAnswer {
   executionIds: string[];
 }
 
-/** A problem of a definition, and its place. */
+/** A problem of a definition, and its place. `broken` is the workflow that the change of a task would break. */
 export interface ProblemValue {
   code: string;
   severity: "error" | "warning";
@@ -1930,6 +1939,7 @@ export interface ProblemValue {
   path: string;
   line?: number;
   column?: number;
+  broken?: BrokenWorkflow;
 }
 
 /** Resources of the process that serves the request, as in its `/metrics`. */

@@ -8,9 +8,7 @@ const USERS = [
 ];
 
 test("workflows that break come first, with the problem", () => {
-  const message =
-    "workflow orders of namespace default, version 2, would break: tasks[0].input: no total";
-  const problems = [{ code: "FLOW", severity: "error" as const, message, path: "metadata.name" }];
+  const problems = [breaking("orders", "default", "tasks[0].input: no total")];
   const { impacts, own } = impactOf({ valid: false, problems }, USERS, "default");
   expect(impacts.map((each) => [each.workflow, each.verdict, ...each.reasons])).toEqual([
     ["orders", "breaks", "tasks[0].input: no total"],
@@ -36,9 +34,10 @@ test("a problem of the task itself is no verdict on a workflow", () => {
   expect(impacts.map((each) => each.verdict)).toEqual(["unchecked", "unchecked"]);
 });
 
-function breaking(workflow: string, namespace: string, reason = "no total") {
-  const message = `workflow ${workflow} of namespace ${namespace}, version 2, would break: ${reason}`;
-  return { code: "FLOW", severity: "error" as const, message, path: "metadata.name" };
+function breaking(workflow: string, namespace: string, problem = "no total") {
+  const broken = { workflow, namespace, version: 2, problem };
+  const message = "a sentence that is not read";
+  return { code: "FLOW", severity: "error" as const, message, path: "metadata.name", broken };
 }
 
 test("workflows of one name in two namespaces have verdicts of their own", () => {

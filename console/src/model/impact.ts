@@ -14,9 +14,6 @@ export interface Impact {
 /** The server checks no more workflows after so many problems. */
 const BROKEN_MAX = 20;
 
-/** `workflow NAME of namespace NAMESPACE, version N, would break: REASON` */
-const BROKEN = /^workflow (\S+) of namespace (\S+), version (\d+), would break: (.*)$/s;
-
 /**
  * Return the impact on users of a task, those that break first, and the other problems.
  *
@@ -31,17 +28,17 @@ export function impactOf(
   const own: ProblemValue[] = [];
   let problems = 0;
   for (const problem of checked.problems) {
-    const [, workflow, namespace, version, reason = ""] = BROKEN.exec(problem.message) ?? [];
-    if (!workflow || !namespace) {
+    if (!problem.broken) {
       own.push(problem);
       continue;
     }
+    const { workflow, namespace, version, problem: reason } = problem.broken;
     problems += 1;
     const key = `${namespace} ${workflow} ${version}`;
     const known = broken.get(key) ?? {
       workflow,
       namespace: namespace === here ? undefined : namespace,
-      version: Number(version),
+      version,
       verdict: "breaks",
       reasons: [],
     };

@@ -73,6 +73,22 @@ pub struct Problem {
     pub line: u32,
     #[prost(uint32, tag = "6")]
     pub column: u32,
+    /// The workflow that the change of a task would break; absent from other problems.
+    #[prost(message, optional, tag = "7")]
+    pub broken: ::core::option::Option<BrokenWorkflow>,
+}
+/// A workflow version in use, and a problem that it gets from the change of a task.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrokenWorkflow {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workflow_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub version: u32,
+    /// Path in the workflow, and the problem there.
+    #[prost(string, tag = "4")]
+    pub problem: ::prost::alloc::string::String,
 }
 /// The structure of a workflow graph.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -25,6 +25,20 @@ _LENGTHS_APART_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenWorkflow:
+    """A workflow version in use, and a problem that it gets from the change of a task."""
+
+    namespace: str
+    workflow_id: str
+    version: int
+    problem: str
+
+    def __str__(self) -> str:
+        place = f"workflow {self.workflow_id} of namespace {self.namespace}"
+        return f"{place}, version {self.version}, would break: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One problem. `code` is a reason of flowmesh.errors; `document` counts from 0.
 
@@ -44,6 +58,7 @@ class Problem:
     # that is only a part of the string.
     offset: int = -1
     inside: str = ""
+    broken: BrokenWorkflow | None = None
 
     def text(self) -> str:
         """Return the message preceded by its place, unless it names the place itself."""

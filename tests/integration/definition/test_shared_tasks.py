@@ -82,3 +82,7 @@ async def test_a_broken_workflow_is_reported_at_the_task(catalog: DefinitionCata
     source = documents(workflow("give", "noop"), task("give", outputSchema=shape("string")))
     (problem,) = (await catalog.validate(HERE, source, YAML)).problems
     assert problem.place == "documents[1].metadata.name"
+    assert problem.broken is not None
+    assert problem.message == str(problem.broken)
+    assert (problem.broken.namespace, problem.broken.version) == (HERE, 1)
+    assert (problem.broken.workflow_id, problem.broken.problem[:8]) == ("w", "tasks[1]")

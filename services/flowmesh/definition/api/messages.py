@@ -1,5 +1,6 @@
 """Records as messages of the contract."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -165,6 +166,8 @@ def _instant(moment: datetime) -> Timestamp:
 
 def problem_message(problem: Problem) -> definition_pb2.Problem:
     severity = definition_pb2.SEVERITY_WARNING if problem.warning else definition_pb2.SEVERITY_ERROR
+    found = problem.broken
+    broken = definition_pb2.BrokenWorkflow(**asdict(found)) if found else None
     return definition_pb2.Problem(
         code=problem.code,
         severity=severity,
@@ -172,6 +175,7 @@ def problem_message(problem: Problem) -> definition_pb2.Problem:
         path=problem.place,
         line=problem.line,
         column=problem.column,
+        broken=broken,
     )
 
 

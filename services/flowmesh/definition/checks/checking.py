@@ -29,6 +29,7 @@ from flowmesh.definitions import (
 )
 from flowmesh.definitions.builtins import built_in
 from flowmesh.definitions.lint import lint
+from flowmesh.definitions.problems import BrokenWorkflow
 from flowmesh.definitions.reading.documents import Source
 from flowmesh.definitions.task_refs import is_task_ref
 from flowmesh.dryrun.source import plan_in
@@ -235,14 +236,10 @@ def _errors(workflow: Workflow, document: object, references: References) -> tup
 
 def _blamed(problem: Problem, version: VersionId, task: str, reading: Reading) -> Problem:
     """Report a problem of a workflow at the task that causes it."""
-    namespace, workflow_id, number = version
-    message = (
-        f"workflow {workflow_id} of namespace {namespace}, version {number}, would break: "
-        f"{problem.place}: {problem.message}"
-    )
+    broken = BrokenWorkflow(*version, f"{problem.place}: {problem.message}")
     number = next(
         read.number
         for read in reading.resources
         if isinstance(read.resource, Task) and read.name == task
     )
-    return Problem(problem.code, message, ("metadata", "name"), number)
+    return Problem(problem.code, str(broken), ("metadata", "name"), number, broken=broken)

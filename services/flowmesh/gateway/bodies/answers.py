@@ -97,8 +97,20 @@ class Started(Answer, kw_only=True):
 # --- resources -------------------------------------------------------------------------------
 
 
+class BrokenWorkflow(Answer, kw_only=True):
+    """A version of a workflow in use, and a problem that it gets from the change of a task."""
+
+    namespace: str
+    workflow: str
+    version: int
+    problem: str
+
+
 class ProblemValue(Answer, kw_only=True):
-    """A problem of a definition, and its place."""
+    """A problem of a definition, and its place.
+
+    `broken` is the workflow that the change of a task would break.
+    """
 
     code: str
     severity: Literal["error", "warning"]
@@ -106,6 +118,7 @@ class ProblemValue(Answer, kw_only=True):
     path: str
     line: int | UnsetType = UNSET
     column: int | UnsetType = UNSET
+    broken: BrokenWorkflow | UnsetType = UNSET
 
 
 class AppliedResource(Answer, kw_only=True):

@@ -124,6 +124,16 @@ def problem(message: definition_pb2.Problem) -> answers.ProblemValue:
         path=message.path,
         line=message.line or UNSET,
         column=message.column or UNSET,
+        broken=_broken(message.broken) if message.HasField("broken") else UNSET,
+    )
+
+
+def _broken(message: definition_pb2.BrokenWorkflow) -> answers.BrokenWorkflow:
+    return answers.BrokenWorkflow(
+        namespace=message.namespace,
+        workflow=message.workflow_id,
+        version=message.version,
+        problem=message.problem,
     )
 
 

@@ -305,8 +305,10 @@ type Problem struct {
 	// Path in the source: `tasks[2].input.total`.
 	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
 	// Line and column, counted from 1; 0 if the source has no lines.
-	Line          uint32 `protobuf:"varint,5,opt,name=line,proto3" json:"line,omitempty"`
-	Column        uint32 `protobuf:"varint,6,opt,name=column,proto3" json:"column,omitempty"`
+	Line   uint32 `protobuf:"varint,5,opt,name=line,proto3" json:"line,omitempty"`
+	Column uint32 `protobuf:"varint,6,opt,name=column,proto3" json:"column,omitempty"`
+	// The workflow that the change of a task would break; absent from other problems.
+	Broken        *BrokenWorkflow `protobuf:"bytes,7,opt,name=broken,proto3" json:"broken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,6 +385,83 @@ func (x *Problem) GetColumn() uint32 {
 	return 0
 }
 
+func (x *Problem) GetBroken() *BrokenWorkflow {
+	if x != nil {
+		return x.Broken
+	}
+	return nil
+}
+
+// A workflow version in use, and a problem that it gets from the change of a task.
+type BrokenWorkflow struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	Version    uint32                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Path in the workflow, and the problem there.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrokenWorkflow) Reset() {
+	*x = BrokenWorkflow{}
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrokenWorkflow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrokenWorkflow) ProtoMessage() {}
+
+func (x *BrokenWorkflow) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrokenWorkflow.ProtoReflect.Descriptor instead.
+func (*BrokenWorkflow) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BrokenWorkflow) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *BrokenWorkflow) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+func (x *BrokenWorkflow) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *BrokenWorkflow) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // The structure of a workflow graph.
 type Analysis struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -412,7 +491,7 @@ type Analysis struct {
 
 func (x *Analysis) Reset() {
 	*x = Analysis{}
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[3]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +503,7 @@ func (x *Analysis) String() string {
 func (*Analysis) ProtoMessage() {}
 
 func (x *Analysis) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[3]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +516,7 @@ func (x *Analysis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Analysis.ProtoReflect.Descriptor instead.
 func (*Analysis) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Analysis) GetRoots() []string {
@@ -551,7 +630,7 @@ type NodeEdges struct {
 
 func (x *NodeEdges) Reset() {
 	*x = NodeEdges{}
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[4]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +642,7 @@ func (x *NodeEdges) String() string {
 func (*NodeEdges) ProtoMessage() {}
 
 func (x *NodeEdges) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[4]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +655,7 @@ func (x *NodeEdges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeEdges.ProtoReflect.Descriptor instead.
 func (*NodeEdges) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeEdges) GetId() string {
@@ -653,7 +732,7 @@ type GraphEdge struct {
 
 func (x *GraphEdge) Reset() {
 	*x = GraphEdge{}
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[5]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +744,7 @@ func (x *GraphEdge) String() string {
 func (*GraphEdge) ProtoMessage() {}
 
 func (x *GraphEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[5]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +757,7 @@ func (x *GraphEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphEdge.ProtoReflect.Descriptor instead.
 func (*GraphEdge) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GraphEdge) GetTarget() string {
@@ -725,7 +804,7 @@ type NodePath struct {
 
 func (x *NodePath) Reset() {
 	*x = NodePath{}
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[6]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +816,7 @@ func (x *NodePath) String() string {
 func (*NodePath) ProtoMessage() {}
 
 func (x *NodePath) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[6]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +829,7 @@ func (x *NodePath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodePath.ProtoReflect.Descriptor instead.
 func (*NodePath) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NodePath) GetNodes() []string {
@@ -769,7 +848,7 @@ type NodeGroup struct {
 
 func (x *NodeGroup) Reset() {
 	*x = NodeGroup{}
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[7]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +860,7 @@ func (x *NodeGroup) String() string {
 func (*NodeGroup) ProtoMessage() {}
 
 func (x *NodeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[7]
+	mi := &file_flowmesh_api_definition_v1_definition_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +873,7 @@ func (x *NodeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeGroup.ProtoReflect.Descriptor instead.
 func (*NodeGroup) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NodeGroup) GetNodes() []string {
@@ -843,14 +922,21 @@ const file_flowmesh_api_definition_v1_definition_proto_rawDesc = "" +
 	"visibility\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb9\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfd\x01\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12@\n" +
 	"\bseverity\x18\x02 \x01(\x0e2$.flowmesh.api.definition.v1.SeverityR\bseverity\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n" +
 	"\x04line\x18\x05 \x01(\rR\x04line\x12\x16\n" +
-	"\x06column\x18\x06 \x01(\rR\x06column\"\x93\x04\n" +
+	"\x06column\x18\x06 \x01(\rR\x06column\x12B\n" +
+	"\x06broken\x18\a \x01(\v2*.flowmesh.api.definition.v1.BrokenWorkflowR\x06broken\"\x83\x01\n" +
+	"\x0eBrokenWorkflow\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
+	"\vworkflow_id\x18\x02 \x01(\tR\n" +
+	"workflowId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\x93\x04\n" +
 	"\bAnalysis\x12\x14\n" +
 	"\x05roots\x18\x01 \x03(\tR\x05roots\x12\x16\n" +
 	"\x06leaves\x18\x02 \x03(\tR\x06leaves\x12;\n" +
@@ -909,37 +995,39 @@ func file_flowmesh_api_definition_v1_definition_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_definition_v1_definition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_definition_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_flowmesh_api_definition_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_flowmesh_api_definition_v1_definition_proto_goTypes = []any{
 	(Severity)(0),                 // 0: flowmesh.api.definition.v1.Severity
 	(*Workflow)(nil),              // 1: flowmesh.api.definition.v1.Workflow
 	(*Task)(nil),                  // 2: flowmesh.api.definition.v1.Task
 	(*Problem)(nil),               // 3: flowmesh.api.definition.v1.Problem
-	(*Analysis)(nil),              // 4: flowmesh.api.definition.v1.Analysis
-	(*NodeEdges)(nil),             // 5: flowmesh.api.definition.v1.NodeEdges
-	(*GraphEdge)(nil),             // 6: flowmesh.api.definition.v1.GraphEdge
-	(*NodePath)(nil),              // 7: flowmesh.api.definition.v1.NodePath
-	(*NodeGroup)(nil),             // 8: flowmesh.api.definition.v1.NodeGroup
-	nil,                           // 9: flowmesh.api.definition.v1.Workflow.LabelsEntry
-	nil,                           // 10: flowmesh.api.definition.v1.Task.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*BrokenWorkflow)(nil),        // 4: flowmesh.api.definition.v1.BrokenWorkflow
+	(*Analysis)(nil),              // 5: flowmesh.api.definition.v1.Analysis
+	(*NodeEdges)(nil),             // 6: flowmesh.api.definition.v1.NodeEdges
+	(*GraphEdge)(nil),             // 7: flowmesh.api.definition.v1.GraphEdge
+	(*NodePath)(nil),              // 8: flowmesh.api.definition.v1.NodePath
+	(*NodeGroup)(nil),             // 9: flowmesh.api.definition.v1.NodeGroup
+	nil,                           // 10: flowmesh.api.definition.v1.Workflow.LabelsEntry
+	nil,                           // 11: flowmesh.api.definition.v1.Task.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_flowmesh_api_definition_v1_definition_proto_depIdxs = []int32{
-	11, // 0: flowmesh.api.definition.v1.Workflow.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 1: flowmesh.api.definition.v1.Workflow.labels:type_name -> flowmesh.api.definition.v1.Workflow.LabelsEntry
-	11, // 2: flowmesh.api.definition.v1.Task.created_at:type_name -> google.protobuf.Timestamp
-	10, // 3: flowmesh.api.definition.v1.Task.labels:type_name -> flowmesh.api.definition.v1.Task.LabelsEntry
+	12, // 0: flowmesh.api.definition.v1.Workflow.created_at:type_name -> google.protobuf.Timestamp
+	10, // 1: flowmesh.api.definition.v1.Workflow.labels:type_name -> flowmesh.api.definition.v1.Workflow.LabelsEntry
+	12, // 2: flowmesh.api.definition.v1.Task.created_at:type_name -> google.protobuf.Timestamp
+	11, // 3: flowmesh.api.definition.v1.Task.labels:type_name -> flowmesh.api.definition.v1.Task.LabelsEntry
 	0,  // 4: flowmesh.api.definition.v1.Problem.severity:type_name -> flowmesh.api.definition.v1.Severity
-	5,  // 5: flowmesh.api.definition.v1.Analysis.nodes:type_name -> flowmesh.api.definition.v1.NodeEdges
-	7,  // 6: flowmesh.api.definition.v1.Analysis.paths:type_name -> flowmesh.api.definition.v1.NodePath
-	8,  // 7: flowmesh.api.definition.v1.Analysis.groups:type_name -> flowmesh.api.definition.v1.NodeGroup
-	4,  // 8: flowmesh.api.definition.v1.NodeEdges.map:type_name -> flowmesh.api.definition.v1.Analysis
-	6,  // 9: flowmesh.api.definition.v1.NodeEdges.edges:type_name -> flowmesh.api.definition.v1.GraphEdge
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	4,  // 5: flowmesh.api.definition.v1.Problem.broken:type_name -> flowmesh.api.definition.v1.BrokenWorkflow
+	6,  // 6: flowmesh.api.definition.v1.Analysis.nodes:type_name -> flowmesh.api.definition.v1.NodeEdges
+	8,  // 7: flowmesh.api.definition.v1.Analysis.paths:type_name -> flowmesh.api.definition.v1.NodePath
+	9,  // 8: flowmesh.api.definition.v1.Analysis.groups:type_name -> flowmesh.api.definition.v1.NodeGroup
+	5,  // 9: flowmesh.api.definition.v1.NodeEdges.map:type_name -> flowmesh.api.definition.v1.Analysis
+	7,  // 10: flowmesh.api.definition.v1.NodeEdges.edges:type_name -> flowmesh.api.definition.v1.GraphEdge
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_definition_v1_definition_proto_init() }
@@ -953,7 +1041,7 @@ func file_flowmesh_api_definition_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_definition_proto_rawDesc), len(file_flowmesh_api_definition_v1_definition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

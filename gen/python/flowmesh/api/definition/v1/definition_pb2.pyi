@@ -188,6 +188,7 @@ class Problem(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
     COLUMN_FIELD_NUMBER: _builtins.int
+    BROKEN_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable reason, one of docs/errors.md: GRAPH_CYCLE, TASK_NOT_FOUND, TYPE_MISMATCH …"""
     severity: Global___Severity.ValueType
@@ -198,6 +199,10 @@ class Problem(_message.Message):
     line: _builtins.int
     """Line and column, counted from 1; 0 if the source has no lines."""
     column: _builtins.int
+    @_builtins.property
+    def broken(self) -> Global___BrokenWorkflow:
+        """The workflow that the change of a task would break; absent from other problems."""
+
     def __init__(
         self,
         *,
@@ -207,14 +212,46 @@ class Problem(_message.Message):
         path: _builtins.str = ...,
         line: _builtins.int = ...,
         column: _builtins.int = ...,
+        broken: Global___BrokenWorkflow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broken", b"broken"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "line", b"line", "message", b"message", "path", b"path", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken", b"broken", "code", b"code", "column", b"column", "line", b"line", "message", b"message", "path", b"path", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
+
+@_typing.final
+class BrokenWorkflow(_message.Message):
+    """A workflow version in use, and a problem that it gets from the change of a task."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    version: _builtins.int
+    problem: _builtins.str
+    """Path in the workflow, and the problem there."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "problem", b"problem", "version", b"version", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrokenWorkflow: _TypeAlias = BrokenWorkflow  # noqa: Y015
 
 @_typing.final
 class Analysis(_message.Message):

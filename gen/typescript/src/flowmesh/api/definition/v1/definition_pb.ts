@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/definition/v1/definition.proto.
  */
 export const file_flowmesh_api_definition_v1_definition: GenFile = /*@__PURE__*/
-  fileDesc("CitmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS9kZWZpbml0aW9uLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKmAgoIV29ya2Zsb3cSEQoJbmFtZXNwYWNlGAEgASgJEhMKC3dvcmtmbG93X2lkGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoDRIOCgZkaWdlc3QYBSABKAkSDgoGZm9ybWF0GAYgASgJEhIKCmRlZmluaXRpb24YByABKAwSLgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoGbGFiZWxzGAkgAygLMjAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV29ya2Zsb3cuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKbAgoEVGFzaxIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEg4KBmRpZ2VzdBgEIAEoCRIMCgR0eXBlGAUgASgJEhIKCmRlZmluaXRpb24YBiABKAwSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoGbGFiZWxzGAggAygLMiwuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuVGFzay5MYWJlbHNFbnRyeRISCgp2aXNpYmlsaXR5GAkgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijAEKB1Byb2JsZW0SDAoEY29kZRgBIAEoCRI2CghzZXZlcml0eRgCIAEoDjIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlNldmVyaXR5Eg8KB21lc3NhZ2UYAyABKAkSDAoEcGF0aBgEIAEoCRIMCgRsaW5lGAUgASgNEg4KBmNvbHVtbhgGIAEoDSKBAwoIQW5hbHlzaXMSDQoFcm9vdHMYASADKAkSDgoGbGVhdmVzGAIgAygJEjQKBW5vZGVzGAMgAygLMiUuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTm9kZUVkZ2VzEjMKBXBhdGhzGAQgAygLMiQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTm9kZVBhdGgSEgoKcGF0aF9jb3VudBgFIAEoAxIVCg1icmFuY2hfcG9pbnRzGAYgAygJEhoKEmNvbnZlcmdlbmNlX3BvaW50cxgHIAMoCRI1CgZncm91cHMYCCADKAsyJS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Ob2RlR3JvdXASFQoNY3JpdGljYWxfcGF0aBgJIAMoCRINCgVkZXB0aBgKIAEoDRIXCg9wYXRoX2NvdW50X3RleHQYCyABKAkSFAoMcGF0aHNfY2FwcGVkGAwgASgIEhgKEGNyaXRpY2FsX3BhdGhfbXMYDSABKAMi2AEKCU5vZGVFZGdlcxIKCgJpZBgBIAEoCRISCgpzdWNjZXNzb3JzGAIgAygJEhQKDGRlcGVuZGVuY2llcxgDIAMoCRIxCgNtYXAYBCABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BbmFseXNpcxIMCgRuYW1lGAUgASgJEgwKBHR5cGUYBiABKAkSEAoIZWRnZV9pZHMYByADKAkSNAoFZWRnZXMYCCADKAsyJS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5HcmFwaEVkZ2UiZQoJR3JhcGhFZGdlEg4KBnRhcmdldBgBIAEoCRIRCgljb25kaXRpb24YAiABKAkSEgoKb25fZmFpbHVyZRgDIAEoCBINCgVsYWJlbBgEIAEoCRISCgpkZWNpZGVkX2J5GAUgASgJIhkKCE5vZGVQYXRoEg0KBW5vZGVzGAEgAygJIhoKCU5vZGVHcm91cBINCgVub2RlcxgBIAMoCSpOCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhIKDlNFVkVSSVRZX0VSUk9SEAESFAoQU0VWRVJJVFlfV0FSTklORxACQnkKHmRldi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MVABWjhmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9kZWZpbml0aW9uL3YxO2RlZmluaXRpb252MaoCGkZsb3dtZXNoLkFwaS5EZWZpbml0aW9uLlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CitmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS9kZWZpbml0aW9uLnByb3RvEhpmbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MSKmAgoIV29ya2Zsb3cSEQoJbmFtZXNwYWNlGAEgASgJEhMKC3dvcmtmbG93X2lkGAIgASgJEgwKBG5hbWUYAyABKAkSDwoHdmVyc2lvbhgEIAEoDRIOCgZkaWdlc3QYBSABKAkSDgoGZm9ybWF0GAYgASgJEhIKCmRlZmluaXRpb24YByABKAwSLgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoGbGFiZWxzGAkgAygLMjAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV29ya2Zsb3cuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKbAgoEVGFzaxIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEg4KBmRpZ2VzdBgEIAEoCRIMCgR0eXBlGAUgASgJEhIKCmRlZmluaXRpb24YBiABKAwSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoGbGFiZWxzGAggAygLMiwuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuVGFzay5MYWJlbHNFbnRyeRISCgp2aXNpYmlsaXR5GAkgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiyAEKB1Byb2JsZW0SDAoEY29kZRgBIAEoCRI2CghzZXZlcml0eRgCIAEoDjIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlNldmVyaXR5Eg8KB21lc3NhZ2UYAyABKAkSDAoEcGF0aBgEIAEoCRIMCgRsaW5lGAUgASgNEg4KBmNvbHVtbhgGIAEoDRI6CgZicm9rZW4YByABKAsyKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Ccm9rZW5Xb3JrZmxvdyJaCg5Ccm9rZW5Xb3JrZmxvdxIRCgluYW1lc3BhY2UYASABKAkSEwoLd29ya2Zsb3dfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIPCgdwcm9ibGVtGAQgASgJIoEDCghBbmFseXNpcxINCgVyb290cxgBIAMoCRIOCgZsZWF2ZXMYAiADKAkSNAoFbm9kZXMYAyADKAsyJS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Ob2RlRWRnZXMSMwoFcGF0aHMYBCADKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Ob2RlUGF0aBISCgpwYXRoX2NvdW50GAUgASgDEhUKDWJyYW5jaF9wb2ludHMYBiADKAkSGgoSY29udmVyZ2VuY2VfcG9pbnRzGAcgAygJEjUKBmdyb3VwcxgIIAMoCzIlLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLk5vZGVHcm91cBIVCg1jcml0aWNhbF9wYXRoGAkgAygJEg0KBWRlcHRoGAogASgNEhcKD3BhdGhfY291bnRfdGV4dBgLIAEoCRIUCgxwYXRoc19jYXBwZWQYDCABKAgSGAoQY3JpdGljYWxfcGF0aF9tcxgNIAEoAyLYAQoJTm9kZUVkZ2VzEgoKAmlkGAEgASgJEhIKCnN1Y2Nlc3NvcnMYAiADKAkSFAoMZGVwZW5kZW5jaWVzGAMgAygJEjEKA21hcBgEIAEoCzIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkFuYWx5c2lzEgwKBG5hbWUYBSABKAkSDAoEdHlwZRgGIAEoCRIQCghlZGdlX2lkcxgHIAMoCRI0CgVlZGdlcxgIIAMoCzIlLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdyYXBoRWRnZSJlCglHcmFwaEVkZ2USDgoGdGFyZ2V0GAEgASgJEhEKCWNvbmRpdGlvbhgCIAEoCRISCgpvbl9mYWlsdXJlGAMgASgIEg0KBWxhYmVsGAQgASgJEhIKCmRlY2lkZWRfYnkYBSABKAkiGQoITm9kZVBhdGgSDQoFbm9kZXMYASADKAkiGgoJTm9kZUdyb3VwEg0KBW5vZGVzGAEgAygJKk4KCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASEgoOU0VWRVJJVFlfRVJST1IQARIUChBTRVZFUklUWV9XQVJOSU5HEAJCeQoeZGV2LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxUAFaOGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2RlZmluaXRpb24vdjE7ZGVmaW5pdGlvbnYxqgIaRmxvd21lc2guQXBpLkRlZmluaXRpb24uVjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A registered workflow in one version. Immutable.
@@ -185,6 +185,13 @@ export type Problem = Message<"flowmesh.api.definition.v1.Problem"> & {
    * @generated from field: uint32 column = 6;
    */
   column: number;
+
+  /**
+   * The workflow that the change of a task would break; absent from other problems.
+   *
+   * @generated from field: flowmesh.api.definition.v1.BrokenWorkflow broken = 7;
+   */
+  broken?: BrokenWorkflow | undefined;
 };
 
 /**
@@ -193,6 +200,42 @@ export type Problem = Message<"flowmesh.api.definition.v1.Problem"> & {
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_definition_v1_definition, 2);
+
+/**
+ * A workflow version in use, and a problem that it gets from the change of a task.
+ *
+ * @generated from message flowmesh.api.definition.v1.BrokenWorkflow
+ */
+export type BrokenWorkflow = Message<"flowmesh.api.definition.v1.BrokenWorkflow"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * Path in the workflow, and the problem there.
+   *
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message flowmesh.api.definition.v1.BrokenWorkflow.
+ * Use `create(BrokenWorkflowSchema)` to create a new message.
+ */
+export const BrokenWorkflowSchema: GenMessage<BrokenWorkflow> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_definition_v1_definition, 3);
 
 /**
  * The structure of a workflow graph.
@@ -284,7 +327,7 @@ export type Analysis = Message<"flowmesh.api.definition.v1.Analysis"> & {
  * Use `create(AnalysisSchema)` to create a new message.
  */
 export const AnalysisSchema: GenMessage<Analysis> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition, 3);
+  messageDesc(file_flowmesh_api_definition_v1_definition, 4);
 
 /**
  * @generated from message flowmesh.api.definition.v1.NodeEdges
@@ -344,7 +387,7 @@ export type NodeEdges = Message<"flowmesh.api.definition.v1.NodeEdges"> & {
  * Use `create(NodeEdgesSchema)` to create a new message.
  */
 export const NodeEdgesSchema: GenMessage<NodeEdges> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition, 4);
+  messageDesc(file_flowmesh_api_definition_v1_definition, 5);
 
 /**
  * A conditional edge.
@@ -390,7 +433,7 @@ export type GraphEdge = Message<"flowmesh.api.definition.v1.GraphEdge"> & {
  * Use `create(GraphEdgeSchema)` to create a new message.
  */
 export const GraphEdgeSchema: GenMessage<GraphEdge> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition, 5);
+  messageDesc(file_flowmesh_api_definition_v1_definition, 6);
 
 /**
  * @generated from message flowmesh.api.definition.v1.NodePath
@@ -407,7 +450,7 @@ export type NodePath = Message<"flowmesh.api.definition.v1.NodePath"> & {
  * Use `create(NodePathSchema)` to create a new message.
  */
 export const NodePathSchema: GenMessage<NodePath> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition, 6);
+  messageDesc(file_flowmesh_api_definition_v1_definition, 7);
 
 /**
  * @generated from message flowmesh.api.definition.v1.NodeGroup
@@ -424,7 +467,7 @@ export type NodeGroup = Message<"flowmesh.api.definition.v1.NodeGroup"> & {
  * Use `create(NodeGroupSchema)` to create a new message.
  */
 export const NodeGroupSchema: GenMessage<NodeGroup> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition, 7);
+  messageDesc(file_flowmesh_api_definition_v1_definition, 8);
 
 /**
  * @generated from enum flowmesh.api.definition.v1.Severity
