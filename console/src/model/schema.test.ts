@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { initialOf, type JsonSchema, kindOf, problemsOf, resolved, titleOf } from "./schema";
+import {
+  examplesOf,
+  initialOf,
+  type JsonSchema,
+  kindOf,
+  problemsOf,
+  resolved,
+  titleOf,
+} from "./schema";
 
 const REFUND: JsonSchema = {
   type: "object",
@@ -61,4 +69,10 @@ test("names of members become titles", () => {
   expect(titleOf("deliveryAddress", {})).toBe("Delivery Address");
   expect(titleOf("delivery_address", {})).toBe("Delivery address");
   expect(titleOf("x", { title: "The x" })).toBe("The x");
+});
+
+test("examples stand in one line, but for objects", () => {
+  expect(examplesOf({ examples: ["500ms", 30, { a: 1 }] })).toBe("500ms, 30");
+  expect(examplesOf({ examples: [{}] })).toBeUndefined();
+  expect(examplesOf({})).toBeUndefined();
 });

@@ -176,6 +176,12 @@ export function escaped(name: string): string {
   return name.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
+/** Scalar examples of a schema in one line, such as `500ms, 30s, 5m`. */
+export function examplesOf({ examples }: JsonSchema): string | undefined {
+  const scalars = Array.isArray(examples) ? examples.filter((each) => Object(each) !== each) : [];
+  return scalars.length > 0 ? scalars.join(", ") : undefined;
+}
+
 /** `deliveryAddress` and `delivery_address` as `Delivery address`. */
 export function titleOf(name: string, schema: JsonSchema): string {
   if (typeof schema.title === "string" && schema.title) return schema.title;

@@ -68,7 +68,10 @@ export function simplified(schema: unknown, root: JsonSchema, depth = 0): JsonSc
     const others = forms.filter((each) => each !== words && !(words && "pattern" in each));
     if (words && others.length === 0) return { ...plain, enum: words.enum };
     const texts = forms.filter((each) => each.type === "string");
-    if (texts.length === forms.length) return { ...plain, type: "string" };
+    if (texts.length === forms.length) {
+      const examples = texts.flatMap((each) => (each.examples as unknown[] | undefined) ?? []);
+      return { ...(examples.length > 0 && { examples }), ...plain, type: "string" };
+    }
     return plain.type
       ? plain
       : { ...plain, anyOf: others.map((each) => simplified(each, root, depth + 1)) };

@@ -4,6 +4,7 @@ import { useContext, useId, useMemo } from "react";
 import { Field } from "@/design/primitives";
 import {
   choicesOf,
+  examplesOf,
   type Json,
   type JsonSchema,
   kindOf,
@@ -182,6 +183,7 @@ function ScalarField(props: FieldProps) {
           id,
           "aria-describedby": describedBy,
           "aria-required": required,
+          placeholder: examplesOf(schema),
           value: value === undefined || value === null ? "" : String(value),
           onChange: (event: { target: { value: string } }) => set(event.target.value),
         };

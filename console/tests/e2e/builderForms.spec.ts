@@ -25,6 +25,8 @@ test("a task has a form of its schema, whose edits are minimal @S1-100", async (
   await edit(page, request, name, ORDER(name));
   await task(page, "charge").click();
   const panel = page.getByRole("region", { name: "Task charge" });
+  const timeout = panel.getByRole("combobox", { name: "Timeout (optional)" });
+  await expect(timeout).toHaveAttribute("placeholder", /\b30s\b/);
   await panel.getByLabel("Name (optional)").fill("Charge the card");
   await expect(task(page, "charge")).toContainText("Charge the card");
   await panel.getByRole("combobox", { name: "On Failure (optional)" }).selectOption("CONTINUE");
