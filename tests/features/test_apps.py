@@ -317,8 +317,8 @@ async def test_basic_credentials_keys_and_rates(tmp_path: Path) -> None:
     async with running(written(tmp_path, text)) as app:
         body = {"email": "a@b.example", "password": "correct horse"}
         assert (await app.call("POST", "/auth/register", body)).status == 201
-        good = aiohttp.BasicAuth("a@b.example", "correct horse").encode()
-        bad = aiohttp.BasicAuth("a@b.example", "wrong horse").encode()
+        good = aiohttp.encode_basic_auth("a@b.example", "correct horse")
+        bad = aiohttp.encode_basic_auth("a@b.example", "wrong horse")
         assert (await app.call("GET", "/basic", headers={"Authorization": good})).body == b"fine"
         refused = await app.call("GET", "/basic", headers={"Authorization": bad})
         assert (refused.status, refused.headers["WWW-Authenticate"][:5]) == (401, "Basic")
