@@ -57,7 +57,7 @@ def copied(folder: Path) -> list[str]:
     section = SECTION.search((ROOT / "README.md").read_text())
     assert section is not None
     blocks = BLOCK.findall(section[0])
-    code = [text for language, text in blocks if language != "console"]
+    code = [text for language, text in blocks if language in ("yaml", "python")]
     for name, text in zip(FILES, code, strict=True):
         (folder / name).write_text(text)
     return commands(section[0])
