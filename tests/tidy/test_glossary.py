@@ -11,8 +11,8 @@ PROTOS = [name for name in sources.tracked() if name.endswith(".proto")]
 
 # Parts of names that are plain English, not terms.
 _ORDINARY = """
-    Action Analysis Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Browsed
-    Cache Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued
+    Action Analysis Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Broken
+    Browsed Cache Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued
     Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
     Dispatched Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
     Follow Grant Graph Grpc Health Held Hello Http Input Joined Kept Keyed Kind Latency
