@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -18,6 +19,14 @@ from flowmesh.testing.suite import Suite, raw_channel
 
 # Suites of the tests are open where a test does not close them.
 os.environ.setdefault("FLOWMESH_AUTH", "open")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Do not delay the messages of pytest-rerunfailures: 40 ms for each test of each process."""
+    channel = getattr(getattr(config, "failures_db", None), "sock", None)
+    if channel is not None:
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def pytest_report_header() -> str:
