@@ -38,7 +38,7 @@ FAR_S = 10.0**9
 async def send_all(
     channel: grpc.aio.Channel, data: bytes, at_once: int = len(METHODS), **options: Any
 ) -> dict[str, Outcome]:
-    """How the same bytes end on every method, so many of which are called at once."""
+    """Send the same bytes to every method, `at_once` calls at a time; return the outcomes."""
     places = asyncio.Semaphore(at_once)
 
     async def send_to(path: str) -> Outcome:

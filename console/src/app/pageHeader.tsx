@@ -30,7 +30,7 @@ export function PageHeader({ title, crumbs, beside, actions, children }: Props) 
           <bdi>{shown}</bdi>
         </h1>
         {beside}
-        <div className={styles.actions}>{actions}</div>
+        <div className={`${styles.actions} boxed-links`}>{actions}</div>
       </div>
       {children}
     </header>

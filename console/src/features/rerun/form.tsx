@@ -85,7 +85,7 @@ export function RerunForm({ execution, choices, plan }: Props) {
       </Field>
       {error !== undefined && <Problem error={error} title={say("rerun.notStarted")} />}
       <div className={styles.buttons}>
-        <Link to="/executions/$executionId" params={{ executionId }} className={styles.back}>
+        <Link to="/executions/$executionId" params={{ executionId }} className="boxed">
           {say("action.back")}
         </Link>
         <Button
