@@ -259,7 +259,10 @@ async def edges_to(suite: Suite, name: str, calls: int) -> tuple[list[Any], Any]
         found[:] = [edges, answer]
         return bool(sum(each["calls"] for each in edges) == calls)
 
-    await until(f"{calls} calls of {name}", counted, within_s=PATIENCE_S)
+    try:
+        await until(f"{calls} calls of {name}", counted, within_s=PATIENCE_S)
+    except AssertionError as error:
+        raise AssertionError(f"counted: {found[0]}") from error
     return found[0], found[1]
 
 
