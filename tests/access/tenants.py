@@ -105,7 +105,25 @@ def _unknown(name: str, tenant: Tenant, canary: str) -> str:
 
 
 async def tenant(closed: Closed, canary: str) -> Tenant:
-    """Create a company, a project, keys of every role, and objects of every kind."""
+    """Create a company as `founded` does, and objects of every kind in it."""
+    made = await founded(closed, canary)
+    for seed in (
+        _people,
+        _definitions,
+        _executions,
+        _links,
+        _files,
+        _messages,
+        _streams,
+        _apps,
+        _others,
+    ):
+        await seed(closed, made)
+    return made
+
+
+async def founded(closed: Closed, canary: str) -> Tenant:
+    """Create a company with a project and keys of every role."""
     admin_of = closed.owner.tenants
     company = (
         await admin_of.CreateCompany(
@@ -141,18 +159,6 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
             IdKind.ID_KIND_PROJECT: project.id,
         }
     )
-    for seed in (
-        _people,
-        _definitions,
-        _executions,
-        _links,
-        _files,
-        _messages,
-        _streams,
-        _apps,
-        _others,
-    ):
-        await seed(closed, made)
     return made
 
 
