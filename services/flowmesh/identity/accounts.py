@@ -8,7 +8,7 @@ from flowmesh.access.bootstrap import is_bootstrap_token
 from flowmesh.access.keys import InstallationKeys
 from flowmesh.access.roles import Role
 from flowmesh.errors import Conflict, Forbidden, Invalid, Unauthenticated, Violation
-from flowmesh.identity.attempts import Attempts
+from flowmesh.identity.attempts import Attempts, network_of
 from flowmesh.identity.credentials import one_time
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords, check_password
@@ -64,15 +64,17 @@ class Accounts:
             text = "registration is off" if closed else "registration needs an invitation"
             raise Forbidden("REGISTRATION_CLOSED", text)
         email = valid_email(email)
-        check_password(password, email, name)
-        hashed = await self._passwords.hashed(password)
+        if invitation and not await self._users.invitations.is_valid(
+            one_time.digest(invitation), email
+        ):
+            raise _not_invited()
+        hashed = await self._hashed(password, email, name)
         async with self._users.changing() as users:
             granted = None
             if invitation:
                 granted = await users.invitations.take(one_time.digest(invitation), email)
                 if granted is None:
-                    text = "the invitation is unknown, used, expired or for another address"
-                    raise Forbidden("REGISTRATION_CLOSED", text)
+                    raise _not_invited()
             user = await _created(users, email, name, hashed)
             if granted is not None:
                 await users.set_grant(user.id, granted.grant, granted.created_by)
@@ -83,13 +85,15 @@ class Accounts:
     ) -> tuple[User, TokenPair]:
         """Create the first owner of the installation."""
         email = valid_email(email)
-        check_password(password, email, name)
-        hashed = await self._passwords.hashed(password)
+        refused = Unauthenticated(
+            "CREDENTIALS_INVALID", "the bootstrap token is unknown, used or older than an hour"
+        )
+        if not is_bootstrap_token(token, self._bootstrap_key, self._clock.now_us()):
+            raise refused
+        hashed = await self._hashed(password, email, name)
         async with self._users.changing() as users:
-            valid = is_bootstrap_token(token, self._bootstrap_key, self._clock.now_us())
-            if not valid or not await users.use_bootstrap(one_time.digest(token)):
-                text = "the bootstrap token is unknown, used or older than an hour"
-                raise Unauthenticated("CREDENTIALS_INVALID", text)
+            if not await users.use_bootstrap(one_time.digest(token)):
+                raise refused
             user = await _created(users, email, name, hashed)
             owner = Grant(Level.INSTALLATION, "", Role.OWNER)
             await users.set_grant(user.id, owner, "bootstrap")
@@ -98,18 +102,16 @@ class Accounts:
     async def login(self, email: str, password: str, address: str) -> tuple[User, TokenPair]:
         """Open a session; a wrong password and an unknown user have the same answer and time."""
         account = email.strip().lower()[:EMAIL_CHARS_MAX]
-        await self._attempts.check(account, address)
         user = await self._users.user_of_email(account)
         hashed = None if user is None or user.disabled else user.password_hash
         if not await self._is_right(account, address, password, hashed) or user is None:
             raise Unauthenticated("CREDENTIALS_INVALID", "the email address or password is wrong")
-        await self._attempts.succeeded(account)
         await self._users.note_login(user.id)
         return user, await self._opened(user.id)
 
     async def refresh(self, token: str, address: str) -> TokenPair:
         """Exchange a refresh token; one that was used before revokes its session."""
-        await self._attempts.check("", address)
+        await self._attempts.begin("", address)
         successor = one_time.successor(token, self._pepper)
         async with self._sessions.changing() as sessions:
             found = await sessions.lock_refresh_token(
@@ -121,23 +123,27 @@ class Accounts:
                 await sessions.use_refresh_token(one_time.digest(token))
                 await sessions.insert_refresh_token(one_time.digest(successor), found.session)
         if found is None or found.reused:
-            await self._attempts.failed("", address)
             if found is not None:
                 await self._revocations.announce(found.session)
             text = "the refresh token is unknown, expired, used or revoked; log in again"
             raise Unauthenticated("CREDENTIALS_INVALID", text)
+        await self._attempts.succeeded("", address)
         return await self._pair(found.user_id, found.session, successor)
 
-    async def _is_right(
-        self, account: str, address: str, password: str, hashed: str | None
-    ) -> bool:
-        """Verify a password; raise LOGIN_DELAYED also for guesses that were sent at once."""
-        async with self._passwords.turn():
-            await self._attempts.check(account, address)
+    async def _is_right(self, account: str, source: str, password: str, hashed: str | None) -> bool:
+        """Verify a password, an attempt that is counted first. Raise LOGIN_DELAYED."""
+        async with self._passwords.turn(network_of(source) or source):
+            await self._attempts.begin(account, source)
             right = await self._passwords.is_right(password, hashed)
-            if not right:
-                await self._attempts.failed(account, address)
-            return right
+        if right:
+            await self._attempts.succeeded(account, source)
+        return right
+
+    async def _hashed(self, password: str, email: str, name: str) -> str:
+        """Return the hash of the password of a new user. Raise PASSWORD_WEAK."""
+        check_password(password, email, name)
+        async with self._passwords.turn("new users"):
+            return await self._passwords.hashed(password)
 
     async def logout(self, *, all_sessions: bool) -> None:
         """End the session of the caller, or all sessions of its user."""
@@ -157,10 +163,9 @@ class Accounts:
         user = await self._users.user(principal.id)
         if user is None:
             raise Invalid("REQUEST_INVALID", "only users have a password")
-        if not await self._is_right(user.email, "", current, user.password_hash):
+        if not await self._is_right(user.email, principal.session, current, user.password_hash):
             raise Unauthenticated("CREDENTIALS_INVALID", "the current password is wrong")
-        check_password(new, user.email, user.name)
-        await self._users.set_password(user.id, await self._passwords.hashed(new))
+        await self._users.set_password(user.id, await self._hashed(new, user.email, user.name))
         ended = await self._sessions.revoke_all(user.id, except_id=principal.session)
         await self._revocations.announce(*ended)
 
@@ -194,6 +199,11 @@ async def _created(users: UserStore, email: str, name: str, hashed: str) -> User
     if user is None:
         raise Conflict("USER_EXISTS", f"the email address {email} is registered; log in instead")
     return user
+
+
+def _not_invited() -> Forbidden:
+    text = "the invitation is unknown, used, expired or for another address"
+    return Forbidden("REGISTRATION_CLOSED", text)
 
 
 def valid_email(text: str) -> str:

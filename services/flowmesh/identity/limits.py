@@ -38,13 +38,20 @@ SECRETS_MAX: Final = 1_000
 SECRET_VERSIONS_KEPT: Final = 100
 SECRET_REFS_MAX: Final = 100
 
-# Failed logins before the first delay, which then doubles.
+# Failed logins of an account from a network before the first delay, which then doubles.
 FAILURES_FREE: Final = 5
+# Failed logins of an account within a window, from all networks that it has not logged in from.
+ACCOUNT_FAILURES_MAX: Final = 200
+ACCOUNT_WINDOW_S: Final = 3_600
+# A network that an account has logged in from is known for this time.
+KNOWN_NETWORK_DAYS: Final = 90
 # A network is shared by many users, such as those behind one proxy.
 NETWORK_FAILURES_FREE: Final = 100
 DELAY_S_MAX: Final = 900
 # Passwords hashed at once; each takes 64 MiB.
 HASHES_AT_ONCE: Final = 2
+# Passwords of one network that wait to be hashed; of them one is hashed at a time.
+HASHES_WAITING_MAX: Final = 50
 
 FILE_BYTES_MAX: Final = 64 << 20
 FILE_PATH_BYTES_MAX: Final = 1_024

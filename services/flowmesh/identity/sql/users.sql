@@ -143,6 +143,11 @@ delete from invitations
 where digest = :digest and email = :email and expires_at > now()
 returning *, set_config('flowmesh.call', :call, true);
 
+-- name: is-invited(digest, email)$
+select exists (
+    select from invitations where digest = :digest and email = :email and expires_at > now()
+);
+
 -- name: invitation(id)^
 select * from invitations where id = :id;
 

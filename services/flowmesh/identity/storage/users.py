@@ -166,6 +166,10 @@ class InvitationStore:
         row = await self._sql.take_invitation(self._at, digest=digest, email=email)
         return row and Invitation.of(row)
 
+    async def is_valid(self, digest: bytes, email: str) -> bool:
+        """Return whether `take` would find an invitation."""
+        return bool(await self._sql.is_invited(self._at, digest=digest, email=email))
+
     async def invitation(self, id: str) -> Invitation | None:
         row = await self._sql.invitation(self._at, id=id)
         return row and Invitation.of(row)

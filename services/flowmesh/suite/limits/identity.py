@@ -102,6 +102,22 @@ IDENTITY = (
         "s",
         "LOGIN_DELAYED",
         "identity",
-        "doubles with each failure from the sixth on",
+        "of an account from one network; doubles with each failure from the sixth on",
+    ),
+    Limit(
+        "failed logins of an account in an hour",
+        identity.ACCOUNT_FAILURES_MAX,
+        "",
+        "LOGIN_DELAYED",
+        "identity",
+        "from all networks together; networks with an earlier login are not counted or delayed",
+    ),
+    Limit(
+        "logins of one network that wait for their turn",
+        identity.HASHES_WAITING_MAX,
+        "",
+        "LOGIN_DELAYED",
+        "identity",
+        "the password of one of them is verified at a time",
     ),
 )
