@@ -1,5 +1,6 @@
 """The version, the release check and the site of the documentation."""
 
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,14 @@ import pytest
 from tests.tidy import sources
 from tools import release_check, site
 
+# What installs by a name from a public index, where nothing of Flowmesh is published.
+BY_NAME = re.compile(
+    r"""(?:pip|uv|pipx)\ (?:pip\ )?(?:install|add)\s+(?:-\S+\s+)*['"]?flowmesh[\w-]*(?!\S*\.whl)
+    |['"`]flowmesh(?:-\w+)?\[
+    |npm\ (?:i|install|add)\s+@?flowmesh
+    |cargo\ add\s+flowmesh""",
+    re.VERBOSE,
+)
 CHANGELOG = "# Changelog\n\n## 0.2.0 (2026-11-26)\n\n- A.\n\n## 0.1.0 (2026-01-01)\n"
 
 
@@ -50,3 +59,32 @@ def test_the_site_has_every_page_and_no_broken_link() -> None:
     for page in pages:
         built = page.replace("README.md", "index.html").replace(".md", ".html")
         assert (site.SITE / built).is_file(), page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install flowmesh",
+        "pip install --upgrade 'flowmesh[dev]'",
+        "pip install flowmesh-cli",
+        "needs `flowmesh[otel]`",
+        "npm install @flowmesh/client",
+        "cargo add flowmesh",
+    ],
+)
+def test_an_installation_by_name_is_found(text: str) -> None:
+    """Each form that would install a package of others."""
+    assert BY_NAME.search(text)
+
+
+def test_no_page_or_hint_installs_a_package_of_others() -> None:
+    """Pages and hints name a wheel, an archive or a checkout until the packages are published."""
+    suffixes = (".md", ".py", ".toml", ".yaml", ".yml", ".sh", ".ts", ".tsx", ".html")
+    found = [
+        f"{name}: {match.group()}"
+        for name in sources.tracked()
+        if name.endswith(suffixes) and name != "tests/tidy/test_release.py"
+        for match in BY_NAME.finditer(sources.text(name))
+        if not (name == "pyproject.toml" and "flowmesh-suite[" in match.group())
+    ]
+    assert not found, sources.lines(found)

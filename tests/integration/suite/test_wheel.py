@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flowmesh.extras import DISTRIBUTION
 from flowmesh.testing.suite import Suite
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -47,7 +49,7 @@ class Installed:
         pinned = re.findall(r"^[a-z].*?(?= \\$)", lock, re.MULTILINE)
         versions = folder / "versions.txt"
         versions.write_text("\n".join(pinned))
-        name = f"flowmesh[{extra}]" if extra else "flowmesh"
+        name = f"{DISTRIBUTION}[{extra}]" if extra else DISTRIBUTION
         install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         self.python(*install, "--constraint", str(versions), f"{name} @ {wheel.as_uri()}")
 
@@ -89,14 +91,14 @@ def wheels() -> Path:
 
 @pytest.fixture(scope="module")
 def base(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """`pip install flowmesh`."""
+    """The base install of the wheel for every platform."""
     (wheel,) = wheels.glob(f"*{PURE}")
     return Installed(tmp_path_factory.mktemp("base"), wheel)
 
 
 @pytest.fixture(scope="module")
 def full(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """`pip install 'flowmesh[dev]'` of the wheel for this platform."""
+    """The wheel for this platform with the extra `dev`."""
     (wheel,) = wheels.glob(f"*{PLATFORM}")
     return Installed(tmp_path_factory.mktemp("full"), wheel, "dev")
 
@@ -143,19 +145,24 @@ def test_the_base_install_holds_what_clients_and_workers_need(base: Installed) -
     ],
 )
 def test_a_missing_extra_is_one_sentence(
-    base: Installed, words: tuple[str, ...], extra: str
+    base: Installed, wheels: Path, words: tuple[str, ...], extra: str
 ) -> None:
-    """The command says what to install, and nothing else."""
+    """The command prints the command that installs the extra, and nothing else."""
+    (wheel,) = wheels.glob(f"*{PURE}")
     assert base.flowmesh(*words, code=1) == (
         f"flowmesh: `flowmesh {words[0]}` needs packages that are not installed:"
-        f" pip install 'flowmesh[{extra}]'\n"
+        f" pip install '{wheel}[{extra}]'\n"
     )
 
 
-def test_a_missing_extra_of_the_sdk_is_named(base: Installed) -> None:
-    """The last line of the traceback says what to install."""
+def test_a_missing_extra_of_the_sdk_is_named(base: Installed, wheels: Path) -> None:
+    """The last line of the traceback says what to install, and pip can install it."""
+    (wheel,) = wheels.glob(f"*{PURE}")
     last = base.python("-c", "import flowmesh.sdk.testing", code=1).splitlines()[-1]
-    assert last.endswith("pip install 'flowmesh[offline]'")
+    command = f"pip install '{wheel}[offline]'"
+    assert last.endswith(command)
+    dry = ("--dry-run", "--no-deps", "--no-index", "--ignore-installed", "--quiet")
+    base.python("-m", *shlex.split(command)[:2], *dry, shlex.split(command)[2])
 
 
 async def test_the_installed_suite_runs_compiled(

