@@ -49,6 +49,22 @@ async def test_a_call_without_a_credential_is_refused(closed: Closed) -> None:
     assert (await anyone.rest("GET", "/metrics"))[0] == 401
 
 
+async def test_the_key_of_the_metrics_opens_the_metrics_alone(tmp_path: Path) -> None:
+    """Prometheus reads them with the key in the file; a changed file counts at once."""
+    file, key, changed = tmp_path / "metrics.key", "3f" * 16, "a4" * 16
+    file.write_text(f"{key}\n")
+    async with closed_suite(tmp_path, FLOWMESH_METRICS_KEY_FILE=str(file)) as closed:
+        scraper = closed.caller(key)
+        assert "flowmesh_" in await scraper.text("/metrics")
+        assert (await scraper.rest("GET", "/api/v1/executions"))[0] == 401
+        file.write_text(changed)
+        assert (await scraper.rest("GET", "/metrics"))[0] == 401
+        assert "flowmesh_" in await closed.caller(changed).text("/metrics")
+        project = await closed.project("observed")
+        viewer = await closed.key(project.id, "viewer")
+        assert (await viewer.rest("GET", "/metrics"))[0] == 403
+
+
 @pytest.mark.feature("S1-111", "S3-129")
 async def test_roles_permit_what_the_matrix_says(closed: Closed) -> None:
     """A viewer reads; an editor registers and starts; an admin sets limits; each no more."""

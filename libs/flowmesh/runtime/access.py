@@ -1,5 +1,6 @@
 """The wall of a process: authentication and authorization, when the installation is closed."""
 
+import hmac
 import json
 import re
 import uuid
@@ -125,8 +126,10 @@ class ProcessAccess:
         refusals: Refusals,
         loop: "RefusalLoop",
         peer_service: PeerService | None = None,
+        metrics_key: "MetricsKey | None" = None,
     ) -> None:
         self.keys = keys
+        self._metrics_key = metrics_key
         self._refusals = refusals
         self.loop = loop
         self._guard = guard
@@ -190,8 +193,11 @@ class ProcessAccess:
     async def admit_metrics(self, scope: Any) -> None:
         """Admit a reader of the metrics, which are of all tenants; raise Forbidden.
 
-        It needs to read the namespace of the installation itself.
+        It has the key of the metrics, or reads the namespace of the installation itself.
         """
+        stated = dict(scope["headers"]).get(AUTHORIZATION.encode(), b"")
+        if self._metrics_key is not None and self._metrics_key.opens(stated):
+            return
         await self.admit_http(scope, public=False)
         reader = current()
         if reader is not None and not reader.bits(DEFAULT_NAMESPACE) & READ:
@@ -224,6 +230,33 @@ class ProcessAccess:
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, this task ends when its principal is revoked."""
         return self.wall.revocable()
+
+
+class MetricsKey:
+    """The key in a file that reads the metrics of every tenant, and nothing else."""
+
+    CHARACTERS_MIN = 32
+
+    def __init__(self, path: Path) -> None:
+        """Raise StartError if the file holds no key."""
+        self._path = path
+        try:
+            self._read()
+        except (OSError, ValueError) as error:
+            raise StartError(f"FLOWMESH_METRICS_KEY_FILE: {error}") from error
+
+    def opens(self, authorization: bytes) -> bool:
+        """Return whether a header `Authorization` carries the key that the file holds now."""
+        with suppress(OSError, ValueError):
+            return hmac.compare_digest(authorization, b"Bearer " + self._read())
+        return False
+
+    def _read(self) -> bytes:
+        key = self._path.read_bytes().strip()
+        if len(key) < self.CHARACTERS_MIN or not key.isalnum():
+            problem = f"holds no key of {self.CHARACTERS_MIN} letters and digits or more"
+            raise ValueError(f"{self._path} {problem}: `openssl rand -hex 32` makes one")
+        return key
 
 
 class RefusalLoop(Loop):
@@ -284,6 +317,10 @@ def access_of(
     With `peer_service`, the token of a service counts on the connections of that service only.
     """
     if settings.auth != CLOSED:
+        if settings.metrics_key_file:
+            raise StartError(
+                "FLOWMESH_METRICS_KEY_FILE: metrics of an open installation need no key"
+            )
         return None
     if not settings.key_file:
         raise StartError(
@@ -302,6 +339,7 @@ def access_of(
         resolver=resolver,
         guard=guard_of(settings),
         peer_service=peer_service,
+        metrics_key=MetricsKey(Path(path)) if (path := settings.metrics_key_file) else None,
         refusals=refusals,
         loop=RefusalLoop(refusals, channel),
     )

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="file of the installation's key, made by `flowmesh identity init`; closed"
         " installations need it",
     )
+    metrics_key_file: str = Field(
+        default="",
+        description="file with a key of 32 characters or more that may read the metrics, and"
+        " nothing else, in a closed installation; a changed file counts at once",
+    )
     certs: str = Field(
         default="",
         description="folder with ca.pem, cert.pem and key.pem of this process, made by `flowmesh"
