@@ -12,7 +12,12 @@ from flowmesh.cache import open_cache
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Overloaded
 from flowmesh.identity.attempts import Attempts
-from flowmesh.identity.limits import ACCOUNT_FAILURES_MAX, ACCOUNT_WINDOW_S, FAILURES_FREE
+from flowmesh.identity.limits import (
+    ACCOUNT_FAILURES_MAX,
+    ACCOUNT_WINDOW_S,
+    DELAY_S_MAX,
+    FAILURES_FREE,
+)
 
 ACCOUNT, HOME, OUTSIDE = "ann@example.com", "192.0.2.7", "198.51.100.9"
 
@@ -67,6 +72,19 @@ async def test_a_network_delays_an_account_for_itself(attempts: Attempts, clock:
         assert not await refused(attempts, HOME)
         await attempts.succeeded(ACCOUNT, HOME)
         clock.now += 900
+
+
+async def test_delays_double(attempts: Attempts, clock: Clock) -> None:
+    """Five failures are free, then the delay doubles up to fifteen minutes."""
+    delays = []
+    for _ in range(40):
+        try:
+            await attempts.begin(ACCOUNT, OUTSIDE)
+        except Overloaded as error:
+            delays.append(error.retry_after_ms // 1_000)
+            clock.now += error.retry_after_ms / 1_000
+    assert delays[:3] == [1, 2, 4]
+    assert max(delays) == DELAY_S_MAX
 
 
 async def test_success_gives_attempts_back(attempts: Attempts) -> None:

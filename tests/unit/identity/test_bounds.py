@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from flowmesh.access import Role
-from flowmesh.errors import FlowmeshError, Invalid, Overloaded
+from flowmesh.errors import FlowmeshError, Invalid
 from flowmesh.identity import limits
 from flowmesh.identity.accounts import valid_email
 from flowmesh.identity.api_keys import check_key, check_overlap
-from flowmesh.identity.attempts import Attempts
 from flowmesh.identity.credentials.passwords import check_password
 from flowmesh.identity.secrets import check_refs, check_room, check_secret
 from flowmesh.identity.storage.records import ApiKey, Quota
@@ -18,15 +17,6 @@ from flowmesh.identity.tenants import check_names
 from flowmesh.identity.workspace.quotas import check_quota
 
 KEY = ApiKey("key_1", "prj_1", "ci", Role.EDITOR, (), (), (), (), "usr_1", 0, 0, 0)
-
-
-class NoRedis:
-    """A Redis that is away."""
-
-    async def _away(self, *_: Any, **__: Any) -> Any:
-        raise OSError
-
-    get = set = delete = _away
 
 
 def refused(reason: str, call: Any, *arguments: Any) -> FlowmeshError:
@@ -85,22 +75,6 @@ def test_the_overlap_of_secrets_is_bounded() -> None:
     assert check_overlap(limits.KEY_OVERLAP_S_MAX) == limits.KEY_OVERLAP_S_MAX
     assert check_overlap(0) == limits.KEY_OVERLAP_S
     refused("REQUEST_INVALID", check_overlap, limits.KEY_OVERLAP_S_MAX + 1)
-
-
-async def test_failed_logins_are_delayed_ever_longer() -> None:
-    """Five are free, then the delay doubles up to fifteen minutes, without Redis too."""
-    now = [0.0]
-    attempts = Attempts(redis=NoRedis(), prefix="t", now=lambda: now[0])  # type: ignore[arg-type]
-    delays = []
-    for _ in range(20):
-        try:
-            await attempts.check("ada", "10.0.0.1")
-        except Overloaded as error:
-            delays.append(error.retry_after_ms // 1_000)
-            now[0] += error.retry_after_ms / 1_000
-        await attempts.failed("ada", "10.0.0.1")
-    assert delays[:3] == [1, 2, 4]
-    assert max(delays) == limits.DELAY_S_MAX
 
 
 def test_secrets_are_bounded() -> None:
