@@ -32,8 +32,12 @@ class Answer:
 class RunningApp:
     """A running application and a client of its first server."""
 
-    def __init__(self, application: Application, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, application: Application, session: aiohttp.ClientSession, lines: list[bytes]
+    ) -> None:
         self.application = application
+        # The lines of its log, as they are written.
+        self.lines = lines
         self._session = session
 
     @property
@@ -73,7 +77,7 @@ async def running(
     await application.start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield RunningApp(application, session)
+            yield RunningApp(application, session, lines)
     finally:
         await application.stop()
 

@@ -63,7 +63,12 @@ async def admin(suite: Suite) -> AsyncIterator[Admin]:
     body = {
         "document": (FOLDER / "app.yaml").read_text(),
         "files": files,
-        "environment": {"JWT_SECRET": SECRET, "FLOWMESH_URL": suite.http_url, "PORT": "0"},
+        "environment": {
+            "JWT_SECRET": SECRET,
+            "SETUP_TOKEN": SECRET,
+            "FLOWMESH_URL": suite.http_url,
+            "PORT": "0",
+        },
     }
     deployed = await suite.request("POST", "/api/v1/apps/admin:deploy", body)
     assert deployed.status == 201, deployed.text
@@ -77,7 +82,12 @@ async def admin(suite: Suite) -> AsyncIterator[Admin]:
 @pytest.mark.feature("S1-120", "S1-114")
 async def test_the_administration_deploys_an_application(admin: Admin, suite: Suite) -> None:
     """Versions, deployment, status, releases and stop, with a record of each; viewers only read."""
-    user = {"email": "ann@a.example", "password": PASSWORD, "name": "Ann"}
+    user = {
+        "email": "ann@a.example",
+        "password": PASSWORD,
+        "name": "Ann",
+        "setupToken": SECRET,
+    }
     status, answer = await admin.call("POST", "/auth/setup", user)
     assert status == 201, answer
     ann = admin.of(answer["access_token"])

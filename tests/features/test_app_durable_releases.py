@@ -37,11 +37,12 @@ def answer(word: str) -> Json:
 async def cut_off(path: Path, world: World) -> AsyncIterator[RunningApp]:
     """An application that gives its runs no time to end when it stops."""
     how = Loading(environment={"PORT": "0", "WORLD": world.address}, required=True)
-    made = Application(load(path, how), log=LogHub(app="x", write=lambda _line: None))
+    lines: list[bytes] = []
+    made = Application(load(path, how), log=LogHub(app="x", write=lines.append))
     await made.start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield RunningApp(made, session)
+            yield RunningApp(made, session, lines)
     finally:
         await made.stop(runs_s=0)
 

@@ -17,7 +17,7 @@ modules:
 - {name: hooks, type: webhook.sender, config: {url: "http://127.0.0.1:9/"}}
 """
 USERS = f"""
-- {{name: auth, type: auth.jwt, config: {{secret: {SECRET}}}}}
+- {{name: auth, type: auth.jwt, config: {{secret: {SECRET}, setupToken: {SECRET}}}}}
 workflows: {{http: {{routes: [
   {{method: POST, path: /auth/register, handler: auth}},
   {{method: POST, path: /auth/setup, handler: auth}}]}}}}
@@ -42,7 +42,7 @@ async def test_with_users_operators_have_the_role_admin(tmp_path: Path) -> None:
         assert await statuses(app, {"Authorization": "Bearer x.y.z"}) == {401}
         assert (await app.call("POST", "/machine/dead-letters/1/retry")).status == 401
         assert (await app.call("POST", "/webhooks/dead-letters/1/retry")).status == 401
-        made = await app.call("POST", "/auth/setup", account("root"))
+        made = await app.call("POST", "/auth/setup", {**account("root"), "setupToken": SECRET})
         admin = {"Authorization": f"Bearer {made.body['token']}"}
         assert await statuses(app, admin) == {200}
         user = (await app.call("POST", "/auth/register", account("ada"))).body["token"]

@@ -131,6 +131,11 @@ AUTH = (
             choice("algorithm", "Signature.", "HS256", "HS384", "HS512", default="HS256"),
             duration("refreshExpiry", "Life of a refresh token.", default="168h"),
             flag("allowRegistration", "Let callers register.", default=True),
+            string(
+                "setupToken",
+                "Token of `setup`; drawn and logged at the start if empty.",
+                sensitive=True,
+            ),
         ),
         offers=("AuthProvider", "Handler"),
         needs=(Need(kind="Users", optional=True), Need(kind="Store", optional=True)),
@@ -145,7 +150,16 @@ AUTH = (
             mapping("jwt", "secret, expiration, refresh_expiration, issuer, algorithm."),
             mapping("session", "store, cookie_name, max_age, secure, http_only, same_site."),
             mapping("oauth2", "providers."),
-            mapping("password", "min_length, require_*, bcrypt_cost."),
+            mapping(
+                "password",
+                "algorithm, min_length, require_upper, require_lower, require_digit, "
+                "require_special, bcrypt_cost.",
+            ),
+            string(
+                "setupToken",
+                "Token of `setup`; drawn and logged at the start if empty.",
+                sensitive=True,
+            ),
         ),
         offers=("AuthProvider", "Handler"),
         needs=(Need(kind="Users", optional=True), Need(kind="Store", optional=True)),

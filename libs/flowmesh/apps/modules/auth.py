@@ -1,5 +1,6 @@
 """auth.jwt: users, login, and JSON Web Tokens."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -9,16 +10,15 @@ from typing import Any
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
-from flowmesh.apps.modules.users import (
+from flowmesh.apps.modules.passwords import (
     BCRYPT,
+    PASSWORD_CHARACTERS_MAX,
     LoginLimit,
+    PasswordRules,
     Passwords,
-    User,
-    UserStore,
-    check_password_text,
-    new_id,
-    shown,
 )
+from flowmesh.apps.modules.sessions import Session, Sessions
+from flowmesh.apps.modules.users import User, UserStore, new_id, public, shown
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -27,12 +27,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 SECRET_BYTES_MIN = 16
 SECRET_BYTES_GOOD = 32
 TOKEN_CHARACTERS_MAX = 16 * 1024
-REVOKED_MAX = 100_000
+# Claims of the token itself; all others are those of its user.
+OWN_CLAIMS = ("sub", "iss", "iat", "exp", "family", "type")
 _ADDRESS_CHARACTERS_MAX = 254
 
 
 class Tokens:
-    """Signs and checks tokens. Refresh tokens rotate; a reused one revokes its family."""
+    """Signs tokens and checks their signatures and times."""
 
     def __init__(
         self,
@@ -51,28 +52,19 @@ class Tokens:
         self._algorithm = algorithm
         self._issuer = issuer
         self.expiry_s = int(expiry_s)
-        self._refresh_s = int(refresh_s)
+        self.refresh_s = int(refresh_s)
         self._now = now
-        # Families of revoked tokens, and the current refresh token of each family.
-        self._revoked: dict[str, float] = {}
-        self._current: dict[str, str] = {}
 
-    def pair(self, user: User, family: str = "") -> dict[str, Json]:
-        """Return a token and its refresh token."""
-        family = family or secrets.token_hex(8)
+    def pair(self, user: User, session: Session) -> dict[str, Json]:
+        """Return a token and the refresh token that follows it."""
         now = int(self._now())
-        claims = {"sub": user["id"], "iss": self._issuer, "iat": now, "family": family}
-        extra = {k: v for k, v in shown(user).items() if k not in ("id", "createdAt")}
-        use = secrets.token_hex(8)
-        access = {**extra, **claims, "exp": now + self.expiry_s, "type": "access"}
-        refresh = {**claims, "exp": now + self._refresh_s, "type": "refresh", "jti": use}
-        self._current[family] = use
-        if len(self._current) > REVOKED_MAX:
-            self._current.pop(next(iter(self._current)))
+        claims = {"sub": user["id"], "iss": self._issuer, "iat": now, "family": session.family}
+        access = {**public(user), **claims, "exp": now + self.expiry_s, "type": "access"}
+        refresh = {**claims, "exp": now + self.refresh_s, "type": "refresh", "jti": session.use}
         return {"access": self._signed(access), "refresh": self._signed(refresh)}
 
     def check(self, token: str, kind: str = "access") -> dict[str, Json] | None:
-        """Return the claims of a valid token; None for any other."""
+        """Return the claims of a token; None for one that is not valid."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         try:
@@ -85,27 +77,7 @@ class Tokens:
             )
         except self._jwt.InvalidTokenError:
             return None
-        if claims.get("type") != kind or claims.get("family") in self._revoked:
-            return None
-        return claims
-
-    def rotated(self, token: str) -> dict[str, Json] | None:
-        """Return the claims of a refresh token that may be used now."""
-        claims = self.check(token, "refresh")
-        if claims is None:
-            return None
-        family = str(claims["family"])
-        current = self._current.get(family)
-        if current is not None and current != claims.get("jti"):
-            self.revoke(family)
-            return None
-        return claims
-
-    def revoke(self, family: str) -> None:
-        self._revoked[family] = self._now()
-        self._current.pop(family, None)
-        if len(self._revoked) > REVOKED_MAX:
-            self._revoked.pop(next(iter(self._revoked)))
+        return claims if claims.get("type") == kind else None
 
     def _signed(self, claims: dict[str, Json]) -> str:
         return str(self._jwt.encode(claims, self._secret, self._algorithm))
@@ -119,15 +91,21 @@ class JwtAuth:
         *,
         tokens: Tokens,
         users: UserStore,
+        sessions: Sessions,
         passwords: Passwords,
         form: str,
         registration: bool,
+        setup_token: str,
     ) -> None:
         self._tokens = tokens
         self._users = users
+        self._sessions = sessions
         self._passwords = passwords
         self._form = form
         self._registration = registration
+        self._setup_token = setup_token
+        # One setup at a time, so that only one can find that there is no administrator.
+        self._setting_up = asyncio.Lock()
         self._limit = LoginLimit()
         self._endpoints: dict[tuple[str, str], Endpoint] = {
             ("POST", "register"): self._register,
@@ -145,20 +123,39 @@ class JwtAuth:
         }
 
     def check_token(self, token: str) -> dict[str, Json] | None:
-        """Return the claims of a caller whose user still exists."""
+        """Return the claims of a caller of an open session, with its user as stored now."""
         claims = self._tokens.check(token)
-        return claims if claims and self._users.get(str(claims["sub"])) is not None else None
+        if claims is None or not self._sessions.is_open(str(claims.get("family"))):
+            return None
+        user = self._users.get(str(claims["sub"]))
+        if user is None:
+            return None
+        return {**public(user), **{key: claims[key] for key in OWN_CLAIMS if key in claims}}
 
-    async def check_password(self, name: str, password: str) -> dict[str, Json] | None:
-        """Return the claims of a user by address and password. Raises HttpProblem with 429."""
+    async def check_password(
+        self, name: str, password: str, client: str = ""
+    ) -> dict[str, Json] | None:
+        """Return the claims of a user by address and password. Raises HttpProblem with 429.
+
+        `client` is the address that the request came from.
+        """
         address = name.strip().lower()
-        self._limit.check(address)
         user = self._users.find(address)
-        hashed = str(user.get("passwordHash") or "") if user is not None else ""
-        if len(password) > 1_024 or not await self._passwords.matches(password, hashed):
-            self._limit.failed(address)
+        if not await self._fits(user, password, address, client):
             return None
         return {"sub": user["id"], **shown(user)} if user is not None else None
+
+    async def _fits(self, user: User | None, password: str, address: str, source: str) -> bool:
+        """Verify a password, an attempt that is counted first. Raises HttpProblem with 429."""
+        hashed = str(user.get("passwordHash") or "") if user is not None else ""
+        async with self._limit.turn(address, source):
+            self._limit.begin(address, source)
+            if len(password) > PASSWORD_CHARACTERS_MAX:
+                return False
+            fits = await self._passwords.matches(password, hashed)
+            if fits:
+                self._limit.passed(address, source)
+            return fits
 
     async def handle(self, request: Request) -> Response:
         """Answer a request by the end of its path."""
@@ -190,31 +187,42 @@ class JwtAuth:
             await self._users.add(user)
 
     async def _register(self, request: Request) -> Response:
-        if not self._registration and len(self._users):
+        if not self._registration:
             raise HttpProblem(403, "REGISTRATION_CLOSED", "registration is closed")
         user = await self._made(_body(request), role="user")
-        return self._answer(user, 201)
+        return await self._began(user, 201)
 
     async def _setup(self, request: Request) -> Response:
-        if len(self._users):
-            raise HttpProblem(409, "SETUP_DONE", "the first user is there already")
-        return self._answer(await self._made(_body(request), role="admin"), 201)
+        body = _body(request)
+        if self._users.has_admin:
+            raise HttpProblem(409, "SETUP_DONE", "there is an administrator already")
+        if not secrets.compare_digest(
+            str(body.get("setupToken") or "").encode(), self._setup_token.encode()
+        ):
+            text = "setupToken must be the one that the application has logged at its start"
+            raise HttpProblem(403, "SETUP_TOKEN_INVALID", text)
+        async with self._setting_up:
+            if self._users.has_admin:
+                raise HttpProblem(409, "SETUP_DONE", "there is an administrator already")
+            user = await self._made(body, role="admin")
+        return await self._began(user, 201)
 
     async def _setup_status(self, _request: Request) -> Response:
-        return json_response({"needsSetup": not len(self._users), "userCount": len(self._users)})
+        found = {"needsSetup": not self._users.has_admin, "userCount": len(self._users)}
+        return json_response(found)
 
     async def _made(self, body: Mapping[str, Json], role: str) -> User:
         address = _address(body.get("email"))
-        password = check_password_text(body.get("password"))
+        name = str(body.get("name") or "")
         if self._users.find(address) is not None:
             raise HttpProblem(409, "USER_EXISTS", "a user with this address is there already")
         user = {
             "id": new_id(),
             "email": address,
-            "name": str(body.get("name") or ""),
+            "name": name,
             "role": role,
             "createdAt": int(time.time()),
-            "passwordHash": await self._passwords.hash(password),
+            "passwordHash": await self._passwords.new(body.get("password"), address, name),
         }
         await self._users.add(user)
         return user
@@ -222,24 +230,28 @@ class JwtAuth:
     async def _login(self, request: Request) -> Response:
         body = _body(request)
         address = str(body.get("email") or body.get("username") or "")
-        claims = await self.check_password(address, str(body.get("password") or ""))
+        password = str(body.get("password") or "")
+        claims = await self.check_password(address, password, request.client)
         if claims is None:
             raise HttpProblem(401, "LOGIN_FAILED", "the address or the password is wrong")
-        self._limit.passed(address.strip().lower())
-        return self._answer(self._existing(str(claims["sub"])), 200)
+        return await self._began(self._existing(str(claims["sub"])), 200)
 
     async def _refresh(self, request: Request) -> Response:
         body = _body(request)
         token = body.get("refresh_token", body.get("refreshToken", body.get("token")))
-        claims = self._tokens.rotated(token) if isinstance(token, str) else None
+        claims = self._tokens.check(token, "refresh") if isinstance(token, str) else None
         user = self._users.get(str(claims["sub"])) if claims else None
-        if claims is None or user is None:
+        session = None
+        if claims is not None and user is not None:
+            family, use = str(claims.get("family")), str(claims.get("jti"))
+            session = await self._sessions.refresh(family, use)
+        if session is None or user is None:
             raise HttpProblem(401, "UNAUTHENTICATED", "the refresh token is not valid")
-        return self._answer(user, 200, str(claims["family"]))
+        return self._answer(user, 200, session)
 
     async def _logout(self, request: Request) -> Response:
         claims = self._caller(request)
-        self._tokens.revoke(str(claims.get("family")))
+        await self._sessions.end(str(claims.get("family")))
         return json_response({"status": "ok"})
 
     async def _me(self, request: Request) -> Response:
@@ -247,15 +259,26 @@ class JwtAuth:
 
     async def _change_me(self, request: Request) -> Response:
         user, body = self._user(request), _body(request)
-        changed = {**user}
-        if body.get("name") is not None:
-            changed["name"] = str(body["name"])
         if body.get("password") is not None:
-            changed["passwordHash"] = await self._passwords.hash(
-                check_password_text(body["password"])
-            )
+            return await self._change_password(user, body, str(self._caller(request).get("family")))
+        if body.get("name") is not None:
+            user = {**user, "name": str(body["name"])}
+            await self._users.put(user)
+        return json_response(shown(user))
+
+    async def _change_password(self, user: User, body: Mapping[str, Json], family: str) -> Response:
+        """Set a new password and end all sessions; the answer has the tokens of a new one."""
+        current = body.get("currentPassword", body.get("current_password"))
+        if not isinstance(current, str) or not current:
+            raise HttpProblem(422, "VALIDATION_FAILED", "currentPassword is missing")
+        if not await self._fits(user, current, str(user["email"]).lower(), f"session {family}"):
+            raise HttpProblem(403, "PASSWORD_WRONG", "currentPassword is wrong")
+        name = str(body.get("name") if body.get("name") is not None else user.get("name") or "")
+        hashed = await self._passwords.new(body["password"], str(user["email"]), name)
+        changed = {**self._existing(user["id"]), "name": name, "passwordHash": hashed}
         await self._users.put(changed)
-        return json_response(shown(changed))
+        await self._sessions.end_all(user["id"])
+        return await self._began(changed, 200)
 
     async def _list(self, request: Request) -> Response:
         self._admin(request)
@@ -272,6 +295,7 @@ class JwtAuth:
         if caller["id"] == id:
             raise HttpProblem(409, "USER_SELF", "a user cannot delete itself")
         await self._users.delete(self._existing(id))
+        await self._sessions.end_all(id)
         return Response(204, content_type=b"")
 
     async def _set_role(self, request: Request, id: str) -> Response:
@@ -309,8 +333,11 @@ class JwtAuth:
             raise HttpProblem(403, "ROLE_REQUIRED", "this needs the role admin")
         return user
 
-    def _answer(self, user: User, status: int, family: str = "") -> Response:
-        pair = self._tokens.pair(user, family)
+    async def _began(self, user: User, status: int) -> Response:
+        return self._answer(user, status, await self._sessions.begin(user["id"]))
+
+    def _answer(self, user: User, status: int, session: Session) -> Response:
+        pair = self._tokens.pair(user, session)
         if self._form == "standard":
             body = {
                 "token": pair["access"],
@@ -370,27 +397,55 @@ def jwt_auth(setting: Setting) -> Module:
         form=str(config["responseFormat"]),
         registration=bool(config["allowRegistration"]),
         seed_file=str(config.get("seedFile") or ""),
+        rules=PasswordRules(),
     )
 
 
 def auth_module(
-    setting: Setting, tokens: Tokens, *, form: str, registration: bool, seed_file: str
+    setting: Setting,
+    tokens: Tokens,
+    *,
+    form: str,
+    registration: bool,
+    seed_file: str,
+    rules: PasswordRules,
 ) -> Module:
     """Return the module of tokens over the users of the application."""
     shared: UserStore | None = setting.partner("Users")
     users = shared if shared is not None else UserStore(store=setting.partner("Store"))
+    sessions = Sessions(store=users.store, life_s=tokens.refresh_s)
+    given = str(setting.config.get("setupToken") or "")
+    setup_token = given or secrets.token_urlsafe(24)
     auth = JwtAuth(
-        tokens=tokens, users=users, passwords=Passwords(), form=form, registration=registration
+        tokens=tokens,
+        users=users,
+        sessions=sessions,
+        passwords=Passwords(rules),
+        form=form,
+        registration=registration,
+        setup_token=setup_token,
     )
 
     async def start() -> None:
         if shared is None:
             await users.start()
+        await sessions.start()
         if seed_file:
             await auth.seed(read_seed(setting, seed_file))
+        if not given and not users.has_admin and _has_setup(setting):
+            text = f"there is no administrator yet; set one up with setupToken {setup_token}"
+            setting.around.log.tell(setting.name, text)
 
     return Module(
         name=setting.name, services={"AuthProvider": auth, "Handler": auth.handle}, start=start
+    )
+
+
+def _has_setup(setting: Setting) -> bool:
+    """Return whether a route leads to the endpoint `setup` of this module."""
+    return any(
+        each.handler == setting.name and each.path.rstrip("/").endswith("/setup")
+        for each in setting.around.document.routes
     )
 
 

@@ -168,6 +168,7 @@ class RecordStore:
         self._put: dict[str, Statement] = {}
         self._delete: dict[str, Statement] = {}
         self._load: dict[str, Statement] = {}
+        self._get: dict[str, Statement] = {}
         for table in TABLES:
             self._put[table] = own_statement(
                 f"INSERT INTO {table} (kind, id, body) VALUES (?, ?, ?) "  # noqa: S608 - constants
@@ -178,6 +179,8 @@ class RecordStore:
             self._delete[table] = own_statement(delete, sql)
             load = f"SELECT id, body FROM {table} WHERE kind = ? ORDER BY id"  # noqa: S608
             self._load[table] = own_statement(load, sql)
+            get = f"SELECT body FROM {table} WHERE kind = ? AND id = ?"  # noqa: S608
+            self._get[table] = own_statement(get, sql)
 
     @property
     def database(self) -> Database:
@@ -197,6 +200,11 @@ class RecordStore:
         rows = self._database.query(self._load[table], (kind,), 1_000_000)
         found = rows if isinstance(rows, list) else await rows
         return {each["id"]: orjson.loads(each["body"]) for each in found}
+
+    async def get(self, table: str, kind: str, id: str) -> dict[str, Json] | None:
+        rows = self._database.query(self._get[table], (kind, id))
+        found = rows if isinstance(rows, list) else await rows
+        return orjson.loads(found[0]["body"]) if found else None
 
     async def put(self, table: str, kind: str, id: str, record: Mapping[str, Json]) -> None:
         body = orjson.dumps(record).decode()

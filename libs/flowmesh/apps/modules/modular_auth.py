@@ -7,6 +7,7 @@ from flowmesh.apps.catalogue.descriptor import duration
 from flowmesh.apps.catalogue.values import Unfit, convert
 from flowmesh.apps.modules.auth import Tokens, auth_module, check_secret
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.modules.passwords import PasswordRules
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -32,7 +33,10 @@ def modular_auth(setting: Setting) -> Module:
         expiry_s=_seconds(setting, jwt.get("expiration", "24h")),
         refresh_s=_seconds(setting, jwt.get("refresh_expiration", "168h")),
     )
-    return auth_module(setting, tokens, form="standard", registration=True, seed_file="")
+    rules = PasswordRules.read(setting.name, setting.config.get("password") or {})
+    return auth_module(
+        setting, tokens, form="standard", registration=True, seed_file="", rules=rules
+    )
 
 
 def _seconds(setting: Setting, value: Json) -> float:

@@ -1,22 +1,17 @@
-"""Users of applications: records with hashed passwords, in memory or written through."""
+"""Users of applications: records in memory, or written through to a store."""
 
-import asyncio
 import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
-from flowmesh.extras import needed_by
 
 Json = Any
 User = dict[str, Json]
 
 USERS_MAX = 1_000_000
-PASSWORD_CHARACTERS_MAX = 1_024
-PASSWORD_CHARACTERS_MIN = 6
 HIDDEN = frozenset({"passwordHash", "password"})
 _TABLE, _KIND = "users", "user"
 
@@ -28,6 +23,7 @@ class UserStore:
         self._store = store
         self._users: dict[str, User] = {}
         self._ids: dict[str, str] = {}
+        self._admins: set[str] = set()
 
     async def start(self) -> None:
         if self._store is not None:
@@ -43,6 +39,14 @@ class UserStore:
 
     def all(self) -> list[User]:
         return list(self._users.values())
+
+    @property
+    def store(self) -> RecordStore | None:
+        return self._store
+
+    @property
+    def has_admin(self) -> bool:
+        return bool(self._admins)
 
     def __len__(self) -> int:
         return len(self._users)
@@ -76,10 +80,12 @@ class UserStore:
 
     def _keep(self, user: User) -> None:
         self._users[user["id"]] = user
+        (self._admins.add if user.get("role") == "admin" else self._admins.discard)(user["id"])
         self._ids[str(user["email"]).strip().lower()] = user["id"]
 
     def _drop(self, user: User) -> None:
         self._users.pop(user["id"], None)
+        self._admins.discard(user["id"])
         self._ids.pop(str(user["email"]).strip().lower(), None)
 
 
@@ -106,90 +112,6 @@ def shown(user: Mapping[str, Json]) -> User:
     return {key: value for key, value in user.items() if key not in HIDDEN}
 
 
-BCRYPT = ("$2a$", "$2b$", "$2y$")
-BCRYPT_BYTES = 72
-
-
-class Passwords:
-    """Hashes and checks passwords in a thread: argon2, and bcrypt of imported users."""
-
-    def __init__(self) -> None:
-        from argon2 import PasswordHasher
-
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        # At most this many at once, each with 19 MiB.
-        self._gate = asyncio.Semaphore(4)
-        # Checked for unknown addresses, so that their answers take as long.
-        self._decoy = ""
-
-    async def hash(self, password: str) -> str:
-        async with self._gate:
-            return await asyncio.to_thread(self._hasher.hash, password)
-
-    async def matches(self, password: str, hashed: str) -> bool:
-        if not hashed:
-            if not self._decoy:
-                self._decoy = await self.hash(secrets.token_hex(8))
-            await self.matches(password, self._decoy)
-            return False
-        async with self._gate:
-            return await asyncio.to_thread(self._verify, password, hashed)
-
-    def _verify(self, password: str, hashed: str) -> bool:
-        from argon2.exceptions import Argon2Error, InvalidHashError
-
-        if hashed.startswith(BCRYPT):
-            return _bcrypt_fits(password, hashed)
-        try:
-            return bool(self._hasher.verify(hashed, password))
-        except (Argon2Error, InvalidHashError):
-            return False
-
-
-def _bcrypt_fits(password: str, hashed: str) -> bool:
-    """Compare with a hash of bcrypt, which takes the first 72 bytes."""
-    with needed_by("passwords hashed with bcrypt", "apps"):
-        import bcrypt
-
-    try:
-        return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], hashed.encode())
-    except ValueError:
-        return False
-
-
-def check_password_text(password: Json) -> str:
-    """Return the password of a request. Raises HttpProblem before anything is hashed."""
-    if not isinstance(password, str) or not password:
-        raise HttpProblem(422, "VALIDATION_FAILED", "password is missing")
-    if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
-        text = f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters"
-        raise HttpProblem(422, "VALIDATION_FAILED", text)
-    return password
-
-
-class LoginLimit:
-    """Failed logins by address: ten in a minute, then 429."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failed: dict[str, tuple[int, float]] = {}
-
-    def check(self, address: str) -> None:
-        count, since = self._failed.get(address, (0, 0.0))
-        left = 60 - (self._clock() - since)
-        if count >= 10 and left > 0:
-            headers = [(b"retry-after", str(int(left) + 1).encode())]
-            text = "too many failed logins; try again later"
-            raise HttpProblem(429, "LOGIN_LIMITED", text, headers=headers)
-
-    def failed(self, address: str) -> None:
-        now = self._clock()
-        count, since = self._failed.get(address, (0, now))
-        if now - since > 60:
-            count, since = 0, now
-        if len(self._failed) > 100_000:
-            self._failed.clear()
-        self._failed[address] = (count + 1, since)
-
-    def passed(self, address: str) -> None:
-        self._failed.pop(address, None)
+def public(user: Mapping[str, Json]) -> User:
+    """Return the fields of a user that its tokens and their claims have."""
+    return {key: value for key, value in shown(user).items() if key not in ("id", "createdAt")}

@@ -90,6 +90,22 @@ class LogHub:
         self._waiting.append(line)
         self._flush_soon()
 
+    def tell(self, module: str, message: str) -> None:
+        """Write a line to standard error alone: it is not for readers of the records."""
+        record = {
+            "time": self._now().isoformat(timespec="milliseconds"),
+            "level": "warn",
+            "app": self._app,
+            "module": module,
+            "message": message,
+        }
+        self._waiting.append(
+            f"{record['time']} warn  {module}: {message}".encode()
+            if self._form == "text"
+            else orjson.dumps(record)
+        )
+        self._flush_soon()
+
     def read(
         self, *, module: str = "", level: str = "", since: str = "", text: str = "", limit: int
     ) -> list[Record]:
