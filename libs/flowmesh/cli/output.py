@@ -1,4 +1,9 @@
-"""Output of commands: documents, tables, times and durations."""
+"""Output of commands: documents, tables, times and durations.
+
+Texts of others, such as logs, names and errors, reach the terminal as text: control characters
+are written as `\\x1b`, and line breaks within a line as `\\n`. In documents they are escaped as
+JSON and YAML do.
+"""
 
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -25,6 +30,24 @@ class Style:
     zone: tzinfo | None = None
 
 
+# C0, DEL, C1, separators of lines, directions of text, and halves of characters.
+_CONTROLS = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x2028, 0x2029),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xD800, 0xE000),
+)
+_NAMED = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
+_SHOWN = {
+    each: _NAMED.get(each, f"\\x{each:02x}" if each < 0x100 else f"\\u{each:04x}")
+    for each in _CONTROLS
+}
+_SHOWN_IN_BLOCKS = {each: text for each, text in _SHOWN.items() if each not in (0x09, 0x0A)}
+# Only strings of JSON have these, so that their escapes are those of JSON.
+_SHOWN_IN_JSON = {each: f"\\u{each:04x}" for each in _CONTROLS if each >= 0x7F}
+
 _STYLE: ContextVar[Style] = ContextVar("style", default=Style())  # noqa: B039 it is immutable
 
 
@@ -48,9 +71,14 @@ def wide() -> bool:
     return _STYLE.get().format == "wide"
 
 
+def visible(text: str) -> str:
+    """Return the text as one line without control characters."""
+    return text.translate(_SHOWN)
+
+
 def document(value: Any) -> None:
     """Write a document in the format of the command: indented JSON, or YAML."""
-    text = orjson.dumps(exact(value), option=orjson.OPT_INDENT_2).decode()
+    text = _json(value, orjson.OPT_INDENT_2)
     if _STYLE.get().format == "yaml":
         import json
 
@@ -58,8 +86,13 @@ def document(value: Any) -> None:
 
         # Convert through JSON, for the same types in both formats; orjson rejects large integers.
         value = json.loads(text)
-        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip("\n")
-    sys.stdout.write(text + "\n")
+
+        shown = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+        if shown != shown.translate(_SHOWN_IN_BLOCKS):
+            # YAML escapes them too, with all others that are not ASCII.
+            shown = yaml.safe_dump(value, sort_keys=False, width=100)
+        text = shown.rstrip("\n")
+    block(text)
 
 
 def stream_document(value: Any) -> None:
@@ -68,16 +101,37 @@ def stream_document(value: Any) -> None:
         sys.stdout.write("---\n")
         document(value)
     else:
-        sys.stdout.write(orjson.dumps(exact(value)).decode() + "\n")
+        line(compact(value))
     sys.stdout.flush()
 
 
 def line(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible(text) + "\n")
+
+
+def block(text: str) -> None:
+    """Write the lines of one text, such as a source."""
+    sys.stdout.write(text.translate(_SHOWN_IN_BLOCKS) + "\n")
+
+
+def json_lines(data: bytes) -> None:
+    """Write lines of JSON as they are."""
+    sys.stdout.write(data.decode().translate(_SHOWN_IN_JSON))
+
+
+def progress(text: str) -> None:
+    """Replace the line of a terminal."""
+    sys.stdout.write(f"\r{visible(text):<79}\r")
+    sys.stdout.flush()
 
 
 def problem(text: str) -> None:
     """Write a line to standard error."""
+    sys.stderr.write(visible(text) + "\n")
+
+
+def colored_problem(text: str) -> None:
+    """Write a line with colors to standard error; texts of others in it must be `visible`."""
     sys.stderr.write(text + "\n")
 
 
@@ -116,7 +170,7 @@ def columns(
     The columns in `only_wide` are written with `-o wide` only. On a terminal, the text `none`
     replaces a table without rows.
     """
-    table = [header, *rows]
+    table = [header, *([visible(cell) for cell in row] for row in rows)]
     if none and len(table) == 1 and sys.stdout.isatty():
         nothing(none)
         return
@@ -151,7 +205,11 @@ def nothing(text: str) -> None:
 
 
 def compact(value: Any) -> str:
-    return orjson.dumps(exact(value)).decode()
+    return _json(value, 0)
+
+
+def _json(value: Any, option: int) -> str:
+    return orjson.dumps(exact(value), option=option).decode().translate(_SHOWN_IN_JSON)
 
 
 def duration(milliseconds: float | None) -> str:

@@ -135,9 +135,9 @@ async def _entries(
 async def _export(client: "Client", request: pb.ExportAuditRequest) -> None:
     async for part in _stub(client).ExportAudit(request, timeout=EXPORT_S):
         for each in part.entries:
-            output.line(orjson.dumps(_document(each)).decode())
+            output.line(output.compact(_document(each)))
         if part.HasField("head"):
-            output.line(orjson.dumps({"head": document_of(part.head)}).decode())
+            output.line(output.compact({"head": document_of(part.head)}))
 
 
 async def _company(client: "Client", name: str, installation: bool) -> str:

@@ -120,7 +120,7 @@ def inspect(
     if not output.structured():
         show_checked(checked)
     if graph:
-        output.line(mermaid(checked.built))
+        output.block(mermaid(checked.built))
     elif output.structured():
         output.document(inspected(checked.built))
     else:

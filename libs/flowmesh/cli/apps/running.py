@@ -195,7 +195,7 @@ async def _call(
         )
     else:
         output.line(f"{response.status}")
-        output.line(response.body.decode("utf-8", "replace"))
+        output.block(response.body.decode("utf-8", "replace"))
     return exit_codes.DONE if response.status < 400 else exit_codes.FAILED
 
 
@@ -234,5 +234,6 @@ def run_pipeline(
     except HttpProblem as error:
         output.problem(f"{error.code}: {error.detail} (step {error.step or '-'})")
         return exit_codes.FAILED
-    output.line(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    with output.styled("json"):
+        output.document(result)
     return exit_codes.DONE

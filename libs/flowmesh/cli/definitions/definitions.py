@@ -249,7 +249,7 @@ def _show(common: Common, stored: "Stored") -> int:
     output.line(f"# {stored.kind} {stored.id}, version {stored.version}, {stored.format}")
     output.line(f"# created {output.moment(stored.created_at)}, digest {stored.digest}")
     text = yaml.safe_dump(stored.definition, sort_keys=False, allow_unicode=True, width=100)
-    output.line(text.rstrip())
+    output.block(text.rstrip())
     return exit_codes.DONE
 
 

@@ -146,6 +146,8 @@ def _show(common: Common, report: "Report") -> int:
         output.line("calls that would be made:")
         for call in report.calls:
             output.line(f"  {_call_line(call)}")
+            for name, value in (call.headers or {}).items():
+                output.line(f"      {name}: {value}")
     for name in report.unused_mocks:
         output.problem(f"flowmesh: the mock of {name} was not used")
     if report.status == "completed":
@@ -158,5 +160,4 @@ def _call_line(call: "Call") -> str:
     if not call.url:
         return f"{call.node}{attempt}: {call.type} {output.compact(call.input)}"
     body = f" {output.compact(call.body)}" if call.body else ""
-    headers = "".join(f"\n      {name}: {value}" for name, value in (call.headers or {}).items())
-    return f"{call.node}{attempt}: {call.method} {call.url}{body}{headers}"
+    return f"{call.node}{attempt}: {call.method} {call.url}{body}"

@@ -162,7 +162,7 @@ def _json(document: dict[str, Any]) -> str:
 
 def _write(text: str, out: str) -> None:
     if not out:
-        output.line(text.rstrip("\n"))
+        output.block(text.rstrip("\n"))
         return
     try:
         Path(out).write_text(text, encoding="utf-8")

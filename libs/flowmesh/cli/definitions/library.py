@@ -68,8 +68,11 @@ async def install_library(*names: str, common: Common = COMMON) -> int:
     source = _source_of(names)
     async with connected(common) as client:
         applied = await client.apply(source)
-    lines = "\n".join(map(resource_line, applied.resources))
-    output.result([resource_json(resource) for resource in applied.resources], lines)
+    if common.structured:
+        output.document([resource_json(resource) for resource in applied.resources])
+    else:
+        for resource in applied.resources:
+            output.line(resource_line(resource))
     return exit_codes.DONE
 
 

@@ -39,12 +39,13 @@ def print_problem(problem: Found, severity: str, path: str, source: Lines) -> No
     place = source.place(problem.line, problem.column)
     message = problem.message
     subject = "" if message.startswith(f"{path}:") else path
-    parts = (colored(severity, severity), place, subject, message)
-    output.problem(f"{': '.join(filter(None, parts))} [{problem.code}]")
+    texts = map(output.visible, filter(None, (place, subject, message)))
+    parts = ": ".join((colored(severity, severity), *texts))
+    output.colored_problem(f"{parts} [{problem.code}]")
     found = source.line(problem.line) if problem.line and sys.stderr.isatty() else None
     if found is not None:
         for shown in snippet(*found, problem.column):
-            output.problem(shown)
+            output.colored_problem(shown)
 
 
 def snippet(number: int, text: str, column: int) -> list[str]:
@@ -56,6 +57,7 @@ def snippet(number: int, text: str, column: int) -> list[str]:
     before, after = "…" if begin else "", "…" if begin + len(shown) < len(text) else ""
     margin = f"{number:>6} | "
     caret = " " * (len(margin) - 2) + "| " + " " * (at - begin + len(before))
+    shown = output.visible(shown)
     return [colored(margin, "hint") + before + shown + after, caret + colored("^", "error")]
 
 

@@ -101,7 +101,7 @@ def new_workflow(
             output.document({"resources": resources, "source": made.source})
             return exit_codes.DONE
         if dry_run:
-            output.line(made.source.rstrip())
+            output.block(made.source.rstrip())
         for resource in made.resources:
             output.line(resource_line(resource))
         return exit_codes.DONE

@@ -187,12 +187,11 @@ async def _follow(client: "Client", common: Common, bulk: "Bulk") -> int:
     live = sys.stdout.isatty() and not common.structured
     while bulk.status == "running":
         if live:
-            sys.stdout.write(f"\r{_progress(bulk)}")
-            sys.stdout.flush()
+            output.progress(_progress(bulk))
         await asyncio.sleep(POLL_INTERVAL_S)
         bulk = await client.get_bulk(bulk.id)
     if live:
-        sys.stdout.write("\r" + " " * 79 + "\r")
+        output.progress("")
     return _show(common, bulk)
 
 

@@ -1,7 +1,6 @@
 """`retention`, `archive`, `delete` and `erase`: storage of ended executions."""
 
 import re
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -111,7 +110,7 @@ async def list_archived(
 async def show_archived(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
     """Print the archive file of an execution: JSON lines."""
     async with connected(common) as client:
-        sys.stdout.write((await client.archived_document(execution)).decode())
+        output.json_lines(await client.archived_document(execution))
         return exit_codes.DONE
 
 

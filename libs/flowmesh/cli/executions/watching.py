@@ -95,7 +95,7 @@ def draw(board: Board, now: datetime) -> "RenderableType":
 
     total = len(board.rows)
     text = Text()
-    text.append(f"{MARKS[board.status]} {board.workflow}  ", style="bold")
+    text.append(f"{MARKS[board.status]} {output.visible(board.workflow)}  ", style="bold")
     text.append(board.status, style=COLORS[board.status])
     text.append(f"  {output.duration(board.took_ms(now))}  {board.id}\n")
     done = BAR_CELLS * board.ended // total if total else BAR_CELLS
@@ -106,7 +106,7 @@ def draw(board: Board, now: datetime) -> "RenderableType":
     for line in _tree_lines(board, now):
         text.append_text(line)
     if board.error:
-        text.append(board.error + "\n", style="red")
+        text.append(output.visible(board.error) + "\n", style="red")
     return text
 
 
@@ -119,7 +119,7 @@ def _tree_lines(board: Board, now: datetime) -> "list[Text]":
     parent_of = tree.parents({row.id: row.dependencies for row in board.rows.values()}, ended)
     drawn = tree.draw(parent_of, lambda node_id: [row_line(board.rows[node_id], now)])
     return [
-        Text(line + "\n", style=COLORS[board.rows[node_id].status])
+        Text(output.visible(line) + "\n", style=COLORS[board.rows[node_id].status])
         for line, node_id in zip(drawn, tree.preorder(parent_of), strict=True)
     ]
 

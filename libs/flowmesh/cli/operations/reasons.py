@@ -110,7 +110,7 @@ def _show_error(code: str, common: Common) -> int:
     output.line(f"HTTP {reason.error.http_status}, gRPC {reason.error.grpc_code}")
     if explained is not None:
         output.line()
-        output.line(explained.text)
+        output.block(explained.text)
         for title, example in (("Wrong:", explained.wrong), ("Right:", explained.right)):
             if example:
                 output.line()
