@@ -47,7 +47,7 @@ def is_secret(text: str) -> bool:
 
 
 def _is_dense(text: str) -> bool:
-    if not _DENSE.match(text) or not any(c.isdigit() for c in text):
+    if not _DENSE.match(text) or not any(c.isdecimal() for c in text):
         return False
     if not (any(c.islower() for c in text) and any(c.isupper() for c in text)):
         return False

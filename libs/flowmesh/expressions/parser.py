@@ -158,7 +158,7 @@ class _Parser:
             value = orjson.loads(found.group())
         except orjson.JSONDecodeError:
             raise ReferenceInvalid("the number is out of range", self._position) from None
-        if isinstance(value, float) and found.group().lstrip("-").isdigit():
+        if isinstance(value, float) and found.group().lstrip("-").isdecimal():
             message = "the number cannot be kept exactly; write it as a string"
             raise ReferenceInvalid(message, self._position)
         self._position = found.end()

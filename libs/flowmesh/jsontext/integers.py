@@ -12,12 +12,19 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.jsontext.places import place_text, walk
 
 INTEGER_MIN: Final = -(2**63)
+# Fits into 64 bits, and far below the digits that `int` refuses.
+_WHOLE_DIGITS: Final = 18
 INTEGER_MAX: Final = 2**64 - 1
 ALLOWED: Final = "integers are -2^63 to 2^64-1; write larger ones as strings"
 
 # Maps every digit to 0, so that a long number is a long run of zeros.
 _DIGITS_AS_ZERO: Final = bytes(48 if 48 <= byte <= 57 else byte for byte in range(256))
 _LONG: Final = b"0" * 19
+
+
+def is_whole(text: str) -> bool:
+    """Return whether `int` takes the text as a whole number of at most 18 digits."""
+    return len(text) <= _WHOLE_DIGITS and text.isascii() and text.isdecimal()
 
 
 def has_long_number(data: bytes) -> bool:

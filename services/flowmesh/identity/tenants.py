@@ -186,7 +186,7 @@ def _etag(text: str) -> int | None:
     """Return the number of an etag; None for an empty one, 0 for one that never was."""
     if not text:
         return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def check_names(slug: str, name: str) -> None:

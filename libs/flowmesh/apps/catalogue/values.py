@@ -8,6 +8,7 @@ from flowmesh.apps.catalogue.descriptor import Field
 from flowmesh.apps.catalogue.table import key_form, nearest_names
 from flowmesh.definitions.durations import duration_ms
 from flowmesh.expressions.references import kind_of
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -105,7 +106,7 @@ def _duration(value: Json) -> float:
     if isinstance(value, str):
         if days := _DAYS.match(value):
             return int(days[1]) * 86_400.0
-        if value.isdigit():
+        if is_whole(value):
             return float(value)
         found = duration_ms(value)
         if found is not None:

@@ -56,7 +56,7 @@ class PostgresSession:
             if not statement.returns:
                 status = await self._connection.execute(statement.text, *given)
                 count = status.rpartition(" ")[2]
-                return Changed(int(count) if count.isdigit() else 0)
+                return Changed(int(count) if count.isdecimal() else 0)
             records = await self._connection.fetch(statement.text, *given)
         except Exception as error:  # noqa: BLE001 - each is translated
             raise _failed(self._name, error) from None

@@ -11,6 +11,7 @@ import uvicorn
 
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.errors import Invalid, Unavailable
+from flowmesh.jsontext.integers import is_whole
 from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.protocol import BoundedProtocol
 
@@ -40,7 +41,7 @@ def parse_address(text: str, *, public: bool) -> tuple[str, int]:
     """
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
-    if not port.isdigit() or int(port) > 65_535:
+    if not is_whole(port) or int(port) > 65_535:
         raise Invalid("ADDRESS_INVALID", f"{text!r} is no address such as :8080 or 127.0.0.1:8080")
     return host or ("0.0.0.0" if public else LOOPBACK), int(port)
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.jsontext.integers import is_whole
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 INDEX = "index.html"
@@ -105,7 +106,7 @@ def _ranged(
         return Response(200, body, kind, headers)
     first, _, last = spec.partition("-")
     size = len(body)
-    if not (first or last) or not f"{first}{last}".isdigit():
+    if not (first or last) or not all(is_whole(each) for each in (first, last) if each):
         return Response(200, body, kind, headers)
     begin = int(first) if first else max(0, size - int(last))
     end = min(int(last), size - 1) if first and last else size - 1

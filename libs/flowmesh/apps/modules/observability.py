@@ -12,6 +12,7 @@ from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.observing.logs import LEVELS, Record
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -137,7 +138,7 @@ def logs(setting: Setting) -> Module:
             text = f"level is one of {', '.join(LEVELS)}"
             raise HttpProblem(400, "REQUEST_INVALID", text)
         limit = query.get("limit", str(LINES_DEFAULT))
-        if not limit.isdigit() or not 1 <= int(limit) <= LINES_MAX:
+        if not is_whole(limit) or not 1 <= int(limit) <= LINES_MAX:
             raise HttpProblem(400, "REQUEST_INVALID", f"limit is a number from 1 to {LINES_MAX}")
         found = hub.read(
             module=query.get("module", ""),

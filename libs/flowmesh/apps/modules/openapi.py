@@ -11,6 +11,7 @@ from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.messages import Handle, Request, Response
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -120,7 +121,7 @@ def _add_pipeline(operation: dict[str, Json], pipeline: PipelineSpec) -> None:
                 statuses["422"] = _PROBLEM
         elif step.type in ("step.json_response", "step.raw_response"):
             status = str(config.get("status", 200))
-            if status.isdigit():
+            if is_whole(status):
                 statuses.setdefault(status, {"description": f"Answer of the step {step.name}."})
     if statuses:
         operation["responses"] = {**statuses, "default": _PROBLEM}

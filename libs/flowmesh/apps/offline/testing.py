@@ -36,6 +36,7 @@ from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.offline.upstreams import Upstream, running
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.errors import Invalid
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -201,7 +202,7 @@ def _saved(response: Response, place: str) -> str:
         return next((str(v, "latin-1") for k, v in response.headers if k == wanted), "")
     found: Json = orjson.loads(response.body)
     for key in keys:
-        if isinstance(found, list) and key.isdigit():
+        if isinstance(found, list) and is_whole(key):
             found = found[int(key)] if int(key) < len(found) else None
         else:
             found = found.get(key) if isinstance(found, dict) else None

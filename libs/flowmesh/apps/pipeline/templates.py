@@ -22,6 +22,7 @@ from flowmesh.expressions.errors import Problem, ValueMissing
 from flowmesh.expressions.functions.signatures import Unfit
 from flowmesh.expressions.go_templates import DATA, Fields, read_parts
 from flowmesh.expressions.references import Reference
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 Render = Callable[[Run], Json]
@@ -95,7 +96,7 @@ def compile_path(text: str, around: Compiling) -> Render:
         )
         return lambda _run: None
     fields: tuple[str | int, ...] = tuple(
-        int(each) if each.isdigit() else each for each in plain.split(".")
+        int(each) if is_whole(each) else each for each in plain.split(".")
     )
     if fields[0] in around.steps and fields[0] not in ROOTS:
         fields = ("steps", *fields)
@@ -180,7 +181,7 @@ def walk(value: Json, fields: Fields) -> Json:
         if isinstance(value, Mapping):
             value = value.get(key)
         elif isinstance(value, list):
-            index = int(key) if isinstance(key, int) or str(key).isdigit() else len(value)
+            index = int(key) if isinstance(key, int) or is_whole(str(key)) else len(value)
             value = value[index] if 0 <= index < len(value) else None
         else:
             return None

@@ -10,6 +10,7 @@ from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.offline import check_offline
 from flowmesh.cli.definitions.sources import read_source
 from flowmesh.cli.refusals import Refused
+from flowmesh.jsontext.integers import is_whole
 
 if TYPE_CHECKING:
     from flowmesh.insight.bottlenecks import Bottlenecks
@@ -56,7 +57,7 @@ async def state_at(
 def _moment(text: str) -> int | datetime:
     if not text:
         return 0
-    if text.isdigit():
+    if is_whole(text):
         return int(text)
     try:
         moment = datetime.fromisoformat(text).astimezone()

@@ -227,7 +227,7 @@ def _print(event: "StoredEvent", common: Common) -> None:
 def _expected(text: str) -> Any:
     if text in ("any", "none", "exists"):
         return text
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdecimal()):
         raise Refused(
             f"--expected {text!r} is not a version, any, none or exists", code=exit_codes.USAGE
         )

@@ -219,7 +219,7 @@ def subworkflow(
     workflow: str, version: str, *, waits: bool, path: Path, child_id: str = ""
 ) -> Task:
     """Return another workflow as a task; its name and its id may be templates."""
-    number = version.isascii() and version.isdigit() and len(version) < _NUMBER_DIGITS
+    number = version.isascii() and version.isdecimal() and len(version) < _NUMBER_DIGITS
     known: Json = int(version) if number else version
     config: dict[str, Json] = {
         "workflow": workflow,

@@ -34,7 +34,7 @@ def is_typo_of(word: str, right: str) -> bool:
     begin = _same(word, right)
     end = min(_same(word[::-1], right[::-1]), min(len(word), len(right)) - begin)
     wrong, wanted = word[begin : len(word) - end], right[begin : len(right) - end]
-    if any(letter.isdigit() for letter in wrong):
+    if any(letter.isdecimal() for letter in wrong):
         return False
     if len(wrong) != len(wanted) or not wrong:
         return len(wrong) + len(wanted) <= 1

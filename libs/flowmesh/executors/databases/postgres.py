@@ -213,7 +213,7 @@ def _plain_value(value: Any, at: str) -> Json:
 def _changed(status: str | None) -> int:
     """Parse the row count of a status such as `UPDATE 3` or `INSERT 0 1`."""
     last = (status or "").rpartition(" ")[2]
-    return int(last) if last.isdigit() else 0
+    return int(last) if last.isdecimal() else 0
 
 
 def _failure(error: "asyncpg.PostgresError") -> TaskFailure:

@@ -69,7 +69,7 @@ def failure_of(response: Response, now_us: NowUs) -> TaskFailure:
 def retry_after_ms(value: str, now_us: NowUs) -> int:
     """Parse `Retry-After`, seconds or an HTTP date, to ms from now; 0 if absent or invalid."""
     value = value.strip()
-    if value.isascii() and value.isdigit():
+    if value.isascii() and value.isdecimal():
         wait_ms = int(value[:12]) * 1000
     else:
         try:

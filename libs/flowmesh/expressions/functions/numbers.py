@@ -33,7 +33,7 @@ def _number(value: Json) -> float:
         try:
             if len(text) > NUMBER_CHARACTERS_MAX or not text.isascii() or "_" in text:
                 raise ValueError
-            return bounded_number(int(text) if text.lstrip("+-").isdigit() else float(text))
+            return bounded_number(int(text) if text.lstrip("+-").isdecimal() else float(text))
         except ValueError:
             raise Unfit("the text is not a number") from None
     return int(value) if isinstance(value, bool) else value

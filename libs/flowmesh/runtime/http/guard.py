@@ -12,6 +12,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flowmesh.errors import FlowmeshError, Forbidden
+from flowmesh.jsontext.integers import is_whole
 from flowmesh.runtime.settings import ANY, Settings
 
 # Names that browsers resolve to this machine only (RFC 6761, 6.3).
@@ -90,4 +91,4 @@ def _has_host(origin: str, host: str | None) -> bool:
 
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() and not name.endswith(":") else host
+    return name if colon and is_whole(port) and not name.endswith(":") else host

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 CERTIFIED = "certified"
 HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 * 1024
+_LONG = f"The request line and headers exceed the limit of {HEAD_BYTES_MAX} bytes."
 
 
 def problem(status: int, reason: str, message: str) -> dict[str, Any]:
@@ -85,8 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if awaited is not None and self._head_timer is awaited:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                text = f"The request line and headers exceed the limit of {HEAD_BYTES_MAX} bytes."
-                self._refuse(Refusal(431, text))
+                self._refuse(Refusal(431, _LONG))
 
     def _feed(self, data: bytes) -> None:
         """Parse the data. The parser stops after each head that offers a protocol upgrade."""
@@ -168,7 +168,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 405, "CONNECT is not supported: this server is not a proxy.", "METHOD_NOT_ALLOWED"
             )
         hosts = 0
+        # A head that arrives in one read is complete before its bytes are counted.
+        head_bytes = len(self.url)
         for name, value in self.headers:
+            head_bytes += len(name) + len(value) + 4
             if name == b"host":
                 hosts += 1
             elif name == b"transfer-encoding":
@@ -176,6 +179,8 @@ class BoundedProtocol(HttpToolsProtocol):
                     raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding; send Content-Length.")
                 if value.strip().lower() != b"chunked":
                     raise Refusal(501, "The only supported Transfer-Encoding is chunked.")
+        if head_bytes > HEAD_BYTES_MAX:
+            raise Refusal(431, _LONG)
         if hosts != 1 and (hosts or version == "1.1"):
             raise Refusal(400, f"A request must have one Host header; this one has {hosts}.")
 

@@ -48,6 +48,7 @@ from flowmesh.engine import (
 from flowmesh.engine.decisions.starting import TURN
 from flowmesh.engine.state.journal import CALL, STEP, is_open
 from flowmesh.engine.state.state import EXECUTION_CANCELED
+from flowmesh.jsontext.integers import is_whole
 from flowmesh.plan import (
     PayloadNeeded,
     Plan,
@@ -273,7 +274,7 @@ class Replay:
         owner, _, rest = body.node.rpartition("[")
         index, _, name = rest.partition("]/")
         journal = self._journals.get(owner)
-        if journal is None or not index.isdigit():
+        if journal is None or not is_whole(index):
             return
         record = JournalRecord(index=int(index), kind=CALL, name=name, at_us=at_us)
         if isinstance(getattr(body, "failure", None), failure_pb2.Failure):

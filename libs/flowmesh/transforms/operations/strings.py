@@ -183,7 +183,7 @@ def _number(value: Json) -> Json:
     text = value.strip()
     if not _NUMBER.fullmatch(text):
         raise TransformError(f"{value[:32]!r} is not a number")
-    number: int | float = int(text) if text.lstrip("+-").isdigit() else float(text)
+    number: int | float = int(text) if text.lstrip("+-").isdecimal() else float(text)
     if not math.isfinite(number):
         raise TransformError(f"{value[:32]!r} is out of the range of numbers")
     return number if abs(number) < 2**63 else float(number)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowmesh.apphost.storage.records import Content, Key
+from flowmesh.jsontext.integers import is_whole
 
 DOCUMENT = "app.yaml"
 
@@ -54,7 +55,7 @@ class Folders:
         """Remove the folders of all other releases."""
         folder = self.root / "releases"
         for each in folder.iterdir() if folder.is_dir() else ():
-            if not (each.name.isdigit() and int(each.name) in kept):
+            if not (is_whole(each.name) and int(each.name) in kept):
                 shutil.rmtree(each, ignore_errors=True)
 
     def remove(self) -> None:

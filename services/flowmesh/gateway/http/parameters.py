@@ -38,7 +38,7 @@ def whole(most: int = INT64_MAX, *, least: int = 0, default: int | None = None) 
 
     def check(name: str, text: str) -> None:
         # int() also accepts other digits and underscores.
-        digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        digits = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
         if not (digits and least <= int(text) <= most):
             raise invalid_field(name, f"must be an integer from {least} to {most}")
 
@@ -86,13 +86,13 @@ def _version(least: int, label: Kind) -> Kind:
     number = whole(VERSION_MAX, least=least)
 
     def check(name: str, text: str) -> None:
-        (number if text.isascii() and text.isdigit() else label).check(name, text)
+        (number if text.isascii() and text.isdecimal() else label).check(name, text)
 
     return Kind({"anyOf": [number.schema, {**label.schema, "not": {"pattern": "^[0-9]+$"}}]}, check)
 
 
 def _check_moment(name: str, text: str) -> None:
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdecimal():
         EVENT.check(name, text)
     else:
         INSTANT.check(name, text)

@@ -22,6 +22,7 @@ from flowmesh.gateway.bodies.envelopes import decode
 from flowmesh.gateway.http.instants import instant_us
 from flowmesh.gateway.http.limits import BODY_BYTES_MAX, BODY_READ_S
 from flowmesh.gateway.http.parameters import Rules
+from flowmesh.jsontext.integers import is_whole
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -176,7 +177,7 @@ class Request(Head):
     async def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raise `TooLarge` with `reason` above the limit."""
         declared = self.header(b"content-length")
-        if declared.isdigit() and int(declared) > bytes_max:
+        if declared and (not is_whole(declared) or int(declared) > bytes_max):
             raise _too_large(reason, bytes_max)
         coding = self.header(b"content-encoding")
         if coding not in ("", "identity"):

@@ -40,7 +40,7 @@ def token_of(link: ApprovalLink, key_id: int, secret: bytes) -> str:
 def key_of(token: str) -> int:
     """Return the number of the key in a token. Raises TokenInvalid."""
     key, dot, _ = token.partition(".")
-    known = key.isascii() and key.isdigit() and len(key) < 10
+    known = key.isascii() and key.isdecimal() and len(key) < 10
     if not (dot and known and len(token) <= TOKEN_CHARACTERS_MAX):
         raise TokenInvalid
     return int(key)

@@ -10,6 +10,8 @@ import hashlib
 import re
 from collections.abc import Callable
 
+from flowmesh.jsontext.integers import is_whole
+
 PARTITION_COUNT = 64
 PREFIX = "exec-"
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -82,6 +84,6 @@ def token_of(execution_id: str, node: str, attempt: int) -> str:
 def parse_token(token: str) -> tuple[str, str, int] | None:
     """Return execution, node and attempt of a token; None if it is malformed."""
     parts = token.split("|")
-    if len(parts) != 3 or not parts[2].isdigit():
+    if len(parts) != 3 or not is_whole(parts[2]):
         return None
     return parts[0], parts[1], int(parts[2])

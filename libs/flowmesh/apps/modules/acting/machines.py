@@ -20,6 +20,7 @@ from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.errors import Invalid
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -121,7 +122,7 @@ def _dead_letters(setting: Setting, made: MachineEngine) -> Callable[[Mounts], N
 
     async def revive(request: Request) -> Response:
         number = request.params["seq"]
-        if not number.isdigit() or not await made.revive(int(number)):
+        if not is_whole(number) or not await made.revive(int(number)):
             text = f"{setting.name} has no dead letter {number[:40]!r}"
             raise HttpProblem(404, "DEAD_LETTER_NOT_FOUND", text)
         return json_response({"retried": True}, 202)

@@ -14,6 +14,7 @@ from flowmesh.apps.data.statements import own_statement
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import decoded, new_id, reason_of
 from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -45,7 +46,7 @@ class Target:
     def pause(self, attempts: int, retry_after: str = "") -> float:
         """Return the time before the next attempt."""
         pause: float = min(self.initial_s * self.factor ** (attempts - 1), self.longest_s)
-        if retry_after.isdigit():
+        if is_whole(retry_after):
             pause = max(pause, min(float(retry_after), self.longest_s))
         return pause
 

@@ -8,6 +8,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import as_text
+from flowmesh.jsontext.integers import is_whole
 
 Json = Any
 
@@ -143,7 +144,7 @@ def _status(context: StepContext) -> Any:
 
 
 def _checked_status(value: Json) -> int:
-    if str(value).isdigit() and 200 <= int(value) <= 599:
+    if is_whole(str(value)) and 200 <= int(value) <= 599:
         return int(value)
     raise HttpProblem(500, "STATUS_INVALID", f"a status is a number from 200 to 599, not {value!r}")
 

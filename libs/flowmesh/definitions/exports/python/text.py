@@ -94,7 +94,7 @@ class Names:
 
     def new(self, id: str) -> str:
         name = re.sub(r"[^0-9A-Za-z]+", "_", id).strip("_").lower() or "node"
-        name = f"_{name}" if name[0].isdigit() else name
+        name = f"_{name}" if name[0].isdecimal() else name
         found, number = name, 2
         while found in self._taken or keyword.iskeyword(found):
             found, number = f"{name}_{number}", number + 1

@@ -152,7 +152,7 @@ class _Parser:
         self._take("]")
         if key.kind == "string":
             return _text(key)
-        if key.kind == "number" and key.text.isdigit():
+        if key.kind == "number" and key.text.isdecimal():
             return int(key.text)
         raise UnsupportedExpression("a computed member in a condition")
 

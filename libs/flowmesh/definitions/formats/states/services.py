@@ -111,7 +111,7 @@ def _invoked(context: StateContext) -> Called | None:
         return None
     name, qualifier = function
     version = str(parameters.get("Qualifier") or qualifier)
-    executed = version if version.isascii() and version.isdigit() else "$LATEST"
+    executed = version if version.isascii() and version.isdecimal() else "$LATEST"
     return Called(name, function=True, before={"call": "Payload"}, behind={"version": executed})
 
 

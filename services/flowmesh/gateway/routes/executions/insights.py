@@ -9,6 +9,7 @@ from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
 from flowmesh.insight.reports import Comparison, Watch
 from flowmesh.insight.traces import Trace
+from flowmesh.jsontext.integers import is_whole
 
 EXECUTIONS_MAX = 1_000
 
@@ -18,7 +19,7 @@ async def state_at(backends: Backends, request: Request, at: str) -> Response:
     call = pb.GetStateAtRequest(
         namespace=request.namespace, execution_id=request.param("executionId")
     )
-    if at.isdigit():
+    if is_whole(at):
         call.sequence = request.whole("at")
     else:
         call.at_us = request.instant_us("at")
