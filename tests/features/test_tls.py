@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc.aio
 import pytest
 
@@ -76,6 +77,12 @@ async def test_a_closed_cluster_runs_a_workflow_over_encrypted_connections(
     path = f"/api/v1/executions/{body['executionId']}"
     status, body = await editor.rest("GET", path, **headers)
     assert (status, body["status"]) == (200, "completed"), body
+    trusted = ssl.create_default_context(cafile=str(closed.suite.about["ca"]))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(closed.suite.http_url + "/login", ssl=trusted) as page,
+    ):
+        assert page.headers["strict-transport-security"] == "max-age=31536000"
 
 
 @pytest.mark.feature("S3-131")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
+import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -72,3 +73,16 @@ async def test_no_method_answers_a_forged_caller(
     found = await asyncio.gather(*map(tried, TRIED))
     assert len(TRIED) > 200
     assert [each for each in found if each] == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/me", "/api/v1/executions", "/nothing", "/health"])
+async def test_no_cache_keeps_an_answer(installation: Closed, attacker: Company, path: str) -> None:
+    """Nor does a browser guess its type; refusals have the same headers."""
+    for credential in (attacker.caller().credential, "fm_unknown", ""):
+        headers = {"authorization": f"Bearer {credential}"} if credential else {}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(installation.suite.http_url + path) as answer,
+        ):
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-content-type-options"] == "nosniff"

@@ -61,16 +61,8 @@ async def test_the_gateway_refuses_and_closes(installation: Closed, kind: str) -
     assert found.count(b"HTTP/1.1 ") <= 1, found
 
 
-RANGES = (
-    "\u00b2-",
-    "-\u00b2",
-    "\u0663-",
-    f"{'9' * 5_000}-",
-    f"-{'9' * 5_000}",
-    "0x1-",
-    "1_0-",
-    "+1-",
-)
+MANY = "9" * 5_000
+RANGES = ("\xb2-", "-\xb2", "\xb21-", f"{MANY}-", f"-{MANY}", "0x1-", "1_0-", "+1-")
 
 
 async def test_numbers_of_other_digits_are_no_numbers(tmp_path: Path) -> None:

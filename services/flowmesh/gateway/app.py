@@ -43,6 +43,10 @@ UNKNOWN_ROUTE = "unknown"
 # The name of a span without a matching route.
 HTTP_SPAN = "HTTP"
 _VARY = (b"vary", b"accept")
+# Answers hold data of a tenant, in one type: no cache keeps them, no browser guesses.
+_GUARDED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+# Over TLS a browser never returns to plain text for a year.
+_ENCRYPTED = (b"strict-transport-security", b"max-age=31536000")
 
 Revocable = Callable[[], AbstractContextManager[None]]
 
@@ -71,14 +75,23 @@ class Stopwatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """Tracks whether the head of a response was sent; no error can be sent after it."""
+    """Tracks whether the head of a response was sent; no error can be sent after it.
+
+    Adds the headers of security that a response does not have.
+    """
 
     send: Send
     statuses: list[int]
+    encrypted: bool
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.statuses.append(message["status"])
+            given = message["headers"]
+            names = {name for name, _ in given}
+            added = (*_GUARDED, *((_ENCRYPTED,) if self.encrypted else ()))
+            headers = [*given, *(each for each in added if each[0] not in names)]
+            message = {**message, "headers": headers}
         await self.send(message)
 
 
@@ -124,7 +137,7 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         begun_ms = self._clock.monotonic_ms()
         method = scope["method"]
-        started = _Started(send, [])
+        started = _Started(send, [], scope.get("scheme") == "https")
         template = UNKNOWN_ROUTE
         try:
             path = _raw_path(scope)

@@ -208,6 +208,7 @@ async def respond(
         (b"content-type", content_type.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
         *headers,
     ]
     await send({"type": f"{kind}.start", "status": status, "headers": head})
