@@ -269,6 +269,7 @@ REASONS = table_of(
     Reason("APP_NOT_FOUND", tree.NotFound, "No such application in the namespace."),
     Reason("APP_DELETING", tree.WrongState, "The application is being deleted; try again in a few seconds."),
     Reason("APP_HOST_STANDBY", tree.Unavailable, "This instance of the host runs no applications; another one does."),
+    Reason("APP_ISOLATION_MISSING", tree.WrongState, "The host lacks walls around applications that its settings require; `flowmesh doctor` lists them."),
     Reason("APP_PATH_FOREIGN", tree.Invalid, "A path of a hosted application leads outside of its files and its data."),
     Reason("APPS_LIMIT", tree.Overloaded, "The namespace has as many applications as it may have."),
     Reason("RELEASE_NOT_FOUND", tree.NotFound, "The application has no such release, or none that served before."),

@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         default="",
         description="networks that tasks may call besides public addresses, separated by commas",
     )
+    app_isolation: Literal["auto", "required", "best", "none"] = Field(
+        default="auto",
+        description="walls around hosted applications: required refuses them on a host that lacks"
+        " walls, best uses those that stand; auto is required where calls need a credential",
+    )
     databases: str = Field(
         default="", description="TOML file with the databases that tasks may use, by name"
     )

@@ -1,6 +1,6 @@
 """Composition root of the application host."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.running.hosted_app import HostedApp
+from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.server import AppServer
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import Key
@@ -42,10 +43,11 @@ async def run(runtime: Runtime) -> None:
         runtime.add_loop(relay)
         store = AppStore(pool, call=relay.call)
         contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
+        strangers = _strangers(runtime)
         host = HostLoop(
             store=store,
             leadership=Leadership(pool),
-            hosted=_hosted(runtime, store, contents),
+            hosted=_hosted(runtime, store, contents, strangers),
             log=runtime.log,
         )
         subject = f"{runtime.settings.bus_prefix}.{CHANGED}"
@@ -64,7 +66,7 @@ async def run(runtime: Runtime) -> None:
         await runtime.bus.subscribe_core(subject, changed)
         runtime.add_loop(host)
         runtime.on_drain(host.drain)
-        checks = _checks(runtime)
+        checks = _checks(runtime, strangers)
         await checks.clear()
         apps = Apps(store=store, contents=contents, announce=announce)
         runtime.serve(
@@ -74,17 +76,33 @@ async def run(runtime: Runtime) -> None:
         await runtime.until_stopped()
 
 
-def _checks(runtime: Runtime) -> Checks:
+def _strangers(runtime: Runtime) -> Strangers:
+    settings = runtime.settings
+    wanted = settings.app_isolation
+    if wanted == "auto":
+        wanted = "best" if runtime.keys is None else "required"
+    return Strangers(
+        isolation=wanted,
+        egress=settings.egress,
+        allowed=settings.egress_networks,
+        gateways=lambda: _gateways(runtime),
+        data_dir=Path(settings.data_dir).absolute(),
+        log=runtime.log,
+    )
+
+
+def _checks(runtime: Runtime, strangers: Strangers) -> Checks:
     settings = runtime.settings
     return Checks(
         data_dir=Path(settings.data_dir).absolute(),
         private=settings.egress == "open",
         suite=lambda key, environment: _suite_of(runtime, key, environment),
+        strangers=strangers,
     )
 
 
 def _hosted(
-    runtime: Runtime, store: AppStore, contents: Contents
+    runtime: Runtime, store: AppStore, contents: Contents, strangers: Strangers
 ) -> Callable[[Key, Callable[[], None]], HostedApp]:
     """Return the factory of applications."""
     settings = runtime.settings
@@ -99,6 +117,7 @@ def _hosted(
             store=store,
             contents=contents,
             folders=Folders.of(data_dir, key),
+            strangers=strangers,
             host=settings.host,
             private=settings.egress == "open",
             suite=suite,
@@ -118,9 +137,13 @@ async def _suite_of(
     may_call = runtime.keys is None or any(environment.get(each) for each in CREDENTIALS)
     if not may_call or runtime.settings.tls_cert:
         return {}
-    async for gateways in runtime.instances(GATEWAY):
-        for each in gateways:
-            address = runtime.address if each.address == LOCAL else each.address
-            return {"FLOWMESH_ADDRESS": address, "FLOWMESH_NAMESPACE": key[0]}
-        break
+    for address in await _gateways(runtime):
+        return {"FLOWMESH_ADDRESS": address, "FLOWMESH_NAMESPACE": key[0]}
     return {}
+
+
+async def _gateways(runtime: Runtime) -> Sequence[str]:
+    """Return the addresses of the gateways of this suite."""
+    async for gateways in runtime.instances(GATEWAY):
+        return [runtime.address if each.address == LOCAL else each.address for each in gateways]
+    return []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
-from flowmesh.apphost.running.process import AppProcess
+from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.apps.hosted.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
@@ -21,8 +21,11 @@ SuiteOf = Callable[[Key, Mapping[str, str]], Awaitable[Mapping[str, str]]]
 class Checks:
     """Runs few checks at a time; further ones wait, and are refused beyond a bound."""
 
-    def __init__(self, *, data_dir: Path, private: bool, suite: SuiteOf) -> None:
+    def __init__(
+        self, *, data_dir: Path, private: bool, suite: SuiteOf, strangers: Strangers
+    ) -> None:
         self._root, self._private, self._suite = data_dir / "checks", private, suite
+        self._strangers = strangers
         self._slots = asyncio.Semaphore(limits.CHECKS_RUNNING)
         self._waiting = 0
 
@@ -59,7 +62,7 @@ class Checks:
     async def _answer(
         self, key: Key, document: Path, folders: Folders, content: Content
     ) -> Sequence[Placed]:
-        process = await AppProcess.spawn(str(document.parent), lambda _line: None)
+        process = await self._strangers.spawn(folders, document, lambda _line: None)
         try:
             async with asyncio.timeout(limits.CHECK_S):
                 found = await process.check(

@@ -1,7 +1,8 @@
-"""The folders of an application: one per release with its files, and one for its data.
+"""The folders of an application: one per release with its files, others that it writes to.
 
 <data folder>/apps/<namespace>/<app>/releases/<number>/app.yaml
 <data folder>/apps/<namespace>/<app>/data/
+<data folder>/apps/<namespace>/<app>/temporary/
 <data folder>/apps/<namespace>/<app>/log
 """
 
@@ -31,6 +32,11 @@ class Folders:
         return self.root / "data"
 
     @property
+    def temporary(self) -> Path:
+        """The folder for files that end with their process."""
+        return self.root / "temporary"
+
+    @property
     def log(self) -> Path:
         return self.root / "log"
 
@@ -49,6 +55,7 @@ class Folders:
             path.write_bytes(data)
         document = folder / DOCUMENT
         document.write_text(content.document, encoding="utf-8")
+        _open(folder)
         return document
 
     def forget(self, kept: set[int]) -> None:
@@ -61,3 +68,10 @@ class Folders:
     def remove(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _open(folder: Path) -> None:
+    """Let the user of the application read a release; a folder above is closed to all others."""
+    folder.chmod(0o755)
+    for each in folder.rglob("*"):
+        each.chmod(0o755 if each.is_dir() else 0o644)

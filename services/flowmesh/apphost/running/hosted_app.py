@@ -13,6 +13,7 @@ from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.log import AppLog
 from flowmesh.apphost.running.process import AppProcess
 from flowmesh.apphost.running.sockets import Sockets, addresses_of
+from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key
 from flowmesh.apphost.storage.store import AppStore
@@ -50,6 +51,7 @@ class HostedApp:
         store: AppStore,
         contents: Contents,
         folders: Folders,
+        strangers: Strangers,
         host: str,
         private: bool,
         suite: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]],
@@ -59,6 +61,7 @@ class HostedApp:
         self.key = key
         self.log = AppLog(folders.log)
         self._store, self._contents, self._folders = store, contents, folders
+        self._strangers = strangers
         self._private = private
         self._suite = suite
         self._changed = changed
@@ -157,8 +160,8 @@ class HostedApp:
         """Return the process of a release that serves, recorded. Raises FlowmeshError."""
         content = await self._contents.load(self.key, number)
         document = await asyncio.to_thread(self._folders.write, number, content)
-        process = await AppProcess.spawn(
-            str(document.parent), lambda line: self._logged(number, line)
+        process = await self._strangers.spawn(
+            self._folders, document, lambda line: self._logged(number, line)
         )
         sockets: dict[str, Any] = {}
         try:

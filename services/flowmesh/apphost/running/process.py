@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from flowmesh.apphost.limits import READY_S
@@ -23,8 +24,8 @@ from flowmesh.apps.hosted.conversation import (
     read,
     written,
 )
-from flowmesh.embedded.child import RunAs, launch_argv, plain_environment
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
+from flowmesh.walls.plan import Plan
 
 MODULE = "flowmesh.apps.hosted.process"
 CHUNK_BYTES = 64 * 1024
@@ -46,20 +47,26 @@ class AppProcess:
         self.exited: asyncio.Task[int] = asyncio.create_task(self._wait())
 
     @classmethod
-    async def spawn(cls, folder: str, take: Callable[[bytes], None]) -> "AppProcess":
-        """Start a process in a folder. `take` gets each line of its output."""
+    async def spawn(
+        cls,
+        plan: Plan,
+        folder: Path,
+        environment: Mapping[str, str],
+        take: Callable[[bytes], None],
+    ) -> "AppProcess":
+        """Start a process in a folder, behind walls. `take` gets each line of its output."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         program = (sys.executable, "-I", "-m", MODULE, str(theirs.fileno()))
         try:
             process = await asyncio.create_subprocess_exec(
-                *launch_argv(program, RunAs(), signal.SIGKILL),
+                *plan.argv(program),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
                 cwd=folder,
-                env=plain_environment(),
+                env=environment,
                 start_new_session=True,
             )
         except BaseException:
@@ -71,7 +78,13 @@ class AppProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        """The process of the application, which is the child of its warden."""
+        warden = self._process.pid
+        try:
+            children = Path(f"/proc/{warden}/task/{warden}/children").read_text()
+        except OSError:
+            return warden
+        return int(children.split()[0]) if children.strip() else warden
 
     @property
     def alive(self) -> bool:
