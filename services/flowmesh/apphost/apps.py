@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_POLL_MIN_S, _POLL_MAX_S = 0.02, 0.25
+_POLL_MIN_S, _POLL_MAX_S = 0.02, 0.04
 
 
 class Apps:
