@@ -12,7 +12,7 @@ from flowmesh.embedded.errors import DataDirLocked, EmbeddedError
 
 # sockaddr_un holds 108 bytes with the final NUL on Linux, 104 elsewhere.
 SOCKET_PATH_BYTES_MAX = 103
-DIRECTORY_MODE = 0o755
+DIRECTORY_MODE = 0o700
 
 
 class DataDir:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 
 from flowmesh.apphost import limits
 from flowmesh.apphost.apps import check_content, check_count, check_name
 from flowmesh.apphost.running.checks import Checks
+from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.errors import FlowmeshError
 from flowmesh.testing.polling import until
@@ -81,6 +83,20 @@ def test_applications_of_a_namespace_are_bounded() -> None:
     assert caught.value.reason == "APPS_LIMIT"
 
 
+def strangers(folder: Path) -> Strangers:
+    async def gateways() -> list[str]:
+        return []
+
+    return Strangers(
+        isolation="none",
+        egress="open",
+        allowed=(),
+        gateways=gateways,
+        data_dir=folder,
+        log=structlog.get_logger(),
+    )
+
+
 async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
     """One more than may wait is refused at once."""
 
@@ -88,7 +104,7 @@ async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
         return {}
 
     key = ("default", "app")
-    checks = Checks(data_dir=tmp_path, private=True, suite=suite)
+    checks = Checks(data_dir=tmp_path, private=True, suite=suite, strangers=strangers(tmp_path))
     waiting = [
         asyncio.create_task(checks.check(key, content())) for _ in range(limits.CHECKS_WAITING)
     ]
@@ -109,7 +125,7 @@ async def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
 
     root = tmp_path / "checks"
     (root / "left" / "releases").mkdir(parents=True)
-    checks = Checks(data_dir=tmp_path, private=True, suite=suite)
+    checks = Checks(data_dir=tmp_path, private=True, suite=suite, strangers=strangers(tmp_path))
     await checks.clear()
     assert not root.exists()
     large = content(files={f"{number}.txt": b"x" for number in range(5_000)})

@@ -60,6 +60,7 @@ async def doctor(*, data_dir: str = "", common: Common = COMMON) -> int:
         disk(Path(data_dir or settings.data_dir)),
         folder(Path(data_dir or settings.data_dir)),
     ]
+    findings += await walls()
     running = await suite(common)
     findings += running
     is_running = running[0].verdict == "ok"
@@ -124,6 +125,23 @@ def folder(path: Path) -> Finding:
                 f"chmod o+x {closed[-1]}, or set another --data-dir",
             )
     return Finding("data folder", "ok", str(path))
+
+
+async def walls() -> list[Finding]:
+    """Report which walls around hosted applications stand on this host."""
+    from flowmesh.walls.probing import probe
+
+    report = await probe()
+    hint = "" if report.enough else "closed installations host no applications here"
+    return [
+        Finding(
+            f"wall {wall.name}",
+            "ok" if wall.stands or report.enough else "warning",
+            wall.text if wall.stands else f"missing: {wall.text}",
+            "" if wall.stands else hint,
+        )
+        for wall in report.found
+    ]
 
 
 def _existing(path: Path) -> Path:
