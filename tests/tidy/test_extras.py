@@ -15,7 +15,7 @@ from tests.tidy import sources
 PROJECT = tomllib.loads(sources.text("pyproject.toml"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 # The child of a sandbox imports it from its own folder.
-OWN = {"flowmesh", "confined"}
+OWN = {"flowmesh", "confined", "policy"}
 # Modules of a distribution that another one always brings.
 COMPANIONS = {"pydantic": "pydantic-settings", "yarl": "aiohttp"}
 
