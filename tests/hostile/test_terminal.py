@@ -69,6 +69,7 @@ OWN = {"nothing", "colored_problem", "styled"}
 
 
 def test_every_function_that_writes_is_tried() -> None:
+    """The table of writers has each public function of the module that returns nothing."""
     source = ast.parse(Path(str(output.__file__)).read_text())
     functions = [each for each in source.body if isinstance(each, ast.FunctionDef)]
     quiet = {each.name for each in functions if ast.unparse(each.returns or each) != "None"}
@@ -77,6 +78,7 @@ def test_every_function_that_writes_is_tried() -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_no_control_is_written(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each writer escapes all controls, and no line begins with what a stranger wrote."""
     WRITERS[name]()
     written = "".join(capsys.readouterr())
     if name == "progress":

@@ -55,8 +55,9 @@ class Hub:
         if isinstance(error, HttpProblem):
             fields |= {"pipeline": error.pipeline, "step": error.step, "code": error.code}
         if not isinstance(cause, HttpProblem):
-            frames = traceback.format_exception(cause)[-FRAMES_MAX:]
-            fields["error"] = "".join(frames)
+            # Readers of the records may be strangers: the frames name paths of the host.
+            fields["error"] = "".join(traceback.format_exception_only(cause)).strip()
+            self._log.tell("http", "".join(traceback.format_exception(cause)[-FRAMES_MAX:]))
         self._log.write(
             "error", "http", f"{request.method} {request.path} failed: {error}", **fields
         )
