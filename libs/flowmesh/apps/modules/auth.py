@@ -190,7 +190,7 @@ class JwtAuth:
         if not self._registration:
             raise HttpProblem(403, "REGISTRATION_CLOSED", "registration is closed")
         user = await self._made(_body(request), role="user")
-        return await self._began(user, 201)
+        return await self._answer(user, 201)
 
     async def _setup(self, request: Request) -> Response:
         body = _body(request)
@@ -205,7 +205,7 @@ class JwtAuth:
             if self._users.has_admin:
                 raise HttpProblem(409, "SETUP_DONE", "there is an administrator already")
             user = await self._made(body, role="admin")
-        return await self._began(user, 201)
+        return await self._answer(user, 201)
 
     async def _setup_status(self, _request: Request) -> Response:
         found = {"needsSetup": not self._users.has_admin, "userCount": len(self._users)}
@@ -234,7 +234,7 @@ class JwtAuth:
         claims = await self.check_password(address, password, request.client)
         if claims is None:
             raise HttpProblem(401, "LOGIN_FAILED", "the address or the password is wrong")
-        return await self._began(self._existing(str(claims["sub"])), 200)
+        return await self._answer(self._existing(str(claims["sub"])), 200)
 
     async def _refresh(self, request: Request) -> Response:
         body = _body(request)
@@ -247,7 +247,7 @@ class JwtAuth:
             session = await self._sessions.refresh(family, use)
         if session is None or user is None:
             raise HttpProblem(401, "UNAUTHENTICATED", "the refresh token is not valid")
-        return self._answer(user, 200, session)
+        return await self._answer(user, 200, session)
 
     async def _logout(self, request: Request) -> Response:
         claims = self._caller(request)
@@ -278,7 +278,7 @@ class JwtAuth:
         changed = {**self._existing(user["id"]), "name": name, "passwordHash": hashed}
         await self._users.put(changed)
         await self._sessions.end_all(user["id"])
-        return await self._began(changed, 200)
+        return await self._answer(changed, 200)
 
     async def _list(self, request: Request) -> Response:
         self._admin(request)
@@ -333,10 +333,9 @@ class JwtAuth:
             raise HttpProblem(403, "ROLE_REQUIRED", "this needs the role admin")
         return user
 
-    async def _began(self, user: User, status: int) -> Response:
-        return self._answer(user, status, await self._sessions.begin(user["id"]))
-
-    def _answer(self, user: User, status: int, session: Session) -> Response:
+    async def _answer(self, user: User, status: int, session: Session | None = None) -> Response:
+        """Answer with the tokens of a session, a new one by default."""
+        session = session or await self._sessions.begin(user["id"])
         pair = self._tokens.pair(user, session)
         if self._form == "standard":
             body = {
