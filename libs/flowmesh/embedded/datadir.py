@@ -32,6 +32,8 @@ class DataDir:
         """Acquire the lock; raises DataDirLocked with the pid of its holder."""
         try:
             self.path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            if self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(DIRECTORY_MODE)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise EmbeddedError(

@@ -111,19 +111,10 @@ def disk(path: Path) -> Finding:
 
 
 def folder(path: Path) -> Finding:
-    """Check that this user, and the user of PostgreSQL, can write to the data folder."""
+    """Check that this user can write to the data folder."""
     existing = _existing(path)
     if not os.access(existing, os.W_OK | os.X_OK):
         return Finding("data folder", "failed", f"{existing} is not writable", "set --data-dir")
-    if os.geteuid() == 0:
-        closed = [p for p in (existing, *existing.parents) if not p.stat().st_mode & 0o001]
-        if closed:
-            return Finding(
-                "data folder",
-                "warning",
-                f"{closed[-1]} is not accessible to the user of PostgreSQL (started by root)",
-                f"chmod o+x {closed[-1]}, or set another --data-dir",
-            )
     return Finding("data folder", "ok", str(path))
 
 
