@@ -45,7 +45,7 @@ def file_of(folder: Path, *requests: Any, **more: Any) -> Path:
     return path
 
 
-@pytest.mark.feature("S1-78", "S1-156", "S1-157")
+@pytest.mark.feature("S1-156", "S1-157")
 async def test_time_that_is_moved_fires_jobs_and_ends_states(tmp_path: Path) -> None:
     """Workdays of a week fire once each across the change to summer time; a state runs out."""
     path = file_of(

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,35 @@ async def test_a_changed_file_takes_over_without_a_refused_request(tmp_path: Pat
     assert next(iter(made.application.addresses.values())) == address
     await made.application.stop()
     assert set(answers) == {200}
+
+
+@pytest.mark.feature("S1-09")
+async def test_files_are_validated_and_inspected_without_a_server(tmp_path: Path) -> None:
+    """`app validate` judges a file by its exit code; `app inspect` shows what it would build."""
+    path = written(tmp_path, APP)
+
+    async def flowmesh(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "flowmesh.suite", "app", *words, str(path)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "FLOWMESH_ADDRESS": "127.0.0.1:1"},
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    assert (await flowmesh("validate"))[0] == 0
+    code, text = await flowmesh("inspect", "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert {each["type"] for each in found["modules"]} == {"http.server"}
+    assert [(each["method"], each["path"]) for each in found["routes"]] == [("GET", "/a")]
+    code, text = await flowmesh("inspect", "--view", "routes")
+    assert (code, "/a" in text) == (0, True)
+    path.write_text(APP.replace("http.server", "http.servant"))
+    code, text = await flowmesh("validate")
+    assert (code, "http.servant" in text) == (1, True)
+    assert (await flowmesh("inspect"))[0] == 1
 
 
 @pytest.mark.feature("S1-09")

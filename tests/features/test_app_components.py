@@ -77,7 +77,7 @@ async def components(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield found
 
 
-@pytest.mark.feature("S1-82", "S1-127", "S1-128", "S1-129")
+@pytest.mark.feature("S1-82", "S1-127", "S1-129")
 async def test_a_component_keeps_state_and_its_contract(components: RunningApp) -> None:
     """Inputs are checked all at once, defaults are added, and the process lives on."""
     first = (await components.call("POST", "/counter", {"n": 4})).body
@@ -88,7 +88,7 @@ async def test_a_component_keeps_state_and_its_contract(components: RunningApp) 
     assert {each["field"] for each in wrong.body["violations"]} == {"n", "unit"}
 
 
-@pytest.mark.feature("S1-130")
+@pytest.mark.feature("S1-131")
 @pytest.mark.parametrize(
     ("name", "status", "word"),
     [
@@ -110,7 +110,7 @@ async def test_a_hostile_component_fails_alone(
     assert (await components.call("POST", "/counter", {"n": 1})).status == 200
 
 
-@pytest.mark.feature("S1-130")
+@pytest.mark.feature("S1-131")
 async def test_a_component_can_look_and_print_but_not_reach_out(components: RunningApp) -> None:
     """A walk over classes finds nothing to call, printed text is bounded, kv is granted."""
     assert (await components.call("POST", "/walk", {})).status == 200
@@ -118,7 +118,7 @@ async def test_a_component_can_look_and_print_but_not_reach_out(components: Runn
     assert (await components.call("POST", "/keeps", {})).body == {"x": 1}
 
 
-@pytest.mark.feature("S1-131", "S1-132", "S1-127")
+@pytest.mark.feature("S1-130", "S1-127")
 async def test_a_changed_file_is_loaded_and_a_broken_one_is_not(components: RunningApp) -> None:
     """A new source serves the next calls; a syntax error or narrower contract changes nothing."""
     path = components.application.built.document.folder / "counter.py"
@@ -141,7 +141,7 @@ async def test_a_changed_file_is_loaded_and_a_broken_one_is_not(components: Runn
     assert await eventually(lambda: twice(4))
 
 
-@pytest.mark.feature("S1-123", "S1-127", "S1-128")
+@pytest.mark.feature("S1-132", "S1-127", "S1-128")
 async def test_the_api_of_components_loads_replaces_and_removes(components: RunningApp) -> None:
     """Under authentication: 201, 409, 422 with lines, a new source, and 204."""
     place = "/api/dynamic/components"
@@ -156,6 +156,11 @@ async def test_the_api_of_components_loads_replaces_and_removes(components: Runn
     refused = await components.call("POST", place, wrong, who)
     assert refused.status == 422
     assert [each["field"] for each in refused.body["violations"]] == ["line 1", "line 3"]
+    banned = ("subprocess", "socket", "ctypes", "numpy", "flowmesh.errors", "os.path")
+    for number, module in enumerate((*banned, "math", "datetime", "json")):
+        source = f"import {module}\ndef execute(params):\n    return {{}}\n"
+        load = await components.call("POST", place, {"id": f"i{number}", "source": source}, who)
+        assert load.status == (422 if module in banned else 201), module
     put = {"source": "def execute(params):\n    return {'v': 2}\n"}
     assert (await components.call("PUT", f"{place}/fresh", put, who)).status == 200
     component = components.application.built.registry.get("Component", "fresh")

@@ -149,10 +149,40 @@ async def test_jobs_of_schedulers_triggers_and_pipelines_run(tmp_path: Path) -> 
         assert len({(row["value"], row["topic"]) for row in rows}) == len(rows)
 
 
+ORDER = {"type": "object", "required": ["amount"], "properties": {"amount": {"minimum": 1}}}
+
+
+@pytest.mark.feature("S1-80")
+async def test_named_schemas_validate_documents(tmp_path: Path) -> None:
+    """POST /validate/NAME and `step.validate` judge by that schema, inline or of a file."""
+    (tmp_path / "name.json").write_text('{"type": "string", "maxLength": 3}')
+    named = {"order": ORDER, "name": "name.json"}
+    module = {"name": "schemas", "type": "jsonschema.modular", "config": {"schemas": named}}
+    check = {"schema": "order", "source": "steps.in.body"}
+    pipeline = [
+        {"name": "in", "type": "step.request_parse", "config": {"parse_body": True}},
+        {"name": "check", "type": "step.validate", "config": check},
+        {"name": "out", "type": "step.json_response", "config": {"body": {"taken": True}}},
+    ]
+    route = {"method": "POST", "path": "/orders", "pipeline": pipeline}
+    async with running(written(tmp_path, app_of(module, routes=[route]))) as found:
+        good = await found.call("POST", "/validate/order", {"amount": 1})
+        assert (good.status, good.body["valid"]) == (200, True)
+        bad = await found.call("POST", "/validate/order", {"amount": 0})
+        assert (bad.status, [each["keyword"] for each in bad.body["violations"]]) == (
+            422,
+            ["minimum"],
+        )
+        assert (await found.call("POST", "/validate/name", b'"abcd"')).status == 422
+        assert (await found.call("POST", "/validate/none", {})).status == 404
+        assert (await found.call("POST", "/orders", {"amount": 2})).body == {"taken": True}
+        assert (await found.call("POST", "/orders", {})).status == 422
+
+
 @pytest.mark.feature("S1-70", "S1-71")
 @pytest.mark.parametrize("kind", ["storage.local", "storage.sqlite"])
 async def test_objects_are_stored_listed_and_never_outside(tmp_path: Path, kind: str) -> None:
-    """Put, get, list and delete; keys that lead elsewhere are refused, also through a link."""
+    """Put, get, list, delete, restart; keys that lead elsewhere, links included, are refused."""
     config = {"rootDir": "files"} if kind == "storage.local" else {"dbPath": "o.db"}
     store = {"name": "store", "type": kind, "config": config}
     routes = [delegate(f"/{each}", "store", each) for each in ("put", "get", "list", "delete")]
@@ -169,10 +199,14 @@ async def test_objects_are_stored_listed_and_never_outside(tmp_path: Path, kind:
             assert (await found.call("POST", "/get", {"key": key})).status == 422, key
         assert (await found.call("POST", "/delete", {"key": "a/c"})).body["deleted"] is True
         assert (await found.call("POST", "/get", {"key": "a/c"})).status == 404
+        if kind == "storage.sqlite":
+            assert (tmp_path / "o.db").read_bytes()[:15] == b"SQLite format 3"
         if kind == "storage.local":
             (tmp_path / "files" / "out").symlink_to(tmp_path)
             answer = await found.call("POST", "/get", {"key": "out/app.yaml"})
             assert answer.status == 422
+    async with running(tmp_path / "app.yaml") as again:
+        assert (await again.call("POST", "/get", {"key": "a/b.txt"})).body["content"] == "text"
 
 
 def cache_routes() -> list[Json]:

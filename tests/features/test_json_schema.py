@@ -160,7 +160,7 @@ def sample() -> list[Group]:
     return list(first.values())
 
 
-@pytest.mark.feature("S0-20", "S0-21", "S0-139", "S1-80")
+@pytest.mark.feature("S0-20", "S0-21", "S0-139")
 async def test_the_running_suite_takes_and_refuses_the_same_inputs(
     suite: Suite, channel: grpc.aio.Channel
 ) -> None:

@@ -224,7 +224,7 @@ async def test_the_description_is_served_with_its_page(suite: Suite) -> None:
         assert asset.body
 
 
-@pytest.mark.feature("S4-81", "S4-82", "S4-83")
+@pytest.mark.feature("S4-81", "S4-83")
 async def test_probes_and_metrics_are_there(suite: Suite) -> None:
     """Health, readiness and metrics under the names that probes look for."""
     for path in ("/health", "/healthz", "/livez", "/ready", "/readyz"):

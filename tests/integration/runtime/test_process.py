@@ -93,6 +93,7 @@ async def test_other_paths_are_not_found_as_json(settings: Settings) -> None:
     assert (status, body["error"]["reason"]) == (404, "ROUTE_NOT_FOUND")
 
 
+@pytest.mark.feature("S4-82")
 async def test_a_process_is_not_ready_without_its_dependencies(
     settings: Settings, unused_tcp_port: int
 ) -> None:

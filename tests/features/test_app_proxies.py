@@ -1,0 +1,101 @@
+"""Proxies with several backends, as `http.proxy` and `reverseproxy`."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.features.apps import RunningApp, running, written
+
+Json = Any
+
+
+def upstream(name: str) -> Json:
+    """Return the modules of a backend with two fixed answers."""
+    fixed = [
+        ("/who", {"name": name}),
+        ("/base/who", {"name": f"base of {name}"}),
+        ("/shared/part" if name == "users" else "/base/shared/part", {name: "joined"}),
+    ]
+    return [
+        {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+        {"name": "router", "type": "http.router"},
+        *(
+            {
+                "name": f"answer{number}",
+                "type": "http.handler",
+                "config": {"path": path, "method": "GET", "body": body},
+            }
+            for number, (path, body) in enumerate(fixed)
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+async def backends(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("users", "orders")}
+    paths = {
+        name: written(folder, yaml.safe_dump({"modules": upstream(name)}))
+        for name, folder in folders.items()
+    }
+    async with running(paths["users"]) as users, running(paths["orders"]) as orders:
+        yield {"users": users.url, "orders": orders.url, "down": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("http.proxy", marks=pytest.mark.feature("S1-13")),
+        pytest.param("reverseproxy", marks=pytest.mark.feature("S1-18")),
+    ],
+)
+async def front(
+    request: pytest.FixtureRequest,
+    backends: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RunningApp]:
+    config = {
+        "backend_services": backends,
+        "routes": {"/users": "users", "/orders/*": "orders", "/broken": "down"},
+        "default_backend": "users",
+        "composite_routes": {"/shared/*": {"backends": ["users", "orders"], "strategy": "merge"}},
+        "backend_configs": {
+            "users": {"path_rewriting": {"strip_base_path": "/users"}},
+            "orders": {
+                "path_rewriting": {"strip_base_path": "/orders", "base_path_rewrite": "/base"}
+            },
+        },
+    }
+    modules = [
+        {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+        {"name": "router", "type": "http.router"},
+        {"name": "proxy", "type": request.param, "config": config},
+    ]
+    folder: Path = tmp_path_factory.mktemp("front")
+    async with running(written(folder, yaml.safe_dump({"modules": modules}))) as app:
+        yield app
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/users/who", "users"), ("/orders/who", "base of orders"), ("/who", "users")],
+)
+async def test_a_pattern_leads_to_its_backend(front: RunningApp, path: str, name: str) -> None:
+    """The prefix is stripped and rewritten per backend; other paths go to the default."""
+    answer = await front.call("GET", path)
+    assert (answer.status, answer.body["name"]) == (200, name)
+
+
+async def test_a_composite_joins_the_answers_of_its_backends(front: RunningApp) -> None:
+    """`merge` puts the members of all answers into one object."""
+    answer = await front.call("GET", "/shared/part")
+    assert (answer.status, answer.body) == (200, {"users": "joined", "orders": "joined"})
+
+
+async def test_what_a_backend_answers_comes_back(front: RunningApp) -> None:
+    """Statuses are passed on; a backend that is down is a 502."""
+    assert (await front.call("GET", "/users/none")).status == 404
+    assert (await front.call("DELETE", "/users/who")).status == 405
+    assert (await front.call("GET", "/broken/x")).status == 502
