@@ -3,8 +3,6 @@
 import re
 import tomllib
 
-import pytest
-
 from tests.tidy import sources
 from tools.pages import architecture
 
@@ -69,7 +67,6 @@ def test_the_drawing_has_the_calls_that_everything_depends_on() -> None:
     } <= set(architecture.calls())
 
 
-@pytest.mark.feature("S4-01")
 def test_each_part_of_the_four_layers_has_its_place() -> None:
     """Every part has a row in its layer, which names a service or a library."""
     found: dict[str, str] = {}
@@ -82,7 +79,6 @@ def test_each_part_of_the_four_layers_has_its_place() -> None:
         assert [part for part in parts if part not in found[layer]] == []
 
 
-@pytest.mark.feature("S0-156")
 def test_each_technology_named_has_its_counterpart() -> None:
     """One row for each, and what is installed for it is a dependency of ours."""
     counterparts = dict(rows("architecture.md", "Technologies"))
@@ -100,7 +96,6 @@ def test_each_technology_named_has_its_counterpart() -> None:
     assert [name for name in sorted(used) if name not in text] == []
 
 
-@pytest.mark.feature("S4-04")
 def test_each_pattern_of_whole_workflows_has_an_example_and_a_test_that_runs_it() -> None:
     """Both are files of the repository, and the test names the example."""
     found = rows("patterns.md", "Patterns of whole workflows")
@@ -113,7 +108,6 @@ def test_each_pattern_of_whole_workflows_has_an_example_and_a_test_that_runs_it(
         assert f'"{run}"' in driver.read_text(), name
 
 
-@pytest.mark.feature("S0-154")
 def test_the_scope_is_stated() -> None:
     """Not a replacement for the known systems, not an orchestrator of infrastructure."""
     scope = section("comparison.md", "Scope")
@@ -122,7 +116,6 @@ def test_the_scope_is_stated() -> None:
     assert "(comparison.md#scope)" in sources.text("docs/faq.md")
 
 
-@pytest.mark.feature("S2-50")
 def test_the_alternative_to_a_document_store_is_stated() -> None:
     """The answer names MongoDB and what PostgreSQL does in its place."""
     faq = sources.text("docs/faq.md")

@@ -19,7 +19,6 @@ OTHERS = (
 )
 
 
-@pytest.mark.feature("S2-63")
 def test_the_figures_are_those_of_the_last_run() -> None:
     """Each number of the table is in latest.json under its system, workload and metric."""
     names = {name: system for system, name in SYSTEMS.items()}
@@ -43,7 +42,6 @@ def test_the_figures_are_those_of_the_last_run() -> None:
     assert any(names[name] == "temporal-dev" for name in names if f"| {name} |" in PAGE.read_text())
 
 
-@pytest.mark.feature("S2-63")
 def test_every_system_has_its_source_and_its_use() -> None:
     """What it is with a link to its makers, and when it is the better choice."""
     text = PAGE.read_text()

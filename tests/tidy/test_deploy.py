@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import promql_parser
-import pytest
 import yaml
 
 from flowmesh.egress.policy import Policy
@@ -134,7 +133,7 @@ def test_compose_is_closed() -> None:
         settings = entry["environment"]
         assert settings["FLOWMESH_AUTH"] == "closed"
         assert settings["FLOWMESH_KEY_FILE"] == "/run/secrets/installation-key"
-        assert entry["secrets"] == ["installation-key"]
+        assert entry["secrets"] == ["installation-key", "metrics-key"]
         for server in SERVERS:
             address = settings[f"FLOWMESH_{server.upper()}"]
             assert re.search(r"://[^@/]*\$\{\w+:\?[^}]*\}@", address), server
@@ -157,7 +156,6 @@ def _ports(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
     return {(port["protocol"], port["port"]) for rule in rules for port in rule.get("ports", ())}
 
 
-@pytest.mark.feature("S3-131")
 def test_network_policies_admit_the_ports_of_the_suite_only() -> None:
     """Services: both ports and the servers; what no rule lists is dropped in both directions."""
     from flowmesh.runtime import Settings

@@ -20,3 +20,12 @@ def test_every_feature_is_one_line() -> None:
         assert not line.endswith(".")
     order = [(name[:2], int(name[3:])) for name in known]
     assert order == sorted(order)
+
+
+def test_marks_stand_in_tests_that_drive_the_product() -> None:
+    """A test of this folder reads files; it shows no feature at work."""
+    readers = {
+        name: [file for file in files if file.startswith("tests/tidy/")]
+        for name, files in features.marked().items()
+    }
+    assert {name: files for name, files in readers.items() if files} == {}

@@ -10,7 +10,6 @@ from tests.tidy.sources import ROOT, written
 # Thin packages, which are tested by what their users see; each with the tests that do.
 TESTED_IN_USE = {
     "connectors": "tests/features/test_bridges.py",
-    "extras": "tests/tidy/test_extras.py",
     "mesh": "tests/features/test_mesh.py",
     "outbox": "tests/features/test_outbox.py",
     "quotas": "tests/features/test_quotas.py",
@@ -37,7 +36,6 @@ def imports(folder: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.feature("S1-133")
 def test_every_package_has_unit_tests() -> None:
     """In tests/unit, with real servers in tests/integration, or in use."""
     tested = set[str]()
@@ -47,7 +45,6 @@ def test_every_package_has_unit_tests() -> None:
     assert sorted(missing) == sorted(TESTED_IN_USE)
 
 
-@pytest.mark.feature("S1-133")
 @pytest.mark.parametrize("package", sorted(TESTED_IN_USE))
 def test_a_package_is_tested_in_use(package: str) -> None:
     """The file is there and has tests."""
@@ -55,7 +52,6 @@ def test_a_package_is_tested_in_use(package: str) -> None:
     assert re.search(r"^(async )?def test_", path.read_text(), re.MULTILINE)
 
 
-@pytest.mark.feature("S1-134")
 @pytest.mark.parametrize("service", sorted(packages("services")))
 def test_every_service_has_integration_tests(service: str) -> None:
     """A folder of tests that import the service, which run with real servers in `make test`."""
