@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flowmesh.access.keys import read_key_file
 from flowmesh.access.principal import Principal
 from flowmesh.access.sealing import Sealer
-from flowmesh.access.service_tokens import LIFETIME_S, METADATA_KEY, ServiceTokens
+from flowmesh.access.service_tokens import LIFETIME_S, METADATA_KEY, ServiceTokens, service_key
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
@@ -168,10 +168,10 @@ async def test_a_forged_or_old_service_token_is_refused(closed: Closed, pair: Pa
     old = ServiceTokens(
         key=keys.services, service="gateway", now=lambda: time.time() - LIFETIME_S - 1
     )
-    foreign = ServiceTokens(key=Ed25519PrivateKey.generate(), service="gateway")
+    foreign = ServiceTokens(key=b"\1" * 32, service="gateway")
     access = jwt.encode(
         {"iss": ISSUER, "aud": "flowmesh", "exp": int(time.time()) + 60, "sub": ""},
-        keys.services,
+        service_key(keys.services, "flowmesh"),
         algorithm="EdDSA",
     )
     method = BY_NAME["AccessService.GetPrincipal"]

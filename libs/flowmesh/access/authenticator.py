@@ -12,7 +12,12 @@ from typing import Protocol
 
 from flowmesh.access.principal import Principal
 from flowmesh.access.recent import Recent
-from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
+from flowmesh.access.service_tokens import (
+    INTERNAL_METADATA,
+    METADATA_KEY,
+    ServiceCall,
+    ServiceTokens,
+)
 from flowmesh.errors import Unauthenticated
 
 AUTHORIZATION = "authorization"
@@ -31,7 +36,8 @@ CREDENTIAL_BYTES_MAX = 8_192
 Metadata = Iterable[tuple[str, str | bytes]]
 # Properties of the peer of a connection, by gRPC; empty without TLS.
 PeerContext = Mapping[str, Iterable[bytes]]
-# Returns the service that the certificate of a peer names; empty if it names none.
+# Returns the service that a peer is: the one of its certificate, ANY_SERVICE on a socket that only
+# services reach; empty for every other peer.
 PeerService = Callable[[PeerContext], str]
 Peer = Callable[[], PeerContext]
 NO_PEER: PeerContext = {}
@@ -77,12 +83,11 @@ class Authenticator:
         *,
         resolver: Resolver,
         tokens: ServiceTokens,
-        peer_service: PeerService | None = None,
+        peer_service: PeerService,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._tokens = tokens
-        # None where services have no certificates.
         self._peer_service = peer_service
         self._now = now
         self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
@@ -100,10 +105,11 @@ class Authenticator:
 
         `audience` is the gRPC service that is called.
         """
+        call = self.service_call(metadata, audience, peer)
+        if call is not None:
+            return await self._on_behalf(call)
         credential = ""
         for key, value in metadata:
-            if key == METADATA_KEY and isinstance(value, str):
-                return await self._service_call(value, audience, peer)
             if key == AUTHORIZATION and isinstance(value, str):
                 credential = value
         if not credential:
@@ -111,13 +117,25 @@ class Authenticator:
             raise Unauthenticated("CREDENTIALS_REQUIRED", text)
         return Caller(await self.external(credential, address))
 
-    def service(self, metadata: Metadata, audience: str, peer: Peer = lambda: NO_PEER) -> str:
-        """Return the name of the service that sent a call; empty for any other caller."""
-        for key, value in metadata:
-            if key == METADATA_KEY and isinstance(value, str):
-                call, sender = self._tokens.verified(value, audience), self._sender(peer)
-                return call.service if call and sender in (ANY_SERVICE, call.service) else ""
-        return ""
+    def service_call(
+        self, metadata: Metadata, audience: str, peer: Peer = lambda: NO_PEER
+    ) -> ServiceCall | None:
+        """Return the content of the token of a call by a service; None for every other call.
+
+        Raises Unauthenticated for a call from outside with metadata of services.
+        """
+        stated = {key: value for key, value in metadata if key in INTERNAL_METADATA}
+        if not stated:
+            return None
+        sender = self._peer_service(peer())
+        if not sender:
+            text = f"`{min(stated)}` counts only with the certificate of a service"
+            raise Unauthenticated("SERVICE_CERTIFICATE_REQUIRED", text)
+        call = self._tokens.verified(str(stated.get(METADATA_KEY, "")), audience)
+        if call is None or sender not in (ANY_SERVICE, call.service):
+            text = "`flowmesh-principal` is not a valid token of the sender for this service"
+            raise Unauthenticated("CREDENTIALS_INVALID", text)
+        return call
 
     async def external(self, authorization: str, address: str) -> Principal:
         """Return the principal of an `authorization` value."""
@@ -165,15 +183,7 @@ class Authenticator:
         """Note that the bus delivers revocations."""
         self._heard = self._now()
 
-    async def _service_call(self, token: str, audience: str, peer: Peer) -> Caller:
-        sender = self._sender(peer)
-        if not sender:
-            text = "`flowmesh-principal` counts only with the certificate of a service"
-            raise Unauthenticated("SERVICE_CERTIFICATE_REQUIRED", text)
-        call = self._tokens.verified(token, audience)
-        if call is None or sender not in (ANY_SERVICE, call.service):
-            text = "`flowmesh-principal` is not a valid token of the sender for this service"
-            raise Unauthenticated("CREDENTIALS_INVALID", text)
+    async def _on_behalf(self, call: ServiceCall) -> Caller:
         if not call.principal_id:
             return Caller(None, call.service)
         key = (call.principal_id, call.session)
@@ -183,10 +193,6 @@ class Authenticator:
             principal = await self._resolver.principal(call.principal_id, call.session)
             known = self._keep(key, principal, asked)
         return Caller(known.principal, call.service)
-
-    def _sender(self, peer: Peer) -> str:
-        """Return the service whose tokens count on the connection of a call; empty for none."""
-        return ANY_SERVICE if self._peer_service is None else self._peer_service(peer())
 
     def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
         known = self._known.get(key)

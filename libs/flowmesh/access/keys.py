@@ -27,8 +27,8 @@ class KeyFileError(ValueError):
 class InstallationKeys:
     """The keys of an installation."""
 
-    # Signs the tokens between services.
-    services: Ed25519PrivateKey
+    # The secret of the keys by which services sign the tokens between them.
+    services: bytes
     # Pepper of the digests of API keys.
     pepper: bytes
     # Wraps the keys of projects and the signing keys of access tokens.
@@ -45,7 +45,7 @@ class InstallationKeys:
     @classmethod
     def derived(cls, secret: bytes) -> "InstallationKeys":
         return cls(
-            services=Ed25519PrivateKey.from_private_bytes(_derived(secret, b"flowmesh services")),
+            services=_derived(secret, b"flowmesh services"),
             pepper=_derived(secret, b"flowmesh api keys"),
             wrapping=_derived(secret, b"flowmesh wrapping"),
             bootstrap=_derived(secret, b"flowmesh bootstrap"),

@@ -41,8 +41,8 @@ class Wall:
         """
         if rule is None or rule.is_public:
             audience = rule.service if rule else ""
-            service = self._authenticator.service(metadata or (), audience, peer)
-            enter_principal(None, forwarded=bool(service))
+            call = self._authenticator.service_call(metadata or (), audience, peer)
+            enter_principal(None, forwarded=call is not None)
             return
         caller = await self._authenticator.caller(metadata or (), address, rule.service, peer)
         enter_principal(caller.principal, forwarded=bool(caller.service))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from flowmesh.access.principal import is_forwarded
-from flowmesh.access.service_tokens import METADATA_KEY
+from flowmesh.access.service_tokens import METADATA_KEY, PEER
 from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.scope import MetadataItems
 from flowmesh.telemetry.context import TRACEPARENT
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 Behaviour = Callable[[Any, Any], Any]
 
-# The metadata key of the address that a forwarded call came from.
-PEER = "flowmesh-peer"
 # Metadata of a single connection, or set again for the forwarded call.
 NOT_FORWARDED = (":", "grpc-", "user-agent", TRACEPARENT, PEER, "authorization", METADATA_KEY)
 

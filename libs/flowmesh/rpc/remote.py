@@ -27,6 +27,10 @@ class Security(Protocol):
         """Count the credentials; a channel of older ones is replaced."""
         ...
 
+    def address(self, address: str) -> str:
+        """Return the address to connect to for `host:port`."""
+        ...
+
     def credentials(self) -> grpc.ChannelCredentials:
         """Return the present credentials."""
         ...
@@ -94,7 +98,7 @@ class RemoteTarget:
                 self.address, options=CHANNEL_OPTIONS, interceptors=self._interceptors
             )
         return grpc.aio.secure_channel(
-            self.address,
+            self._security.address(self.address),
             self._security.credentials(),
             options=CHANNEL_OPTIONS,
             interceptors=self._interceptors,

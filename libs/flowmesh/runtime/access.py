@@ -25,7 +25,12 @@ from flowmesh.access.principal import (
 from flowmesh.access.refusals import REFUSED, Refusal, Refusals
 from flowmesh.access.roles import READ
 from flowmesh.access.rules import DEFAULT_NAMESPACE
-from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
+from flowmesh.access.service_tokens import (
+    INTERNAL_METADATA,
+    METADATA_KEY,
+    PEER,
+    ServiceTokens,
+)
 from flowmesh.access.wall import Wall
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
 from flowmesh.api.identity.v1 import (
@@ -38,7 +43,6 @@ from flowmesh.bus import Bus, Message
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Unauthenticated
 from flowmesh.rpc import Channel
 from flowmesh.rpc.addresses import peer_of
-from flowmesh.rpc.forward import PEER
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.http.guard import HttpGuard, guard_of
 from flowmesh.runtime.loop import Loop
@@ -64,6 +68,8 @@ _TOKEN_IN_URL = re.compile(
     rb"(?:^|[&;])(?:access_?token|token|api_?key|authorization)=(?:Bearer(?:%20|\+))?eyJ[^&;]*\.",
     re.IGNORECASE,
 )
+
+_INTERNAL_HEADERS = frozenset(each.encode() for each in INTERNAL_METADATA)
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -125,8 +131,8 @@ class ProcessAccess:
         guard: HttpGuard,
         refusals: Refusals,
         loop: "RefusalLoop",
-        peer_service: PeerService | None = None,
-        metrics_key: "MetricsKey | None" = None,
+        peer_service: PeerService,
+        metrics_key: "MetricsKey | None",
     ) -> None:
         self.keys = keys
         self._metrics_key = metrics_key
@@ -173,6 +179,7 @@ class ProcessAccess:
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set the principal of an HTTP request; raise Unauthenticated, Forbidden or Invalid."""
+        _check_headers(scope)
         hub_token = _hub_token(scope)
         _check_url(scope, public=public or bool(hub_token))
         address = str((scope.get("client") or ("",))[0])
@@ -310,11 +317,11 @@ def access_of(
     service: str,
     channel: Callable[[], Channel],
     metrics: Metrics,
-    peer_service: PeerService | None = None,
+    peer_service: PeerService,
 ) -> ProcessAccess | None:
     """Return the access control of the settings; None for an open process.
 
-    With `peer_service`, the token of a service counts on the connections of that service only.
+    The token of a service counts on the connections of that service only, by `peer_service`.
     """
     if settings.auth != CLOSED:
         if settings.metrics_key_file:
@@ -343,6 +350,14 @@ def access_of(
         refusals=refusals,
         loop=RefusalLoop(refusals, channel),
     )
+
+
+def _check_headers(scope: Any) -> None:
+    """Reject what only services may state; no service sends HTTP requests to another."""
+    for name, _ in scope["headers"]:
+        if name in _INTERNAL_HEADERS:
+            text = f"`{name.decode()}` counts only with the certificate of a service"
+            raise Unauthenticated("SERVICE_CERTIFICATE_REQUIRED", text)
 
 
 def _hub_token(scope: Any) -> str:

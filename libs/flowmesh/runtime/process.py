@@ -18,7 +18,7 @@ from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
 from flowmesh.rpc import Handlers
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
-from flowmesh.runtime.access import OpenAccess, access_of
+from flowmesh.runtime.access import CLOSED, OpenAccess, access_of
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.clients import Clients
 from flowmesh.runtime.clock import Clock
@@ -35,6 +35,7 @@ from flowmesh.runtime.names import GATEWAY, IDENTITY, REGISTRY
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings
+from flowmesh.runtime.sockets import InternalSockets, socket_service
 from flowmesh.runtime.tracing import ServedBy
 from flowmesh.telemetry import VERSION, Metrics
 
@@ -76,12 +77,15 @@ class Process:
         self.checks = Checks()
         self.tls = _tls_of(settings, services, self.metrics)
         named = self.tls if self.tls and self.tls.service else None
+        # Without certificates, services of a closed installation call each other by sockets.
+        by_sockets = settings.auth == CLOSED and named is None
+        self._sockets = InternalSockets.of(settings.internal_dir) if by_sockets else None
         self.access = access_of(
             settings,
             named.service if named else "+".join(services),
             lambda: self.clients.channel(IDENTITY),
             self.metrics,
-            named.peer_service if named else None,
+            named.peer_service if named else socket_service,
         )
         self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
         self.directory = Directory()
@@ -99,7 +103,7 @@ class Process:
             own_addresses=lambda: (self.address, self.internal_address),
             interceptors=tuple(self._export.calling_spans.client_interceptors()),
             identify=self.access.metadata if self.access else None,
-            security=self.tls.channels if self.tls else None,
+            security=self._sockets or (self.tls.channels if self.tls else None),
         )
         self.http = HttpServer(
             checks=self.checks,
@@ -185,6 +189,7 @@ class Process:
                 internal=Port(settings.internal_port, tls.internal_credentials())
                 if tls and tls.has_internal_port
                 else None,
+                sockets=self._sockets,
                 streams_max=PUBLIC_STREAMS_MAX if GATEWAY in self._services else SUITE_STREAMS_MAX,
             )
         except RuntimeError as error:

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from flowmesh.rpc import SERVER_OPTIONS, Handlers
 from flowmesh.rpc.handlers import UnknownMethods
 from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX, SUITE_STREAMS_MAX
+from flowmesh.runtime.sockets import InternalSockets
 from flowmesh.telemetry import Metrics
 
 GRACE_S = 1.0
@@ -32,7 +33,7 @@ class GrpcServer:
     """A server that binds when it is created and serves after `start`. A connection has at most
     `streams_max` concurrent calls.
 
-    `internal` is a second port, for other processes.
+    `internal` is a second port, for other processes; on one machine they use a socket of `sockets`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class GrpcServer:
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         *,
         internal: Port | None = None,
+        sockets: InternalSockets | None = None,
         streams_max: int = SUITE_STREAMS_MAX,
     ) -> None:
         self._server = grpc.aio.server(
@@ -55,6 +57,9 @@ class GrpcServer:
         self._services: list[str] = []
         self.port = self._bind(host, port)
         self.internal_port = self.port if internal is None else self._bind(host, internal)
+        if sockets is not None:
+            place = sockets.address(f"{host}:{self.internal_port}")
+            self._server.add_secure_port(place, sockets.server_credentials())
 
     async def start(self, handlers: Handlers, *, reflect: bool) -> None:
         """Serve all added services, and set their health to SERVING."""

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         description="gRPC port for other processes, where a gateway with TLS shares its process"
         " with other services; 0 picks a free one",
     )
+    internal_dir: str = Field(
+        default="",
+        description="folder of the unix sockets by which the processes of a closed installation"
+        " without certificates call each other on one machine, private to their user; `flowmesh"
+        " dev` and `flowmesh cluster` set it",
+    )
     registration: Literal["open", "invitation", "off"] = Field(
         default="invitation", description="registration of users of the installation"
     )
@@ -273,7 +279,7 @@ class Settings(BaseSettings):
         """The queues of `worker_queues`."""
         return _split(self.worker_queues)
 
-    @field_validator("key_file", "certs", "tls_cert", "tls_key", "tls_client_ca")
+    @field_validator("key_file", "certs", "internal_dir", "tls_cert", "tls_key", "tls_client_ca")
     @classmethod
     def _is_absolute(cls, value: str) -> str:
         """Make the path absolute: child processes have other working folders."""

@@ -12,7 +12,7 @@ from flowmesh.runtime import Settings
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
-from flowmesh.suite.processes import Member, Processes
+from flowmesh.suite.processes import Member, Processes, socket_folder
 
 CLUSTER_FILE = "cluster.json"
 SERVERS = ("postgres", "nats", "redis")
@@ -59,7 +59,9 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
         servers = await stack.enter_async_context(EmbeddedServers(folder, only=wanted))
         addresses = {name: getattr(servers, name) for name in wanted}
         cluster = Cluster(
-            settings.model_copy(update=addresses),
+            settings.model_copy(
+                update={**addresses, "internal_dir": socket_folder(servers.data_dir)}
+            ),
             servers,
             members,
             authority=str(certificates.authority) if certificates else "",

@@ -16,7 +16,7 @@ from flowmesh.suite.banner import Kept, dev_banner
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
-from flowmesh.suite.processes import Member, Processes
+from flowmesh.suite.processes import Member, Processes, socket_folder
 from flowmesh.suite.services import CORE, load
 
 DEV_FILE = "dev.json"
@@ -53,7 +53,12 @@ async def run_dev(
             await starting
         addresses = {name: getattr(servers, name) for name in wanted}
         settings = settings.model_copy(
-            update={**addresses, "data_dir": str(data_dir), "data_dir_id": servers.identity}
+            update={
+                **addresses,
+                "data_dir": str(data_dir),
+                "data_dir_id": servers.identity,
+                "internal_dir": socket_folder(servers.data_dir),
+            }
         )
         others = _others(orchestrators=orchestrators, workers=workers)
         authority = ""

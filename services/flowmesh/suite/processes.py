@@ -10,6 +10,7 @@ from typing import Any
 
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
+from flowmesh.rpc.endpoints import PORT_MAX
 from flowmesh.runtime import Settings
 from flowmesh.runtime.names import GATEWAY
 from flowmesh.runtime.settings import ENV_PREFIX
@@ -77,6 +78,12 @@ class Processes:
 
     def _scheme(self, member: Member) -> str:
         return "https" if _has_tls(member, self._settings) else "http"
+
+
+def socket_folder(data_dir: DataDir) -> str:
+    """Return the folder of the sockets by which processes call each other."""
+    folder = data_dir.folder("sockets")
+    return str(data_dir.socket_dir(folder, f"{PORT_MAX}.sock"))
 
 
 def _has_tls(member: Member, settings: Settings) -> bool:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access import Principal
 from flowmesh.access.authenticator import (
+    ANY_SERVICE,
     KEPT_S,
     KEPT_UNHEARD_S,
     UNHEARD_AFTER_S,
@@ -17,7 +17,7 @@ from flowmesh.access.service_tokens import LIFETIME_S, METADATA_KEY, ServiceToke
 from flowmesh.errors import Unauthenticated
 
 CALLED = "flowmesh.api.execution.v1.ExecutionService"
-KEY = Ed25519PrivateKey.generate()
+KEY = bytes(32)
 BEARER = (("authorization", "Bearer good"),)
 
 
@@ -51,7 +51,9 @@ class Time:
 
 def made(identity: Identity, time: Time) -> Authenticator:
     tokens = ServiceTokens(key=KEY, service="orchestrator", now=time)
-    return Authenticator(resolver=identity, tokens=tokens, now=time)
+    return Authenticator(
+        resolver=identity, tokens=tokens, peer_service=lambda _: ANY_SERVICE, now=time
+    )
 
 
 async def test_a_call_without_a_credential_is_refused() -> None:
@@ -129,7 +131,7 @@ async def test_a_token_between_services_names_service_and_principal() -> None:
 async def test_a_token_of_another_key_or_of_the_past_is_refused() -> None:
     """A forged one, one that has expired, a truncated one."""
     time = Time()
-    forged = ServiceTokens(key=Ed25519PrivateKey.generate(), service="gateway", now=time)
+    forged = ServiceTokens(key=b"\1" * 32, service="gateway", now=time)
     good = ServiceTokens(key=KEY, service="gateway", now=time).token(None, CALLED)
     authenticator = made(Identity(), time)
     for token in (forged.token(None, CALLED), good[:-4], "", "a.b.c"):
@@ -153,7 +155,6 @@ async def test_a_token_between_services_counts_for_the_service_that_is_called() 
         other = "flowmesh.api.identity.v1.AccessService"
         with pytest.raises(Unauthenticated, match="for this service"):
             await authenticator.caller(proof, "", other)
-        assert authenticator.service(proof, other) == ""
 
 
 def certified(service: str) -> PeerService:
@@ -176,7 +177,6 @@ async def test_a_token_between_services_counts_from_its_sender() -> None:
         authenticator = Authenticator(
             resolver=Identity(), tokens=tokens, peer_service=certified(peer), now=time
         )
-        assert authenticator.service(proof, CALLED) == ("" if reason else "gateway")
         if not reason:
             assert (await authenticator.caller(proof, "", CALLED)).service == "gateway"
             continue

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowmesh.access import acting_as
+from flowmesh.access import acting_as, service_tokens
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import FlowmeshError, Unavailable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FRAME_BYTES_MAX = 1 << 20
 """A frame is closed above this."""
 
-FORWARDED = (("flowmesh-forwarded", "1"),)
+FORWARDED = ((service_tokens.FORWARDED, "1"),)
 """Metadata of a call that an orchestrator forwards: the receiver must not forward it again."""
 
 
