@@ -36,7 +36,9 @@ class _Stating(Caller):
 
 def forged_service(method: Method) -> str:
     """Return a token of a service for a method, of a key that is not the installation's."""
-    return ServiceTokens(key=OWN_KEY, service="gateway").token(None, method.rule.service)
+    return ServiceTokens(key=OWN_KEY.private_bytes_raw(), service="gateway").token(
+        None, method.rule.service
+    )
 
 
 def forged_user() -> str:

@@ -44,6 +44,12 @@ pub struct Principal {
     /// Permission bits on at least one level of the hierarchy, also where it has no namespace yet.
     #[prost(uint32, tag = "11")]
     pub tenants: u32,
+    /// End of the credential; 0 if it has none. No service accepts the credential past it.
+    #[prost(int64, tag = "12")]
+    pub expires_us: i64,
+    /// User on whose rights those of an API key depend; empty for users.
+    #[prost(string, tag = "13")]
+    pub maker_id: ::prost::alloc::string::String,
 }
 /// Level of the hierarchy that a role is given on. A role holds on everything below its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -1,7 +1,8 @@
 """Authentication of callers: external credentials, and tokens between services.
 
 Verified credentials are kept for seconds, by their digest. A revocation arrives over the bus and
-removes them at once; while the bus is silent nothing is kept for longer than a second.
+removes them at once; while the bus is silent nothing is kept for longer than a second. Nothing is
+kept past the end of its credential.
 """
 
 import hashlib
@@ -85,11 +86,14 @@ class Authenticator:
         tokens: ServiceTokens,
         peer_service: PeerService,
         now: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._resolver = resolver
         self._tokens = tokens
         self._peer_service = peer_service
         self._now = now
+        # Of the day: credentials end at a time of it.
+        self._clock = clock
         self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
         self._heard = now()
         self._revoked_at = 0.0
@@ -173,7 +177,7 @@ class Authenticator:
         kept = [
             (key, known)
             for key, known in self._known.items()
-            if known.principal.id not in gone and known.principal.session not in gone
+            if gone.isdisjoint(known.principal.ids)
         ]
         self._known.clear()
         for key, known in kept:
@@ -196,12 +200,16 @@ class Authenticator:
 
     def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
         known = self._known.get(key)
-        if known is None:
+        if known is None or self._has_ended(known.principal):
             return None
         now = self._now()
         silent = now - self._heard > UNHEARD_AFTER_S
         kept_s = KEPT_UNHEARD_S if silent else KEPT_S
         return known if now - known.resolved < kept_s else None
+
+    def _has_ended(self, principal: Principal) -> bool:
+        """Return whether the credential of a principal has ended."""
+        return 0 < principal.expires_us <= self._clock() * 1_000_000
 
     def _keep(self, key: tuple[bytes | str, str], principal: Principal, asked: float) -> Known:
         """Keep an answer, unless a revocation arrived while it was on its way."""

@@ -32,6 +32,15 @@ class Principal:
     task_types: frozenset[str] = frozenset()
     # Namespaces of its companies, whose public tasks it may use.
     shared: frozenset[str] = frozenset()
+    # End of the credential in microseconds since 1970; 0 if it has none.
+    expires_us: int = 0
+    # The user on whose rights those of an API key depend; empty for users.
+    maker: str = ""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids whose revocation ends the calls of the principal."""
+        return tuple(filter(None, (self.id, self.session, self.maker)))
 
     def bits(self, namespace: str) -> int:
         """Return the permissions in a namespace."""

@@ -5,7 +5,8 @@ against the caller's permissions, in the process that serves the method, for eve
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -19,14 +20,25 @@ from flowmesh.errors import Unauthenticated
 
 
 class Wall:
-    """Admits calls of a process, and ends streams whose caller is revoked."""
+    """Admits calls of a process, and ends streams whose caller is revoked or whose credential ends.
 
-    def __init__(self, authenticator: Authenticator, refusals: Refusals) -> None:
+    `clock` is the time of the day.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        refusals: Refusals,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._authenticator = authenticator
         self.refusals = refusals
         # The tasks that serve streams, by the ids of their principal and session.
         self._streams: dict[str, set[asyncio.Task[Any]]] = {}
         self._ended: set[asyncio.Task[Any]] = set()
+        # The ends of streams that are planned.
+        self._endings: dict[asyncio.Task[Any], list[asyncio.TimerHandle]] = {}
+        self._clock = clock
 
     async def admit(
         self,
@@ -59,7 +71,9 @@ class Wall:
             rule.attribute(principal, request)
 
     def revocable(self) -> AbstractContextManager[None]:
-        """Inside the block, this task ends with Unauthenticated when its principal is revoked."""
+        """Inside the block, this task ends with Unauthenticated when its principal is revoked or
+        its credential ends.
+        """
         principal = current()
         return nullcontext() if principal is None else self._watching(principal)
 
@@ -69,26 +83,49 @@ class Wall:
         self._authenticator.revoke(gone)
         for each in gone or list(self._streams):
             for task in self._streams.get(each, ()):
-                self._ended.add(task)
-                task.cancel()
+                self._end(task)
+
+    def revoke_at(self, ids: Iterable[str], ends_us: int) -> None:
+        """Ask again for principals and sessions, and end their present streams at a time."""
+        gone = list(ids)
+        self._authenticator.revoke(gone)
+        for each in gone:
+            for task in self._streams.get(each, ()):
+                self._end_at(task, ends_us)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            self._ended.add(task)
+            task.cancel()
+
+    def _end_at(self, task: asyncio.Task[Any], ends_us: int) -> None:
+        """End the stream of a task at a time, if it is still there then."""
+        left_s = max(0.0, ends_us / 1_000_000 - self._clock())
+        ending = asyncio.get_running_loop().call_later(left_s, self._end, task)
+        self._endings.setdefault(task, []).append(ending)
 
     @contextmanager
     def _watching(self, principal: Principal) -> Iterator[None]:
         task = asyncio.current_task()
         assert task is not None
-        ids = [each for each in (principal.id, principal.session) if each]
-        for each in ids:
+        for each in principal.ids:
             self._streams.setdefault(each, set()).add(task)
+        if principal.expires_us:
+            self._end_at(task, principal.expires_us)
         try:
             yield
         except asyncio.CancelledError:
             if task not in self._ended:
                 raise
             task.uncancel()
-            raise Unauthenticated("CREDENTIALS_REVOKED", "the credential was revoked") from None
+            raise Unauthenticated(
+                "CREDENTIALS_REVOKED", "the credential was revoked or has ended"
+            ) from None
         finally:
             self._ended.discard(task)
-            for each in ids:
+            for ending in self._endings.pop(task, ()):
+                ending.cancel()
+            for each in principal.ids:
                 tasks = self._streams[each]
                 tasks.discard(task)
                 if not tasks:

@@ -116,6 +116,8 @@ def principal_of(message: principal_pb2.Principal) -> Principal:
         queues=frozenset(message.queues),
         task_types=frozenset(message.task_types),
         shared=frozenset(message.shared),
+        expires_us=message.expires_us,
+        maker=message.maker_id,
     )
 
 
@@ -168,13 +170,16 @@ class ProcessAccess:
             revoked = json.loads(message.data)
             ids = [str(each) for each in revoked["ids"]]
             refresh = bool(revoked["refresh"])
+            ends_us = int(revoked["ends_us"])
         except (ValueError, KeyError, TypeError):
             self._log.warning("revocation_malformed")
             return
         self._authenticator.heard()
         if refresh:
             self._authenticator.revoke(())
-        if ids:
+        if ends_us:
+            self.wall.revoke_at(ids, ends_us)
+        elif ids:
             self.wall.revoke(() if EVERY_ID in ids else ids)
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:

@@ -90,6 +90,7 @@ class ApiKeys:
         async with self._store.changing() as store:
             await store.end_secrets(id, overlap_s)
             await store.insert_secret(api_keys.digest(text.secret, self._pepper), id)
+        await self._revocations.announce_end(id, self._clock.now_us() + overlap_s * 1_000_000)
         return key, str(text)
 
     async def delete(self, id: str) -> None:

@@ -26,6 +26,8 @@ SIGNING_KEY_KNOWN_S: Final = 120
 TOMBSTONE_DAYS: Final = 30
 KEY_OVERLAP_S: Final = 86_400
 KEY_OVERLAP_S_MAX: Final = 30 * 86_400
+# The process of a replaced release completes its runs in less time.
+APP_KEY_OVERLAP_S: Final = 900
 
 AUDIT_RECORDS_MAX: Final = 1_000
 AUDIT_FILTER_CHARS_MAX: Final = 512

@@ -28,6 +28,7 @@ from flowmesh.identity.api.quota_server import QuotaServer
 from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
 from flowmesh.identity.api_keys import ApiKeys
+from flowmesh.identity.app_keys import AppKeys
 from flowmesh.identity.attempts import Attempts
 from flowmesh.identity.auditing.appending import AuditAppender, AuditLoop
 from flowmesh.identity.auditing.log import AuditLog
@@ -145,7 +146,14 @@ class _Parts:
             tokens=self.tokens,
             pepper=self._pepper,
         )
-        return AccessServer(principals)
+        app_keys = AppKeys(
+            store=self.keys,
+            principals=principals,
+            revocations=self.revocations,
+            pepper=self._pepper,
+            clock=self._runtime.clock,
+        )
+        return AccessServer(principals, app_keys)
 
     def auth(self) -> AuthServer:
         return AuthServer(accounts=self.accounts, tokens=self.tokens, users=self.users)

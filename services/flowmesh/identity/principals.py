@@ -2,18 +2,21 @@
 
 import ipaddress
 
-from flowmesh.access.roles import PERMISSIONS
+from flowmesh.access.principal import EVERY_BIT
+from flowmesh.access.roles import EDIT, PERMISSIONS, WORK
 from flowmesh.api.identity.v1 import principal_pb2
 from flowmesh.errors import Unauthenticated
 from flowmesh.identity.credentials import api_keys
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.storage.keys import KeyStore
-from flowmesh.identity.storage.records import ApiKey, Level
+from flowmesh.identity.storage.records import Level, LiveKey
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.users import UserStore
 
 # The ids of API keys begin with it.
 KEY = "key_"
+# Those of users.
+USER = "usr_"
 
 
 class Principals:
@@ -39,7 +42,9 @@ class Principals:
         claims = await self._tokens.verified(credential)
         if claims is None:
             raise _invalid("the access token is malformed, forged or expired")
-        return await self.of_id(claims.user_id, claims.session)
+        found = await self.of_id(claims.user_id, claims.session)
+        found.expires_us = claims.expires_us
+        return found
 
     async def of_id(self, principal_id: str, session: str) -> principal_pb2.Principal:
         """Return a principal that was authenticated before."""
@@ -62,7 +67,7 @@ class Principals:
         found = await self._keys.live(key_id)
         if found is None:
             raise _invalid("the API key is deleted or expired")
-        return await self._key_principal(*found)
+        return await self._key_principal(found)
 
     async def _of_key(self, credential: str, address: str) -> principal_pb2.Principal:
         text = api_keys.parsed(credential)
@@ -72,11 +77,10 @@ class Principals:
         found = await self._keys.of_secret(f"key_{text.id}", digest)
         if found is None:
             raise _invalid("the API key is unknown, deleted or expired")
-        key, namespace = found
-        if not _is_within(address, key.networks):
+        if not _is_within(address, found.key.networks):
             raise _invalid("the API key may not be used from this address")
-        await self._keys.note_use(key.id)
-        return await self._key_principal(key, namespace)
+        await self._keys.note_use(found.key.id)
+        return await self._key_principal(found)
 
     async def _user_principal(self, user_id: str, session: str) -> principal_pb2.Principal:
         user = await self._users.user(user_id)
@@ -93,17 +97,37 @@ class Principals:
         principal.shared.extend(await self._users.shared(user_id=user_id))
         return principal
 
-    async def _key_principal(self, key: ApiKey, namespace: str) -> principal_pb2.Principal:
+    async def _key_principal(self, found: LiveKey) -> principal_pb2.Principal:
+        """Return a key with the rights of its role that its maker has now."""
+        key = found.key
+        bits = PERMISSIONS[key.role] & await self._bits(found.maker, found.namespace)
+        if found.app and bits & EDIT:
+            # What may define tasks of its queues may take them.
+            bits |= WORK
+        if not bits:
+            raise _invalid("the member that made the API key has no longer the rights of its role")
         return principal_pb2.Principal(
             id=key.id,
             kind="key",
             name=key.name,
-            namespaces={namespace: PERMISSIONS[key.role]},
+            namespaces={found.namespace: bits},
             permissions=key.permissions,
             queues=key.queues,
             task_types=key.task_types,
             shared=await self._users.shared(project=key.project),
+            expires_us=found.ends_us,
+            maker_id=found.maker,
         )
+
+    async def _bits(self, maker: str, namespace: str) -> int:
+        """Return the permissions of a user in a namespace; makers that are no users have all."""
+        if not maker.startswith(USER):
+            return EVERY_BIT
+        user = await self._users.user(maker)
+        if user is None or user.disabled:
+            return 0
+        found = await self._user_principal(maker, "")
+        return found.everywhere | found.namespaces[namespace]
 
 
 def _is_within(address: str, networks: tuple[str, ...]) -> bool:

@@ -28,13 +28,19 @@ class Revocations:
         """Forget all permissions, which are then looked up again; streams continue."""
         await self._publish(refresh=True)
 
+    async def announce_end(self, id: str, ends_us: int) -> None:
+        """End the present streams of a key at a time, when the secrets that they have used end."""
+        await self._publish(ids=(id,), ends_us=ends_us)
+
     async def heartbeat(self) -> None:
         """Show every process that it would hear of revocations."""
         await self._publish()
 
-    async def _publish(self, *, ids: Iterable[str] = (), refresh: bool = False) -> None:
+    async def _publish(
+        self, *, ids: Iterable[str] = (), refresh: bool = False, ends_us: int = 0
+    ) -> None:
         """Publish a message; without the bus, processes ask again within a second by themselves."""
-        message = json.dumps({"ids": list(ids), "refresh": refresh}).encode()
+        message = json.dumps({"ids": list(ids), "refresh": refresh, "ends_us": ends_us}).encode()
         try:
             await self._bus.publish_core(self._subject, message)
             await self._bus.flush()

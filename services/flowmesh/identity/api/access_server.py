@@ -4,14 +4,15 @@ from typing import Any
 
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
 from flowmesh.api.identity.v1 import access_service_pb2_grpc
+from flowmesh.identity.app_keys import AppKeys
 from flowmesh.identity.principals import Principals
 
 
 class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
     """Resolves credentials for the services of the suite."""
 
-    def __init__(self, principals: Principals) -> None:
-        self._principals = principals
+    def __init__(self, principals: Principals, app_keys: AppKeys) -> None:
+        self._principals, self._app_keys = principals, app_keys
 
     async def Authenticate(
         self, request: pb.AuthenticateRequest, context: Any
@@ -27,3 +28,21 @@ class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
         else:
             found = await self._principals.of_id(request.principal_id, request.session_id)
         return pb.GetPrincipalResponse(principal=found)
+
+    async def IssueAppKey(
+        self, request: pb.IssueAppKeyRequest, context: Any
+    ) -> pb.IssueAppKeyResponse:
+        secret = await self._app_keys.issue(
+            request.namespace,
+            request.app,
+            maker=request.maker_id,
+            role=request.role,
+            queues=tuple(request.queues),
+        )
+        return pb.IssueAppKeyResponse(secret=secret)
+
+    async def RevokeAppKey(
+        self, request: pb.RevokeAppKeyRequest, context: Any
+    ) -> pb.RevokeAppKeyResponse:
+        await self._app_keys.revoke(request.namespace, request.app)
+        return pb.RevokeAppKeyResponse()

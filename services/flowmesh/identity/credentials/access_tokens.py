@@ -33,6 +33,7 @@ class Claims:
 
     user_id: str
     session: str
+    expires_us: int
 
 
 class AccessTokens:
@@ -89,7 +90,7 @@ class AccessTokens:
             )
         except jwt.InvalidTokenError:
             return None
-        return Claims(str(claims["sub"]), str(claims["sid"]))
+        return Claims(str(claims["sub"]), str(claims["sid"]), int(claims["exp"]) * 1_000_000)
 
     async def key_set(self) -> str:
         """Return the public keys as a JSON Web Key Set (RFC 7517, RFC 8037)."""

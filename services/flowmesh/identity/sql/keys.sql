@@ -1,12 +1,30 @@
 -- name: insert-key(id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at, call)^
-insert into api_keys
-    (id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at)
+insert into api_keys (
+    id, project, name, role, queues, task_types, networks, permissions, created_by, expires_at,
+    maker
+)
 values (:id, :project, :name, :role, :queues, :task_types, :networks, :permissions, :created_by,
-    :expires_at)
+    :expires_at, coalesce((select maker from api_keys where id = :created_by), :created_by))
 returning *, set_config('flowmesh.call', :call, true);
 
+-- name: issue-key(id, project, name, role, queues, created_by, app, call)^
+-- The key of an application.
+insert into api_keys (
+    id, project, name, role, queues, task_types, networks, permissions, created_by, maker, app
+)
+values (:id, :project, :name, :role, :queues, '{}', '{}', '{}', :created_by,
+    coalesce((select maker from api_keys where id = :created_by), :created_by), :app)
+on conflict (project, app) do update set role = excluded.role, queues = excluded.queues,
+    created_by = excluded.created_by, maker = excluded.maker
+returning *, set_config('flowmesh.call', :call, true);
+
+-- name: delete-app-key(namespace, app, call)$
+delete from api_keys k using projects p
+where p.id = k.project and p.namespace = :namespace and k.app = :app
+returning k.id, set_config('flowmesh.call', :call, true);
+
 -- name: count-keys(project)$
-select count(*) from api_keys where project = :project;
+select count(*) from api_keys where project = :project and app is null;
 
 -- name: lock-key-quota(project)$
 select api_keys from quotas where project = :project for update;
@@ -23,7 +41,7 @@ where key = :key
 returning set_config('flowmesh.call', :call, true);
 
 -- name: key-of-secret(id, digest)^
-select k.*, p.namespace from api_keys k
+select k.*, p.namespace, least(k.expires_at, s.valid_until) as ends_at from api_keys k
 join api_key_secrets s on s.key = k.id and s.digest = :digest
 join projects p on p.id = k.project
 join organizations o on o.id = p.organization
@@ -34,7 +52,7 @@ where k.id = :id
     and p.deleted_at is null and o.deleted_at is null and c.deleted_at is null;
 
 -- name: live-key(id)^
-select k.*, p.namespace from api_keys k
+select k.*, p.namespace, k.expires_at as ends_at from api_keys k
 join projects p on p.id = k.project
 join organizations o on o.id = p.organization
 join companies c on c.id = p.company

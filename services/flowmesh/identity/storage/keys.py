@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from flowmesh.identity.storage.database import Database
-from flowmesh.identity.storage.records import ApiKey, instant
+from flowmesh.identity.storage.records import ApiKey, LiveKey, instant
 
 
 class KeyStore:
@@ -66,15 +66,37 @@ class KeyStore:
         """Let the present secrets of a key end after a while."""
         await self._sql.end_secrets(self._at, key=key, seconds=seconds)
 
-    async def of_secret(self, id: str, digest: bytes) -> tuple[ApiKey, str] | None:
-        """Return a valid key and its namespace by the digest of a secret."""
+    async def of_secret(self, id: str, digest: bytes) -> LiveKey | None:
+        """Return a valid key by the digest of a secret."""
         row = await self._sql.key_of_secret(self._at, id=id, digest=digest)
-        return row and (ApiKey.of(row), row["namespace"])
+        return row and LiveKey.of(row)
 
-    async def live(self, id: str) -> tuple[ApiKey, str] | None:
-        """Return a valid key and its namespace."""
+    async def live(self, id: str) -> LiveKey | None:
+        """Return a valid key."""
         row = await self._sql.live_key(self._at, id=id)
-        return row and (ApiKey.of(row), row["namespace"])
+        return row and LiveKey.of(row)
+
+    async def issue(self, key: ApiKey, app: str) -> ApiKey:
+        """Store the key of an application, or change its role, queues and maker."""
+        row = await self._sql.issue_key(
+            self._at,
+            id=key.id,
+            project=key.project,
+            name=key.name,
+            role=key.role.value,
+            queues=list(key.queues),
+            created_by=key.created_by,
+            app=app,
+        )
+        return ApiKey.of(row)
+
+    async def project_of(self, namespace: str) -> str:
+        """Return the project of a namespace; empty if there is none."""
+        return await self._sql.project_of_namespace(self._at, namespace=namespace) or ""
+
+    async def delete_of_app(self, namespace: str, app: str) -> str:
+        """Delete the key of an application; return its id, empty if it has none."""
+        return await self._sql.delete_app_key(self._at, namespace=namespace, app=app) or ""
 
     async def key(self, id: str) -> ApiKey | None:
         row = await self._sql.key(self._at, id=id)

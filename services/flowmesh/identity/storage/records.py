@@ -224,6 +224,26 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A valid API key, and what its rights depend on."""
+
+    key: ApiKey
+    namespace: str
+    # The application whose key it is; empty for others.
+    app: str
+    # The user on whose rights its own depend.
+    maker: str
+    # End of the key, or of the secret that was shown; 0 if it has none.
+    ends_us: int
+
+    @classmethod
+    def of(cls, row: Row) -> "LiveKey":
+        return cls(
+            ApiKey.of(row), row["namespace"], row["app"] or "", row["maker"], micros(row["ends_at"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SecretVersion:
     """A version of a secret, without its value."""
 

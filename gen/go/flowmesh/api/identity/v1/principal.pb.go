@@ -160,7 +160,11 @@ type Principal struct {
 	// Namespaces of the companies of the principal: it may use their public tasks.
 	Shared []string `protobuf:"bytes,10,rep,name=shared,proto3" json:"shared,omitempty"`
 	// Permission bits on at least one level of the hierarchy, also where it has no namespace yet.
-	Tenants       uint32 `protobuf:"varint,11,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	Tenants uint32 `protobuf:"varint,11,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	// End of the credential; 0 if it has none. No service accepts the credential past it.
+	ExpiresUs int64 `protobuf:"varint,12,opt,name=expires_us,json=expiresUs,proto3" json:"expires_us,omitempty"`
+	// User on whose rights those of an API key depend; empty for users.
+	MakerId       string `protobuf:"bytes,13,opt,name=maker_id,json=makerId,proto3" json:"maker_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +276,20 @@ func (x *Principal) GetTenants() uint32 {
 	return 0
 }
 
+func (x *Principal) GetExpiresUs() int64 {
+	if x != nil {
+		return x.ExpiresUs
+	}
+	return 0
+}
+
+func (x *Principal) GetMakerId() string {
+	if x != nil {
+		return x.MakerId
+	}
+	return ""
+}
+
 var File_flowmesh_api_identity_v1_principal_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_identity_v1_principal_proto_rawDesc = "" +
@@ -280,7 +298,7 @@ const file_flowmesh_api_identity_v1_principal_proto_rawDesc = "" +
 	"\x05Grant\x125\n" +
 	"\x05level\x18\x01 \x01(\x0e2\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n" +
 	"\blevel_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\vR\alevelId\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"\xad\x03\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"\xed\x03\n" +
 	"\tPrincipal\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -299,7 +317,10 @@ const file_flowmesh_api_identity_v1_principal_proto_rawDesc = "" +
 	"task_types\x18\t \x03(\tR\ttaskTypes\x12\x16\n" +
 	"\x06shared\x18\n" +
 	" \x03(\tR\x06shared\x12\x18\n" +
-	"\atenants\x18\v \x01(\rR\atenants\x1a=\n" +
+	"\atenants\x18\v \x01(\rR\atenants\x12\x1d\n" +
+	"\n" +
+	"expires_us\x18\f \x01(\x03R\texpiresUs\x12\x1f\n" +
+	"\bmaker_id\x18\r \x01(\tB\x04\xf0\xe0\x18\bR\amakerId\x1a=\n" +
 	"\x0fNamespacesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01*\\\n" +

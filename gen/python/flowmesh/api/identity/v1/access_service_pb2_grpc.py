@@ -45,6 +45,16 @@ class AccessServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalResponse.FromString,
                 _registered_method=True)
+        self.IssueAppKey = channel.unary_unary(
+                '/flowmesh.api.identity.v1.AccessService/IssueAppKey',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyResponse.FromString,
+                _registered_method=True)
+        self.RevokeAppKey = channel.unary_unary(
+                '/flowmesh.api.identity.v1.AccessService/RevokeAppKey',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer:
@@ -69,6 +79,26 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueAppKey(self, request, context):
+        """Returns a new secret of the API key of an application. The application has one key; its former
+        secrets end after the time in which its former process ends. The rights of the key are those of
+        its role that its maker has at each call.
+
+        PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role
+        UNAUTHENTICATED / CREDENTIALS_INVALID   the maker is gone
+        NOT_FOUND / NAMESPACE_NOT_FOUND         no project has the namespace
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeAppKey(self, request, context):
+        """Deletes the API key of an application, if it has one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +111,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.GetPrincipal,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalResponse.SerializeToString,
+            ),
+            'IssueAppKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueAppKey,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyResponse.SerializeToString,
+            ),
+            'RevokeAppKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeAppKey,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +178,60 @@ class AccessService:
             '/flowmesh.api.identity.v1.AccessService/GetPrincipal',
             flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.GetPrincipalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueAppKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.AccessService/IssueAppKey',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.IssueAppKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeAppKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.AccessService/RevokeAppKey',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_access__service__pb2.RevokeAppKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

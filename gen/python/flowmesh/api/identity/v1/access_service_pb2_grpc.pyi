@@ -43,6 +43,17 @@ class AccessServiceStub:
 
       UNAUTHENTICATED / CREDENTIALS_INVALID   the principal or its session is gone
     """
+    IssueAppKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.IssueAppKeyRequest, _access_service_pb2.IssueAppKeyResponse]
+    """Returns a new secret of the API key of an application. The application has one key; its former
+    secrets end after the time in which its former process ends. The rights of the key are those of
+    its role that its maker has at each call.
+
+      PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role
+      UNAUTHENTICATED / CREDENTIALS_INVALID   the maker is gone
+      NOT_FOUND / NAMESPACE_NOT_FOUND         no project has the namespace
+    """
+    RevokeAppKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeAppKeyRequest, _access_service_pb2.RevokeAppKeyResponse]
+    """Deletes the API key of an application, if it has one."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -59,6 +70,17 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
       UNAUTHENTICATED / CREDENTIALS_INVALID   the principal or its session is gone
     """
+    IssueAppKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.IssueAppKeyRequest, _access_service_pb2.IssueAppKeyResponse]  # type: ignore[assignment]
+    """Returns a new secret of the API key of an application. The application has one key; its former
+    secrets end after the time in which its former process ends. The rights of the key are those of
+    its role that its maker has at each call.
+
+      PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role
+      UNAUTHENTICATED / CREDENTIALS_INVALID   the maker is gone
+      NOT_FOUND / NAMESPACE_NOT_FOUND         no project has the namespace
+    """
+    RevokeAppKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeAppKeyRequest, _access_service_pb2.RevokeAppKeyResponse]  # type: ignore[assignment]
+    """Deletes the API key of an application, if it has one."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Resolves credentials for the services of the suite."""
@@ -84,5 +106,28 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
 
           UNAUTHENTICATED / CREDENTIALS_INVALID   the principal or its session is gone
         """
+
+    @_abc_1.abstractmethod
+    def IssueAppKey(
+        self,
+        request: _access_service_pb2.IssueAppKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.IssueAppKeyResponse, _abc.Awaitable[_access_service_pb2.IssueAppKeyResponse]]:
+        """Returns a new secret of the API key of an application. The application has one key; its former
+        secrets end after the time in which its former process ends. The rights of the key are those of
+        its role that its maker has at each call.
+
+          PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role
+          UNAUTHENTICATED / CREDENTIALS_INVALID   the maker is gone
+          NOT_FOUND / NAMESPACE_NOT_FOUND         no project has the namespace
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeAppKey(
+        self,
+        request: _access_service_pb2.RevokeAppKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.RevokeAppKeyResponse, _abc.Awaitable[_access_service_pb2.RevokeAppKeyResponse]]:
+        """Deletes the API key of an application, if it has one."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

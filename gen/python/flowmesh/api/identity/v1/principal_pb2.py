@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(flowmesh/api/identity/v1/principal.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"s\n\x05Grant\x12\x35\n\x05level\x18\x01 \x01(\x0e\x32\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n\x08level_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0bR\x07levelId\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\"\xad\x03\n\tPrincipal\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1e\n\neverywhere\x18\x04 \x01(\rR\neverywhere\x12S\n\nnamespaces\x18\x05 \x03(\x0b\x32\x33.flowmesh.api.identity.v1.Principal.NamespacesEntryR\nnamespaces\x12#\n\nsession_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\x12 \n\x0bpermissions\x18\x07 \x03(\tR\x0bpermissions\x12\x16\n\x06queues\x18\x08 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\t \x03(\tR\ttaskTypes\x12\x16\n\x06shared\x18\n \x03(\tR\x06shared\x12\x18\n\x07tenants\x18\x0b \x01(\rR\x07tenants\x1a=\n\x0fNamespacesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\rR\x05value:\x02\x38\x01*\\\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x11\n\rLEVEL_COMPANY\x10\x01\x12\x16\n\x12LEVEL_ORGANIZATION\x10\x02\x12\x11\n\rLEVEL_PROJECT\x10\x03\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(flowmesh/api/identity/v1/principal.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"s\n\x05Grant\x12\x35\n\x05level\x18\x01 \x01(\x0e\x32\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n\x08level_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0bR\x07levelId\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\"\xed\x03\n\tPrincipal\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1e\n\neverywhere\x18\x04 \x01(\rR\neverywhere\x12S\n\nnamespaces\x18\x05 \x03(\x0b\x32\x33.flowmesh.api.identity.v1.Principal.NamespacesEntryR\nnamespaces\x12#\n\nsession_id\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\x12 \n\x0bpermissions\x18\x07 \x03(\tR\x0bpermissions\x12\x16\n\x06queues\x18\x08 \x03(\tR\x06queues\x12\x1d\n\ntask_types\x18\t \x03(\tR\ttaskTypes\x12\x16\n\x06shared\x18\n \x03(\tR\x06shared\x12\x18\n\x07tenants\x18\x0b \x01(\rR\x07tenants\x12\x1d\n\nexpires_us\x18\x0c \x01(\x03R\texpiresUs\x12\x1f\n\x08maker_id\x18\r \x01(\tB\x04\xf0\xe0\x18\x08R\x07makerId\x1a=\n\x0fNamespacesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\rR\x05value:\x02\x38\x01*\\\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x11\n\rLEVEL_COMPANY\x10\x01\x12\x16\n\x12LEVEL_ORGANIZATION\x10\x02\x12\x11\n\rLEVEL_PROJECT\x10\x03\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRINCIPAL'].fields_by_name['id']._serialized_options = b'\360\340\030\010'
   _globals['_PRINCIPAL'].fields_by_name['session_id']._loaded_options = None
   _globals['_PRINCIPAL'].fields_by_name['session_id']._serialized_options = b'\360\340\030\017'
-  _globals['_LEVEL']._serialized_start=656
-  _globals['_LEVEL']._serialized_end=748
+  _globals['_PRINCIPAL'].fields_by_name['maker_id']._loaded_options = None
+  _globals['_PRINCIPAL'].fields_by_name['maker_id']._serialized_options = b'\360\340\030\010'
+  _globals['_LEVEL']._serialized_start=720
+  _globals['_LEVEL']._serialized_end=812
   _globals['_GRANT']._serialized_start=107
   _globals['_GRANT']._serialized_end=222
   _globals['_PRINCIPAL']._serialized_start=225
-  _globals['_PRINCIPAL']._serialized_end=654
-  _globals['_PRINCIPAL_NAMESPACESENTRY']._serialized_start=593
-  _globals['_PRINCIPAL_NAMESPACESENTRY']._serialized_end=654
+  _globals['_PRINCIPAL']._serialized_end=718
+  _globals['_PRINCIPAL_NAMESPACESENTRY']._serialized_start=657
+  _globals['_PRINCIPAL_NAMESPACESENTRY']._serialized_end=718
 # @@protoc_insertion_point(module_scope)

@@ -107,6 +107,8 @@ class Principal(_message.Message):
     TASK_TYPES_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
     TENANTS_FIELD_NUMBER: _builtins.int
+    EXPIRES_US_FIELD_NUMBER: _builtins.int
+    MAKER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     """`user`, `key` or `account`."""
@@ -117,6 +119,10 @@ class Principal(_message.Message):
     """Login session; empty for API keys."""
     tenants: _builtins.int
     """Permission bits on at least one level of the hierarchy, also where it has no namespace yet."""
+    expires_us: _builtins.int
+    """End of the credential; 0 if it has none. No service accepts the credential past it."""
+    maker_id: _builtins.str
+    """User on whose rights those of an API key depend; empty for users."""
     @_builtins.property
     def namespaces(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Permission bits by namespace."""
@@ -149,10 +155,12 @@ class Principal(_message.Message):
         task_types: _abc.Iterable[_builtins.str] | None = ...,
         shared: _abc.Iterable[_builtins.str] | None = ...,
         tenants: _builtins.int = ...,
+        expires_us: _builtins.int = ...,
+        maker_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "id", b"id", "kind", b"kind", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "shared", b"shared", "task_types", b"task_types", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["everywhere", b"everywhere", "expires_us", b"expires_us", "id", b"id", "kind", b"kind", "maker_id", b"maker_id", "name", b"name", "namespaces", b"namespaces", "permissions", b"permissions", "queues", b"queues", "session_id", b"session_id", "shared", b"shared", "task_types", b"task_types", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/principal.proto.
  */
 export const file_flowmesh_api_identity_v1_principal: GenFile = /*@__PURE__*/
-  fileDesc("CihmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvcHJpbmNpcGFsLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEiXQoFR3JhbnQSLgoFbGV2ZWwYASABKA4yHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGV2ZWwSFgoIbGV2ZWxfaWQYAiABKAlCBPDgGAsSDAoEcm9sZRgDIAEoCSK9AgoJUHJpbmNpcGFsEhAKAmlkGAEgASgJQgTw4BgIEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpldmVyeXdoZXJlGAQgASgNEkcKCm5hbWVzcGFjZXMYBSADKAsyMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJpbmNpcGFsLk5hbWVzcGFjZXNFbnRyeRIYCgpzZXNzaW9uX2lkGAYgASgJQgTw4BgPEhMKC3Blcm1pc3Npb25zGAcgAygJEg4KBnF1ZXVlcxgIIAMoCRISCgp0YXNrX3R5cGVzGAkgAygJEg4KBnNoYXJlZBgKIAMoCRIPCgd0ZW5hbnRzGAsgASgNGjEKD05hbWVzcGFjZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBKlwKBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASEQoNTEVWRUxfQ09NUEFOWRABEhYKEkxFVkVMX09SR0FOSVpBVElPThACEhEKDUxFVkVMX1BST0pFQ1QQA0JxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CihmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvcHJpbmNpcGFsLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEiXQoFR3JhbnQSLgoFbGV2ZWwYASABKA4yHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGV2ZWwSFgoIbGV2ZWxfaWQYAiABKAlCBPDgGAsSDAoEcm9sZRgDIAEoCSLpAgoJUHJpbmNpcGFsEhAKAmlkGAEgASgJQgTw4BgIEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpldmVyeXdoZXJlGAQgASgNEkcKCm5hbWVzcGFjZXMYBSADKAsyMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJpbmNpcGFsLk5hbWVzcGFjZXNFbnRyeRIYCgpzZXNzaW9uX2lkGAYgASgJQgTw4BgPEhMKC3Blcm1pc3Npb25zGAcgAygJEg4KBnF1ZXVlcxgIIAMoCRISCgp0YXNrX3R5cGVzGAkgAygJEg4KBnNoYXJlZBgKIAMoCRIPCgd0ZW5hbnRzGAsgASgNEhIKCmV4cGlyZXNfdXMYDCABKAMSFgoIbWFrZXJfaWQYDSABKAlCBPDgGAgaMQoPTmFtZXNwYWNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDToCOAEqXAoFTGV2ZWwSFQoRTEVWRUxfVU5TUEVDSUZJRUQQABIRCg1MRVZFTF9DT01QQU5ZEAESFgoSTEVWRUxfT1JHQU5JWkFUSU9OEAISEQoNTEVWRUxfUFJPSkVDVBADQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
 
 /**
  * A role of a principal on one level of the hierarchy.
@@ -122,6 +122,20 @@ export type Principal = Message<"flowmesh.api.identity.v1.Principal"> & {
    * @generated from field: uint32 tenants = 11;
    */
   tenants: number;
+
+  /**
+   * End of the credential; 0 if it has none. No service accepts the credential past it.
+   *
+   * @generated from field: int64 expires_us = 12;
+   */
+  expiresUs: bigint;
+
+  /**
+   * User on whose rights those of an API key depend; empty for users.
+   *
+   * @generated from field: string maker_id = 13;
+   */
+  makerId: string;
 };
 
 /**
