@@ -71,6 +71,9 @@ pub struct Release {
     /// Warnings of its checks, each with file, line and column.
     #[prost(string, repeated, tag = "11")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Role of the key of the application.
+    #[prost(string, tag = "12")]
+    pub role: ::prost::alloc::string::String,
 }
 /// A file beside the document.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -215,9 +218,15 @@ pub struct DeployAppRequest {
         ::prost::alloc::string::String,
     >,
     /// Release that this one continues: files and variables that are not given are taken from it. It
-    /// must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+    /// must be the present one, so that no release of another caller is replaced unseen. Variables are
+    /// kept for callers with the rights of the one that set them; others give them anew. 0 is none.
     #[prost(uint32, tag = "6")]
     pub base_release: u32,
+    /// Role of the key by which the application calls a closed installation: `viewer`, `editor` or
+    /// `admin`, at most that of the caller; empty is `editor`. The key has the rights of the role that
+    /// the caller has at each call, and takes tasks of the application's own queue.
+    #[prost(string, tag = "7")]
+    pub role: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployAppResponse {
@@ -466,6 +475,8 @@ pub mod app_service_client {
         /// The response waits up to 8 s for the release; a later one is still PENDING in it.
         ///
         ///   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        ///   PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+        ///                                           `base_release` were set by a caller with more rights
         ///   FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
         ///   FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
         ///                                           each place of the document
@@ -501,6 +512,7 @@ pub mod app_service_client {
         /// file, line and column. The application need not exist.
         ///
         ///   INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+        ///   PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
         ///   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
         ///   RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
         pub async fn validate_app(

@@ -3,18 +3,21 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from flowmesh.access.principal import current
+from flowmesh.access.roles import PERMISSIONS, Role
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost import limits
 from flowmesh.apphost.storage.contents import Contents
-from flowmesh.apphost.storage.records import AppRow, Content, Key, ReleaseRow
+from flowmesh.apphost.storage.records import AppRow, Content, Deployer, Key, ReleaseRow
 from flowmesh.apphost.storage.store import AppStore
 from flowmesh.errors import (
     FlowmeshError,
+    Forbidden,
     Invalid,
     NotFound,
     Overloaded,
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+# Roles that the key of an application may have.
+KEY_ROLES = (Role.VIEWER, Role.EDITOR, Role.ADMIN)
 _POLL_MIN_S, _POLL_MAX_S = 0.02, 0.04
 
 
@@ -44,14 +49,19 @@ class Apps:
         self._store, self._contents, self._announce = store, contents, announce
         self._clock = clock
 
-    async def deploy(self, key: Key, content: Content, *, base: int = 0) -> tuple[ReleaseRow, bool]:
+    async def deploy(
+        self, key: Key, content: Content, *, base: int = 0, role: str = ""
+    ) -> tuple[ReleaseRow, bool]:
         """Store a release and wait for it; return it, and whether it is new.
 
         With `base`, files and variables of this release are kept; it must be the present one.
+        `role` is that of the key of the application.
         """
+        caller = current()
+        role = "" if caller is None else role_of_key(role, caller.bits(key[0]))
         content = await self.completed(key, content, base)
-        principal = current()
-        new = self._contents.pack(key, content, created_by=principal.name if principal else "")
+        deployer = Deployer(caller.id, caller.name) if caller else Deployer()
+        new = self._contents.pack(key, content, deployer, role)
         app = await self._store.app(key)
         if app is not None and app.release == app.wanted and app.release and not app.stopped:
             serving = await self._store.release(key, app.release)
@@ -68,17 +78,25 @@ class Apps:
     async def completed(self, key: Key, content: Content, base: int) -> Content:
         """Return a content with the files and variables of a release that it does not give.
 
-        Raises Invalid and TooLarge for one that cannot be stored, NotFound for an unknown release.
+        Raises Invalid and TooLarge for one that cannot be stored, NotFound for an unknown release,
+        Forbidden if it keeps variables of a caller with more rights.
         """
         check_name(key[1])
+        caller = current()
+        own = PERMISSIONS[Role.OWNER] if caller is None else caller.bits(key[0])
+        content = replace(content, rights=own if content.environment else 0)
         if base:
             await self.app(key)
             before = await self._loaded(key, base)
+            kept = frozenset(before.environment.keys() - content.environment.keys())
+            rights = await self._rights(key, base) if kept else 0
+            check_kept(kept, rights, own)
             content = Content(
                 document=content.document,
                 files={**before.files, **content.files},
                 environment={**before.environment, **content.environment},
-                kept=frozenset(before.environment.keys() - content.environment.keys()),
+                kept=kept,
+                rights=content.rights | rights,
             )
         check_content(content)
         return content
@@ -91,6 +109,11 @@ class Apps:
         if row is None:
             raise NotFound("RELEASE_NOT_FOUND", f"{key[1]} has no release {number}")
         return row, content.document
+
+    async def _rights(self, key: Key, release: int) -> int:
+        """Return the permission bits of the callers that set the variables of a release."""
+        row = await self._store.release(key, release)
+        return PERMISSIONS[Role.OWNER] if row is None else row.rights
 
     async def _loaded(self, key: Key, release: int) -> Content:
         if not 0 < release <= limits.RELEASE_MAX:
@@ -181,6 +204,25 @@ def check_name(name: str) -> None:
     if len(name) > limits.NAME_CHARACTERS_MAX or not _NAME.fullmatch(name):
         text = f"app {name[:80]!r} must be lower-case letters, digits and hyphens"
         raise Invalid("APP_INVALID", f"{text}, at most {limits.NAME_CHARACTERS_MAX}")
+
+
+def check_kept(kept: Collection[str], rights: int, own: int) -> None:
+    """Raise Forbidden for variables that a caller with more rights has set."""
+    if kept and rights & ~own:
+        names = ", ".join(sorted(kept))
+        text = f"{names}: set by a caller with more rights than yours; give the values anew"
+        raise Forbidden("ROLE_REQUIRED", text)
+
+
+def role_of_key(role: str, bits: int) -> str:
+    """Return the role of the key of an application; raise Forbidden above that of the caller."""
+    if role and role not in KEY_ROLES:
+        text = f"role {role[:20]!r} is not one of {', '.join(KEY_ROLES)}"
+        raise Invalid("APP_INVALID", text)
+    wanted = Role(role or Role.EDITOR)
+    if PERMISSIONS[wanted] & ~bits:
+        raise Forbidden("ROLE_REQUIRED", f"you may not give an application the role {wanted.value}")
+    return wanted.value
 
 
 def check_count(others: int) -> None:

@@ -1,12 +1,13 @@
 """Composition root of the application host."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from flowmesh.access.keys import OPEN_KEYS
 from flowmesh.access.sealing import Sealer
 from flowmesh.api.apphost.v1 import app_service_pb2_grpc
+from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.apphost.apps import Apps
 from flowmesh.apphost.running.checks import Checks
@@ -14,6 +15,7 @@ from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.running.hosted_app import HostedApp
 from flowmesh.apphost.running.strangers import Strangers
+from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.server import AppServer
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import Key
@@ -22,13 +24,10 @@ from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.bus import Message
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Runtime
-from flowmesh.runtime.directory import LOCAL
-from flowmesh.runtime.names import GATEWAY
+from flowmesh.runtime.names import IDENTITY
 
 CONNECTIONS = 5
 CHANGED = "apphost.changed"
-# The variables of a release that let its application call a closed suite.
-CREDENTIALS = ("FLOWMESH_API_KEY", "FLOWMESH_TOKEN")
 
 
 async def run(runtime: Runtime) -> None:
@@ -43,11 +42,12 @@ async def run(runtime: Runtime) -> None:
         runtime.add_loop(relay)
         store = AppStore(pool, call=relay.call)
         contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
-        strangers = _strangers(runtime)
+        suites = Suites(runtime, runtime.stub(AccessServiceStub, IDENTITY))
+        strangers = _strangers(runtime, suites)
         host = HostLoop(
             store=store,
             leadership=Leadership(pool),
-            hosted=_hosted(runtime, store, contents, strangers),
+            hosted=_hosted(runtime, store, contents, strangers, suites),
             log=runtime.log,
         )
         subject = f"{runtime.settings.bus_prefix}.{CHANGED}"
@@ -66,7 +66,7 @@ async def run(runtime: Runtime) -> None:
         await runtime.bus.subscribe_core(subject, changed)
         runtime.add_loop(host)
         runtime.on_drain(host.drain)
-        checks = _checks(runtime, strangers)
+        checks = _checks(runtime, strangers, suites)
         await checks.clear()
         apps = Apps(store=store, contents=contents, announce=announce)
         runtime.serve(
@@ -76,7 +76,7 @@ async def run(runtime: Runtime) -> None:
         await runtime.until_stopped()
 
 
-def _strangers(runtime: Runtime) -> Strangers:
+def _strangers(runtime: Runtime, suites: Suites) -> Strangers:
     settings = runtime.settings
     wanted = settings.app_isolation
     if wanted == "auto":
@@ -85,33 +85,30 @@ def _strangers(runtime: Runtime) -> Strangers:
         isolation=wanted,
         egress=settings.egress,
         allowed=settings.egress_networks,
-        gateways=lambda: _gateways(runtime),
+        gateways=suites.gateways,
         data_dir=Path(settings.data_dir).absolute(),
         log=runtime.log,
     )
 
 
-def _checks(runtime: Runtime, strangers: Strangers) -> Checks:
+def _checks(runtime: Runtime, strangers: Strangers, suites: Suites) -> Checks:
     settings = runtime.settings
     return Checks(
         data_dir=Path(settings.data_dir).absolute(),
         private=settings.egress == "open",
-        suite=lambda key, environment: _suite_of(runtime, key, environment),
+        suite=suites.address,
         strangers=strangers,
     )
 
 
 def _hosted(
-    runtime: Runtime, store: AppStore, contents: Contents, strangers: Strangers
+    runtime: Runtime, store: AppStore, contents: Contents, strangers: Strangers, suites: Suites
 ) -> Callable[[Key, Callable[[], None]], HostedApp]:
     """Return the factory of applications."""
     settings = runtime.settings
     data_dir = Path(settings.data_dir).absolute()
 
     def made(key: Key, changed: Callable[[], None]) -> HostedApp:
-        async def suite(environment: Mapping[str, str]) -> Mapping[str, str]:
-            return await _suite_of(runtime, key, environment)
-
         return HostedApp(
             key=key,
             store=store,
@@ -120,30 +117,9 @@ def _hosted(
             strangers=strangers,
             host=settings.host,
             private=settings.egress == "open",
-            suite=suite,
+            suites=suites,
+            closed=runtime.keys is not None,
             changed=changed,
         )
 
     return made
-
-
-async def _suite_of(
-    runtime: Runtime, key: Key, environment: Mapping[str, str]
-) -> Mapping[str, str]:
-    """Return the variables by which an application reaches this suite; none without a credential.
-
-    A gateway with TLS is named by the variables of the release, with its authority.
-    """
-    may_call = runtime.keys is None or any(environment.get(each) for each in CREDENTIALS)
-    if not may_call or runtime.settings.tls_cert:
-        return {}
-    for address in await _gateways(runtime):
-        return {"FLOWMESH_ADDRESS": address, "FLOWMESH_NAMESPACE": key[0]}
-    return {}
-
-
-async def _gateways(runtime: Runtime) -> Sequence[str]:
-    """Return the addresses of the gateways of this suite."""
-    async for gateways in runtime.instances(GATEWAY):
-        return [runtime.address if each.address == LOCAL else each.address for each in gateways]
-    return []

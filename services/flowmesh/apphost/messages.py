@@ -43,6 +43,7 @@ def release_message(row: ReleaseRow) -> pb.Release:
         created_by=row.created_by,
         created_at_us=row.created_at_us,
         warnings=row.warnings,
+        role=row.role,
     )
 
 

@@ -36,7 +36,7 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
         self, request: pb.DeployAppRequest, context: Context
     ) -> pb.DeployAppResponse:
         row, created = await self._apps.deploy(
-            _key(request), content_of(request), base=request.base_release
+            _key(request), content_of(request), base=request.base_release, role=request.role
         )
         return pb.DeployAppResponse(release=release_message(row), created=created)
 

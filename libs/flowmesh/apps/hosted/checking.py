@@ -19,11 +19,16 @@ from flowmesh.errors import FlowmeshError, Violation
 # The names of the environment that the host adds to those of the release.
 _OWN = "APP_NAME"
 _CLIENT = "FLOWMESH_"
+# The variables by which clients prove themselves to a suite.
+API_KEY = "FLOWMESH_API_KEY"
+CREDENTIALS = (API_KEY, "FLOWMESH_TOKEN")
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+):(?P<column>\d+))?(?:: (?P<path>.*))?")
 
 
 def environment_of(begin: Begin) -> dict[str, str]:
-    return {_OWN: begin.app, **begin.environment}
+    """Return the values of `${NAME}`: no document has a credential of the suite in its texts."""
+    values = {_OWN: begin.app, **begin.environment}
+    return {name: value for name, value in values.items() if name not in CREDENTIALS}
 
 
 def attach(begin: Begin) -> None:
@@ -34,7 +39,12 @@ def attach(begin: Begin) -> None:
 
 def mask_of(begin: Begin) -> Callable[[str], str]:
     """Return the mask of the values that are hidden."""
-    return masking(begin.environment[name] for name in begin.hidden)
+    return masking((*(begin.environment[name] for name in begin.hidden), key_of(begin)))
+
+
+def key_of(begin: Begin) -> str:
+    """Return the key that the host gives the application; empty without one."""
+    return begin.suite.get(API_KEY, "")
 
 
 def checked(begin: Begin) -> Checked:

@@ -39,6 +39,8 @@ class Begin:
     files_max: int
     # Calls may reach addresses that are not public.
     private: bool
+    # Its callers are strangers to each other: routes of operators want a user, also from loopback.
+    closed: bool = False
     # The variables by which clients reach the suite of the host; empty if they need a credential.
     suite: Mapping[str, str] = field(default_factory=dict)
     # The variables whose values neither findings nor refusals show.

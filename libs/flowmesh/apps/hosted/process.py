@@ -20,7 +20,7 @@ from typing import Any
 from flowmesh.apps.document.findings import where
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.hosted.checking import attach, checked, environment_of, mask_of
+from flowmesh.apps.hosted.checking import attach, checked, environment_of, key_of, mask_of
 from flowmesh.apps.hosted.confinement import confined
 from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
@@ -156,7 +156,7 @@ def _built(begin: Begin) -> Application:
         load(Path(begin.document), how), data=Path(begin.data), private=begin.private
     )
     log = LogHub(app=begin.app, write=_write)
-    log.mask(begin.environment.values())
+    log.mask((*begin.environment.values(), key_of(begin)))
     return Application(document, log=log, private=begin.private)
 
 

@@ -14,8 +14,8 @@ from flowmesh.apps.hosted.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
 
 RETRY_AFTER_MS = 1_000
-# The variables by which an application reaches the suite, for an environment.
-SuiteOf = Callable[[Key, Mapping[str, str]], Awaitable[Mapping[str, str]]]
+# The variables by which an application reaches the suite.
+SuiteOf = Callable[[Key], Awaitable[Mapping[str, str]]]
 
 
 class Checks:
@@ -74,7 +74,7 @@ class Checks:
                         memory_bytes=limits.MEMORY_BYTES,
                         files_max=limits.OPEN_FILES_MAX,
                         private=self._private,
-                        suite=await self._suite(key, content.environment),
+                        suite=await self._suite(key),
                         hidden=sorted(content.kept),
                         check=True,
                     )

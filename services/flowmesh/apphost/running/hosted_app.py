@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from flowmesh.apphost.running.log import AppLog
 from flowmesh.apphost.running.process import AppProcess
 from flowmesh.apphost.running.sockets import Sockets, addresses_of
 from flowmesh.apphost.running.strangers import Strangers
+from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key
 from flowmesh.apphost.storage.store import AppStore
@@ -54,7 +55,8 @@ class HostedApp:
         strangers: Strangers,
         host: str,
         private: bool,
-        suite: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]],
+        closed: bool,
+        suites: Suites,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,7 +65,8 @@ class HostedApp:
         self._store, self._contents, self._folders = store, contents, folders
         self._strangers = strangers
         self._private = private
-        self._suite = suite
+        self._closed = closed
+        self._suites = suites
         self._changed = changed
         self._clock = clock
         self._sockets = Sockets(host)
@@ -159,6 +162,8 @@ class HostedApp:
     async def _started(self, number: int, row: AppRow) -> AppProcess:
         """Return the process of a release that serves, recorded. Raises FlowmeshError."""
         content = await self._contents.load(self.key, number)
+        release = await self._store.release(self.key, number)
+        assert release is not None
         document = await asyncio.to_thread(self._folders.write, number, content)
         process = await self._strangers.spawn(
             self._folders, document, lambda line: self._logged(number, line)
@@ -174,7 +179,8 @@ class HostedApp:
                     memory_bytes=limits.MEMORY_BYTES,
                     files_max=limits.OPEN_FILES_MAX,
                     private=self._private,
-                    suite=await self._suite(content.environment),
+                    closed=self._closed,
+                    suite=await self._suites.of(self.key, content, release),
                     hidden=sorted(content.environment),
                 )
             )
@@ -226,6 +232,7 @@ class HostedApp:
 
     async def _delete(self) -> None:
         await self.close()
+        await self._suites.revoke(self.key)
         await asyncio.to_thread(self._folders.remove)
         await self._store.remove(self.key)
 

@@ -23,13 +23,13 @@ select a.*, coalesce(r.state, 0) as wanted_state from apps a
 left join releases r on r.namespace = a.namespace and r.app = a.app and r.release = a.wanted
 order by a.namespace, a.app;
 
--- name: insert-release(namespace, app, release, state, digest, content, environment, files, variables, size_bytes, created_by, call)!
+-- name: insert-release(namespace, app, release, state, digest, content, environment, files, variables, size_bytes, created_by, rights, maker, role, call)!
 insert into releases (
     namespace, app, release, state, digest, content, environment, files, variables, size_bytes,
-    created_by
+    created_by, rights, maker, role
 ) values (
     :namespace, :app, :release, :state, :digest, :content, :environment, :files, :variables,
-    :size_bytes, :created_by
+    :size_bytes, :created_by, :rights, :maker, :role
 ) returning set_config('flowmesh.call', :call, true);
 
 -- name: want-new(namespace, app, release)!
@@ -102,7 +102,7 @@ select * from releases where namespace = :namespace and app = :app and release =
 
 -- name: releases(namespace, app)
 select namespace, app, release, state, digest, problem, findings, warnings, files, variables,
-    size_bytes, created_by, created_at
+    size_bytes, created_by, created_at, rights, maker, role
 from releases where namespace = :namespace and app = :app order by release desc;
 
 -- name: previous(namespace, app, release, replaced)$

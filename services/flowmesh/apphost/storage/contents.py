@@ -6,7 +6,7 @@ import orjson
 
 from flowmesh.access.sealing import SealBroken, Sealer
 from flowmesh.api.apphost.v1 import app_pb2, app_service_pb2
-from flowmesh.apphost.storage.records import Content, Key, NewRelease
+from flowmesh.apphost.storage.records import Content, Deployer, Key, NewRelease
 from flowmesh.apphost.storage.store import AppStore
 from flowmesh.errors import NotFound, WrongState
 
@@ -17,7 +17,7 @@ class Contents:
     def __init__(self, *, store: AppStore, sealer: Sealer) -> None:
         self._store, self._sealer = store, sealer
 
-    def pack(self, key: Key, content: Content, *, created_by: str) -> NewRelease:
+    def pack(self, key: Key, content: Content, deployer: Deployer, role: str) -> NewRelease:
         files = sorted(content.files.items())
         packed = app_service_pb2.DeployAppRequest(
             document=content.document,
@@ -25,13 +25,15 @@ class Contents:
         ).SerializeToString(deterministic=True)
         variables = orjson.dumps(dict(content.environment), option=orjson.OPT_SORT_KEYS)
         return NewRelease(
-            digest=hashlib.sha256(packed + b"\0" + variables).hexdigest(),
+            digest=hashlib.sha256(packed + b"\0" + variables + role.encode()).hexdigest(),
             content=packed,
             environment=self._sealer.seal(variables, _place(key)),
             files=[path for path, _ in files],
             variables=sorted(content.environment),
             size_bytes=len(packed),
-            created_by=created_by,
+            deployer=deployer,
+            rights=content.rights,
+            role=role,
         )
 
     async def load(self, key: Key, release: int) -> Content:

@@ -93,6 +93,11 @@ class ReleaseRow:
     size_bytes: int
     created_by: str
     created_at_us: int
+    # Permission bits of the callers that set its variables.
+    rights: int
+    # The principal that deployed it, and the role of the key of its application; empty without one.
+    maker: str
+    role: str
 
     @classmethod
     def of(cls, row: Any) -> "ReleaseRow":
@@ -109,6 +114,9 @@ class ReleaseRow:
             size_bytes=row["size_bytes"],
             created_by=row["created_by"],
             created_at_us=_us(row["created_at"]),
+            rights=row["rights"],
+            maker=row["maker"],
+            role=row["role"],
         )
 
 
@@ -121,6 +129,16 @@ class Content:
     environment: Mapping[str, str]
     # The variables that are those of a release before.
     kept: frozenset[str] = frozenset()
+    # Permission bits of the callers that set the variables.
+    rights: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployer:
+    """The caller that deploys a release; without id and name in an open installation."""
+
+    id: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +151,8 @@ class NewRelease:
     files: Sequence[str]
     variables: Sequence[str]
     size_bytes: int
-    created_by: str
+    deployer: Deployer
+    # Permission bits of the callers that set its variables.
+    rights: int
+    # Role of the key of the application; empty without one.
+    role: str

@@ -87,7 +87,10 @@ class AppStore:
                 files=list(new.files),
                 variables=list(new.variables),
                 size_bytes=new.size_bytes,
-                created_by=new.created_by,
+                created_by=new.deployer.name,
+                rights=new.rights,
+                maker=new.deployer.id,
+                role=new.role,
             )
             await self._sql.want_new(at, **of, release=number)
             await self._supersede(at, of, number)

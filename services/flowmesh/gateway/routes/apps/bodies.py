@@ -72,6 +72,14 @@ class _Content(Envelope, frozen=True, kw_only=True):
 class DeployRequest(_Content, frozen=True, kw_only=True):
     """A release of an application; a `baseRelease` must be the present one."""
 
+    role: Annotated[
+        Literal["", "viewer", "editor", "admin"],
+        Meta(description="Role of the application's own key, at most yours; empty is `editor`."),
+    ] = ""
+
+    def fields(self, request: Request) -> dict[str, Any]:
+        return {**super().fields(request), "role": self.role}
+
 
 class ValidateAppRequest(_Content, frozen=True, kw_only=True):
     """A document that is checked as a release of an application."""

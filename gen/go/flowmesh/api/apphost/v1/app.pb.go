@@ -349,7 +349,9 @@ type Release struct {
 	CreatedBy   string   `protobuf:"bytes,9,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
 	CreatedAtUs int64    `protobuf:"varint,10,opt,name=created_at_us,json=createdAtUs,proto3" json:"created_at_us,omitempty"`
 	// Warnings of its checks, each with file, line and column.
-	Warnings      []string `protobuf:"bytes,11,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,11,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Role of the key of the application.
+	Role          string `protobuf:"bytes,12,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -459,6 +461,13 @@ func (x *Release) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *Release) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
 }
 
 // A file beside the document.
@@ -719,7 +728,7 @@ const file_flowmesh_api_apphost_v1_app_proto_rawDesc = "" +
 	"\brestarts\x18\n" +
 	" \x01(\rR\brestarts\x12\"\n" +
 	"\rcreated_at_us\x18\v \x01(\x03R\vcreatedAtUs\x12\"\n" +
-	"\rchanged_at_us\x18\f \x01(\x03R\vchangedAtUs\"\xe0\x02\n" +
+	"\rchanged_at_us\x18\f \x01(\x03R\vchangedAtUs\"\xf4\x02\n" +
 	"\aRelease\x12\x16\n" +
 	"\x03app\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x18\n" +
 	"\arelease\x18\x02 \x01(\rR\arelease\x12;\n" +
@@ -734,7 +743,8 @@ const file_flowmesh_api_apphost_v1_app_proto_rawDesc = "" +
 	"created_by\x18\t \x01(\tR\tcreatedBy\x12\"\n" +
 	"\rcreated_at_us\x18\n" +
 	" \x01(\x03R\vcreatedAtUs\x12\x1a\n" +
-	"\bwarnings\x18\v \x03(\tR\bwarnings\"7\n" +
+	"\bwarnings\x18\v \x03(\tR\bwarnings\x12\x12\n" +
+	"\x04role\x18\f \x01(\tR\x04role\"7\n" +
 	"\aAppFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\fR\acontent\"\xa8\x01\n" +

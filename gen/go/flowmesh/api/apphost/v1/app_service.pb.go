@@ -33,8 +33,13 @@ type DeployAppRequest struct {
 	// Values of `${NAME}`; encrypted at rest.
 	Environment map[string]string `protobuf:"bytes,5,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Release that this one continues: files and variables that are not given are taken from it. It
-	// must be the present one, so that no release of another caller is replaced unseen. 0 is none.
-	BaseRelease   uint32 `protobuf:"varint,6,opt,name=base_release,json=baseRelease,proto3" json:"base_release,omitempty"`
+	// must be the present one, so that no release of another caller is replaced unseen. Variables are
+	// kept for callers with the rights of the one that set them; others give them anew. 0 is none.
+	BaseRelease uint32 `protobuf:"varint,6,opt,name=base_release,json=baseRelease,proto3" json:"base_release,omitempty"`
+	// Role of the key by which the application calls a closed installation: `viewer`, `editor` or
+	// `admin`, at most that of the caller; empty is `editor`. The key has the rights of the role that
+	// the caller has at each call, and takes tasks of the application's own queue.
+	Role          string `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -109,6 +114,13 @@ func (x *DeployAppRequest) GetBaseRelease() uint32 {
 		return x.BaseRelease
 	}
 	return 0
+}
+
+func (x *DeployAppRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
 }
 
 type DeployAppResponse struct {
@@ -1210,14 +1222,15 @@ var File_flowmesh_api_apphost_v1_app_service_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\n" +
-	")flowmesh/api/apphost/v1/app_service.proto\x12\x17flowmesh.api.apphost.v1\x1a!flowmesh/api/apphost/v1/app.proto\x1a#flowmesh/api/common/v1/access.proto\"\xdd\x02\n" +
+	")flowmesh/api/apphost/v1/app_service.proto\x12\x17flowmesh.api.apphost.v1\x1a!flowmesh/api/apphost/v1/app.proto\x1a#flowmesh/api/common/v1/access.proto\"\xf1\x02\n" +
 	"\x10DeployAppRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x1a\n" +
 	"\bdocument\x18\x03 \x01(\tR\bdocument\x126\n" +
 	"\x05files\x18\x04 \x03(\v2 .flowmesh.api.apphost.v1.AppFileR\x05files\x12\\\n" +
 	"\venvironment\x18\x05 \x03(\v2:.flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntryR\venvironment\x12!\n" +
-	"\fbase_release\x18\x06 \x01(\rR\vbaseRelease\x1a>\n" +
+	"\fbase_release\x18\x06 \x01(\rR\vbaseRelease\x12\x12\n" +
+	"\x04role\x18\a \x01(\tR\x04role\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"i\n" +

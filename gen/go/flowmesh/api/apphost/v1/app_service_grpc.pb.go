@@ -46,6 +46,8 @@ type AppServiceClient interface {
 	// The response waits up to 8 s for the release; a later one is still PENDING in it.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+	//	                                        `base_release` were set by a caller with more rights
 	//	FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
 	//	FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
 	//	                                        each place of the document
@@ -56,6 +58,7 @@ type AppServiceClient interface {
 	// file, line and column. The application need not exist.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
 	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
 	ValidateApp(ctx context.Context, in *ValidateAppRequest, opts ...grpc.CallOption) (*ValidateAppResponse, error)
@@ -227,6 +230,8 @@ type AppServiceServer interface {
 	// The response waits up to 8 s for the release; a later one is still PENDING in it.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+	//	                                        `base_release` were set by a caller with more rights
 	//	FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
 	//	FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
 	//	                                        each place of the document
@@ -237,6 +242,7 @@ type AppServiceServer interface {
 	// file, line and column. The application need not exist.
 	//
 	//	INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+	//	PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
 	//	RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
 	ValidateApp(context.Context, *ValidateAppRequest) (*ValidateAppResponse, error)

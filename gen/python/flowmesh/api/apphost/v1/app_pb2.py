@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/apphost/v1/app.proto\x12\x17\x66lowmesh.api.apphost.v1\x1a#flowmesh/api/common/v1/access.proto\">\n\nAppAddress\x12\x16\n\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"\xab\x03\n\x03\x41pp\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.flowmesh.api.apphost.v1.AppStateR\x05state\x12\x18\n\x07release\x18\x04 \x01(\rR\x07release\x12%\n\x0enewest_release\x18\x05 \x01(\rR\rnewestRelease\x12\x41\n\taddresses\x18\x06 \x03(\x0b\x32#.flowmesh.api.apphost.v1.AppAddressR\taddresses\x12\x18\n\x07problem\x18\x07 \x01(\tR\x07problem\x12\x10\n\x03pid\x18\x08 \x01(\rR\x03pid\x12!\n\x0cmemory_bytes\x18\t \x01(\x04R\x0bmemoryBytes\x12\x1a\n\x08restarts\x18\n \x01(\rR\x08restarts\x12\"\n\rcreated_at_us\x18\x0b \x01(\x03R\x0b\x63reatedAtUs\x12\"\n\rchanged_at_us\x18\x0c \x01(\x03R\x0b\x63hangedAtUs\"\xe0\x02\n\x07Release\x12\x16\n\x03\x61pp\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x18\n\x07release\x18\x02 \x01(\rR\x07release\x12;\n\x05state\x18\x03 \x01(\x0e\x32%.flowmesh.api.apphost.v1.ReleaseStateR\x05state\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x18\n\x07problem\x18\x05 \x01(\tR\x07problem\x12\x14\n\x05\x66iles\x18\x06 \x03(\tR\x05\x66iles\x12 \n\x0b\x65nvironment\x18\x07 \x03(\tR\x0b\x65nvironment\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x04R\tsizeBytes\x12\x1d\n\ncreated_by\x18\t \x01(\tR\tcreatedBy\x12\"\n\rcreated_at_us\x18\n \x01(\x03R\x0b\x63reatedAtUs\x12\x1a\n\x08warnings\x18\x0b \x03(\tR\x08warnings\"7\n\x07\x41ppFile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n\x07\x63ontent\x18\x02 \x01(\x0cR\x07\x63ontent\"\xa8\x01\n\nAppFinding\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x18\n\x07warning\x18\x03 \x01(\x08R\x07warning\x12\x12\n\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n\x04\x66ile\x18\x05 \x01(\tR\x04\x66ile\x12\x12\n\x04line\x18\x06 \x01(\rR\x04line\x12\x16\n\x06\x63olumn\x18\x07 \x01(\rR\x06\x63olumn\"\x9a\x01\n\tLogRecord\x12\x13\n\x05\x61t_us\x18\x01 \x01(\x03R\x04\x61tUs\x12\x14\n\x05level\x18\x02 \x01(\tR\x05level\x12\x16\n\x06module\x18\x03 \x01(\tR\x06module\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x18\n\x07release\x18\x05 \x01(\rR\x07release\x12\x16\n\x06\x66ields\x18\x06 \x01(\x0cR\x06\x66ields*\x83\x01\n\x08\x41ppState\x12\x19\n\x15\x41PP_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41PP_STATE_STOPPED\x10\x01\x12\x16\n\x12\x41PP_STATE_STARTING\x10\x02\x12\x15\n\x11\x41PP_STATE_RUNNING\x10\x03\x12\x16\n\x12\x41PP_STATE_CRASHING\x10\x04*\x9a\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15RELEASE_STATE_PENDING\x10\x01\x12\x19\n\x15RELEASE_STATE_SERVING\x10\x02\x12\x1a\n\x16RELEASE_STATE_REPLACED\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x42m\n\x1b\x64\x65v.flowmesh.api.apphost.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/apphost/v1;apphostv1\xaa\x02\x17\x46lowmesh.Api.Apphost.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!flowmesh/api/apphost/v1/app.proto\x12\x17\x66lowmesh.api.apphost.v1\x1a#flowmesh/api/common/v1/access.proto\">\n\nAppAddress\x12\x16\n\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"\xab\x03\n\x03\x41pp\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.flowmesh.api.apphost.v1.AppStateR\x05state\x12\x18\n\x07release\x18\x04 \x01(\rR\x07release\x12%\n\x0enewest_release\x18\x05 \x01(\rR\rnewestRelease\x12\x41\n\taddresses\x18\x06 \x03(\x0b\x32#.flowmesh.api.apphost.v1.AppAddressR\taddresses\x12\x18\n\x07problem\x18\x07 \x01(\tR\x07problem\x12\x10\n\x03pid\x18\x08 \x01(\rR\x03pid\x12!\n\x0cmemory_bytes\x18\t \x01(\x04R\x0bmemoryBytes\x12\x1a\n\x08restarts\x18\n \x01(\rR\x08restarts\x12\"\n\rcreated_at_us\x18\x0b \x01(\x03R\x0b\x63reatedAtUs\x12\"\n\rchanged_at_us\x18\x0c \x01(\x03R\x0b\x63hangedAtUs\"\xf4\x02\n\x07Release\x12\x16\n\x03\x61pp\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x18\n\x07release\x18\x02 \x01(\rR\x07release\x12;\n\x05state\x18\x03 \x01(\x0e\x32%.flowmesh.api.apphost.v1.ReleaseStateR\x05state\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x18\n\x07problem\x18\x05 \x01(\tR\x07problem\x12\x14\n\x05\x66iles\x18\x06 \x03(\tR\x05\x66iles\x12 \n\x0b\x65nvironment\x18\x07 \x03(\tR\x0b\x65nvironment\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x04R\tsizeBytes\x12\x1d\n\ncreated_by\x18\t \x01(\tR\tcreatedBy\x12\"\n\rcreated_at_us\x18\n \x01(\x03R\x0b\x63reatedAtUs\x12\x1a\n\x08warnings\x18\x0b \x03(\tR\x08warnings\x12\x12\n\x04role\x18\x0c \x01(\tR\x04role\"7\n\x07\x41ppFile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n\x07\x63ontent\x18\x02 \x01(\x0cR\x07\x63ontent\"\xa8\x01\n\nAppFinding\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x18\n\x07warning\x18\x03 \x01(\x08R\x07warning\x12\x12\n\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n\x04\x66ile\x18\x05 \x01(\tR\x04\x66ile\x12\x12\n\x04line\x18\x06 \x01(\rR\x04line\x12\x16\n\x06\x63olumn\x18\x07 \x01(\rR\x06\x63olumn\"\x9a\x01\n\tLogRecord\x12\x13\n\x05\x61t_us\x18\x01 \x01(\x03R\x04\x61tUs\x12\x14\n\x05level\x18\x02 \x01(\tR\x05level\x12\x16\n\x06module\x18\x03 \x01(\tR\x06module\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12\x18\n\x07release\x18\x05 \x01(\rR\x07release\x12\x16\n\x06\x66ields\x18\x06 \x01(\x0cR\x06\x66ields*\x83\x01\n\x08\x41ppState\x12\x19\n\x15\x41PP_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41PP_STATE_STOPPED\x10\x01\x12\x16\n\x12\x41PP_STATE_STARTING\x10\x02\x12\x15\n\x11\x41PP_STATE_RUNNING\x10\x03\x12\x16\n\x12\x41PP_STATE_CRASHING\x10\x04*\x9a\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15RELEASE_STATE_PENDING\x10\x01\x12\x19\n\x15RELEASE_STATE_SERVING\x10\x02\x12\x1a\n\x16RELEASE_STATE_REPLACED\x10\x03\x12\x19\n\x15RELEASE_STATE_REFUSED\x10\x04\x42m\n\x1b\x64\x65v.flowmesh.api.apphost.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/apphost/v1;apphostv1\xaa\x02\x17\x46lowmesh.Api.Apphost.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,20 +37,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APP'].fields_by_name['app']._serialized_options = b'\360\340\030\032'
   _globals['_RELEASE'].fields_by_name['app']._loaded_options = None
   _globals['_RELEASE'].fields_by_name['app']._serialized_options = b'\360\340\030\032'
-  _globals['_APPSTATE']._serialized_start=1334
-  _globals['_APPSTATE']._serialized_end=1465
-  _globals['_RELEASESTATE']._serialized_start=1468
-  _globals['_RELEASESTATE']._serialized_end=1622
+  _globals['_APPSTATE']._serialized_start=1354
+  _globals['_APPSTATE']._serialized_end=1485
+  _globals['_RELEASESTATE']._serialized_start=1488
+  _globals['_RELEASESTATE']._serialized_end=1642
   _globals['_APPADDRESS']._serialized_start=99
   _globals['_APPADDRESS']._serialized_end=161
   _globals['_APP']._serialized_start=164
   _globals['_APP']._serialized_end=591
   _globals['_RELEASE']._serialized_start=594
-  _globals['_RELEASE']._serialized_end=946
-  _globals['_APPFILE']._serialized_start=948
-  _globals['_APPFILE']._serialized_end=1003
-  _globals['_APPFINDING']._serialized_start=1006
-  _globals['_APPFINDING']._serialized_end=1174
-  _globals['_LOGRECORD']._serialized_start=1177
-  _globals['_LOGRECORD']._serialized_end=1331
+  _globals['_RELEASE']._serialized_end=966
+  _globals['_APPFILE']._serialized_start=968
+  _globals['_APPFILE']._serialized_end=1023
+  _globals['_APPFINDING']._serialized_start=1026
+  _globals['_APPFINDING']._serialized_end=1194
+  _globals['_LOGRECORD']._serialized_start=1197
+  _globals['_LOGRECORD']._serialized_end=1351
 # @@protoc_insertion_point(module_scope)

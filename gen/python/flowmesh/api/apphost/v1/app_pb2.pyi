@@ -177,6 +177,7 @@ class Release(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     app: _builtins.str
     release: _builtins.int
     state: Global___ReleaseState.ValueType
@@ -187,6 +188,8 @@ class Release(_message.Message):
     size_bytes: _builtins.int
     created_by: _builtins.str
     created_at_us: _builtins.int
+    role: _builtins.str
+    """Role of the key of the application."""
     @_builtins.property
     def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -211,10 +214,11 @@ class Release(_message.Message):
         created_by: _builtins.str = ...,
         created_at_us: _builtins.int = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        role: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "created_at_us", b"created_at_us", "created_by", b"created_by", "digest", b"digest", "environment", b"environment", "files", b"files", "problem", b"problem", "release", b"release", "size_bytes", b"size_bytes", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "created_at_us", b"created_at_us", "created_by", b"created_by", "digest", b"digest", "environment", b"environment", "files", b"files", "problem", b"problem", "release", b"release", "role", b"role", "size_bytes", b"size_bytes", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

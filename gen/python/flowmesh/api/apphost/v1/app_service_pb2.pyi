@@ -49,6 +49,7 @@ class DeployAppRequest(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     BASE_RELEASE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     app: _builtins.str
     """Letters, digits and hyphens, at most 63."""
@@ -56,7 +57,13 @@ class DeployAppRequest(_message.Message):
     """YAML of the application."""
     base_release: _builtins.int
     """Release that this one continues: files and variables that are not given are taken from it. It
-    must be the present one, so that no release of another caller is replaced unseen. 0 is none.
+    must be the present one, so that no release of another caller is replaced unseen. Variables are
+    kept for callers with the rights of the one that set them; others give them anew. 0 is none.
+    """
+    role: _builtins.str
+    """Role of the key by which the application calls a closed installation: `viewer`, `editor` or
+    `admin`, at most that of the caller; empty is `editor`. The key has the rights of the role that
+    the caller has at each call, and takes tasks of the application's own queue.
     """
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_app_pb2.AppFile]: ...
@@ -73,10 +80,11 @@ class DeployAppRequest(_message.Message):
         files: _abc.Iterable[_app_pb2.AppFile] | None = ...,
         environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         base_release: _builtins.int = ...,
+        role: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "base_release", b"base_release", "document", b"document", "environment", b"environment", "files", b"files", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "base_release", b"base_release", "document", b"document", "environment", b"environment", "files", b"files", "namespace", b"namespace", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,8 @@ class AppServiceStub:
     The response waits up to 8 s for the release; a later one is still PENDING in it.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+                                              `base_release` were set by a caller with more rights
       FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
       FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                               each place of the document
@@ -53,6 +55,7 @@ class AppServiceStub:
     file, line and column. The application need not exist.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
       RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
     """
@@ -112,6 +115,8 @@ class AppServiceAsyncStub(AppServiceStub):
     The response waits up to 8 s for the release; a later one is still PENDING in it.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+                                              `base_release` were set by a caller with more rights
       FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
       FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                               each place of the document
@@ -123,6 +128,7 @@ class AppServiceAsyncStub(AppServiceStub):
     file, line and column. The application need not exist.
 
       INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+      PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
       RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
     """
@@ -185,6 +191,8 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         The response waits up to 8 s for the release; a later one is still PENDING in it.
 
           INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+          PERMISSION_DENIED / ROLE_REQUIRED       `role` is above that of the caller, or variables of
+                                                  `base_release` were set by a caller with more rights
           FAILED_PRECONDITION / ETAG_MISMATCH     `base_release` is no longer the present one
           FAILED_PRECONDITION / RELEASE_REFUSED   the release did not become ready; the violations name
                                                   each place of the document
@@ -202,6 +210,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         file, line and column. The application need not exist.
 
           INVALID_ARGUMENT / APP_INVALID          name, a path or the environment
+          PERMISSION_DENIED / ROLE_REQUIRED       as in DeployApp
           NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND   of `base_release`
           RESOURCE_EXHAUSTED / APP_TOO_LARGE      above 6 MiB, 200 files or 100 variables
         """
