@@ -200,12 +200,15 @@ class _Stating(Caller):
 
 
 async def test_a_stated_peer_changes_nothing(closed: Closed, pair: Pair) -> None:
-    """A key of another network stays refused, and a call stays one from this machine."""
+    """A key of another network stays refused; the peer is stated by services only."""
     key = await _key(closed, pair, networks=["10.0.0.0/8"])
     for stated in ("ipv4:10.0.0.1:5000", "10.0.0.1"):
-        caller = _Stating(key, (("flowmesh-peer", stated), ("x-forwarded-for", "10.0.0.1")))
-        answer = await call(caller, GET_ME, GET_ME.request())
-        assert answer.reason == "CREDENTIALS_INVALID"
+        for name, reason in (
+            ("flowmesh-peer", "SERVICE_CERTIFICATE_REQUIRED"),
+            ("x-forwarded-for", "CREDENTIALS_INVALID"),
+        ):
+            answer = await call(_Stating(key, ((name, stated),)), GET_ME, GET_ME.request())
+            assert answer.reason == reason
     near = await _key(closed, pair, networks=["127.0.0.0/8", "::1/128"])
     assert (await call(near, GET_ME, GET_ME.request())).code == "OK"
 

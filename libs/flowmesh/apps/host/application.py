@@ -48,16 +48,24 @@ class Application:
         log: LogHub,
         public: bool = False,
         private: bool = True,
+        closed: bool = False,
         peers: Peers = ALONE,
         clock: Clock | None = None,
     ) -> None:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
-        Without `private`, its calls reach public addresses only. `peers` are the applications of
+        Without `private`, its calls reach public addresses only. `closed` says that this machine
+        is shared with strangers: its own address opens no route of operators. `peers` are the applications of
         this process, which links join; `clock` is one that tests move.
         """
         self._built = build(
-            document, log=log, public=public, private=private, peers=peers, clock=clock
+            document,
+            log=log,
+            public=public,
+            private=private,
+            closed=closed,
+            peers=peers,
+            clock=clock,
         )
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
         blocking = [e for e in self.findings if e.code in BLOCKING or not e.warning]

@@ -65,6 +65,7 @@ def build(
     log: LogHub,
     public: bool = False,
     private: bool = True,
+    closed: bool = False,
     peers: Peers = ALONE,
     clock: Clock | None = None,
 ) -> Built:
@@ -90,6 +91,7 @@ def build(
         document=document,
         public=public,
         private=private,
+        closed=closed,
         checks=lambda: checks,
         clock=clock or Clock(),
     )

@@ -157,7 +157,7 @@ def _built(begin: Begin) -> Application:
     )
     log = LogHub(app=begin.app, write=_write)
     log.mask((*begin.environment.values(), key_of(begin)))
-    return Application(document, log=log, private=begin.private)
+    return Application(document, log=log, private=begin.private, closed=begin.closed)
 
 
 def _write(lines: bytes) -> None:

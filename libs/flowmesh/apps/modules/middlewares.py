@@ -190,7 +190,7 @@ class Authentication:
     async def _with_password(self, request: Request, given: str) -> None:
         claims = None
         for each in self._providers():
-            claims = claims or await each.check_password(*_basic(given))
+            claims = claims or await each.check_password(*_basic(given), request.client)
         self._admit(request, given, claims)
 
     def _admit(self, request: Request, given: str, claims: dict[str, Json] | None) -> None:

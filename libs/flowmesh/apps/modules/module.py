@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
+from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.scheduling.clock import Clock
@@ -66,9 +67,19 @@ class Surrounding:
     public: bool = False
     # True if calls may go to private addresses.
     private: bool = True
+    # True on the host of a closed installation, whose applications are strangers to each other.
+    closed: bool = False
     # Returns the modules with a health check; complete when the application runs.
     checks: Callable[[], Mapping[str, Callable[[], Awaitable[str]]]]
     clock: Clock = field(default_factory=Clock)
+
+    def operators(self) -> Middleware:
+        """Return the middleware of routes for operators."""
+        return OperatorsOnly(self.registry, closed=self.closed)
+
+    def readers(self) -> tuple[Middleware, ...]:
+        """Return the middlewares of logs and metrics: in a closed installation, for operators."""
+        return (self.operators(),) if self.closed else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,9 @@ def metrics(setting: Setting) -> Module:
 
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers(str(config.get("server") or "")):
-            each.add("GET", str(config["metricsPath"]), handle)
+            each.add(
+                "GET", str(config["metricsPath"]), handle, middlewares=setting.around.readers()
+            )
 
     return Module(name=setting.name, services={"Metrics": found}, mount=mount)
 
@@ -154,7 +156,7 @@ def logs(setting: Setting) -> Module:
 
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers():
-            each.add("GET", str(config["logsPath"]), handle)
+            each.add("GET", str(config["logsPath"]), handle, middlewares=setting.around.readers())
 
     async def stop() -> None:
         if segments is not None:

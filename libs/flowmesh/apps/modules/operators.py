@@ -1,4 +1,4 @@
-"""Access to routes of operators: instances of machines, dead letters of webhooks."""
+"""Access to routes of operators: instances, dead letters, logs, metrics."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -10,17 +10,20 @@ from flowmesh.apps.wiring.registry import ServiceRegistry
 ROLE = "admin"
 # "local" and "" are calls without a socket.
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1", "local", ""})
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
+# Headers of proxies, whatever their values.
+_FORWARDED = (b"forwarded", b"x-forwarded", b"x-real-ip", b"via")
 
 
 class OperatorsOnly:
     """Admits the role admin; without users, those of the middleware; without both, this machine.
 
-    A request that a proxy has forwarded does not come from this machine.
+    A request that a proxy has forwarded does not come from this machine. On the host of a closed
+    installation, which strangers share, an address of this machine is no credential.
     """
 
-    def __init__(self, registry: ServiceRegistry) -> None:
+    def __init__(self, registry: ServiceRegistry, *, closed: bool) -> None:
         self._registry = registry
+        self._closed = closed
 
     def before(self, request: Request) -> Response | Awaitable[Response | None] | None:
         providers = self._registry.all("AuthProvider")
@@ -31,12 +34,11 @@ class OperatorsOnly:
         if guards:
             found: Response | Awaitable[Response | None] | None = guards[0].before(request)
             return found
-        forwarded = any(request.header(name) for name in _FORWARDED)
-        if forwarded or request.client not in _LOOPBACK:
-            text = (
-                "this route is for operators: without users or http.middleware.auth, the "
-                "application answers it on its own machine only"
-            )
+        forwarded = any(name.startswith(_FORWARDED) for name, _ in request.headers)
+        if self._closed or forwarded or request.client not in _LOOPBACK:
+            text = "this route is for operators: it needs users (auth.jwt) or http.middleware.auth"
+            if not self._closed:
+                text += "; without both, the application answers it on its own machine only"
             raise HttpProblem(403, "LOCAL_ONLY", text)
         return None
 

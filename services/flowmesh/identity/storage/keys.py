@@ -92,7 +92,8 @@ class KeyStore:
 
     async def project_of(self, namespace: str) -> str:
         """Return the project of a namespace; empty if there is none."""
-        return await self._sql.project_of_namespace(self._at, namespace=namespace) or ""
+        row = await self._sql.project_of_namespace(self._at, namespace=namespace)
+        return str(row["id"]) if row else ""
 
     async def delete_of_app(self, namespace: str, app: str) -> str:
         """Delete the key of an application; return its id, empty if it has none."""

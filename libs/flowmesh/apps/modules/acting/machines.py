@@ -16,7 +16,6 @@ from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next, 
 from flowmesh.apps.machines.store import MachineStore
 from flowmesh.apps.messaging.messages import reason_of
 from flowmesh.apps.modules.module import Module, Mounts, Setting
-from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.errors import Invalid
@@ -136,7 +135,7 @@ def _dead_letters(setting: Setting, made: MachineEngine) -> Callable[[Mounts], N
     }
 
     def mount(mounts: Mounts) -> None:
-        only = OperatorsOnly(setting.around.registry)
+        only = setting.around.operators()
         for each in mounts.servers()[:1]:
             for (method, route), handle in routes.items():
                 each.add(method, route, handle, middlewares=(only,))

@@ -13,7 +13,6 @@ from flowmesh.apps.messaging.messages import Message, encoded
 from flowmesh.apps.modules.acting.outbox import Outbox, Target
 from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Mounts, Setting
-from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.errors import Invalid
@@ -133,7 +132,7 @@ def _dead_letters(setting: Setting) -> Any:
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers()[:1]:
             if not each.serves("GET", DEAD_LETTERS):
-                only = (OperatorsOnly(registry),)
+                only = (setting.around.operators(),)
                 each.add("GET", DEAD_LETTERS, dead, middlewares=only)
                 each.add("POST", f"{DEAD_LETTERS}/{{id}}/retry", retry, middlewares=only)
 
