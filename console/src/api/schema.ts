@@ -671,6 +671,7 @@ export interface DeployRequest {
   files?: Record<string, FileBody>;
   environment?: Record<string, string>;
   baseRelease?: number;
+  role?: "" | "admin" | "editor" | "viewer";
 }
 
 /** The deployment of a workflow; `triggers` and `pausedTriggers` are numbers. */

@@ -123,11 +123,8 @@ class Process:
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._loops: list[Loop] = [*self._export.loops]
-        if self.tls is not None:
-            self._loops.append(self.tls.loop)
-        if self.access is not None:
-            self._loops.append(self.access.loop)
+        guarding = [each.loop for each in (self.tls, self.access) if each is not None]
+        self._loops: list[Loop] = [*self._export.loops, *guarding]
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._service_tasks: dict[str, asyncio.Task[None]] = {}
         self._membership: Membership | None = None

@@ -55,8 +55,8 @@ class Application:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
         Without `private`, its calls reach public addresses only. `closed` says that this machine
-        is shared with strangers: its own address opens no route of operators. `peers` are the applications of
-        this process, which links join; `clock` is one that tests move.
+        is shared with strangers: its own address opens no route of operators. `peers` are the
+        applications of this process, which links join; `clock` is one that tests move.
         """
         self._built = build(
             document,
