@@ -1,5 +1,6 @@
 """Hosted applications read their own files and write their own data."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ def document(folder: Path, text: str, *, private: bool = True) -> AppDocument:
     file = folder / "release" / "app.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    loaded = load(file, Loading(environment={}, required=True, confined=True))
-    return confined(loaded, data=folder / "data", private=private)
+    confine = partial(confined, data=folder / "data", private=private)
+    return load(file, Loading(environment={}, required=True, confine=confine))
 
 
 def codes(found: AppDocument) -> set[str]:

@@ -1,6 +1,6 @@
 """The catalogue of module types: descriptors, the one source of all schemas of applications."""
 
-from flowmesh.apps.catalogue.descriptor import Descriptor, Field, Need
+from flowmesh.apps.catalogue.descriptor import Descriptor, Field, Need, Rule
 from flowmesh.apps.catalogue.table import (
     DESCRIPTORS,
     STEPS,
@@ -15,6 +15,7 @@ __all__ = [
     "Descriptor",
     "Field",
     "Need",
+    "Rule",
     "foreign_hint",
     "key_form",
     "nearest_names",

@@ -3,15 +3,23 @@
 from flowmesh.apps.catalogue.descriptor import (
     Descriptor,
     Need,
+    address,
     anything,
     array,
     choice,
     duration,
     file,
     flag,
+    folder,
     mapping,
     number,
     string,
+)
+
+_MIGRATIONS = array(
+    "migrations",
+    "SQL statements or files, run once each in this order.",
+    rules={"*": "migration"},
 )
 
 DATABASE = (
@@ -24,10 +32,15 @@ DATABASE = (
             choice(
                 "driver", "Driver.", "sqlite3", "sqlite", "postgres", "postgresql", required=True
             ),
-            string("dsn", "File of SQLite, or address of PostgreSQL.", sensitive=True),
+            string(
+                "dsn",
+                "File of SQLite, or address of PostgreSQL.",
+                sensitive=True,
+                rules={"": "dsn"},
+            ),
             number("maxOpenConns", "Connections.", default=25, least=1, most=1_000),
             number("maxIdleConns", "Idle connections.", default=5, least=0, most=1_000),
-            array("migrations", "SQL statements or files, run once each in this order."),
+            _MIGRATIONS,
             duration("statementTimeout", "Time of one statement.", default="30s"),
         ),
         offers=("Database",),
@@ -40,7 +53,12 @@ DATABASE = (
         text="Several databases by name: `module.connection`.",
         fields=(
             string("default", "Connection that the name of the module means."),
-            mapping("connections", "Per name: driver, dsn, migrations, …", required=True),
+            mapping(
+                "connections",
+                "Per name: driver, dsn, migrations, …",
+                required=True,
+                rules={"*.dsn": "dsn", "*.migrations.*": "migration"},
+            ),
         ),
         offers=("Database",),
         example={"default": "main", "connections": {"main": {"driver": "sqlite", "dsn": "a.db"}}},
@@ -66,10 +84,10 @@ STORAGE = (
         label="SQLite storage",
         text="A database and an object store in one file.",
         fields=(
-            string("dbPath", "File.", default="data/workflow.db"),
+            string("dbPath", "File.", default="data/workflow.db", rules={"": "sqlite"}),
             number("maxConnections", "Connections.", default=5, least=1),
             flag("walMode", "Write-ahead log.", default=True),
-            array("migrations", "SQL statements or files, run once each in this order."),
+            _MIGRATIONS,
         ),
         offers=("Database", "ObjectStore"),
     ),
@@ -78,7 +96,7 @@ STORAGE = (
         category="storage",
         label="Local storage",
         text="An object store in a folder.",
-        fields=(file("rootDir", "Folder.", required=True),),
+        fields=(folder("rootDir", "Folder.", required=True),),
         offers=("ObjectStore",),
         example={"rootDir": "./files"},
     ),
@@ -90,7 +108,7 @@ STORAGE = (
         fields=(
             string("bucket", "Bucket.", required=True),
             string("region", "Region.", default="us-east-1"),
-            string("endpoint", "Address of a compatible service."),
+            address("endpoint", "Address of a compatible service."),
             string("accessKeyId", "Id of the key."),
             string("secretAccessKey", "Key.", sensitive=True),
             string("prefix", "Beginning of all keys."),
@@ -108,7 +126,7 @@ STORAGE = (
             string("bucket", "Bucket.", required=True),
             string("project", "Project."),
             file("credentialsFile", "File of the service account."),
-            string("endpoint", "Address of a compatible service."),
+            address("endpoint", "Address of a compatible service."),
             string("prefix", "Beginning of all keys."),
         ),
         offers=("ObjectStore",),
@@ -123,7 +141,7 @@ SECRETS = (
         label="Vault secrets",
         text="Secrets of HashiCorp Vault.",
         fields=(
-            string("address", "Address.", required=True),
+            address("address", "Address.", required=True),
             string("token", "Token.", required=True, sensitive=True),
             string("mountPath", "Mount of the engine.", default="secret"),
             string("namespace", "Namespace."),
@@ -144,7 +162,7 @@ SECRETS = (
             string("region", "Region.", default="us-east-1"),
             string("accessKeyId", "Id of the key."),
             string("secretAccessKey", "Key.", sensitive=True),
-            string("endpoint", "Address of a compatible service."),
+            address("endpoint", "Address of a compatible service."),
         ),
         offers=("Secrets",),
     ),
@@ -161,7 +179,7 @@ OTHER_DATA = (
             duration("defaultTTL", "Life of a value.", default="300s"),
             duration("cleanupInterval", "Time between clean-ups.", default="60s"),
             number("maxItems", "Values.", default=10_000, least=1, aliases=("maxSize",)),
-            string("redisURL", "Address of Redis."),
+            address("redisURL", "Address of Redis."),
             string("redisPassword", "Password of Redis.", sensitive=True),
             number("redisDB", "Number of the database.", default=0, least=0),
             number("connectionMaxAge", "Seconds of a connection.", default=60, least=0),
@@ -174,7 +192,7 @@ OTHER_DATA = (
         label="JSON Schemas",
         text="Named schemas for `step.validate` and POST /validate/{name}.",
         fields=(
-            mapping("schemas", "Schemas or their files by name."),
+            mapping("schemas", "Schemas or their files by name.", rules={"*": "schema"}),
             choice("draft", "Draft.", "2020-12", "2019-09", "7", default="2020-12"),
         ),
         offers=("Validator", "Handler"),
@@ -204,7 +222,7 @@ OTHER_DATA = (
         label="Dynamic component",
         text="A Python component in a confined process.",
         fields=(
-            string("source", "Path or text of the source."),
+            string("source", "Path or text of the source.", rules={"": "source"}),
             string("componentId", "Id of the component."),
             mapping("settings", "Values that init(config) gets."),
             array("provides", "Names of services that it offers."),

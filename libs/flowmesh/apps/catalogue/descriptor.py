@@ -24,6 +24,13 @@ Kind = Literal[
     "sql",
 ]
 
+# The kinds of texts that lead out of the document. A host of many tenants checks each by its rule:
+# files that are read or written, SQLite files, DSNs of the `driver` beside them; statements,
+# sources and schemas that may be the name of their file; addresses to call and to listen on.
+Rule = Literal[
+    "read", "written", "sqlite", "dsn", "migration", "source", "schema", "address", "listen"
+]
+
 # The kinds of services. The interface of each is in flowmesh.apps.host.services.
 SERVICES = (
     "Server",
@@ -54,7 +61,9 @@ class Field:
     """A key of a module's configuration.
 
     `refers` is the kind of service that its value names; a `soft` reference is resolved when the
-    application is built, so it adds no edge to the order of starts.
+    application is built, so it adds no edge to the order of starts. `rules` are those of the texts
+    in the value that lead out of the document, by their place in it: "" is the value itself, `*`
+    each key or item, as in `*.dsn`. All other texts are used as they are.
     """
 
     key: str
@@ -70,6 +79,7 @@ class Field:
     least: float | None = None
     most: float | None = None
     item: str = "string"
+    rules: Mapping[str, Rule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +148,18 @@ def anything(key: str, text: str, **rest: Any) -> Field:
 
 
 def file(key: str, text: str, **rest: Any) -> Field:
-    return Field(key=key, kind="filepath", text=text, **rest)
+    """Return the key of a file that is read."""
+    return Field(key=key, kind="filepath", text=text, rules={"": "read"}, **rest)
+
+
+def folder(key: str, text: str, **rest: Any) -> Field:
+    """Return the key of a folder that is written."""
+    return Field(key=key, kind="filepath", text=text, rules={"": "written"}, **rest)
+
+
+def address(key: str, text: str, **rest: Any) -> Field:
+    """Return the key of an address that is called."""
+    return Field(key=key, kind="string", text=text, rules={"": "address"}, **rest)
 
 
 def sql(key: str, text: str, **rest: Any) -> Field:

@@ -3,6 +3,7 @@
 from flowmesh.apps.catalogue.descriptor import (
     Descriptor,
     Need,
+    address,
     anything,
     array,
     duration,
@@ -21,20 +22,30 @@ _SERVER_LIMITS = (
     duration("shutdownTimeout", "Time for running requests at a stop.", default="25s"),
     size("maxBodyBytes", "Largest body of a request.", default="1MiB"),
     number("maxConnections", "Connections at once.", default=10_000, least=1, most=100_000),
-    mapping("tls", "Certificate: {cert, key} or {cert_file, key_file}, and enabled."),
+    mapping(
+        "tls",
+        "Certificate: {cert, key} or {cert_file, key_file}, and enabled.",
+        rules={"cert": "read", "key": "read", "cert_file": "read", "key_file": "read"},
+    ),
     array("middlewares", "Middlewares of all routes, in this order."),
 )
 _ROUTES = array("routes", "Routes: {path, method, handler, middlewares, pipeline}.", item="object")
 _ON_SERVER = (Need(kind="Server", optional=True),)
 _ON_ROUTER = (Need(kind="Router", optional=True),)
 _PROXY = (
-    mapping("backend_services", "Addresses of the backends by their names."),
+    mapping(
+        "backend_services", "Addresses of the backends by their names.", rules={"*": "address"}
+    ),
     mapping("routes", "The backend of each path pattern."),
     string("default_backend", "The backend of all other paths."),
     mapping(
         "composite_routes", "Patterns with {backends, strategy: select, merge, first-success}."
     ),
-    mapping("backend_configs", "Per backend: path_rewriting, header_rewriting, health_check, …"),
+    mapping(
+        "backend_configs",
+        "Per backend: path_rewriting, header_rewriting, health_check, …",
+        rules={"*.url": "address"},
+    ),
     duration("request_timeout", "Time of one request.", default="30s", aliases=("timeout",)),
     flag("cache_enabled", "Keep answers of GET.", default=False),
     duration("cache_ttl", "Time that an answer is kept.", default="60s"),
@@ -51,7 +62,11 @@ HTTP = (
         text="Listens on an address and serves its routers.",
         fields=(
             string(
-                "address", "Host and port, `:8080` for loopback.", default=":8080", required=True
+                "address",
+                "Host and port, `:8080` for loopback.",
+                default=":8080",
+                required=True,
+                rules={"": "listen"},
             ),
             *_SERVER_LIMITS,
         ),
@@ -111,7 +126,7 @@ HTTP = (
         label="Simple proxy",
         text="Forwards by path prefix; the longest prefix wins.",
         fields=(
-            mapping("targets", "Addresses by path prefix.", required=True),
+            mapping("targets", "Addresses by path prefix.", required=True, rules={"*": "address"}),
             duration("timeout", "Time of one request.", default="30s"),
             flag("allow_private", "Allow targets in private networks.", default=True),
         ),
@@ -125,7 +140,7 @@ HTTP = (
         label="HTTP server (modular)",
         text="An HTTP server by the keys of the modular framework.",
         fields=(
-            string("host", "Host to listen on.", default="127.0.0.1"),
+            string("host", "Host to listen on.", default="127.0.0.1", rules={"": "listen"}),
             number("port", "Port to listen on.", default=8080, least=0, most=65_535),
             *_SERVER_LIMITS,
         ),
@@ -146,7 +161,7 @@ HTTP = (
             flag("disable_compression", "Ask for plain bodies.", default=False),
             flag("verbose", "Log requests.", default=False),
             mapping("verbose_options", "Details of the log."),
-            string("baseURL", "Beginning of relative addresses."),
+            address("baseURL", "Beginning of relative addresses."),
             mapping("headers", "Headers of all requests."),
             mapping("retry", "Retries: attempts, backoff."),
             flag("allowPrivate", "Allow private networks.", default=True),

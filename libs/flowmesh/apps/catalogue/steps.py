@@ -3,6 +3,7 @@
 from flowmesh.apps.catalogue.descriptor import (
     Descriptor,
     Field,
+    address,
     anything,
     array,
     choice,
@@ -87,7 +88,7 @@ MODULE_STEPS = (
         "http_call",
         "HTTP call",
         "Sends a request.",
-        string("url", "Address.", required=True),
+        address("url", "Address.", required=True),
         choice("method", "Method.", "GET", "POST", "PUT", "PATCH", "DELETE", default="GET"),
         mapping("headers", "Headers."),
         anything("body", "Body; the current data of a write if missing."),

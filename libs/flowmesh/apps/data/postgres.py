@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import decimal
 import ipaddress
+import os
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -21,11 +22,21 @@ from flowmesh.apps.data.database import (
     unique_violated,
 )
 from flowmesh.apps.data.statements import Dialect, Statement
-from flowmesh.errors import FlowmeshError, Invalid
+from flowmesh.errors import FlowmeshError, Forbidden, Invalid
 
 Json = Any
 
 STATEMENTS_CACHED = 256
+# The roles by which a session reads files of its server, or runs programs there. Before version
+# 16, a role that creates roles may give itself each of them.
+_POWERFUL = """
+select r.rolname from pg_roles r where pg_has_role(session_user, r.oid, 'member') and (
+    r.rolsuper or r.rolcreaterole and current_setting('server_version_num')::int < 160000
+    or r.rolname in (
+        'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'
+    )
+) limit 1
+"""
 _AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -93,7 +104,11 @@ class PostgresSession:
 
 
 class PostgresDatabase:
-    """A PostgreSQL database."""
+    """A PostgreSQL database.
+
+    A `confined` one refuses roles that reach the host of the server, and reads no file of
+    passwords.
+    """
 
     dialect: Dialect = "postgres"
 
@@ -105,12 +120,14 @@ class PostgresDatabase:
         connections_max: int,
         connections_idle: int,
         statement_timeout_s: float,
+        confined: bool = False,
     ) -> None:
         self._name = name
         self._dsn = dsn
         self._connections_max = connections_max
         self._connections_idle = min(connections_idle, connections_max)
         self._timeout_s = statement_timeout_s
+        self._confined = confined
         self._pool: Any = None
         self._types: dict[str, list[str]] = {}
 
@@ -119,19 +136,37 @@ class PostgresDatabase:
         return self._dsn
 
     async def start(self) -> None:
-        """Connect. Raises Unavailable."""
+        """Connect. Raises Unavailable, and Forbidden for a role that may do too much."""
         try:
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=min(1, self._connections_idle),
+                min_size=1 if self._confined else min(1, self._connections_idle),
                 max_size=self._connections_max,
                 command_timeout=self._timeout_s,
                 statement_cache_size=STATEMENTS_CACHED,
                 reset=_keep,
+                **self._bounds(),
             )
+        except Forbidden:
+            raise
         except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
             text = f"no connection to PostgreSQL: {type(error).__name__}"
             raise unavailable(self._name, text) from None
+
+    def _bounds(self) -> dict[str, Any]:
+        """Return the options of a confined database."""
+        if not self._confined:
+            return {}
+        return {"passfile": os.devnull, "init": self._check_role}
+
+    async def _check_role(self, connection: Any) -> None:
+        role = await connection.fetchval(_POWERFUL)
+        if role is not None:
+            text = (
+                f"{self._name}: the user of dsn has the rights of {role}, which reach files and "
+                "programs of the server; take a role without them"
+            )
+            raise Forbidden("DATABASE_ROLE_FORBIDDEN", text)
 
     async def stop(self) -> None:
         if self._pool is not None:

@@ -47,7 +47,23 @@ _PRAGMAS = (
 )
 
 
+# Statements about the file itself. Others name folders, or turn protections off.
+_PRAGMAS_ALLOWED = frozenset(
+    {
+        *("analysis_limit", "application_id", "auto_vacuum", "busy_timeout", "cache_size"),
+        *("case_sensitive_like", "compile_options", "data_version", "defer_foreign_keys"),
+        *("encoding", "foreign_key_check", "foreign_key_list", "foreign_keys", "freelist_count"),
+        *("incremental_vacuum", "index_info", "index_list", "index_xinfo", "integrity_check"),
+        *("journal_mode", "optimize", "page_count", "page_size", "quick_check"),
+        *("recursive_triggers", "synchronous", "table_info", "table_list", "table_xinfo"),
+        *("temp_store", "user_version", "wal_autocheckpoint", "wal_checkpoint"),
+    }
+)
+_FUNCTIONS_DENIED = frozenset({"load_extension", "fts3_tokenizer"})
+
+
 def connect(path: Path) -> sqlite3.Connection:
+    """Open a file on a connection that reaches no other file."""
     connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,
@@ -57,7 +73,19 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+    # VACUUM INTO attaches the file that it writes, without a question to the authorizer.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.set_authorizer(_authorize)
     return connection
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    denied = (
+        action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+        or (action == sqlite3.SQLITE_PRAGMA and (first or "").lower() not in _PRAGMAS_ALLOWED)
+        or (action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FUNCTIONS_DENIED)
+    )
+    return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 
 
 class SqliteDatabase:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flowmesh.apps.catalogue import Descriptor, key_form, nearest_names
 from flowmesh.apps.catalogue.values import TEMPLATE, Unfit, convert, fields_by_form
+from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.expressions.references import kind_of
 
@@ -12,6 +13,7 @@ Json = Any
 
 # Keys that every configuration may have.
 _COMMON = frozenset({"description", "ui"})
+_TEXTS = frozenset({"string", "filepath", "sql", "json"})
 
 
 def configured(
@@ -19,7 +21,8 @@ def configured(
 ) -> dict[str, Json]:
     """Return the configuration with canonical keys and defaults; report what does not fit.
 
-    With `templates`, a text that holds a template fits every key.
+    With `templates`, a text that holds a template fits every key. A secret that is not read yet
+    fits every key too: one of another kind than a text has its default.
     """
     given = raw if raw is not None else {}
     if not isinstance(given, dict):
@@ -28,6 +31,7 @@ def configured(
         given = {}
     by_form = fields_by_form(descriptor.fields)
     found: dict[str, Json] = {}
+    unread: set[str] = set()
     for name, value in given.items():
         field = by_form.get(key_form(name))
         if field is None:
@@ -41,6 +45,9 @@ def configured(
             findings.error("APP_CONFIG_INVALID", message, at / name, at_key=True)
         if value is None:
             continue
+        if isinstance(value, Unresolved) and field.kind not in _TEXTS:
+            unread.add(field.key)
+            continue
         if templates and isinstance(value, str) and TEMPLATE in value:
             found[field.key] = value
             continue
@@ -53,7 +60,7 @@ def configured(
             continue
         if field.default is not None:
             found[field.key] = convert(field, field.default)
-        elif field.required:
+        elif field.required and field.key not in unread:
             message = f"{descriptor.type} needs {field.key}: {field.text}"
             findings.error("APP_CONFIG_INVALID", message, at)
     return found

@@ -16,6 +16,9 @@ from flowmesh.apps.document.limits import INCLUDED_FILE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 
 Json = Any
+# Returns the secret of a form and a reference, None for one that is not read yet. Raises
+# LookupError and FlowmeshError.
+ReadSecret = Callable[[str, str], str | None]
 
 _FORM = re.compile(
     r"\$\$\{|\$\{(?:"
@@ -31,11 +34,17 @@ class Surroundings:
     environment: Mapping[str, str]
     folder: Path
     # Missing values are errors when the application runs, warnings when it is checked.
-    required: bool = False
+    required: bool
     # Files outside of this folder are not read.
-    within: Path | None = None
-    # Reads `${vault:…}` and `${aws-sm:…}`; raises LookupError and FlowmeshError.
-    secret: Callable[[str, str], str] | None = None
+    within: Path | None
+    # Reads `${vault:…}` and `${aws-sm:…}`.
+    secret: ReadSecret
+
+
+class Unresolved(str):
+    """A text with secrets that are not read yet; they are empty in it."""
+
+    __slots__ = ()
 
 
 def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Json:
@@ -50,6 +59,8 @@ def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Jso
 
 
 def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
+    unread = False
+
     def replaced(found: re.Match[str]) -> str:
         if found.group() == "$${":
             return "${"
@@ -75,13 +86,14 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
             return value if value is not None else _missing(reference, "")
         if source == "file":
             return _file(reference)
-        if around.secret is None:
-            return ""
+        nonlocal unread
         try:
-            return around.secret(source, reference)
+            value = around.secret(source, reference)
         except (LookupError, FlowmeshError) as error:
             findings.error("SECRET_UNRESOLVED", f"{whole}: {error}", at)
             return ""
+        unread = unread or value is None
+        return value or ""
 
     def _file(name: str) -> str:
         path = around.folder / name
@@ -99,7 +111,8 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
             findings.error("ENV_MISSING", f"the file {name} cannot be read as text", at)
             return ""
 
-    return _FORM.sub(replaced, text)
+    found = _FORM.sub(replaced, text)
+    return Unresolved(found) if unread else found
 
 
 def environment_of(files: list[Path], base: Mapping[str, str] | None = None) -> dict[str, str]:

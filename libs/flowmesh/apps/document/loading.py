@@ -1,16 +1,14 @@
 """Loading of applications: files, imports, expansion, and the parts in one form."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from flowmesh.apps.catalogue import DESCRIPTORS
-from flowmesh.apps.document.configuration import configured
-from flowmesh.apps.document.expansion import Surroundings, expand
+from flowmesh.apps.document.expansion import ReadSecret, Surroundings, expand
 from flowmesh.apps.document.findings import At, Findings, SourceFile, refuse
 from flowmesh.apps.document.limits import FILES_MAX, SOURCE_BYTES_MAX
-from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.document.overlay import Overlay
 from flowmesh.apps.document.parts import PartsReader
 from flowmesh.apps.secrets.sources import SOURCES, SecretSource
@@ -35,48 +33,67 @@ class Loading:
     overlay: Overlay = field(default_factory=Overlay)
     # Missing values of the environment are errors.
     required: bool = False
-    # Files outside of the folder of the application are not read.
-    confined: bool = False
+    # Checks the values that lead out of the document, and returns those to use instead. Without
+    # it, files outside of the folder of the application are read too.
+    confine: Callable[[AppDocument], AppDocument] | None = None
 
 
 def load(path: Path, how: Loading) -> AppDocument:
     """Read one application. Raises Invalid if the text cannot be read at all.
 
-    Everything else that is wrong is a finding of the returned document.
+    Everything else that is wrong is a finding of the returned document. Secrets are read for a
+    start only, and not before everything else in the document is checked.
     """
     findings = Findings()
     files: list[SourceFile] = []
-    raws = _files(path, files, findings, confined=how.confined)
+    raws = _files(path, files, findings, confined=how.confine is not None)
+    named: list[str] = []
+
+    def unread(_form: str, reference: str) -> None:
+        named.append(reference)
+
+    document = _document(path, how, files, raws, findings, unread)
+    if not how.required or not named or document.findings.failed:
+        return document
+    secrets = SecretReader(document.modules)
+    document = _document(path, how, files, raws, Findings(), secrets.read)
+    return replace(document, secrets=secrets.values)
+
+
+def _document(
+    path: Path,
+    how: Loading,
+    files: Sequence[SourceFile],
+    raws: Sequence[Json],
+    findings: Findings,
+    secret: ReadSecret,
+) -> AppDocument:
+    """Return the document with its values expanded and checked."""
     parts = PartsReader(findings)
-    secrets = SecretReader(how, files, raws)
+    within = path.parent.resolve() if how.confine is not None else None
     for number, raw in enumerate(raws):
         at = At(number)
         if not isinstance(raw, dict):
             message = f"an application is an object with modules, not {kind_of(raw)}"
             findings.error("APP_INVALID", message, at)
             continue
-        around = Surroundings(
-            how.environment,
-            files[number].folder,
-            how.required,
-            _bounds(path, how),
-            secrets.read if how.required else None,
-        )
+        folder = files[number].folder
+        around = Surroundings(how.environment, folder, how.required, within, secret)
         raw = how.overlay.applied(raw) if number == 0 else raw
         expanded = {
             key: value if key in _UNEXPANDED else expand(value, at / key, around, findings)
             for key, value in raw.items()
         }
         parts.read(expanded, at)
-    return parts.document(tuple(files), path.stem, secrets.values)
+    document = parts.document(tuple(files), path.stem)
+    return how.confine(document) if how.confine is not None else document
 
 
 class SecretReader:
-    """Reads the secrets that texts name, from the modules secrets.* of the document."""
+    """Reads the secrets that texts name, from the modules secrets.* of a checked document."""
 
-    def __init__(self, how: Loading, files: Sequence[SourceFile], raws: Sequence[Json]) -> None:
-        self._how = how
-        self._raws = [(file.folder, raw) for file, raw in zip(files, raws, strict=False)]
+    def __init__(self, modules: Sequence[ModuleSpec]) -> None:
+        self._modules = modules
         self._sources: dict[str, SecretSource] = {}
         self._read: dict[tuple[str, str], str] = {}
 
@@ -95,21 +112,9 @@ class SecretReader:
 
     def _source(self, form: str) -> SecretSource:
         kind, make = next((k, make) for k, (f, make) in SOURCES.items() if f == form)
-        for folder, raw in self._raws:
-            listed = raw.get("modules") if isinstance(raw, dict) else None
-            for module in listed if isinstance(listed, list) else ():
-                if not isinstance(module, dict) or module.get("type") != kind:
-                    continue
-                around = Surroundings(self._how.environment, folder, required=True)
-                given = {
-                    **(module.get("config") or {}),
-                    **self._how.overlay.settings.get(str(module.get("name")), {}),
-                }
-                found = Findings()
-                expanded = expand(given, At(), around, found)
-                config = configured(DESCRIPTORS[kind], expanded, At(), found)
-                refuse(found.found, ())
-                return make(str(module.get("name")), config)
+        for module in self._modules:
+            if module.type == kind:
+                return make(module.name, module.config)
         raise LookupError(f"the application has no module {kind}")
 
 
@@ -135,11 +140,6 @@ def _listed(item: Json, path: Path) -> str:
     return name
 
 
-def _bounds(path: Path, how: Loading) -> Path | None:
-    """Return the folder that a confined application reads."""
-    return path.parent.resolve() if how.confined else None
-
-
 def _files(
     path: Path, files: list[SourceFile], findings: Findings, *, confined: bool
 ) -> list[Json]:
@@ -153,12 +153,12 @@ def _files(
             continue
         if len(files) >= FILES_MAX:
             raise TooLarge("APP_TOO_LARGE", f"an application has at most {FILES_MAX} files")
-        if named_at is not None and not here.is_file():
-            findings.error("APP_INVALID", f"there is no file {here}", named_at)
-            continue
         if confined and not resolved.is_relative_to(path.parent.resolve()):
             message = f"{here} is outside of the files of the release"
             findings.error("APP_PATH_FOREIGN", message, named_at or At())
+            continue
+        if named_at is not None and not here.is_file():
+            findings.error("APP_INVALID", f"there is no file {here}", named_at)
             continue
         source = _parsed(here)
         files.append(SourceFile(here, source))

@@ -146,6 +146,8 @@ class AppDocument:
     secrets: tuple[str, ...] = ()
     flows: tuple[FlowSpec, ...] = ()
     links: tuple[LinkSpec, ...] = ()
+    # Its values are within the bounds of a host of many tenants.
+    confined: bool = False
 
     @property
     def folder(self) -> Path:

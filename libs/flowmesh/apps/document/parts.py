@@ -99,9 +99,7 @@ class PartsReader:
         for name, body in pipelines.items() if isinstance(pipelines, dict) else ():
             self._pipeline(name, body, at / "pipelines" / name)
 
-    def document(
-        self, files: tuple[SourceFile, ...], default_name: str, secrets: tuple[str, ...] = ()
-    ) -> AppDocument:
+    def document(self, files: tuple[SourceFile, ...], default_name: str) -> AppDocument:
         modules = tuple(self._modules.values())
         named = names_in(self._workflows, self._triggers, self._route_specs, modules)
         return AppDocument(
@@ -115,7 +113,6 @@ class PartsReader:
             pipelines=tuple(self._pipelines.values()),
             settings=self._settings,
             findings=self._findings,
-            secrets=secrets,
             flows=tuple(FlowReader(modules, self._findings).flows(named)),
             links=tuple(self._links),
         )

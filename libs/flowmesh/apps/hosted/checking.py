@@ -4,12 +4,13 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.host.building import build
-from flowmesh.apps.hosted.confinement import confined
+from flowmesh.apps.hosted.confinement import confined, leaves_bounds
 from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
 from flowmesh.apps.hosted.masking import masking
 from flowmesh.apps.observing.logs import LogHub
@@ -25,10 +26,17 @@ CREDENTIALS = (API_KEY, "FLOWMESH_TOKEN")
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+):(?P<column>\d+))?(?:: (?P<path>.*))?")
 
 
-def environment_of(begin: Begin) -> dict[str, str]:
-    """Return the values of `${NAME}`: no document has a credential of the suite in its texts."""
+def loading_of(begin: Begin, *, required: bool = False) -> Loading:
+    """Return the circumstances of a load within the bounds of the release.
+
+    No document has a credential of the suite in its texts.
+    """
     values = {_OWN: begin.app, **begin.environment}
-    return {name: value for name, value in values.items() if name not in CREDENTIALS}
+    return Loading(
+        environment={name: value for name, value in values.items() if name not in CREDENTIALS},
+        required=required,
+        confine=partial(confined, data=Path(begin.data), private=begin.private),
+    )
 
 
 def attach(begin: Begin) -> None:
@@ -62,9 +70,9 @@ def _findings(begin: Begin) -> list[Placed]:
     attach(begin)
     path = Path(begin.document)
     try:
-        how = Loading(environment=environment_of(begin), confined=True)
-        document = confined(load(path, how), data=Path(begin.data), private=begin.private)
-        build(document, log=LogHub(app=begin.app, write=lambda _line: None))
+        document = load(path, loading_of(begin))
+        if not leaves_bounds(document):
+            build(document, log=LogHub(app=begin.app, write=lambda _line: None))
     except FlowmeshError as error:
         causes = error.violations or (Violation(path.name, error.message, error.reason),)
         return [_unread(each, path.parent) for each in causes]

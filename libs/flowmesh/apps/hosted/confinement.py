@@ -1,109 +1,160 @@
-"""Paths of hosted applications: files of the release are read, files of its data are written.
+"""Values of hosted applications: files of the release are read, files of its data are written.
 
-Relative paths of databases and object stores start from the folder for data, which all releases of
-an application share; other paths start from the folder of the release.
+Each value that leads out of the document is checked by its rule in the catalogue, before anything
+is read, resolved or sent. Relative paths of databases and object stores start from the folder for
+data, which all releases of an application share; other paths start from the folder of the release.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flowmesh.apps.catalogue import DESCRIPTORS
+from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Rule
+from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
+from flowmesh.apps.hosted.addresses import address_problem, is_foreign, postgres_problem
+from flowmesh.expressions.references import kind_of
 
 Json = Any
 
 FOREIGN = "APP_PATH_FOREIGN"
+ADDRESS = "APP_ADDRESS_FOREIGN"
 _SQLITE = frozenset({"sqlite", "sqlite3"})
 _MEMORY = ":memory:"
-# Keys of paths that a module writes to.
-_WRITTEN: Mapping[str, tuple[str, ...]] = {
-    "storage.sqlite": ("dbPath",),
-    "storage.local": ("rootDir",),
-    "log.collector": ("directory",),
-    "messaging.handler": ("watchPath",),
-}
-# Keys whose texts, at any depth, may be paths of files to read.
-_READ = frozenset({"migrations", "schemas", "tls", "source", "outputTargets"})
 _PRIVATE = ("allow_private", "allowPrivate")
+# A value, the object or list around it, and its place: the checked value.
+Check = Callable[[Json, Json, At], Json]
 
 
 def confined(document: AppDocument, *, data: Path, private: bool) -> AppDocument:
-    """Return the document with the paths of its data; foreign paths become findings."""
-    modules = tuple(_module(document, each, data, private) for each in document.modules)
-    return replace(document, modules=modules)
+    """Return the document with the paths of its data; foreign values become findings."""
+    bounds = _Bounds(document, data)
+    modules = tuple(_module(bounds, each, private) for each in document.modules)
+    for pipeline in document.all_pipelines():
+        for step in (*pipeline.steps, *pipeline.compensation):
+            bounds.checked(step.type, step.config, step.at / "config")
+    return replace(document, modules=modules, confined=True)
 
 
-def _module(document: AppDocument, spec: ModuleSpec, data: Path, private: bool) -> ModuleSpec:
-    at, config = spec.at / "config", dict(spec.config)
+def leaves_bounds(document: AppDocument) -> bool:
+    """Return whether a value leads out of the bounds; nothing of such a document is built."""
+    return any(each.code in (FOREIGN, ADDRESS) for each in document.findings.found)
+
+
+def _module(bounds: "_Bounds", spec: ModuleSpec, private: bool) -> ModuleSpec:
+    at = spec.at / "config"
     for key in _PRIVATE:
-        if config.get(key) is True and not private:
+        if spec.config.get(key) is True and not private:
             message = f"{key}: this host allows calls to public addresses only"
-            document.findings.error("APP_CONFIG_INVALID", message, at / key)
-    written = _WRITTEN.get(spec.type, ())
-    for key in written:
-        if config.get(key):
-            config[key] = _in_data(document, str(config[key]), data, at / key)
-    if str(config.get("driver", "")).lower() in _SQLITE:
-        config["dsn"] = _in_data(document, str(config.get("dsn") or ""), data, at / "dsn")
-    if spec.type == "database.modular":
-        config["connections"] = {
-            name: _connection(document, each, data, at / "connections" / name)
-            for name, each in (config.get("connections") or {}).items()
+            bounds.report("APP_CONFIG_INVALID", message, at / key)
+    return replace(spec, config=bounds.checked(spec.type, spec.config, at))
+
+
+class _Bounds:
+    """The folders of a release, and the check of each rule."""
+
+    def __init__(self, document: AppDocument, data: Path) -> None:
+        self._findings = document.findings
+        self._data = data
+        self._checks: Mapping[Rule, Callable[[str, Json, At], str]] = {
+            "read": self._read,
+            "schema": self._read,
+            "written": self._written,
+            "sqlite": self._sqlite,
+            "dsn": self._dsn,
+            "migration": self._migration,
+            "source": self._source,
+            "address": self._address,
+            "listen": self._address,
         }
-    for key, text in _read_paths(spec, config, written):
-        if _is_foreign(text):
+
+    def report(self, code: str, message: str, at: At) -> None:
+        self._findings.error(code, message, at)
+
+    def checked(self, kind: str, config: Mapping[str, Json], at: At) -> Mapping[str, Json]:
+        """Return a configuration with the paths of its data."""
+        descriptor = DESCRIPTORS.get(kind) or STEPS.get(kind)
+        found: Json = dict(config)
+        for field in descriptor.fields if descriptor is not None else ():
+            for place, rule in field.rules.items():
+                keys = [field.key, *filter(None, place.split("."))]
+                found = _mapped(found, found, keys, at, partial(self._text, rule))
+        return dict(found)
+
+    def _text(self, rule: Rule, value: Json, around: Json, at: At) -> Json:
+        """Check a text; a secret that is not read yet is checked when it is."""
+        if value is None or isinstance(value, Unresolved):
+            return value
+        if isinstance(value, str):
+            return self._checks[rule](value, around, at)
+        if rule != "schema":
+            message = f"must be a text, not {kind_of(value)}"
+            self.report("APP_CONFIG_INVALID", message, at)
+            return None
+        return value
+
+    def _read(self, text: str, _around: Json, at: At) -> str:
+        if is_foreign(text):
             message = f"{text} is outside of the files of the release; deploy the file with it"
-            document.findings.error(FOREIGN, message, at / key)
-    return replace(spec, config=config)
-
-
-def _connection(document: AppDocument, config: Json, data: Path, at: At) -> Json:
-    if not isinstance(config, dict) or str(config.get("driver", "")).lower() not in _SQLITE:
-        return config
-    return {**config, "dsn": _in_data(document, str(config.get("dsn") or ""), data, at / "dsn")}
-
-
-def _in_data(document: AppDocument, text: str, data: Path, at: At) -> str:
-    """Return a path below the folder for data."""
-    name = text.removeprefix("file:")
-    if not name or name.startswith(_MEMORY):
+            self.report(FOREIGN, message, at)
         return text
-    if _is_foreign(name.partition("?")[0]):
-        message = f"{text} is outside of the data of the application; write a relative path"
-        document.findings.error(FOREIGN, message, at)
+
+    def _migration(self, text: str, around: Json, at: At) -> str:
+        is_file = text.endswith(".sql") and "\n" not in text
+        return self._read(text, around, at) if is_file else text
+
+    def _source(self, text: str, around: Json, at: At) -> str:
+        return text if "\n" in text else self._read(text, around, at)
+
+    def _written(self, text: str, _around: Json, at: At) -> str:
+        if not text or self._is_outside(text, at):
+            return text
+        return str(self._data / text)
+
+    def _sqlite(self, text: str, _around: Json, at: At) -> str:
+        """Return the DSN of a file in the folder for data; one in memory stays as it is."""
+        name = text.removeprefix("file:")
+        path, _, options = name.partition("?")
+        if path in ("", _MEMORY) or "mode=memory" in options:
+            return _MEMORY
+        return text if self._is_outside(path, at) else str(self._data / path)
+
+    def _dsn(self, text: str, around: Json, at: At) -> str:
+        if str(around.get("driver", "")).lower() in _SQLITE:
+            return self._sqlite(text, around, at)
+        if problem := postgres_problem(text):
+            self.report(ADDRESS, problem, at)
         return text
-    prefix = "file:" if text.startswith("file:") else ""
-    return f"{prefix}{data / name}"
+
+    def _address(self, text: str, _around: Json, at: At) -> str:
+        if problem := address_problem(text):
+            self.report(ADDRESS, problem, at)
+        return text
+
+    def _is_outside(self, path: str, at: At) -> bool:
+        foreign = is_foreign(path)
+        if foreign:
+            message = f"{path} is outside of the data of the application; write a relative path"
+            self.report(FOREIGN, message, at)
+        return foreign
 
 
-def _read_paths(
-    spec: ModuleSpec, config: Mapping[str, Json], written: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    """Yield key and text of everything that may be the path of a file to read."""
-    for field in DESCRIPTORS[spec.type].fields if spec.type in DESCRIPTORS else ():
-        value = config.get(field.key)
-        if field.kind == "filepath" and isinstance(value, str) and field.key not in written:
-            yield field.key, value
-    for key in _READ & config.keys():
-        for text in _texts(config[key]):
-            yield key, text
+def _mapped(value: Json, around: Json, keys: Sequence[str], at: At, check: Check) -> Json:
+    """Return a value with those at a place in it checked; so is one that has no place in it."""
+    if not keys or not isinstance(value, dict | list):
+        return check(value, around, at)
+    made: Json = value.copy()
+    for key in _keys(value, keys[0]):
+        made[key] = _mapped(value[key], value, keys[1:], at / key, check)
+    return made
 
 
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        if "\n" not in value:
-            yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
-
-
-def _is_foreign(text: str) -> bool:
-    path = Path(text)
-    return path.is_absolute() or ".." in path.parts
+def _keys(value: Json, wanted: str) -> Iterable[Any]:
+    if isinstance(value, list):
+        return range(len(value)) if wanted == "*" else ()
+    if wanted == "*":
+        return list(value)
+    return (wanted,) if wanted in value else ()

@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flowmesh.apps.document.findings import where
-from flowmesh.apps.document.loading import Loading, load
+from flowmesh.apps.document.findings import refuse, where
+from flowmesh.apps.document.loading import load
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.hosted.checking import attach, checked, environment_of, key_of, mask_of
-from flowmesh.apps.hosted.confinement import confined
+from flowmesh.apps.hosted.checking import attach, checked, key_of, loading_of, mask_of
+from flowmesh.apps.hosted.confinement import leaves_bounds
 from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
     SOCKETS_MAX,
@@ -151,10 +151,9 @@ async def _check_health(app: Application) -> None:
 def _built(begin: Begin) -> Application:
     """Build the application of a release. Raises FlowmeshError."""
     attach(begin)
-    how = Loading(environment=environment_of(begin), required=True, confined=True)
-    document = confined(
-        load(Path(begin.document), how), data=Path(begin.data), private=begin.private
-    )
+    document = load(Path(begin.document), loading_of(begin, required=True))
+    if leaves_bounds(document):
+        refuse(document.findings.placed(document.files), document.files)
     log = LogHub(app=begin.app, write=_write)
     log.mask((*begin.environment.values(), key_of(begin)))
     return Application(document, log=log, private=begin.private, closed=begin.closed)

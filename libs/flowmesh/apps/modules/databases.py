@@ -95,6 +95,9 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
     if driver not in ("postgres", "postgresql", "pgx"):
         text = f"{name}: the driver {driver!r} is not one of sqlite and postgres"
         raise Invalid("APP_CONFIG_INVALID", text)
+    if config.get("dsn") is None:
+        text = f"{name}: dsn is missing; it is postgresql://user:password@host:port/database"
+        raise Invalid("APP_CONFIG_INVALID", text)
     from flowmesh.apps.data.postgres import PostgresDatabase
 
     most = int(config.get("maxOpenConns", config.get("max_open_connections", 25)))
@@ -105,6 +108,7 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
         connections_max=most,
         connections_idle=idle,
         statement_timeout_s=timeout_s,
+        confined=setting.around.document.confined,
     )
 
 

@@ -12,7 +12,7 @@ from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.log import AppLog
 from flowmesh.apphost.running.process import AppProcess
-from flowmesh.apphost.running.sockets import Sockets, addresses_of
+from flowmesh.apphost.running.sockets import Sockets, addresses_of, moved
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.storage.contents import Contents
@@ -184,7 +184,8 @@ class HostedApp:
                     hidden=sorted(content.environment),
                 )
             )
-            sockets = self._sockets.bind(built.servers, row.addresses)
+            reserved = await self._store.ports(self.key)
+            sockets = self._sockets.bind(built.servers, reserved)
             await process.start(sockets)
             await self._store.take_over(
                 self.key,
@@ -193,6 +194,7 @@ class HostedApp:
                 pid=process.pid,
                 restarts=self._crashes.total,
                 warnings=built.warnings,
+                problem=moved(built.servers, sockets, reserved),
             )
         except BaseException:
             self._sockets.discard(sockets)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from flowmesh.apphost.limits import PORT_MIN
+from flowmesh.apphost.storage.records import Ports
 from flowmesh.apps.hosted.conversation import WantedServer
 from flowmesh.errors import Unavailable
 from flowmesh.runtime.http.embedded import listen
@@ -24,20 +25,18 @@ class Sockets:
         # The port that the configuration wants, 0 for any.
         self._wanted: dict[str, int] = {}
 
-    def bind(
-        self, servers: Sequence[WantedServer], before: Mapping[str, str]
-    ) -> dict[str, socket.socket]:
+    def bind(self, servers: Sequence[WantedServer], reserved: Ports) -> dict[str, socket.socket]:
         """Return a socket for each server: bound ones, and new ones. Raises Unavailable.
 
-        `before` are the last addresses, for servers that accept any port.
+        Servers that accept any port get their reserved one, if nothing else has it.
         """
         made: dict[str, socket.socket] = {}
         try:
             for each in servers:
                 if each.server in self._bound and self._wanted[each.server] == each.port:
                     continue
-                found = self._at(each.port)
-                made[each.server] = found or self._new(each, before.get(each.server, ""))
+                found = self._at(each.port or reserved.own.get(each.server, 0))
+                made[each.server] = found or self._new(each, reserved)
         except OSError as error:
             self._close(made)
             text = f"{each.server} cannot listen on {self._host}:{each.port}: {error.strerror}"
@@ -74,20 +73,52 @@ class Sockets:
         bound = self._bound.values()
         return next((each for each in bound if each.getsockname()[1] == port), None)
 
-    def _new(self, server: WantedServer, before: str) -> socket.socket:
-        if 0 < server.port < PORT_MIN:
-            text = f"{server.server} wants port {server.port}; hosted applications use {PORT_MIN}"
+    def _new(self, server: WantedServer, reserved: Ports) -> socket.socket:
+        port = server.port
+        if 0 < port < PORT_MIN:
+            text = f"{server.server} wants port {port}; hosted applications use {PORT_MIN}"
             raise Unavailable("ADDRESS_UNAVAILABLE", f"{text} and above, or 0 for any")
-        port = server.port or int(before.rpartition(":")[2] or 0)
+        if port in reserved.foreign:
+            text = f"{server.server} wants port {port}, which is reserved for another application"
+            raise Unavailable("ADDRESS_UNAVAILABLE", f"{text}; take another, or 0 for any")
         try:
-            made = listen(self._host, port)
+            made = listen(self._host, port or reserved.own.get(server.server, 0))
         except OSError:
-            if server.port or not port:
+            if port or server.server not in reserved.own:
                 raise
-            # The port of the last time has another owner now.
-            made = listen(self._host, 0)
+            made = self._any(reserved.foreign)
+        if not port and made.getsockname()[1] in reserved.foreign:
+            made.close()
+            made = self._any(reserved.foreign)
         made.listen(BACKLOG)
         return made
+
+    def _any(self, foreign: frozenset[int]) -> socket.socket:
+        """Bind a port of nobody. Raises OSError if there is none."""
+        refused: list[socket.socket] = []
+        try:
+            while True:
+                made = listen(self._host, 0)
+                if made.getsockname()[1] not in foreign:
+                    return made
+                # It stays bound, so that the next one differs.
+                refused.append(made)
+        finally:
+            for each in refused:
+                each.close()
+
+
+def moved(
+    servers: Sequence[WantedServer], sockets: Mapping[str, socket.socket], reserved: Ports
+) -> str:
+    """Return the servers of any port that did not get their reserved one; "" without any."""
+    return "; ".join(
+        f"{each.server} has port {port} now: {before} is in use by another program"
+        for each in servers
+        if not each.port
+        and (before := reserved.own.get(each.server)) is not None
+        and (port := sockets[each.server].getsockname()[1]) != before
+    )
 
 
 def addresses_of(sockets: Mapping[str, socket.socket]) -> dict[str, str]:

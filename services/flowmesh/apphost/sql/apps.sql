@@ -58,6 +58,16 @@ returning set_config('flowmesh.call', :call, true);
 -- name: remove(namespace, app)!
 delete from apps where namespace = :namespace and app = :app;
 
+-- name: ports()
+select port, namespace, app, server from ports;
+
+-- name: free-ports(namespace, app)!
+delete from ports where namespace = :namespace and app = :app;
+
+-- name: reserve-ports(namespace, app, servers, ports)!
+insert into ports (namespace, app, server, port)
+select :namespace, :app, server, port from unnest(:servers::text[], :ports::int[]) as p (server, port);
+
 -- name: set-state(namespace, app, state, problem, addresses, pid, restarts)!
 update apps set state = :state, problem = :problem, addresses = :addresses, pid = :pid,
     restarts = :restarts, changed_at = now()

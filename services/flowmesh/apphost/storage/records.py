@@ -1,7 +1,7 @@
 """Rows of the host."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,14 @@ class AppRow:
             created_at_us=_us(row["created_at"]),
             changed_at_us=_us(row["changed_at"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports that are reserved: those of an application by server, and those of all others."""
+
+    own: Mapping[str, int] = field(default_factory=dict)
+    foreign: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

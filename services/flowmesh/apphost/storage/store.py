@@ -10,7 +10,7 @@ import orjson
 from flowmesh.access.audited import audited_call
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost.limits import RELEASES_KEPT
-from flowmesh.apphost.storage.records import AppRow, FindingRow, Key, NewRelease, ReleaseRow
+from flowmesh.apphost.storage.records import AppRow, FindingRow, Key, NewRelease, Ports, ReleaseRow
 from flowmesh.errors import WrongState
 from flowmesh.storage import load_queries
 
@@ -131,6 +131,12 @@ class AppStore:
     async def remove(self, key: Key) -> None:
         await self._sql.remove(self._pool, namespace=key[0], app=key[1])
 
+    async def ports(self, key: Key) -> Ports:
+        """Return the reserved ports, as an application sees them."""
+        rows = [row async for row in self._sql.ports(self._pool)]
+        own = {r["server"]: r["port"] for r in rows if (r["namespace"], r["app"]) == key}
+        return Ports(own, frozenset(row["port"] for row in rows) - frozenset(own.values()))
+
     async def take_over(
         self,
         key: Key,
@@ -140,8 +146,9 @@ class AppStore:
         pid: int,
         restarts: int,
         warnings: Sequence[str],
+        problem: str = "",
     ) -> None:
-        """Record that a release serves in place of the one before it."""
+        """Record that a release serves in place of the one before it; its ports are its own now."""
         async with self._changing(key) as (at, of):
             serving = pb.RELEASE_STATE_SERVING
             await self._sql.replace(
@@ -151,7 +158,11 @@ class AppStore:
                 at, **of, release=release, serving=serving, warnings=list(warnings)
             )
             await self._sql.set_release(at, **of, release=release)
-            await self._set_state(at, of, pb.APP_STATE_RUNNING, "", addresses, pid, restarts)
+            await self._sql.free_ports(at, **of)
+            ports = [int(each.rpartition(":")[2]) for each in addresses.values()]
+            await self._sql.reserve_ports(at, **of, servers=list(addresses), ports=ports)
+            running = pb.APP_STATE_RUNNING
+            await self._set_state(at, of, running, problem, addresses, pid, restarts)
 
     async def refuse(
         self, key: Key, release: int, problem: str, findings: Sequence[FindingRow] = ()
