@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 
 SECURE = "tls"
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey"})
@@ -64,3 +65,7 @@ class NatsClient(Client):
         if initial_connection and "tls" in self.options and not info.get("tls_required"):
             raise nats.errors.SecureConnWantedError
         await super()._process_info(info, initial_connection)
+
+    async def end_interest(self, subscription: Subscription) -> None:
+        """Get no further messages from the server; those that it has sent still arrive."""
+        await self._send_unsubscribe(subscription._id)

@@ -1,6 +1,7 @@
 """Deliveries of JetStream, and their settlement."""
 
 import asyncio
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ ACK: Final = b"+ACK"
 NAK: Final = b"-NAK"
 TERM: Final = b"+TERM"
 PROGRESS: Final = b"+WPI"
+LEFT: Final = "the consumer left before it settled the message"
 _TOKENS_WITHOUT_DOMAIN: Final = 9
 
 
@@ -139,12 +141,22 @@ class Settler:
         await self._bury(delivery, message_pb2.DEATH_REASON_REJECTED, error)
 
     async def release(self, replies: list[str]) -> None:
-        """Return unsettled deliveries of a consumer that left; they are delivered again at once."""
-        if replies and self._bus.connected:
-            released = (self._bus.ask(reply, NAK) for reply in replies)
-            for outcome in await asyncio.gather(*released, return_exceptions=True):
-                if isinstance(outcome, Exception):
-                    self._log.info("release_failed", problem=type(outcome).__name__)
+        """Return deliveries that no consumer has got; they are delivered again at once."""
+        await self._returned(self._bus.ask(reply, NAK) for reply in replies)
+
+    async def abandon(self, deliveries: list[Delivery]) -> None:
+        """Fail the attempts of a consumer that left: it may have handled its deliveries."""
+        await self._returned(
+            self.nack(each, delay_ms=None, error=LEFT)
+            for each in deliveries
+            if each.visible_until_us > self._clock.now_us()
+        )
+
+    async def _returned(self, work: Iterable[Awaitable[object]]) -> None:
+        """Return what can be returned; the server does the rest after the visibility timeout."""
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self._log.info("release_failed", problem=type(outcome).__name__)
 
     async def _again(self, delivery: Delivery, delay_ms: int) -> None:
         body = NAK

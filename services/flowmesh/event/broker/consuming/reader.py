@@ -62,7 +62,7 @@ class QueueReader:
         self._clock = clock
         self._stream = streams.stream(queue)
         self._levels = {name: _Level(name) for name in streams.consumers(queue, group)}
-        self._inbox = bus.client.new_inbox()
+        self._inbox = ""
         self._arrived: deque[Any] = deque()
         self._wake = asyncio.Event()
         self._missing = False
@@ -70,9 +70,7 @@ class QueueReader:
         self._subscription: Any = None
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._bus.client.subscribe(
-            f"{self._inbox}.*.*", cb=self._on_message
-        )
+        await self.start()
         return self
 
     async def __aexit__(
@@ -81,9 +79,34 @@ class QueueReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bus.client.is_connected:
-            await self._subscription.unsubscribe()
+        await self.stop()
+
+    async def start(self) -> None:
+        """Read, again after a stop, in a new inbox: the one before may still get messages."""
+        if self._subscription is not None:
+            return
+        self._inbox = self._bus.client.new_inbox()
+        for level in self._levels.values():
+            level.asked = level.waiting = 0
+        self._subscription = await self._bus.client.subscribe(
+            f"{self._inbox}.*.*", cb=self._on_message
+        )
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """End the pulls, and return what no consumer has got to the queue.
+
+        A delivery that is returned before its pull has ended could answer the same pull again.
+        """
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        if any(level.asked or level.waiting for level in self._levels.values()):
+            await self._bus.drain(subscription)
+        elif not self._bus.client.is_closed:
+            await subscription.unsubscribe()
         await self._settler.release([raw.reply for raw in self._arrived])
+        self._arrived.clear()
 
     async def next(self, want: int, wait_s: float, *, prefetch: bool = False) -> list[Delivery]:
         """Return up to `want` admitted deliveries, or none after `wait_s`.
@@ -104,7 +127,7 @@ class QueueReader:
                     return []
                 await self._wait(want if ahead else 1, left_s)
             elif ahead:
-                await self._request_waiting(want)
+                await self._request_waiting(want - len(self._arrived))
             found = [each for each in self._take(want) if await self._settler.admit(each)]
             if found:
                 return found

@@ -20,7 +20,9 @@ WAIT_S: Final = 5.0
 # Frames that wait for a slow client; the reader stops above.
 FRAMES_MAX: Final = 16
 FRAME_BYTES_MAX: Final = 1024 * 1024
-SWEEP_S: Final = 0.5
+# The server delivers again soon after a timeout, see `streams.GRACE_MS`.
+SWEEP_MIN_S: Final = 0.01
+SWEEP_MAX_S: Final = 0.2
 
 
 class Sessions:
@@ -79,7 +81,8 @@ class Sessions:
                 del opened[session]
                 if not opened:
                     self.open.pop(queue.id, None)
-                await self._settler.release(session.unsettled())
+                await reader.stop()
+                await self._settler.abandon(session.unsettled())
 
 
 class Session:
@@ -103,6 +106,8 @@ class Session:
         self._clock = clock
         self._flying: dict[int, Delivery] = {}
         self._last = 0
+        # A delivery has timed out, and no request has come since.
+        self._silent = False
         self._room = asyncio.Event()
         self._frames: asyncio.Queue[pb.ConsumeResponse | BaseException | None] = asyncio.Queue(
             FRAMES_MAX
@@ -111,11 +116,11 @@ class Session:
     @property
     def free(self) -> int:
         """The number of further deliveries that the consumer takes."""
-        return self.credit - len(self._flying)
+        return 0 if self._silent else self.credit - len(self._flying)
 
-    def unsettled(self) -> list[str]:
-        """Return the acknowledgment subjects of the deliveries in flight."""
-        return [delivery.reply for delivery in self._flying.values()]
+    def unsettled(self) -> list[Delivery]:
+        """Return the deliveries in flight."""
+        return list(self._flying.values())
 
     async def run(
         self, reader: QueueReader, requests: AsyncIterator[pb.ConsumeRequest]
@@ -124,8 +129,8 @@ class Session:
         yield pb.ConsumeResponse(subscribed=True)
         tasks = (
             asyncio.create_task(self._guard(self._feed(reader))),
-            asyncio.create_task(self._guard(self._receive(requests), ends=True)),
-            asyncio.create_task(self._guard(self._sweep())),
+            asyncio.create_task(self._guard(self._receive(reader, requests), ends=True)),
+            asyncio.create_task(self._guard(self._sweep(reader))),
         )
         try:
             while (frame := await self._frames.get()) is not None:
@@ -158,22 +163,29 @@ class Session:
             for frame in self._frames_of(found):
                 await self._frames.put(frame)
 
-    def _frames_of(self, found: Iterable[Delivery]) -> Iterable[pb.ConsumeResponse]:
-        frame, size = pb.ConsumeResponse(), 0
+    def _frames_of(self, found: Iterable[Delivery]) -> list[pb.ConsumeResponse]:
+        """Note deliveries as in flight; return the frames with them."""
+        frames: list[pb.ConsumeResponse] = []
+        size = FRAME_BYTES_MAX
         for delivery in found:
             self._last += 1
             self._flying[self._last] = delivery
             message = delivery_message(delivery, number=self._last)
-            size += message.ByteSize()
-            frame.deliveries.append(message)
             if size >= FRAME_BYTES_MAX:
-                yield frame
-                frame, size = pb.ConsumeResponse(), 0
-        if frame.deliveries:
-            yield frame
+                frames.append(pb.ConsumeResponse())
+                size = 0
+            size += message.ByteSize()
+            frames[-1].deliveries.append(message)
+        return frames
 
-    async def _receive(self, requests: AsyncIterator[pb.ConsumeRequest]) -> None:
+    async def _receive(
+        self, reader: QueueReader, requests: AsyncIterator[pb.ConsumeRequest]
+    ) -> None:
         async for request in requests:
+            if self._silent:
+                self._silent = False
+                await reader.start()
+                self._room.set()
             if request.HasField("credit"):
                 _check_credit(request.credit)
                 self.credit = request.credit
@@ -214,16 +226,23 @@ class Session:
             return None
         return delivery
 
-    async def _sweep(self) -> None:
-        """Forget deliveries that timed out; the server delivers them again."""
+    async def _sweep(self, reader: QueueReader) -> None:
+        """Forget deliveries that timed out; the server delivers them again.
+
+        Their consumer may be cut off: it gets nothing more before its next request, so that it
+        costs a message one attempt.
+        """
         while True:
-            await asyncio.sleep(SWEEP_S)
             now_us = self._clock.now_us()
             late = [n for n, each in self._flying.items() if each.visible_until_us <= now_us]
             for number in late:
                 del self._flying[number]
             if late:
-                self._room.set()
+                self._silent = True
+                await reader.stop()
+            until_us = [each.visible_until_us for each in self._flying.values()]
+            left_s = (min(until_us, default=now_us + 1_000_000) - now_us) / 1_000_000
+            await asyncio.sleep(min(max(left_s, SWEEP_MIN_S), SWEEP_MAX_S))
 
 
 async def nacked(settler: Settler, delivery: Delivery, nack: pb.Nack) -> None:

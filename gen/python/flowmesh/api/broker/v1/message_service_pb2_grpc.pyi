@@ -47,7 +47,9 @@ class MessageServiceStub:
     Consume: _grpc.StreamStreamMultiCallable[_message_service_pb2.ConsumeRequest, _message_service_pb2.ConsumeResponse]
     """Delivers messages as long as the consumer has credit. The first message holds `hello`.
 
-    The messages in flight of a broken stream are delivered again at once.
+    The end of a stream fails the attempts of its messages in flight: they are delivered again
+    after the delay of the retry policy, or become dead letters after their last attempt. A
+    consumer whose delivery timed out gets no further ones before its next request.
 
       INVALID_ARGUMENT / HELLO_INVALID
       NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
@@ -112,7 +114,9 @@ class MessageServiceAsyncStub(MessageServiceStub):
     Consume: _aio.StreamStreamMultiCallable[_message_service_pb2.ConsumeRequest, _message_service_pb2.ConsumeResponse]  # type: ignore[assignment]
     """Delivers messages as long as the consumer has credit. The first message holds `hello`.
 
-    The messages in flight of a broken stream are delivered again at once.
+    The end of a stream fails the attempts of its messages in flight: they are delivered again
+    after the delay of the retry policy, or become dead letters after their last attempt. A
+    consumer whose delivery timed out gets no further ones before its next request.
 
       INVALID_ARGUMENT / HELLO_INVALID
       NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
@@ -186,7 +190,9 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_message_service_pb2.ConsumeResponse], _abc.AsyncIterator[_message_service_pb2.ConsumeResponse]]:
         """Delivers messages as long as the consumer has credit. The first message holds `hello`.
 
-        The messages in flight of a broken stream are delivered again at once.
+        The end of a stream fails the attempts of its messages in flight: they are delivered again
+        after the delay of the retry policy, or become dead letters after their last attempt. A
+        consumer whose delivery timed out gets no further ones before its next request.
 
           INVALID_ARGUMENT / HELLO_INVALID
           NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted

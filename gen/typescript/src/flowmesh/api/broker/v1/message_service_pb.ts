@@ -928,7 +928,9 @@ export const MessageService: GenService<{
   /**
    * Delivers messages as long as the consumer has credit. The first message holds `hello`.
    *
-   * The messages in flight of a broken stream are delivered again at once.
+   * The end of a stream fails the attempts of its messages in flight: they are delivered again
+   * after the delay of the retry policy, or become dead letters after their last attempt. A
+   * consumer whose delivery timed out gets no further ones before its next request.
    *
    *   INVALID_ARGUMENT / HELLO_INVALID
    *   NOT_FOUND / QUEUE_NOT_FOUND               also when the queue is deleted
