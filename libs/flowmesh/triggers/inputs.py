@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.expressions import RenderError, compile_condition, compile_template
+from flowmesh.expressions import compile_condition, compile_template
 from flowmesh.jsontext import dump_json
 
 Json = Any
@@ -66,16 +66,11 @@ class Matcher:
         return _fits(self._type, event["type"]) and _fits(self._source, event["source"])
 
     def passes(self, event: Mapping[str, Json]) -> bool:
-        """Return whether the filter holds; False if its evaluation fails.
+        """Return whether the filter holds. Raises RenderError if its evaluation fails.
 
         Takes tens of ms for large events.
         """
-        if self._filter is None:
-            return True
-        try:
-            return self._filter.evaluate({"event": event})
-        except RenderError:
-            return False
+        return self._filter is None or self._filter.evaluate({"event": event})
 
 
 def _fits(wanted: str, value: str) -> bool:

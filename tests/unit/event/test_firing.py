@@ -13,8 +13,16 @@ MINUTE = 60 * 1_000_000
 NOON = int(datetime(2027, 1, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def due(now_us: int, *, first_us: int = NOON, expression: str = "* * * * *", **cron: Any) -> Due:
-    trigger = pb.Trigger(id="t", cron=pb.CronTrigger(expression=expression, **cron))
+def due(
+    now_us: int,
+    *,
+    first_us: int = NOON,
+    expression: str = "* * * * *",
+    template: bytes = b"",
+    **cron: Any,
+) -> Due:
+    cron_trigger = pb.CronTrigger(expression=expression, **cron)
+    trigger = pb.Trigger(id="t", cron=cron_trigger, input_template=template)
     row = {
         "namespace": "default",
         "workflow": "w",
@@ -84,3 +92,13 @@ def test_the_same_instant_is_the_same_start() -> None:
     assert first.id == again.id
     (other,) = due(NOON + MINUTE, first_us=NOON + MINUTE).firings
     assert other.id != first.id
+
+
+def test_an_instant_without_an_input_is_missed_for_a_reason() -> None:
+    """The problem of the trigger names its template; the schedule continues."""
+    template = b'{"n": "{{trigger.scheduledAt.deep}}"}'
+    found = due(NOON, template=template)
+    assert (found.firings, found.missed, found.next_us) == ([], 1, NOON + MINUTE)
+    (each,) = found.misfits
+    assert (each.trigger, each.misfit.refused) == ("t", True)
+    assert str(each.misfit).startswith("INPUT_INVALID")

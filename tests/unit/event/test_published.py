@@ -9,7 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.event.triggers.published import LifecycleTriggers, TriggerCache, event_value
+from flowmesh.event.triggers.published import Fired, LifecycleTriggers, TriggerCache, event_value
 from tests.unit.event.turns import counted
 
 TRIGGERS = 20
@@ -40,12 +40,16 @@ class Stored:
     def __init__(self, *triggers: dict[str, Any]) -> None:
         self.triggers = triggers
         self.firings: list[Any] = []
+        self.misfits: list[Any] = []
 
     async def all_event_triggers(self) -> tuple[dict[str, Any], ...]:
         return self.triggers
 
     async def add_unpaused(self, firings: list[Any]) -> None:
         self.firings += firings
+
+    async def note_misfits(self, found: list[Any]) -> None:
+        self.misfits += found
 
 
 async def lifecycle_of(stored: Any) -> LifecycleTriggers:
@@ -89,16 +93,18 @@ async def test_without_triggers_no_row_is_kept() -> None:
 
 @pytest.mark.parametrize("condition", ["", "event.data.n > 3"])
 async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str) -> None:
-    """A filter that cannot handle it does not match."""
+    """A filter handles it, or does not fit."""
     wanted = trigger_pb2.EventTrigger(type="t", filter=condition)
     template = b'{"n": "{{event.data.n}}"}'
     body = trigger_pb2.Trigger(id="t", event=wanted, input_template=template).SerializeToString()
     trigger = TriggerCache().compiled("default", {"workflow": "w", "id": "t", "body": body})
     data = payload_pb2.Payload(data=b'{"n": 100000000000000000000001}')
     event = event_value(trigger_service_pb2.Event(id="e", type="t", data=data))
-    fired = await trigger.firing("default", "e", 1, event)
-    assert fired is None or fired.input == b'{"n":100000000000000000000001}'
-    assert fired or condition
+    found = Fired()
+    await trigger.fire(found, "e", 1, event)
+    assert all(each.input == b'{"n":100000000000000000000001}' for each in found.firings)
+    assert len(found.firings) + len(found.misfits) == 1
+    assert condition or not found.misfits
 
 
 async def test_a_broken_trigger_does_not_block_others() -> None:

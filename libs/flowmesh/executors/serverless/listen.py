@@ -5,11 +5,12 @@ the event: `{"ok", "keys"}` for each filter. A key has the correlation `value` o
 whether it is the expected one.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 Json = Any
+PROBLEM_CHARACTERS_MAX: Final = 500
 
 
 class ConsumedEvents:
@@ -18,6 +19,8 @@ class ConsumedEvents:
     def __init__(self, events: list[Json], had: dict[str, list[int]], keys: dict[str, str]) -> None:
         self.events = events
         self.complete = False
+        # The last failure of a filter, for people: such an event is not consumed.
+        self.problem = ""
         self._had = had
         self._keys = keys
 
@@ -26,10 +29,13 @@ class ConsumedEvents:
         """Restore the events from `to_json`; none before the first event."""
         stored = stored or {}
         had = {name: list(filters) for name, filters in stored.get("had", {}).items()}
-        return cls(list(stored.get("events", ())), had, dict(stored.get("keys", {})))
+        consumed = cls(list(stored.get("events", ())), had, dict(stored.get("keys", {})))
+        consumed.problem = stored.get("problem", "")
+        return consumed
 
     def to_json(self) -> dict[str, Json]:
-        return {"events": self.events, "had": self._had, "keys": self._keys}
+        stored = {"events": self.events, "had": self._had, "keys": self._keys}
+        return stored | ({"problem": self.problem} if self.problem else {})
 
     def take(self, wanted: dict[str, Json], matches: list[Json], read: Json) -> bool:
         """Consume an event that a filter matches. Return whether the `listen` is complete."""
@@ -57,6 +63,8 @@ class ConsumedEvents:
         for index, found in enumerate(matches):
             if wanted["kind"] == "all" and index in had:
                 continue
+            if "problem" in found:
+                self.problem = f"{name}[{index}]: {found['problem'][:PROBLEM_CHARACTERS_MAX]}"
             if found["ok"] and self._agrees(found["keys"]):
                 had.append(index)
                 return index

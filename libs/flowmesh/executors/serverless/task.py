@@ -18,7 +18,7 @@ from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.secrets import texts_of, without
 from flowmesh.executors.serverless.calls import Calls, authorization_of
 from flowmesh.executors.serverless.events import Emitter
-from flowmesh.executors.serverless.listen import ConsumedEvents
+from flowmesh.executors.serverless.listen import PROBLEM_CHARACTERS_MAX, ConsumedEvents
 from flowmesh.executors.serverless.retry import wait_before_retry
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
@@ -400,9 +400,12 @@ async def _listen(run: _Running) -> Json:
     matches = await run.value(config["wanted"]["matches"], event)
     read = event if config["read"] == "envelope" else event.get("data")
     took = consumed.take(config["wanted"], matches, read)
-    over = consumed.complete and "until" not in config
+    over = consumed.complete and not config.keys() & {"until", "condition"}
     if took and "condition" in config:
-        over = _holds(await run.value(config["condition"], consumed.events))
+        try:
+            over = _holds(await run.value(config["condition"], consumed.events))
+        except TaskFailure as failure:
+            consumed.problem = f"until: {failure}"[:PROBLEM_CHARACTERS_MAX]
     following = config["done"] if over else config["again"]
     return {**run.kept, "heard": consumed.to_json(), "next": following}
 

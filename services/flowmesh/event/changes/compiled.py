@@ -7,6 +7,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.changes import ROW_BYTES_MAX, Change, Position, change_event
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.event.changes.store import ChangeTrigger, Refusals
+from flowmesh.event.misfits import Misfit
 from flowmesh.event.triggers.store import Firing
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.jsontext import dump_json
@@ -35,7 +36,7 @@ class CompiledChanges:
     def firing(self, change: Change, at_us: int) -> Firing | None:
         """Return the firing of a change; None if it does not pass the filter.
 
-        Raises ChangeRefused for a change without a valid input.
+        Raises ChangeRefused for a change without a valid input, Misfit if the filter fails.
         """
         if change.row.cut_bytes:
             text = f"the row has {change.row.cut_bytes:,} bytes; at most {ROW_BYTES_MAX:,} are read"
@@ -73,8 +74,8 @@ class CompiledChanges:
             return True
         try:
             return bool(self._filter.evaluate({"event": event}))
-        except RenderError:
-            return False
+        except RenderError as error:
+            raise Misfit.of_filter(error) from error
 
 
 @dataclass(slots=True)
@@ -94,7 +95,10 @@ class Batch:
             firing = compiled.firing(change, at_us)
         except ChangeRefused as error:
             self.refused += 1
-            self.error = str(error)
+            self.error = f"INPUT_INVALID: {error}"
+            return
+        except Misfit as misfit:
+            self.error = str(misfit)
             return
         if firing is not None:
             self.firings.append(firing)
@@ -106,9 +110,9 @@ class Batch:
 
     @property
     def empty(self) -> bool:
-        return not self.firings and not self.refused
+        return not self.firings and not self.error
 
     def refusals(self, trigger: ChangeTrigger, at_us: int) -> Refusals | None:
-        if not self.refused:
+        if not self.error:
             return None
-        return Refusals(trigger, self.refused, at_us, f"INPUT_INVALID: {self.error}")
+        return Refusals(trigger, self.refused, at_us, self.error)

@@ -3,12 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
+from flowmesh.event.misfits import Misfit
 from flowmesh.event.notifications.checks import TEMPLATE_ROOTS
 from flowmesh.event.subscriptions.selection import Selection
 from flowmesh.expressions import RenderError, compile_condition, compile_template
@@ -79,7 +80,7 @@ class CompiledSubscription:
         return Selection() if len(fields) == len(EVENT_TYPES) else Selection(types=fields)
 
     async def matches(self, event: Mapping[str, Json]) -> bool:
-        """Return whether an event matches; a filter whose evaluation fails does not."""
+        """Return whether an event matches. Raises Misfit."""
         if not self.watches_events or not self._fits_type(event["type"]):
             return False
         if self.config.source and not _fits(self.config.source, event["source"]):
@@ -89,11 +90,11 @@ class CompiledSubscription:
         await asyncio.sleep(0)  # yield to other tasks between filters
         try:
             return bool(self._filter.evaluate({"event": event}))
-        except RenderError:
-            return False
+        except RenderError as error:
+            raise Misfit.of_filter(error) from error
 
     async def notification(self, event: Mapping[str, Json]) -> Notification | None:
-        """Return the notification of an event; None without a match."""
+        """Return the notification of an event; None without a match. Raises Misfit."""
         if not await self.matches(event):
             return None
         return Notification(
@@ -139,17 +140,30 @@ class SubscriptionCache:
             found = self._compiled[key] = CompiledSubscription(row["id"], row["namespace"], config)
         return found
 
-    async def notifications(
-        self, rows: Iterable[Row], event: Mapping[str, Json]
-    ) -> dict[CompiledSubscription, Notification]:
+    async def notifications(self, rows: Iterable[Row], event: Mapping[str, Json]) -> "Matched":
         """Return the notifications of an event for the subscriptions of a namespace."""
-        found = {}
+        found = Matched()
         for row in rows:
-            compiled = self.compiled(row)
-            notification = await compiled.notification(event)
+            try:
+                compiled = self.compiled(row)
+                notification = await compiled.notification(event)
+            except Misfit as misfit:
+                found.misfits[row["id"]] = misfit
+                continue
+            except Exception as error:  # noqa: BLE001 a broken subscription must not delay others
+                found.misfits[row["id"]] = Misfit.of_definition(error)
+                continue
             if notification is not None:
-                found[compiled] = notification
+                found.notifications[compiled] = notification
         return found
+
+
+@dataclass(slots=True)
+class Matched:
+    """The notifications of an event, and the misfits by subscription id."""
+
+    notifications: dict[CompiledSubscription, Notification] = field(default_factory=dict)
+    misfits: dict[str, Misfit] = field(default_factory=dict)
 
 
 def cloud_event(event: Mapping[str, Json]) -> dict[str, Json]:

@@ -8,13 +8,14 @@ again is stored once.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
 from flowmesh.errors import Gone, Overloaded
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.misfits import Misfit
 from flowmesh.event.notifications.alerts import Alerts
 from flowmesh.event.notifications.compiled import (
     CompiledSubscription,
@@ -126,7 +127,7 @@ class Feed:
             except Overloaded:
                 continue  # the backlog overflowed: read on from the last stored position
             except Gone as error:
-                await self._store.note_gap(compiled.id, error.message)
+                await self._store.note_problem(compiled.id, error.message)
                 cursor = await self.oldest()
                 continue
             return None
@@ -162,14 +163,24 @@ class Feed:
         responses: list[event_service_pb2.WatchEventsResponse],
         from_us: int,
     ) -> list[Notification]:
-        found = []
+        found: list[Notification] = []
         for response in responses:
             if response.event.event.at_us < from_us:
                 continue
-            notification = await compiled.notification(lifecycle_value(response.event))
-            if notification is not None:
-                found.append(notification)
+            await self._match(compiled, lifecycle_value(response.event), found)
         return found
+
+    async def _match(
+        self, compiled: CompiledSubscription, event: dict[str, Any], found: list[Notification]
+    ) -> None:
+        """Add the notification of an event, or note that the filter fails over it."""
+        try:
+            notification = await compiled.notification(event)
+        except Misfit as misfit:
+            await self._store.note_problem(compiled.id, str(misfit))
+            return
+        if notification is not None:
+            found.append(notification)
 
     async def _backfill(self, row: Row, compiled: CompiledSubscription) -> None:
         """Store the published events from an instant to the creation of the subscription."""
@@ -184,13 +195,11 @@ class Feed:
                 count=BATCH,
                 bytes_max=PAGE_BYTES_MAX,
             )
-            found = []
+            found: list[Notification] = []
             for each in page:
                 after = (each["at_us"], each["source"], each["id"])
                 event = trigger_service_pb2.Event.FromString(each["event"])
-                notification = await compiled.notification(event_value(event))
-                if notification is not None:
-                    found.append(notification)
+                await self._match(compiled, event_value(event), found)
             await self._until_room(compiled)
             await self._store.add(found)
             await self._store.set_backfill(compiled.id, after[0] if more else None)

@@ -174,8 +174,8 @@ class NotificationStore:
     async def set_backfill(self, subscription: str, backfill_us: int | None) -> None:
         await self._sql.end_backfill(self._pool, id=subscription, backfill_us=backfill_us)
 
-    async def note_gap(self, subscription: str, problem: str) -> None:
-        await self._sql.note_gap(self._pool, id=subscription, last_error=problem)
+    async def note_problem(self, subscription: str, problem: str) -> None:
+        await self._sql.note_problem(self._pool, id=subscription, last_error=problem)
 
     @asynccontextmanager
     async def alerting(self, subscription: str) -> AsyncIterator["AlertChange"]:

@@ -84,8 +84,9 @@ order by id
 on conflict do nothing;
 
 -- name: refuse-changes(namespace, workflow, id, count, at_us, error)!
--- Changes without a valid input, which start nothing.
+-- Changes without a valid input, which start nothing; none if a filter failed.
 update triggers
-set last_us = :at_us, last_execution = '', last_error = :error,
-    fired = fired + :count, refused = refused + :count
+set last_error = :error, fired = fired + :count, refused = refused + :count,
+    last_us = case when :count::bigint > 0 then :at_us else last_us end,
+    last_execution = case when :count::bigint > 0 then '' else last_execution end
 where namespace = :namespace and workflow = :workflow and id = :id;

@@ -118,8 +118,9 @@ select exists (select 1 from moved);
 -- name: end-backfill(id, backfill_us)!
 update subscription_states set backfill_us = :backfill_us where id = :id;
 
--- name: note-gap(id, last_error)!
-update subscription_states set last_error = :last_error where id = :id;
+-- name: note-problem(id, last_error)!
+update subscription_states set last_error = :last_error
+where id = :id and last_error <> :last_error;
 
 -- name: is-full(id, most)$
 select count(*) >= :most from (

@@ -115,6 +115,28 @@ from ended
 where triggers.namespace = ended.namespace and triggers.workflow = ended.workflow
     and triggers.id = ended.trigger;
 
+-- name: note-misfits(namespaces, workflows, ids, errors, refused)!
+-- Events that do not fit triggers. A failed filter starts nothing, so it is not counted.
+with given as (
+    select namespace, workflow, id, max(error) as error,
+        count(*) filter (where refused) as refused
+    from unnest(:namespaces::text[], :workflows::text[], :ids::text[], :errors::text[],
+        :refused::bool[]) as given (namespace, workflow, id, error, refused)
+    group by namespace, workflow, id
+), locked as (
+    select t.namespace, t.workflow, t.id, given.error, given.refused
+    from triggers as t join given using (namespace, workflow, id)
+    where given.refused > 0 or t.last_error <> given.error
+    order by t.namespace, t.workflow, t.id
+    for update of t
+)
+update triggers
+set last_error = locked.error, fired = fired + locked.refused,
+    refused = triggers.refused + locked.refused
+from locked
+where triggers.namespace = locked.namespace and triggers.workflow = locked.workflow
+    and triggers.id = locked.id;
+
 -- name: next-due-ms()$
 -- Milliseconds until the next instant or the next retry; null if none is pending.
 select ceil(least(

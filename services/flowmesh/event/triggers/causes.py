@@ -8,6 +8,7 @@ from typing import Any, Final
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.event.misfits import Misfit
 from flowmesh.event.triggers.firing import cron_cause, cron_scope
 from flowmesh.event.triggers.published import TriggerCache, cause_of, event_value
 from flowmesh.event.triggers.store import Row, TriggerStore, request_id
@@ -84,9 +85,10 @@ class Causes:
             cause.request_id = request_id(namespace, row["workflow"], row["id"], cause.name)
             fires = True
             try:
-                fired = await trigger.firing(namespace, cause.name, cause.at_us, event_value(event))
-            except RenderError as error:
-                cause.error = str(error)
+                fired = await trigger.firing(cause.name, cause.at_us, event_value(event))
+            except Misfit as misfit:
+                fires = misfit.refused
+                cause.error = str(misfit)
             else:
                 fires = fired is not None
                 cause.input.data = fired.input if fired else b""

@@ -17,6 +17,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
 from flowmesh.event.metrics import EventMetrics
+from flowmesh.event.misfits import Misfit, TriggerMisfit
 from flowmesh.event.triggers.rights import Rights
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
@@ -101,13 +102,16 @@ class FiringLoop(Loop):
             firings: list[Firing] = []
             following: list[int | None] = []
             missed: list[int] = []
+            misfits: list[TriggerMisfit] = []
             for row in rows:
                 made = self._due(row)
                 firings += made.firings
                 following.append(made.next_us)
                 missed.append(made.missed)
+                misfits += made.misfits
             await change.move_schedules(rows, following, missed)
             await change.add_firings(firings, lease_ms=0)
+            await change.note_misfits(misfits, {})
         failpoint("event.fired")
         return len(rows)
 
@@ -122,7 +126,7 @@ class FiringLoop(Loop):
                 trigger=row["id"],
                 exc_info=error,
             )
-            return Due([], row["now_us"] + RETRY_US, 1)
+            return Due([], row["now_us"] + RETRY_US, 1, [_misfit(row, Misfit.of_definition(error))])
 
     async def start(self, firing: Firing) -> pb.StartExecutionResponse:
         """Start the execution and delete the firing. Raise the refusal of the orchestrator."""
@@ -210,14 +214,21 @@ class FiringLoop(Loop):
 
 
 class Due:
-    """The firings of a due schedule, its next instant, and the number of missed instants."""
+    """The firings of a due schedule, its next instant, the number of missed ones, and why."""
 
-    __slots__ = ("firings", "missed", "next_us")
+    __slots__ = ("firings", "misfits", "missed", "next_us")
 
-    def __init__(self, firings: list[Firing], next_us: int | None, missed: int) -> None:
+    def __init__(
+        self,
+        firings: list[Firing],
+        next_us: int | None,
+        missed: int,
+        misfits: list[TriggerMisfit],
+    ) -> None:
         self.firings = firings
         self.next_us = next_us
         self.missed = missed
+        self.misfits = misfits
 
 
 def due_of(row: Row) -> Due:
@@ -227,17 +238,22 @@ def due_of(row: Row) -> Due:
     now_us, first_us = row["now_us"], row["next_us"]
     instants, missed = _instants(trigger.cron, schedule, first_us, now_us)
     inputs = Inputs(trigger)
-    firings = []
+    firings, misfits = [], []
     for at_us in instants:
         try:
             given = inputs.of({"trigger": cron_scope(row, at_us)})
-        except RenderError:
+        except RenderError as error:
             missed += 1
+            misfits.append(_misfit(row, Misfit.of_input(error)))
             continue
         firings.append(
             Firing(row["namespace"], row["workflow"], trigger.id, cron_cause(at_us), at_us, given)
         )
-    return Due(firings, schedule.next_after(max(now_us, first_us)), missed)
+    return Due(firings, schedule.next_after(max(now_us, first_us)), missed, misfits)
+
+
+def _misfit(row: Row, misfit: Misfit) -> TriggerMisfit:
+    return TriggerMisfit(row["namespace"], row["workflow"], row["id"], misfit)
 
 
 def _instants(

@@ -22,6 +22,7 @@ from flowmesh.event.broker.consuming.groups import Readers
 from flowmesh.event.broker.consuming.reader import QueueReader
 from flowmesh.event.broker.store import Delta, StoredQueue
 from flowmesh.event.broker.topology import Topologies
+from flowmesh.event.misfits import Misfit, TriggerMisfit
 from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore, request_id
 from flowmesh.expressions import RenderError, compile_condition
@@ -69,13 +70,20 @@ class _Compiled:
         return {"id": self.id, "workflow": self.workflow}
 
     def passes(self, message: dict[str, Any]) -> bool:
-        """Return whether the filter holds; False if its evaluation fails."""
+        """Return whether the filter holds. Raises Misfit if its evaluation fails."""
         if self.filter is None:
             return True
         try:
             return bool(self.filter.evaluate({"message": message}))
-        except RenderError:
-            return False
+        except RenderError as error:
+            raise Misfit.of_filter(error) from error
+
+    def input(self, **scope: Any) -> bytes:
+        """Return the input of an execution. Raises Misfit."""
+        try:
+            return self.inputs.of({**scope, "trigger": self.scope})
+        except RenderError as error:
+            raise Misfit.of_input(error) from error
 
 
 class MessageTriggerLoop(Loop):
@@ -178,7 +186,7 @@ class MessageTriggerLoop(Loop):
             if await self._is_apart(delivery):
                 continue
             message = message_scope(delivery.message)
-            if not trigger.passes(message):
+            if not await self._passes(trigger, message):
                 await self._settler.ack(delivery)
                 continue
             id = request_id(trigger.namespace, trigger.workflow, trigger.id, message["id"])
@@ -190,8 +198,8 @@ class MessageTriggerLoop(Loop):
             firing = await self._commit_batch(
                 trigger, {id: message for id, (_, message) in taken.items()}
             )
-        except RenderError as error:
-            await self._reject_all(deliveries, f"it makes no valid input: {error}")
+        except Misfit as misfit:
+            await self._split(trigger, deliveries, misfit)
             return
         try:
             if firing is not None:
@@ -205,6 +213,27 @@ class MessageTriggerLoop(Loop):
             return
         await asyncio.gather(*(self._settler.ack(each) for each in deliveries))
 
+    async def _split(self, trigger: _Compiled, deliveries: list[Delivery], misfit: Misfit) -> None:
+        """Handle the messages of a batch that makes no input one by one."""
+        if len(deliveries) == 1:
+            await self._note(trigger, misfit)
+            await self._settler.reject(deliveries[0], error=str(misfit))
+            return
+        for delivery in deliveries:
+            await self._handle_batch(trigger, [delivery])
+
+    async def _passes(self, trigger: _Compiled, message: dict[str, Any]) -> bool:
+        """Return whether the filter holds; a filter that fails over a message does not."""
+        try:
+            return trigger.passes(message)
+        except Misfit as misfit:
+            await self._note(trigger, misfit)
+            return False
+
+    async def _note(self, trigger: _Compiled, misfit: Misfit) -> None:
+        found = TriggerMisfit(trigger.namespace, trigger.workflow, trigger.id, misfit)
+        await self._store.note_misfits([found])
+
     async def _commit_batch(
         self, trigger: _Compiled, messages: dict[str, dict[str, Any]]
     ) -> Firing | None:
@@ -214,18 +243,14 @@ class MessageTriggerLoop(Loop):
             if not fresh:
                 return None
             given = [message for id, message in messages.items() if id in fresh]
-            scope = {
-                "messages": given,
-                "bodies": [each["body"] for each in given],
-                "trigger": trigger.scope,
-            }
+            bodies = [each["body"] for each in given]
             firing = Firing(
                 trigger.namespace,
                 trigger.workflow,
                 trigger.id,
                 f"batch:{hashlib.sha256(''.join(sorted(fresh)).encode()).hexdigest()}",
                 self._clock.now_us(),
-                trigger.inputs.of(scope),
+                trigger.input(messages=given, bodies=bodies),
             )
             await change.add_firings([firing], lease_ms=LEASE_MS)
         return firing
@@ -246,14 +271,14 @@ class MessageTriggerLoop(Loop):
         if await self._is_apart(delivery):
             return
         message = message_scope(delivery.message)
-        if not trigger.passes(message):
+        if not await self._passes(trigger, message):
             await self._settler.ack(delivery)
             return
-        scope = {"message": message, "trigger": trigger.scope}
         try:
-            given = trigger.inputs.of(scope)
-        except RenderError as error:
-            await self._settler.reject(delivery, error=f"it makes no valid input: {error}")
+            given = trigger.input(message=message)
+        except Misfit as misfit:
+            await self._note(trigger, misfit)
+            await self._settler.reject(delivery, error=str(misfit))
             return
         firing = Firing(
             trigger.namespace,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -14,6 +14,7 @@ from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.errors import Invalid, TooLarge, Violation
+from flowmesh.event.misfits import Misfit, TriggerMisfit
 from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
@@ -45,15 +46,40 @@ class CompiledTrigger:
     matcher: Matcher
     inputs: Inputs
 
-    async def firing(self, namespace: str, cause: str, at_us: int, event: Json) -> Firing | None:
-        """Return the firing, or None without a match. Raise RenderError without a valid input."""
+    async def firing(self, cause: str, at_us: int, event: Json) -> Firing | None:
+        """Return the firing, or None without a match. Raises Misfit."""
         if not self.matcher.wants(event):
             return None
         await asyncio.sleep(0)  # yield to other tasks between filters
-        if not self.matcher.passes(event):
-            return None
+        try:
+            if not self.matcher.passes(event):
+                return None
+        except RenderError as error:
+            raise Misfit.of_filter(error) from error
         scope = {"event": event, "trigger": {"id": self.id, "workflow": self.workflow}}
-        return Firing(namespace, self.workflow, self.id, cause, at_us, self.inputs.of(scope))
+        try:
+            given = self.inputs.of(scope)
+        except RenderError as error:
+            raise Misfit.of_input(error) from error
+        return Firing(self.namespace, self.workflow, self.id, cause, at_us, given)
+
+    async def fire(self, found: "Fired", cause: str, at_us: int, event: Json) -> None:
+        """Add the firing or the misfit of an event."""
+        try:
+            firing = await self.firing(cause, at_us, event)
+        except Misfit as misfit:
+            found.misfits.append(TriggerMisfit(self.namespace, self.workflow, self.id, misfit))
+            return
+        if firing is not None:
+            found.firings.append(firing)
+
+
+@dataclass(slots=True)
+class Fired:
+    """The firings of events, and the triggers that they do not fit."""
+
+    firings: list[Firing] = field(default_factory=list)
+    misfits: list[TriggerMisfit] = field(default_factory=list)
 
 
 class TriggerCache:
@@ -122,38 +148,36 @@ class Publisher:
             if not await change.add_published(namespace, event, now_us):
                 return pb.PublishEventResponse(event_id=event.id, created=False)
             rows = await change.event_triggers(namespace)
-            firings = await self._firings(namespace, event, now_us, rows)
-            if firings:
-                await change.add_firings(firings, lease_ms=0)
+            fired = await self._fired(namespace, event, now_us, rows)
+            if fired.firings:
+                await change.add_firings(fired.firings, lease_ms=0)
             subscribed = await change.subscriptions(namespace)
             found = await self._subscriptions.notifications(subscribed, event_value(event))
-            await change.add_notifications(list(found.values()))
+            await change.add_notifications(list(found.notifications.values()))
+            await change.note_misfits(fired.misfits, found.misfits)
         failpoint("event.published")
         self._on_published()
-        if found:
-            await self._on_notifications(list(found))
-        if firings:
+        if found.notifications:
+            await self._on_notifications(list(found.notifications))
+        if fired.firings:
             self._on_firing()
-        return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(firings))
+        return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(fired.firings))
 
-    async def _firings(
-        self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]
-    ) -> list[Firing]:
-        if not rows:
-            return []
-        value, cause = event_value(event), cause_of(event)
-        firings = []
-        for row in rows:
-            try:
-                trigger = self._trigger_cache.compiled(namespace, row)
-                fired = await trigger.firing(namespace, cause, at_us, value)
-            except RenderError as error:
-                # A retry would fail too: reject the event as a whole.
-                where = f"trigger {row['id']} of {row['workflow']}"
-                raise _invalid("data", f"{where} has no valid input for it: {error}") from error
-            if fired is not None:
-                firings.append(fired)
-        return firings
+    async def _fired(self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]) -> Fired:
+        found = Fired()
+        if rows:
+            value, cause = event_value(event), cause_of(event)
+            for row in rows:
+                try:
+                    trigger = self._trigger_cache.compiled(namespace, row)
+                except Exception as error:  # noqa: BLE001 a broken trigger must not delay others
+                    misfit = Misfit.of_definition(error)
+                    found.misfits.append(
+                        TriggerMisfit(namespace, row["workflow"], row["id"], misfit)
+                    )
+                    continue
+                await trigger.fire(found, cause, at_us, value)
+        return found
 
 
 class LifecycleTriggers:
@@ -219,20 +243,22 @@ class LifecycleTriggers:
 
     async def store(self, rows: Iterable[history_service_pb2.EventRow]) -> None:
         """Store the firings for the rows."""
-        firings = [fired for row in rows for fired in await _fired(row, self._triggers_for(row))]
-        if firings:
-            await self._store.add_unpaused(firings)
+        found = Fired()
+        for row in rows:
+            await _fire(found, row, self._triggers_for(row))
+        if found.firings:
+            await self._store.add_unpaused(found.firings)
             self._on_firing()
+        await self._store.note_misfits(found.misfits)
 
 
-async def _fired(
-    row: history_service_pb2.EventRow, triggers: list[CompiledTrigger]
-) -> list[Firing]:
-    firings: list[Firing] = []
+async def _fire(
+    found: Fired, row: history_service_pb2.EventRow, triggers: list[CompiledTrigger]
+) -> None:
     try:
         events = history_event_pb2.HistoryEvents.FromString(row.events).events
     except DecodeError:
-        return []
+        return
     for event in events:
         lifecycle = event_service_pb2.LifecycleEvent(
             namespace=row.namespace,
@@ -242,13 +268,7 @@ async def _fired(
         )
         value = lifecycle_value(lifecycle)
         for trigger in triggers:
-            try:
-                fired = await trigger.firing(row.namespace, value["id"], event.at_us, value)
-            except RenderError:
-                continue  # the event has not the form that the trigger expects
-            if fired is not None:
-                firings.append(fired)
-    return firings
+            await trigger.fire(found, value["id"], event.at_us, value)
 
 
 def lifecycle_value(lifecycle: event_service_pb2.LifecycleEvent) -> dict[str, Json]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flowmesh.access.audited import audited_call
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.event.misfits import Misfit, TriggerMisfit
 from flowmesh.event.notifications.compiled import Notification
 from flowmesh.event.notifications.store import add_notifications
 from flowmesh.storage import load_queries
@@ -123,6 +124,10 @@ class TriggerStore:
     async def add_unpaused(self, firings: Sequence[Firing]) -> None:
         """Add firings of triggers that exist and are not paused."""
         await add_firings(self._sql.add_unpaused_firings, self._pool, firings)
+
+    async def note_misfits(self, found: Sequence[TriggerMisfit]) -> None:
+        """Record the problems of triggers with events."""
+        await note_misfits(self._sql, self._pool, found)
 
     # --- triggers ---
 
@@ -328,6 +333,14 @@ class TriggerChange:
             return
         await add_notifications(self._sql, self._connection, found)
 
+    async def note_misfits(
+        self, of_triggers: Sequence[TriggerMisfit], of_subscriptions: Mapping[str, Misfit]
+    ) -> None:
+        """Record the problems of triggers and, by their ids, of subscriptions with an event."""
+        await note_misfits(self._sql, self._connection, of_triggers)
+        for id, misfit in sorted(of_subscriptions.items()):
+            await self._sql.note_problem(self._connection, id=id, last_error=str(misfit))
+
     async def undelivered(self, count: int) -> list[Row]:
         """Return published events that are not yet delivered to listeners, locked."""
         return [row async for row in self._sql.undelivered_events(self._connection, count=count)]
@@ -352,6 +365,18 @@ class TriggerChange:
                 at_us=at_us,
                 event=event.SerializeToString(),
             )
+        )
+
+
+async def note_misfits(sql: Any, connection: Any, found: Sequence[TriggerMisfit]) -> None:
+    if found:
+        await sql.note_misfits(
+            connection,
+            namespaces=[each.namespace for each in found],
+            workflows=[each.workflow for each in found],
+            ids=[each.trigger for each in found],
+            errors=[str(each.misfit) for each in found],
+            refused=[each.misfit.refused for each in found],
         )
 
 

@@ -54,7 +54,13 @@ class EventListeners:
                 for type_ in (event.type, EVERY_TYPE)
                 for execution_id, signal in listening.get((event.namespace, type_), ())
             ]
-            sent += await self._send(event, waiting)
+            try:
+                sent += await self._send(event, waiting)
+            except PASSING:
+                raise
+            except FlowmeshError as error:
+                # A retry would fail too, and delay later events for ever.
+                self._log.warning("event_not_sent", type=event.type, reason=error.reason)
         return sent
 
     async def _listening(

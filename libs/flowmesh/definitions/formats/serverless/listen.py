@@ -145,7 +145,10 @@ class _Filter:
         event.refuse_unknown()
         self.plain = set(wanted.value) == {"type"} and self.type != EVERY_TYPE and not keys
         ok = "and".join(f"({test})" for test in tests if test) or "true"
-        self.program = f"(if {ok} then {{ok:true,keys:{{{keys}}}}} else {{ok:false}} end)"
+        matched = f"if {ok} then {{ok:true,keys:{{{keys}}}}} else {{ok:false}} end"
+        # A filter that fails over an event, or makes nothing of it, does not match.
+        failed = "{ok:false,problem:tostring}"
+        self.program = f"([try ({matched}) catch {failed}][0] // {{ok:false}})"
 
     def _attribute(self, wanted: Reader, key: str) -> str:
         """Return the program that tests an attribute; empty if it is refused."""
