@@ -1,6 +1,7 @@
-"""The HTTP client for external calls of steps and callbacks, guarded against SSRF.
+"""The door for calls to addresses that users name, guarded against SSRF.
 
-It sends requests whose address a user wrote. Services of the suite call each other by gRPC.
+`client` sends HTTP requests, `connector` makes checked connections for other clients, and `wall`
+checks all connections of a process. Services of the suite call each other by gRPC, without it.
 """
 
 from flowmesh.egress.client import Egress, Response, check_method, check_url

@@ -1,24 +1,22 @@
-"""The client: a connection pool, an address check for each socket, and explicit redirects.
+"""The client: a pool of checked connections, and explicit redirects.
 
 It ignores proxies and netrc of the environment. It decompresses responses itself, to count their
 size, instead of the HTTP library.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from flowmesh.egress.bodies import ACCEPT_ENCODING, RESPONSE_BYTES_MAX, read_body
+from flowmesh.egress.connector import CheckedResolver, http_session
 from flowmesh.egress.errors import (
-    EgressBlocked,
     Interrupted,
     RequestInvalid,
     TimedOut,
@@ -33,8 +31,6 @@ URL_CHARACTERS_MAX = 8 * 1024
 CALLS_MAX = 256
 # Idle connections to other hosts must not block a call.
 CONNECTIONS_PER_CALL = 2
-DNS_CACHE_SECONDS = 10
-IDLE_CONNECTION_SECONDS = 15.0
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -58,25 +54,6 @@ class _Request:
     body: bytes | None = field(repr=False)
 
 
-class _CheckedResolver(AbstractResolver):
-    """A resolver that rejects a name unless all its addresses are admitted."""
-
-    def __init__(self, policy: Policy, resolver: AbstractResolver) -> None:
-        self._policy = policy
-        self._resolver = resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        if not all(self._policy.admits(result["host"]) for result in found):
-            raise EgressBlocked
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
-
-
 class Egress:
     """Sends requests of users within one policy. An async context manager."""
 
@@ -97,22 +74,13 @@ class Egress:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Egress":
-        connector = aiohttp.TCPConnector(
-            socket_factory=self._socket,
-            resolver=_CheckedResolver(self._policy, self._resolver or aiohttp.ThreadedResolver()),
-            limit=CONNECTIONS_PER_CALL * self._calls_max,
-            limit_per_host=self._calls_max,
-            ttl_dns_cache=DNS_CACHE_SECONDS,
-            keepalive_timeout=IDLE_CONNECTION_SECONDS,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            trust_env=False,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._session = http_session(
+            self._policy,
+            connections_max=CONNECTIONS_PER_CALL * self._calls_max,
+            host_connections_max=self._calls_max,
+            resolver=self._resolver,
             max_field_size=HEADER_BYTES_MAX,
             max_line_size=HEADER_BYTES_MAX,
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type", "Accept"),
         )
         return self
 
@@ -154,7 +122,7 @@ class Egress:
 
         Raises EgressBlocked and Unreachable.
         """
-        resolver = _CheckedResolver(self._policy, self._resolver or aiohttp.ThreadedResolver())
+        resolver = CheckedResolver(self._policy, self._resolver)
         try:
             found = await resolver.resolve(host, port)
         except (OSError, UnicodeError) as error:
@@ -197,13 +165,6 @@ class Egress:
             raise RequestInvalid("the url cannot be called") from error
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise Interrupted("the connection broke before the answer was complete") from error
-
-    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
-        """Create a socket; no other code creates external sockets."""
-        family, kind, protocol, _, target = address
-        if not self._policy.admits(str(target[0])):
-            raise EgressBlocked
-        return socket.socket(family=family, type=kind, proto=protocol)
 
 
 def check_method(method: str) -> str:

@@ -11,11 +11,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Ranges that `is_global` admits although they can reach internal hosts: forms that embed an IPv4
-# address (compatible, NAT64, 6to4, Teredo), site-local addresses, protocol assignments, relays.
+# address (compatible, translated by SIIT, NAT64, 6to4, Teredo), site-local addresses, protocol
+# assignments, relays, and the address at which a machine on Azure reaches its platform.
 _LEADS_INSIDE: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
         "::/96",
+        "::ffff:0:0:0/96",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "2002::/16",
@@ -23,6 +25,7 @@ _LEADS_INSIDE: tuple[Network, ...] = tuple(
         "fec0::/10",
         "192.0.0.0/24",
         "192.88.99.0/24",
+        "168.63.129.16/32",
     )
 )
 

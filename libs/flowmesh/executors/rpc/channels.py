@@ -10,13 +10,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import grpc
 import grpc.aio
 
 from flowmesh.egress import EgressBlocked, EgressFailure
+from flowmesh.egress.connector import grpc_options, grpc_target
 from flowmesh.egress.headers import check_headers
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors import failures
@@ -158,24 +158,16 @@ class Channels:
 
 
 def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> grpc.aio.Channel:
-    version = ip_address(addresses[0].partition("%")[0]).version
-    same = [each for each in addresses if (":" in each) == (version == 6)]
-    listed = ",".join(f"[{each}]:{port}" if version == 6 else f"{each}:{port}" for each in same)
-    options: list[tuple[str, Any]] = [
-        ("grpc.enable_http_proxy", 0),
+    options = [
+        *grpc_options(host, port, tls=target.tls, name=target.server_name),
         ("grpc.enable_retries", 0),
-        ("grpc.service_config_disable_resolution", 1),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
         ("grpc.primary_user_agent", "flowmesh"),
     ]
-    address = f"ipv{version}:{listed}"
+    address = grpc_target(addresses, port)
     if not target.tls:
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        options.append(("grpc.default_authority", authority))
         return grpc.aio.insecure_channel(address, options)
-    # Also sets the authority; the library accepts no other one.
-    options.append(("grpc.ssl_target_name_override", target.server_name or host))
     authorities = target.authorities.encode() or None
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authorities), options)
 
