@@ -46,6 +46,7 @@ def http_session(
     connections_max: int,
     host_connections_max: int = 0,
     resolver: AbstractResolver | None = None,
+    auto_decompress: bool = False,
     **options: Any,
 ) -> aiohttp.ClientSession:
     """Return a session without cookies and proxies; 0 bounds no host for itself.
@@ -70,7 +71,7 @@ def http_session(
     return aiohttp.ClientSession(
         connector=connector,
         trust_env=False,
-        auto_decompress=False,
+        auto_decompress=auto_decompress,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_GIVEN_HEADERS,
         **options,

@@ -19,11 +19,21 @@ from flowmesh.errors import Forbidden, Invalid, TooLarge
 
 
 class EgressBlocked(Forbidden):
-    def __init__(self) -> None:
+    def __init__(self, failed: str = "") -> None:
+        """`failed` is what could not be done without the connection."""
         text = (
             "the address is not one that steps may call; --egress or FLOWMESH_EGRESS says which are"
         )
-        super().__init__("EGRESS_BLOCKED", text)
+        super().__init__("EGRESS_BLOCKED", f"{failed}: {text}" if failed else text)
+
+
+def is_blocked(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it hides, is EgressBlocked."""
+    while error is not None:
+        if isinstance(error, EgressBlocked):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class HeaderInvalid(Invalid):

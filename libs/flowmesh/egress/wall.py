@@ -64,7 +64,7 @@ class Wall:
 class _Checked(asyncio.AbstractEventLoop):
     """An event loop that connects by sockets of the interpreter, which the wall checks."""
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(
         self,
         protocol_factory: Any,
         host: Any = None,
@@ -90,14 +90,16 @@ class _Checked(asyncio.AbstractEventLoop):
             protocol_factory, sock=sock, ssl=ssl, server_hostname=server_hostname, **options
         )
 
-    async def create_unix_connection(  # type: ignore[override]
+    async def create_unix_connection(
         self, protocol_factory: Any, path: Any = None, *, sock: Any = None, **options: Any
     ) -> Any:
         if sock is None:
             raise EgressBlocked
         return await super().create_unix_connection(protocol_factory, sock=sock, **options)
 
-    async def create_datagram_endpoint(self, protocol_factory: Any, **options: Any) -> Any:  # type: ignore[override]
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Any, **options: Any
+    ) -> Any:
         raise EgressBlocked
 
     async def _connected(self, found: list[Any], local_addr: Any) -> socket.socket:

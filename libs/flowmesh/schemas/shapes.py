@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from flowmesh.schemas.compiling import compiled
 from flowmesh.schemas.documents import Document
 
 Json = Any
@@ -340,5 +341,4 @@ def held_by(shape: Shape) -> Callable[[Json], bool]:
 
 @lru_cache(maxsize=_PROBES_MAX)
 def _validator(schema: bytes) -> jsonschema_rs.Validator:
-    options = jsonschema_rs.RegexOptions()
-    return jsonschema_rs.validator_for(orjson.loads(schema), pattern_options=options)
+    return compiled(orjson.loads(schema))

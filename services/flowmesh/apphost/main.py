@@ -95,7 +95,6 @@ def _checks(runtime: Runtime, strangers: Strangers, suites: Suites) -> Checks:
     settings = runtime.settings
     return Checks(
         data_dir=Path(settings.data_dir).absolute(),
-        private=settings.egress == "open",
         suite=suites.address,
         strangers=strangers,
     )
@@ -116,7 +115,6 @@ def _hosted(
             folders=Folders.of(data_dir, key),
             strangers=strangers,
             host=settings.host,
-            private=settings.egress == "open",
             suites=suites,
             closed=runtime.keys is not None,
             changed=changed,

@@ -100,11 +100,11 @@ def strangers(folder: Path) -> Strangers:
 async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
     """One more than may wait is refused at once."""
 
-    async def suite(_key: Key, _environment: Mapping[str, str]) -> Mapping[str, str]:
+    async def suite(_key: Key) -> Mapping[str, str]:
         return {}
 
     key = ("default", "app")
-    checks = Checks(data_dir=tmp_path, private=True, suite=suite, strangers=strangers(tmp_path))
+    checks = Checks(data_dir=tmp_path, suite=suite, strangers=strangers(tmp_path))
     waiting = [
         asyncio.create_task(checks.check(key, content())) for _ in range(limits.CHECKS_WAITING)
     ]
@@ -120,12 +120,12 @@ async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
 async def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither one that is cancelled while it writes, nor one of a host that was killed."""
 
-    async def suite(_key: Key, _environment: Mapping[str, str]) -> Mapping[str, str]:
+    async def suite(_key: Key) -> Mapping[str, str]:
         return {}
 
     root = tmp_path / "checks"
     (root / "left" / "releases").mkdir(parents=True)
-    checks = Checks(data_dir=tmp_path, private=True, suite=suite, strangers=strangers(tmp_path))
+    checks = Checks(data_dir=tmp_path, suite=suite, strangers=strangers(tmp_path))
     await checks.clear()
     assert not root.exists()
     large = content(files={f"{number}.txt": b"x" for number in range(5_000)})

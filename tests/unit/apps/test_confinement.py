@@ -10,11 +10,11 @@ from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.hosted.confinement import confined
 
 
-def document(folder: Path, text: str, *, private: bool = True) -> AppDocument:
+def document(folder: Path, text: str) -> AppDocument:
     file = folder / "release" / "app.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    confine = partial(confined, data=folder / "data", private=private)
+    confine = partial(confined, data=folder / "data")
     return load(file, Loading(environment={}, required=True, confine=confine))
 
 
@@ -73,15 +73,3 @@ def test_included_files_are_of_the_release(tmp_path: Path) -> None:
     )
     assert codes(found) == {"APP_PATH_FOREIGN"}
     assert found.modules[0].config["body"] == ""
-
-
-def test_private_addresses_are_those_of_the_host(tmp_path: Path) -> None:
-    """A host that allows public addresses only is not overruled."""
-    text = """\
-modules:
-- name: a
-  type: http.simple_proxy
-  config: {targets: {/: "http://x"}, allow_private: true}
-"""
-    assert codes(document(tmp_path, text)) == set()
-    assert codes(document(tmp_path, text, private=False)) == {"APP_CONFIG_INVALID"}

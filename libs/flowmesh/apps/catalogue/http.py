@@ -15,6 +15,7 @@ from flowmesh.apps.catalogue.descriptor import (
     string,
 )
 
+_PRIVATE = "false allows public addresses only; by default those of the host are allowed."
 _SERVER_LIMITS = (
     duration("readTimeout", "Time for a request to arrive.", default="30s", aliases=("read",)),
     duration("writeTimeout", "Time for an answer to leave.", default="30s"),
@@ -51,7 +52,7 @@ _PROXY = (
     duration("cache_ttl", "Time that an answer is kept.", default="60s"),
     string("tenant_id_header", "Header that names the tenant."),
     array("forward_headers", "Headers that are passed on; all if empty."),
-    flag("allow_private", "Allow backends in private networks.", default=True),
+    flag("allow_private", _PRIVATE),
 )
 
 HTTP = (
@@ -128,7 +129,7 @@ HTTP = (
         fields=(
             mapping("targets", "Addresses by path prefix.", required=True, rules={"*": "address"}),
             duration("timeout", "Time of one request.", default="30s"),
-            flag("allow_private", "Allow targets in private networks.", default=True),
+            flag("allow_private", _PRIVATE),
         ),
         offers=("Handler",),
         needs=_ON_ROUTER,
@@ -164,7 +165,7 @@ HTTP = (
             address("baseURL", "Beginning of relative addresses."),
             mapping("headers", "Headers of all requests."),
             mapping("retry", "Retries: attempts, backoff."),
-            flag("allowPrivate", "Allow private networks.", default=True),
+            flag("allowPrivate", _PRIVATE),
         ),
         offers=("HttpClient",),
     ),

@@ -199,7 +199,10 @@ INTEGRATION = (
             string("secret", "Key of signatures.", sensitive=True),
             string("topic", "Topic that is delivered."),
             string("database", "Database of the outbox; the only one if empty.", refers="Database"),
-            flag("allowPrivate", "Send to private addresses of messages.", default=False),
+            flag(
+                "allowPrivate",
+                "As for HTTP clients; addresses of messages are public ones unless it is true.",
+            ),
         ),
         offers=("Handler",),
     ),

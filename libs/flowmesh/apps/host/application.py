@@ -15,6 +15,7 @@ from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.definitions.problems import Problem
+from flowmesh.egress.policy import OPEN, Policy
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -47,22 +48,22 @@ class Application:
         *,
         log: LogHub,
         public: bool = False,
-        private: bool = True,
+        policy: Policy = OPEN,
         closed: bool = False,
         peers: Peers = ALONE,
         clock: Clock | None = None,
     ) -> None:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
-        Without `private`, its calls reach public addresses only. `closed` says that this machine
-        is shared with strangers: its own address opens no route of operators. `peers` are the
-        applications of this process, which links join; `clock` is one that tests move.
+        `policy` has the addresses that it may call. `closed` says that this machine is shared
+        with strangers: its own address opens no route of operators. `peers` are the applications
+        of this process, which links join; `clock` is one that tests move.
         """
         self._built = build(
             document,
             log=log,
             public=public,
-            private=private,
+            policy=policy,
             closed=closed,
             peers=peers,
             clock=clock,

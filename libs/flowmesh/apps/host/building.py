@@ -32,6 +32,7 @@ from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.egress.policy import OPEN, Policy
 from flowmesh.errors import FlowmeshError
 
 Json = Any
@@ -64,7 +65,7 @@ def build(
     *,
     log: LogHub,
     public: bool = False,
-    private: bool = True,
+    policy: Policy = OPEN,
     closed: bool = False,
     peers: Peers = ALONE,
     clock: Clock | None = None,
@@ -77,7 +78,7 @@ def build(
     registry = ServiceRegistry(document)
     hub = Hub(log)
     log.mask(_secrets(document))
-    client = HttpClient(private=private)
+    client = HttpClient(policy=policy)
     registry.put("HttpClient", "", client)
     background = Background(log)
     registry.put("Background", "", background)
@@ -90,7 +91,7 @@ def build(
         registry=registry,
         document=document,
         public=public,
-        private=private,
+        policy=policy,
         closed=closed,
         checks=lambda: checks,
         clock=clock or Clock(),

@@ -15,6 +15,7 @@ from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
 from flowmesh.apps.hosted.masking import masking
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.definitions.problems import Problem
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import FlowmeshError, Violation
 
 # The names of the environment that the host adds to those of the release.
@@ -35,7 +36,7 @@ def loading_of(begin: Begin, *, required: bool = False) -> Loading:
     return Loading(
         environment={name: value for name, value in values.items() if name not in CREDENTIALS},
         required=required,
-        confine=partial(confined, data=Path(begin.data), private=begin.private),
+        confine=partial(confined, data=Path(begin.data)),
     )
 
 
@@ -43,6 +44,11 @@ def attach(begin: Begin) -> None:
     """Name the suite to its clients, by the names of the release before those of the host."""
     own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
     os.environ.update({**begin.suite, **own})
+
+
+def policy_of(begin: Begin) -> Policy:
+    """Return the addresses that the application may call."""
+    return Policy.named(begin.egress, tuple(begin.egress_allow))
 
 
 def mask_of(begin: Begin) -> Callable[[str], str]:
@@ -72,7 +78,8 @@ def _findings(begin: Begin) -> list[Placed]:
     try:
         document = load(path, loading_of(begin))
         if not leaves_bounds(document):
-            build(document, log=LogHub(app=begin.app, write=lambda _line: None))
+            log = LogHub(app=begin.app, write=lambda _line: None)
+            build(document, log=log, policy=policy_of(begin))
     except FlowmeshError as error:
         causes = error.violations or (Violation(path.name, error.message, error.reason),)
         return [_unread(each, path.parent) for each in causes]

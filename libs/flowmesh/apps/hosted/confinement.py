@@ -14,7 +14,7 @@ from typing import Any
 from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Rule
 from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument, ModuleSpec
+from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.hosted.addresses import address_problem, is_foreign, postgres_problem
 from flowmesh.expressions.references import kind_of
 
@@ -24,15 +24,17 @@ FOREIGN = "APP_PATH_FOREIGN"
 ADDRESS = "APP_ADDRESS_FOREIGN"
 _SQLITE = frozenset({"sqlite", "sqlite3"})
 _MEMORY = ":memory:"
-_PRIVATE = ("allow_private", "allowPrivate")
 # A value, the object or list around it, and its place: the checked value.
 Check = Callable[[Json, Json, At], Json]
 
 
-def confined(document: AppDocument, *, data: Path, private: bool) -> AppDocument:
+def confined(document: AppDocument, *, data: Path) -> AppDocument:
     """Return the document with the paths of its data; foreign values become findings."""
     bounds = _Bounds(document, data)
-    modules = tuple(_module(bounds, each, private) for each in document.modules)
+    modules = tuple(
+        replace(each, config=bounds.checked(each.type, each.config, each.at / "config"))
+        for each in document.modules
+    )
     for pipeline in document.all_pipelines():
         for step in (*pipeline.steps, *pipeline.compensation):
             bounds.checked(step.type, step.config, step.at / "config")
@@ -42,15 +44,6 @@ def confined(document: AppDocument, *, data: Path, private: bool) -> AppDocument
 def leaves_bounds(document: AppDocument) -> bool:
     """Return whether a value leads out of the bounds; nothing of such a document is built."""
     return any(each.code in (FOREIGN, ADDRESS) for each in document.findings.found)
-
-
-def _module(bounds: "_Bounds", spec: ModuleSpec, private: bool) -> ModuleSpec:
-    at = spec.at / "config"
-    for key in _PRIVATE:
-        if spec.config.get(key) is True and not private:
-            message = f"{key}: this host allows calls to public addresses only"
-            bounds.report("APP_CONFIG_INVALID", message, at / key)
-    return replace(spec, config=bounds.checked(spec.type, spec.config, at))
 
 
 class _Bounds:

@@ -37,8 +37,9 @@ class Begin:
     environment: Mapping[str, str]
     memory_bytes: int
     files_max: int
-    # Calls may reach addresses that are not public.
-    private: bool
+    # The policy of outgoing connections, and the networks that it admits besides.
+    egress: str
+    egress_allow: Sequence[str] = ()
     # Its callers are strangers to each other: routes of operators want a user, also from loopback.
     closed: bool = False
     # The variables by which clients reach the suite of the host; empty if they need a credential.

@@ -15,12 +15,18 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from flowmesh.apps.document.findings import refuse, where
 from flowmesh.apps.document.loading import load
 from flowmesh.apps.host.application import Application
-from flowmesh.apps.hosted.checking import attach, checked, key_of, loading_of, mask_of
+from flowmesh.apps.hosted.checking import (
+    attach,
+    checked,
+    key_of,
+    loading_of,
+    mask_of,
+    policy_of,
+)
 from flowmesh.apps.hosted.confinement import leaves_bounds
 from flowmesh.apps.hosted.conversation import (
     LINE_BYTES_MAX,
@@ -38,6 +44,8 @@ from flowmesh.apps.hosted.conversation import (
     written,
 )
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.egress.errors import EgressBlocked
+from flowmesh.egress.wall import Wall
 from flowmesh.errors import FlowmeshError
 
 HEALTH_S = 5.0
@@ -89,8 +97,10 @@ def main() -> int:
         return 0
     assert isinstance(begin, Begin)
     mask = mask_of(begin)
+    wall = Wall(policy_of(begin))
     try:
         _limit(begin)
+        wall.build()
         if begin.check:
             connection.send(checked(begin))
             return 0
@@ -100,12 +110,12 @@ def main() -> int:
     except EOFError:
         return 0
     except FlowmeshError as error:
-        connection.send(_refusal(error, mask))
+        connection.send(_refusal(_cause(error, wall), mask))
         return REFUSED
     assert isinstance(start, Start)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=wall.loop_factory()) as runner:
         given = dict(zip(start.servers, sockets, strict=True))
-        return runner.run(_serve(connection, app, given, mask))
+        return runner.run(_serve(connection, app, given, mask, wall))
 
 
 async def _serve(
@@ -113,13 +123,14 @@ async def _serve(
     app: Application,
     sockets: Mapping[str, socket.socket],
     mask: Callable[[str], str],
+    wall: Wall,
 ) -> int:
     try:
         await app.start(sockets=sockets)
         await _check_health(app)
     except FlowmeshError as error:
         await app.stop()
-        connection.send(_refusal(error, mask))
+        connection.send(_refusal(_cause(error, wall), mask))
         return REFUSED
     gc.collect()
     gc.freeze()
@@ -156,7 +167,7 @@ def _built(begin: Begin) -> Application:
         refuse(document.findings.placed(document.files), document.files)
     log = LogHub(app=begin.app, write=_write)
     log.mask((*begin.environment.values(), key_of(begin)))
-    return Application(document, log=log, private=begin.private, closed=begin.closed)
+    return Application(document, log=log, policy=policy_of(begin), closed=begin.closed)
 
 
 def _write(lines: bytes) -> None:
@@ -178,6 +189,13 @@ def _about(app: Application, mask: Callable[[str], str]) -> Built:
 def _short(text: str, app: Application) -> str:
     """Return a text without the folder of the release."""
     return text.replace(f"{app.built.document.folder}{os.sep}", "")
+
+
+def _cause(error: FlowmeshError, wall: Wall) -> FlowmeshError:
+    """Return the error, or EGRESS_BLOCKED where a driver hid that the wall refused it."""
+    if not wall.blocked or error.reason == EgressBlocked().reason:
+        return error
+    return EgressBlocked(error.message)
 
 
 def _refusal(error: FlowmeshError, mask: Callable[[str], str]) -> Refused:
@@ -206,14 +224,6 @@ def _limit(begin: Begin) -> None:
         _, most = resource.getrlimit(kind)
         value = bound if most == resource.RLIM_INFINITY else min(bound, most)
         resource.setrlimit(kind, (value, value))
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Request:
         "raw_query",
         "receive",
         "route",
+        "scheme",
     )
 
     def __init__(
@@ -50,6 +51,7 @@ class Request:
         headers: Headers,
         raw_query: bytes = b"",
         client: str = "",
+        scheme: str = "http",
         receive: Receive | None = None,
     ) -> None:
         self.method = method
@@ -57,6 +59,7 @@ class Request:
         self.headers = headers
         self.raw_query = raw_query
         self.client = client
+        self.scheme = scheme
         self.receive = receive
         self.body = b""
         self.params: Mapping[str, str] = {}
@@ -78,6 +81,7 @@ class Request:
             method=scope["method"],
             path=str(bytes(raw).partition(b"?")[0], "latin-1"),
             headers=scope["headers"],
+            scheme=scope["scheme"],
             raw_query=scope.get("query_string", b""),
             client=client[0] if client else "",
             receive=receive,

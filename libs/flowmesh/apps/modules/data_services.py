@@ -8,8 +8,9 @@ from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.modules.module import Module, Mounts, Setting
-from flowmesh.apps.pipeline.steps.values import violations_of
+from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 from flowmesh.apps.pipeline.transforming import Apply, compile_operations
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -17,8 +18,6 @@ Json = Any
 
 def schemas(setting: Setting) -> Module:
     """Build jsonschema.modular: `step.validate` by name, POST /validate/{name}."""
-    import jsonschema_rs
-
     validators: dict[str, Any] = {}
     for name, raw in (setting.config.get("schemas") or {}).items():
         schema = raw
@@ -28,13 +27,7 @@ def schemas(setting: Setting) -> Module:
             except (OSError, ValueError):
                 text = f"{setting.name}: the schema file {raw} cannot be read as JSON"
                 raise Invalid("SCHEMA_INVALID", text) from None
-        try:
-            validators[name] = jsonschema_rs.validator_for(
-                schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
-            )
-        except (ValueError, jsonschema_rs.ValidationError) as error:
-            first = str(error).partition("\n")[0][:200]
-            raise Invalid("SCHEMA_INVALID", f"{setting.name}: {name}: {first}") from None
+        validators[name] = validator_of(schema, f"{setting.name}: {name}")
 
     def handle(request: Request) -> Response:
         name = request.params.get("name", "")
@@ -104,14 +97,14 @@ class HttpClient:
     def __init__(
         self,
         *,
-        private: bool,
+        policy: Policy,
         base: str = "",
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 3_600.0,
     ) -> None:
-        from flowmesh.egress import OPEN, PUBLIC, Egress
+        from flowmesh.egress import Egress
 
-        self._egress = Egress(OPEN if private else PUBLIC)
+        self._egress = Egress(policy)
         self._base = base.rstrip("/")
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
@@ -157,7 +150,7 @@ def http_client(setting: Setting) -> Module:
     """Build httpclient.modular."""
     config = setting.config
     client = HttpClient(
-        private=bool(config["allowPrivate"]),
+        policy=setting.policy,
         base=str(config.get("baseURL") or ""),
         headers={str(k): str(v) for k, v in (config.get("headers") or {}).items()},
         timeout_s=float(config["request_timeout"]),

@@ -13,6 +13,8 @@ from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.egress.policy import OPEN, PUBLIC, Policy
+from flowmesh.errors import Invalid
 
 Json = Any
 
@@ -65,8 +67,8 @@ class Surrounding:
     registry: ServiceRegistry
     document: AppDocument
     public: bool = False
-    # True if calls may go to private addresses.
-    private: bool = True
+    # The addresses that modules may call.
+    policy: Policy = OPEN
     # True on the host of a closed installation, whose applications are strangers to each other.
     closed: bool = False
     # Returns the modules with a health check; complete when the application runs.
@@ -97,6 +99,18 @@ class Setting:
     @property
     def config(self) -> Mapping[str, Json]:
         return self.spec.config
+
+    @property
+    def policy(self) -> Policy:
+        """The addresses that this module may call: those of the host, or public ones only.
+
+        Raises Invalid for `allow_private: true` on a host that allows public addresses only.
+        """
+        allows = self.config.get("allow_private", self.config.get("allowPrivate"))
+        if allows and self.around.policy.public_only:
+            text = f"{self.name}: allow_private: this host allows calls to public addresses only"
+            raise Invalid("APP_CONFIG_INVALID", text)
+        return PUBLIC if allows is False else self.around.policy
 
     def partner(self, kind: str) -> Any:
         """Return the service of the partner that the plan found; None without one."""

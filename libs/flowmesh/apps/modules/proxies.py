@@ -13,6 +13,8 @@ from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.router import Router
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.egress.connector import http_session
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -57,19 +59,16 @@ class Backend:
 class Forwarder:
     """Sends requests on, and streams the answers."""
 
-    def __init__(self, *, timeout_s: float, forwarded: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self, *, policy: Policy, timeout_s: float, forwarded: frozenset[bytes] = frozenset()
+    ) -> None:
+        self._policy = policy
         self._timeout_s = timeout_s
         self._forwarded = forwarded
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-            auto_decompress=False,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type", "Accept"),
-        )
+        self._session = http_session(self._policy, connections_max=CONNECTIONS_MAX)
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -142,7 +141,7 @@ class Forwarder:
         sent += [
             ("X-Forwarded-For", chain),
             ("X-Forwarded-Host", request.header(b"host")),
-            ("X-Forwarded-Proto", "http"),
+            ("X-Forwarded-Proto", request.scheme),
         ]
         replaced = {name.lower() for name in backend.headers}
         return [e for e in sent if e[0].lower() not in replaced] + list(backend.headers.items())
@@ -188,7 +187,7 @@ def simple_proxy(setting: Setting) -> Module:
             raise Invalid("APP_CONFIG_INVALID", text)
     ordered = sorted(targets.items(), key=lambda each: -len(each[0]))
     backends = [(prefix.rstrip("/"), Backend(prefix, url)) for prefix, url in ordered]
-    forwarder = Forwarder(timeout_s=float(config["timeout"]))
+    forwarder = Forwarder(policy=setting.policy, timeout_s=float(config["timeout"]))
 
     async def handle(request: Request) -> Response:
         for prefix, backend in backends:
@@ -337,7 +336,9 @@ def reverse_proxy(setting: Setting) -> Module:
         text = f"{setting.name}: there is no backend {name!r}; there are {', '.join(backends)}"
         raise Invalid("APP_CONFIG_INVALID", text)
     headers = frozenset(each.lower().encode() for each in config.get("forward_headers") or ())
-    forwarder = Forwarder(timeout_s=float(config["request_timeout"]), forwarded=headers)
+    forwarder = Forwarder(
+        policy=setting.policy, timeout_s=float(config["request_timeout"]), forwarded=headers
+    )
     proxy = ReverseProxy(
         backends=backends,
         routes=routes,

@@ -16,8 +16,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.auth import read_seed
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
-from flowmesh.apps.pipeline.steps.values import violations_of
-from flowmesh.errors import Invalid
+from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 
 Json = Any
 Resource = dict[str, Json]
@@ -402,12 +401,4 @@ class StatesConsumer:
 def _validator(setting: Setting, schema: Json) -> Any:
     if schema is None:
         return None
-    import jsonschema_rs
-
-    try:
-        return jsonschema_rs.validator_for(
-            schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
-        )
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        message = str(error).partition("\n")[0][:200]
-        raise Invalid("SCHEMA_INVALID", f"{setting.name}: schema: {message}") from None
+    return validator_of(schema, f"{setting.name}: schema")

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from flowmesh.egress.errors import EgressBlocked, is_blocked
 from flowmesh.errors import Unavailable
 from flowmesh.extras import needed_by
 
@@ -77,6 +78,8 @@ class _Reading:
             except SecretMissing:
                 raise
             except Exception as error:  # noqa: BLE001 - one that may pass is waited for
+                if is_blocked(error):
+                    raise EgressBlocked(f"{self._name}: {path} cannot be read") from None
                 if not self._away(error) or time.monotonic() + PAUSE_S > until:
                     text = f"{self._name}: {path} cannot be read: {type(error).__name__}"
                     raise Unavailable("SECRETS_UNAVAILABLE", text) from None

@@ -10,6 +10,7 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import kind_of
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
+from flowmesh.schemas.compiling import compiled
 
 Json = Any
 # Keywords whose subschemas apply to the same value as the schema itself.
@@ -183,15 +184,10 @@ def _cost(part: Json, document: Document, costs: dict[int, int], depth: int) -> 
     return costs[id(part)]
 
 
-def _refuse_to_fetch(uri: str) -> Json:
-    raise ValueError(uri)
-
-
 def _compiles(schema: dict[str, Json]) -> bool:
     """Return whether the schema compiles; the same compiler is used at run time."""
-    options = jsonschema_rs.RegexOptions()
     try:
-        jsonschema_rs.validator_for(schema, pattern_options=options, retriever=_refuse_to_fetch)
-    except (ValueError, jsonschema_rs.ReferencingError):
+        compiled(schema)
+    except ValueError:
         return False
     return True

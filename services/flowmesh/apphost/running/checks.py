@@ -21,10 +21,8 @@ SuiteOf = Callable[[Key], Awaitable[Mapping[str, str]]]
 class Checks:
     """Runs few checks at a time; further ones wait, and are refused beyond a bound."""
 
-    def __init__(
-        self, *, data_dir: Path, private: bool, suite: SuiteOf, strangers: Strangers
-    ) -> None:
-        self._root, self._private, self._suite = data_dir / "checks", private, suite
+    def __init__(self, *, data_dir: Path, suite: SuiteOf, strangers: Strangers) -> None:
+        self._root, self._suite = data_dir / "checks", suite
         self._strangers = strangers
         self._slots = asyncio.Semaphore(limits.CHECKS_RUNNING)
         self._waiting = 0
@@ -73,7 +71,8 @@ class Checks:
                         environment=content.environment,
                         memory_bytes=limits.MEMORY_BYTES,
                         files_max=limits.OPEN_FILES_MAX,
-                        private=self._private,
+                        egress=self._strangers.egress,
+                        egress_allow=self._strangers.allowed,
                         suite=await self._suite(key),
                         hidden=sorted(content.kept),
                         check=True,

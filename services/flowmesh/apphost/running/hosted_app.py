@@ -54,7 +54,6 @@ class HostedApp:
         folders: Folders,
         strangers: Strangers,
         host: str,
-        private: bool,
         closed: bool,
         suites: Suites,
         changed: Callable[[], None],
@@ -64,7 +63,6 @@ class HostedApp:
         self.log = AppLog(folders.log)
         self._store, self._contents, self._folders = store, contents, folders
         self._strangers = strangers
-        self._private = private
         self._closed = closed
         self._suites = suites
         self._changed = changed
@@ -178,7 +176,8 @@ class HostedApp:
                     environment=content.environment,
                     memory_bytes=limits.MEMORY_BYTES,
                     files_max=limits.OPEN_FILES_MAX,
-                    private=self._private,
+                    egress=self._strangers.egress,
+                    egress_allow=self._strangers.allowed,
                     closed=self._closed,
                     suite=await self._suites.of(self.key, content, release),
                     hidden=sorted(content.environment),

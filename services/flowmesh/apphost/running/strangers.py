@@ -29,7 +29,9 @@ class Strangers:
         data_dir: Path,
         log: Any,
     ) -> None:
-        self._isolation, self._egress, self._allowed = isolation, egress, tuple(allowed)
+        self._isolation = isolation
+        # The policy of outgoing connections, and the networks that it admits besides.
+        self.egress, self.allowed = egress, tuple(allowed)
         self._gateways = gateways
         self._users = Users(data_dir)
         self._log = log
@@ -50,7 +52,7 @@ class Strangers:
             granted=Granted(
                 read=(str(document.parent),), write=(str(folders.data), str(folders.temporary))
             ),
-            connections=Connections(self._egress, self._allowed, tuple(await self._gateways())),
+            connections=Connections(self.egress, self.allowed, tuple(await self._gateways())),
             uid=uid,
             interpreter=report.interpreter,
         )

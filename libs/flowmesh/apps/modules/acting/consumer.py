@@ -15,6 +15,7 @@ from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import violations_of
 from flowmesh.errors import Invalid, Unavailable
+from flowmesh.schemas.compiling import RemoteReference, compiled
 
 Json = Any
 
@@ -147,7 +148,7 @@ def consumer(setting: Setting) -> Module:
     if bool(file) == bool(address):
         text = f"{setting.name}: give specFile or specUrl"
         raise Invalid("APP_CONFIG_INVALID", text)
-    client = HttpClient(private=setting.around.private)
+    client = HttpClient(policy=setting.policy)
     made = OpenApiService(
         name=setting.name,
         client=client,
@@ -216,18 +217,19 @@ def _resolved(document: Json, raw: Json) -> Json:
     return None
 
 
-def _validator(document: Mapping[str, Json], schema: Json) -> Any:
-    """Compile a schema whose references lead into the document; None without one."""
-    import jsonschema_rs
+def _validator(name: str, document: Mapping[str, Json], schema: Json) -> Any:
+    """Compile a schema whose references lead into the document; None without one.
 
+    Raises Invalid for a reference to another document.
+    """
     if not isinstance(schema, dict):
         return None
     whole = {**schema, "components": document.get("components", {})}
     try:
-        return jsonschema_rs.validator_for(
-            whole, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
-        )
-    except (ValueError, jsonschema_rs.ValidationError):
+        return compiled(whole, validate_formats=True)
+    except RemoteReference as error:
+        raise Invalid("SCHEMA_REMOTE_REF", f"{name}: {error}") from None
+    except ValueError:
         return None
 
 
@@ -251,12 +253,12 @@ def _operation(
         places[key] = str(parameter.get("in") or "query")
         if parameter.get("required") is True or places[key] == "path":
             required.add(key)
-        validators[key] = _validator(document, parameter.get("schema"))
+        validators[key] = _validator(name, document, parameter.get("schema"))
     body = _resolved(document, raw.get("requestBody"))
     answers = {}
     for status, answer in (raw.get("responses") or {}).items():
         schema = _schema_of(_resolved(document, answer))
-        answers[str(status)] = _validator(document, schema)
+        answers[str(status)] = _validator(name, document, schema)
     content = _schema_of(body)
     return Operation(
         id=str(raw.get("operationId") or f"{method.upper()} {path}"),
@@ -265,7 +267,7 @@ def _operation(
         places=places,
         required=frozenset(required),
         validators=validators,
-        body=_validator(document, content if content is not None else {}) if body else None,
+        body=_validator(name, document, content if content is not None else {}) if body else None,
         body_required=isinstance(body, dict) and body.get("required") is True,
         answers=answers,
     )

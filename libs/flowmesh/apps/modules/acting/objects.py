@@ -5,12 +5,16 @@ import base64
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import aiohttp
+
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.egress.connector import http_session
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.extras import needed_by
 
@@ -20,6 +24,11 @@ KEY_BYTES_MAX = 1_024
 OBJECT_BYTES_MAX = 64 * 1024 * 1024
 LISTED_MAX = 10_000
 _NOT_FOUND = 404
+# The codes of S3 for a missing object; HEAD has no body to name one.
+_MISSING = frozenset({"NoSuchKey", "404"})
+S3_CONNECT_S = 5
+S3_READ_S = 30
+GCS_CONNECTIONS_MAX = 64
 _DEVICES = frozenset({"con", "prn", "aux", "nul"})
 
 
@@ -178,61 +187,57 @@ def _read(path: Path) -> bytes | None:
 
 
 class S3Objects:
-    """Objects of a bucket, through obstore."""
+    """Objects of a bucket of S3; each call runs in a thread."""
 
     def __init__(self, name: str, config: Mapping[str, Json]) -> None:
         with needed_by("storage.s3", "apps"):
-            import obstore
-            from obstore.store import S3Store
+            import boto3
+            from botocore.config import Config
 
-        self._obstore: Any = obstore
         self._name = name
-        endpoint = str(config.get("endpoint") or "")
-        options: dict[str, Any] = {"region": str(config["region"])}
-        if endpoint:
-            options["endpoint"] = endpoint
-        if config.get("accessKeyId"):
-            options["access_key_id"] = str(config["accessKeyId"])
-            options["secret_access_key"] = str(config.get("secretAccessKey") or "")
-        self._store: Any = S3Store(
-            str(config["bucket"]),
-            prefix=str(config.get("prefix") or "") or None,
-            virtual_hosted_style_request=not config["pathStyle"],
-            client_options={"allow_http": endpoint.startswith("http://"), "timeout": "30s"},
-            retry_config={"max_retries": 2},
-            **options,
+        self._bucket = str(config["bucket"])
+        prefix = str(config.get("prefix") or "").strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        make: Any = boto3.client
+        self._client: Any = make(
+            "s3",
+            region_name=str(config["region"]),
+            endpoint_url=str(config.get("endpoint") or "") or None,
+            aws_access_key_id=str(config.get("accessKeyId") or "") or None,
+            aws_secret_access_key=str(config.get("secretAccessKey") or "") or None,
+            config=Config(
+                connect_timeout=S3_CONNECT_S,
+                read_timeout=S3_READ_S,
+                retries={"total_max_attempts": 3},
+                s3={"addressing_style": "path" if config["pathStyle"] else "virtual"},
+                # Compatible services know no checksums in trailers.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
         )
 
     async def put(self, key: str, content: bytes) -> None:
-        with self._translated():
-            await self._obstore.put_async(self._store, key, content)
+        await self._called("put_object", Key=self._prefix + key, Body=content)
 
     async def get(self, key: str) -> bytes | None:
-        with self._translated():
-            try:
-                found = await self._obstore.get_async(self._store, key)
-            except FileNotFoundError:
-                return None
-            return bytes(await found.bytes_async())
+        content = await self._called("get_object", _content_of, Key=self._prefix + key)
+        return None if content is None else bytes(content)
 
     async def list(self, prefix: str = "") -> Mapping[str, int]:
         found: dict[str, int] = {}
-        with self._translated():
-            # The store lists below whole words; the rest of the prefix is compared here.
-            whole, slash, _ = prefix.rpartition("/")
-            async for page in self._obstore.list(self._store, f"{whole}{slash}" or None):
-                found |= {e["path"]: e["size"] for e in page if e["path"].startswith(prefix)}
-                if len(found) >= LISTED_MAX:
-                    break
-        return dict(sorted(found.items())[:LISTED_MAX])
+        options: dict[str, Json] = {"Prefix": self._prefix + prefix}
+        while True:
+            page = await self._called("list_objects_v2", **options)
+            for each in page.get("Contents") or ():
+                found[each["Key"].removeprefix(self._prefix)] = each["Size"]
+            if len(found) >= LISTED_MAX or not page["IsTruncated"]:
+                return dict(sorted(found.items())[:LISTED_MAX])
+            options["ContinuationToken"] = page["NextContinuationToken"]
 
     async def delete(self, key: str) -> bool:
-        with self._translated():
-            try:
-                await self._obstore.head_async(self._store, key)
-            except FileNotFoundError:
-                return False
-            await self._obstore.delete_async(self._store, key)
+        if await self._called("head_object", Key=self._prefix + key) is None:
+            return False
+        await self._called("delete_object", Key=self._prefix + key)
         return True
 
     async def health(self) -> str:
@@ -242,47 +247,67 @@ class S3Objects:
             return error.message
         return ""
 
-    @contextlib.contextmanager
-    def _translated(self) -> Any:
-        from obstore.exceptions import BaseError
+    async def _called(
+        self, operation: str, read: Callable[[Json], Json] = lambda answer: answer, **given: Json
+    ) -> Json:
+        """Call an operation; None if there is no such object. Raises Unavailable."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        def call() -> Json:
+            return read(getattr(self._client, operation)(Bucket=self._bucket, **given))
 
         try:
-            yield
-        except BaseError as error:
-            text = f"{self._name}: S3 refused or was away: {type(error).__name__}"
-            raise Unavailable("OBJECTS_UNAVAILABLE", text) from None
+            return await asyncio.to_thread(call)
+        except (BotoCoreError, ClientError, OSError) as error:
+            answer = getattr(error, "response", {}).get("Error", {})
+            if answer.get("Code") in _MISSING:
+                return None
+            what = answer.get("Code") or type(error).__name__
+            text = f"{self._name}: S3 refused or was away: {what}"
+            raise Unavailable("OBJECTS_UNAVAILABLE", text) from error
+
+
+def _content_of(answer: Json) -> bytes:
+    return bytes(answer["Body"].read())
 
 
 class GcsObjects:
     """Objects of a bucket in Google Cloud Storage, over its JSON API."""
 
-    def __init__(self, name: str, config: Mapping[str, Json], credentials: Path | None) -> None:
+    def __init__(
+        self, name: str, config: Mapping[str, Json], credentials: Path | None, policy: Policy
+    ) -> None:
         with needed_by("storage.gcs", "apps"):
             from gcloud.aio.storage import Storage
 
         self._name = name
         self._bucket = str(config["bucket"])
         self._prefix = str(config.get("prefix") or "")
-        self._make = Storage
+        make: Any = Storage
+        self._make = make
         self._options: dict[str, Any] = {"api_root": str(config.get("endpoint") or "") or None}
         if credentials is not None:
             self._options["service_file"] = str(credentials)
+        self._policy = policy
+        self._session: aiohttp.ClientSession | None = None
         self._storage: Any = None
 
     async def start(self) -> None:
-        self._storage = self._make(**self._options)
+        self._session = http_session(
+            self._policy, connections_max=GCS_CONNECTIONS_MAX, auto_decompress=True
+        )
+        self._storage = self._make(session=self._session, **self._options)
 
     async def stop(self) -> None:
-        if self._storage is not None:
+        if self._session is not None:
             await self._storage.close()
+            await self._session.close()
 
     async def put(self, key: str, content: bytes) -> None:
         async with self._translated():
             await self._storage.upload(self._bucket, self._prefix + key, content)
 
     async def get(self, key: str) -> bytes | None:
-        import aiohttp
-
         async with self._translated():
             try:
                 return bytes(await self._storage.download(self._bucket, self._prefix + key))
@@ -309,8 +334,6 @@ class GcsObjects:
         return dict(sorted(found.items()))
 
     async def delete(self, key: str) -> bool:
-        import aiohttp
-
         async with self._translated():
             try:
                 await self._storage.delete(self._bucket, self._prefix + key)
@@ -329,8 +352,6 @@ class GcsObjects:
 
     @contextlib.asynccontextmanager
     async def _translated(self) -> Any:
-        import aiohttp
-
         try:
             yield
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -363,7 +384,7 @@ def gcs(setting: Setting) -> Module:
     credentials = setting.path(str(file)) if file else None
     if credentials is not None and not credentials.is_file():
         raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: there is no file {file}")
-    made = GcsObjects(setting.name, setting.config, credentials)
+    made = GcsObjects(setting.name, setting.config, credentials, setting.policy)
     services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
     return Module(
         name=setting.name,

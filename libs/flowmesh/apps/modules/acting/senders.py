@@ -15,6 +15,7 @@ from flowmesh.apps.modules.data_services import HttpClient
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
+from flowmesh.egress.policy import PUBLIC
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -33,9 +34,9 @@ def webhook(setting: Setting) -> Module:
         text = f"{setting.name}: url begins with http://, https:// or /, not {url[:40]!r}"
         raise Invalid("APP_CONFIG_INVALID", text)
     registry = setting.around.registry
-    client = HttpClient(
-        private=setting.around.private and (bool(url) or bool(config.get("allowPrivate")))
-    )
+    # Strangers may name the addresses of messages.
+    trusted = bool(url) or bool(config.get("allowPrivate"))
+    client = HttpClient(policy=setting.policy if trusted else PUBLIC)
 
     def database() -> Database | None:
         found: Database | None = registry.get("Database", str(config.get("database") or ""))
@@ -187,7 +188,7 @@ def slack(setting: Setting) -> Module:
     render = compile_text(str(template), compiling) if template else None
     if compiling.problems:
         raise Invalid("TEMPLATE_INVALID", f"{setting.name}: text: {compiling.problems[0]}")
-    client = HttpClient(private=setting.around.private)
+    client = HttpClient(policy=setting.policy)
     base = {"username": str(config["username"])}
     if config.get("channel"):
         base["channel"] = str(config["channel"])

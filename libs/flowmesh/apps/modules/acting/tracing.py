@@ -3,9 +3,10 @@
 import asyncio
 import http.client
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import SplitResult, urlsplit
 
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.http.problems import problem_of
@@ -13,12 +14,16 @@ from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.messaging.messages import Message, Receive
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.egress.connector import addresses_of, grpc_options, grpc_target
+from flowmesh.egress.errors import EgressBlocked, Unreachable
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
 from flowmesh.extras import needed_by
 
 Json = Any
 
 EXPORT_S = 10.0
+GRPC_PORT = 4317
 SERVER_ERROR = 500
 
 
@@ -131,55 +136,115 @@ def tracing(setting: Setting) -> Module:
         sampler=ParentBased(TraceIdRatioBased(float(config["sampleRatio"]))),
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(BatchSpanProcessor(_exporter(setting)))
+    collector = Collector.of(setting)
+    provider.add_span_processor(BatchSpanProcessor(collector.exporter()))
     made = AppTracing(provider)
     setting.around.hub.add(made)
     setting.around.hub.on_begin(made.begin)
 
+    async def start() -> None:
+        with suppress(Unreachable):
+            await asyncio.to_thread(collector.addresses)
+
     async def stop() -> None:
         await asyncio.to_thread(provider.shutdown)
 
-    return Module(name=setting.name, services={"Tracing": made}, stop=stop)
+    return Module(name=setting.name, services={"Tracing": made}, start=start, stop=stop)
 
 
-def _exporter(setting: Setting) -> Any:
-    config = setting.config
-    endpoint = str(config["endpoint"])
-    headers = {str(k).lower(): str(v) for k, v in (config.get("headers") or {}).items()}
-    if config["protocol"] == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector of OTLP, and the addresses that may be called."""
 
-        plain = not endpoint.startswith("https://")
+    url: SplitResult
+    protocol: str
+    headers: Mapping[str, str]
+    policy: Policy
+
+    @classmethod
+    def of(cls, setting: Setting) -> Self:
+        """Return the collector of a configuration. Raises Invalid for a wrong endpoint."""
+        config = setting.config
+        endpoint = str(config["endpoint"])
+        url = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+        if url.scheme not in ("http", "https") or not url.hostname:
+            text = f"{setting.name}: endpoint is host:port or an address, not {endpoint[:60]!r}"
+            raise Invalid("APP_CONFIG_INVALID", text)
+        headers = {str(k).lower(): str(v) for k, v in (config.get("headers") or {}).items()}
+        return cls(url, str(config["protocol"]), headers, setting.policy)
+
+    @property
+    def tls(self) -> bool:
+        return self.url.scheme == "https"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        usual = GRPC_PORT if self.protocol == "grpc" else 443 if self.tls else 80
+        return self.url.hostname or "", self.url.port or usual
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return the numeric addresses. Raises EgressBlocked and Unreachable."""
+        return addresses_of(self.policy, *self.place)
+
+    def exporter(self) -> Any:
+        return _grpc_exporter(self) if self.protocol == "grpc" else _http_exporter(self)
+
+
+def _grpc_exporter(collector: Collector) -> Any:
+    """Return an exporter over gRPC; after a failure it resolves the name again."""
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    def connected() -> Any:
+        host, port = collector.place
+        options: Any = tuple(grpc_options(host, port, tls=collector.tls))
         return OTLPSpanExporter(
-            endpoint=endpoint, insecure=plain, headers=tuple(headers.items()), timeout=EXPORT_S
+            endpoint=grpc_target(collector.addresses(), port),
+            insecure=not collector.tls,
+            headers=tuple(collector.headers.items()),
+            timeout=EXPORT_S,
+            channel_options=options,
         )
-    url = endpoint if "://" in endpoint else f"http://{endpoint}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        text = f"{setting.name}: endpoint is host:port or an address, not {endpoint[:60]!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
-    return _http_exporter(
-        url if parts.path not in ("", "/") else f"{url.rstrip('/')}/v1/traces", headers
-    )
+
+    class GrpcExporter(SpanExporter):
+        _connected: Any = None
+
+        def export(self, spans: Sequence[Any]) -> SpanExportResult:
+            try:
+                self._connected = self._connected or connected()
+            except (EgressBlocked, Unreachable):
+                return SpanExportResult.FAILURE
+            result: SpanExportResult = self._connected.export(spans)
+            if result is not SpanExportResult.SUCCESS:
+                self.shutdown()
+            return result
+
+        def shutdown(self) -> None:
+            made, self._connected = self._connected, None
+            if made is not None:
+                made.shutdown()
+
+    return GrpcExporter()
 
 
-def _http_exporter(url: str, headers: Mapping[str, str]) -> Any:
+def _http_exporter(collector: Collector) -> Any:
     """Return an exporter over HTTP with the encoding of the SDK; it runs in the SDK's thread."""
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    path = collector.url.path.rstrip("/") or "/v1/traces"
+    connect = http.client.HTTPSConnection if collector.tls else http.client.HTTPConnection
 
     class HttpExporter(SpanExporter):
         def export(self, spans: Sequence[Any]) -> SpanExportResult:
-            connection = connect(parts.netloc, timeout=EXPORT_S)
+            connection = connect(*collector.place, timeout=EXPORT_S)
             try:
                 body = encode_spans(spans).SerializeToString()
-                sent = {"content-type": "application/x-protobuf", **headers}
-                connection.request("POST", parts.path, body, sent)
+                sent = {"content-type": "application/x-protobuf", **collector.headers}
+                connection.request("POST", path, body, sent)
                 done = connection.getresponse().status < 300
-            except OSError:
+            except (OSError, EgressBlocked):
                 done = False
             finally:
                 connection.close()

@@ -7,6 +7,7 @@ from flowmesh.apps.pipeline.conditions import compile_expression
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render, as_text, compile_path
+from flowmesh.errors import Invalid
 
 Json = Any
 
@@ -68,17 +69,24 @@ def _missing(value: Json, required: list[str]) -> list[dict[str, Json]]:
 
 def compile_schema(schema: Json, context: StepContext) -> Any:
     """Compile a JSON Schema; report one that is invalid."""
-    import jsonschema_rs
-
     try:
-        validator = jsonschema_rs.validator_for(
-            schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
-        )
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        message = str(error).partition("\n")[0][:200]
-        context.error("SCHEMA_INVALID", f"not a JSON Schema: {message}", "schema")
+        validator = validator_of(schema, "not a JSON Schema")
+    except Invalid as error:
+        context.error(error.reason, error.message, "schema")
         return None
     return lambda value: violations_of(validator, value)
+
+
+def validator_of(schema: Json, what: str) -> Any:
+    """Compile a JSON Schema. Raises Invalid, whose message begins with `what`."""
+    from flowmesh.schemas.compiling import RemoteReference, compiled
+
+    try:
+        return compiled(schema, validate_formats=True)
+    except RemoteReference as error:
+        raise Invalid("SCHEMA_REMOTE_REF", f"{what}: {error}") from None
+    except ValueError as error:
+        raise Invalid("SCHEMA_INVALID", f"{what}: {error}") from None
 
 
 def violations_of(validator: Any, value: Json) -> list[dict[str, Json]]:
