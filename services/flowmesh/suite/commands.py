@@ -48,7 +48,7 @@ OtlpEndpoint = Annotated[str, _from("OTLP_ENDPOINT", shown=False)]
 
 def dev(
     *,
-    egress: EgressFlag = "open",
+    egress: EgressFlag | None = None,
     ephemeral: Annotated[bool, Parameter(negative="")] = False,
     orchestrators: Count = 1,
     workers: Count = 1,
@@ -73,7 +73,8 @@ def dev(
     Parameters
     ----------
     egress
-        What steps may call: any address, or public ones only.
+        Addresses that steps and applications may call: any, or public ones only. By default
+        any in an open installation, public ones in a closed one.
     ephemeral
         Keep the data in a temporary folder that is removed at exit.
     orchestrators
@@ -109,6 +110,7 @@ def dev(
         host:port of an OTLP/gRPC collector for traces.
     """
     flags: dict[str, Any] = dict(locals())
+    flags["egress"] = egress or _egress_of(auth)
     own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers", "tls")}
     if not flags.pop("open_to_network") and _is_exposed(auth, host):
         return _fail(_EXPOSED.format(host=host))
@@ -167,7 +169,8 @@ def serve(
     data_dir
         Folder for what this process keeps.
     egress
-        What steps may call: any address, or public ones only.
+        Addresses that steps and applications may call: any, or public ones only. By default
+        any in an open installation, public ones in a closed one.
     log_level
         debug, info, warning or error.
     log_format
@@ -191,7 +194,7 @@ def cluster(
     grpc_port: GrpcPort = 7450,
     orchestrators: Count = 2,
     workers: Count = 2,
-    egress: EgressFlag = "open",
+    egress: EgressFlag | None = None,
     postgres: Postgres = "",
     nats: Nats = "",
     redis: Redis = "",
@@ -216,7 +219,8 @@ def cluster(
     workers
         How many worker services.
     egress
-        What steps may call: any address, or public ones only.
+        Addresses that steps and applications may call: any, or public ones only. By default
+        any in an open installation, public ones in a closed one.
     postgres
         Address of a PostgreSQL to use instead of the embedded one.
     nats
@@ -238,7 +242,7 @@ def cluster(
     from flowmesh.suite.cluster import run_cluster
 
     given = _given(
-        egress=egress,
+        egress=egress or _egress_of(auth),
         data_dir=data_dir,
         http_port=http_port,
         grpc_port=grpc_port,
@@ -254,6 +258,11 @@ def cluster(
     return _run(
         given, lambda settings: run_cluster(settings, orchestrators=orchestrators, workers=workers)
     )
+
+
+def _egress_of(auth: Auth) -> Egress:
+    """Return the egress policy of an installation whose users name none."""
+    return "open" if auth == "open" else "public"
 
 
 def _is_exposed(auth: Auth, host: str) -> bool:
