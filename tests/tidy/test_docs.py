@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.contract import FINAL_BY_DEFAULT, NEVER_RETRIED, TEMPORARY
 from flowmesh.definitions.editor.bodies import POLICY
 from flowmesh.definitions.model import NATIVE_RETRY
 from flowmesh.gateway import openapi
@@ -49,12 +49,21 @@ def test_the_page_on_retries_has_every_field_and_its_default() -> None:
 
 
 def test_the_page_on_retries_tells_which_classes_are_retried() -> None:
-    """Those that are by default, and those that never are."""
+    """Those that are by default, those that are final by default, and those that never are."""
     text = (docs.DOCS / "retries.md").read_text()
-    retried = set(re.findall(r"^\| `(\w+)` \|.*\| yes", text, re.MULTILINE))
-    assert retried == set(RETRIED_BY_DEFAULT)
-    never = next(line for line in text.splitlines() if line.endswith('not even with `["*"]` |'))
-    assert set(re.findall(r"`(\w+)`", never)) == set(NEVER_RETRIED)
+    rows = re.findall(r"^\| (`\w+`.*?) \|.*\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    classes = {
+        kind: {
+            name
+            for cell, built_in, handler in rows
+            if built_in.startswith(kind) and handler.startswith(kind)
+            for name in re.findall(r"`(\w+)`", cell)
+        }
+        for kind in ("retried", "final", "never")
+    }
+    assert classes["retried"] == set(TEMPORARY)
+    assert classes["final"] == set(FINAL_BY_DEFAULT)
+    assert classes["never"] == set(NEVER_RETRIED)
 
 
 def test_one_page_places_every_route_outside_the_main_api() -> None:

@@ -270,8 +270,9 @@ pub struct RetryPolicy {
     /// Random share of the delay, from 0 (none) to 1 (full jitter).
     #[prost(double, tag = "5")]
     pub jitter: f64,
-    /// Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
-    /// ServerError. `*` means every class except Cancelled.
+    /// Error classes that are retried; `*` means every class that is not final for all policies. Empty
+    /// means the temporary failures for a built-in task (Timeout, NetworkError, RateLimitError,
+    /// ServerError, CIRCUIT_OPEN), and every class that is not final by default for a handler.
     #[prost(string, repeated, tag = "6")]
     pub retry_on: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Error classes that are never retried; takes precedence over `retry_on`.

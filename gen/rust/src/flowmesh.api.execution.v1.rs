@@ -159,6 +159,10 @@ pub struct Node {
     pub child_version: u32,
     #[prost(string, tag = "37")]
     pub child_workflow_id: ::prost::alloc::string::String,
+    /// Reason for which no further attempt followed `failure`, a sentence for the user; empty unless a
+    /// task failed.
+    #[prost(string, tag = "38")]
+    pub r#final: ::prost::alloc::string::String,
 }
 /// An approval with its decisions.
 #[derive(Clone, PartialEq, ::prost::Message)]

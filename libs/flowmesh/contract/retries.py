@@ -1,4 +1,9 @@
-"""The default retry policy of a task, and the failure classes that it covers."""
+"""The default retry policy of a task, and the failure classes that it covers.
+
+One rule for all formats and SDKs: an error of a handler is retried unless its class says that it is
+final; a built-in task is retried for the temporary failures only, because the same input gives the
+same error.
+"""
 
 from typing import NamedTuple
 
@@ -17,8 +22,25 @@ DEFAULT_RETRY = RetryDefaults(
 )
 """Exponential backoff: 100 ms, 200 ms, 400 ms, at most 30 s."""
 
-RETRIED_BY_DEFAULT = ("Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN")
-"""Failure classes that a policy without `retryOn` retries."""
+TEMPORARY = ("Timeout", "NetworkError", "RateLimitError", "ServerError", "CIRCUIT_OPEN")
+"""Failure classes of built-in tasks that a policy without `retryOn` retries."""
 
-NEVER_RETRIED = ("Cancelled", "POISON", "NON_DETERMINISTIC", "DepthLimit", "PERMISSION_DENIED")
+FINAL_BY_DEFAULT = (
+    "AuthenticationError",
+    "ClientError",
+    "ValidationError",
+    "EgressBlocked",
+    "SecretUnavailable",
+    "ScheduleToStartTimeout",
+)
+"""Failure classes of handlers that a policy without `retryOn` does not retry."""
+
+NEVER_RETRIED = (
+    "NonRetryable",
+    "Cancelled",
+    "POISON",
+    "NON_DETERMINISTIC",
+    "DepthLimit",
+    "PERMISSION_DENIED",
+)
 """Failure classes that no policy retries."""

@@ -15,6 +15,12 @@ _BUILT_IN = {
 }
 BUILT_IN_EXECUTORS = frozenset(TASK_TYPES)
 """Task types that Flowmesh runs itself, so no worker of a user can."""
+NEVER_RUN = frozenset(
+    name for name, task_type in TASK_TYPES.items() if not task_type.is_run_by_worker
+)
+AT_NO_WORKER = NEVER_RUN | {"subworkflow", "continueAsNew"}
+"""Types that the engine completes itself; no worker gets an attempt of them."""
+NO_UNDO = "a compensation is a task that a worker runs"
 BUILT_IN_NAMES = frozenset(_BUILT_IN)
 
 

@@ -33,7 +33,7 @@ from flowmesh.engine.commands import (
 )
 from flowmesh.engine.decide import decide
 from flowmesh.engine.decisions.approvals import outcome_of
-from flowmesh.engine.decisions.attempts import DELIVERIES_MAX
+from flowmesh.engine.decisions.attempts import DELIVERIES_MAX, why_final
 from flowmesh.engine.decisions.starting import first_hold, is_next_run, skips_debounce
 from flowmesh.engine.decisions.values import encode_output
 from flowmesh.engine.erasure import Erase, StillOpen
@@ -145,4 +145,5 @@ __all__ = [
     "signal_with_key",
     "skips_debounce",
     "tries",
+    "why_final",
 ]

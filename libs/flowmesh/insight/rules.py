@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import NodeState, Scope, map_counts
+from flowmesh.engine import NodeState, Scope, map_counts, why_final
 from flowmesh.engine.state.compensation import undo_node
 from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP
 from flowmesh.engine.state.state import FAILED
@@ -65,12 +65,13 @@ def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
     """Report the outcome of a node with its failure."""
     failed = node.status == FAILED
     error = _error_of(node) if failed else ""
+    final = f" (not retried: {why_final(node)})" if failed and node.planned.is_task else ""
     yield finding(
         Cause.NODE_ENDED,
         node.id,
         since=moment_or_unset(node.ended_at_us),
         status=node_word(node.status),
-        because=f" after attempt {node.attempt}: {error}" if error else "",
+        because=f" after attempt {node.attempt}: {error}{final}" if error else "",
         helps=f"`flowmesh logs {case.state.execution_id} --task {node.id}` shows its log lines"
         if failed
         else "no action is needed",
@@ -94,12 +95,16 @@ def _ended(case: Case) -> Iterator[Finding]:
         return
     failure = state.failure
     where = failure.node if failure is not None else ""
+    node = state.node(where) if where else None
+    final = f"; not retried: {why_final(node)}" if node is not None and node.planned.is_task else ""
     yield finding(
         Cause.ENDED,
         since=moment_or_unset(state.ended_at_us),
         because_of=[where] if where else None,
         status=execution_word(state.status),
-        because=f", {where or 'the execution'} failed with {_text_of(failure)}" if failure else "",
+        because=f", {where or 'the execution'} failed with {_text_of(failure)}{final}"
+        if failure
+        else "",
         helps=f"fix the cause, then `flowmesh rerun {state.execution_id} --from-failed`"
         if failure
         else "`flowmesh get execution` shows the result",

@@ -389,7 +389,7 @@ class _Compiler:
     def __init__(self, message: plan_pb2.Plan) -> None:
         self._specs = message.specs
         self._templates: dict[tuple[bytes, frozenset[str]], Template] = {}
-        self._retries: dict[bytes, Retry] = {}
+        self._retries: dict[tuple[bytes, str], Retry] = {}
 
     def nodes(self, messages: Sequence[plan_pb2.PlanNode], roots: frozenset[str]) -> list[PlanNode]:
         nodes = [self._node(index, each, roots) for index, each in enumerate(messages)]
@@ -412,11 +412,12 @@ class _Compiler:
                 index += 1
 
     def _node(self, index: int, message: plan_pb2.PlanNode, roots: frozenset[str]) -> PlanNode:
-        policy = message.retry.SerializeToString(deterministic=True)
+        spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
+        task_type = "" if spec is None else spec.task_type
+        policy = message.retry.SerializeToString(deterministic=True), task_type
         retry = self._retries.get(policy)
         if retry is None:
-            retry = self._retries[policy] = retry_of(message.retry)
-        spec = self._specs[message.spec] if message.kind == plan_pb2.NODE_KIND_TASK else None
+            retry = self._retries[policy] = retry_of(message.retry, task_type)
         node = PlanNode(index, message, spec, self._template(message.input_template, roots), retry)
         node.names = self._template(message.child.names_template, roots)
         match message.kind:
@@ -454,7 +455,7 @@ def single_task(around: PlanNode, task_type: str, call: journal_pb2.JournalCall)
         queue=around.queue,
         timeout_ms=call.timeout_ms or timeout_of(task_type),
     )
-    node = PlanNode(0, message, spec, None, retry_of(message.retry))
+    node = PlanNode(0, message, spec, None, retry_of(message.retry, task_type))
     node.lane = around.lane
     node.given = call.input
     return Graph([node])

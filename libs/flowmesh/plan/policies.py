@@ -6,13 +6,16 @@ import orjson
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.contract import FINAL_BY_DEFAULT, NEVER_RETRIED, TEMPORARY
 from flowmesh.expressions import Template, compile_template
+from flowmesh.tasktypes import TASK_TYPES
 
 KEY_ROOTS = frozenset({"input"})
 """Template roots in the key of a limit or of a start policy."""
-_RETRIED_BY_DEFAULT = frozenset(RETRIED_BY_DEFAULT)
+_ANY = frozenset({"*"})
+_TEMPORARY = frozenset(TEMPORARY)
 _NEVER_RETRIED = frozenset(NEVER_RETRIED)
+_FINAL = _NEVER_RETRIED.union(FINAL_BY_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,23 @@ class Retry:
             return False
         return "*" in self.classes or failure_class in self.classes
 
+    def why_final(self, failure_class: str, tried: int) -> str:
+        """Return the reason for which no attempt follows a failure; empty if the policy allows one.
+
+        `tried` is the number of attempts so far.
+        """
+        if failure_class in NEVER_RETRIED:
+            return f"{failure_class} is never retried"
+        if self.max_attempts == 1:
+            return "its policy has a single attempt (`maxAttempts`)"
+        if failure_class in self.never:
+            return f"its policy takes {failure_class} as final (by default, or by `neverOn`)"
+        if not self.allows(failure_class):
+            return f"its policy does not retry {failure_class} (by default, or by `retryOn`)"
+        if tried >= self.max_attempts:
+            return f"it was the last of {self.max_attempts} attempts (`maxAttempts`)"
+        return ""
+
     def delay_us(self, attempt: int, draw: float) -> int:
         """Return the delay after failed `attempt` (from 1); `draw` in [0, 1) sets the jitter."""
         delay = float(self.initial_delay_us)
@@ -92,14 +112,18 @@ def start_policy_of(message: plan_pb2.StartPolicy) -> StartPolicy:
     )
 
 
-def retry_of(policy: failure_pb2.RetryPolicy) -> Retry:
+def retry_of(policy: failure_pb2.RetryPolicy, task_type: str) -> Retry:
+    """Return the compiled policy; `task_type` is empty for a node that is no task."""
+    handled = bool(task_type) and task_type not in TASK_TYPES
+    by_default = handled and not policy.retry_on
+    never = _FINAL if by_default else _NEVER_RETRIED
     return Retry(
         max_attempts=max(policy.max_attempts, 1),
         initial_delay_us=policy.initial_delay_ms * 1000,
         multiplier=policy.multiplier or 1.0,
         max_delay_us=policy.max_delay_ms * 1000,
         jitter=policy.jitter,
-        classes=frozenset(policy.retry_on) or _RETRIED_BY_DEFAULT,
-        never=_NEVER_RETRIED.union(policy.never_on) if policy.never_on else _NEVER_RETRIED,
+        classes=_ANY if by_default else frozenset(policy.retry_on) or _TEMPORARY,
+        never=never.union(policy.never_on) if policy.never_on else never,
         max_elapsed_us=policy.max_elapsed_ms * 1000,
     )

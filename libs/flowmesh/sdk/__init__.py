@@ -56,7 +56,13 @@ from flowmesh.sdk.eventsourcing.values import (
     StreamInfo,
 )
 from flowmesh.sdk.executions import Execution, Items, Node, NodeStatus, Status, StoredValue
-from flowmesh.sdk.failures import ExecutionFailed, Failure, TaskCancelled, TaskFailure
+from flowmesh.sdk.failures import (
+    ExecutionFailed,
+    Failure,
+    NonRetryable,
+    TaskCancelled,
+    TaskFailure,
+)
 from flowmesh.sdk.messaging.broker import MessageBroker
 from flowmesh.sdk.messaging.subscription import Subscription
 from flowmesh.sdk.messaging.values import (
@@ -135,6 +141,7 @@ __all__ = [
     "Node",
     "NodeStatus",
     "NonDeterministic",
+    "NonRetryable",
     "Outgoing",
     "Park",
     "Priority",

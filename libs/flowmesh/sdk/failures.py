@@ -3,6 +3,7 @@
 Exception
 ├── ExecutionFailed     the execution ended and did not complete; `.failure` has the reason
 ├── TaskFailure         raised by a handler to choose the class and retry delay of the failure
+│   └── NonRetryable    raised by a handler for a failure that no policy retries
 └── TaskCancelled       raised in a handler whose task is canceled
 
 Errors of calls are `flowmesh.errors`. A failed execution is data for a caller that reads the
@@ -73,6 +74,13 @@ class TaskFailure(Exception):
         self.message = message
         self.retry_after_ms = retry_after_ms
         self.details = details
+
+
+class NonRetryable(TaskFailure):
+    """Raised by a handler for a failure that no policy retries; `details` is any JSON value."""
+
+    def __init__(self, message: str = "", details: Json = None) -> None:
+        super().__init__("NonRetryable", message, details=details)
 
 
 class TaskCancelled(Exception):

@@ -180,6 +180,8 @@ def _step_result(node: pb.Node, word: str, read: Read) -> dict[str, Any]:
         result["result"] = read(node.output)
     if node.HasField("failure"):
         result["error"] = failure_view(node.failure, node_key="stepId")
+    if node.final:
+        result["notRetried"] = node.final
     if begun := _begun_us(node):
         result["startTime"] = seconds(begun)
     if node.ended_at_us:

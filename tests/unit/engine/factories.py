@@ -43,10 +43,10 @@ def node(node_id: str, *after: str, **fields: Any) -> dict[str, Any]:
     return {"id": node_id, "after": after, **fields}
 
 
-def plan(*nodes: dict[str, Any], **fields: Any) -> Plan:
-    """A plan of these nodes; all are critical tasks unless said."""
+def plan(*nodes: dict[str, Any], task_type: str = "work", **fields: Any) -> Plan:
+    """A plan of these nodes; all are critical tasks of one type unless said."""
     message = plan_pb2.Plan(digest="d", namespace="default", workflow_id="w", version=1, **fields)
-    message.specs.add(task_type="work")
+    message.specs.add(task_type=task_type)
     _fill(message.nodes, nodes)
     return compile_plan(message)
 

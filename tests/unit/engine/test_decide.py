@@ -4,6 +4,7 @@ import pytest
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract import FINAL_BY_DEFAULT, NEVER_RETRIED, TEMPORARY
 from flowmesh.engine import (
     DELIVERIES_MAX,
     Cancel,
@@ -127,12 +128,44 @@ def test_a_late_result_of_an_attempt_that_is_being_retried_is_stale() -> None:
     assert not run.complete("a")
 
 
-@pytest.mark.parametrize("class_", ["ClientError", "AuthenticationError", "ValidationError", "X"])
-def test_what_another_try_cannot_mend_is_not_retried(class_: str) -> None:
-    """Only Timeout, NetworkError, RateLimitError and ServerError are retried by default."""
-    run = Run(plan(node("a", retry=RETRY)))
+@pytest.mark.parametrize("class_", [*FINAL_BY_DEFAULT, *NEVER_RETRIED])
+@pytest.mark.parametrize("task_type", ["noop", "function", "charge-card"])
+def test_what_another_try_cannot_mend_is_not_retried(task_type: str, class_: str) -> None:
+    """A class that is final ends a task at once, built-in or a handler."""
+    run = Run(plan(node("a", retry=RETRY), task_type=task_type))
     run.fail("a", class_)
     assert run.state.status == s.EXECUTION_FAILED
+
+
+@pytest.mark.parametrize("class_", TEMPORARY)
+@pytest.mark.parametrize("task_type", ["function", "charge-card"])
+def test_a_temporary_failure_is_retried(task_type: str, class_: str) -> None:
+    """Timeouts, network errors and the like are retried, of a built-in task or of a handler."""
+    run = Run(plan(node("a", retry=RETRY), task_type=task_type))
+    run.fail("a", class_)
+    assert run.state.status == s.EXECUTION_RUNNING
+
+
+@pytest.mark.parametrize("class_", ["ConnectionError", "Panic", "errorString", "CardDeclined"])
+def test_an_error_of_a_handler_is_retried_and_that_of_sandboxed_code_is_not(class_: str) -> None:
+    """Without `retryOn` the class of an exception is retried only if a handler raised it."""
+    handled, sandboxed = (
+        Run(plan(node("a", retry=RETRY), task_type=task_type))
+        for task_type in ("charge-card", "function")
+    )
+    handled.fail("a", class_)
+    sandboxed.fail("a", class_)
+    assert handled.state.status == s.EXECUTION_RUNNING
+    assert sandboxed.state.status == s.EXECUTION_FAILED
+
+
+@pytest.mark.parametrize("class_", NEVER_RETRIED)
+def test_no_policy_retries_what_is_final(class_: str) -> None:
+    """Not even `["*"]`, or a policy that names the class."""
+    for retry_on in (["*"], [class_]):
+        run = Run(plan(node("a", retry={**RETRY, "retry_on": retry_on})))
+        run.fail("a", class_)
+        assert run.state.status == s.EXECUTION_FAILED
 
 
 def test_retry_after_of_the_service_is_honoured() -> None:

@@ -54,7 +54,6 @@ def test_a_workflow_compiles_to_resources() -> None:
                     "initialDelay": "250ms",
                     "multiplier": 2.0,
                     "maxDelay": "30s",
-                    "retryOn": ["*"],
                 },
                 "priority": "HIGH",
                 "dependsOn": ["cart"],

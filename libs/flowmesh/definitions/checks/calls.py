@@ -1,6 +1,6 @@
 """Checks of SQL statements, permissions, start limits and caches of tasks."""
 
-from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
+from flowmesh.definitions.builtins import AT_NO_WORKER, BUILT_IN_EXECUTORS, NEVER_RUN, NO_UNDO
 from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.formats.native.outcomes import START_LIMIT
 from flowmesh.definitions.model import Node, Task
@@ -12,10 +12,6 @@ from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.databases import DB_EXEC, DB_QUERY
 
 _CODE = "SQL_FORBIDDEN"
-_NEVER_RUN = frozenset(
-    name for name, task_type in TASK_TYPES.items() if not task_type.is_run_by_worker
-)
-_AT_NO_WORKER = _NEVER_RUN | {"subworkflow", "continueAsNew"}
 _EFFECTS = frozenset(name for name, task_type in TASK_TYPES.items() if task_type.changes_always)
 # A parameter that the executor adds itself.
 _ALWAYS_THERE = frozenset({"idempotency_key"})
@@ -71,16 +67,24 @@ def _check_kind(task: Task, statement: Statement, problems: Problems) -> None:
 def check_permissions(node: Node, task: Task | None, problems: Problems) -> None:
     """Refuse permissions on a node that no worker runs, where they would be ignored."""
     asked = {*node.permissions, *(task.permissions if task is not None else ())}
-    if asked and task is not None and task.executor in _AT_NO_WORKER:
+    if asked and task is not None and task.executor in AT_NO_WORKER:
         message = f"permissions are for what workers run; {task.executor} is no such task"
         place = (*node.path, "permissions" if node.permissions else "taskRef")
         problems.add("DEFINITION_INVALID", message, place)
 
 
+def check_undo(node: Node, task: Task | None, problems: Problems) -> None:
+    """Refuse a compensation by a task that no worker runs: it would wait for ever."""
+    undo = node.outcome.undo
+    if undo is not None and task is not None and task.executor in AT_NO_WORKER:
+        message = f"{undo.task_ref or task.type} cannot compensate: {NO_UNDO} ({task.executor})"
+        problems.add("DEFINITION_INVALID", message, (*undo.path, "taskRef"))
+
+
 def check_start_limit(node: Node, task: Task | None, problems: Problems) -> None:
     """Refuse a start limit on a node that waits for no worker."""
     what = task.executor if task is not None else ""
-    if node.body is not None or what in _AT_NO_WORKER:
+    if node.body is not None or what in AT_NO_WORKER:
         message = "only a task that a worker runs waits for one to begin it"
         problems.add("DEFINITION_INVALID", message, (*node.path, START_LIMIT), at_key=True)
 
@@ -90,7 +94,7 @@ def check_cache(node: Node, task: Task | None, problems: Problems) -> None:
     cache = node.cache
     if cache is None or task is None:
         return
-    if task.executor not in BUILT_IN_EXECUTORS - _NEVER_RUN:
+    if task.executor not in BUILT_IN_EXECUTORS - NEVER_RUN:
         message = f"results of {task.executor} cannot be cached: it is not run by the suite"
         problems.add("FEATURE_UNSUPPORTED", message, cache.path)
     elif task.executor in _EFFECTS:

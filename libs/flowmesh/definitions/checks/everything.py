@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 from flowmesh.definitions.builtins import BUILT_IN_NAMES, built_in
 from flowmesh.definitions.checks.bodies import Bodies, check_built_in
-from flowmesh.definitions.checks.calls import check_cache, check_permissions, check_start_limit
+from flowmesh.definitions.checks.calls import (
+    check_cache,
+    check_permissions,
+    check_start_limit,
+    check_undo,
+)
 from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
@@ -141,6 +146,8 @@ def _check_tasks(
         if node.cache is not None:
             check_cache(node, task_of_node(node), problems)
         check_permissions(node, task_of_node(node), problems)
+        if node.outcome.undo is not None:
+            check_undo(node, task_of_node(node.outcome.undo), problems)
         if node.outcome.start_timeout_ms:
             check_start_limit(node, task_of_node(node), problems)
         if decides(node):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.builtins import RECEIVE, SIGNAL, built_in
+from flowmesh.definitions.builtins import AT_NO_WORKER, NO_UNDO, RECEIVE, SIGNAL, built_in
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.formats.native.links import version_of
 from flowmesh.definitions.graph import levels
@@ -54,7 +54,7 @@ from flowmesh.definitions.references import (
     under_input,
 )
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
-from flowmesh.errors import NotFound
+from flowmesh.errors import Invalid, NotFound
 from flowmesh.tasktypes.builtin.conditions import CONDITION
 from flowmesh.tasktypes.builtin.control import DELAY, NOOP
 
@@ -235,6 +235,10 @@ class _Planner:
         undo = outcome.undo
         if undo is not None:
             task = self._task(undo)
+            if task.executor in AT_NO_WORKER:
+                # The task was another one when the workflow was registered.
+                message = f"{undo.id}: {NO_UNDO}, and {undo.task_ref} is a {task.executor}"
+                raise Invalid("DEFINITION_INVALID", message)
             planned.undo.id, planned.undo.name = undo.id, undo.name
             planned.undo.critical = True
             planned.undo.queue = undo.queue or task.queue

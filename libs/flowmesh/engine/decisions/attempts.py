@@ -112,3 +112,17 @@ def attempt_failed(
         return
     fail_node(step, node, failure)
     advance(step, deque((node,)))
+
+
+def why_final(node: NodeState) -> str:
+    """Return the reason for which no attempt followed the failure of a task."""
+    if node.failure is None:
+        return ""
+    why = node.planned.retry.why_final(getattr(node.failure, "class"), tries(node))
+    # The policy allows an attempt: its time was over, or it was not used.
+    limited = node.planned.retry.max_elapsed_us or node.planned.total_timeout_us
+    return why or (
+        "the time of its attempts was over (`maxElapsed`, `totalTimeout`)"
+        if limited
+        else "the execution was ending, or no retry was left in the limits of the task"
+    )

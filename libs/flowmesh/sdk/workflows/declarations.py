@@ -15,8 +15,6 @@ from flowmesh.errors import Invalid
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.handlers import Pool, TaskHandler
 
-RETRY_ANY = ("*",)
-
 H = TypeVar("H", bound=TaskHandler)
 Duration = str | int | float
 """`"500ms"`, `"30s"`, `"5m"`, or seconds as a number."""
@@ -48,14 +46,15 @@ def milliseconds(duration: Duration) -> int:
 class Retry:
     """A retry policy; `attempts` includes the first attempt.
 
-    `on` names the retried failure classes; the default retries any exception of a handler.
+    `on` names the retried failure classes, `("*",)` is all. Without it an exception of a handler is
+    retried unless its class is final: `NonRetryable`, `ValidationError` and the like.
     """
 
     attempts: int = DEFAULT_RETRY.max_attempts
     initial: Duration = f"{DEFAULT_RETRY.initial_delay_ms}ms"
     multiplier: float = DEFAULT_RETRY.multiplier
     max: Duration = f"{DEFAULT_RETRY.max_delay_ms // 1_000}s"
-    on: Sequence[str] = RETRY_ANY
+    on: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -63,8 +62,7 @@ class Retry:
             "initialDelay": duration_text(self.initial),
             "multiplier": self.multiplier,
             "maxDelay": duration_text(self.max),
-            "retryOn": list(self.on),
-        }
+        } | ({"retryOn": list(self.on)} if self.on else {})
 
     def as_message(self) -> failure_pb2.RetryPolicy:
         return failure_pb2.RetryPolicy(

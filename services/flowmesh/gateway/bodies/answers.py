@@ -235,6 +235,10 @@ class TaskState(RunTask, kw_only=True):
     metadata: Json | UnsetType = UNSET
     # The webhook URL of a waiting task.
     url: str | UnsetType = UNSET
+    not_retried: (
+        Annotated[str, Meta(description="The reason for which no attempt followed its failure.")]
+        | UnsetType
+    ) = UNSET
     held: Annotated[bool, Meta(description="It is held for a manual action.")] | UnsetType = UNSET
     undoes: Annotated[str, Meta(description="The task that it compensates.")] | UnsetType = UNSET
     child_execution_id: (

@@ -38,6 +38,10 @@ class StepResult(Answer, kw_only=True):
     start_time: Annotated[int, Meta(description="Seconds since the epoch.")] | UnsetType = UNSET
     end_time: int | UnsetType = UNSET
     child_execution_id: str | UnsetType = UNSET
+    not_retried: (
+        Annotated[str, Meta(description="The reason for which no attempt followed its failure.")]
+        | UnsetType
+    ) = UNSET
     held: Annotated[bool, Meta(description="It is held for a manual action.")] | UnsetType = UNSET
     undoes: Annotated[str, Meta(description="The step that it compensates.")] | UnsetType = UNSET
 

@@ -271,6 +271,7 @@ def _task_state(node: execution_pb2.Node, url: str | None) -> answers.TaskState:
         metadata=raw_json(node.metadata) if node.metadata else UNSET,
         url=url or UNSET,
         held=node.held or UNSET,
+        not_retried=node.final or UNSET,
         undoes=node.undoes or UNSET,
         child_execution_id=node.child_execution_id or UNSET,
         child_workflow=node.child_workflow_id or UNSET,

@@ -9,8 +9,17 @@ import msgspec
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.engine import NodeState, Scope, State, map_counts, search_messages, tries
+from flowmesh.engine import (
+    NodeState,
+    Scope,
+    State,
+    map_counts,
+    search_messages,
+    tries,
+    why_final,
+)
 from flowmesh.engine.state.compensation import compensation_status
+from flowmesh.engine.state.state import FAILED
 from flowmesh.plan import PlanNode
 from flowmesh.tasktypes.builtin.control import RECEIVE
 
@@ -137,6 +146,8 @@ def _add_node(message: execution_pb2.Execution, node: NodeState) -> execution_pb
     if node.child is not None:
         added.child_execution_id = node.child.execution_id
         added.child_version = node.child.version
+    if node.status == FAILED and planned.is_task:
+        added.final = why_final(node)
     if planned.child is not None:
         rendered = node.child.workflow_id if node.child is not None else ""
         added.child_workflow_id = rendered or planned.child.workflow_id

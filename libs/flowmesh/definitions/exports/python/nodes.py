@@ -20,7 +20,7 @@ _RETRY = {
     "initialDelay": ("initial", "100ms"),
     "multiplier": ("multiplier", 2.0),
     "maxDelay": ("max", "30s"),
-    "retryOn": ("on", ["*"]),
+    "retryOn": ("on", None),
 }
 # Text options; those of any node first.
 _TEXTS = {"name": "name", "condition": "condition"}
@@ -207,7 +207,7 @@ class Nodes:
         if of_task and rest.get("permissions"):
             options["permissions"] = rest.pop("permissions")
         retry = rest.get("retry")
-        if of_task and isinstance(retry, dict) and retry.keys() == _RETRY.keys():
+        if of_task and isinstance(retry, dict) and _is_whole(retry):
             self.has_retries = True
             options["retry"] = _retry(rest.pop("retry"))
 
@@ -316,6 +316,11 @@ def _http(spec: Document | None) -> _Arguments | None:
     return [url], {"method": method, **more} if method != "GET" else more
 
 
+def _is_whole(policy: Document) -> bool:
+    """Return whether the builder can write the policy: it leaves out `retryOn` only."""
+    return _RETRY.keys() - {"retryOn"} <= policy.keys() <= _RETRY.keys()
+
+
 def _retry(members: Document) -> Call:
     """Return the options that differ from the builder's defaults; a 2 and a 2.0 have different
     digests.
@@ -323,6 +328,6 @@ def _retry(members: Document) -> Call:
     options = {
         option: members[key]
         for key, (option, usual) in _RETRY.items()
-        if repr(members[key]) != repr(usual)
+        if repr(members.get(key, usual)) != repr(usual)
     }
     return Call("Retry", [], options)

@@ -6,7 +6,7 @@ Each task puts its output into the context under the id of its node.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from flowmesh.contract import RETRIED_BY_DEFAULT
+from flowmesh.contract import TEMPORARY
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.conditions import condition_program
 from flowmesh.definitions.exports.serverless.http import http_request
@@ -61,6 +61,8 @@ _BODIES: dict[type, str] = {
 }
 # Retried failure classes with the errors that match them; the classes of one group share an error.
 _TYPE, _STATUS = "$error.type", "$error.status"
+_EXCEPTIONS = "exceptions of a handler"
+_RETRIED_BY_DEFAULT = (*TEMPORARY, _EXCEPTIONS)
 _RETRIED: tuple[tuple[frozenset[str], str], ...] = (
     (
         frozenset({"Timeout"}),
@@ -75,6 +77,7 @@ _RETRIED: tuple[tuple[frozenset[str], str], ...] = (
         frozenset({"NetworkError", "ServerError", "CIRCUIT_OPEN"}),
         f'({_TYPE} == "{type_uri("communication")}" and {_STATUS} >= 500)',
     ),
+    (frozenset({_EXCEPTIONS}), f'({_TYPE} == "{type_uri("runtime")}")'),
 )
 
 
@@ -324,7 +327,7 @@ def _policy(retry: Retry) -> Document:
 
 def _when(retry: Retry) -> str:
     """Return the program of the retried failures. Raises UnsupportedExpression."""
-    wanted = frozenset(retry.retry_on or RETRIED_BY_DEFAULT) - frozenset(retry.never_on)
+    wanted = frozenset(retry.retry_on or _RETRIED_BY_DEFAULT) - frozenset(retry.never_on)
     matching = [(classes, program) for classes, program in _RETRIED if classes <= wanted]
     if frozenset().union(*(classes for classes, _ in matching)) != wanted or not matching:
         raise UnsupportedExpression(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flowmesh.contract import NEVER_RETRIED, RETRIED_BY_DEFAULT
+from flowmesh.contract import FINAL_BY_DEFAULT, NEVER_RETRIED, TEMPORARY
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Retry
@@ -38,9 +38,12 @@ def whole_seconds(ms: int, what: str, unsupported: UnsupportedFeatures, node_id:
 
 
 def retriers_of(
-    retry: Retry, unsupported: UnsupportedFeatures, node_id: str, *, http: bool
+    retry: Retry, unsupported: UnsupportedFeatures, node_id: str, *, http: bool, handled: bool
 ) -> list[Document]:
-    """Return the `Retry` of a task; empty for a single attempt. `http` means a request."""
+    """Return the `Retry` of a task; empty for a single attempt.
+
+    `http` means a request, `handled` a task of a worker outside of Flowmesh.
+    """
     if retry.max_attempts == 1:
         return []
     if retry.max_elapsed_ms:
@@ -69,13 +72,15 @@ def retriers_of(
         found["MaxDelaySeconds"] = whole_seconds(most, "a maximum delay", unsupported, node_id)
     if retry.jitter:
         found["JitterStrategy"] = "FULL"
-    never = tuple(dict.fromkeys((*NEVER_RETRIED, *retry.never_on)))
-    if "*" in retry.retry_on:
+    by_default = handled and not retry.retry_on
+    final = FINAL_BY_DEFAULT if by_default else ()
+    never = tuple(dict.fromkeys((*NEVER_RETRIED, *final, *retry.never_on)))
+    if by_default or "*" in retry.retry_on:
         return [
             {"ErrorEquals": _names(never, http), "MaxAttempts": 0},
             {"ErrorEquals": [ANY_ERROR], **found},
         ]
-    classes = [each for each in retry.retry_on or RETRIED_BY_DEFAULT if each not in never]
+    classes = [each for each in retry.retry_on or TEMPORARY if each not in never]
     return [{"ErrorEquals": _names(classes, http), **found}] if classes else []
 
 

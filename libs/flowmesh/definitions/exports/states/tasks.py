@@ -12,6 +12,7 @@ from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure,
 from flowmesh.definitions.planning.specs import delay_of, timeout_ms
 from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template
+from flowmesh.tasktypes import TASK_TYPES
 
 _HTTP = "arn:aws:states:::http:invoke"
 _EXECUTION = "arn:aws:states:::states:startExecution.sync:2"
@@ -104,7 +105,9 @@ class Tasks:
             self._add_unsupported("retries of another workflow", node)
             return found
         http = task is None or task.executor == "http.request"
-        if retriers := retriers_of(retry, self._unsupported, node.id, http=http):
+        called = task if task is not None else self._resolve(node.task_ref)
+        handled = called is None or called.executor not in TASK_TYPES
+        if retriers := retriers_of(retry, self._unsupported, node.id, http=http, handled=handled):
             found["Retry"] = retriers
         return found
 

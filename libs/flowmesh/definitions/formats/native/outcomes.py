@@ -1,6 +1,5 @@
 """Failure handling of native workflows: policies, fallbacks and compensation."""
 
-from flowmesh.definitions.builtins import BUILT_IN_NAMES, TRANSFORM
 from flowmesh.definitions.formats.native.times import read_retry, read_timeout
 from flowmesh.definitions.model import (
     UNDO_NAMES,
@@ -37,15 +36,11 @@ def read_outcome(reader: Reader, node_id: str, bound: frozenset[str]) -> Outcome
 
 def _undo(reader: Reader, node_id: str, bound: frozenset[str]) -> Node:
     """Return the compensating task of another; it runs after that one has completed."""
-    task_ref = reader.task_ref("taskRef")
-    if task_ref in BUILT_IN_NAMES - {TRANSFORM}:
-        message = f"{task_ref} cannot compensate; name another task"
-        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "taskRef"))
     node = Node(
         id=node_id + UNDO_SUFFIX,
         path=reader.path,
         name=f"undo of {node_id}",
-        task_ref=task_ref,
+        task_ref=reader.task_ref("taskRef"),
         input=reader.raw("input"),
         has_input=reader.has("input"),
         retry=read_retry(reader),

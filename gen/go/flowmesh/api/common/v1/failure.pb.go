@@ -127,8 +127,9 @@ type RetryPolicy struct {
 	MaxDelayMs int64 `protobuf:"varint,4,opt,name=max_delay_ms,json=maxDelayMs,proto3" json:"max_delay_ms,omitempty"`
 	// Random share of the delay, from 0 (none) to 1 (full jitter).
 	Jitter float64 `protobuf:"fixed64,5,opt,name=jitter,proto3" json:"jitter,omitempty"`
-	// Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
-	// ServerError. `*` means every class except Cancelled.
+	// Error classes that are retried; `*` means every class that is not final for all policies. Empty
+	// means the temporary failures for a built-in task (Timeout, NetworkError, RateLimitError,
+	// ServerError, CIRCUIT_OPEN), and every class that is not final by default for a handler.
 	RetryOn []string `protobuf:"bytes,6,rep,name=retry_on,json=retryOn,proto3" json:"retry_on,omitempty"`
 	// Error classes that are never retried; takes precedence over `retry_on`.
 	NeverOn []string `protobuf:"bytes,7,rep,name=never_on,json=neverOn,proto3" json:"never_on,omitempty"`

@@ -824,8 +824,11 @@ type Node struct {
 	ChildExecutionId string `protobuf:"bytes,35,opt,name=child_execution_id,json=childExecutionId,proto3" json:"child_execution_id,omitempty"`
 	ChildVersion     uint32 `protobuf:"varint,36,opt,name=child_version,json=childVersion,proto3" json:"child_version,omitempty"`
 	ChildWorkflowId  string `protobuf:"bytes,37,opt,name=child_workflow_id,json=childWorkflowId,proto3" json:"child_workflow_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Reason for which no further attempt followed `failure`, a sentence for the user; empty unless a
+	// task failed.
+	Final         string `protobuf:"bytes,38,opt,name=final,proto3" json:"final,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
@@ -1001,6 +1004,13 @@ func (x *Node) GetChildVersion() uint32 {
 func (x *Node) GetChildWorkflowId() string {
 	if x != nil {
 		return x.ChildWorkflowId
+	}
+	return ""
+}
+
+func (x *Node) GetFinal() string {
+	if x != nil {
+		return x.Final
 	}
 	return ""
 }
@@ -1615,7 +1625,7 @@ const file_flowmesh_api_execution_v1_execution_proto_rawDesc = "" +
 	"\aErasure\x12\x13\n" +
 	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa1\x06\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xb7\x06\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12=\n" +
@@ -1638,7 +1648,8 @@ const file_flowmesh_api_execution_v1_execution_proto_rawDesc = "" +
 	"\bapproval\x18\x12 \x01(\v2#.flowmesh.api.execution.v1.ApprovalR\bapproval\x12,\n" +
 	"\x12child_execution_id\x18# \x01(\tR\x10childExecutionId\x12#\n" +
 	"\rchild_version\x18$ \x01(\rR\fchildVersion\x12*\n" +
-	"\x11child_workflow_id\x18% \x01(\tR\x0fchildWorkflowId\"\x8c\x02\n" +
+	"\x11child_workflow_id\x18% \x01(\tR\x0fchildWorkflowId\x12\x14\n" +
+	"\x05final\x18& \x01(\tR\x05final\"\x8c\x02\n" +
 	"\bApproval\x12\x1c\n" +
 	"\tassignees\x18\x01 \x03(\tR\tassignees\x12\x16\n" +
 	"\x06needed\x18\x02 \x01(\rR\x06needed\x12\x1a\n" +

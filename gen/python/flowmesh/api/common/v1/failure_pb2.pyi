@@ -87,8 +87,9 @@ class RetryPolicy(_message.Message):
     """Time after the start of the node beyond which no attempt starts; 0 is no limit."""
     @_builtins.property
     def retry_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
-        ServerError. `*` means every class except Cancelled.
+        """Error classes that are retried; `*` means every class that is not final for all policies. Empty
+        means the temporary failures for a built-in task (Timeout, NetworkError, RateLimitError,
+        ServerError, CIRCUIT_OPEN), and every class that is not final by default for a handler.
         """
 
     @_builtins.property

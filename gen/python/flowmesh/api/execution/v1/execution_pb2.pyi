@@ -449,6 +449,7 @@ class Node(_message.Message):
     CHILD_EXECUTION_ID_FIELD_NUMBER: _builtins.int
     CHILD_VERSION_FIELD_NUMBER: _builtins.int
     CHILD_WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     status: Global___NodeStatus.ValueType
@@ -470,6 +471,10 @@ class Node(_message.Message):
     """Last started child execution, its version and its workflow."""
     child_version: _builtins.int
     child_workflow_id: _builtins.str
+    final: _builtins.str
+    """Reason for which no further attempt followed `failure`, a sentence for the user; empty unless a
+    task failed.
+    """
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -510,10 +515,11 @@ class Node(_message.Message):
         child_execution_id: _builtins.str = ...,
         child_version: _builtins.int = ...,
         child_workflow_id: _builtins.str = ...,
+        final: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "failure", b"failure", "map", b"map", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempts", b"attempts", "child_execution_id", b"child_execution_id", "child_version", b"child_version", "child_workflow_id", b"child_workflow_id", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "held", b"held", "id", b"id", "map", b"map", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "undoes", b"undoes", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "attempts", b"attempts", "child_execution_id", b"child_execution_id", "child_version", b"child_version", "child_workflow_id", b"child_workflow_id", "dependencies", b"dependencies", "due_at_us", b"due_at_us", "ended_at_us", b"ended_at_us", "failure", b"failure", "final", b"final", "held", b"held", "id", b"id", "map", b"map", "metadata", b"metadata", "name", b"name", "output", b"output", "scheduled_at_us", b"scheduled_at_us", "started_at_us", b"started_at_us", "status", b"status", "task_type", b"task_type", "undoes", b"undoes", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,8 +110,9 @@ export type RetryPolicy = Message<"flowmesh.api.common.v1.RetryPolicy"> & {
   jitter: number;
 
   /**
-   * Error classes that are retried; empty means Timeout, NetworkError, RateLimitError and
-   * ServerError. `*` means every class except Cancelled.
+   * Error classes that are retried; `*` means every class that is not final for all policies. Empty
+   * means the temporary failures for a built-in task (Timeout, NetworkError, RateLimitError,
+   * ServerError, CIRCUIT_OPEN), and every class that is not final by default for a handler.
    *
    * @generated from field: repeated string retry_on = 6;
    */
