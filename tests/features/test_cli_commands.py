@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.sdk import Client, TaskContext, Worker, Workflow
+from flowmesh.sdk import Client, Retry, TaskContext, Worker, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import Outcome, command
 
@@ -155,7 +155,7 @@ async def test_a_failed_run_is_exit_code_one(flowmesh: Run, suite: Suite) -> Non
         raise LookupError("no such order")
 
     flow = Workflow("cli-fail")
-    flow.task("only", fail)
+    flow.task("only", fail, retry=Retry(attempts=1))
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
         async with Worker(client, flow.handlers):
@@ -177,7 +177,7 @@ async def broken(suite: Suite) -> str:
         raise LookupError("no such customer")
 
     flow = Workflow("cli-broken")
-    flow.task("only", look_up)
+    flow.task("only", look_up, retry=Retry(attempts=1))
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
         async with Worker(client, flow.handlers):
@@ -212,6 +212,7 @@ async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> No
     assert f"flowmesh rerun {broken} --from-failed" in " ".join(explained.split())
     task = (await flowmesh("explain", broken, "--task", "only")).out
     assert "it has ended: failed after attempt 1: LookupError: no such customer" in task
+    assert "not retried: its policy has a single attempt (`maxAttempts`)" in " ".join(task.split())
 
 
 async def test_a_start_explains_its_wait(flowmesh: Run, suite: Suite) -> None:

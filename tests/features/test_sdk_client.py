@@ -10,6 +10,7 @@ from flowmesh import errors
 from flowmesh.sdk import (
     Client,
     ExecutionFailed,
+    Retry,
     Status,
     StoredValue,
     TaskContext,
@@ -146,14 +147,14 @@ async def test_signals_are_kept(client: Client) -> None:
 
 
 async def test_a_failure_keeps_its_class_and_place(client: Client) -> None:
-    """What the handler chose arrives at whoever waits, and is not retried unless asked."""
+    """What the handler chose arrives at whoever waits, and a policy of one attempt does not retry."""
     tries: list[int] = []
 
     def refuse(value: Any, context: TaskContext) -> None:
         tries.append(context.attempt)
         raise TaskFailure("CardDeclined", "no funds", details={"code": 51})
 
-    flow = await registered(client, "declined", refuse)
+    flow = await registered(client, "declined", refuse, retry=Retry(attempts=1))
     async with Worker(client, flow.handlers):
         with pytest.raises(ExecutionFailed) as caught:
             await client.run("declined")

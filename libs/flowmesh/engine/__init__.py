@@ -8,6 +8,7 @@ copy_state(state)                   an independent copy; immutable parts are sha
 
 from flowmesh.engine.children.commands import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.commands import (
+    Abort,
     Asked,
     Begin,
     Breakpoints,
@@ -80,6 +81,7 @@ __all__ = [
     "JOURNAL_RECORDS_MAX",
     "SIGNALS_BYTES_MAX",
     "SIGNALS_MAX",
+    "Abort",
     "Asked",
     "Begin",
     "Breakpoints",

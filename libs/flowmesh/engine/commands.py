@@ -170,6 +170,13 @@ class Terminate:
 
 
 @dataclass(slots=True)
+class Abort:
+    """Fail an execution of which a decision cannot be stored. A compensation stops where it is."""
+
+    message: str
+
+
+@dataclass(slots=True)
 class Steer:
     """An action of a caller on a node.
 
@@ -258,5 +265,6 @@ Command = (
     | ChildCommand
     | Record
     | Suspend
+    | Abort
     | Asked
 )

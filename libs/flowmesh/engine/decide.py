@@ -82,6 +82,8 @@ def _handle(step: Step, command: c.Command) -> bool:
             _resume(step, command)
         case c.Terminate():
             _stop(step, command, s.EXECUTION_TERMINATED)
+        case c.Abort():
+            _abort(step, command)
         case c.Steer():
             steer(step, command)
         case c.Decide():
@@ -248,6 +250,17 @@ def _stop(step: Step, command: c.Cancel | c.Terminate, outcome: s.ExecutionStatu
     if undoing:
         command.compensate = False
     close(step, outcome=outcome, command=command)
+
+
+def _abort(step: Step, command: c.Abort) -> None:
+    cancel_open_nodes(step)
+    closing = history.CompensationStarted(
+        outcome=s.EXECUTION_FAILED, failure=failure_of("POISON", command.message)
+    )
+    if step.state.compensating:
+        conclude(step, closing)
+    else:
+        close(step, outcome=closing.outcome, failure=closing.failure)
 
 
 def _pause(step: Step, command: c.Pause) -> None:

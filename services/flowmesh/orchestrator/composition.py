@@ -17,6 +17,7 @@ from flowmesh.orchestrator.commit.messenger import Messenger
 from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.publisher import Publisher
+from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
 from flowmesh.orchestrator.commit.renewal import RenewalTasks
 from flowmesh.orchestrator.commit.starts import Starts
 from flowmesh.orchestrator.commit.takeover import PartitionTakeover
@@ -480,6 +481,7 @@ def _committer(
         inbox=memory.inbox,
         lock=memory.lock,
         starts=memory.starts,
+        refused=RefusedCommands(inbox=memory.inbox, log=given.log),
         piggyback=memory.piggyback,
         loads=PendingLoads(
             states=memory.states,

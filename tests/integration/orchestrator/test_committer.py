@@ -1,6 +1,8 @@
 """The committer after errors: all senders get an answer, and it continues."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from flowmesh.api.common.v1 import payload_pb2, search_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import Asked, SetAttributes, Signal, Start, TaskEnded, TimersDue
+from flowmesh.engine.state import state as s
 from flowmesh.errors import FlowmeshError, Invalid, Overloaded, Unavailable, WrongState
 from flowmesh.orchestrator.model.commands import PendingCommand, PendingStart, Reply, Started
 from flowmesh.orchestrator.model.errors import IncarnationOver, Moved, StatementRefused
@@ -110,8 +113,75 @@ async def test_a_value_that_no_column_takes_is_refused_and_not_sent_for_ever(
         refused, created = await asyncio.gather(
             core.ask(lambda reply: start(reply, of=for_ever)), core.ask(start)
         )
-        assert isinstance(refused, Unavailable)
+        assert isinstance(refused, FlowmeshError)
+        assert refused.reason == "INTERNAL"
         assert isinstance(created, Started)
+
+
+@asynccontextmanager
+async def rejecting(store: OrchestratorStore) -> AsyncIterator[None]:
+    """Let the database reject each history with `poison` in it, unless its execution fails."""
+    await store.pool.execute(
+        """
+        create function orchestrator.reject_poison() returns trigger language plpgsql as $$
+        begin
+            if position('poison'::bytea in new.events) > 0
+               and position('POISON'::bytea in new.events) = 0 then
+                raise exception using errcode = '22000';
+            end if;
+            return new;
+        end $$;
+        create trigger reject_poison before insert on orchestrator.history
+            for each row execute function orchestrator.reject_poison();
+        """
+    )
+    try:
+        yield
+    finally:
+        await store.pool.execute("drop function orchestrator.reject_poison cascade")
+
+
+async def test_a_result_the_database_rejects_fails_its_node_and_holds_up_no_other(
+    store: OrchestratorStore,
+) -> None:
+    """In one batch with 40 results of other executions, which are all stored."""
+    async with running(store) as core, rejecting(store):
+        ids = [await core.start(TWO_STEPS) for _ in range(41)]
+        output = payload_pb2.Payload(data=b'"poison"')
+
+        def bad(reply: Reply) -> PendingCommand:
+            return PendingCommand(ids[20], 1, TaskEnded("a", 1, output=output), reply)
+
+        asked = [result(each) for each in ids]
+        asked[20] = bad
+        answers = await asyncio.gather(*(core.ask(each) for each in asked))
+
+        assert all(isinstance(answer, int) for answer in answers)
+        rows = await store.pool.fetch(
+            "select id from orchestrator.executions where status = $1", s.EXECUTION_FAILED
+        )
+        assert [row["id"] for row in rows if row["id"] in ids] == [ids[20]]
+
+
+async def test_an_execution_whose_timer_cannot_be_stored_fails(store: OrchestratorStore) -> None:
+    """After bounded tries, with the reason; it does not wait for ever."""
+    waits = node("poison", kind=plan_pb2.NODE_KIND_TIMER, delay_ms=1)
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(running(store))
+        execution_id = await core.start(digested(plan(waits)))
+        other = await core.start(TWO_STEPS)
+        await stack.enter_async_context(rejecting(store))
+
+        answers = await asyncio.gather(
+            core.ask(lambda reply: PendingCommand(execution_id, 1, TimersDue(), reply)),
+            core.ask(result(other)),
+        )
+
+        assert all(isinstance(answer, int) for answer in answers)
+        status = await store.pool.fetchval(
+            "select status from orchestrator.executions where id = $1", execution_id
+        )
+        assert status == s.EXECUTION_FAILED
 
 
 async def test_a_database_that_breaks_while_a_taken_request_id_is_looked_up(
@@ -339,7 +409,7 @@ async def test_a_timer_survives_refused_commits(
         async def refusing(batch: CommitBatch, epochs: Any) -> Any:
             if len(refused) < 3:
                 refused.append(batch)
-                raise StatementRefused("test")
+                raise StatementRefused("test", by_content=False)
             return await commit(batch, epochs)
 
         line.commit = refusing  # type: ignore[method-assign]

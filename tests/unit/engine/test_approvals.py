@@ -143,6 +143,22 @@ def test_names_that_are_none_fail_the_node() -> None:
     assert "assignees is a list of names" in run.state.failure.message
 
 
+@pytest.mark.parametrize("key", ["assignees", "escalateTo"])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 257, "\0", [["ann"]], 7, True])
+def test_a_name_that_no_column_takes_fails_the_node(key: str, name: object) -> None:
+    """When the approval is asked for, not at its escalation."""
+    run = Run(plan(approval(given={"assignees": ["ann"], key: [name]}, deadline_ms=HOUR_MS)))
+    assert run.state.failure is not None
+    assert getattr(run.state.failure, "class") == "ValidationError"
+    assert key in run.state.failure.message
+
+
+def test_a_name_of_the_longest_form_is_taken() -> None:
+    """256 characters, of any script."""
+    run = Run(plan(approval(given={"assignees": ["\u6c34" * 256]})))
+    assert run.state.failure is None
+
+
 def test_questions_and_decisions_are_in_history_and_snapshot() -> None:
     """A replay and a restored snapshot continue alike."""
     run = Run(plan(approval(given={"escalateTo": "boss"}, deadline_ms=HOUR_MS)))

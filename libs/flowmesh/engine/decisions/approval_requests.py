@@ -20,6 +20,8 @@ from flowmesh.plan import (
 )
 
 ASSIGNEES_MAX = 100
+NAME_CHARACTERS_MAX = 256
+"""Each name is in the entry of an index, whose length is bounded."""
 
 
 def request(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
@@ -27,6 +29,7 @@ def request(step: Step, node: NodeState, ended: deque[NodeState]) -> None:
         given = render_input(step.state, node)
         value = decode(given)
         assignees = names_in(value, "assignees")
+        names_in(value, "escalateTo")
     except (FetchNeeded, RenderError, ValueError) as error:
         fail_node(step, node, failure_of("ValidationError", f"input of {node.id}: {error}"))
         ended.append(node)
@@ -58,6 +61,9 @@ def names_in(value: Any, key: str) -> list[str]:
     named = [given] if isinstance(given, str) else given
     if not isinstance(named, list) or not all(isinstance(one, str) and one for one in named):
         raise ValueError(f"{key} is a list of names, not {str(given)[:100]!r}")
+    if any("\0" in one or len(one) > NAME_CHARACTERS_MAX for one in named):
+        form = f"at most {NAME_CHARACTERS_MAX} characters, none of them NUL"
+        raise ValueError(f"a name in {key} has {form}")
     if len(named) > ASSIGNEES_MAX:
         raise ValueError(f"{key} has {len(named)} names, at most {ASSIGNEES_MAX}")
     return list(dict.fromkeys(named))

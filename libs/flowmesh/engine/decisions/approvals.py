@@ -65,7 +65,12 @@ def deadline_passed(step: Step, node: NodeState, ended: deque[NodeState]) -> Non
     asked, approval = node.approval, node.planned.approval
     assert asked is not None
     assert approval is not None
-    others = names_in(decode_if_json(asked.details.data), "escalateTo")
+    try:
+        others = names_in(decode_if_json(asked.details.data), "escalateTo")
+    except ValueError as error:
+        fail_node(step, node, failure_of("ValidationError", f"input of {node.id}: {error}"))
+        ended.append(node)
+        return
     if others and not asked.escalated:
         step.emit(
             "approval_escalated",

@@ -183,6 +183,8 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         return f"{record.kind} is not a record kind of this version"
     if len(record.name) > NAME_CHARS_MAX:
         return f"a name has at most {NAME_CHARS_MAX} characters"
+    if "\0" in record.name:
+        return "a name holds no NUL character"
     if len(record.output.data) > INLINE_BYTES_MAX:
         return f"a value above {INLINE_BYTES_MAX >> 10} KiB must be stored and sent by reference"
     if is_open(record):

@@ -6,7 +6,6 @@ Under load the batch grows while commands keep arriving (`group_delay`).
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Protocol
 
 from flowmesh.engine import State, TaskEnded, Transition
@@ -16,6 +15,7 @@ from flowmesh.orchestrator.commit.group_delay import GroupDelay
 from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
+from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
 from flowmesh.orchestrator.commit.starts import Starts, repeated
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
@@ -49,7 +49,6 @@ from flowmesh.orchestrator.storage.stores.start_store import StartStore
 from flowmesh.runtime import Clock
 
 FULL_RETRY_S = 0.2
-REFUSED_RETRY_S = 1.0
 LATE_RESULTS_SHOWN = 20
 """Limit of rejected results that one log line names."""
 
@@ -84,6 +83,7 @@ class Committer:
         inbox: Inbox,
         lock: CommitLock,
         starts: Starts,
+        refused: RefusedCommands,
         piggyback: PiggybackWrites,
         loads: PendingLoads,
         uncommitted: UncommittedExecutions,
@@ -102,6 +102,7 @@ class Committer:
         self._inbox = inbox
         self._lock = lock.lock
         self._starts = starts
+        self._refused = refused
         self._piggyback = piggyback
         self._loads = loads
         self._uncommitted = uncommitted
@@ -168,7 +169,9 @@ class Committer:
         try:
             committed = await self._send(batch, epochs)
         except StatementRefused as error:
-            self._retry_refused(batched, error)
+            self._discard(batched)
+            commands = [pending for execution in batched for pending in execution.commands]
+            self._refused.retry(commands, error)
             self._starts.failed()
             return
         except StorageFull:
@@ -441,38 +444,20 @@ class Committer:
     def _isolate(self, batched: list[BatchedExecution], unfit: BatchedExecution) -> None:
         """Discard a batch in which the result of one execution cannot be written.
 
-        Each command of that execution is decided alone; the other commands are decided again.
+        Its only command is replaced, several are decided apart; the others are decided again.
         """
         self._log.exception("command_unfit", execution_id=unfit.entry.state.execution_id)
         self._discard(batched)
         repeats: list[PendingCommand] = []
         for execution in batched:
             for pending in execution.commands:
-                if execution is unfit and pending.run_alone:
+                if execution is not unfit:
+                    repeats.append(pending)
+                elif len(execution.commands) == 1:
                     repeats += replacement_for(pending)
                 else:
-                    pending.run_alone |= execution is unfit
-                    repeats.append(pending)
+                    self._inbox.put_apart((pending,))
         self._inbox.put_back(repeats, first=True)
-
-    def _retry_refused(self, batched: list[BatchedExecution], error: StatementRefused) -> None:
-        """Discard a batch that the database rejects, and send its commands one by one.
-
-        If a command alone is rejected, a caller gets an error; other commands are retried.
-        """
-        self._discard(batched)
-        for execution in batched:
-            for pending in execution.commands:
-                if not pending.run_alone:
-                    pending.run_alone = True
-                    self._inbox.put_back((pending,), first=False)
-                    continue
-                self._log.error("command_refused", error=str(error))
-                if isinstance(pending.command, BY_CALLERS):
-                    pending.answer(storage_unavailable())
-                else:
-                    retry = partial(self._inbox.put_back, (pending,), first=False)
-                    asyncio.get_running_loop().call_later(REFUSED_RETRY_S, retry)
 
     async def _retry_full(self, batched: list[BatchedExecution]) -> None:
         """Discard a batch for lack of space: callers get an error, other commands wait."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import get_args
 
 from flowmesh.engine import Asked, Record, Start, TaskEnded
@@ -37,6 +37,7 @@ class Inbox:
         self._commands: deque[PendingCommand] = deque()
         self._starts: deque[PendingCommand] = deque()
         self._bytes = 0
+        self._batches_apart = 0
         self._any = asyncio.Event()
         self._now_us = now_us
         self._admission = Admission()
@@ -84,26 +85,31 @@ class Inbox:
             self._commands.extend(again)
         self._any.set()
 
+    def put_apart(self, commands: Sequence[PendingCommand]) -> None:
+        """Queue commands as a batch of their own, behind all others."""
+        self._batches_apart += 1
+        for pending in commands:
+            pending.apart = self._batches_apart
+        self.put_back(commands, first=False)
+
     async def until_any(self) -> None:
         if not self:
             self._any.clear()
             await self._any.wait()
 
     def take(self) -> list[PendingCommand]:
-        """Return the next batch; a command with `run_alone` is a batch by itself."""
+        """Return the next batch; commands that were put apart share it with no others."""
         now_us, starts = self._now_us(), len(self._starts)
         waited_us = now_us - self._starts[0].queued_at_us if starts else 0
         commands: list[PendingCommand] = []
         size = 0
         while len(commands) < BATCH_COMMANDS_MAX and size < BATCH_BYTES_MAX:
             waiting = self._commands or self._starts
-            if not waiting or (waiting[0].run_alone and commands):
+            if not waiting or (commands and waiting[0].apart != commands[0].apart):
                 break
             pending = waiting.popleft()
             commands.append(pending)
             size += pending.size
-            if pending.run_alone:
-                break
         self._bytes -= size
         self._admission.observe(starts, starts - len(self._starts), waited_us, now_us)
         return commands

@@ -40,18 +40,19 @@ def no_reply(answer: Answer | Exception) -> None:
 class PendingCommand:
     """A command on its way to the engine.
 
-    `queued_at_us` is set for starts. `size` is an estimate in bytes. A command with `run_alone` is
-    a batch by itself. `verdict` is the answer after the commit of its batch. `scope` is what the
+    `queued_at_us` is set for starts. `size` is an estimate in bytes. Commands with the
+    same `apart`, unless 0, are a batch without others, and `refusals` counts the times that the database rejected it. `verdict` is the answer after the commit of its batch. `scope` is what the
     credential of a worker permits, for results that are checked against their task.
     """
 
     __slots__ = (
+        "apart",
         "command",
         "execution_id",
         "partition",
         "queued_at_us",
+        "refusals",
         "reply",
-        "run_alone",
         "scope",
         "size",
         "verdict",
@@ -66,7 +67,8 @@ class PendingCommand:
         self.reply = reply
         self.queued_at_us = 0
         self.size = 0
-        self.run_alone = False
+        self.apart = 0
+        self.refusals = 0
         self.scope: WorkerScope | None = None
         self.verdict: Answer | Exception = STALE
 

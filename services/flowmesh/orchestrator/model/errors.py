@@ -2,7 +2,7 @@
 
 Exception
 ├── IncarnationOver     this incarnation may not commit any more
-├── StatementRefused    the database rejects the content of a batch; retried command by command
+├── StatementRefused    the database rejects a batch; retried command by command
 ├── StorageFull         the database has no room for a batch; nothing of it is stored
 └── Moved               the partition has another owner, or none yet
 """
@@ -27,7 +27,11 @@ class IncarnationOver(Exception):
 
 
 class StatementRefused(Exception):
-    """The database rejects the content of the batch; a repeat would fail the same way."""
+    """The database rejects the batch; `by_content` if a repeat would fail the same way."""
+
+    def __init__(self, problem: str, *, by_content: bool) -> None:
+        super().__init__(problem)
+        self.by_content = by_content
 
 
 class StorageFull(Exception):

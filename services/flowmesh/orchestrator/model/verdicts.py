@@ -2,6 +2,7 @@
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
+    Abort,
     Command,
     Ended,
     Full,
@@ -70,6 +71,26 @@ def replacement_for(poison: PendingCommand) -> list[PendingCommand]:
     if not isinstance(command, TaskEnded) or command.failure is not None:
         poison.answer(command_failed())
         return []
+    return [_failure_instead(poison, command)]
+
+
+def refused_for_good(poison: PendingCommand, problem: str) -> list[PendingCommand]:
+    """Return the commands in place of one that the database rejects for its content.
+
+    A result is replaced by a failure of its attempt, another command by the failure of its
+    execution. If that is rejected too, the sender gets an error.
+    """
+    command = poison.command
+    if isinstance(command, TaskEnded) and command.failure is None:
+        return [_failure_instead(poison, command)]
+    if isinstance(command, Abort):
+        poison.answer(command_failed())
+        return []
+    aborted = Abort(f"a decision of the execution cannot be stored: {problem}")
+    return [PendingCommand(poison.execution_id, poison.partition, aborted, poison.answer)]
+
+
+def _failure_instead(poison: PendingCommand, command: TaskEnded) -> PendingCommand:
     poisoned = failure("POISON", "the result cannot be applied")
     replaced = TaskEnded(command.node, command.attempt, failure=poisoned)
-    return [PendingCommand(poison.execution_id, poison.partition, replaced, poison.answer)]
+    return PendingCommand(poison.execution_id, poison.partition, replaced, poison.answer)

@@ -10,7 +10,7 @@ import asyncpg
 
 from flowmesh.orchestrator.model.errors import IncarnationOver, StatementRefused, StorageFull
 from flowmesh.orchestrator.storage.batch import CommitBatch
-from flowmesh.orchestrator.storage.database import CONNECTION_LOST
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, CONTENT_REFUSED
 from flowmesh.orchestrator.storage.statements import commit_statement
 from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
 
@@ -80,7 +80,8 @@ class CommitConnection:
                 await asyncio.sleep(RESEND_DELAYS_S[min(tries, len(RESEND_DELAYS_S) - 1)])
                 tries += 1
             except asyncpg.PostgresError as error:
-                raise StatementRefused(type(error).__name__) from error
+                by_content = isinstance(error, CONTENT_REFUSED)
+                raise StatementRefused(type(error).__name__, by_content=by_content) from error
 
     async def _applied_before(self, batch: CommitBatch, now_us: int) -> Committed:
         """Return the result of an earlier send of the batch; raise IncarnationOver if none applied.

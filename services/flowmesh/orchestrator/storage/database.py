@@ -37,6 +37,14 @@ CONNECTION_LOST = (
 )
 """Errors after which the outcome of a statement is unknown, or the statement can be repeated."""
 
+CONTENT_REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.RaiseError,
+)
+"""Errors for the sake of the values of a statement: a repeat would fail the same way."""
+
 RETRY_S = 0.2
 """Pause before a statement that must succeed is sent again after a lost connection."""
 
