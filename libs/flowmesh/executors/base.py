@@ -41,7 +41,7 @@ class Attempt:
                     )
                     raise invalid(message)
                 self._value = orjson.loads(self.input_bytes) if self.input_bytes else None
-            except (orjson.JSONDecodeError, msgspec.DecodeError):
+            except (orjson.JSONDecodeError, msgspec.DecodeError, UnicodeDecodeError):
                 raise invalid("the task's input is not JSON") from None
         return self._value
 

@@ -2,7 +2,8 @@
 
 `json` of the standard library is the parser because it keeps every integer exactly and shows
 duplicate keys; faster parsers lack one of the two. Integers beyond 64 bits are rejected. msgspec
-writes the responses. Payloads that arrive as bytes of gRPC are not parsed here.
+writes the responses. Payloads that arrive as bytes of gRPC are checked by `check_json`, with the
+same bounds.
 """
 
 import json
@@ -51,6 +52,23 @@ def parse_json(raw: bytes, what: str = "The body") -> Any:
     if _SURROGATE.search(raw):
         _check_surrogates(value)
     return value
+
+
+def check_json(data: bytes, field: str) -> None:
+    """Raise `Invalid` for bytes that are not one JSON value within the bounds of `parse_json`.
+
+    An empty payload stands for null.
+    """
+    if not data:
+        return
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        parse_json(data, field)  # raises the error with its place
+        raise _invalid_json(f"{field} is not JSON.", field=field) from None
+    _check_depth(data, value)
+    if has_long_number(data) and (path := out_of_bounds(value, field)):
+        raise integer_invalid(path)
 
 
 def dump_json(value: Any) -> bytes:

@@ -125,7 +125,7 @@ def decode(payload: payload_pb2.Payload | None, read: PayloadReader = inline) ->
         return None
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RenderError("payload", "the value is not JSON") from error
 
 

@@ -49,7 +49,7 @@ def exact_value(payload: payload_pb2.Payload) -> Any:
         return value
     try:
         return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A number with thousands of digits, or a thousand levels.
         return json_value(payload)
 

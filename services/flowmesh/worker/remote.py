@@ -190,7 +190,7 @@ def _exact(result: TaskResult) -> TaskResult:
         return result
     try:
         path = inexact(result.output.data, "output")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return result  # not JSON: its reader reports that
     if not path:
         return result

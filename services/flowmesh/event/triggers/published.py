@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
@@ -19,7 +18,7 @@ from flowmesh.event.notifications.compiled import CompiledSubscription, Subscrip
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
-from flowmesh.jsontext.integers import inexact, integer_invalid
+from flowmesh.jsontext import check_json
 from flowmesh.standards.extensions import check_extensions, json_of
 from flowmesh.triggers import Inputs, Matcher
 from flowmesh.views import cloud_event_value, exact_value, instant
@@ -309,12 +308,7 @@ def check_event(event: pb.Event) -> None:
             f"{DATA_BYTES_MAX // 1024} KiB"
         )
         raise TooLarge("PAYLOAD_TOO_LARGE", message)
-    try:
-        orjson.loads(event.data.data or b"null")
-    except orjson.JSONDecodeError as error:
-        raise _invalid("data", "is not JSON") from error
-    if path := inexact(event.data.data, "data"):
-        raise integer_invalid(path)
+    check_json(event.data.data, "data")
 
 
 def event_value(event: pb.Event) -> dict[str, Json]:

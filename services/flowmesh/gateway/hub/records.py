@@ -73,7 +73,7 @@ def check_handshake(text: str) -> None:
     """Check the first record of a client. Raises HubClosed for another protocol."""
     try:
         asked = msgspec.json.decode(text, type=_Handshake)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HubClosed(f"The first record is no handshake: {error}") from None
     if asked.protocol != PROTOCOL or asked.version != PROTOCOL_VERSION:
         raise HubClosed(
@@ -86,7 +86,7 @@ def parse_record(text: str) -> Record:
     """Return a record. Raises HubClosed for malformed text."""
     try:
         return msgspec.json.decode(text, type=Record)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HubClosed(f"A record is malformed: {error}") from None
 
 

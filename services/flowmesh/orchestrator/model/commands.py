@@ -40,8 +40,9 @@ def no_reply(answer: Answer | Exception) -> None:
 class PendingCommand:
     """A command on its way to the engine.
 
-    `queued_at_us` is set for starts. `size` is an estimate in bytes. Commands with the
-    same `apart`, unless 0, are a batch without others, and `refusals` counts the times that the database rejected it. `verdict` is the answer after the commit of its batch. `scope` is what the
+    `queued_at_us` is set for starts. `size` is an estimate in bytes. Commands with the same
+    `apart`, unless 0, are a batch without others, and `refusals` counts the times that the database
+    rejected one alone. `verdict` is the answer after the commit of its batch. `scope` is what the
     credential of a worker permits, for results that are checked against their task.
     """
 

@@ -5,6 +5,7 @@ import msgspec
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Invalid, TooLarge
+from flowmesh.jsontext import check_json
 from flowmesh.jsontext.integers import inexact, integer_invalid
 from flowmesh.orchestrator.model.ids import is_digest
 
@@ -18,9 +19,17 @@ def check_encoding(encoding: str) -> None:
 
 
 def check_inline(payload: payload_pb2.Payload, field: str) -> None:
-    """Raise PAYLOAD_TOO_LARGE, ID_INVALID or REQUEST_INVALID for a bad payload.
+    """Raise as `check_size`, or JSON_INVALID, INVALID_UTF8 or NESTING_TOO_DEEP for bad JSON."""
+    check_size(payload, field)
+    if is_json(payload.encoding):
+        check_json(payload.data, field)
 
-    The reasons stand for a large inline value, a malformed digest and a malformed encoding.
+
+def check_size(payload: payload_pb2.Payload, field: str) -> None:
+    """Raise PAYLOAD_TOO_LARGE, ID_INVALID, REQUEST_INVALID or JSON_INVALID for a bad payload.
+
+    The reasons stand for a large inline value, a malformed digest, a malformed encoding and an
+    integer beyond 64 bits.
     """
     check_encoding(payload.encoding)
     if payload.HasField("reference") and not is_digest(payload.reference.digest):
@@ -30,13 +39,17 @@ def check_inline(payload: payload_pb2.Payload, field: str) -> None:
     check_integers(payload.encoding, payload.data, field)
 
 
+def is_json(encoding: str) -> bool:
+    return not encoding or "json" in encoding
+
+
 def check_integers(encoding: str, data: bytes, field: str) -> None:
     """Raise JSON_INVALID for an integer beyond 64 bits in a JSON value."""
-    if encoding and "json" not in encoding:
+    if not is_json(encoding):
         return
     try:
         path = inexact(data, field)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # not JSON: its reader raises the error
     if path:
         raise integer_invalid(path)

@@ -197,7 +197,7 @@ class PlanCache:
         """Raise INPUT_INVALID, with one violation per problem, for input that is invalid."""
         try:
             value = msgspec.json.decode(data) if data else None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid("INPUT_INVALID", "the input is not JSON") from error
         violations = tuple(
             Violation(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
-from flowmesh.orchestrator.model.payload_checks import check_inline
+from flowmesh.orchestrator.model.payload_checks import check_inline, check_size
 from flowmesh.rpc import valid_id
 
 REQUEST_ID_MAX = 256
@@ -34,7 +34,8 @@ def check_text(value: str, field: str, length_max: int) -> None:
 
 def check_start(request: pb.StartExecutionRequest) -> None:
     """Raise Invalid for faults of a start that do not depend on its plan."""
-    check_inline(request.input, "input")
+    # An execution that starts another may give it a value with more levels than callers may.
+    (check_size if request.HasField("link") else check_inline)(request.input, "input")
     check_text(request.request_id, "request_id", REQUEST_ID_MAX)
     check_text(request.actor, "actor", TEXT_MAX)
     if request.permissions:

@@ -39,7 +39,7 @@ from flowmesh.orchestrator.operations.repeats import canonical_payload
 from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
-from flowmesh.plan import Plan, RenderError, decode, decode_if_json
+from flowmesh.plan import Plan, decode, decode_if_json
 from flowmesh.rpc import check_enum_values, namespace_of
 from flowmesh.telemetry import current_traceparent
 
@@ -307,10 +307,8 @@ def _check_variable(plan: Plan, request: pb.SetVariableRequest) -> None:
     if request.value.HasField("reference") or len(request.value.data) > VARIABLE_BYTES_MAX:
         most = VARIABLE_BYTES_MAX >> 10
         raise TooLarge("PAYLOAD_TOO_LARGE", f"{request.name} may have {most} KiB at most, inline")
-    try:
-        value = decode(request.value)
-    except RenderError:
-        raise Invalid("JSON_INVALID", f"the value of {request.name} is not JSON") from None
+    check_inline(request.value, f"the value of {request.name}")
+    value = decode(request.value)
     violations = tuple(
         Violation(f"value{one.path}", one.message, "VARIABLE_INVALID", schema_path=one.schema_path)
         for one in schema.problems(value)

@@ -23,7 +23,7 @@ def canonical(data: bytes) -> bytes:
     """
     try:
         return msgspec.json.encode(msgspec.json.decode(data), order="deterministic")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return data
 
 
