@@ -33,7 +33,7 @@ def native(name: str) -> Any:
 
 def steps(name: str) -> Any:
     """Step JSON."""
-    step = {"id": "a", "name": "a", "type": "task", "action": name}
+    step: Any = {"id": "a", "name": "a", "type": "task", "action": name}
     step["retryPolicy"] = {"maxAttempts": 3, "initialDelay": 1}
     return {"id": f"{name}-flow", "name": name, "steps": [step]}
 

@@ -147,7 +147,7 @@ async def test_signals_are_kept(client: Client) -> None:
 
 
 async def test_a_failure_keeps_its_class_and_place(client: Client) -> None:
-    """What the handler chose arrives at whoever waits, and a policy of one attempt does not retry."""
+    """The choice of the handler arrives at its caller; a policy of one attempt does not retry."""
     tries: list[int] = []
 
     def refuse(value: Any, context: TaskContext) -> None:

@@ -108,7 +108,7 @@ def position_read_again() -> AbstractContextManager[None]:
                 position = await self._outbox.last_position(self.incarnation)
                 if position == self.position + 1:
                     return await self._applied_before(batch, 0)
-                raise StatementRefused("not committed")
+                raise StatementRefused("not committed", by_content=False)
             except CONNECTION_LOST:
                 await elapsed(REREAD_AFTER_S)
 

@@ -2730,6 +2730,7 @@ export interface StepResult {
   startTime?: number;
   endTime?: number;
   childExecutionId?: string;
+  notRetried?: string;
   held?: boolean;
   undoes?: string;
 }
@@ -2908,6 +2909,7 @@ export interface TaskState {
   output?: unknown;
   metadata?: unknown;
   url?: string;
+  notRetried?: string;
   held?: boolean;
   undoes?: string;
   childExecutionId?: string;

@@ -7,7 +7,7 @@ import pytest
 
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost.limits import RELEASES_KEPT
-from flowmesh.apphost.storage.records import NewRelease
+from flowmesh.apphost.storage.records import Deployer, NewRelease
 from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
 from flowmesh.errors import WrongState
 from flowmesh.storage import open_database
@@ -29,7 +29,9 @@ def release_of(name: str) -> NewRelease:
         files=["app.yaml"],
         variables=[],
         size_bytes=len(name),
-        created_by="tests",
+        deployer=Deployer(name="tests"),
+        rights=0,
+        role="",
     )
 
 

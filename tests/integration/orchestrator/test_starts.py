@@ -289,7 +289,7 @@ async def test_a_batch_that_the_database_refuses_leaves_no_start_queued(
         async def refusing(batch: Any, epochs: Any) -> Any:
             if len(batch.starts) > 1:
                 refused.append(batch)
-                raise StatementRefused("test")
+                raise StatementRefused("test", by_content=True)
             return await commit(batch, epochs)
 
         line.commit = refusing  # type: ignore[method-assign]

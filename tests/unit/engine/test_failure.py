@@ -25,7 +25,7 @@ def undoable(name: str, *after: str) -> dict[str, Any]:
     return node(name, *after, undo=undo(name))
 
 
-def chain(*names: str, **fields: object) -> Run:
+def chain(*names: str, **fields: Any) -> Run:
     """Tasks that follow one another, each with an undo, and a last one that has none."""
     nodes = [node(name, *names[:place][-1:], undo=undo(name)) for place, name in enumerate(names)]
     return Run(plan(*nodes, node("last", names[-1]), **fields))

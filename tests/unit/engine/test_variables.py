@@ -1,5 +1,7 @@
 """Variables of an execution: who sees which value, and that it stays so."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -30,7 +32,7 @@ READS = {
 }
 
 
-def made(*nodes: dict[str, object], **fields: object) -> Plan:
+def made(*nodes: dict[str, object], **fields: Any) -> Plan:
     return plan(*nodes, variables=[LIMIT], **fields)
 
 

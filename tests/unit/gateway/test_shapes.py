@@ -49,6 +49,7 @@ def nodes() -> list[pb.Node]:
             status=status,
             output=payload('{"done":true}') if status == pb.NODE_STATUS_COMPLETED else None,
             failure=failure("node") if status == pb.NODE_STATUS_FAILED else None,
+            final="it says so" if status == pb.NODE_STATUS_FAILED else "",
             **whole,
         )
         for status in pb.NodeStatus.values()

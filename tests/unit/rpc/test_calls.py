@@ -8,11 +8,11 @@ import grpc
 import grpc.aio
 import pytest
 
+from flowmesh.access.service_tokens import PEER
 from flowmesh.api.execution.v1 import execution_service_pb2 as execution
 from flowmesh.api.registry.v1 import registry_service_pb2 as registry
 from flowmesh.errors import FlowmeshError, NotFound, Timeout, Unavailable, Unimplemented
 from flowmesh.rpc import EOF, error_of
-from flowmesh.rpc.forward import PEER
 from flowmesh.telemetry import child_traceparent, trace
 from tests.unit.rpc.conftest import Service
 from tests.unit.rpc.servicers import SECRET, STORAGE_FAULTS
