@@ -61,6 +61,7 @@ def _as_step(task: Json) -> tuple[Json, set[str]]:
             ("output", "result"),
             ("childExecutionId", "childExecutionId"),
             ("held", "held"),
+            ("notRetried", "notRetried"),
             ("undoes", "undoes"),
         )
         if old in left
