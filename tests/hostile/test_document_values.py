@@ -26,7 +26,7 @@ FOREIGN: Mapping[Rule, tuple[str, ...]] = {
         "postgresql://u:p@/flowmesh?host=/run/postgres",
         "postgresql://u:p@%2Frun%2Fpostgres/flowmesh",
         "postgresql://u:p@example.com,/flowmesh",
-        "postgresql://u:p@example.com/x?passfile=/root/.pgpass",
+        "postgresql://u:p@example.com/x?passfile=/etc/pgpass",
         "postgresql://u:p@example.com/x?sslkey=../../key.pem",
         "postgresql:///flowmesh?service=suite",
         "",

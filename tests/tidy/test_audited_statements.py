@@ -19,6 +19,7 @@ WITHOUT_CALL = {
     "erase-tenants": "the end of what was deleted before",
     "move-schedules": "the times of firings",
     "end-firing": "the outcomes of firings",
+    "note-misfits": "the outcomes of firings",
     "refuse-changes": "the outcomes of firings",
     "lose-change-slot": "the problem of a trigger",
     "take_page": "the progress of a bulk",

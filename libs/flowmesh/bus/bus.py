@@ -11,7 +11,6 @@ import nats.errors
 import nats.js.errors
 import orjson
 import structlog
-from nats.aio.subscription import Subscription
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 
@@ -187,17 +186,6 @@ class Bus:
                     await echo
         except FAILURES as error:
             raise _unavailable() from error
-
-    async def drain(self, subscription: Subscription) -> None:
-        """End a subscription after its last message.
-
-        The drain of the client library flushes in a way that breaks connections, see `flush`.
-        """
-        with contextlib.suppress(Unavailable, *FAILURES):
-            await self.client.end_interest(subscription)
-            await self.flush()
-        if not self.client.is_closed:
-            await subscription.unsubscribe()
 
     async def subscribe_core(self, subject: str, handler: Handler) -> None:
         """Call the handler for each message sent from now on, one at a time."""

@@ -73,8 +73,7 @@ def dev(
     Parameters
     ----------
     egress
-        Addresses that steps and applications may call: any, or public ones only. By default
-        any in an open installation, public ones in a closed one.
+        Addresses that steps may call: any (default if open), or public ones (if closed).
     ephemeral
         Keep the data in a temporary folder that is removed at exit.
     orchestrators
@@ -169,8 +168,7 @@ def serve(
     data_dir
         Folder for what this process keeps.
     egress
-        Addresses that steps and applications may call: any, or public ones only. By default
-        any in an open installation, public ones in a closed one.
+        Addresses that steps may call: any (default if open), or public ones (if closed).
     log_level
         debug, info, warning or error.
     log_format
@@ -219,8 +217,7 @@ def cluster(
     workers
         How many worker services.
     egress
-        Addresses that steps and applications may call: any, or public ones only. By default
-        any in an open installation, public ones in a closed one.
+        Addresses that steps may call: any (default if open), or public ones (if closed).
     postgres
         Address of a PostgreSQL to use instead of the embedded one.
     nats

@@ -1,5 +1,5 @@
--- The ports of the servers of applications: each is of one application until a release of its own no
--- longer has the server, or the application is deleted.
+-- The ports of the servers of applications: each is of one application until a release of its own
+-- no longer has the server, or the application is deleted.
 create table ports (
     port int primary key,
     namespace text not null,

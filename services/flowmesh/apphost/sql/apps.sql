@@ -66,7 +66,8 @@ delete from ports where namespace = :namespace and app = :app;
 
 -- name: reserve-ports(namespace, app, servers, ports)!
 insert into ports (namespace, app, server, port)
-select :namespace, :app, server, port from unnest(:servers::text[], :ports::int[]) as p (server, port);
+select :namespace, :app, server, port
+from unnest(:servers::text[], :ports::int[]) as p (server, port);
 
 -- name: set-state(namespace, app, state, problem, addresses, pid, restarts)!
 update apps set state = :state, problem = :problem, addresses = :addresses, pid = :pid,

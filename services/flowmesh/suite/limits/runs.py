@@ -134,6 +134,13 @@ RUNS = (
         "orchestrator, when the step begins",
     ),
     Limit(
+        "name of a person that an approval asks",
+        approvals.NAME_CHARACTERS_MAX,
+        "characters",
+        "ValidationError",
+        "orchestrator, when the step begins",
+    ),
+    Limit(
         "executions below one another",
         children.DEPTH_MAX,
         "levels",

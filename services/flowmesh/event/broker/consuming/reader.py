@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import orjson
 
 from flowmesh.bus import Bus
+from flowmesh.bus.draining import drain
 from flowmesh.event.broker.consuming.deliveries import Delivery, Place, Settler, delivery_of
 from flowmesh.event.broker.consuming.holders import Hold
 from flowmesh.event.broker.store import StoredQueue
@@ -102,7 +103,7 @@ class QueueReader:
         if subscription is None:
             return
         if any(level.asked or level.waiting for level in self._levels.values()):
-            await self._bus.drain(subscription)
+            await drain(self._bus, subscription)
         elif not self._bus.client.is_closed:
             await subscription.unsubscribe()
         await self._settler.release([raw.reply for raw in self._arrived])
