@@ -253,6 +253,7 @@ REASONS = table_of(
     Reason("OUT_OF_RANGE", tree.Gone, "The server no longer holds the requested range."),
     # load and availability
     Reason("OVERLOADED", tree.Overloaded, "Too many requests at once; retry after the given delay."),
+    Reason("CPU_LIMIT", tree.Overloaded, "Code or a transform exceeded its CPU time, or its execution or namespace did; the message has the limit."),
     Reason("QUEUE_FULL", tree.Overloaded, "A queue holds its maximum of tasks or messages; it accepts more, and starts of workflows that use it, when it has room."),
     Reason("STORAGE_FULL", tree.Overloaded, "The database has no space left; existing data can still be read."),
     Reason("SLOW_CONSUMER", tree.Overloaded, "The client read the stream too slowly; resume from the last sequence."),

@@ -178,6 +178,18 @@ class Settings(BaseSettings):
     python_cpu_s: int = Field(
         default=60, ge=1, le=3600, description="CPU time limit of a Python task in seconds"
     )
+    execution_cpu_s: int = Field(
+        default=3600,
+        ge=0,
+        description="CPU seconds that the code and transforms of one execution may use on a worker"
+        " service; 0 is no limit",
+    )
+    namespace_cpu_s: int = Field(
+        default=0,
+        ge=0,
+        description="CPU seconds per minute that the code and transforms of one namespace may use"
+        " on a worker service; 0 is as many as its processes have",
+    )
     worker_slots: int = Field(
         default=256,
         ge=1,

@@ -5,19 +5,26 @@ milliseconds and stays small. A request is one frame on stdin, the answer one fr
 end of input ends the process. Frames are four bytes of length and their content. A request is
 the limit in milliseconds, then code, variables (a JSON object) and an argument of the language,
 each as a frame: the proxied steps (a JSON array) for JavaScript, the input value for the others (jq
-without one only compiles). A response is a status byte and text. The child of conditions imports
-the library that compiles them.
+without one only compiles). A response is its length, the milliseconds of CPU time, a status byte
+and text. The children of conditions and pipelines import the libraries that compile them.
 """
 
+import os
+import signal
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 HEAP_BYTES_MAX = 64 * 1024 * 1024
 STACK_BYTES_MAX = 512 * 1024
 CPU_MS_MAX = 5_000
+PIPELINE_CPU_MS_MAX = 10_000
+# JavaScript is interrupted at its limit; the process ends if it does not notice.
+CPU_GRACE_MS = 200
 RESULT_BYTES_MAX = 4 * 1024 * 1024
+PIPELINE_BYTES_MAX = 64 * 1024 * 1024
 # Includes the printed text of Python.
 ANSWER_BYTES_MAX = RESULT_BYTES_MAX + 128 * 1024
 # JavaScript has a lower limit of its own; jq and JMESPath have none and die at this one. Python
@@ -28,14 +35,19 @@ ADDRESS_SPACE_BYTES_MAX = {
     "jmespath": 512 * 1024 * 1024,
     "jsonata": 512 * 1024 * 1024,
     "condition": 1024 * 1024 * 1024,
+    "pipeline": 2 * 1024 * 1024 * 1024,
 }
+# The processes of the suite go first.
+NICE = 10
 COMPILED_MAX = 100
 OPEN_FILES_MAX = 3
 PENDING_JOBS_MAX = 100_000
 
 Evaluate = Callable[[int, str, str, str], tuple[bytes, bytes]]
 
-VALUE, USER_ERROR, TIMEOUT, MEMORY, TOO_LARGE = b"V", b"E", b"T", b"M", b"L"
+# The name of the error whose message is a RemoteFailure as JSON.
+PIPELINE_FAILED = "PipelineFailed"
+VALUE, USER_ERROR, TIMEOUT, MEMORY, TOO_LARGE, CPU = b"V", b"E", b"T", b"M", b"L", b"C"
 
 # Runs before the user's code and keeps its own JSON and String. Errors are returned as values.
 # `result` of a step: on an object without one a hidden getter, on a number, text or boolean the
@@ -102,10 +114,26 @@ def main() -> None:
     if language in ADDRESS_SPACE_BYTES_MAX:
         limit_process(ADDRESS_SPACE_BYTES_MAX[language])
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    cpu_ms = CPU_TIME_MS_MAX.get(language, 0)
     while (request := read_request(requests)) is not None:
+        before = cpu_used_ms()
+        end_after(cpu_ms)
         status, text = evaluate(*request)
-        answers.write(struct.pack(">I", len(text) + 1) + status + text)
+        end_after(0)
+        answers.write(struct.pack(">II", len(text) + 1, cpu_used_ms() - before) + status + text)
         answers.flush()
+
+
+def cpu_used_ms() -> int:
+    """Return the CPU time of this process and of its forks that ended."""
+    of_forks = os.times()
+    return int((time.process_time() + of_forks.children_user + of_forks.children_system) * 1000)
+
+
+def end_after(cpu_ms: int) -> None:
+    """End the process by SIGPROF after this CPU time; 0 is never."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, cpu_ms / 1000)
 
 
 def limit_process(address_space_bytes_max: int) -> None:
@@ -114,6 +142,7 @@ def limit_process(address_space_bytes_max: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES_MAX, OPEN_FILES_MAX))
@@ -154,7 +183,8 @@ def run_javascript(
     except quickjs.StackOverflow:
         return USER_ERROR, b'["RangeError","Maximum call stack size exceeded"]'
     except quickjs.JSException as error:
-        return failure(str(error))
+        status, said = failure(str(error))
+        return (CPU, b"") if status == TIMEOUT and limit_ms >= CPU_MS_MAX else (status, said)
     text: bytes = answer.encode("utf-8", "replace")
     kind, value = text[2:3], text[5:-1]
     return (TOO_LARGE, b"") if len(value) > RESULT_BYTES_MAX else (kind, value)
@@ -333,6 +363,36 @@ def condition() -> Evaluate:
     return run_condition
 
 
+def pipeline() -> Evaluate:
+    """Run pipelines of transforms, whose programs in jq and JMESPath are evaluated here too."""
+    import json
+    from importlib import import_module
+
+    runner = import_module("flowmesh.transforms.remote").Runner(
+        COMPILED_MAX, {"jq": jq, "jmespath": jmespath}
+    )
+
+    def run_pipeline(_limit_ms: int, code: str, _: str, value: str) -> tuple[bytes, bytes]:
+        try:
+            text, error = runner.run(code, value)
+        except MemoryError:
+            return MEMORY, b""
+        if error:
+            return USER_ERROR, json.dumps([PIPELINE_FAILED, error]).encode()
+        return (TOO_LARGE, b"") if len(text) > PIPELINE_BYTES_MAX else (VALUE, text)
+
+    return run_pipeline
+
+
+# CPU time of one call; Python limits its own.
+CPU_TIME_MS_MAX = {
+    "javascript": CPU_MS_MAX + CPU_GRACE_MS,
+    "jq": CPU_MS_MAX,
+    "jmespath": CPU_MS_MAX,
+    "jsonata": CPU_MS_MAX,
+    "condition": CPU_MS_MAX,
+    "pipeline": PIPELINE_CPU_MS_MAX,
+}
 INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "javascript": javascript,
     "jq": jq,
@@ -340,6 +400,7 @@ INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "jsonata": jsonata,
     "python": python,
     "condition": condition,
+    "pipeline": pipeline,
 }
 
 

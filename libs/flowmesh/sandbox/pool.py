@@ -13,25 +13,28 @@ from typing import Any, Literal, Self
 
 import orjson
 
-from flowmesh.errors import Overloaded
 from flowmesh.jsontext import not_unicode
 from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox.child import (
+    CPU,
     CPU_MS_MAX,
     HEAP_BYTES_MAX,
     MEMORY,
+    PIPELINE_BYTES_MAX,
+    PIPELINE_CPU_MS_MAX,
     RESULT_BYTES_MAX,
     TIMEOUT,
     TOO_LARGE,
     VALUE,
 )
-from flowmesh.sandbox.errors import SandboxFailure
-from flowmesh.sandbox.process import Call, Child, ChildGone, Language
+from flowmesh.sandbox.cpu import CpuLedger
+from flowmesh.sandbox.errors import SandboxFailure, out_of_cpu
+from flowmesh.sandbox.process import Answer, Call, Child, ChildGone, Language
+from flowmesh.sandbox.turns import Turns, current_account
 
 Json = Any
 
 CHILDREN_MAX = 2
-WAITING_MAX = 1_000
 RUNS_PER_CHILD_MAX = 10_000
 IDLE_SECONDS_MAX = 30.0
 # The time from the limit that the child enforces to the kill.
@@ -63,16 +66,24 @@ _RESERVED = frozenset(
 
 
 class Sandbox:
-    """A pool of at most `children_max` processes. An async context manager."""
+    """A pool of `children_max` processes, shared by namespaces. An async context manager.
+
+    A namespace without a child gets one beyond `children_max` (see Turns). `cpu` bounds the CPU
+    time of executions and namespaces.
+    """
 
     def __init__(
-        self, *, children_max: int = CHILDREN_MAX, idle_seconds: float = IDLE_SECONDS_MAX
+        self,
+        *,
+        children_max: int = CHILDREN_MAX,
+        idle_seconds: float = IDLE_SECONDS_MAX,
+        cpu: CpuLedger | None = None,
     ) -> None:
-        self._slots = asyncio.Semaphore(children_max)
+        self._turns = Turns(children_max)
+        self._cpu = cpu
         self._idle_seconds = idle_seconds
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
-        self._waiting = 0
         self._closed = False
         self._reaper: asyncio.Task[None] | None = None
 
@@ -128,28 +139,21 @@ class Sandbox:
         JmespathError, JsonataError, ValidationError), and Overloaded if too many calls wait.
         """
         call = _program_call(language, program, value, variables or {}, timeout_ms)
-        answer = await self.answer(call)
-        outputs: list[Json] = _result(answer)
-        # All numbers of jq are floats; other languages can return inexact integers.
-        if language != "jq" and (path := inexact(answer[1:], "result")):
-            message = f"{path} is a number that cannot be kept exactly"
-            raise SandboxFailure("ValidationError", message)
-        return outputs
+        return outputs_of(language, await self.answer(call))
 
     async def _outcome(self, call: Call) -> Json:
         return _result(await self.answer(call))
 
-    async def answer(self, call: Call) -> bytes:
-        """Return the response of a child, status byte first. Raises like `run`."""
-        if self._waiting >= WAITING_MAX:
-            message = f"{WAITING_MAX} calls are already waiting for the sandbox"
-            raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await self._answer(call)
-        finally:
-            self._waiting -= 1
+    async def answer(self, call: Call) -> Answer:
+        """Return the response of a child. Raises like `run`."""
+        account = current_account()
+        if self._cpu is not None:
+            self._cpu.check(account)
+        async with self._turns.turn(account.namespace):
+            answer = await self._answer(call)
+        if self._cpu is not None:
+            self._cpu.spend(account, answer.cpu_ms)
+        return answer
 
     async def holds(
         self,
@@ -174,22 +178,37 @@ class Sandbox:
         It has `source`, `dialect`, `steps` and `roots` as in `compile_condition`. Raises
         SandboxFailure (RenderError), and Overloaded if too many calls wait.
         """
-        code, timeout_ms = orjson.dumps(dict(condition)), min(timeout_ms, CPU_MS_MAX)
+        code = orjson.dumps(dict(condition))
         call = _checked(Call("condition", code, b"", data, timeout_ms))
         return await self._outcome(call) is True
 
-    async def _answer(self, call: Call) -> bytes:
+    async def transform(self, pipeline: bytes, data: bytes, timeout_ms: int) -> bytes:
+        """Run a pipeline, as in `flowmesh.transforms.remote`, and return its value as JSON.
+
+        Raises SandboxFailure; of class PIPELINE_FAILED it has a RemoteFailure as its message.
+        """
+        if len(data) > PIPELINE_BYTES_MAX:
+            message = f"the input is larger than {PIPELINE_BYTES_MAX // 1024 // 1024} MiB"
+            raise SandboxFailure("ResourceLimit", message)
+        answer = await self.answer(Call("pipeline", pipeline, b"", data, timeout_ms))
+        if answer.status != VALUE:
+            raise _failure(answer, PIPELINE_BYTES_MAX, PIPELINE_CPU_MS_MAX)
+        return answer.text
+
+    async def _answer(self, call: Call) -> Answer:
         """Run a call, again in a new child if a reused one died; code has no side effects."""
         for fresh in (False, True):
             try:
                 return await self._attempt(call, fresh=fresh)
             except ChildGone as error:
+                if error.cpu_ms:
+                    return Answer(CPU, cpu_ms=error.cpu_ms)
                 if error.runs == 1 and not self._closed:
                     break
         message = "the code ended its process, most likely by running out of memory"
         raise SandboxFailure("ResourceLimit", message)
 
-    async def _attempt(self, call: Call, *, fresh: bool = False) -> bytes:
+    async def _attempt(self, call: Call, *, fresh: bool = False) -> Answer:
         if self._closed:
             raise SandboxFailure("Cancelled", "the sandbox is closing")
         child = None if fresh else self._idle_child(call.language)
@@ -203,7 +222,7 @@ class Sandbox:
             kept = child.runs < RUNS_PER_CHILD_MAX and not self._closed
             return answer
         except TimeoutError:
-            return TIMEOUT
+            return Answer(TIMEOUT, cpu_ms=call.timeout_ms)
         finally:
             if kept:
                 self._keep(child)
@@ -270,8 +289,6 @@ def _call(
 ) -> Call:
     if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
         raise ValueError(f"timeout_ms must be from 1 to {TIMEOUT_MS_MAX}")
-    if language != "javascript":  # has no clock; the kill is its only limit
-        timeout_ms = min(timeout_ms, CPU_MS_MAX)
     try:
         call = Call(
             language,
@@ -307,25 +324,40 @@ def why_unreadable(text: bytes) -> str:
     return "the result is not JSON, or nested too deeply"
 
 
-def _result(answer: bytes) -> Json:
-    status, text = answer[:1], answer[1:]
-    if status == VALUE:
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise SandboxFailure("ValidationError", why_unreadable(text)) from error
-    if status == TIMEOUT:
-        raise SandboxFailure("Timeout", "the code did not end within its time")
-    if status == MEMORY:
+def outputs_of(language: Language, answer: Answer) -> list[Json]:
+    """Return the outputs of a program. Raises SandboxFailure."""
+    outputs: list[Json] = _result(answer)
+    # All numbers of jq are floats; other languages can return inexact integers.
+    if language != "jq" and (path := inexact(answer.text, "result")):
+        message = f"{path} is a number that cannot be kept exactly"
+        raise SandboxFailure("ValidationError", message)
+    return outputs
+
+
+def _result(answer: Answer) -> Json:
+    if answer.status != VALUE:
+        raise _failure(answer, RESULT_BYTES_MAX, CPU_MS_MAX)
+    try:
+        return orjson.loads(answer.text)
+    except orjson.JSONDecodeError as error:
+        raise SandboxFailure("ValidationError", why_unreadable(answer.text)) from error
+
+
+def _failure(answer: Answer, result_bytes_max: int, cpu_ms_max: int) -> SandboxFailure:
+    if answer.status == TIMEOUT:
+        return SandboxFailure("Timeout", "the code did not end within its time")
+    if answer.status == CPU:
+        return out_of_cpu(f"the code used more than its {cpu_ms_max // 1000} s of CPU time")
+    if answer.status == MEMORY:
         limit = HEAP_BYTES_MAX // 1024 // 1024
         message = f"the code needs more than its {limit} MiB of memory (or it threw null)"
-        raise SandboxFailure("ResourceLimit", message)
-    if status == TOO_LARGE:
-        limit = RESULT_BYTES_MAX // 1024 // 1024
-        raise SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
+        return SandboxFailure("ResourceLimit", message)
+    if answer.status == TOO_LARGE:
+        limit = result_bytes_max // 1024 // 1024
+        return SandboxFailure("ResourceLimit", f"the result is larger than {limit} MiB")
     # json instead of orjson, because thrown text can be invalid Unicode or contain tabs.
-    name, message = json.loads(text, strict=False)
-    raise SandboxFailure(class_named(name), message.encode("utf-8", "replace").decode())
+    name, message = json.loads(answer.text, strict=False)
+    return SandboxFailure(class_named(name), message.encode("utf-8", "replace").decode())
 
 
 def class_named(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import struct
 import sys
 from collections.abc import Sequence
@@ -10,12 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from flowmesh.sandbox.child import ANSWER_BYTES_MAX
+from flowmesh.sandbox.child import ANSWER_BYTES_MAX, CPU_TIME_MS_MAX, PIPELINE_BYTES_MAX
 
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq", "jmespath", "jsonata", "python", "condition"]
+Language = Literal["javascript", "jq", "jmespath", "jsonata", "python", "condition", "pipeline"]
 _INTERPRETERS: dict[Language, str] = {
     "javascript": "_quickjs",
     "jq": "jq",
@@ -44,12 +45,25 @@ class Call:
         return b"".join(parts)
 
 
-class ChildGone(Exception):
-    """The process ended before it responded, in its run of this number."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The response of a child, and the CPU time of the call."""
 
-    def __init__(self, runs: int) -> None:
+    status: bytes
+    text: bytes = b""
+    cpu_ms: int = 0
+
+
+class ChildGone(Exception):
+    """The process ended before it responded, in its run of this number.
+
+    `cpu_ms` is above 0 if it exceeded its CPU time.
+    """
+
+    def __init__(self, runs: int, cpu_ms: int = 0) -> None:
         super().__init__()
         self.runs = runs
+        self.cpu_ms = cpu_ms
 
 
 class Child:
@@ -78,8 +92,8 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, call: Call) -> bytes:
-        """Return the status byte and text of the response. Raises ChildGone."""
+    async def run(self, call: Call) -> Answer:
+        """Return the response. Raises ChildGone."""
         self.runs += 1
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None
@@ -88,13 +102,25 @@ class Child:
             async with self._reading:
                 requests.write(call.frame())
                 await requests.drain()
-                length = struct.unpack(">I", await answers.readexactly(4))[0]
-                if not 1 <= length <= ANSWER_BYTES_MAX + 1:
+                length, cpu_ms = struct.unpack(">II", await answers.readexactly(8))
+                if not 1 <= length <= _answer_bytes_max(self.language) + 1:
                     raise ChildGone(self.runs)
-                return await answers.readexactly(length)
+                text = await answers.readexactly(length)
+                return Answer(text[:1], text[1:], cpu_ms)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             self._gone = True
-            raise ChildGone(self.runs) from error
+            raise ChildGone(self.runs, await self._exceeded_cpu_ms()) from error
+
+    async def _exceeded_cpu_ms(self) -> int:
+        """Return the CPU time that the process used up, or 0 if it ended for another reason."""
+        await self._exit()
+        ended_by_timer = self._process.returncode == -getattr(signal, "SIGPROF", 0)
+        return CPU_TIME_MS_MAX.get(self.language, 0) if ended_by_timer else 0
+
+    async def _exit(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_SECONDS_MAX):
+                await self._process.wait()
 
     async def kill(self) -> None:
         """Kill the process and wait for its end.
@@ -103,9 +129,7 @@ class Child:
         is sent to an ended process.
         """
         if self._gone:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EXIT_SECONDS_MAX):
-                    await self._process.wait()
+            await self._exit()
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -117,10 +141,14 @@ class Child:
         await self._process.wait()
 
 
+def _answer_bytes_max(language: Language) -> int:
+    return PIPELINE_BYTES_MAX if language == "pipeline" else ANSWER_BYTES_MAX
+
+
 def command(language: Language) -> Sequence[str]:
     """Return the command line of a child, which gets no environment."""
-    if language == "condition":
-        # This child imports the installed packages.
+    if language in ("condition", "pipeline"):
+        # These children import the installed packages.
         return (sys.executable, "-I", str(CHILD), language, str(CHILD.parent))
     if language == "python":
         return (sys.executable, "-I", "-S", str(CHILD), language, str(CHILD.parent))

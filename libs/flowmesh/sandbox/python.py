@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from flowmesh.jsontext.integers import inexact
-from flowmesh.sandbox.child import MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
-from flowmesh.sandbox.errors import SandboxFailure
+from flowmesh.sandbox.child import CPU, MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
+from flowmesh.sandbox.errors import SandboxFailure, out_of_cpu
 from flowmesh.sandbox.pool import (
     CODE_BYTES_MAX,
     KILL_GRACE_MS,
@@ -24,7 +24,7 @@ from flowmesh.sandbox.process import Call
 Json = Any
 TIMEOUT_MS_MAX = 3_600_000
 MIB = 1024 * 1024
-_CPU, _DIED, _UNCONFINED = b"C", b"D", b"U"
+_DIED, _UNCONFINED = b"D", b"U"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def run_python(
     The time limit starts when a process has the call; the caller limits the wait before.
     """
     answer = await sandbox.answer(_call(code, variables, limits, timeout_ms))
-    status, text = answer[:1], answer[1:]
+    status, text = answer.status, answer.text
     if len(text) < 4:  # killed with its process
         raise SandboxFailure("Timeout", _late(timeout_ms))
     end = 4 + struct.unpack_from(">I", text)[0]
@@ -96,7 +96,6 @@ def _failure(
     status: bytes, result: bytes, limits: Limits, timeout_ms: int, log: str
 ) -> SandboxFailure:
     messages = {
-        _CPU: f"the code used more than its {limits.cpu_s} s of processor time",
         MEMORY: f"the code needs more than its {limits.memory_bytes // MIB} MiB of memory",
         TOO_LARGE: f"the result is larger than {limits.output_bytes} bytes",
         _DIED: "the code ended its process",
@@ -104,6 +103,8 @@ def _failure(
     }
     if status == TIMEOUT:
         return SandboxFailure("Timeout", _late(timeout_ms), log)
+    if status == CPU:
+        return out_of_cpu(f"the code used more than its {limits.cpu_s} s of processor time", log)
     if status in messages:
         return SandboxFailure("ResourceLimit", messages[status], log)
     try:

@@ -143,9 +143,9 @@ def _compiled(calls: Sequence[Call]) -> bytes:
 
 def _answers(frames: bytes) -> list[bytes]:
     answers = []
-    while len(frames) >= 4:
-        end = 4 + struct.unpack_from(">I", frames)[0]
-        answers.append(frames[4:end])
+    while len(frames) >= 8:
+        end = 8 + struct.unpack_from(">I", frames)[0]
+        answers.append(frames[8:end])
         frames = frames[end:]
     return answers
 

@@ -1,15 +1,16 @@
 """The transform operations: a catalogue, and pipelines of them applied to JSON values.
 
 Deterministic by a seed, bounded, free of side effects. `Pipeline.apply` computes at once;
-`transformed` uses a sandbox for jq and JMESPath, which are code of users.
+`transformed` uses a sandbox for jq and JMESPath, which are code of users, and for costly runs.
 """
 
 from flowmesh.transforms.catalogue import OPERATIONS
-from flowmesh.transforms.driving import transformed
+from flowmesh.transforms.driving import transformed, transformed_inline, transformed_remotely
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
 from flowmesh.transforms.operation import Operation
 from flowmesh.transforms.pipeline import compile_pipeline, pipeline_problems
-from flowmesh.transforms.run import Pipeline, Request, Run
+from flowmesh.transforms.remote import RemoteRun, member_of, pipeline_of
+from flowmesh.transforms.run import Pipeline, Request, Run, TooCostly
 
 __all__ = [
     "OPERATIONS",
@@ -17,10 +18,16 @@ __all__ = [
     "Pipeline",
     "PipelineInvalid",
     "PipelineProblem",
+    "RemoteRun",
     "Request",
     "Run",
+    "TooCostly",
     "TransformError",
     "compile_pipeline",
+    "member_of",
+    "pipeline_of",
     "pipeline_problems",
     "transformed",
+    "transformed_inline",
+    "transformed_remotely",
 ]

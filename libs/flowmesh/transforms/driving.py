@@ -1,13 +1,22 @@
-"""Running of pipelines: in this thread or another one, with programs in the sandbox."""
+"""Running of pipelines: cheap ones on the event loop, costly ones in a child process.
 
-import asyncio
+Runs have no side effects and a fixed seed, so a run that turns out costly begins again there.
+"""
+
 from collections.abc import Callable
 from functools import partial
-from threading import Event
+
+import msgspec
+import orjson
 
 from flowmesh.sandbox import Sandbox, SandboxFailure
+from flowmesh.sandbox.child import PIPELINE_FAILED
+from flowmesh.transforms.errors import TransformError
+from flowmesh.transforms.limits import INLINE_COST_MAX
 from flowmesh.transforms.operation import Flow, Json
-from flowmesh.transforms.run import Pipeline, Request, Run
+from flowmesh.transforms.pipeline import compile_pipeline
+from flowmesh.transforms.remote import RemoteFailure, RemoteRun
+from flowmesh.transforms.run import Pipeline, Request, Run, TooCostly
 
 PROGRAM_TIMEOUT_MS = 5_000
 
@@ -19,31 +28,48 @@ class _End:
         self.value = value
 
 
-async def transformed(
-    pipeline: Pipeline,
-    value: Json,
-    sandbox: Sandbox,
-    *,
-    seed: str = "",
-    timeout_ms: int = PROGRAM_TIMEOUT_MS,
-    threaded: bool = True,
-) -> Json:
-    """Run a pipeline and return its value; each program has `timeout_ms`.
-
-    Raises TransformError, and Overloaded if too many calls wait for the sandbox. The thread of a
-    canceled run stops after its current operation.
-    """
-    stopped = Event()
-    flow = pipeline.flow(value, Run(seed, stopped.is_set))
-    go_on: Callable[[], Request | _End] = partial(_reached, flow.__next__)
+async def transformed(definition: Json, value: Json, sandbox: Sandbox, timeout_ms: int) -> Json:
+    """Run a pipeline and return its value. Raises PipelineInvalid, TransformError, Overloaded."""
     try:
-        while True:
-            reached = await asyncio.to_thread(go_on) if threaded else go_on()
-            if isinstance(reached, _End):
-                return reached.value
-            go_on = partial(_reached, await _answer(flow, reached, sandbox, timeout_ms))
-    finally:
-        stopped.set()
+        return await transformed_inline(
+            compile_pipeline(definition), value, sandbox, timeout_ms=PROGRAM_TIMEOUT_MS
+        )
+    except TooCostly:
+        run, data = RemoteRun(definition), orjson.dumps(value)
+    try:
+        return orjson.loads(await transformed_remotely(run, data, sandbox, timeout_ms))
+    except SandboxFailure as failure:
+        raise TransformError(failure.message, class_=failure.class_) from failure
+
+
+async def transformed_inline(
+    pipeline: Pipeline, value: Json, sandbox: Sandbox, *, seed: str = "", timeout_ms: int
+) -> Json:
+    """Run a pipeline here; each program has `timeout_ms`.
+
+    Raises TooCostly before an operation that could block the event loop for more than some 10 ms,
+    TransformError, and Overloaded if too many calls wait for the sandbox.
+    """
+    flow = pipeline.flow(value, Run(seed, INLINE_COST_MAX))
+    reached = _reached(flow.__next__)
+    while not isinstance(reached, _End):
+        reached = _reached(await _answer(flow, reached, sandbox, timeout_ms))
+    return reached.value
+
+
+async def transformed_remotely(
+    run: RemoteRun, data: bytes, sandbox: Sandbox, timeout_ms: int
+) -> bytes:
+    """Run a pipeline in a child process over JSON text and return its value as JSON text.
+
+    Raises PipelineInvalid, TransformError, SandboxFailure, and Overloaded.
+    """
+    try:
+        return await sandbox.transform(msgspec.json.encode(run), data, timeout_ms)
+    except SandboxFailure as failure:
+        if failure.class_ != PIPELINE_FAILED:
+            raise
+        raise msgspec.json.decode(failure.message, type=RemoteFailure).error() from None
 
 
 def _reached(resume: Callable[[], Request]) -> Request | _End:

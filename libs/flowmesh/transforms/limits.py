@@ -11,6 +11,11 @@ TEXT_CHARACTERS_MAX = 64 * 1024 * 1024
 VALUE_BYTES_MAX = 128 * 1024 * 1024
 # The results of all operations of one run, including nested pipelines.
 WORK_ITEMS_MAX = 50_000_000
+# The size of a number, boolean or null in estimates.
+VALUE_BYTES = 4
+# Estimated cost of a run on the event loop, about 10 ms: for each operation the size of its value
+# in bytes as JSON. A costlier run is computed in a child process.
+INLINE_COST_MAX = 128 * 1024
 
 FLATTEN_DEPTH_MAX = 64
 MERGE_DEPTH_MAX = 64

@@ -122,16 +122,22 @@ class Example:
     output: Json
 
 
+def _no_cost(_value: Json) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A step that is more than a function of its value.
 
-    `grows`: the result can repeat a value, so its size is measured.
+    `grows`: the result can be larger than the value, so its size is measured. `cost` estimates the
+    size of the result before the step runs, where the size of the value tells too little.
     """
 
     step: Step | None = None
     flow: FlowStep | None = None
     grows: bool = False
+    cost: Callable[[Json], int] = _no_cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Compilation of pipelines; one pass reports every problem with its place.
 
 Parameters become functions once; applying a pipeline costs about a tenth of a microsecond to a
-microsecond for each item and operation, so large arrays belong in a thread.
+microsecond for each item and operation, so large arrays belong in a child process.
 """
 
 from collections.abc import Mapping

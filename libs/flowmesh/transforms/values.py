@@ -7,7 +7,12 @@ import orjson
 
 from flowmesh.expressions.references import ReferenceInvalid, kind_of, parse_reference
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.limits import ITEMS_MAX, TEXT_CHARACTERS_MAX, VALUE_BYTES_MAX
+from flowmesh.transforms.limits import (
+    ITEMS_MAX,
+    TEXT_CHARACTERS_MAX,
+    VALUE_BYTES,
+    VALUE_BYTES_MAX,
+)
 from flowmesh.transforms.operation import Json, Step
 
 Read = Callable[[Json], Json]
@@ -102,19 +107,26 @@ def each(change: Step, value: Json) -> list[Json]:
 
 def check_size(value: Json) -> None:
     """Raise TransformError for a value too large as JSON; repeated parts count each time."""
-    left = VALUE_BYTES_MAX
+    if size_of(value, VALUE_BYTES_MAX) > VALUE_BYTES_MAX:
+        size = VALUE_BYTES_MAX // 1024 // 1024
+        raise TransformError(f"yields more than {size} MiB")
+
+
+def size_of(value: Json, most: int) -> int:
+    """Return the estimated size as JSON in bytes; any size above `most` if it is larger."""
+    left = most
     waiting = [value]
     members: Iterable[Json]
     while waiting:
         item = waiting.pop()
         if item.__class__ is dict:
-            left -= 4 * len(item) + sum(map(len, item))
+            left -= VALUE_BYTES * len(item) + sum(map(len, item))
             members = item.values()
         elif item.__class__ is list:
-            left -= 4 * len(item)
+            left -= VALUE_BYTES * len(item)
             members = item
         else:
-            left -= len(item) if item.__class__ is str else 4
+            left -= len(item) if item.__class__ is str else VALUE_BYTES
             members = ()
         for member in members:
             if member.__class__ is str:
@@ -122,8 +134,8 @@ def check_size(value: Json) -> None:
             elif member.__class__ is dict or member.__class__ is list:
                 waiting.append(member)
         if left < 0:
-            size = VALUE_BYTES_MAX // 1024 // 1024
-            raise TransformError(f"yields more than {size} MiB")
+            break
+    return most - left
 
 
 def as_object(value: Json) -> dict[str, Json]:

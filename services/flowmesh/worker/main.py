@@ -26,7 +26,7 @@ from flowmesh.executors.rpc.services import ServiceCaller
 from flowmesh.executors.specs import ReadySpecs
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.runtime.names import REGISTRY
-from flowmesh.sandbox import Sandbox
+from flowmesh.sandbox import CpuLedger, Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
 from flowmesh.worker.attempts.memo import Memo
@@ -52,8 +52,13 @@ async def run(runtime: Runtime) -> None:
         settings = runtime.settings
         policy = Policy.named(settings.egress, settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy, calls_max=settings.worker_slots))
-        sandbox = await stack.enter_async_context(Sandbox())
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
+        cpu = CpuLedger(
+            execution_ms_max=settings.execution_cpu_s * 1000,
+            namespace_ms_max=settings.namespace_cpu_s * 1000,
+            monotonic_ms=monotonic_ms,
+        )
+        sandbox = await stack.enter_async_context(Sandbox(cpu=cpu))
         service_id = f"worker-{uuid.uuid4()}"
         relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
         calls = runtime.stub(PayloadServiceStub, "orchestrator")
@@ -71,7 +76,7 @@ async def run(runtime: Runtime) -> None:
                 egress=guarded,
                 sandbox=sandbox,
                 now_us=now_us,
-                python=await stack.enter_async_context(_interpreters(settings)),
+                python=await stack.enter_async_context(_interpreters(settings, cpu)),
                 databases=databases,
                 caller=caller,
                 publisher=events,
@@ -147,10 +152,10 @@ def _connections(path: str) -> Connections:
 
 
 @asynccontextmanager
-async def _interpreters(settings: Settings) -> AsyncIterator[Interpreters]:
+async def _interpreters(settings: Settings, cpu: CpuLedger) -> AsyncIterator[Interpreters]:
     """Separate processes for Python, so that long computations block nothing else."""
     processes = settings.python_processes or os.cpu_count() or 1
-    async with Sandbox(children_max=processes) as sandbox:
+    async with Sandbox(children_max=processes, cpu=cpu) as sandbox:
         most = Limits(settings.python_memory_mib * MIB, settings.python_cpu_s)
         yield Interpreters(sandbox, most)
 

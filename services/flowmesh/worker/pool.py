@@ -17,6 +17,7 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
+from flowmesh.sandbox import on_behalf_of
 from flowmesh.tasktypes import timeout_of
 from flowmesh.telemetry.export import VERSION
 from flowmesh.worker.attempts.memo import Memo
@@ -151,7 +152,10 @@ class BuiltinPool(WorkerSet):
 
     async def _run(self, task: Task, spec: ReadySpec) -> None:
         try:
-            with self._telemetry.attempt(task):
+            with (
+                self._telemetry.attempt(task),
+                on_behalf_of(task.namespace, task.execution_id),
+            ):
                 result = await self._result(task, spec)
             self._telemetry.count(task.task_type, COMPLETED)
         except TaskFailure as failure:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.transforms import Run, TransformError, compile_pipeline
-from flowmesh.transforms.limits import ITEMS_MAX
+from flowmesh.transforms import Run, TooCostly, TransformError, compile_pipeline
+from flowmesh.transforms.limits import INLINE_COST_MAX, ITEMS_MAX
 
 Json = Any
 TWICE = {"operation": "object", "members": {"a": [], "b": []}}
@@ -75,14 +75,46 @@ def test_what_all_operations_yield_is_bounded() -> None:
     assert "more than 50000000 items in all" in told
 
 
-def test_a_run_that_is_stopped_ends_soon() -> None:
-    """At the next operation, in a pipeline inside as well, with a class that says so."""
-    checks = iter([False] * 5)
-    run = Run("", lambda: next(checks, True))
-    each = {"operation": "map", "pipeline": [{"operation": "first"}]}
-    with pytest.raises(TransformError) as caught:
-        compile_pipeline([each]).apply([[1]] * 1_000, run)
-    assert caught.value.class_ == "Cancelled"
+SORTED = {"operation": "sort"}
+
+
+@pytest.mark.parametrize(
+    ("value", "pipeline"),
+    [
+        ([*range(1_000)], [{"operation": "window", "size": 900}]),
+        ([[0] * 1_000, *[[0]] * 300], [{"operation": "zip", "longest": True}]),
+        ([{"k": 1}] * 300, [{"operation": "join", "on": "k", "with": [{"k": 1}] * 300}]),
+        ([*range(1_000)], [SORTED] * 44),
+        ([*range(1_000)], [{"operation": "map", "pipeline": [TWICE, TWICE, TWICE, TWICE, TWICE]}]),
+        ({"a": "x"}, [TWICE] * 20),
+        (["x"] * 100, [{"operation": "pad", "length": 10_000}]),
+        (["x"] * 100, [{"operation": "template", "template": "y" * 10_000}]),
+        ("x" * 1_000, [{"operation": "replace", "search": "x", "replacement": "y" * 300}, SORTED]),
+        ('"', [{"operation": "convert", "to": "json"}] * 30),
+    ],
+)
+def test_a_costly_operation_does_not_begin_where_the_cost_is_bounded(
+    value: Json, pipeline: list[Json]
+) -> None:
+    """Work is estimated from sizes before each operation, so the event loop is not blocked."""
+    started = time.thread_time()
+    with pytest.raises(TooCostly):
+        compile_pipeline(pipeline).apply(value, Run("", INLINE_COST_MAX))
+    assert time.thread_time() - started < 0.1
+
+
+def test_a_common_run_is_within_the_cost() -> None:
+    """A hundred rows of a few members, with five operations."""
+    rows = [{"id": index, "name": f"user-{index}", "ok": index % 2 == 0} for index in range(100)]
+    pipeline = [
+        {"operation": "filter", "field": "ok", "value": True},
+        {"operation": "map", "mappings": {"key": "id", "name": "name"}},
+        {"operation": "sort", "field": "name"},
+        {"operation": "map", "pipeline": [{"operation": "select", "field": "key"}]},
+        {"operation": "limit", "count": 3},
+    ]
+    found = compile_pipeline(pipeline).apply(rows, Run("", INLINE_COST_MAX))
+    assert found == [0, 10, 12]
 
 
 @pytest.mark.slow

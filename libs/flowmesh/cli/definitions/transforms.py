@@ -11,6 +11,8 @@ from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import reject_filters
 from flowmesh.cli.refusals import Refused
 
+TIMEOUT_MS = 60_000
+
 
 @command
 def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = COMMON) -> int:
@@ -23,23 +25,23 @@ def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = CO
     input
         Value: JSON, @file, or - for standard input.
     """
-    from flowmesh.transforms import TransformError, compile_pipeline
+    from flowmesh.transforms import TransformError
 
-    compiled = compile_pipeline(read_value(pipeline, "the pipeline"))
+    definition = read_value(pipeline, "the pipeline")
     value = read_value(input, "--input")
     try:
-        output.document(asyncio.run(_transformed(compiled, value)))
+        output.document(asyncio.run(_transformed(definition, value)))
     except TransformError as error:
         raise Refused(str(error), "`flowmesh get operation` shows the parameters") from None
     return exit_codes.DONE
 
 
-async def _transformed(pipeline: Any, value: Any) -> Any:
+async def _transformed(definition: Any, value: Any) -> Any:
     from flowmesh.sandbox import Sandbox
     from flowmesh.transforms import transformed
 
     async with Sandbox() as sandbox:
-        return await transformed(pipeline, value, sandbox)
+        return await transformed(definition, value, sandbox, TIMEOUT_MS)
 
 
 @command

@@ -7,9 +7,10 @@ from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.errors import Overloaded
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
 from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
+from flowmesh.executors.lines import log_lines
 from flowmesh.sandbox import Sandbox, SandboxFailure
-
-SANDBOX_TIMEOUT_MS = 5_000
+from flowmesh.sandbox.pool import TIMEOUT_MS_MAX
+from flowmesh.transforms import TransformError, member_of
 
 
 def step_ids(context: Json) -> tuple[str, ...]:
@@ -23,14 +24,30 @@ def sandbox_failures() -> Iterator[None]:
     try:
         yield
     except SandboxFailure as failure:
-        raise TaskFailure(failure.class_, failure.message) from failure
+        raise task_failure(failure, failure.class_) from failure
     except Overloaded as error:
-        wait_ms = error.retry_after_ms
-        raise TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms) from error
+        raise overload(error) from error
+
+
+def task_failure(failure: SandboxFailure, class_: str) -> TaskFailure:
+    """Return the failure of the attempt, with the printed text and the reason."""
+    details: dict[str, Json] = {"log": log_lines(failure.log)} if failure.log else {}
+    if failure.reason:
+        details["reason"] = failure.reason
+        class_ = failure.class_
+    return TaskFailure(class_, failure.message, details=details)
+
+
+def overload(error: Overloaded) -> TaskFailure:
+    """Return the failure of an attempt that is tried again later."""
+    details = {"reason": error.reason}
+    wait_ms = error.retry_after_ms
+    return TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms, details=details)
 
 
 def sandbox_timeout_ms(attempt: Attempt) -> int:
-    return min(SANDBOX_TIMEOUT_MS, attempt.timeout_ms)
+    """Return the time of a call; its CPU time is limited by the sandbox."""
+    return min(TIMEOUT_MS_MAX, attempt.timeout_ms)
 
 
 class CodeStep(Step):
@@ -57,11 +74,10 @@ class CodeStep(Step):
 
 def picked(value: Json, key: str) -> Json:
     """Return the value under the input key, or the whole input without a key."""
-    if not key:
-        return value
-    if not isinstance(value, dict) or key not in value:
-        raise invalid(f"inputKey {key!r} is not in the context")
-    return value[key]
+    try:
+        return member_of(value, key)
+    except TransformError as error:
+        raise invalid(str(error)) from error
 
 
 def function_executor(sandbox: Sandbox) -> Executor:

@@ -6,11 +6,11 @@ import orjson
 
 from flowmesh.errors import Overloaded
 from flowmesh.executors.base import Json
-from flowmesh.executors.failures import RATE_LIMIT, TaskFailure
+from flowmesh.executors.code.javascript import overload, task_failure
 from flowmesh.sandbox import Sandbox, SandboxFailure
+from flowmesh.sandbox.pool import TIMEOUT_MS_MAX
 from flowmesh.standards.jsonata import has_expression
 
-EVALUATION_MS_MAX = 5_000
 FAILED = "States.QueryEvaluationError"
 
 # Evaluates a template once for each `$states`, with variables; raises TaskFailure.
@@ -25,13 +25,12 @@ def jsonata_of(sandbox: Sandbox) -> Fill:
     ) -> list[Json]:
         if not has_expression(template):
             return [template] * len(states)
-        program, limit = orjson.dumps(template).decode(), min(timeout_ms, EVALUATION_MS_MAX)
+        program, limit = orjson.dumps(template).decode(), min(timeout_ms, TIMEOUT_MS_MAX)
         try:
             return await sandbox.evaluate("jsonata", program, list(states), variables, limit)
         except SandboxFailure as failure:
-            raise TaskFailure(FAILED, failure.message) from failure
+            raise task_failure(failure, FAILED) from failure
         except Overloaded as error:
-            wait_ms = error.retry_after_ms
-            raise TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms) from error
+            raise overload(error) from error
 
     return fill

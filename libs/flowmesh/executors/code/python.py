@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS, TaskSpec
-from flowmesh.errors import Overloaded
 from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
-from flowmesh.executors.code.javascript import code_of
-from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
+from flowmesh.executors.code.javascript import code_of, sandbox_failures
+from flowmesh.executors.failures import invalid
 from flowmesh.executors.lines import log_lines
-from flowmesh.sandbox import Sandbox, SandboxFailure
+from flowmesh.sandbox import Sandbox
 from flowmesh.sandbox.python import MIB, Limits, run_python
 
 
@@ -48,16 +47,10 @@ class PythonStep(Step):
 
     async def run(self, attempt: Attempt) -> Output:
         variables = dict.fromkeys(self._names, attempt.value)
-        try:
+        with sandbox_failures():
             outcome = await run_python(
                 self._sandbox, self._code, variables, self._limits, attempt.timeout_ms
             )
-        except SandboxFailure as failure:
-            details = {"log": log_lines(failure.log)} if failure.log else None
-            raise TaskFailure(failure.class_, failure.message, details=details) from failure
-        except Overloaded as error:
-            wait_ms = error.retry_after_ms
-            raise TaskFailure(RATE_LIMIT, error.message, retry_after_ms=wait_ms) from error
         log = orjson.dumps({"log": log_lines(outcome.log)}) if outcome.log else b""
         return Output.of(outcome.value, log)
 

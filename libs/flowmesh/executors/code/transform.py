@@ -1,7 +1,8 @@
 """`transform`: reshapes data by JavaScript or by a pipeline of named operations."""
 
-import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 
 import orjson
 
@@ -10,7 +11,6 @@ from flowmesh.executors.base import AnyStep, Attempt, Executor, Json, Output, St
 from flowmesh.executors.code.javascript import (
     CodeStep,
     code_of,
-    picked,
     sandbox_failures,
     sandbox_timeout_ms,
 )
@@ -20,23 +20,30 @@ from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import (
     Pipeline,
     PipelineInvalid,
+    RemoteRun,
+    TooCostly,
     TransformError,
     compile_pipeline,
-    transformed,
+    member_of,
+    pipeline_of,
+    transformed_inline,
+    transformed_remotely,
 )
 
 
 class PipelineStep(Step):
     """A pipeline from the configuration, applied to the context or one member of it."""
 
-    def __init__(self, pipeline: Pipeline, input_key: str, sandbox: Sandbox) -> None:
-        self._pipeline = pipeline
-        self._input_key = input_key
+    def __init__(self, definition: Json, input_key: str, sandbox: Sandbox) -> None:
+        self._pipeline = _compile(definition)
+        self._remote = RemoteRun(definition, input_key)
         self._sandbox = sandbox
 
     async def run(self, attempt: Attempt) -> Output:
-        source = picked(attempt.value, self._input_key)
-        return await _apply(self._pipeline, source, attempt, self._sandbox)
+        def read() -> tuple[Pipeline, Json]:
+            return self._pipeline, member_of(attempt.value, self._remote.member)
+
+        return await _apply(read, self._remote, attempt, self._sandbox)
 
 
 class GivenPipelineStep(Step):
@@ -47,11 +54,11 @@ class GivenPipelineStep(Step):
         self._sandbox = sandbox
 
     async def run(self, attempt: Attempt) -> Output:
-        value = attempt.value
-        if not isinstance(value, dict) or "pipeline" not in value:
-            raise invalid("a transform task needs `source` and `pipeline` in its input")
-        pipeline = self._pipelines.compiled(value["pipeline"])
-        return await _apply(pipeline, value.get("source"), attempt, self._sandbox)
+        def read() -> tuple[Pipeline, Json]:
+            value = attempt.value
+            return self._pipelines.compiled(pipeline_of(value)), value.get("source")
+
+        return await _apply(read, RemoteRun(), attempt, self._sandbox)
 
 
 class Pipelines:
@@ -81,7 +88,7 @@ def transform_executor(sandbox: Sandbox) -> Executor:
         if "code" in config:
             return CodeStep(code_of(config), input_key, sandbox)
         if "pipeline" in config:
-            return PipelineStep(_compile(config["pipeline"]), input_key, sandbox)
+            return PipelineStep(config["pipeline"], input_key, sandbox)
         return GivenPipelineStep(pipelines, sandbox)
 
     return prepare
@@ -91,27 +98,41 @@ def _compile(definition: Json) -> Pipeline:
     try:
         return compile_pipeline(definition)
     except PipelineInvalid as error:
-        problems = [
-            {"path": f"pipeline{problem.path}", "message": problem.message}
-            for problem in error.problems
-        ]
-        first = f"{problems[0]['path']}: {problems[0]['message']}"
-        raise invalid(first, violations=problems) from error
+        raise _invalid_pipeline(error) from error
 
 
-async def _apply(pipeline: Pipeline, source: Json, attempt: Attempt, sandbox: Sandbox) -> Output:
-    """Apply a pipeline; large values and heavy pipelines run in a thread."""
-    threaded = pipeline.heavy or len(attempt.input_bytes) > LOOP_BYTES_MAX
+def _invalid_pipeline(error: PipelineInvalid) -> TaskFailure:
+    problems = [
+        {"path": f"pipeline{problem.path}", "message": problem.message}
+        for problem in error.problems
+    ]
+    first = f"{problems[0]['path']}: {problems[0]['message']}"
+    return invalid(first, violations=problems)
+
+
+async def _apply(
+    read: Callable[[], tuple[Pipeline, Json]],
+    remote: RemoteRun,
+    attempt: Attempt,
+    sandbox: Sandbox,
+) -> Output:
+    """Apply a pipeline: here to a small input if that is cheap, else in a child process."""
+    seed = f"{attempt.task.execution_id}/{attempt.task.node}"
+    timeout_ms = sandbox_timeout_ms(attempt)
     try:
         with sandbox_failures():
-            made = await transformed(
-                pipeline,
-                source,
-                sandbox,
-                seed=f"{attempt.task.execution_id}/{attempt.task.node}",
-                timeout_ms=sandbox_timeout_ms(attempt),
-                threaded=threaded,
-            )
+            if len(attempt.input_bytes) <= LOOP_BYTES_MAX:
+                pipeline, source = read()
+                with suppress(TooCostly):
+                    return Output.of(
+                        await transformed_inline(
+                            pipeline, source, sandbox, seed=seed, timeout_ms=timeout_ms
+                        )
+                    )
+            run = RemoteRun(remote.pipeline, remote.member, seed)
+            data = attempt.input_bytes or b"null"
+            return Output(await transformed_remotely(run, data, sandbox, timeout_ms))
+    except PipelineInvalid as error:
+        raise _invalid_pipeline(error) from error
     except TransformError as error:
         raise TaskFailure(error.class_, str(error)) from error
-    return await asyncio.to_thread(Output.of, made) if threaded else Output.of(made)

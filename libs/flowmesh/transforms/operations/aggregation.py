@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
+from flowmesh.transforms.limits import VALUE_BYTES
 from flowmesh.transforms.operation import (
     Example,
     Flow,
@@ -259,7 +260,12 @@ def _join(parameters: Parameters) -> Prepared:
             bounded(result)
         return result
 
-    return Prepared(join, grows=True)
+    most_rows = max(map(len, matches.values()), default=1)
+
+    def cost(value: Json) -> int:
+        return VALUE_BYTES * len(value) * most_rows if isinstance(value, list) else 0
+
+    return Prepared(join, grows=True, cost=cost)
 
 
 OPERATIONS = (

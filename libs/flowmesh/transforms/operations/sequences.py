@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.limits import ITEMS_MAX
+from flowmesh.transforms.limits import ITEMS_MAX, VALUE_BYTES
 from flowmesh.transforms.operation import (
     Example,
     Json,
@@ -29,15 +29,21 @@ def _chunk(parameters: Parameters) -> Step:
 def _window(parameters: Parameters) -> Prepared:
     size, step, partial = parameters["size"], parameters["step"], parameters["partial"]
 
+    def starts_of(items: list[Json]) -> range:
+        last = len(items) if partial else len(items) - size + 1
+        return range(0, max(last, 0), step)
+
     def window(value: Json) -> Json:
         items = array(value)
-        last = len(items) if partial else len(items) - size + 1
-        starts = range(0, max(last, 0), step)
+        starts = starts_of(items)
         if len(starts) * size > ITEMS_MAX:
             raise TransformError(f"its windows hold more than {ITEMS_MAX} items in all")
         return [items[start : start + size] for start in starts]
 
-    return Prepared(window, grows=True)
+    def cost(value: Json) -> int:
+        return VALUE_BYTES * len(starts_of(value)) * size if isinstance(value, list) else 0
+
+    return Prepared(window, grows=True, cost=cost)
 
 
 def _zip(parameters: Parameters) -> Prepared:
@@ -56,21 +62,28 @@ def _zip(parameters: Parameters) -> Prepared:
                 raise TransformError(f"needs an array of arrays, got {kind_of(column)} in it")
         return items
 
+    def rows_of(columns: list[list[Json]]) -> int:
+        lengths = [len(column) for column in columns]
+        return (max(lengths) if longest else min(lengths)) if lengths else 0
+
     def run(value: Json) -> Json:
         columns = columns_of(value)
         if names is not None and len(names) != len(columns):
             raise TransformError(f"has {len(names)} names for {len(columns)} arrays")
         if not columns:
             return []
-        lengths = [len(column) for column in columns]
-        rows = max(lengths) if longest else min(lengths)
+        rows = rows_of(columns)
         if rows * len(columns) > ITEMS_MAX:
             raise TransformError(f"its rows hold more than {ITEMS_MAX} items in all")
         padded = [[*column[:rows], *[None] * (rows - len(column))] for column in columns]
         found = map(list, zip(*padded, strict=True))
         return [dict(zip(names, row, strict=True)) for row in found] if names else list(found)
 
-    return Prepared(run, grows=True)
+    def cost(value: Json) -> int:
+        columns = columns_of(value)
+        return VALUE_BYTES * rows_of(columns) * len(columns)
+
+    return Prepared(run, grows=True, cost=cost)
 
 
 Members = dict[object, Json]

@@ -16,6 +16,7 @@ from flowmesh.transforms.operation import (
     Operation,
     Parameter,
     Parameters,
+    Prepared,
     Step,
 )
 from flowmesh.transforms.operations.conditions import compile_pattern
@@ -40,7 +41,9 @@ FIELD = Parameter("field", "field", "The field to change; the value or each item
 TARGET = Parameter("target", "string", "The field for the result; the same field without it.")
 
 
-def _on_texts(parameters: Parameters, change: Change, written: int = 0) -> Step:
+def _on_texts(
+    parameters: Parameters, change: Change, written: int = 0, *, grows: bool = False
+) -> Prepared:
     """Return a step that changes each text; the longer of input and output is metered."""
 
     def run(value: Json) -> Json:
@@ -55,27 +58,32 @@ def _on_texts(parameters: Parameters, change: Change, written: int = 0) -> Step:
         return on_values(change_text, parameters["field"], parameters["target"])(value)
 
     on_values(change, parameters["field"], parameters["target"])
-    return run
+    return Prepared(run, grows=grows, cost=_for_each(written))
 
 
-def _simple(change: Change) -> Callable[[Parameters], Step]:
+def _for_each(written: int) -> Callable[[Json], int]:
+    """Return the cost of so many characters for the value, or for each item of an array."""
+    return lambda value: written * (len(value) if isinstance(value, list) else 1)
+
+
+def _simple(change: Change) -> Callable[[Parameters], Prepared]:
     return lambda parameters: _on_texts(parameters, change)
 
 
-def _split(parameters: Parameters) -> Step:
+def _split(parameters: Parameters) -> Prepared:
     separator = parameters["separator"]
     if not separator:
         raise ValueError("'separator' must not be empty")
-    return _on_texts(parameters, lambda text: bounded(text.split(separator)))
+    return _on_texts(parameters, lambda text: bounded(text.split(separator)), grows=True)
 
 
-def _replace(parameters: Parameters) -> Step:
+def _replace(parameters: Parameters) -> Prepared:
     search, replacement = parameters["search"], parameters["replacement"]
     if not search:
         raise ValueError("'search' must not be empty")
     if parameters["regex"]:
         pattern = compile_pattern(search)
-        return _on_texts(parameters, lambda text: _replaced(pattern, replacement, text))
+        return _on_texts(parameters, lambda text: _replaced(pattern, replacement, text), grows=True)
 
     def replace(text: str) -> Json:
         grown = len(text) + text.count(search) * (len(replacement) - len(search))
@@ -83,7 +91,7 @@ def _replace(parameters: Parameters) -> Step:
             raise TransformError(f"writes more than {TEXT_CHARACTERS_MAX} characters")
         return text.replace(search, replacement)
 
-    return _on_texts(parameters, replace)
+    return _on_texts(parameters, replace, grows=True)
 
 
 def _replaced(pattern: Any, replacement: str, text: str) -> str:
@@ -98,7 +106,7 @@ def _replaced(pattern: Any, replacement: str, text: str) -> str:
     return result
 
 
-def _substring(parameters: Parameters) -> Step:
+def _substring(parameters: Parameters) -> Prepared:
     start, length = parameters["start"], parameters["length"]
 
     def substring(text: str) -> Json:
@@ -108,7 +116,7 @@ def _substring(parameters: Parameters) -> Step:
     return _on_texts(parameters, substring)
 
 
-def _concat(parameters: Parameters) -> Step:
+def _concat(parameters: Parameters) -> Prepared:
     readers = [reader(field) for field in parameters["fields"]]
     separator, target = parameters["separator"], parameters["target"]
 
@@ -124,10 +132,10 @@ def _concat(parameters: Parameters) -> Step:
 
         return each(one, value) if isinstance(value, list) else one(value)
 
-    return concat
+    return Prepared(concat, grows=True)
 
 
-def _template(parameters: Parameters) -> Step:
+def _template(parameters: Parameters) -> Prepared:
     write, target = compile_text(parameters["template"]), parameters["target"]
 
     def template(value: Json) -> Json:
@@ -139,25 +147,25 @@ def _template(parameters: Parameters) -> Step:
 
         return each(one, value) if isinstance(value, list) else one(value)
 
-    return template
+    return Prepared(template, grows=True, cost=_for_each(len(parameters["template"])))
 
 
 def _capitalize(text: str) -> Json:
     return text[:1].upper() + text[1:]
 
 
-def _pad(parameters: Parameters) -> Step:
+def _pad(parameters: Parameters) -> Prepared:
     length, filling = parameters["length"], parameters["with"]
     if len(filling) != 1:
         raise ValueError("'with' must be one character")
     right = parameters["side"] == "right"
 
     if right:
-        return _on_texts(parameters, lambda text: text.ljust(length, filling), length)
-    return _on_texts(parameters, lambda text: text.rjust(length, filling), length)
+        return _on_texts(parameters, lambda text: text.ljust(length, filling), length, grows=True)
+    return _on_texts(parameters, lambda text: text.rjust(length, filling), length, grows=True)
 
 
-def _join_text(parameters: Parameters) -> Step:
+def _join_text(parameters: Parameters) -> Prepared:
     separator, read = parameters["separator"], reader(parameters["field"])
 
     def join(value: Json) -> Json:
@@ -170,7 +178,7 @@ def _join_text(parameters: Parameters) -> Step:
 
         return separator.join(each(one, array(value)))
 
-    return join
+    return Prepared(join, grows=True, cost=_for_each(len(separator)))
 
 
 def _number(value: Json) -> Json:
@@ -224,9 +232,11 @@ _CONVERSIONS: dict[str, Step] = {
 }
 
 
-def _convert(parameters: Parameters) -> Step:
+def _convert(parameters: Parameters) -> Prepared:
     change = _CONVERSIONS[parameters["to"]]
-    return on_values(change, parameters["field"], parameters["target"])
+    # JSON text in JSON text doubles its escapes.
+    grows = parameters["to"] in ("json", "value")
+    return Prepared(on_values(change, parameters["field"], parameters["target"]), grows=grows)
 
 
 def _case(name: str, change: Change, summary: str, text: str, changed: str) -> Operation:

@@ -15,34 +15,28 @@ from flowmesh.dryrun.suites import read_tests
 from flowmesh.errors import Timeout, TooLarge
 from flowmesh.jsontext import parse_json
 from flowmesh.rpc import namespace_of, valid_id
-from flowmesh.sandbox import Sandbox
+from flowmesh.sandbox import Sandbox, on_behalf_of
+from flowmesh.sandbox.turns import Turns
 
 Json = Any
 
 
 class DryRuns:
-    """Runs a few dry runs at a time; further ones wait until their deadline."""
+    """Runs a few dry runs at a time, shared by namespaces; further ones wait for their turn."""
 
     def __init__(self, *, catalog: DefinitionCatalog, sandbox: Sandbox) -> None:
         self._catalog = catalog
         self._sandbox = sandbox
-        self._slots = asyncio.Semaphore(limits.DRY_RUNS_MAX)
+        self._turns = Turns(limits.DRY_RUNS_MAX)
 
     async def run(self, request: pb.DryRunWorkflowRequest) -> bytes:
         """Return the report as JSON; that of its tests if the request has some."""
-        given = _json(request.input, "input")
-        mocks, signals = _json(request.mocks, "mocks"), _json(request.signals, "signals")
+        namespace = namespace_of(request)
         try:
-            async with asyncio.timeout(limits.DRY_RUN_S), self._slots:
+            async with asyncio.timeout(limits.DRY_RUN_S), self._turns.turn(namespace):
                 plan = await self._plan(request)
-                if request.tests:
-                    data = results.encode(await self._tested(request.tests, plan))
-                else:
-                    found, after = stand_ins(mocks, signals, plan)
-                    done = await dry_run(
-                        plan, given, sandbox=self._sandbox, mocks=found, signals=after
-                    )
-                    data = report.encode(done)
+                with on_behalf_of(namespace):
+                    data = await self._report(request, plan)
         except TimeoutError:
             message = f"the dry run takes longer than {limits.DRY_RUN_S:.0f} s"
             raise Timeout("DEADLINE_EXCEEDED", message) from None
@@ -50,6 +44,15 @@ class DryRuns:
             message = f"the report has {len(data)} bytes; at most {limits.REPORT_BYTES_MAX}"
             raise TooLarge("PAYLOAD_TOO_LARGE", message)
         return data
+
+    async def _report(self, request: pb.DryRunWorkflowRequest, plan: plan_pb2.Plan) -> bytes:
+        if request.tests:
+            return results.encode(await self._tested(request.tests, plan))
+        given = _json(request.input, "input")
+        mocks, signals = _json(request.mocks, "mocks"), _json(request.signals, "signals")
+        found, after = stand_ins(mocks, signals, plan)
+        done = await dry_run(plan, given, sandbox=self._sandbox, mocks=found, signals=after)
+        return report.encode(done)
 
     async def _tested(self, tests: bytes, plan: plan_pb2.Plan) -> results.TestResults:
         suite = await asyncio.to_thread(read_tests, tests, plan)
