@@ -72,6 +72,7 @@ INTERNAL: dict[str, str] = {
         engine.state.state.REQUEST_IDS_MAX engine.state.state.STALE_TIMERS_MAX
         event.triggers.published.COMPILED_MAX executors.limits.COMPILED_PIPELINES_MAX
         executors.limits.COMPILED_SPECS_MAX executors.limits.LOOP_BYTES_MAX
+        sandbox.turns.NAMESPACES_MAX transforms.limits.INLINE_COST_MAX
         expressions.parser.CONSTANT_BYTES_MAX orchestrator.model.plans.PLANS_MAX
         orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_SUSPEND_BYTES_MAX
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
@@ -81,7 +82,7 @@ INTERNAL: dict[str, str] = {
         event.notifications.limits.OPEN_MAX_MS event.notifications.limits.PENDING_MAX
         identity.limits.FILE_UPLOADS_MAX
         rpc.limits.CONCURRENT_CALLS_MAX
-        rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX sandbox.pool.WAITING_MAX
+        rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX
         sdk.limits.CONNECTIONS_MAX sdk.limits.SESSION_UNACKNOWLEDGED_MAX
         sdk.limits.UNACKNOWLEDGED_BYTES_MAX sdk.limits.UNACKNOWLEDGED_RESULTS_MAX
         sdk.limits.WORKER_THREADS_MAX worker.limits.UNACKNOWLEDGED_BYTES_MAX
@@ -97,6 +98,7 @@ INTERNAL: dict[str, str] = {
     "it is between processes of the suite, or what a parser in a process of its own may use": """
         apphost.limits.OPEN_FILES_MAX orchestrator.storage.payloads.RENEWED_MAX
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.server.WEBSOCKET_MESSAGE_BYTES_MAX
+        sandbox.child.CPU_TIME_MS_MAX
         sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX
         sandbox.child.PENDING_JOBS_MAX sandbox.child.STACK_BYTES_MAX sandbox.pool.IDLE_SECONDS_MAX
         sandbox.pool.RUNS_PER_CHILD_MAX sandbox.pool.TIMEOUT_MS_MAX

@@ -31,8 +31,8 @@ class Account:
     execution_id: str = ""
 
 
-_NOBODY = Account()
-_ACCOUNT: ContextVar[Account] = ContextVar("account", default=_NOBODY)
+_NO_ACCOUNT = Account()
+_ACCOUNT: ContextVar[Account] = ContextVar("account", default=_NO_ACCOUNT)
 
 
 def current_account() -> Account:

@@ -53,12 +53,7 @@ async def run(runtime: Runtime) -> None:
         policy = Policy.named(settings.egress, settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy, calls_max=settings.worker_slots))
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
-        cpu = CpuLedger(
-            execution_ms_max=settings.execution_cpu_s * 1000,
-            namespace_ms_max=settings.namespace_cpu_s * 1000,
-            monotonic_ms=monotonic_ms,
-        )
-        sandbox = await stack.enter_async_context(Sandbox(cpu=cpu))
+        sandbox = await stack.enter_async_context(Sandbox(cpu=(cpu := _cpu_ledger(runtime))))
         service_id = f"worker-{uuid.uuid4()}"
         relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
         calls = runtime.stub(PayloadServiceStub, "orchestrator")
@@ -149,6 +144,15 @@ def _connections(path: str) -> Connections:
         return Connections.read(path)
     except ValueError as error:
         raise StartError(str(error)) from error
+
+
+def _cpu_ledger(runtime: Runtime) -> CpuLedger:
+    settings = runtime.settings
+    return CpuLedger(
+        execution_ms_max=settings.execution_cpu_s * 1000,
+        namespace_ms_max=settings.namespace_cpu_s * 1000,
+        monotonic_ms=runtime.clock.monotonic_ms,
+    )
 
 
 @asynccontextmanager

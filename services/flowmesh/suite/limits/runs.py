@@ -19,7 +19,7 @@ from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.operations import limit_operations as limits
 from flowmesh.orchestrator.retention import rules as retention_rules
 from flowmesh.plan import scope
-from flowmesh.sandbox import child, pool
+from flowmesh.sandbox import child, pool, turns
 from flowmesh.suite.limits.limit import Limit
 from flowmesh.transforms import limits as transforms
 
@@ -109,7 +109,37 @@ RUNS = (
         _STEP,
         "estimated, where a value may stand in it more than once",
     ),
-    Limit("time of jq and JMESPath", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
+    Limit(
+        "CPU of a pipeline in a process of the sandbox",
+        child.PIPELINE_CPU_MS_MAX,
+        "ms",
+        "ResourceLimit",
+        _STEP,
+        "with the reason CPU_LIMIT",
+    ),
+    Limit(
+        "input and result of such a pipeline",
+        child.PIPELINE_BYTES_MAX,
+        "bytes",
+        "ResourceLimit",
+        _STEP,
+    ),
+    Limit(
+        "calls of one namespace that wait for the sandbox",
+        turns.WAITING_OF_ONE_MAX,
+        "calls",
+        "RateLimitError",
+        _STEP,
+        f"of all namespaces {turns.WAITING_MAX:,}; tried again by itself",
+    ),
+    Limit(
+        "CPU of jq, JMESPath and JSONata",
+        child.CPU_MS_MAX,
+        "ms",
+        "ResourceLimit",
+        _STEP,
+        "with the reason CPU_LIMIT",
+    ),
     Limit(
         "process of jq and JMESPath",
         child.ADDRESS_SPACE_BYTES_MAX["jq"],
@@ -118,7 +148,14 @@ RUNS = (
         _STEP,
         "all of its memory, the interpreter's included; results as those of JavaScript",
     ),
-    Limit("CPU of JavaScript", child.CPU_MS_MAX, "ms", "Timeout", _STEP),
+    Limit(
+        "CPU of JavaScript",
+        child.CPU_MS_MAX,
+        "ms",
+        "ResourceLimit",
+        _STEP,
+        "with the reason CPU_LIMIT",
+    ),
     Limit("memory of JavaScript", child.HEAP_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("result of JavaScript", child.RESULT_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
     Limit("input of JavaScript", pool.VARIABLES_BYTES_MAX, "bytes", "ResourceLimit", _STEP),
