@@ -180,7 +180,8 @@ async def test_growing_transforms_of_a_tenant_do_not_slow_down_another(
     compared(quiet, during, "growing transforms after a restart")
 
     async def failed() -> bool:
-        return (await attacker.execution(begun[0]))["status"] == "failed"
+        found: str = (await attacker.execution(begun[0]))["status"]
+        return found == "failed"
 
     await until("the first attack fails", failed, within_s=60)
     ended = await attacker.execution(begun[0])
