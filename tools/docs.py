@@ -25,7 +25,7 @@ from tools.pages import (
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
-    "apps.md": apps.page,
+    "apps/module-types.md": apps.page,
     "architecture.md": architecture.page,
     "comparison.md": comparison.page,
     "errors.md": errors.page,

@@ -1,4 +1,4 @@
-"""Write the table of module types in docs/apps.md; the rest of the page is written by hand."""
+"""Write the table of module types in docs/apps; the rest of that page is written by hand."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from flowmesh.apps.modules.table import runs
 from flowmesh.apps.pipeline.steps import STEP_TYPES
 from tools.pages import markdown
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "apps.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "apps" / "module-types.md"
 BEGIN, END = "<!-- types -->", "<!-- end -->"
 
 
