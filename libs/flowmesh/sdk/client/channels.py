@@ -18,6 +18,10 @@ from flowmesh.sdk.client.credentials import Credential
 from flowmesh.sdk.client.endpoint import Endpoint
 
 _log = logging.getLogger("flowmesh.sdk")
+_OTHER_LOOP = (
+    "this client is in use by another event loop, which still runs; create a client per event loop,"
+    " or use `Client.sync()` in threads"
+)
 
 
 class _Connection:
@@ -78,13 +82,16 @@ class Channels:
 
     def __init__(self, endpoint: Endpoint, credential: Credential | None = None) -> None:
         self._endpoint, self._credential = endpoint, credential
-        self._connections = [_Connection(endpoint, credential)]
+        # Opened by the first call: a connection belongs to the event loop that runs then.
+        self._connections: list[_Connection] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Connections of former certificates, by the tasks that close them.
         self._former: dict[asyncio.Task[None], _Connection] = {}
         self._checked = time.monotonic()
 
     def pick(self) -> _Connection:
         """Return the first connection with capacity, a new one, or the least used one."""
+        self._check_loop()
         if self._endpoint.tls is not None:
             self._renew_certificates()
         for connection in self._connections:
@@ -97,7 +104,7 @@ class Channels:
 
     async def channel_ready(self) -> None:
         """Wait for the server."""
-        await self._connections[0].channel.channel_ready()
+        await self.pick().channel.channel_ready()
 
     async def close(self) -> None:
         """Close the connections and cancel open calls."""
@@ -105,6 +112,17 @@ class Channels:
             await connection.channel.close()
         for task in list(self._former):
             task.cancel()
+
+    def _check_loop(self) -> None:
+        """Take the running event loop; raise Invalid if the connections belong to another."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise Invalid("REQUEST_INVALID", _OTHER_LOOP)
+        # Connections of an ended `asyncio.run` cannot be used, nor closed, by another.
+        self._loop, self._connections = loop, []
+        self._former.clear()
 
     def _renew_certificates(self) -> None:
         """Replace the connections if the files of the certificates have changed."""

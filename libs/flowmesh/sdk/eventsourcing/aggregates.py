@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from flowmesh.errors import Invalid, NotFound, WrongState
 from flowmesh.sdk.client.client import Client
@@ -25,9 +25,17 @@ class _Declaration:
 _DECLARED = "__flowmesh_aggregate__"
 
 
-def aggregate(category: str, *, snapshot_version: int = 1) -> Callable[[type[A]], type[A]]:
+@overload
+def aggregate(category: type[A], /) -> type[A]: ...
+@overload
+def aggregate(category: str = "", *, snapshot_version: int = 1) -> Callable[[type[A]], type[A]]: ...
+def aggregate(
+    category: str | type[A] = "", *, snapshot_version: int = 1
+) -> Callable[[type[A]], type[A]] | type[A]:
     """Declare a class as an aggregate, with the streams `<category>-<id>`.
 
+    The category is by default the name of the class, also as `@aggregate` without parentheses: that
+    of `GiftCard` is `gift_card`.
     A method `apply_<type>(self, data)` applies an event: the type `OrderPlaced` is
     applied by `apply_order_placed`. Events without a method change nothing.
     Change `snapshot_version` with the attributes: snapshots of another version are not used.
@@ -35,11 +43,13 @@ def aggregate(category: str, *, snapshot_version: int = 1) -> Callable[[type[A]]
     The attributes must be JSON, unless the class has `to_snapshot(self)` and
     `from_snapshot(self, state)`.
     """
-    if not category or "-" in category:
+    if not isinstance(category, str):
+        return aggregate()(category)
+    if "-" in category:
         raise Invalid("EVENT_STORE_INVALID", f"category {category!r} must be a name without `-`")
 
     def declare(kind: type[A]) -> type[A]:
-        setattr(kind, _DECLARED, _Declaration(category, snapshot_version))
+        setattr(kind, _DECLARED, _Declaration(category or _snake(kind.__name__), snapshot_version))
         return kind
 
     return declare
@@ -163,10 +173,13 @@ def apply(state: object, events: Iterable[StoredEvent]) -> None:
 
 
 def _apply_one(state: object, type: str, data: Json) -> None:
-    name = _WORDS.sub("_", type).strip("_").lower()
-    method = getattr(state, f"apply_{name}", None)
+    method = getattr(state, f"apply_{_snake(type)}", None)
     if method is not None:
         method(data)
+
+
+def _snake(name: str) -> str:
+    return _WORDS.sub("_", name).strip("_").lower()
 
 
 def _captured(state: object) -> Json:

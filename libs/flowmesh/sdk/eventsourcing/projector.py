@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.eventsourcing.values import ProjectionInfo, StoredEvent
 from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.workflows.declarations import name_of
 
 Reducer = Callable[[Json, StoredEvent], Json]
 """`reduce(state, event)` returns the new state of the key; None deletes it."""
@@ -30,22 +31,36 @@ def _stream_of(event: StoredEvent) -> str:
     return event.stream
 
 
+@overload
+def projection(name: Reducer, /) -> Projection: ...
+@overload
 def projection(
-    name: str,
+    name: str = "",
     *,
     key: Callable[[StoredEvent], str | None] = _stream_of,
     stream: str = "",
     category: str = "",
     types: Iterable[str] = (),
-) -> Callable[[Reducer], Projection]:
+) -> Callable[[Reducer], Projection]: ...
+def projection(
+    name: str | Reducer = "",
+    *,
+    key: Callable[[StoredEvent], str | None] = _stream_of,
+    stream: str = "",
+    category: str = "",
+    types: Iterable[str] = (),
+) -> Callable[[Reducer], Projection] | Projection:
     """Return a decorator that makes a projection of `reduce(state, event)`.
 
-    `key` names the state that an event changes, by default that of its stream; None skips the
-    event. A new key has the state None.
+    Its name is by default that of the function, also as `@projection` without parentheses. `key`
+    names the state that an event changes, by default that of its stream; None skips the event. A
+    new key has the state None.
     """
+    if not isinstance(name, str):
+        return projection()(name)
 
     def declare(reduce: Reducer) -> Projection:
-        return Projection(name, reduce, key, stream, category, tuple(types))
+        return Projection(name or name_of(reduce), reduce, key, stream, category, tuple(types))
 
     return declare
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, overload
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk import limits
@@ -23,7 +23,7 @@ from flowmesh.sdk.worker.handlers import Handler, Pool, TaskHandler, durable_han
 from flowmesh.sdk.worker.step_context import with_shared_data
 from flowmesh.sdk.worker.tracing import WorkerTracing
 from flowmesh.sdk.worker.work_stream import WorkStream
-from flowmesh.sdk.workflows.declarations import Duration, Retry, task_type_of
+from flowmesh.sdk.workflows.declarations import Duration, Retry, name_of, task_type_of
 from flowmesh.sdk.workflows.flow import Workflow
 
 _log = logging.getLogger("flowmesh.sdk")
@@ -96,11 +96,23 @@ class Worker:
         """The workflows of its durable handlers."""
         return self._flows
 
-    def task(self, task_type: str, *, pool: Pool = "") -> Callable[[H], H]:
-        """Return a decorator that registers a handler of this task type."""
+    @overload
+    def task(self, task_type: H, /) -> H: ...
+    @overload
+    def task(self, task_type: str = "", *, pool: Pool = "") -> Callable[[H], H]: ...
+    def task(self, task_type: str | H = "", *, pool: Pool = "") -> Callable[[H], H] | H:
+        """Return a decorator that registers a handler of this task type.
+
+        `@worker.task` without parentheses, or without a type, serves the type of its `@task`
+        declaration, or else the name of the function: `charge_card` is `charge-card`.
+        """
+        if not isinstance(task_type, str):
+            return self.task()(task_type)
 
         def register(function: H) -> H:
-            self.register(task_type, function, pool=pool)
+            declared = task_type_of(function)
+            own = declared.name if declared is not None else ""
+            self.register(task_type or own or name_of(function), function, pool=pool)
             return function
 
         return register
@@ -121,25 +133,44 @@ class Worker:
         if task_type in self._handlers:
             raise Invalid("HELLO_INVALID", f"{task_type!r} has a handler already")
 
+    @overload
+    def durable(self, name: H, /) -> H: ...
+    @overload
     def durable(
         self,
-        name: str,
+        name: str = "",
         *,
         workflow: bool = True,
         retry: Retry | None = None,
         timeout: Duration | None = None,
-    ) -> Callable[[H], H]:
+    ) -> Callable[[H], H]: ...
+    def durable(
+        self,
+        name: str | H = "",
+        *,
+        workflow: bool = True,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+    ) -> Callable[[H], H] | H:
         """Return a decorator that registers the durable handler `async def handler(ctx, input)`.
 
+        Its name is by default that of the function, also as `@worker.durable` without parentheses.
         Unless `workflow` is False, the worker also registers a workflow of this name with this
-        task only. `retry` and `timeout` (of one attempt) apply to the task.
+        task only. `retry` and `timeout` (of one attempt) apply to the task; without a workflow
+        they are options of the node that uses it.
         """
+        if not isinstance(name, str):
+            return self.durable()(name)
+        if not workflow and (retry is not None or timeout is not None):
+            message = "retry and timeout belong to the workflow; without it give them to its node"
+            raise Invalid("REQUEST_INVALID", message)
 
         def register(function: H) -> H:
-            self._check_new(name)
-            self._handlers[name] = durable_handler_of(name, function)
+            chosen = name or name_of(function)
+            self._check_new(chosen)
+            self._handlers[chosen] = durable_handler_of(chosen, function)
             if workflow:
-                self._flows.append(durable_workflow(name, retry=retry, timeout=timeout))
+                self._flows.append(durable_workflow(chosen, retry=retry, timeout=timeout))
             return function
 
         return register

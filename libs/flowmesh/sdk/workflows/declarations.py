@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.contract import DEFAULT_RETRY
@@ -90,6 +90,9 @@ class TaskType:
 _TASK_TYPE = "__flowmesh_task__"
 
 
+@overload
+def task(name: H, /) -> H: ...
+@overload
 def task(
     name: str = "",
     *,
@@ -99,15 +102,28 @@ def task(
     input_schema: dict[str, Any] | None = None,
     output_schema: dict[str, Any] | None = None,
     pool: Pool = "",
-) -> Callable[[H], H]:
+) -> Callable[[H], H]: ...
+def task(
+    name: str | H = "",
+    *,
+    retry: Retry | None = None,
+    timeout: Duration | None = None,
+    priority: str = "",
+    input_schema: dict[str, Any] | None = None,
+    output_schema: dict[str, Any] | None = None,
+    pool: Pool = "",
+) -> Callable[[H], H] | H:
     """Return a decorator that declares a handler of task type `name`, by default its own name.
 
-    `pool="process"` runs CPU-bound calls in processes of the worker.
+    `@task` without parentheses declares it with its own name too. `pool="process"` runs CPU-bound
+    calls in processes of the worker.
     """
+    if not isinstance(name, str):
+        return task()(name)
 
     def mark(function: H) -> H:
         task_type = TaskType(
-            name=name or _function_name(function),
+            name=name or name_of(function),
             retry=retry,
             timeout=timeout,
             priority=priority,
@@ -127,8 +143,9 @@ def task_type_of(function: TaskHandler) -> TaskType | None:
     return found if isinstance(found, TaskType) else None
 
 
-def _function_name(function: TaskHandler) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name of a function with hyphens: `charge_card` is `charge-card`."""
     name = getattr(function, "__name__", "")
     if not re.fullmatch(r"\w+", name):
-        raise Invalid("ID_INVALID", f"{function!r} has no name; give one: task('name')")
+        raise Invalid("ID_INVALID", f"{function!r} has no name; give the decorator one")
     return name.replace("_", "-")

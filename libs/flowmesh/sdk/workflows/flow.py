@@ -15,12 +15,18 @@ The definition service validates them, with positions in the compiled source.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from flowmesh.errors import Invalid
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.handlers import TaskHandler
-from flowmesh.sdk.workflows.declarations import Duration, TaskType, duration_text, task_type_of
+from flowmesh.sdk.workflows.declarations import (
+    Duration,
+    TaskType,
+    duration_text,
+    name_of,
+    task_type_of,
+)
 from flowmesh.sdk.workflows.node_options import (
     OPTIONS,
     After,
@@ -358,6 +364,8 @@ class MapNode(Graph, _Node):
         return dict.fromkeys((*self._named, *inner))
 
 
+Builder = Callable[["Workflow"], Any]
+"""A function that adds the tasks of a workflow and may return its output."""
 _START_TIMES = frozenset({"delay", "debounce", "maxWait", "dedupWindow"})
 
 
@@ -431,11 +439,20 @@ class Workflow(Graph):
         return source_text(self.as_resources())
 
 
-def workflow(name: str, **options: Any) -> Callable[[Callable[[Workflow], Any]], Workflow]:
-    """Return a decorator of a function that adds the tasks and may return the output."""
+@overload
+def workflow(name: Builder, /) -> Workflow: ...
+@overload
+def workflow(name: str = "", **options: Any) -> Callable[[Builder], Workflow]: ...
+def workflow(name: str | Builder = "", **options: Any) -> Callable[[Builder], Workflow] | Workflow:
+    """Return a decorator of a function that adds the tasks and may return the output.
 
-    def build(function: Callable[[Workflow], Any]) -> Workflow:
-        flow = Workflow(name, **options)
+    `@workflow` without parentheses, or without a name, gives it the name of the function.
+    """
+    if not isinstance(name, str):
+        return workflow()(name)
+
+    def build(function: Builder) -> Workflow:
+        flow = Workflow(name or name_of(function), **options)
         output = function(flow)
         if output is not None:
             flow.output = output
