@@ -513,11 +513,25 @@ export interface CompatibilityAnswer {
   truncated: boolean;
 }
 
+/** The caller as the console needs it; `me` is present in a closed installation only. */
+export interface ConsoleSession {
+  auth: "closed" | "open";
+  version: string;
+  time: string;
+  me?: MeAnswer;
+}
+
 /** Counts, the largest group first; `groupsCapped` is true if there are more groups. */
 export interface CountAnswer {
   count: number;
-  groups: flowmesh_gateway_routes_executions_searches_GroupValue[];
+  groups: CountGroup[];
   groupsCapped: boolean;
+}
+
+/** A group of executions with its values of the grouping names; empty for none. */
+export interface CountGroup {
+  values: Record<string, string>;
+  count: number;
 }
 
 /** A number of messages. */
@@ -2081,7 +2095,7 @@ export interface QueueDetails {
   consumers: number;
   deadLetters: number;
   priorities: Record<string, number>;
-  groups: flowmesh_gateway_routes_messages_answers_GroupValue[];
+  groups: StreamGroup[];
 }
 
 /** Queues by name. */
@@ -2412,6 +2426,24 @@ export interface RotateApiKeyRequest {
   overlapSeconds?: number;
 }
 
+/** A rotation of the signing key of links. */
+export interface RotateKeyRequest {
+  revoke?: boolean;
+  reason?: string;
+  requestId?: string;
+}
+
+/** The time for which both secrets sign; 0 is a day. */
+export interface RotateSecretRequest {
+  overlapMs?: number;
+}
+
+/** A new secret, and the end of the overlap with the previous one. */
+export interface RotatedSecret {
+  secret: string;
+  previousUntil: string;
+}
+
 /** An ended run: the outputs of its tasks, and its own output if one is defined. */
 export interface RunAnswer {
   executionId: string;
@@ -2433,13 +2465,21 @@ export interface RunTask {
 
 /** Secrets by name. */
 export interface SecretList {
-  secrets: flowmesh_gateway_routes_identity_secrets_SecretValue[];
+  secrets: SecretValue[];
   nextPageToken?: string;
 }
 
 /** The value of a secret. */
 export interface SecretRequest {
   value: string;
+}
+
+/** The newest version of a secret. */
+export interface SecretValue {
+  name: string;
+  version: number;
+  createdAt: string;
+  createdBy: string;
 }
 
 /** A new position of a group. */
@@ -2488,6 +2528,15 @@ export interface ServiceValue {
   heartbeatAt: string;
   draining: boolean;
   checkProblem: string;
+}
+
+/** A new session and its user. */
+export interface SessionAnswer {
+  accessToken?: string;
+  accessExpiresAt: string;
+  refreshToken?: string;
+  refreshExpiresAt: string;
+  user: UserValue;
 }
 
 /** Settlements of deliveries. */
@@ -2790,6 +2839,14 @@ export interface StoredValue {
   stored: boolean;
 }
 
+/** A group of a stream. */
+export interface StreamGroup {
+  group: string;
+  pending: number;
+  inFlight: number;
+  acknowledged: number;
+}
+
 /** Streams by name. */
 export interface StreamList {
   streams: StreamValue[];
@@ -2967,6 +3024,12 @@ export interface TaskTypeValue {
 /** The built-in task types, by name. */
 export interface TaskTypes {
   taskTypes: TaskTypeValue[];
+}
+
+/** Versions in use that refer to the task, in all namespaces. */
+export interface TaskUsageList {
+  workflows: WorkflowReference[];
+  nextPageToken?: string;
 }
 
 /** Versions, newest first. */
@@ -3176,6 +3239,11 @@ export interface UpdateApiKeyRequest {
 export interface UpdateRequest {
   slug?: string;
   name?: string;
+}
+
+/** Use per hour, newest first. */
+export interface UsageList {
+  usage: UsageValue[];
 }
 
 /** Executions that started in an hour. */
@@ -3389,74 +3457,6 @@ export interface WorkflowSummaryList {
   nextPageToken: string;
 }
 
-/** A rotation of the signing key of links. */
-export interface flowmesh_gateway_bodies_envelopes_RotateRequest {
-  revoke?: boolean;
-  reason?: string;
-  requestId?: string;
-}
-
-/** A new session and its user. */
-export interface flowmesh_gateway_bodies_identity_answers_SessionAnswer {
-  accessToken?: string;
-  accessExpiresAt: string;
-  refreshToken?: string;
-  refreshExpiresAt: string;
-  user: UserValue;
-}
-
-/** Use per hour, newest first. */
-export interface flowmesh_gateway_bodies_quota_bodies_UsageList {
-  usage: UsageValue[];
-}
-
-/** The caller as the console needs it; `me` is present in a closed installation only. */
-export interface flowmesh_gateway_routes_console_SessionAnswer {
-  auth: "closed" | "open";
-  version: string;
-  time: string;
-  me?: MeAnswer;
-}
-
-/** Versions in use that refer to the task, in all namespaces. */
-export interface flowmesh_gateway_routes_definitions_tasks_UsageList {
-  workflows: WorkflowReference[];
-  nextPageToken?: string;
-}
-
-/** A group of executions with its values of the grouping names; empty for none. */
-export interface flowmesh_gateway_routes_executions_searches_GroupValue {
-  values: Record<string, string>;
-  count: number;
-}
-
-/** The newest version of a secret. */
-export interface flowmesh_gateway_routes_identity_secrets_SecretValue {
-  name: string;
-  version: number;
-  createdAt: string;
-  createdBy: string;
-}
-
-/** A group of a stream. */
-export interface flowmesh_gateway_routes_messages_answers_GroupValue {
-  group: string;
-  pending: number;
-  inFlight: number;
-  acknowledged: number;
-}
-
-/** The time for which both secrets sign; 0 is a day. */
-export interface flowmesh_gateway_routes_subscriptions_bodies_RotateRequest {
-  overlapMs?: number;
-}
-
-/** A new secret, and the end of the overlap with the previous one. */
-export interface flowmesh_gateway_routes_subscriptions_bodies_SecretValue {
-  secret: string;
-  previousUntil: string;
-}
-
 export interface Reads {
   "/api/v1/workflows/{name}/source": { query: { version?: number | string }; body: unknown; answer: unknown };
   "/api/v1/schemas/{kind}": { query: {  }; body: unknown; answer: unknown };
@@ -3470,7 +3470,7 @@ export interface Reads {
   "/api/v1/tasks/{name}": { query: { version?: number }; body: unknown; answer: TaskAnswer };
   "/api/v1/tasks/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TaskVersionList };
   "/api/v1/tasks/{name}/versions/{version}": { query: {  }; body: unknown; answer: TaskAnswer };
-  "/api/v1/tasks/{name}/usages": { query: { version?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: flowmesh_gateway_routes_definitions_tasks_UsageList };
+  "/api/v1/tasks/{name}/usages": { query: { version?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: TaskUsageList };
   "/api/v1/templates": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TemplateList };
   "/api/v1/templates/{name}": { query: { version?: number }; body: unknown; answer: TemplateAnswer };
   "/api/v1/workflows/{name}/labels": { query: {  }; body: unknown; answer: LabelList };
@@ -3581,7 +3581,7 @@ export interface Reads {
   "/api/v1/projects/{projectId}/files": { query: { prefix?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: FileList };
   "/api/v1/projects/{projectId}/files/{path}": { query: { version?: number }; body: unknown; answer: unknown };
   "/api/v1/projects/{projectId}/quotas": { query: {  }; body: unknown; answer: ProjectQuota };
-  "/api/v1/projects/{projectId}/usage": { query: { hours?: number }; body: unknown; answer: flowmesh_gateway_bodies_quota_bodies_UsageList };
+  "/api/v1/projects/{projectId}/usage": { query: { hours?: number }; body: unknown; answer: UsageList };
   "/api/v1/projects/{projectId}/secrets": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: SecretList };
   "/api/v1/audit": { query: { companyId?: string; actor?: string; method?: string; target?: string; from?: string; until?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: AuditEntryList };
   "/api/v1/audit:verify": { query: { companyId?: string }; body: unknown; answer: AuditVerification };
@@ -3604,7 +3604,7 @@ export interface Reads {
   "/api/v1/projects/{projectId}/workflows/{name}/deployment": { query: {  }; body: unknown; answer: DeploymentValue };
   "/api/v1/dashboard": { query: { hours?: number }; body: unknown; answer: DashboardAnswer };
   "/api/v1/projects/{projectId}/dashboard": { query: { hours?: number }; body: unknown; answer: DashboardAnswer };
-  "/api/v1/console/session": { query: {  }; body: unknown; answer: flowmesh_gateway_routes_console_SessionAnswer };
+  "/api/v1/console/session": { query: {  }; body: unknown; answer: ConsoleSession };
 }
 
 export interface Writes {
@@ -3649,7 +3649,7 @@ export interface Writes {
   "POST /api/v1/executions/{executionId}:rerun": { query: {  }; body: RerunRequest; answer: Rerun };
   "POST /api/v1/executions/{executionId}:replay": { query: {  }; body: RerunRequest; answer: Rerun };
   "POST /api/v1/executions/{executionId}/nodes/{node}:link": { query: {  }; body: LinkRequest; answer: ApprovalLink };
-  "POST /api/v1/link-keys:rotate": { query: {  }; body: flowmesh_gateway_bodies_envelopes_RotateRequest; answer: LinkKeyRotated };
+  "POST /api/v1/link-keys:rotate": { query: {  }; body: RotateKeyRequest; answer: LinkKeyRotated };
   "POST /api/v1/executions/{executionId}:attributes": { query: {  }; body: AttributesRequest; answer: Signaled };
   "POST /api/v1/bulk": { query: {  }; body: BulkRequest; answer: BulkAnswer | PreviewAnswer };
   "POST /api/v1/bulk/{bulkId}:cancel": { query: {  }; body: unknown; answer: BulkAnswer };
@@ -3671,7 +3671,7 @@ export interface Writes {
   "DELETE /api/v1/subscriptions/{subscription}": { query: {  }; body: unknown; answer: DeletedValue };
   "POST /api/v1/subscriptions/{subscription}:pause": { query: {  }; body: unknown; answer: SubscriptionValue };
   "POST /api/v1/subscriptions/{subscription}:resume": { query: {  }; body: unknown; answer: SubscriptionValue };
-  "POST /api/v1/subscriptions/{subscription}:rotateSecret": { query: {  }; body: flowmesh_gateway_routes_subscriptions_bodies_RotateRequest; answer: flowmesh_gateway_routes_subscriptions_bodies_SecretValue };
+  "POST /api/v1/subscriptions/{subscription}:rotateSecret": { query: {  }; body: RotateSecretRequest; answer: RotatedSecret };
   "POST /api/v1/subscriptions/{subscription}:test": { query: {  }; body: unknown; answer: TestedValue };
   "POST /api/v1/subscriptions/{subscription}/notifications:resend": { query: {  }; body: ResendRequest; answer: ResentValue };
   "PUT /api/v1/message-queues/{queue}": { query: {  }; body: QueueRequest; answer: DeclaredValue };
@@ -3713,9 +3713,9 @@ export interface Writes {
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
   "POST /api/v1/services/{id}:heartbeat": { query: {  }; body: HeartbeatBody; answer: DoneValue };
   "POST /api/v1/services/{id}:drain": { query: {  }; body: DrainBody; answer: ServiceValue };
-  "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
-  "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
-  "POST /api/v1/auth/login": { query: {  }; body: LoginRequest; answer: flowmesh_gateway_bodies_identity_answers_SessionAnswer };
+  "POST /api/v1/auth/register": { query: {  }; body: RegisterRequest; answer: SessionAnswer };
+  "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: SessionAnswer };
+  "POST /api/v1/auth/login": { query: {  }; body: LoginRequest; answer: SessionAnswer };
   "POST /api/v1/auth/refresh": { query: {  }; body: RefreshRequest; answer: TokensValue };
   "POST /api/v1/auth/logout": { query: {  }; body: LogoutRequest; answer: unknown };
   "POST /api/v1/auth/password": { query: {  }; body: PasswordRequest; answer: unknown };
@@ -3750,7 +3750,7 @@ export interface Writes {
   "PUT /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: FileValue };
   "DELETE /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/projects/{projectId}/quotas": { query: {  }; body: QuotaRequest; answer: QuotaValue };
-  "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: flowmesh_gateway_routes_identity_secrets_SecretValue };
+  "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: SecretValue };
   "DELETE /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/projects/{projectId}/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/projects/{projectId}/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };

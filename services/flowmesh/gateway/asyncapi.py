@@ -9,10 +9,10 @@ from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.http.requests import JSON
 from flowmesh.gateway.hub import methods
-from flowmesh.gateway.openapi import API_VERSION
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.gateway.routes.executions import hub
 from flowmesh.gateway.routes.subscriptions.published import publish_event
+from flowmesh.telemetry.export import VERSION
 from flowmesh.views import CLOUD_TYPES, EVENT_TYPES, SIGNAL_FLOW, cloud_type
 
 _SCHEMA = "#/components/schemas/{name}"
@@ -40,7 +40,7 @@ def document() -> _Json:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Flowmesh events",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": "Events of Flowmesh: streams, the SignalR hub, webhooks, publications.",
             "license": {"name": "Apache-2.0"},
         },

@@ -20,9 +20,8 @@ from flowmesh.gateway.http.probes import PROBES
 from flowmesh.gateway.http.requests import JSON
 from flowmesh.gateway.http.streams import EVENT_STREAM
 from flowmesh.gateway.routes import ROUTES, SOCKETS
+from flowmesh.telemetry.export import VERSION
 
-# The version of the API, not of the software.
-API_VERSION = "1.0.0"
 _TAGS = {
     EXECUTE: "Start, await and control executions.",
     TEST: "Check definitions, inspect executions, watch events.",
@@ -94,7 +93,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Flowmesh",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": "Durable workflow orchestration over HTTP.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -1,6 +1,8 @@
 """The OpenAPI document."""
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flowmesh.definitions.drawing import DRAWINGS
 from flowmesh.errors import Invalid
+from flowmesh.gateway import asyncapi
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.http.parameters import Kind
 from flowmesh.gateway.http.probes import PROBES
@@ -17,6 +20,7 @@ from flowmesh.gateway.openapi import document
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.gateway.routes.definitions import formats
 
+ROOT = Path(__file__).parents[3]
 DOCUMENT = document()
 FORMATS = FormatChecker(["date-time"])
 TRIED = (
@@ -124,3 +128,20 @@ def taken(kind: Kind, name: str, text: str) -> bool:
     except Invalid:
         return False
     return True
+
+
+@pytest.mark.parametrize("described", [DOCUMENT, asyncapi.document()])
+def test_names_are_plain_words(described: dict[str, Any]) -> None:
+    """No component or operation has the path of a module, as two shapes of one name would."""
+    for kind in ("schemas", "messages"):
+        for name in described["components"].get(kind, ()):
+            assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", name), name
+    for path, _, operation in operations() if described is DOCUMENT else ():
+        assert re.fullmatch(r"[a-z][A-Za-z0-9]*", operation["operationId"]), path
+
+
+@pytest.mark.parametrize("described", [DOCUMENT, asyncapi.document()])
+def test_the_version_is_that_of_the_suite(described: dict[str, Any]) -> None:
+    """A generated client says for which release it is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert described["info"]["version"] == project["version"]

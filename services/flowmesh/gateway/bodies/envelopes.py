@@ -194,7 +194,7 @@ class LinkRequest(Envelope, frozen=True, kw_only=True):
     ] = 0
 
 
-class RotateRequest(Envelope, frozen=True, kw_only=True):
+class RotateKeyRequest(Envelope, frozen=True, kw_only=True):
     """A rotation of the signing key of links."""
 
     revoke: Annotated[bool, Meta(description="Invalidate the links of all older keys.")] = False

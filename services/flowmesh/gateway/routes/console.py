@@ -107,7 +107,7 @@ class _File:
     tag: str
 
 
-class SessionAnswer(Shape, kw_only=True):
+class ConsoleSession(Shape, kw_only=True):
     """The caller as the console needs it; `me` is present in a closed installation only."""
 
     auth: Literal["open", "closed"]
@@ -118,7 +118,7 @@ class SessionAnswer(Shape, kw_only=True):
 
 async def get_session(backends: Backends, _request: Request) -> Response:
     """Answer with the caller; a closed installation has refused one without credentials."""
-    session = SessionAnswer(auth="open", version=VERSION, time=instant(backends.clock.now_us()))
+    session = ConsoleSession(auth="open", version=VERSION, time=instant(backends.clock.now_us()))
     if current() is not None:
         session.auth = "closed"
         session.me = me_answer(await backends.auth.GetMe(auth.GetMeRequest()))
@@ -198,7 +198,7 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Get the caller, the version and the time of the server",
-            answers=(Answer(200, "The session.", SessionAnswer),),
+            answers=(Answer(200, "The session.", ConsoleSession),),
         ),
     ),
     Route(

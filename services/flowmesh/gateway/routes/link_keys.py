@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import control_answers as answers
-from flowmesh.gateway.bodies.envelopes import RotateRequest
+from flowmesh.gateway.bodies.envelopes import RotateKeyRequest
 from flowmesh.gateway.bodies.views import instant_or_unset
 from flowmesh.gateway.http.ids import checked_text
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
@@ -26,7 +26,7 @@ async def list_link_keys(backends: Backends, _request: Request) -> Response:
 
 
 async def rotate_link_key(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(RotateRequest)
+    envelope = await request.envelope(RotateKeyRequest)
     made = await backends.control.RotateLinkKey(
         pb.RotateLinkKeyRequest(
             revoke=envelope.revoke,
@@ -68,7 +68,7 @@ ROUTES = (
             tag=MANAGE,
             summary="Rotate the signing key of approval links",
             description="Links of older keys stay valid until they expire, unless revoked.",
-            body=Body(RotateRequest, required=False),
+            body=Body(RotateKeyRequest, required=False),
             headers=(IDEMPOTENCY_KEY, ACTOR),
             answers=(Answer(201, "All instances use the new key.", answers.LinkKeyRotated),),
             errors=(400, 413, 415),

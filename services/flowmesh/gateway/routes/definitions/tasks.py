@@ -48,7 +48,7 @@ class TaskVersionList(answers.Answer, kw_only=True):
     next_page_token: str
 
 
-class UsageList(answers.Answer, kw_only=True):
+class TaskUsageList(answers.Answer, kw_only=True):
     """Versions in use that refer to the task, in all namespaces."""
 
     workflows: list[answers.WorkflowReference]
@@ -146,7 +146,7 @@ async def list_task_usages(backends: Backends, request: Request) -> Response:
         )
     )
     return json_response(
-        UsageList(
+        TaskUsageList(
             workflows=references(response.workflows, request.namespace),
             next_page_token=response.next_page_token or UNSET,
         )
@@ -201,6 +201,6 @@ ROUTES = (
         "GET",
         f"{_TASK}/usages",
         list_task_usages,
-        read("List the workflows that refer to a task", UsageList, _PINNED, *PAGING),
+        read("List the workflows that refer to a task", TaskUsageList, _PINNED, *PAGING),
     ),
 )

@@ -29,7 +29,7 @@ from flowmesh.gateway.routes.common import (
 from flowmesh.views import instant
 
 
-class GroupValue(answers.Answer, kw_only=True):
+class CountGroup(answers.Answer, kw_only=True):
     """A group of executions with its values of the grouping names; empty for none."""
 
     values: dict[str, str]
@@ -40,7 +40,7 @@ class CountAnswer(answers.Answer, kw_only=True):
     """Counts, the largest group first; `groupsCapped` is true if there are more groups."""
 
     count: int
-    groups: list[GroupValue]
+    groups: list[CountGroup]
     groups_capped: bool
 
 
@@ -81,7 +81,7 @@ async def count_executions(backends: Backends, request: Head) -> Response:
         )
     )
     groups = [
-        GroupValue(values=dict(zip(names, group.values, strict=True)), count=group.count)
+        CountGroup(values=dict(zip(names, group.values, strict=True)), count=group.count)
         for group in response.groups
         if names
     ]

@@ -92,7 +92,7 @@ class SettledList(Answer, kw_only=True):
     outcomes: list[SettledValue]
 
 
-class GroupValue(Answer, kw_only=True):
+class StreamGroup(Answer, kw_only=True):
     """A group of a stream."""
 
     group: str
@@ -128,7 +128,7 @@ class QueueDetails(Answer, kw_only=True):
     consumers: int
     dead_letters: int
     priorities: dict[str, int]
-    groups: list[GroupValue]
+    groups: list[StreamGroup]
 
 
 class QueueRemoved(Answer, kw_only=True):
@@ -293,7 +293,7 @@ def queue_value(state: topology_pb2.QueueState) -> QueueDetails:
         dead_letters=state.dead_letters,
         priorities={str(each.priority): each.depth for each in state.priorities},
         groups=[
-            GroupValue(
+            StreamGroup(
                 group=each.group,
                 pending=each.pending,
                 in_flight=each.in_flight,

@@ -127,7 +127,7 @@ class SubscriptionRequest(Envelope, frozen=True, kw_only=True):
         return made
 
 
-class RotateRequest(Envelope, frozen=True, kw_only=True):
+class RotateSecretRequest(Envelope, frozen=True, kw_only=True):
     """The time for which both secrets sign; 0 is a day."""
 
     overlap_ms: Annotated[int, Meta(ge=0)] = 0
@@ -178,7 +178,7 @@ class SubscriptionList(Answer, kw_only=True):
     subscriptions: list[SubscriptionValue]
 
 
-class SecretValue(Answer, kw_only=True):
+class RotatedSecret(Answer, kw_only=True):
     """A new secret, and the end of the overlap with the previous one."""
 
     secret: str

@@ -82,7 +82,7 @@ async def resume_subscription(backends: Backends, request: Request) -> Response:
 
 
 async def rotate_subscription_secret(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(bodies.RotateRequest)
+    envelope = await request.envelope(bodies.RotateSecretRequest)
     response = await backends.subscriptions.RotateSubscriptionSecret(
         pb.RotateSubscriptionSecretRequest(
             namespace=request.namespace,
@@ -91,7 +91,7 @@ async def rotate_subscription_secret(backends: Backends, request: Request) -> Re
         )
     )
     return secret_response(
-        bodies.SecretValue(
+        bodies.RotatedSecret(
             secret=response.secret, previous_until=instant(response.previous_until_us)
         )
     )
@@ -220,8 +220,8 @@ ROUTES = (
         Operation(
             tag=MANAGE,
             summary="Replace the secret of a subscription",
-            body=Body(bodies.RotateRequest, required=False),
-            answers=(Answer(200, "The new secret.", bodies.SecretValue),),
+            body=Body(bodies.RotateSecretRequest, required=False),
+            answers=(Answer(200, "The new secret.", bodies.RotatedSecret),),
             errors=(404, 409),
         ),
     ),
