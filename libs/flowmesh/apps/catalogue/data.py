@@ -22,6 +22,8 @@ _MIGRATIONS = array(
     rules={"*": "migration"},
 )
 
+_AWS_KEYS = {"accessKeyId": "${AWS_KEY_ID}", "secretAccessKey": "${AWS_KEY}"}
+
 DATABASE = (
     Descriptor(
         type="database.workflow",
@@ -109,13 +111,13 @@ STORAGE = (
             string("bucket", "Bucket.", required=True),
             string("region", "Region.", default="us-east-1"),
             address("endpoint", "Address of a compatible service."),
-            string("accessKeyId", "Id of the key."),
-            string("secretAccessKey", "Key.", sensitive=True),
+            string("accessKeyId", "Id of the key.", required=True),
+            string("secretAccessKey", "Key.", required=True, sensitive=True),
             string("prefix", "Beginning of all keys."),
             flag("pathStyle", "Bucket in the path.", default=True),
         ),
         offers=("ObjectStore",),
-        example={"bucket": "files"},
+        example={"bucket": "files", **_AWS_KEYS},
     ),
     Descriptor(
         type="storage.gcs",
@@ -125,12 +127,12 @@ STORAGE = (
         fields=(
             string("bucket", "Bucket.", required=True),
             string("project", "Project."),
-            file("credentialsFile", "File of the service account."),
+            file("credentialsFile", "File of the service account; needed without endpoint."),
             address("endpoint", "Address of a compatible service."),
             string("prefix", "Beginning of all keys."),
         ),
         offers=("ObjectStore",),
-        example={"bucket": "files"},
+        example={"bucket": "files", "credentialsFile": "account.json"},
     ),
 )
 
@@ -160,11 +162,12 @@ SECRETS = (
         text="Secrets of AWS Secrets Manager.",
         fields=(
             string("region", "Region.", default="us-east-1"),
-            string("accessKeyId", "Id of the key."),
-            string("secretAccessKey", "Key.", sensitive=True),
+            string("accessKeyId", "Id of the key.", required=True),
+            string("secretAccessKey", "Key.", required=True, sensitive=True),
             address("endpoint", "Address of a compatible service."),
         ),
         offers=("Secrets",),
+        example=_AWS_KEYS,
     ),
 )
 

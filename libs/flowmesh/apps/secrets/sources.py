@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from flowmesh.apps.secrets.aws import aws_client, check_keys
 from flowmesh.egress.errors import EgressBlocked, is_blocked
-from flowmesh.errors import Unavailable
+from flowmesh.errors import Invalid, Unavailable
 from flowmesh.extras import needed_by
 
 Json = Any
@@ -105,13 +106,21 @@ class VaultSource:
         self._mount = str(config.get("mountPath") or "secret")
         self._version = int(config.get("kv") or 2)
         self._role = (str(config.get("roleId") or ""), str(config.get("secretId") or ""))
+        token = str(config.get("token") or "")
+        if not token and not all(self._role):
+            text = "secrets.vault needs a token, or roleId and secretId; those of this machine"
+            raise Invalid("APP_CONFIG_INVALID", f"{text} are not used")
         self._errors: Any = exceptions
         self._client: Any = hvac.Client(
             url=str(config["address"]),
-            token=str(config.get("token") or "") or None,
+            token=token,
             namespace=str(config.get("namespace") or "") or None,
             timeout=TIMEOUT_S,
+            # None would be the certificate that the variables of this machine name.
+            cert=(),
         )
+        # Neither proxies nor passwords of this machine.
+        self._client.adapter.session.trust_env = False
         self._reading = _Reading(name, self._fetch, self._away, retry_s)
         self._logged_in = False
 
@@ -163,21 +172,17 @@ class AwsSource:
     """AWS Secrets Manager."""
 
     def __init__(self, name: str, config: Mapping[str, Json], retry_s: float = RETRY_S) -> None:
-        with needed_by("secrets.aws", "apps"):
-            import boto3
-            from botocore import exceptions
-            from botocore.config import Config
+        check_keys("secrets.aws", config)
+        self._client: Any = aws_client(
+            "secrets.aws",
+            "secretsmanager",
+            config,
+            connect_timeout=TIMEOUT_S,
+            retries={"max_attempts": 1},
+        )
+        from botocore import exceptions
 
         self._errors: Any = exceptions
-        make: Any = boto3.client
-        self._client: Any = make(
-            "secretsmanager",
-            region_name=str(config.get("region") or "us-east-1"),
-            endpoint_url=str(config.get("endpoint") or "") or None,
-            aws_access_key_id=str(config.get("accessKeyId") or "") or None,
-            aws_secret_access_key=str(config.get("secretAccessKey") or "") or None,
-            config=Config(connect_timeout=TIMEOUT_S, retries={"max_attempts": 1}),
-        )
         self._reading = _Reading(name, self._fetch, self._away, retry_s)
 
     def read(self, reference: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import io
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
+import orjson
 
+from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.secrets.aws import KEYS, aws_client, check_keys
 from flowmesh.egress.connector import http_session
 from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid, Unavailable
@@ -28,7 +32,9 @@ _NOT_FOUND = 404
 _MISSING = frozenset({"NoSuchKey", "404"})
 S3_CONNECT_S = 5
 S3_READ_S = 30
+GCS_ADDRESS = "https://www.googleapis.com"
 GCS_CONNECTIONS_MAX = 64
+_GCS_ACCOUNTS = ("service_account", "authorized_user")
 _DEVICES = frozenset({"con", "prn", "aux", "nul"})
 
 
@@ -190,30 +196,21 @@ class S3Objects:
     """Objects of a bucket of S3; each call runs in a thread."""
 
     def __init__(self, name: str, config: Mapping[str, Json]) -> None:
-        with needed_by("storage.s3", "apps"):
-            import boto3
-            from botocore.config import Config
-
         self._name = name
         self._bucket = str(config["bucket"])
         prefix = str(config.get("prefix") or "").strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        make: Any = boto3.client
-        self._client: Any = make(
+        self._client: Any = aws_client(
+            "storage.s3",
             "s3",
-            region_name=str(config["region"]),
-            endpoint_url=str(config.get("endpoint") or "") or None,
-            aws_access_key_id=str(config.get("accessKeyId") or "") or None,
-            aws_secret_access_key=str(config.get("secretAccessKey") or "") or None,
-            config=Config(
-                connect_timeout=S3_CONNECT_S,
-                read_timeout=S3_READ_S,
-                retries={"total_max_attempts": 3},
-                s3={"addressing_style": "path" if config["pathStyle"] else "virtual"},
-                # Compatible services know no checksums in trailers.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+            config,
+            connect_timeout=S3_CONNECT_S,
+            read_timeout=S3_READ_S,
+            retries={"total_max_attempts": 3},
+            s3={"addressing_style": "path" if config["pathStyle"] else "virtual"},
+            # Compatible services know no checksums in trailers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
 
     async def put(self, key: str, content: bytes) -> None:
@@ -272,11 +269,13 @@ def _content_of(answer: Json) -> bytes:
 
 
 class GcsObjects:
-    """Objects of a bucket in Google Cloud Storage, over its JSON API."""
+    """Objects of a bucket in Google Cloud Storage, over its JSON API.
 
-    def __init__(
-        self, name: str, config: Mapping[str, Json], credentials: Path | None, policy: Policy
-    ) -> None:
+    `account` is the JSON of its credentials; without it the library is given an empty object, as
+    it would look for credentials of this machine.
+    """
+
+    def __init__(self, name: str, config: Mapping[str, Json], account: str, policy: Policy) -> None:
         with needed_by("storage.gcs", "apps"):
             from gcloud.aio.storage import Storage
 
@@ -285,9 +284,8 @@ class GcsObjects:
         self._prefix = str(config.get("prefix") or "")
         make: Any = Storage
         self._make = make
-        self._options: dict[str, Any] = {"api_root": str(config.get("endpoint") or "") or None}
-        if credentials is not None:
-            self._options["service_file"] = str(credentials)
+        self._endpoint = str(config.get("endpoint") or "")
+        self._account = account or "{}"
         self._policy = policy
         self._session: aiohttp.ClientSession | None = None
         self._storage: Any = None
@@ -296,7 +294,12 @@ class GcsObjects:
         self._session = http_session(
             self._policy, connections_max=GCS_CONNECTIONS_MAX, auto_decompress=True
         )
-        self._storage = self._make(session=self._session, **self._options)
+        self._storage = self._make(
+            session=self._session,
+            service_file=io.StringIO(self._account),
+            api_root=self._endpoint or GCS_ADDRESS,
+            api_is_dev=bool(self._endpoint),
+        )
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -368,23 +371,46 @@ def local(setting: Setting) -> Module:
 
 
 def s3(setting: Setting) -> Module:
-    """Build storage.s3. Raises Invalid for a wrong endpoint."""
+    """Build storage.s3. Raises Invalid for a wrong endpoint, and without keys."""
     endpoint = str(setting.config.get("endpoint") or "")
     if endpoint and not endpoint.startswith(("http://", "https://")):
         text = f"{setting.name}: endpoint begins with http:// or https://"
         raise Invalid("APP_CONFIG_INVALID", text)
+    if not any(isinstance(setting.config[each], Unresolved) for each in KEYS):
+        check_keys("storage.s3", setting.config)
     made = S3Objects(setting.name, setting.config)
     services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
     return Module(name=setting.name, services=services, health=made.health)
 
 
+def _account(setting: Setting) -> str:
+    """Return the JSON of the credentials; empty for a compatible service, which needs none.
+
+    Raises Invalid for kinds whose tokens come from files or programs of this machine.
+    """
+    file = str(setting.config.get("credentialsFile") or "")
+    if not file and setting.config.get("endpoint"):
+        return ""
+    if not file:
+        text = f"{setting.name} needs credentialsFile; credentials of this machine are not used"
+        raise Invalid("APP_CONFIG_INVALID", text)
+    try:
+        content = setting.path(file).read_text()
+        kind = orjson.loads(content)["type"]
+    except OSError:
+        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: there is no file {file}") from None
+    except (ValueError, LookupError, TypeError):
+        text = f"{setting.name}: {file} is not the JSON of an account"
+        raise Invalid("APP_CONFIG_INVALID", text) from None
+    if kind not in _GCS_ACCOUNTS:
+        text = f"{setting.name}: the type in {file} is one of {', '.join(_GCS_ACCOUNTS)}"
+        raise Invalid("APP_CONFIG_INVALID", f"{text}, not {str(kind)[:40]!r}")
+    return content
+
+
 def gcs(setting: Setting) -> Module:
     """Build storage.gcs. Raises Invalid for credentials that are not there."""
-    file = setting.config.get("credentialsFile")
-    credentials = setting.path(str(file)) if file else None
-    if credentials is not None and not credentials.is_file():
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: there is no file {file}")
-    made = GcsObjects(setting.name, setting.config, credentials, setting.policy)
+    made = GcsObjects(setting.name, setting.config, _account(setting), setting.policy)
     services = {"ObjectStore": made, "Component": ObjectsComponent(made)}
     return Module(
         name=setting.name,
