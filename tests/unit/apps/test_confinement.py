@@ -1,13 +1,18 @@
 """Hosted applications read their own files and write their own data."""
 
+import socket
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.hosted.confinement import confined
+from flowmesh.apps.hosted.confinement import confined, leaves_bounds
+
+Json = Any
 
 
 def document(folder: Path, text: str) -> AppDocument:
@@ -73,3 +78,61 @@ def test_included_files_are_of_the_release(tmp_path: Path) -> None:
     )
     assert codes(found) == {"APP_PATH_FOREIGN"}
     assert found.modules[0].config["body"] == ""
+
+
+FOREIGN_STEP = {"type": "http_call", "config": {"URL": "unix:///run/x.sock"}}
+
+
+def each(steps: list[Json], kind: str = "step.foreach") -> Json:
+    return {"type": kind, "config": {"items": [1], "steps": steps}}
+
+
+def route(**pipeline: Json) -> Json:
+    made = {"method": "GET", "path": "/a", "pipeline": pipeline}
+    return {"workflows": {"http": {"routes": [made]}}}
+
+
+PLACES: dict[str, Json] = {
+    "pipeline": {"pipelines": {"p": {"steps": [FOREIGN_STEP]}}},
+    "step of foreach": {"pipelines": {"p": [each([FOREIGN_STEP])]}},
+    "step of foreach of foreach": {"pipelines": {"p": [each([each([FOREIGN_STEP], "foreach")])]}},
+    "compensation": {"pipelines": {"p": {"steps": [], "compensation": [FOREIGN_STEP]}}},
+    "foreach of a compensation": {
+        "pipelines": {"p": {"steps": [], "compensation": [each([FOREIGN_STEP])]}}
+    },
+    "route": route(steps=[each([FOREIGN_STEP])]),
+    "list of a route": {"workflows": {"http": {"routes": [
+        {"method": "GET", "path": "/a", "pipeline": [each([FOREIGN_STEP])]}
+    ]}}},
+    "trigger": {"pipelines": {"p": {
+        "trigger": {"type": "http", "config": {"path": "/a", "method": "GET"}},
+        "steps": [each([FOREIGN_STEP])],
+    }}},
+    "module": {"modules": [
+        {"name": "h", "type": "http.handler", "config": {"path": "/a", "method": "GET"}},
+        {"name": "s", "dependsOn": ["h"], **FOREIGN_STEP, "type": "step.http_call"},
+    ]},
+    "connector": {"workflows": {"integration": {"connectors": [
+        {"name": "c", "type": "http", "config": {"baseURL": "http+unix://%2Frun%2Fx"}}
+    ]}}},
+    "connector of a list": {"workflows": [{"name": "i", "type": "integration", "config": {
+        "connectors": [{"name": "c", "type": "http", "config": {"baseURL": "/run/x.sock"}}]
+    }}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_addresses_are_checked_at_every_depth(tmp_path: Path, place: str) -> None:
+    """Each has one finding, and the source of secrets of its document is not asked."""
+    with socket.create_server(("127.0.0.1", 0)) as vault:
+        config = {"address": f"http://127.0.0.1:{vault.getsockname()[1]}", "token": "t"}
+        secrets = {"name": "v", "type": "secrets.vault", "config": config}
+        given: Json = {"description": "${vault:x#k}", **PLACES[place]}
+        given["modules"] = [secrets, *given.get("modules", ())]
+        found = document(tmp_path, yaml.safe_dump(given))
+        vault.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            vault.accept()
+    foreign = [each.message for each in found.findings.found if each.code == "APP_ADDRESS_FOREIGN"]
+    assert len(foreign) == 1, found.findings.found
+    assert leaves_bounds(found)

@@ -5,7 +5,7 @@ is read, resolved or sent. Relative paths of databases and object stores start f
 data, which all releases of an application share; other paths start from the folder of the release.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Rule
 from flowmesh.apps.document.expansion import Unresolved
-from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.model import AppDocument, StepSpec
+from flowmesh.apps.document.steps import StepReader
 from flowmesh.apps.hosted.addresses import address_problem, is_foreign, postgres_problem
 from flowmesh.expressions.references import kind_of
 
@@ -36,14 +37,27 @@ def confined(document: AppDocument, *, data: Path) -> AppDocument:
         for each in document.modules
     )
     for pipeline in document.all_pipelines():
-        for step in (*pipeline.steps, *pipeline.compensation):
+        for step in _all_steps((*pipeline.steps, *pipeline.compensation)):
             bounds.checked(step.type, step.config, step.at / "config")
+    for workflow in document.workflows:
+        if workflow.kind == "integration":
+            bounds.check_connectors(workflow.config, workflow.at)
     return replace(document, modules=modules, confined=True)
 
 
 def leaves_bounds(document: AppDocument) -> bool:
     """Return whether a value leads out of the bounds; nothing of such a document is built."""
     return any(each.code in (FOREIGN, ADDRESS) for each in document.findings.found)
+
+
+def _all_steps(steps: Iterable[StepSpec]) -> Iterator[StepSpec]:
+    """Yield steps with those inside of them, whose faults are found when they are compiled."""
+    for step in steps:
+        yield step
+        inner = step.config.get("steps") if step.type == "step.foreach" else None
+        if isinstance(inner, list):
+            at = step.at / "config" / "steps"
+            yield from _all_steps(StepReader(Findings()).steps(inner, at))
 
 
 class _Bounds:
@@ -76,6 +90,11 @@ class _Bounds:
                 keys = [field.key, *filter(None, place.split("."))]
                 found = _mapped(found, found, keys, at, partial(self._text, rule))
         return dict(found)
+
+    def check_connectors(self, config: Mapping[str, Json], at: At) -> None:
+        """Check the addresses of the connectors of an integration."""
+        keys = ("connectors", "*", "config", "baseURL")
+        _mapped(dict(config), config, keys, at, partial(self._text, "address"))
 
     def _text(self, rule: Rule, value: Json, around: Json, at: At) -> Json:
         """Check a text; a secret that is not read yet is checked when it is."""
