@@ -22,7 +22,7 @@ from tests.access.samples import sample
 from tests.access.tenants import SAME, Tenant
 from tests.features.closed import Closed
 
-pytestmark = [pytest.mark.feature("S4-62", "S4-17")]
+pytestmark = [pytest.mark.feature("S4-62")]
 PAGED = [
     method
     for method in METHODS

@@ -12,7 +12,7 @@ from tests.access.crossing import Pair
 from tests.access.paths import CALLS, Sent, crossings, sent
 from tests.features.closed import Caller
 
-pytestmark = [pytest.mark.long, pytest.mark.feature("S4-62", "S4-17", "S3-129")]
+pytestmark = [pytest.mark.long, pytest.mark.feature("S4-62", "S3-129")]
 ROLES = (Role.VIEWER, Role.ADMIN)
 
 

@@ -9,7 +9,7 @@ from tests.access.crossing import Pair, leaks, own_leaks
 from tests.access.samples import sample
 from tests.features.closed import Closed
 
-pytestmark = [pytest.mark.long, pytest.mark.feature("S4-62", "S4-17", "S1-110")]
+pytestmark = [pytest.mark.long, pytest.mark.feature("S4-62", "S1-110")]
 # Public methods have tests of their own, and the session is needed until the end.
 TRIED = [
     method

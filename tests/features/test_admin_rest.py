@@ -122,7 +122,7 @@ async def test_a_repeated_creation_is_one(closed: Closed) -> None:
     assert await refused(owner, "POST", "/companies", body) == (409, "SLUG_TAKEN")
 
 
-@pytest.mark.feature("S1-110", "S4-17")
+@pytest.mark.feature("S1-110")
 async def test_another_tenant_cannot_be_read(closed: Closed) -> None:
     """Foreign and missing objects have the same answer on every route with an id."""
     owner = closed.owner

@@ -1,14 +1,13 @@
 """The large examples: a chat platform of several files, and a shop behind a gateway."""
 
-from pathlib import Path
-
 import pytest
 
 from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check
-from tests.features.apps import ROOT, SECRET, RunningApp, running, written
+from tests.features.apps import ROOT, SECRET, RunningApp, running
 
 CHAT = ROOT / "examples" / "apps" / "chat-platform" / "app.yaml"
+SHOP = ROOT / "examples" / "apps" / "shop"
 
 
 @pytest.mark.feature("S1-140", "S1-96")
@@ -31,42 +30,51 @@ async def test_the_chat_platform_starts_with_13_states_and_60_routes() -> None:
         assert (answer.status, answer.body["queue"]) == (202, "billing")
 
 
-async def _token(app: RunningApp, email: str) -> dict[str, str]:
-    account = {"email": email, "password": "correct horse"}
-    made = await app.call("POST", "/api/auth/register", account)
+async def _token(app: RunningApp, email: str, *, setup: bool = False) -> dict[str, str]:
+    """Register a user, or set up the administrator."""
+    account = {"email": email, "password": "correct horse", "setupToken": SECRET}
+    made = await app.call("POST", f"/api/auth/{'setup' if setup else 'register'}", account)
     assert made.status == 201, made.body
     return {"Authorization": f"Bearer {made.body['token']}"}
 
 
 @pytest.mark.feature("S1-141", "S1-10", "S1-16")
-async def test_an_order_passes_the_gateway_of_the_shop(tmp_path: Path) -> None:
-    """Users, products and orders of the shop answer behind a gateway, each with its own orders."""
-    shop = ROOT / "examples" / "apps" / "shop" / "app.yaml"
-    async with running(shop, environment={"DATABASE": ":memory:"}) as behind:
-        gateway = f"""
-name: gateway
-modules:
-- {{name: web, type: http.server, config: {{address: ":0", middlewares: [ids, limit]}}}}
-- {{name: ids, type: http.middleware.requestid}}
-- {{name: limit, type: http.middleware.ratelimit, config: {{requestsPerMinute: 600}}}}
-- {{name: services, type: http.simple_proxy, config: {{targets: {{/api: "{behind.url}"}}}}}}
-"""
-        async with running(written(tmp_path, gateway)) as app:
-            products = (await app.call("GET", "/api/products?sort=price")).body
-            assert [each["id"] for each in products] == ["p-1", "p-2", "p-3"]
-            order = {"product": "p-2", "amount": 2}
-            assert (await app.call("POST", "/api/orders", order)).status == 401
-            ann, bob = await _token(app, "ann@shop.example"), await _token(app, "bob@shop.example")
-            placed = await app.call("POST", "/api/orders", order, ann)
-            assert (placed.status, placed.body["status"]) == (201, "new")
-            wrong = await app.call("POST", "/api/orders", {"product": "p-2", "amount": 0}, ann)
-            assert wrong.status == 422
-            listed = (await app.call("GET", "/api/orders", headers=ann)).body
-            rows = listed if isinstance(listed, list) else listed["orders"]
-            assert [(r["id"], r["product"], r["amount"]) for r in rows] == [
-                (placed.body["id"], "p-2", 2)
-            ]
-            assert placed.body["id"] not in str(
-                (await app.call("GET", "/api/orders", headers=bob)).body
-            )
-            assert placed.headers["X-Request-Id"]
+async def test_an_order_passes_the_gateway_of_the_shop() -> None:
+    """Users, products and orders answer behind it; administrators manage, buyers see their own."""
+    stored = {"DATABASE": ":memory:", "SETUP_TOKEN": SECRET}
+    async with (
+        running(SHOP / "app.yaml", environment=stored) as behind,
+        running(SHOP / "gateway.yaml", environment={"SHOP_URL": behind.url}) as app,
+    ):
+        products = (await app.call("GET", "/api/products?sort=price")).body
+        assert [each["id"] for each in products] == ["p-1", "p-2", "p-3"]
+        order = {"product": "p-4", "amount": 2}
+        assert (await app.call("POST", "/api/orders", order)).status == 401
+        ann, bob = await _token(app, "ann@shop.example"), await _token(app, "bob@shop.example")
+        await _manage_products(app, ann)
+        placed = await app.call("POST", "/api/orders", order, ann)
+        assert (placed.status, placed.body["status"]) == (201, "new")
+        wrong = await app.call("POST", "/api/orders", {"product": "p-2", "amount": 0}, ann)
+        assert wrong.status == 422
+        listed = (await app.call("GET", "/api/orders", headers=ann)).body
+        assert [(r["id"], r["product"], r["amount"]) for r in listed] == [
+            (placed.body["id"], "p-4", 2)
+        ]
+        assert (await app.call("GET", "/api/orders", headers=bob)).body == []
+        assert placed.headers["X-Request-Id"]
+
+
+async def _manage_products(app: RunningApp, buyer: dict[str, str]) -> None:
+    """Add, change and remove products as the administrator; a buyer may not."""
+    lead = await _token(app, "lead@shop.example", setup=True)
+    rug = {"id": "p-4", "name": "Rug", "price": 90}
+    assert (await app.call("POST", "/api/products", rug, buyer)).status == 403
+    assert (await app.call("POST", "/api/products", rug, lead)).status == 201
+    assert (await app.call("PUT", "/api/products/p-4", {**rug, "price": 80}, lead)).status == 200
+    assert (await app.call("DELETE", "/api/products/p-1", headers=buyer)).status == 403
+    assert (await app.call("DELETE", "/api/products/p-1", headers=lead)).status == 204
+    found = (await app.call("GET", "/api/products?sort=id")).body
+    assert [each["id"] for each in found] == ["p-2", "p-3", "p-4"]
+    assert found[-1]["data"]["price"] == 80
+    users = await app.call("GET", "/api/auth/users", headers=lead)
+    assert {each["email"].partition("@")[0] for each in users.body} == {"ann", "bob", "lead"}

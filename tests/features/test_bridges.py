@@ -196,7 +196,7 @@ async def test_an_invalid_file_is_refused(
 
 @pytest.mark.long
 @needs_rabbitmq
-@pytest.mark.feature("S2-51", "S3-45")
+@pytest.mark.feature("S3-45")
 async def test_messages_cross_between_rabbitmq_and_flowmesh(
     suite: Suite, client: Client, tmp_path: Path
 ) -> None:

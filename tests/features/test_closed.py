@@ -88,7 +88,7 @@ async def test_roles_permit_what_the_matrix_says(closed: Closed) -> None:
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-@pytest.mark.feature("S4-62", "S1-110", "S4-17")
+@pytest.mark.feature("S4-62", "S1-110")
 async def test_a_foreign_namespace_does_not_exist(closed: Closed) -> None:
     """The answer about another tenant is that about a namespace that never was."""
     own, other = await closed.project("tenant-a"), await closed.project("tenant-b")

@@ -215,7 +215,7 @@ async def test_a_hello_outside_the_key_is_refused(
         assert named in refused
 
 
-@pytest.mark.feature("S4-63", "S4-17")
+@pytest.mark.feature("S4-63")
 async def test_a_foreign_namespace_is_refused_in_each_hello(closed: Closed) -> None:
     """As one that does not exist; a second hello on a stream ends it."""
     async with tenant(closed, "own-namespace") as own, tenant(closed, "foreign-namespace") as other:
@@ -238,7 +238,7 @@ async def test_a_foreign_namespace_is_refused_in_each_hello(closed: Closed) -> N
             assert ended.value.code().name == code
 
 
-@pytest.mark.feature("S4-63", "S4-17")
+@pytest.mark.feature("S4-63")
 async def test_a_task_of_another_tenant_is_out_of_reach(closed: Closed) -> None:
     """Its worker's id, its token in a hello, a heartbeat or a result: the task is not touched."""
     async with tenant(closed, "victims") as own, tenant(closed, "attackers") as other:

@@ -95,7 +95,7 @@ async def sent(made: Device, topic: str, body: bytes, **options: Any) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.feature("S2-51", "S3-45", "S4-03")
+@pytest.mark.feature("S3-45", "S4-03")
 async def test_messages_cross_between_mqtt_and_flowmesh(
     suite: Suite, client: Client, tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ async def test_an_execution_shows_its_steps(closed: Closed) -> None:
     assert history["ended"]
 
 
-@pytest.mark.feature("S1-110", "S4-17")
+@pytest.mark.feature("S1-110")
 async def test_a_project_path_reaches_its_namespace_only(closed: Closed) -> None:
     """Foreign projects are missing; a stated namespace does not lead out of the project."""
     mine, theirs = await closed.project("path-mine"), await closed.project("path-theirs")

@@ -40,7 +40,7 @@ async def empty(client: Client, queue: str) -> None:
     await until(f"the end of {queue}", is_empty, within_s=PATIENCE_S)
 
 
-@pytest.mark.feature("S2-51", "S3-45")
+@pytest.mark.feature("S3-45")
 async def test_each_message_that_passes_the_filter_starts_an_execution(
     suite: Suite, client: Client
 ) -> None:
@@ -111,7 +111,7 @@ async def test_a_message_that_starts_nothing_becomes_a_dead_letter(
     assert letter.death.error.startswith("INPUT_INVALID")
 
 
-@pytest.mark.feature("S2-51", "S4-93")
+@pytest.mark.feature("S4-93")
 async def test_a_batch_of_messages_starts_one_execution(suite: Suite, client: Client) -> None:
     """Full batches at once, the rest after a time; a repeated id is in no other batch."""
     name, queue = named("batches"), named("batches")
@@ -171,7 +171,7 @@ async def test_a_trigger_waits_for_a_queue_that_does_not_exist(
     assert await inputs(client, name, 1) == [{"n": 1}]
 
 
-@pytest.mark.feature("S2-51", "S3-45")
+@pytest.mark.feature("S3-45")
 async def test_a_task_publishes_a_message(suite: Suite, client: Client) -> None:
     """To an exchange, with templates; and a queue that does not exist fails the task."""
     name, queue, exchange = named("sender"), named("mail"), named("x")

@@ -267,7 +267,7 @@ async def test_a_rotated_secret_signs_beside_the_previous_one(
     assert (changed.created, changed.secret) == (False, "")
 
 
-@pytest.mark.feature("S3-48", "S2-51")
+@pytest.mark.feature("S3-48")
 async def test_events_go_to_a_queue(client: Client, name: str) -> None:
     """Once per event, with a body made by a template."""
     queue = named("events")

@@ -1,3 +1,19 @@
+CREATE TABLE companies (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE organizations (
+  id INTEGER PRIMARY KEY,
+  company INTEGER NOT NULL REFERENCES companies,
+  name TEXT NOT NULL,
+  UNIQUE (company, name)
+);
+CREATE TABLE projects (
+  id INTEGER PRIMARY KEY,
+  organization INTEGER NOT NULL REFERENCES organizations,
+  name TEXT NOT NULL,
+  UNIQUE (organization, name)
+);
 CREATE TABLE workflows (
   name TEXT PRIMARY KEY CHECK (name NOT GLOB '*[^a-z0-9-]*'),
   version INTEGER NOT NULL,

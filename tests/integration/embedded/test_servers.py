@@ -58,6 +58,7 @@ async def test_all_three_answer(servers: EmbeddedServers) -> None:
     await bus.close()
 
 
+@pytest.mark.feature("S4-02")
 async def test_many_callers_of_redis_share_a_few_connections(servers: EmbeddedServers) -> None:
     """No client is refused for lack of a connection, and the limit of connections holds."""
     cache = open_cache(servers.redis)

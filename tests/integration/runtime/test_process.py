@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
+from flowmesh.cache import CONNECTIONS_MAX
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
 from flowmesh.runtime.http.server import answer
@@ -93,17 +94,40 @@ async def test_other_paths_are_not_found_as_json(settings: Settings) -> None:
     assert (status, body["error"]["reason"]) == (404, "ROUTE_NOT_FOUND")
 
 
-@pytest.mark.feature("S4-82")
+@pytest.mark.feature("S4-82", "S4-02")
+@pytest.mark.parametrize(("away", "there"), [("nats", "redis"), ("redis", "nats")])
 async def test_a_process_is_not_ready_without_its_dependencies(
-    settings: Settings, unused_tcp_port: int
+    settings: Settings, unused_tcp_port: int, away: str, there: str
 ) -> None:
-    """It starts and lives while the bus is away, and says that it is not ready."""
-    away = f"nats://127.0.0.1:{unused_tcp_port}"
-    async with running(settings, {"demo": echo("a")}, nats=away) as process:
+    """It starts and lives while a server is away, and says that it is not ready."""
+    address = {away: f"{away}://127.0.0.1:{unused_tcp_port}"}
+    async with running(settings, {"demo": echo("a")}, **address) as process:
+        if there == "nats":
+            await process.bus.until_connected()
         assert (await http(process, "/livez"))[0] == 200
         status, body = await http(process, "/ready")
-    assert (status, body["checks"]["redis"]) == (503, "ok")
-    assert body["checks"]["nats"] != "ok"
+    assert (status, body["checks"][there]) == (503, "ok")
+    assert body["checks"][away] != "ok"
+
+
+@pytest.mark.feature("S4-02")
+async def test_services_of_a_process_share_one_pool_of_redis(settings: Settings) -> None:
+    """Its client is bounded, and outlives the loss of every connection."""
+    clients: list[object] = []
+
+    async def asking(runtime: Runtime) -> None:
+        clients.append(runtime.cache)
+        await runtime.until_stopped()
+
+    async with running(settings, {"one": asking, "two": asking}) as process:
+        cache = process.cache
+        assert clients == [cache, cache]
+        before = {each["id"] for each in await cache.client_list()}
+        assert await asyncio.gather(*(cache.ping() for _ in range(100))) == [True] * 100
+        opened = {each["id"] for each in await cache.client_list()} - before
+        assert len(opened) < CONNECTIONS_MAX
+        await cache.client_kill_filter(_type="normal", skipme=False)
+        assert await asyncio.gather(*(cache.ping() for _ in range(100))) == [True] * 100
 
 
 async def test_health_and_reflection_answer_for_every_service(settings: Settings) -> None:

@@ -136,3 +136,20 @@ def test_addresses_are_checked_at_every_depth(tmp_path: Path, place: str) -> Non
     foreign = [each.message for each in found.findings.found if each.code == "APP_ADDRESS_FOREIGN"]
     assert len(foreign) == 1, found.findings.found
     assert leaves_bounds(found)
+
+
+def test_a_path_continues_the_address_of_a_client(tmp_path: Path) -> None:
+    """A step with `client` gives a path; the same path without a client is an address."""
+    client = "modules:\n- {name: suite, type: httpclient.modular, config: {baseURL: BASE}}\n"
+    step = """\
+pipelines:
+  ask:
+    steps:
+    - {name: call, type: step.http_call, config: {CLIENT url: "/api/v1/apps"}}
+"""
+    base = client.replace("BASE", "http://127.0.0.1:3000")
+    named = step.replace("CLIENT", "client: suite,")
+    assert codes(document(tmp_path, base + named)) == set()
+    assert codes(document(tmp_path, base + step.replace("CLIENT", ""))) == {"APP_ADDRESS_FOREIGN"}
+    socket = client.replace("BASE", "unix:///run/docker.sock")
+    assert codes(document(tmp_path, socket + named)) == {"APP_ADDRESS_FOREIGN"}

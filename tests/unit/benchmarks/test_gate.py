@@ -42,7 +42,6 @@ def test_a_slower_machine_is_no_regression(tmp_path: Path) -> None:
     assert gate(tmp_path, slower) == 0
 
 
-@pytest.mark.feature("S0-122")
 @pytest.mark.parametrize(
     ("key", "factor"),
     [

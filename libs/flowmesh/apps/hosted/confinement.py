@@ -141,7 +141,11 @@ class _Bounds:
             self.report(ADDRESS, problem, at)
         return text
 
-    def _address(self, text: str, _around: Json, at: At) -> str:
+    def _address(self, text: str, around: Json, at: At) -> str:
+        # A path continues the base address of the named client, which is checked at that module.
+        is_continued = isinstance(around, dict) and around.get("client") and text.startswith("/")
+        if is_continued:
+            return text
         if problem := address_problem(text):
             self.report(ADDRESS, problem, at)
         return text

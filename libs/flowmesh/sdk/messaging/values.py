@@ -368,10 +368,11 @@ def _header_value(value: message_pb2.HeaderValue) -> Any:
 
 
 def _body(message: message_pb2.Message) -> Json:
-    """Return JSON decoded; other or invalid content as bytes."""
+    """Return JSON decoded, also CloudEvents; other or invalid content as bytes."""
     if message.HasField("reference"):
         return None
-    if message.content_type.partition(";")[0] != JSON_ENCODING:
+    kind = message.content_type.partition(";")[0].strip().lower()
+    if kind != JSON_ENCODING and not kind.endswith("+json"):
         return message.body
     try:
         return decode_bytes(message.body)
