@@ -440,4 +440,4 @@ async def test_the_tests_of_the_example_pass() -> None:
 
     file = SHOP.parent / "shop.test.yaml"
     results = await run_tests(file, Loading(environment={}))
-    assert [each.failure for each in results] == ["", ""]
+    assert [each.failure for each in results] == ["", "", ""]
