@@ -44,6 +44,11 @@ class RunningApp:
     def url(self) -> str:
         return f"http://{next(iter(self.application.addresses.values()))}"
 
+    def logged(self, text: str) -> str:
+        """Return the messages of the log records with a text in them."""
+        found = self.application.built.log.read(text=text, limit=100)
+        return "\n".join(str(each["message"]) for each in found)
+
     async def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from flowmesh.apps.document.loading import Loading
+from flowmesh.apps.offline.checking import check
 from tests.features.apps import RunningApp, running, written
 
 Json = Any
@@ -58,7 +60,14 @@ async def front(
 ) -> AsyncIterator[RunningApp]:
     config = {
         "backend_services": backends,
-        "routes": {"/users": "users", "/orders/*": "orders", "/broken": "down"},
+        "routes": {
+            "/users": "users",
+            "/orders/*": "orders",
+            "/broken": "down",
+            "/exact": "down",
+            "/exact/*": "users",
+            "/exact/deep": "users",
+        },
         "default_backend": "users",
         "composite_routes": {"/shared/*": {"backends": ["users", "orders"], "strategy": "merge"}},
         "backend_configs": {
@@ -99,3 +108,30 @@ async def test_what_a_backend_answers_comes_back(front: RunningApp) -> None:
     assert (await front.call("GET", "/users/none")).status == 404
     assert (await front.call("DELETE", "/users/who")).status == 405
     assert (await front.call("GET", "/broken/x")).status == 502
+
+
+async def test_a_plain_path_is_its_own_and_those_below_it(front: RunningApp) -> None:
+    """`/broken` matches itself too; a wildcard beside `/exact` takes the paths below it."""
+    assert (await front.call("GET", "/broken")).status == 502
+    assert (await front.call("GET", "/exact")).status == 502
+    for path in ("/exact/x", "/exact/deep", "/exact/deep/x"):
+        assert (await front.call("GET", path)).status == 404
+
+
+@pytest.mark.parametrize("pattern", ["/a/{id}/{id}", "/*/b", "/a/{x"])
+def test_a_pattern_that_cannot_be_is_refused_with_its_place(pattern: str, tmp_path: Path) -> None:
+    """A wrong pattern is an error of its module, not of the program."""
+    config = {"backend_services": {"a": "http://127.0.0.1:9"}, "routes": {pattern: "a"}}
+    text = yaml.safe_dump(
+        {
+            "modules": [
+                {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+                {"name": "router", "type": "http.router"},
+                {"name": "proxy", "type": "reverseproxy", "config": config},
+            ]
+        }
+    )
+    found = check(written(tmp_path, text), Loading(environment={})).problems
+    assert [(each.code, each.place) for each in found if not each.warning] == [
+        ("ROUTE_CONFLICT", "modules[2].config")
+    ]

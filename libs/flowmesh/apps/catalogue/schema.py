@@ -56,17 +56,25 @@ def config_schema(descriptor: Descriptor) -> dict[str, Json]:
     properties: dict[str, Json] = {"description": _TEXT}
     for field in descriptor.fields:
         schema = field_schema(field)
-        for name in (field.key, *field.aliases, _other_spelling(field.key)):
+        for name in _spellings(field):
             properties.setdefault(name, schema)
-    required = [each.key for each in descriptor.fields if each.required and each.default is None]
+    # A required key may be written in any of its spellings.
+    required = [
+        {"anyOf": [{"required": [name]} for name in _spellings(field)]}
+        for field in descriptor.fields
+        if field.required and field.default is None
+    ]
     schema = {
         "type": "object",
         "description": descriptor.text,
         "properties": properties,
         "additionalProperties": descriptor.open,
     }
-    # A required key may be written in either spelling.
-    return schema | ({"anyOf": [{"required": required}, {}]} if required else {})
+    return schema | ({"allOf": required} if required else {})
+
+
+def _spellings(field: Field) -> list[str]:
+    return list(dict.fromkeys((field.key, *field.aliases, _other_spelling(field.key))))
 
 
 def _other_spelling(key: str) -> str:
@@ -80,10 +88,16 @@ def _typed(descriptors: dict[str, Descriptor]) -> list[Json]:
     return [
         {
             "if": {"properties": {"type": {"const": each.type}}},
-            "then": {"properties": {"config": config_schema(each)}},
+            "then": _configured(each),
         }
         for each in descriptors.values()
     ]
+
+
+def _configured(descriptor: Descriptor) -> dict[str, Json]:
+    config = config_schema(descriptor)
+    needs = {"required": ["config"]} if "allOf" in config else {}
+    return {"properties": {"config": config}, **needs}
 
 
 def app_schema() -> dict[str, Json]:

@@ -126,6 +126,8 @@ def _array(field: Field, value: Json) -> list[Json]:
         raise Unfit(f"must be a list, not {kind_of(value)}")
     if field.item == "string":
         return [_string(item) for item in value]
+    if field.item == "number":
+        return [_number(item) for item in value]
     if field.item == "object" and not all(isinstance(item, dict) for item in value):
         raise Unfit("must be a list of objects")
     return value

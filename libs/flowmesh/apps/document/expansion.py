@@ -42,7 +42,10 @@ class Surroundings:
 
 
 class Unresolved(str):
-    """A text with secrets that are not read yet; they are empty in it."""
+    """A text with values that a check does not know; they are empty in it.
+
+    They are secrets that are not read yet, and names that the environment lacks.
+    """
 
     __slots__ = ()
 
@@ -75,6 +78,8 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
         return _missing(found["name"], rest)
 
     def _missing(name: str, message: str) -> str:
+        nonlocal unread
+        unread = True
         text = f"the environment has no {name}" + (f": {message}" if message else "")
         text += f"; set it, or write ${{{name}:-default}}"
         (findings.error if around.required else findings.warn)("ENV_MISSING", text, at)

@@ -27,6 +27,9 @@ _LEFT_OUT = frozenset(
     }
 )
 
+# They are those of the execution.
+_OF_EACH_RUN = frozenset({"pipeline", "runId", "started_at"})
+
 
 def request_document(request: Request) -> dict[str, Json]:
     """Return a request as JSON, without credentials."""
@@ -74,7 +77,7 @@ def input_of(run: Run) -> dict[str, Json]:
     """Return the input of the execution of a run."""
     found: dict[str, Json] = {"trigger": run.trigger}
     if run.meta:
-        found["meta"] = {k: v for k, v in run.meta.items() if k not in ("pipeline", "runId")}
+        found["meta"] = {k: v for k, v in run.meta.items() if k not in _OF_EACH_RUN}
     if run.request is not None:
         found["request"] = request_document(run.request)
     return found

@@ -51,9 +51,10 @@ class DurablePipeline:
     def location(self, execution_id: str) -> bytes:
         return self.place.replace("{execution}", execution_id).encode()
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request, data: dict[str, Json] | None = None) -> Response:
         """Start a run under the Idempotency-Key, and answer with its answer or 202."""
-        given = input_of(Run({**request.params}, request=request))
+        trigger = {**request.params} if data is None else data
+        given = input_of(Run(trigger, request=request))
         handle = await self.begin_for(request, given, wait_s=self._wait_s)
         return await self._answer(handle, _LOOK_S)
 

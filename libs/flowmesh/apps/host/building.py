@@ -97,6 +97,10 @@ def build(
         clock=clock or Clock(),
     )
     for name in plan.order:
+        partners = plan.partners.get(name, {}).values()
+        if any(_base(document, each) not in modules for each in partners):
+            # It cannot be built without the partner, which has findings.
+            continue
         module = _module(document, plan, name, around)
         if module is not None:
             modules[name] = module
@@ -167,6 +171,11 @@ def _module(document: AppDocument, plan: Plan, name: str, around: Surrounding) -
         text = f"{error.filename or ''} {error.strerror or error}".strip()
         document.findings.error("APP_CONFIG_INVALID", text, spec.at / "config")
     return None
+
+
+def _base(document: AppDocument, service: str) -> str:
+    """Return the module that offers a service: `main` and `main.connection` are of `main`."""
+    return service if document.module(service) is not None else service.rpartition(".")[0]
 
 
 def _incomplete(document: AppDocument, spec: ModuleSpec) -> bool:

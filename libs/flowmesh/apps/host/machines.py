@@ -85,6 +85,9 @@ class _Assembly:
         engine: MachineEngine | None = self._registry.get("Machine", name)
         if engine is None:
             known = [m.name for m in self._document.modules if m.type == "statemachine.engine"]
+            if name in known:
+                # It could not be built, and has findings.
+                return
             there = ", ".join(known) or "none"
             message = f"there is no state machine engine {name!r}; there are {there}"
             self._findings.error("SERVICE_UNKNOWN", message, at / "engine")
@@ -250,8 +253,11 @@ class MachineWorkflow:
     def of(self, definition: str) -> "MachineWorkflow":
         return MachineWorkflow(self._engine, self._prefixes, self._id_keys, definition)
 
-    async def start(self, action: str, data: dict[str, Json]) -> Json:
-        """Fire the transition of an action. Raises HttpProblem."""
+    async def start(self, action: str, data: dict[str, Json]) -> dict[str, Json]:
+        """Fire the transition of an action. Raises HttpProblem.
+
+        A transition that the initial state allows opens an instance that is not there.
+        """
         definitions = list(self._engine.definitions)
         name = self._definition or str(data.get("workflowType") or "")
         name = name or (definitions[0] if len(definitions) == 1 else "")
@@ -263,6 +269,7 @@ class MachineWorkflow:
         inner = data.get("data")
         values = inner if isinstance(inner, dict) else data
         if not found:
+            self._check_opening(name, instance, action, values)
             await self._engine.open(workflow=name, instance=instance, data=values)
             values = {}
         if action:
@@ -272,6 +279,15 @@ class MachineWorkflow:
         else:
             state = (await self._engine.get(instance)).state
         return {"instanceId": instance, "state": state}
+
+    def _check_opening(self, name: str, instance: str, action: str, data: dict[str, Json]) -> None:
+        definition = self._engine.definitions.get(name)
+        if definition is None or not action or definition.automatic(definition.initial, data):
+            return
+        transition = definition.transitions.get(action)
+        if transition is None or not transition.leaves(definition.states[definition.initial]):
+            text = f"there is no instance {instance!r}, and {action} does not begin one"
+            raise HttpProblem(404, "INSTANCE_NOT_FOUND", text)
 
     async def _instance(self, id: str, definition: str) -> tuple[str, bool]:
         """Return the id of the instance, and whether it is there."""

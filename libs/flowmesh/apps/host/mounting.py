@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument, RouteSpec, TriggerSpec
+from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, TriggerSpec
 from flowmesh.apps.host.triggers import (
     DurableStartable,
     emitting_handler,
@@ -19,7 +19,8 @@ from flowmesh.apps.http.messages import Handle, Request, Response, dump
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.middlewares import Cors
-from flowmesh.apps.pipeline.starting import Pipeline
+from flowmesh.apps.modules.servers import refusing
+from flowmesh.apps.pipeline.starting import Pipeline, request_data
 from flowmesh.apps.wiring.plan import Plan
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
@@ -125,7 +126,14 @@ def mount_routes(
         if route.start is not None and each.key in served:
             continue
         handle = _handle(route, registry, programs)
-        for trigger in starts.get(each.key, ()) if route.start is None else ():
+        triggers = starts.get(each.key, []) if route.start is None else []
+        if _does_nothing(handle, route, registry):
+            handle = start_handler(triggers[0], registry) if triggers else refusing(route.handler)
+            if not triggers:
+                message = f"the handler {route.handler!r} has no body and nothing behind it; "
+                findings.warn("HANDLER_UNRESOLVED", message + "its route answers 501", route.at)
+            triggers = triggers[1:]
+        for trigger in triggers:
             handle = then_start(handle, trigger, registry)
         named = [registry.get("Middleware", name) for name in route.middlewares]
         middlewares = [*table.middlewares(each.router), *(m for m in named if m is not None)]
@@ -201,7 +209,7 @@ def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, P
     if route.start is not None:
         return start_handler(route.start, registry)
     if route.pipeline is not None:
-        return programs[route.pipeline.at].handle
+        return _running(programs[route.pipeline.at], route.pipeline)
     if route.answer is not None:
         return _answer(route.answer)
     found: Handle | None = registry.get("Handler", route.handler)
@@ -213,6 +221,17 @@ def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, P
     ):
         return emitting_handler(found, producer)
     return found if found is not None else _unresolved(route.handler)
+
+
+def _does_nothing(handle: Handle, route: RouteSpec, registry: ServiceRegistry) -> bool:
+    return bool(route.handler) and handle is registry.get("Placeholder", route.handler)
+
+
+def _running(program: Pipeline, spec: PipelineSpec) -> Handle:
+    """Return the handler of a pipeline; one with a trigger gets the request as its data."""
+    if spec.trigger.get("type") != "http":
+        return program.handle
+    return lambda request: program.handle(request, request_data(request))
 
 
 def _answer(raw: Mapping[str, Json]) -> Handle:

@@ -8,6 +8,7 @@ import orjson
 
 from flowmesh.apps.document.model import TriggerSpec
 from flowmesh.apps.durable.names import caller_of
+from flowmesh.apps.host.machines import MachineWorkflow
 from flowmesh.apps.host.receivers import Producer, as_message
 from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
@@ -104,6 +105,11 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
         data = data_of(request) | (params if isinstance(params, dict) else {})
         if waits:
             return json_response(await workflow.start(trigger.action, data))
+        if isinstance(workflow, MachineWorkflow):
+            # A transition is committed or refused before its effects run.
+            changed = await workflow.start(trigger.action, data)
+            id = changed["instanceId"]
+            return json_response({"status": "accepted", "executionId": id, **changed}, 202)
         durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
         if durable is not None:
             return await _begin(durable, trigger, data, request)
@@ -135,8 +141,8 @@ def data_of(request: Request) -> dict[str, Json]:
 def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
     """Return a handler that starts the action of a trigger on its own route, after its answer.
 
-    The data of the run is the request with the answer over it. With `wait`, a failure of the
-    action is that of the request.
+    The data of the run is the request with the answer over it. With `wait`, and for a state
+    machine, a failure of the action is that of the request.
     """
     params = trigger.config.get("params")
 
@@ -154,7 +160,7 @@ def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) 
         data |= answered if isinstance(answered, dict) else {}
         data |= params if isinstance(params, dict) else {}
         durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
-        if trigger.config.get("wait") is True:
+        if trigger.config.get("wait") is True or isinstance(workflow, MachineWorkflow):
             await workflow.start(trigger.action, data)
         elif durable is not None:
             await _begin(durable, trigger, data, request)

@@ -11,7 +11,7 @@ import orjson
 
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.router import Router
+from flowmesh.apps.http.router import RouteConflict, Router
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.egress.connector import http_session
 from flowmesh.egress.policy import Policy
@@ -233,10 +233,14 @@ class ReverseProxy:
         self._tenant_header = tenant_header
         self._cache: dict[str, tuple[float, Response]] = {}
         self._router: Router[tuple[list[str], str]] = Router()
-        for pattern, name in routes.items():
-            self._router.add("", _pattern(pattern), ([name], ""))
-        for pattern, composite in composites.items():
-            self._router.add("", _pattern(pattern), composite)
+        targets = {**{pattern: ([name], "") for pattern, name in routes.items()}, **composites}
+        for pattern, target in targets.items():
+            self._router.add("", pattern, target)
+        for pattern, target in targets.items():
+            # A plain path has the paths below it too, unless these are routed by themselves.
+            below = "/*" if pattern == "/" else f"{pattern.rstrip('/')}/*"
+            if "*" not in pattern and "{" not in pattern and below not in targets:
+                self._router.add("", below, target)
 
     async def handle(self, request: Request) -> Response:
         """Forward a request. Raises HttpProblem."""
@@ -312,10 +316,6 @@ def _copied(response: Response) -> Response:
     return Response(response.status, response.body, b"", response.headers)
 
 
-def _pattern(text: str) -> str:
-    return text if text.endswith("*") or "{" in text or text == "/" else text.rstrip("/") + "/*"
-
-
 def reverse_proxy(setting: Setting) -> Module:
     """Build http.proxy and reverseproxy. Raises Invalid for an unknown backend."""
     config = setting.config
@@ -339,15 +339,18 @@ def reverse_proxy(setting: Setting) -> Module:
     forwarder = Forwarder(
         policy=setting.policy, timeout_s=float(config["request_timeout"]), forwarded=headers
     )
-    proxy = ReverseProxy(
-        backends=backends,
-        routes=routes,
-        default=default,
-        composites=composites,
-        forwarder=forwarder,
-        cache_s=float(config["cache_ttl"]) if config["cache_enabled"] else 0.0,
-        tenant_header=str(config.get("tenant_id_header") or "").lower().encode(),
-    )
+    try:
+        proxy = ReverseProxy(
+            backends=backends,
+            routes=routes,
+            default=default,
+            composites=composites,
+            forwarder=forwarder,
+            cache_s=float(config["cache_ttl"]) if config["cache_enabled"] else 0.0,
+            tenant_header=str(config.get("tenant_id_header") or "").lower().encode(),
+        )
+    except RouteConflict as error:
+        raise Invalid("ROUTE_CONFLICT", f"{setting.name}: {error}") from None
 
     def mount(mounts: Mounts) -> None:
         where = setting.partners.get("Router", "")

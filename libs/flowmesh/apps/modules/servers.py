@@ -1,9 +1,11 @@
 """Servers, routers and handlers."""
 
+from http import HTTPStatus
 from typing import Any
 
 from flowmesh.apps.http.application import HttpApplication
-from flowmesh.apps.http.messages import Request, Response, dump
+from flowmesh.apps.http.messages import Handle, Request, Response, dump
+from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.server import Listener, Listening, parse_address
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
@@ -85,6 +87,10 @@ def handler(setting: Setting) -> Module:
             return Response(status, text, content_type, headers)
 
         handle = templated
+    # A handler that only says that it is there; a route of nothing else answers 501.
+    services = {"Handler": handle}
+    if config.get("body") is None and status == HTTPStatus.OK and not headers:
+        services["Placeholder"] = handle
     path, method = str(config.get("path") or ""), str(config.get("method") or "").upper()
 
     def mount(mounts: Mounts) -> None:
@@ -95,6 +101,17 @@ def handler(setting: Setting) -> Module:
             if not app.serves(method, template):
                 # A flow may stand behind the module.
                 found = setting.around.registry.get("Handler", setting.name)
+                if found is services.get("Placeholder"):
+                    found = refusing(setting.name)
                 app.add(method, template, found, middlewares=mounts.middlewares(where))
 
-    return Module(name=setting.name, services={"Handler": handle}, mount=mount)
+    return Module(name=setting.name, services=services, mount=mount)
+
+
+def refusing(name: str) -> Handle:
+    """Return the handler in place of an http.handler that does nothing."""
+
+    def handle(_request: Request) -> Response:
+        raise HttpProblem(501, "NOT_IMPLEMENTED", f"the handler {name!r} has no body")
+
+    return handle

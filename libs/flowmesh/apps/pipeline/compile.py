@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowmesh.apps.catalogue import nearest_names
+from flowmesh.apps.catalogue import STEPS, nearest_names
 from flowmesh.apps.catalogue.descriptor import duration
 from flowmesh.apps.catalogue.values import Unfit, convert
 from flowmesh.apps.data.database import Database
@@ -106,7 +106,9 @@ class PipelineCompiler:
         if compile_step is None:
             message = f"step type {spec.type} is known, but this version does not run it"
             self._findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
-        call: StepCall = compile_step(context) if compile_step is not None else _unsupported(spec)
+        call: StepCall = _unsupported(spec)
+        if compile_step is not None and _complete(spec):
+            call = compile_step(context)
         if spec.on_error not in ("", "stop", "skip", "compensate", *compiling.steps):
             near = nearest_names(spec.on_error, compiling.steps)
             message = f"on_error is stop, skip or a step, not {spec.on_error!r}{near}"
@@ -242,6 +244,13 @@ def _reached(spec: StepSpec) -> Callable[[Run], bool]:
         )
 
     return holds
+
+
+def _complete(spec: StepSpec) -> bool:
+    """Return whether a step has its required keys; the document has a finding of each other one."""
+    descriptor = STEPS.get(spec.type)
+    fields = descriptor.fields if descriptor is not None else ()
+    return all(each.key in spec.config for each in fields if each.required)
 
 
 def _unsupported(spec: StepSpec) -> StepCall:

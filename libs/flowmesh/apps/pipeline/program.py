@@ -12,7 +12,7 @@ from flowmesh.apps.data.effects import EFFECT_KEY, once, step_scope
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.pipeline.journal import apply_whole, whole
-from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.apps.pipeline.run import MEMBERS, Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render
 
 Json = Any
@@ -77,9 +77,9 @@ class Program:
     journaled: Sequence[CompiledStep] = ()
     journaled_compensation: Sequence[CompiledStep] = ()
 
-    async def handle(self, request: Request) -> Response:
-        """Answer a request with a run."""
-        trigger: dict[str, Json] = {**request.params}
+    async def handle(self, request: Request, data: dict[str, Json] | None = None) -> Response:
+        """Answer a request with a run on this data, by default on the parameters of its path."""
+        trigger = {**request.params} if data is None else data
         run = Run(trigger, request=request, meta={"pipeline": self.name, "runId": request.id})
         if self.detach:
             await asyncio.shield(asyncio.ensure_future(self.execute(run)))
@@ -89,7 +89,15 @@ class Program:
 
     def result(self, run: Run) -> Json:
         """Return the result of a run that has not answered."""
-        return run.current if self.output is None else self.output(run)
+        if self.output is not None:
+            return self.output(run)
+        if not run.triggered:
+            return run.current
+        return {
+            key: value
+            for key, value in run.current.items()
+            if key not in MEMBERS or value is not run.trigger[key]
+        }
 
     async def execute(self, run: Run) -> None:
         """Run all steps. Raises HttpProblem with the place of the failed step."""

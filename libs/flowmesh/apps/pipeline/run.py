@@ -1,6 +1,8 @@
 """A run of a pipeline: its data, and nothing that another run shares."""
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.data.database import Session
@@ -11,12 +13,16 @@ if TYPE_CHECKING:
 
 Json = Any
 
+MEMBERS = frozenset({"method", "path", "query", "headers", "body"})
+"""The members of a request in the data of a pipeline that it triggers."""
+
 
 class Run:
     """The context of one run.
 
     `trigger` never changes; `current` is the data of the trigger with each output merged over it;
     `steps` holds the outputs by step. A step sets `next` to jump, or `response` to end the run.
+    `meta` has a `runId` and the time `started_at`, beside what the start knows of the run.
     """
 
     __slots__ = (
@@ -37,12 +43,27 @@ class Run:
         self.journal = journal
         self.steps: dict[str, Json] = {}
         self.current: dict[str, Json] = dict(trigger)
-        self.meta: Mapping[str, Json] = meta or {}
+        self.meta: Mapping[str, Json] = {
+            "started_at": rfc3339_now() if journal is None else journal.now(),
+            **(meta or {}),
+        }
+        if not self.meta.get("runId") and journal is None:
+            self.meta = {**self.meta, "runId": f"run-{secrets.token_hex(8)}"}
         self.request = request
         self.response: Response | None = None
         self.next = ""
         # The open transaction by database.
         self.sessions: Mapping[str, Session] = {}
+
+    @property
+    def triggered(self) -> bool:
+        """Whether the data is that of a request, as that of a pipeline with a trigger."""
+        return self.trigger.keys() >= MEMBERS
+
+    @property
+    def identity(self) -> dict[str, Json]:
+        """The parts of `meta` that a run inside of this one has too."""
+        return {key: self.meta[key] for key in ("runId", "started_at") if key in self.meta}
 
     def request_view(self) -> dict[str, Json]:
         """Return the request as templates see it; empty without one."""
@@ -59,6 +80,10 @@ class Run:
             "auth": request.auth,
             "id": request.id,
         }
+
+
+def rfc3339_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Output = dict[str, Json]

@@ -9,14 +9,13 @@ import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.pipeline.run import Run
+from flowmesh.apps.pipeline.run import Run, rfc3339_now
 from flowmesh.expressions.calls import Call, Expression, Literal, references_in
 from flowmesh.expressions.errors import Problem, ValueMissing
 from flowmesh.expressions.functions.signatures import Unfit
@@ -251,7 +250,3 @@ def _now(run: Run) -> str:
     if run.journal is not None and not EFFECT_KEY.get():
         return run.journal.now()
     return rfc3339_now()
-
-
-def rfc3339_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,6 +15,11 @@ from yaml import events
 from flowmesh.definitions.limits import DOCUMENTS_MAX, NESTING_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
 from flowmesh.definitions.reading.inside import SURROGATES, within
+from flowmesh.definitions.reading.yaml_reasons import (
+    UNPRINTABLE,
+    syntax_reason,
+    unreadable_character,
+)
 
 Json = Any
 Node = tuple[int, Path, bool]
@@ -52,8 +57,6 @@ _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _NUMBER_BEGINNINGS = frozenset("+-.0123456789")
 INTEGER_DIGITS_MAX = 20
 _MERGE = "<<"
-# Characters that strings of JSON may hold unescaped and YAML may not.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PAIRED = re.compile(r"\\u[dD]")
 _PAIR = re.compile(rf"\\(?:({SURROGATES})|.)", re.DOTALL)
 
@@ -106,16 +109,16 @@ class _Reader:
                     return
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._syntax(mark) from error
+            where = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+            raise self._syntax(syntax_reason(error, text), *where) from error
         except yaml.YAMLError as error:
-            raise self._syntax(None) from error
+            raise self._syntax(*unreadable_character(text)) from error
         finally:
             parser.dispose()
 
-    def _syntax(self, mark: Any) -> Unreadable:
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    def _syntax(self, reason: str, line: int, column: int) -> Unreadable:
         where = f" at line {line}, column {column}" if line else ""
-        message = f"this is not YAML{where}"
+        message = f"this is not YAML{where}: {reason}"
         return Unreadable(
             Problem("YAML_INVALID", message, document=self._index, line=line, column=column)
         )
@@ -243,7 +246,7 @@ def read_yaml(text: str) -> list[Json]:
 
 def _readable(text: str) -> str:
     """Return JSON as YAML of the same length with all positions kept."""
-    text = _UNPRINTABLE.sub("x", text)
+    text = UNPRINTABLE.sub("x", text)
     return _PAIR.sub(_one_character, text) if _PAIRED.search(text) else text
 
 

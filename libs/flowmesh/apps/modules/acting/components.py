@@ -1,6 +1,7 @@
 """dynamic.component: Python sources in confined processes, reloaded without a lost call."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,10 @@ class Component:
                 output = await process.call("execute", params)
             except Gone:
                 continue
+            except HttpProblem as error:
+                if error.code != "COMPONENT_FAILED":
+                    raise
+                raise self._reported(error) from None
             finally:
                 if printed := process.takes_printed():
                     self._log("info", printed[:2_000])
@@ -85,6 +90,13 @@ class Component:
             self._failures = 0
             return output
         raise HttpProblem(503, "COMPONENT_GONE", f"{self.name} ends at every start")
+
+    def _reported(self, error: HttpProblem) -> HttpProblem:
+        """Log what a component has raised, and return a problem that callers may see."""
+        reference = secrets.token_hex(6)
+        self._log("error", f"{self.name} failed: {error.detail}", reference=reference)
+        text = f"{self.name} failed; the log says why, with the reference {reference}"
+        return HttpProblem(error.status, error.code, text)
 
     async def health(self) -> str:
         process = self._process

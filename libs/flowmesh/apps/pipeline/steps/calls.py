@@ -118,7 +118,7 @@ def pipeline(context: StepContext) -> StepCall:
     async def call(run: Run) -> Output:
         value = given(run) if given is not None else run.current
         data = dict(value) if isinstance(value, dict) else {"input": value}
-        inner = Run(data, journal=run.journal)
+        inner = Run(data, meta=run.identity, journal=run.journal)
         inner.sessions = run.sessions
         await find().execute(inner)
         if inner.response is not None:
@@ -153,7 +153,7 @@ def foreach(context: StepContext) -> StepCall:
         async def one(index: int, item: Json) -> Json:
             async with gate:
                 data = {**run.current, name: item, "index": index}
-                inner = Run(data, request=run.request, journal=run.journal)
+                inner = Run(data, request=run.request, meta=run.meta, journal=run.journal)
                 inner.steps = dict(run.steps)
                 inner.sessions = run.sessions
                 with step_scope(f"item {index}"):

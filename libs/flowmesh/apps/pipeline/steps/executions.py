@@ -34,7 +34,7 @@ def workflow(context: StepContext) -> StepCall:
             text = f"step.workflow needs a suite; set {ADDRESS} to its address"
             raise HttpProblem(503, "SUITE_MISSING", text)
         value = given(run) if given is not None else run.current
-        id = str(run.meta.get("runId") or run.meta.get("messageId") or "")
+        id = str(run.meta.get("messageId") or run.meta.get("runId") or "")
         request = f"app-{context.pipeline}-{step}-{id}" if id else ""
         request = EFFECT_KEY.get() or request
         try:

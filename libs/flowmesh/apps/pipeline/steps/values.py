@@ -42,7 +42,7 @@ def validate(context: StepContext) -> StepCall:
 
     def call(run: Run) -> Output:
         value = source(run)
-        if value is run.current and run.request is not None and run.request.body:
+        if value is run.current and not run.triggered and run.request and run.request.body:
             body = run.request.json()
             value = {**run.current, **body} if isinstance(body, dict) else run.current
         found = [each for check in checks for each in check(value)]
