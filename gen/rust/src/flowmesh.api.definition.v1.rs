@@ -637,8 +637,8 @@ pub struct PlanNode {
     /// If true, an output of JSON `false` skips the nodes after this one.
     #[prost(bool, tag = "14")]
     pub gate: bool,
-    /// Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration in
-    /// ms (a number) or to the end as an RFC 3339 instant.
+    /// Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration, in
+    /// ms (a number) or as a text such as `200ms` or `PT5S`, or to the end as an RFC 3339 instant.
     #[prost(int64, tag = "15")]
     pub delay_ms: i64,
     /// Body of a NODE_KIND_MAP; `input_template` renders to the list of items.
@@ -1187,7 +1187,7 @@ pub enum NodeKind {
     Unspecified = 0,
     /// Sent to a worker.
     Task = 1,
-    /// Completes at once with a null output.
+    /// Completes at once. The output is what `input_template` renders to, null without one.
     Noop = 2,
     /// A durable timer; uses no worker slot.
     Timer = 3,

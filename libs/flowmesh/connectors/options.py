@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.contract.hosts import address_problem
+
 
 def options_of(given: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
     """Return the options with defaults; `...` marks a required one. Raises ValueError."""
@@ -16,4 +18,6 @@ def options_of(given: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
         wanted = str if default is ... else type(default)
         if not isinstance(value, wanted) or isinstance(value, bool) is not (wanted is bool):
             raise ValueError(f"the option {name!r} must be a {wanted.__name__}, not {value!r}")
+    if problem := address_problem(str(found.get("url", ""))):
+        raise ValueError(f"the option 'url' is no address of a server: {problem}")
     return found

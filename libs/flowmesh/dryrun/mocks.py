@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.definitions.durations import duration_ms
+from flowmesh.contract.durations import duration_ms
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.dryrun.limits import MOCKS_MAX

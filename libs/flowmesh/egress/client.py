@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from flowmesh.contract.hosts import host_problem
 from flowmesh.egress.bodies import ACCEPT_ENCODING, RESPONSE_BYTES_MAX, read_body
 from flowmesh.egress.connector import CheckedResolver, http_session
 from flowmesh.egress.errors import (
@@ -182,14 +183,16 @@ def check_url(text: str) -> URL:
         raise RequestInvalid("the url holds control characters")
     try:
         url = URL(text.strip())
-        port = url.port
+        host, port = url.raw_host, url.port
     except ValueError:
         message = "the url cannot be parsed; it needs a host, and a port from 1 to 65535 if any"
         raise RequestInvalid(message) from None
     if url.scheme not in ("http", "https"):
         raise RequestInvalid("the url must begin with http:// or https://")
-    if not url.host or "%" in url.host or port == 0:
+    if not host or "%" in host or port == 0:
         raise RequestInvalid("the url has no valid host and port")
+    if problem := host_problem(host):
+        raise RequestInvalid(f"the url has no valid host: {problem}")
     return url
 
 
@@ -230,7 +233,7 @@ def _headers_of(answer: aiohttp.ClientResponse) -> dict[str, str]:
 def _connect_message(url: URL, error: BaseException) -> str:
     """Return a message with the host as written, without resolved addresses."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the host name {url.host} cannot be resolved"
+        return f"the host name {url.raw_host} cannot be resolved"
     if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
-        return f"no TLS connection to {url.host} could be made"
-    return f"{url.host} refused the connection or cannot be reached"
+        return f"no TLS connection to {url.raw_host} could be made"
+    return f"{url.raw_host} refused the connection or cannot be reached"

@@ -193,8 +193,10 @@ class PlanNode:
         self.child = message.child if message.HasField("child") else None
         self.names: Template | None = None
         self.on_timeout = message.on_timeout
-        self.waits = message.kind in _STARTING or bool(
-            message.signal and (template is not None or message.timeout_ms)
+        self.waits = (
+            message.kind in _STARTING
+            or (message.kind == plan_pb2.NODE_KIND_NOOP and template is not None)
+            or bool(message.signal and (template is not None or message.timeout_ms))
         )
 
 

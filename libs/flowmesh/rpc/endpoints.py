@@ -1,12 +1,11 @@
 """Addresses of services: `host:port`, a URL, or a port of the caller's host."""
 
-import ipaddress
 import re
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-PORT_MAX: Final = 65_535
-HOST_CHARS_MAX: Final = 253
+from flowmesh.contract.hosts import PORT_MAX, host_problem, port_problem
+
 FORMS: Final = "host:port, a URL such as http://host:8080/path, or a port"
 _ENDPOINT: Final = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?"
@@ -15,7 +14,6 @@ _ENDPOINT: Final = re.compile(
     r"(?P<path>[/?#][\x21-\x7e]*)?",
     re.IGNORECASE,
 )
-_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +63,11 @@ def _port(text: str, port: str | None) -> int:
     if port is None:
         return 0
     digits = port.removeprefix(":")
-    if not (digits.isascii() and digits.isdecimal()) or not 1 <= int(digits[:6]) <= PORT_MAX:
+    if port_problem(digits):
         raise ValueError(f"{text!r} has port {digits!r}; a port is 1 to {PORT_MAX}")
     return int(digits)
 
 
 def _check_host(text: str, host: str) -> None:
-    if host.startswith("["):
-        well_formed = _is_ip(host[1:-1], ipaddress.IPv6Address)
-    elif host.rpartition(".")[2].isdecimal():
-        well_formed = _is_ip(host, ipaddress.IPv4Address)
-    else:
-        labels = host.removesuffix(".").split(".")
-        well_formed = not host or all(_LABEL.fullmatch(label) for label in labels)
-    if not well_formed or len(host) > HOST_CHARS_MAX:
+    if host and (not host.isascii() or host_problem(host)):
         raise ValueError(f"{text!r} has host {host!r}, which is neither a name nor an IP address")
-
-
-def _is_ip(host: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> bool:
-    try:
-        kind(host)
-    except ValueError:
-        return False
-    return True

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flowmesh.contract.hosts import address_problem
 from flowmesh.rpc.endpoints import Address
 
 ENV_PREFIX = "FLOWMESH_"
@@ -53,6 +54,13 @@ def _check_exact_origin(origin: str) -> None:
         raise ValueError(f"{origin!r} is not an origin; write it as https://host:port")
 
 
+def _check_server(address: str) -> str:
+    if "://" in address and (problem := address_problem(address)):
+        raise ValueError(f"no address of a server: {problem}")
+    return address
+
+
+Server = Annotated[str, AfterValidator(_check_server)]
 HostNames = Annotated[str, _check_each(_check_host)]
 Origins = Annotated[str, _check_each(_check_origin)]
 ExactOrigins = Annotated[str, _check_each(_check_exact_origin)]
@@ -64,17 +72,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
-    postgres: str = Field(
+    postgres: Server = Field(
         default="", description="PostgreSQL: postgresql://user:password@host:port/name"
     )
-    nats: str = Field(
+    nats: Server = Field(
         default="", description="NATS with JetStream: nats://token@host:port, more after commas"
     )
     nats_replicas: int = Field(
         default=1, ge=1, le=5, description="servers of a NATS cluster that store each event"
     )
-    redis: str = Field(default="", description="Redis: redis://host:port/0 or unix:///path")
-    registry: str = Field(default="", description="host:port of a registry in another process")
+    redis: Server = Field(default="", description="Redis: redis://host:port/0 or unix:///path")
+    registry: Server = Field(default="", description="host:port of a registry in another process")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     grpc_port: int = Field(
         default=7450, ge=0, le=65535, description="gRPC port; 0 picks a free one"
@@ -125,7 +133,7 @@ class Settings(BaseSettings):
     registration: Literal["open", "invitation", "off"] = Field(
         default="invitation", description="registration of users of the installation"
     )
-    public_url: str = Field(
+    public_url: Server = Field(
         default="",
         pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
         description="URL of the gateway for links, such as https://flow.example.com",
@@ -214,7 +222,7 @@ class Settings(BaseSettings):
     log_transitions: bool = Field(
         default=False, description="write a log line at level info for each event of an execution"
     )
-    otlp_endpoint: str = Field(
+    otlp_endpoint: Server = Field(
         default="", description="host:port or URL of an OTLP/gRPC collector for traces"
     )
     otlp_metrics_seconds: float = Field(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from flowmesh.contract.hosts import PORT_MAX
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
-from flowmesh.rpc.endpoints import PORT_MAX
 from flowmesh.runtime import Settings
 from flowmesh.runtime.names import GATEWAY
 from flowmesh.runtime.settings import ENV_PREFIX

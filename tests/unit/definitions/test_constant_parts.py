@@ -26,6 +26,11 @@ URLS = [
     "http://service.example:0/",
     "ftp://service.example/",
     "http://service.example:port/",
+    "http://x y.example/",
+    "http://xn--/",
+    "http://256.256.256.256/",
+    "http://a..example/",
+    f"http://{'a' * 64}.example/",
 ]
 
 
@@ -217,18 +222,39 @@ def unary(**changes: Json) -> Json:
     return native(type="grpc.call", grpc=block)
 
 
-@pytest.mark.parametrize("target", ["service.example", "service.example:99999", ":443", "a/b:443"])
+@pytest.mark.parametrize(
+    "target", ["service.example", "service.example:99999", ":443", "a/b:443", "xn--:443"]
+)
 def test_a_grpc_target_is_host_and_port(target: str) -> None:
     """One with a template is judged when it is rendered."""
     assert only(unary(target=target))[1].endswith(".target")
     assert refusals(unary(target="{{input.target}}")) == []
 
 
-@pytest.mark.parametrize("name", ["grpc-timeout", "token-bin", "bad name", "X-Ünicode"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grpc-timeout",
+        "token-bin",
+        "bad name",
+        "X-Ünicode",
+        "a!b",
+        "User-Agent",
+        "content-type",
+        "TE",
+    ],
+)
 def test_grpc_metadata_that_cannot_be_sent_is_refused(name: str) -> None:
     """With HEADER_INVALID and its place."""
     code, place, _ = only(unary(metadata={"x-request": "{{input.id}}", name: "x"}))
     assert (code, name in place) == ("HEADER_INVALID", True)
+
+
+@pytest.mark.parametrize("value", ["a\tb", "ü", "a\x7f"])
+def test_values_of_grpc_metadata_are_printable(value: str) -> None:
+    """The library would refuse the whole call without naming the value."""
+    code, place, _ = only(unary(metadata={"x-request": value}))
+    assert (code, place.endswith(".x-request")) == ("HEADER_INVALID", True)
 
 
 def test_descriptors_have_the_method_that_is_called() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from flowmesh.contract.durations import duration_ms
 from flowmesh.definitions import Workflow, errors_in, read_source
-from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import NATIVE_RETRY, STEPS_RETRY, Priority, Retry
 from tests.unit.definitions.factories import (
     codes,
@@ -41,7 +41,13 @@ def read_workflow(source: bytes) -> Workflow:
         ("s", None),
         ("-1s", None),
         ("1 s", None),
-        ("1d", None),
+        ("1d", 86_400_000),
+        ("1d12h", 129_600_000),
+        ("PT5S", 5_000),
+        ("P1DT0.25S", 86_400_250),
+        ("PT", None),
+        ("P1M", None),
+        ("pt5s", None),
         ("", None),
         ("9" * 70 + "s", None),
         ("1S", None),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from flowmesh.contract.durations import iso_duration_ms
 from flowmesh.definitions import errors_in
-from flowmesh.definitions.formats.serverless.values import iso_duration_ms
 from flowmesh.definitions.planning.compile import compile_source
 from flowmesh.definitions.reading.sources import load_workflow
 from tests.unit.definitions.factories import problems, refusals

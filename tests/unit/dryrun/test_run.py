@@ -24,6 +24,17 @@ ONE = (
     )
 )
 
+DELAYED = WORKFLOW + (
+    '  tasks: [{id: a, taskRef: delay, input: {duration: "{{input.span}}"}},\n'
+    '    {id: b, taskRef: delay, input: {duration: "{{input.seconds}}s"}}]\n'
+)
+NOOPS = WORKFLOW + (
+    '  tasks: [{id: some, taskRef: noop, input: {k: "{{input.k}}", text: "k is {{input.k}}"}},\n'
+    '    {id: all, taskRef: noop, input: "{{input.all}}"}, {id: none, taskRef: noop}]\n'
+    '  output: {some: "{{tasks.some.output}}", all: "{{tasks.all.output}}",'
+    ' none: "{{tasks.none.output}}"}\n'
+)
+
 
 async def test_a_call_is_reported_and_not_made(run: Run) -> None:
     """Method, url, headers and body as the worker would send them, secrets masked."""
@@ -291,3 +302,37 @@ async def test_a_run_without_end_is_refused(run: Run, monkeypatch: pytest.Monkey
     with pytest.raises(Invalid, match="exceeds 20 attempts") as refused:
         await run(source, mocks={"ask": {"output": 1}})
     assert refused.value.reason == "MOCKS_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("duration", "took_ms"),
+    [("200ms", 200), ("PT5S", 5_000), (1500, 1_500), (0.5, 0.5), ("1d", 86_400_000), ("", None),
+     ("5", None), (True, None), (None, None), ("-1s", None), ([1], None), ("367d", None)],
+)  # fmt: skip
+async def test_a_delay_takes_its_duration_from_the_input(
+    run: Run, duration: object, took_ms: float | None
+) -> None:
+    """In each form that a constant has; anything else fails the delay with the forms."""
+    done = await run(DELAYED, {"span": duration, "seconds": 0})
+    if took_ms is None:
+        assert done.error
+        assert done.error.class_ == "ValidationError"
+        assert "duration of a: " in done.error.message
+    else:
+        assert (done.status, done.duration_ms) == ("completed", took_ms)
+
+
+async def test_the_output_of_a_noop_is_its_input(run: Run) -> None:
+    """Rendered, with the types of its references; null without an input."""
+    done = await run(NOOPS, {"k": 5, "all": [1, {"x": None}]})
+    assert done.output == {
+        "some": {"k": 5, "text": "k is 5"}, "all": [1, {"x": None}], "none": None,
+    }  # fmt: skip
+
+
+async def test_a_noop_with_an_input_that_cannot_be_rendered_fails(run: Run) -> None:
+    """As every task does."""
+    done = await run(NOOPS, {"k": 5})
+    assert done.error
+    assert (done.status, done.error.class_) == ("failed", "ValidationError")
+    assert "input of all" in done.error.message

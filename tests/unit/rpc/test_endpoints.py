@@ -28,8 +28,9 @@ def test_an_endpoint_without_a_host_is_on_that_of_its_caller(text: str, at_home:
     [
         "", "nonsense", "localhost", "localhost:", "localhost:0", "localhost:65536", "localhost:-1",
         "localhost:99999999", "99999", "localhost:+80", "localhost:\u0661", "a b:80", "-a:80",
-        "a..b:80", "1.2.3:80", "1.2.3.4.5:80", "::1:80", "[1.2.3.4]:80", "localhost:80/path",
-        "http://user@host:80", "http://host:80/a b", "http://:/", "h\u00f6st:80",
+        "a..b:80", "256.2.3.4:80", "xn--:80", "1.2.3.4.5:80", "::1:80", "[1.2.3.4]:80",
+        "localhost:80/path", "http://user@host:80", "http://host:80/a b", "http://:/",
+        "h\u00f6st:80",
     ],
 )  # fmt: skip
 def test_what_is_no_endpoint_is_refused(text: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from flowmesh.apps.catalogue.descriptor import Field
 from flowmesh.apps.catalogue.table import key_form, nearest_names
-from flowmesh.definitions.durations import duration_ms
+from flowmesh.contract.durations import duration_ms
+from flowmesh.contract.hosts import address_problem
 from flowmesh.expressions.references import kind_of
 from flowmesh.jsontext.integers import is_whole
 
@@ -25,7 +26,6 @@ _UNITS = {
     "GiB": 1024**3,
 }
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
-_DAYS = re.compile(r"(\d+)d\Z")
 
 
 class Unfit(ValueError):
@@ -38,6 +38,8 @@ def convert(field: Field, value: Json) -> Json:
     Raises Unfit. Text that came from the environment is accepted for numbers and booleans.
     """
     match field.kind:
+        case "string" if field.rules.get("") == "address":
+            return _address(_string(value))
         case "string" | "filepath" | "sql":
             return _string(value)
         case "number":
@@ -62,6 +64,12 @@ def _string(value: Json) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Unfit(f"must be a text, not {kind_of(value)}")
     return value if isinstance(value, str) else str(value)
+
+
+def _address(value: str) -> str:
+    if "://" in value and TEMPLATE not in value and (problem := address_problem(value)):
+        raise Unfit(f"must be the address of a server: {problem}")
+    return value
 
 
 def _number(value: Json) -> int | float:
@@ -104,8 +112,6 @@ def _duration(value: Json) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
     if isinstance(value, str):
-        if days := _DAYS.match(value):
-            return int(days[1]) * 86_400.0
         if is_whole(value):
             return float(value)
         found = duration_ms(value)

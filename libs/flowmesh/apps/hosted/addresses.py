@@ -7,6 +7,8 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlsplit
 
+from flowmesh.contract.hosts import address_problem as server_problem
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)")
 _WEB = frozenset({"http", "https", "ws", "wss"})
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
@@ -30,6 +32,8 @@ def address_problem(text: str) -> str:
     scheme = found[1].lower() if found else ""
     if text.startswith(("/", "@", ".")) or "unix" in scheme or scheme in ("file", "vsock"):
         return "an address is that of a server in the network, not a socket or file of this host"
+    if "://" in text and (problem := server_problem(text)):
+        return problem
     if scheme in _WEB or "?" not in text:
         return ""
     for name, value in parse_qsl(text.partition("?")[2], keep_blank_values=True):
@@ -52,6 +56,8 @@ def postgres_problem(dsn: str) -> str:
     user, _, hosts = parts.netloc.rpartition("@")
     if "@" in user or not all(_HOST.fullmatch(each) for each in hosts.split(",")):
         return "a DSN names its server by host and port; sockets of this host are refused"
+    if problem := server_problem(dsn):
+        return problem
     if named := sorted(_ELSEWHERE & given.keys()):
         return f"the parameter {named[0]} is refused; the server stands before the path"
     for name in sorted(_FILES & given.keys()):

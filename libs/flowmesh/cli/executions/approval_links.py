@@ -7,7 +7,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import ChangeReason, ExecutionArgument, Flag, TaskArgument
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
-from flowmesh.definitions.durations import duration_ms
+from flowmesh.contract.durations import duration_ms
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.parts.approval_links import LinkKey

@@ -2,12 +2,12 @@
 
 from typing import Any, Literal, cast
 
+from flowmesh.contract.durations import duration_ms, is_instant
 from flowmesh.definitions import constant_parts
 from flowmesh.definitions.builtins import DELAY, SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
 from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
-from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.problems import Path, Problems

@@ -11,7 +11,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANYTHING: Schema = {}
 DURATION: Schema = {
     "type": "string",
-    "pattern": r"^([0-9]{1,15}(\.[0-9]{1,6})?(ms|s|m|h))+$",
+    "pattern": r"^(([0-9]{1,15}(\.[0-9]{1,6})?(ms|s|m|h|d))+|P(?=.)[0-9DTHMS.]+)$",
     "examples": ["500ms", "30s", "5m", "1h30m"],
 }
 _NAME = r"[A-Za-z0-9._:-]{1,128}"

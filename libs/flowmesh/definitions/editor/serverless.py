@@ -5,6 +5,7 @@ Definitions in `use` must be valid even if they are not used.
 
 import re
 
+from flowmesh.contract.durations import ISO_DURATION
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
@@ -35,7 +36,7 @@ from flowmesh.definitions.formats.serverless.oauth2 import (
 )
 from flowmesh.definitions.formats.serverless.schedule import ATTRIBUTES
 from flowmesh.definitions.formats.serverless.tasks import KINDS
-from flowmesh.definitions.formats.serverless.values import ISO_DURATION, UNITS_MS
+from flowmesh.definitions.formats.serverless.values import UNITS_MS
 from flowmesh.standards.events import MOMENT
 
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}

@@ -140,7 +140,7 @@ def _does(
         unsupported.add("a body that no native task has", node.id)
         return {}
     if task.executor == "noop":
-        return {"taskRef": "noop"}
+        return {"taskRef": "noop", **given}
     if task.executor == "delay":
         value = task.config.get("duration")
         if has_template(value) or not isinstance(value, int):

@@ -100,6 +100,8 @@ def _action(node: Node, unsupported: UnsupportedFeatures) -> Document:
     task = node.task
     if node.body is not None:
         unsupported.add("a node with a graph in it", node.id)
+    elif node.task_ref == "noop" and node.has_input:
+        unsupported.add("an input of a node without work", node.id)
     elif node.task_ref == "noop":
         return {"action": "noop", "params": {}}
     elif task is None:

@@ -2,15 +2,14 @@
 
 import re
 
+from flowmesh.contract.durations import duration_ms
 from flowmesh.definitions import limits
-from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import SearchField, SearchKind
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
 
 SEARCH_TYPES = tuple(kind.name for kind in SearchKind if kind is not SearchKind.ANY)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
-_DAYS = re.compile(r"([0-9]{1,4})d")
 DAY_MS = 86_400_000
 _INPUT = re.compile(r"input(\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
 
@@ -64,10 +63,7 @@ def read_retention(reader: Reader) -> int:
     value = reader.raw("retention")
     if value is None:
         return 0
-    found = None
-    if isinstance(value, str):
-        days = _DAYS.fullmatch(value)
-        found = int(days[1]) * DAY_MS if days is not None else duration_ms(value)
+    found = duration_ms(value) if isinstance(value, str) else None
     if found is None:
         reader.wrong("retention", 'a duration such as "12h" or "30d"')
         return 0

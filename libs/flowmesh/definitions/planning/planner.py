@@ -208,6 +208,9 @@ class _Planner:
         if task.executor == NOOP.name:
             planned.kind = plan_pb2.NODE_KIND_NOOP
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
+            if node.has_input:
+                planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+                planned.input_template = json_bytes(node.input)
         elif task.executor == DELAY.name:
             self._as_timer(planned, node, task)
         elif task.executor in ("subworkflow", "continueAsNew"):

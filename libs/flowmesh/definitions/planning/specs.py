@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract.durations import duration_ms
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.model import Dialect, Json, Node, Task
 from flowmesh.definitions.references import has_template, ids_in, split_input
 from flowmesh.tasktypes import TASK_TYPES, InputMode, timeout_of

@@ -64,6 +64,10 @@ def proceed(
             _request(step, node, value, names, ended)
         case plan_pb2.NODE_KIND_CONTINUE:
             _continue(step, node, value, ended)
+        case plan_pb2.NODE_KIND_NOOP:
+            step.started(node)
+            complete(step, node, value)
+            ended.append(node)
         case _:
             _wait(step, node, value, ended)
 

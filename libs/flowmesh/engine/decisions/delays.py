@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from flowmesh.contract.durations import duration_ms
 from flowmesh.engine.children.keys import short
 
 DELAY_MS_MAX = 366 * 24 * 3_600_000
@@ -12,7 +13,10 @@ LONGEST = f"{DELAY_MS_MAX // (24 * 3_600_000)} days"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EXPECTED = "a number of milliseconds, or an instant with its time zone like 2030-01-31T08:00:00Z"
+_EXPECTED = (
+    "a duration such as 200ms or PT5S, a number of milliseconds, or an instant with its time zone"
+    " like 2030-01-31T08:00:00Z"
+)
 
 
 def end_us(value: object, now_us: int) -> int:
@@ -21,7 +25,8 @@ def end_us(value: object, now_us: int) -> int:
     Raises ValueError that names the expected form.
     """
     if isinstance(value, str):
-        end = max(now_us, _instant_us(value))
+        span_ms = duration_ms(value)
+        end = max(now_us, _instant_us(value)) if span_ms is None else now_us + span_ms * 1000
     elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise _wrong(value)
     else:

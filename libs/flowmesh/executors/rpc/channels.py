@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import grpc
 import grpc.aio
 
+from flowmesh.contract.hosts import host_problem, port_problem
 from flowmesh.egress import EgressBlocked, EgressFailure
 from flowmesh.egress.connector import grpc_options, grpc_target
 from flowmesh.egress.headers import check_headers
@@ -32,8 +33,12 @@ CHANNELS_MAX = 100
 # Names are resolved and descriptors read again after this time.
 CHANNEL_LIFE_S = 300.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-_PORT = re.compile(r"[0-9]{1,5}\Z")
-_PORTS = range(1, 65536)
+# What gRPC can send; it drops the names below without an error.
+_METADATA_NAME = re.compile(r"[0-9a-z_.-]+")
+_METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
+_DROPPED = frozenset(
+    {"content-type", "content-length", "te", "user-agent", "x-envoy-peer-metadata"}
+)
 
 
 class Resolver(Protocol):
@@ -175,12 +180,11 @@ def _channel(target: Target, host: str, port: int, addresses: Sequence[str]) -> 
 def host_and_port(address: str) -> tuple[str, int]:
     """Return the host and port of a target. Raises TaskFailure."""
     host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not _PORT.match(port) or int(port) not in _PORTS:
+    if not host or port_problem(port):
         raise invalid("the target is host:port, with a port from 1 to 65535")
-    if any(character in host for character in "/,@% \t\r\n\0"):
-        raise invalid("the target has no valid host")
-    return host, int(port)
+    if "%" in host or (problem := host_problem(host)):
+        raise invalid(f"the target has no valid host{f': {problem}' if problem else ''}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def check_metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -190,10 +194,13 @@ def check_metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
     except FlowmeshError as error:
         raise invalid(error.message, reason=error.reason) from error
     for name, value in metadata.items():
-        if name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
+        lower = name.lower()
+        if not _METADATA_NAME.fullmatch(lower):
+            message = f"the name of metadata {name[:64]!r} is not letters, digits, and any of _.-"
+        elif lower in _DROPPED or lower.startswith("grpc-") or lower.endswith("-bin"):
             message = f"metadata {name[:64]} is gRPC's own or binary, and cannot be given"
-        elif not value.isascii():
-            message = f"the value of metadata {name[:64]} is not ASCII"
+        elif not _METADATA_VALUE.fullmatch(value):
+            message = f"the value of metadata {name[:64]} is not printable ASCII"
         else:
             continue
         raise invalid(message, reason="HEADER_INVALID")

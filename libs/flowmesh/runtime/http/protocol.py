@@ -18,7 +18,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 CERTIFIED = "certified"
 HEAD_S = 10.0
 HEAD_BYTES_MAX = 64 * 1024
-_LONG = f"The request line and headers exceed the limit of {HEAD_BYTES_MAX} bytes."
+# At most the method, the version and the spaces of a request line.
+_AROUND_TARGET_BYTES = 32
+_LONG_LINE = f"The request line exceeds the limit of {HEAD_BYTES_MAX} bytes."
+_LONG_HEAD = f"The request line and headers exceed the limit of {HEAD_BYTES_MAX} bytes."
 
 
 def problem(status: int, reason: str, message: str) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if awaited is not None and self._head_timer is awaited:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-                self._refuse(Refusal(431, _LONG))
+                self._refuse(self._too_long())
 
     def _feed(self, data: bytes) -> None:
         """Parse the data. The parser stops after each head that offers a protocol upgrade."""
@@ -180,9 +183,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 if value.strip().lower() != b"chunked":
                     raise Refusal(501, "The only supported Transfer-Encoding is chunked.")
         if head_bytes > HEAD_BYTES_MAX:
-            raise Refusal(431, _LONG)
+            raise self._too_long()
         if hosts != 1 and (hosts or version == "1.1"):
             raise Refusal(400, f"A request must have one Host header; this one has {hosts}.")
+
+    def _too_long(self) -> Refusal:
+        """Return the refusal of a long head: 414 if its request line alone is too long."""
+        is_line = len(self.url) + _AROUND_TARGET_BYTES > HEAD_BYTES_MAX
+        return Refusal(414, _LONG_LINE) if is_line else Refusal(431, _LONG_HEAD)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer the unreadable request after the earlier ones, and close the connection."""

@@ -15,6 +15,7 @@ from typing import Self
 import grpc
 import grpc.aio
 
+from flowmesh.contract.hosts import address_problem
 from flowmesh.errors import Invalid
 
 Options = list[tuple[str, str | int]]
@@ -157,15 +158,23 @@ def _split(address: str) -> tuple[str, str]:
     scheme, found, rest = address.partition("://")
     scheme = scheme.lower()
     if not found or scheme in _NAMING:
+        if address.partition(":")[0].lower() not in _NAMING:
+            _check(address)
         return "", address
     if scheme not in _PLAIN | _SECURE:
         raise _invalid(f"the scheme {scheme[:20]}:// is unknown; expected grpc:// or grpcs://")
     target = rest.removesuffix("/")
     if not target or not target.isprintable() or set("/?#@ ") & set(target):
         raise _invalid(f"an address is {scheme}://host:port, without path, user or query")
+    _check(target)
     if scheme in _SECURE and not target.rpartition("]")[2].rpartition(":")[1]:
         target = f"{target}:{_SECURE_PORT}"
     return scheme, target
+
+
+def _check(target: str) -> None:
+    if problem := address_problem(target):
+        raise _invalid(f"the address names no server: {problem}")
 
 
 def is_local(target: str) -> bool:

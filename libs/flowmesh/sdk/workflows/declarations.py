@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.contract import DEFAULT_RETRY
-from flowmesh.definitions.durations import duration_ms
+from flowmesh.contract.durations import duration_ms
 from flowmesh.errors import Invalid
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.handlers import Pool, TaskHandler

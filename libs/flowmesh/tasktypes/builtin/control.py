@@ -4,7 +4,7 @@ from flowmesh.tasktypes.record import CheckKind, Effect, TaskType
 
 NOOP = TaskType(
     name="noop",
-    summary="Completes at once; its output is its input.",
+    summary="Completes at once; its output is its input, or null without one.",
     effect=Effect.CONTROLS,
     parameters="flowmesh.definitions.editor.calls:no_parameters",
     native="noop",

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from flowmesh.contract.durations import duration_ms, is_instant
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.durations import duration_ms, is_instant
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import headers_of, javascript, method_of, url_of
 from flowmesh.definitions.formats.native import bodies as native_bodies

@@ -1,7 +1,7 @@
 """Durations and retry policies of native resources."""
 
+from flowmesh.contract.durations import duration_ms
 from flowmesh.definitions import limits
-from flowmesh.definitions.durations import duration_ms
 from flowmesh.definitions.formats.common import retry_of
 from flowmesh.definitions.model import NATIVE_RETRY, Retry
 from flowmesh.definitions.reading.reader import Reader

@@ -1,11 +1,11 @@
 """Values of Serverless Workflow documents: expressions, durations, schemas."""
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import orjson
 
+from flowmesh.contract.durations import iso_duration_ms
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path, Problems
@@ -27,9 +27,6 @@ JsonObject = dict[str, Json]
 # Names available to expressions besides variables of enclosing blocks.
 ALWAYS = frozenset({"workflow", "runtime"})
 IN_TASK = ALWAYS | {"context", "task"}
-ISO_DURATION = re.compile(
-    r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,3})\d*)?S)?)?\Z", re.ASCII
-)
 _BATCH_CHARACTERS_MAX = 32 * 1024
 UNITS_MS = {
     "days": 86_400_000,
@@ -169,7 +166,7 @@ def duration_of(reader: Reader, key: str) -> int | None:
         if "${" in value:
             return None
         found = iso_duration_ms(value)
-        if found is None:
+        if found is None or found > limits.DELAY_MS_MAX:
             reader.wrong(
                 key, 'an ISO 8601 duration such as "PT15S", or an object', "TIMEOUT_INVALID"
             )
@@ -192,18 +189,6 @@ def duration_of(reader: Reader, key: str) -> int | None:
         reader.problems.add("TIMEOUT_INVALID", message, parts.path)
         return 0
     return round(total)
-
-
-def iso_duration_ms(text: str) -> int | None:
-    """Return the ms of an ISO 8601 duration without years and months; None for other texts."""
-    match = ISO_DURATION.match(text) if len(text) <= limits.ID_CHARACTERS_MAX else None
-    if match is None or text.endswith(("P", "T")):
-        return None
-    days, hours, minutes, seconds, fraction = match.groups()
-    whole = int(days or 0) * 24 + int(hours or 0)
-    ms = ((whole * 60 + int(minutes or 0)) * 60 + int(seconds or 0)) * 1_000
-    ms += int((fraction or "0").ljust(3, "0"))
-    return ms if ms <= limits.DELAY_MS_MAX else None
 
 
 def timeout_of(reader: Reader, timeouts: Reader) -> int:

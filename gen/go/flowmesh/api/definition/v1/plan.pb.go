@@ -476,7 +476,7 @@ const (
 	NodeKind_NODE_KIND_UNSPECIFIED NodeKind = 0
 	// Sent to a worker.
 	NodeKind_NODE_KIND_TASK NodeKind = 1
-	// Completes at once with a null output.
+	// Completes at once. The output is what `input_template` renders to, null without one.
 	NodeKind_NODE_KIND_NOOP NodeKind = 2
 	// A durable timer; uses no worker slot.
 	NodeKind_NODE_KIND_TIMER NodeKind = 3
@@ -1305,8 +1305,8 @@ type PlanNode struct {
 	HeartbeatTimeoutMs int64 `protobuf:"varint,13,opt,name=heartbeat_timeout_ms,json=heartbeatTimeoutMs,proto3" json:"heartbeat_timeout_ms,omitempty"`
 	// If true, an output of JSON `false` skips the nodes after this one.
 	Gate bool `protobuf:"varint,14,opt,name=gate,proto3" json:"gate,omitempty"`
-	// Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration in
-	// ms (a number) or to the end as an RFC 3339 instant.
+	// Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration, in
+	// ms (a number) or as a text such as `200ms` or `PT5S`, or to the end as an RFC 3339 instant.
 	DelayMs int64 `protobuf:"varint,15,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`
 	// Body of a NODE_KIND_MAP; `input_template` renders to the list of items.
 	Map    *MapBody    `protobuf:"bytes,16,opt,name=map,proto3" json:"map,omitempty"`

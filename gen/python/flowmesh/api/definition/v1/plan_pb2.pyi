@@ -238,7 +238,7 @@ class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.Val
     NODE_KIND_TASK: _NodeKind.ValueType  # 1
     """Sent to a worker."""
     NODE_KIND_NOOP: _NodeKind.ValueType  # 2
-    """Completes at once with a null output."""
+    """Completes at once. The output is what `input_template` renders to, null without one."""
     NODE_KIND_TIMER: _NodeKind.ValueType  # 3
     """A durable timer; uses no worker slot."""
     NODE_KIND_MAP: _NodeKind.ValueType  # 4
@@ -266,7 +266,7 @@ NODE_KIND_UNSPECIFIED: NodeKind.ValueType  # 0
 NODE_KIND_TASK: NodeKind.ValueType  # 1
 """Sent to a worker."""
 NODE_KIND_NOOP: NodeKind.ValueType  # 2
-"""Completes at once with a null output."""
+"""Completes at once. The output is what `input_template` renders to, null without one."""
 NODE_KIND_TIMER: NodeKind.ValueType  # 3
 """A durable timer; uses no worker slot."""
 NODE_KIND_MAP: NodeKind.ValueType  # 4
@@ -703,8 +703,8 @@ class PlanNode(_message.Message):
     gate: _builtins.bool
     """If true, an output of JSON `false` skips the nodes after this one."""
     delay_ms: _builtins.int
-    """Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration in
-    ms (a number) or to the end as an RFC 3339 instant.
+    """Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration, in
+    ms (a number) or as a text such as `200ms` or `PT5S`, or to the end as an RFC 3339 instant.
     """
     join: Global___Join.ValueType
     signal: _builtins.str

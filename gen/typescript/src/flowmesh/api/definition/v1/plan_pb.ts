@@ -491,8 +491,8 @@ export type PlanNode = Message<"flowmesh.api.definition.v1.PlanNode"> & {
   gate: boolean;
 
   /**
-   * Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration in
-   * ms (a number) or to the end as an RFC 3339 instant.
+   * Constant duration of a NODE_KIND_TIMER. Otherwise `input_template` renders to the duration, in
+   * ms (a number) or as a text such as `200ms` or `PT5S`, or to the end as an RFC 3339 instant.
    *
    * @generated from field: int64 delay_ms = 15;
    */
@@ -1457,7 +1457,7 @@ export enum NodeKind {
   TASK = 1,
 
   /**
-   * Completes at once with a null output.
+   * Completes at once. The output is what `input_template` renders to, null without one.
    *
    * @generated from enum value: NODE_KIND_NOOP = 2;
    */
