@@ -5,6 +5,7 @@ from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin import code, control
 
 TRANSFORM = code.TRANSFORM.name
+NOOP = control.NOOP.name
 DELAY = control.DELAY.name
 SIGNAL = control.SIGNAL.name
 RECEIVE = control.RECEIVE.name
@@ -20,7 +21,8 @@ NEVER_RUN = frozenset(
 )
 AT_NO_WORKER = NEVER_RUN | {"subworkflow", "continueAsNew"}
 """Types that the engine completes itself; no worker gets an attempt of them."""
-NO_UNDO = "a compensation is a task that a worker runs"
+NOT_FOR_UNDO = AT_NO_WORKER - {NOOP, DELAY, SIGNAL}
+NO_UNDO = f"a compensation is a {NOOP}, a {DELAY}, a {SIGNAL} or a task that a worker runs"
 BUILT_IN_NAMES = frozenset(_BUILT_IN)
 
 

@@ -1,6 +1,12 @@
 """Checks of SQL statements, permissions, start limits and caches of tasks."""
 
-from flowmesh.definitions.builtins import AT_NO_WORKER, BUILT_IN_EXECUTORS, NEVER_RUN, NO_UNDO
+from flowmesh.definitions.builtins import (
+    AT_NO_WORKER,
+    BUILT_IN_EXECUTORS,
+    NEVER_RUN,
+    NO_UNDO,
+    NOT_FOR_UNDO,
+)
 from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.formats.native.outcomes import START_LIMIT
 from flowmesh.definitions.model import Node, Task
@@ -74,9 +80,9 @@ def check_permissions(node: Node, task: Task | None, problems: Problems) -> None
 
 
 def check_undo(node: Node, task: Task | None, problems: Problems) -> None:
-    """Refuse a compensation by a task that no worker runs: it would wait for ever."""
+    """Refuse a compensation by a task that neither a worker nor the compensation itself runs."""
     undo = node.outcome.undo
-    if undo is not None and task is not None and task.executor in AT_NO_WORKER:
+    if undo is not None and task is not None and task.executor in NOT_FOR_UNDO:
         message = f"{undo.task_ref or task.type} cannot compensate: {NO_UNDO} ({task.executor})"
         problems.add("DEFINITION_INVALID", message, (*undo.path, "taskRef"))
 

@@ -10,7 +10,15 @@ from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.builtins import AT_NO_WORKER, NO_UNDO, RECEIVE, SIGNAL, built_in
+from flowmesh.definitions.builtins import (
+    DELAY,
+    NO_UNDO,
+    NOOP,
+    NOT_FOR_UNDO,
+    RECEIVE,
+    SIGNAL,
+    built_in,
+)
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.formats.native.links import version_of
 from flowmesh.definitions.graph import levels
@@ -56,7 +64,6 @@ from flowmesh.definitions.references import (
 from flowmesh.definitions.scopes import GATE_SUFFIX, Scope
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.tasktypes.builtin.conditions import CONDITION
-from flowmesh.tasktypes.builtin.control import DELAY, NOOP
 
 Resolve = Callable[[str], Task | None]
 _PRIORITIES = {
@@ -203,15 +210,18 @@ class _Planner:
         if node.body is not None:
             self._set_body(planned, node, node.body, scope.bodies[node.path])
             return planned
-        task = self._task(node)
+        self._set_work(planned, node, self._task(node), scope)
+        return planned
+
+    def _set_work(self, planned: plan_pb2.PlanNode, node: Node, task: Task, scope: Scope) -> None:
         planned.queue = node.queue or task.queue
-        if task.executor == NOOP.name:
+        if task.executor == NOOP:
             planned.kind = plan_pb2.NODE_KIND_NOOP
             planned.input_mode = plan_pb2.INPUT_MODE_NONE
             if node.has_input:
                 planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
                 planned.input_template = json_bytes(node.input)
-        elif task.executor == DELAY.name:
+        elif task.executor == DELAY:
             self._as_timer(planned, node, task)
         elif task.executor in ("subworkflow", "continueAsNew"):
             _as_link(planned, node, task)
@@ -224,7 +234,6 @@ class _Planner:
             self._as_task(planned, *_decision(node, task, scope), scope)
         else:
             self._as_task(planned, node, task, scope)
-        return planned
 
     def _set_outcome(self, planned: plan_pb2.PlanNode, node: Node, scope: Scope) -> None:
         outcome = node.outcome
@@ -238,14 +247,13 @@ class _Planner:
         undo = outcome.undo
         if undo is not None:
             task = self._task(undo)
-            if task.executor in AT_NO_WORKER:
+            if task.executor in NOT_FOR_UNDO:
                 # The task was another one when the workflow was registered.
                 message = f"{undo.id}: {NO_UNDO}, and {undo.task_ref} is a {task.executor}"
                 raise Invalid("DEFINITION_INVALID", message)
             planned.undo.id, planned.undo.name = undo.id, undo.name
             planned.undo.critical = True
-            planned.undo.queue = undo.queue or task.queue
-            self._as_task(planned.undo, undo, task, scope)
+            self._set_work(planned.undo, undo, task, scope)
 
     def _set_body(self, planned: plan_pb2.PlanNode, node: Node, body: Body, inner: Scope) -> None:
         planned.input_mode = plan_pb2.INPUT_MODE_TEMPLATE

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
+from flowmesh.engine.decisions import own_nodes
 from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.decisions.undoing import next_to_undo
 from flowmesh.engine.decisions.values import encode_output, failure_of
@@ -115,11 +118,16 @@ def compensate(step: Step) -> None:
     state = step.state
     if not state.compensating or state.closing is None:
         return
-    for node in next_to_undo(state):
-        if state.full:
-            return
-        assert node.planned.undo is not None
-        step.schedule(node.scope, node.planned.undo)
+    # An undo that ends at once lets further ones begin.
+    while ready := next_to_undo(state):
+        for node in ready:
+            if state.full:
+                return
+            assert node.planned.undo is not None
+            if node.planned.undo.is_task:
+                step.schedule(node.scope, node.planned.undo)
+            else:
+                own_nodes.begin(step, node.scope, node.planned.undo, deque())
     if not state.undo:
         closing = history.CompensationStarted()
         closing.CopyFrom(state.closing)

@@ -11,15 +11,13 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine import commands as c
-from flowmesh.engine.children import begin as children
-from flowmesh.engine.decisions import approval_requests, delays
+from flowmesh.engine.decisions import approval_requests, own_nodes
 from flowmesh.engine.decisions.ending import compensate, fail_by, finish
 from flowmesh.engine.decisions.outcomes import (
     cancel_below,
     cancel_open_nodes,
     complete,
     fail_node,
-    take_signal,
 )
 from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.decisions.values import NULL, failure_of
@@ -30,7 +28,6 @@ from flowmesh.plan import (
     FetchNeeded,
     PlanNode,
     RenderError,
-    decode,
     render_input,
 )
 
@@ -156,25 +153,14 @@ def begin(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeState]) 
             state.held.add(scope, planned)
         else:
             step.schedule(scope, planned)
-    elif planned.kind == plan_pb2.NODE_KIND_TIMER:
-        begin_timer(step, scope, planned, ended)
     elif planned.body is not None:
         begin_body(step, step.scheduled(scope, planned), ended)
-    elif planned.waits:
-        children.begin(step, step.scheduled(scope, planned), ended)
-    elif planned.signal:
-        node = step.scheduled(scope, planned)
-        step.started(node)
-        take_signal(step, node, ended)
     elif planned.approval is not None:
         node = step.scheduled(scope, planned)
         step.started(node)
         approval_requests.request(step, node, ended)
     else:
-        node = step.scheduled(scope, planned)
-        step.started(node)
-        complete(step, node, NULL)
-        ended.append(node)
+        own_nodes.begin(step, scope, planned, ended)
 
 
 def stop_at_breakpoint(step: Step, scope: Scope, planned: PlanNode) -> bool:
@@ -193,29 +179,6 @@ def _has_breakpoint(state: State, node_id: str) -> bool:
         return False
     # A breakpoint names a node in a body by its place in the definition: `map/a`.
     return state.stops_everywhere or _ITEM.sub("", node_id) in state.breakpoints
-
-
-def begin_timer(step: Step, scope: Scope, planned: PlanNode, ended: deque[NodeState]) -> None:
-    try:
-        due_at_us = timer_due_us(step, scope, planned)
-    except (RenderError, FetchNeeded, ValueError) as error:
-        node = step.scheduled(scope, planned)
-        fail_node(step, node, failure_of("ValidationError", f"duration of {node.id}: {error}"))
-        ended.append(node)
-        return
-    step.emit(
-        "timer_started",
-        history.TimerStarted(node=scope.prefix + planned.id, fire_at_us=due_at_us),
-    )
-
-
-def timer_due_us(step: Step, scope: Scope, planned: PlanNode) -> int:
-    """Return the due time of a timer that begins now. Raises errors of rendering, ValueError."""
-    if planned.delay_us or planned.input is None:
-        return step.now + planned.delay_us
-    node = NodeState(planned, scope)
-    node.scheduled_at_us = step.now
-    return delays.end_us(decode(render_input(step.state, node)), step.now)
 
 
 def skip_reason(scope: Scope, planned: PlanNode) -> history.TaskSkipped | None:

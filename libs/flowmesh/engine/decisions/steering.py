@@ -10,6 +10,7 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine import commands as c
 from flowmesh.engine.children import begin as children
 from flowmesh.engine.children import messages
+from flowmesh.engine.decisions import own_nodes
 from flowmesh.engine.decisions.outcomes import cancel_below, complete, fail_node
 from flowmesh.engine.decisions.progress import advance, begin, begin_body, release_all
 from flowmesh.engine.decisions.step import Step, repeated
@@ -172,6 +173,8 @@ def _retry(step: Step, command: c.Steer, node: NodeState | None, ended: deque[No
         step.schedule(node.scope, planned)
     elif planned.waits:
         children.begin(step, step.scheduled(node.scope, planned), ended)
+    elif planned.undoes is not None:
+        own_nodes.begin(step, node.scope, planned, ended)
     else:
         begin(step, node.scope, planned, ended)
 
