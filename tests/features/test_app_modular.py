@@ -4,8 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
-from tests.features.apps import SECRET, running, written
+from flowmesh.apps.data.locks import RedisLocks
+from flowmesh.apps.data.statements import own_statement
+from flowmesh.embedded import EmbeddedServers
+from tests.features.apps import SECRET, eventually, running, written
 
 APP = """
 name: modular
@@ -16,7 +20,7 @@ modules:
 - {name: signed-in, type: http.middleware.auth, config: {provider: auth}}
 - name: events
   type: eventlogger.modular
-  config: {eventTypeBlacklist: [com.flowmesh.application.stopped]}
+  config: {flushInterval: 10ms, eventTypeBlacklist: [com.flowmesh.application.stopped]}
 - {name: logs, type: log.collector}
 - name: stores
   type: database.modular
@@ -70,7 +74,7 @@ workflows:
 """
 
 
-@pytest.mark.feature("S1-15", "S1-17", "S1-27", "S1-40", "S1-51", "S1-67", "S1-83", "S1-84")
+@pytest.mark.feature("S1-15", "S1-17", "S1-40", "S1-51", "S1-83", "S1-84")
 async def test_the_modular_types_serve_together(tmp_path: Path) -> None:
     """Server, router, users, databases by name, event log, transformer and registry."""
     async with running(written(tmp_path, APP % {"secret": SECRET})) as app:
@@ -118,7 +122,7 @@ workflows:
 """
 
 
-@pytest.mark.feature("S1-186", "S1-171")
+@pytest.mark.feature("S1-171")
 async def test_two_hosts_serialise_the_transitions_of_an_instance(
     tmp_path: Path, database: str
 ) -> None:
@@ -138,3 +142,83 @@ async def test_two_hosts_serialise_the_transitions_of_an_instance(
             assert statuses == [200] + [409] * (len(calls) - 1), statuses
             history = (await two.call("GET", f"/machine/instances/{id}")).body["history"]
             assert len(history) == 2, history
+
+
+HELD = """
+name: held
+modules:
+- {name: web, type: http.server, config: {address: ":0"}}
+- {name: db, type: database.workflow, config: {driver: sqlite, dsn: held.db}}
+- {name: store, type: persistence.store, config: {database: db}}
+- {name: engine, type: statemachine.engine, config: {redisURL: "%(redis)s"}}
+- name: slow
+  type: dynamic.component
+  config: {source: "import time\\ndef execute(params):\\n    time.sleep(2)\\n    return {}\\n"}
+- name: record
+  type: messaging.handler
+  config: {pipeline: record}
+pipelines:
+  record:
+    steps:
+    - {name: wait, type: step.delegate, config: {service: slow, input: {}}}
+    - name: put
+      type: step.db_exec
+      config: {database: db, query: "INSERT INTO runs VALUES (?)", params: ["{{ .workflowId }}"]}
+workflows:
+  statemachine:
+    engine: engine
+    definitions:
+    - name: order
+      initialState: open
+      states: {open: {}, paid: {}}
+      transitions: {pay: {fromState: open, toState: paid}}
+    hooks: [{workflowType: order, transitions: [pay], handler: record}]
+triggers:
+  http:
+    routes: [{method: POST, path: "/{id}/pay", workflow: order, action: pay}]
+"""
+
+
+@pytest.mark.feature("S1-186")
+async def test_hosts_with_locks_in_redis_have_one_winner(
+    tmp_path: Path, servers: EmbeddedServers
+) -> None:
+    """One of two hosts makes the transition, and one runs its hook, however long it takes."""
+    text = HELD % {"redis": servers.redis}
+    text = text.replace("dsn: held.db", 'dsn: held.db, migrations: ["CREATE TABLE runs (id TEXT)"]')
+    path = written(tmp_path, text)
+    async with running(path) as one, running(path) as two:
+        calls = [host.call("POST", "/o-1/pay") for host in (one, two) * 2]
+        answers = await asyncio.gather(*calls)
+        assert sorted(each.status for each in answers) == [202, 409, 409, 409]
+
+        async def done() -> bool:
+            effects = one.application.built.registry.get("Machine", "engine").store
+            return await effects.next_due() is None
+
+        await eventually(done)
+        database = one.application.built.registry.get("Database", "db")
+        found = await database.execute(own_statement("DELETE FROM runs", "sqlite"), ())
+        assert found.count == 1
+
+
+@pytest.mark.feature("S1-186")
+async def test_a_lock_in_redis_is_renewed_and_ends_with_its_holder(
+    servers: EmbeddedServers,
+) -> None:
+    """A held lock outlives its time; a lost one is not ended by the release of its old holder."""
+    one, two = (RedisLocks(name="m", url=servers.redis, password="", life_s=0.3) for _ in range(2))
+    assert await one.take("a")
+    assert not await one.take("a")
+    await asyncio.sleep(0.6)
+    assert not await two.take("a")
+    assert await two.take("b")
+    await one.release("a")
+    assert await two.take("a")
+    async with Redis.from_url(servers.redis) as redis:
+        # The host of the first holder stood still until its lock had ended.
+        await redis.set("fm:locks:a", "of-another")
+    await two.release("a")
+    assert not await one.take("a")
+    await one.stop()
+    await two.stop()

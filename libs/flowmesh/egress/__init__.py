@@ -4,7 +4,7 @@
 checks all connections of a process. Services of the suite call each other by gRPC, without it.
 """
 
-from flowmesh.egress.client import Egress, Response, check_method, check_url
+from flowmesh.egress.client import Egress, Pool, Response, check_method, check_url
 from flowmesh.egress.errors import (
     EgressBlocked,
     EgressFailure,
@@ -28,6 +28,7 @@ __all__ = [
     "HeaderInvalid",
     "Interrupted",
     "Policy",
+    "Pool",
     "RequestInvalid",
     "Response",
     "ResponseTooLarge",

@@ -16,7 +16,7 @@ from yarl import URL
 
 from flowmesh.contract.hosts import host_problem
 from flowmesh.egress.bodies import ACCEPT_ENCODING, RESPONSE_BYTES_MAX, read_body
-from flowmesh.egress.connector import CheckedResolver, http_session
+from flowmesh.egress.connector import IDLE_CONNECTION_SECONDS, CheckedResolver, http_session
 from flowmesh.egress.errors import (
     Interrupted,
     RequestInvalid,
@@ -55,6 +55,23 @@ class _Request:
     body: bytes | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The connections of a client: in all, to one host, and their times."""
+
+    connections_max: int = CONNECTIONS_PER_CALL * CALLS_MAX
+    host_connections_max: int = CALLS_MAX
+    idle_s: float = IDLE_CONNECTION_SECONDS
+    # The time to connect, TLS included; 0 for that of the request.
+    connect_s: float = 0.0
+
+    @classmethod
+    def of_calls(cls, calls_max: int) -> "Pool":
+        """Return the pool of so many calls to one host at once."""
+        most = CONNECTIONS_PER_CALL * calls_max
+        return cls(connections_max=most, host_connections_max=calls_max)
+
+
 class Egress:
     """Sends requests of users within one policy. An async context manager."""
 
@@ -63,22 +80,23 @@ class Egress:
         policy: Policy,
         resolver: AbstractResolver | None = None,
         *,
-        calls_max: int = CALLS_MAX,
+        pool: Pool | None = None,
     ) -> None:
         """`resolver` resolves host names; by default the resolver of the system.
 
-        At most `calls_max` calls to one host run at once; further calls wait.
+        Calls beyond the connections of the pool wait.
         """
         self._policy = policy
-        self._calls_max = calls_max
+        self._pool = pool or Pool()
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Egress":
         self._session = http_session(
             self._policy,
-            connections_max=CONNECTIONS_PER_CALL * self._calls_max,
-            host_connections_max=self._calls_max,
+            connections_max=self._pool.connections_max,
+            host_connections_max=self._pool.host_connections_max,
+            idle_s=self._pool.idle_s,
             resolver=self._resolver,
             max_field_size=HEADER_BYTES_MAX,
             max_line_size=HEADER_BYTES_MAX,
@@ -151,7 +169,9 @@ class Egress:
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._pool.connect_s or None
+                ),
             ) as answer:
                 encoding = answer.headers.get("Content-Encoding", "")
                 # HEAD and 304 can have a Content-Encoding without a body.

@@ -47,6 +47,7 @@ def http_session(
     host_connections_max: int = 0,
     resolver: AbstractResolver | None = None,
     auto_decompress: bool = False,
+    idle_s: float = IDLE_CONNECTION_SECONDS,
     **options: Any,
 ) -> aiohttp.ClientSession:
     """Return a session without cookies and proxies; 0 bounds no host for itself.
@@ -66,7 +67,7 @@ def http_session(
         limit=connections_max,
         limit_per_host=host_connections_max,
         ttl_dns_cache=DNS_CACHE_SECONDS,
-        keepalive_timeout=IDLE_CONNECTION_SECONDS,
+        keepalive_timeout=idle_s,
     )
     return aiohttp.ClientSession(
         connector=connector,

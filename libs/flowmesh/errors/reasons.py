@@ -279,7 +279,6 @@ REASONS = table_of(
     Reason("APP_TOO_LARGE", tree.TooLarge, "An application has at most 4 MiB a file, 100 files, 2,000 modules, 10,000 routes, and 1,000 steps a pipeline."),
     Reason("APP_CONFIG_INVALID", tree.Invalid, "A value of a module's or step's configuration does not fit; `flowmesh app modules TYPE` shows the keys."),
     Reason("APP_KEY_UNKNOWN", tree.Invalid, "A key is not one of its place; a warning, an error with --strict."),
-    Reason("APP_KEY_INERT", tree.Invalid, "A key is accepted for the sake of configurations in use, and has no effect; a warning."),
     Reason("APP_KIND_UNKNOWN", tree.Invalid, "A workflow or trigger has a kind that does not exist."),
     Reason("APP_NAME_TAKEN", tree.Invalid, "Two modules, or two steps of a pipeline, have one name."),
     Reason("APP_REQUIRES", tree.Invalid, "The application requires a plugin that is not built in."),

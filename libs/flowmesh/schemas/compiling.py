@@ -9,8 +9,23 @@ class RemoteReference(ValueError):
     """A reference leads to another document."""
 
 
-def compiled(schema: Any, *, validate_formats: bool = False) -> jsonschema_rs.Validator:
-    """Compile a schema. Raises ValueError; RemoteReference for one that names another document."""
+DRAFTS: dict[str, type[jsonschema_rs.Validator]] = {
+    "4": jsonschema_rs.Draft4Validator,
+    "6": jsonschema_rs.Draft6Validator,
+    "7": jsonschema_rs.Draft7Validator,
+    "2019-09": jsonschema_rs.Draft201909Validator,
+    "2020-12": jsonschema_rs.Draft202012Validator,
+}
+"""The validators by the name of their draft."""
+
+
+def compiled(
+    schema: Any, *, validate_formats: bool = False, draft: str = ""
+) -> jsonschema_rs.Validator:
+    """Compile a schema, of the draft that it names by default.
+
+    Raises ValueError; RemoteReference for one that names another document.
+    """
     named: list[str] = []
 
     def refuse(uri: str) -> NoReturn:
@@ -18,7 +33,8 @@ def compiled(schema: Any, *, validate_formats: bool = False) -> jsonschema_rs.Va
         raise ValueError(uri)
 
     try:
-        return jsonschema_rs.validator_for(
+        make = DRAFTS[draft] if draft else jsonschema_rs.validator_for
+        return make(
             schema,
             validate_formats=validate_formats,
             pattern_options=jsonschema_rs.RegexOptions(),

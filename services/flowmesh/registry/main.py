@@ -45,7 +45,7 @@ async def run(runtime: Runtime) -> None:
 
 def _egress(runtime: Runtime) -> "Egress":
     """Return the client of checks; imported with the first one, as it takes memory."""
-    from flowmesh.egress import Egress, Policy
+    from flowmesh.egress import Egress, Policy, Pool
 
     policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
-    return Egress(policy, calls_max=PROBES_MAX)
+    return Egress(policy, pool=Pool.of_calls(PROBES_MAX))

@@ -14,7 +14,7 @@ from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from flowmesh.api.worker.v1.worker_service_pb2_grpc import add_WorkerServiceServicer_to_server
-from flowmesh.egress import Egress, Policy
+from flowmesh.egress import Egress, Policy, Pool
 from flowmesh.executors.breakers import Breakers, GuardedCaller, GuardedSender
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.code.python import Interpreters
@@ -51,7 +51,9 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         settings = runtime.settings
         policy = Policy.named(settings.egress, settings.egress_networks)
-        egress = await stack.enter_async_context(Egress(policy, calls_max=settings.worker_slots))
+        egress = await stack.enter_async_context(
+            Egress(policy, pool=Pool.of_calls(settings.worker_slots))
+        )
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
         sandbox = await stack.enter_async_context(Sandbox(cpu=(cpu := _cpu_ledger(runtime))))
         service_id = f"worker-{uuid.uuid4()}"

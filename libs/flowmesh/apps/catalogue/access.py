@@ -149,7 +149,15 @@ AUTH = (
         fields=(
             mapping("jwt", "secret, expiration, refresh_expiration, issuer, algorithm."),
             mapping("session", "store, cookie_name, max_age, secure, http_only, same_site."),
-            mapping("oauth2", "providers."),
+            mapping(
+                "oauth2",
+                "providers: by name client_id, client_secret, redirect_url, scopes, auth_url, "
+                "token_url, user_info_url, trust_email.",
+                rules={
+                    "providers.*.token_url": "address",
+                    "providers.*.user_info_url": "address",
+                },
+            ),
             mapping(
                 "password",
                 "algorithm, min_length, require_upper, require_lower, require_digit, "
@@ -191,7 +199,7 @@ API = (
             file("seedFile", "JSON file of first resources."),
             string("sourceResourceName", "Resource whose data this one shows."),
             string("stateFilter", "State that resources must be in; several with commas."),
-            mapping("fieldMapping", "Names of fields by their role."),
+            mapping("fieldMapping", "Names of the fields with the roles id and state."),
             mapping("transitionMap", "Transitions by the action in the path."),
             array("summaryFields", "Fields of the summary."),
             anything("schema", "JSON Schema of the data."),

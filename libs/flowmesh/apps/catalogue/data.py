@@ -87,8 +87,8 @@ STORAGE = (
         text="A database and an object store in one file.",
         fields=(
             string("dbPath", "File.", default="data/workflow.db", rules={"": "sqlite"}),
-            number("maxConnections", "Connections.", default=5, least=1),
-            flag("walMode", "Write-ahead log.", default=True),
+            number("maxConnections", "Connections, of which one writes.", default=5, least=2),
+            flag("walMode", "Write-ahead log; false for a rollback journal.", default=True),
             _MIGRATIONS,
         ),
         offers=("Database", "ObjectStore"),
@@ -126,7 +126,7 @@ STORAGE = (
         text="An object store in Google Cloud Storage.",
         fields=(
             string("bucket", "Bucket.", required=True),
-            string("project", "Project."),
+            string("project", "Project that requests are billed to."),
             file("credentialsFile", "File of the service account; needed without endpoint."),
             address("endpoint", "Address of a compatible service."),
             string("prefix", "Beginning of all keys."),
@@ -185,7 +185,7 @@ OTHER_DATA = (
             address("redisURL", "Address of Redis."),
             string("redisPassword", "Password of Redis.", sensitive=True),
             number("redisDB", "Number of the database.", default=0, least=0),
-            number("connectionMaxAge", "Seconds of a connection.", default=60, least=0),
+            number("connectionMaxAge", "Seconds of a connection; 0 keeps it.", default=60, least=0),
         ),
         offers=("Cache",),
     ),
@@ -196,7 +196,12 @@ OTHER_DATA = (
         text="Named schemas for `step.validate` and POST /validate/{name}.",
         fields=(
             mapping("schemas", "Schemas or their files by name.", rules={"*": "schema"}),
-            choice("draft", "Draft.", "2020-12", "2019-09", "7", default="2020-12"),
+            choice(
+                "draft",
+                "Draft of schemas that name none.",
+                *("4", "6", "7", "2019-09", "2020-12"),
+                default="2020-12",
+            ),
         ),
         offers=("Validator", "Handler"),
     ),
@@ -216,7 +221,14 @@ OTHER_DATA = (
         category="data",
         label="Workflow registry",
         text="Lists what the application has loaded.",
-        fields=(string("storageBackend", "Database of the list.", refers="Database", default=""),),
+        fields=(
+            string(
+                "storageBackend",
+                "Database whose table workflow_registry has the list too.",
+                refers="Database",
+                default="",
+            ),
+        ),
         offers=("Registry", "Handler"),
     ),
     Descriptor(

@@ -132,7 +132,7 @@ MODULE_STEPS = (
         _DATABASE,
         _QUERY,
         _PARAMS,
-        flag("returning", "Return the rows of RETURNING.", default=False),
+        flag("returning", "Whether the rows of RETURNING are an output; they are if empty."),
         flag("ignore_error", "Continue after an error.", default=False),
     ),
     _step(

@@ -36,11 +36,11 @@ READ_BUDGET_S = 0.0005
 INSTRUCTIONS_PER_LOOK = 500
 SLOW_STATEMENTS_MAX = 1_000
 BUSY_TIMEOUT_S = 5.0
-READERS = 4
+# One of them writes.
+CONNECTIONS = 5
 STATEMENTS_CACHED = 256
 MEMORY = ":memory:"
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
@@ -62,8 +62,8 @@ _PRAGMAS_ALLOWED = frozenset(
 _FUNCTIONS_DENIED = frozenset({"load_extension", "fts3_tokenizer"})
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a file on a connection that reaches no other file."""
+def connect(path: Path, *, wal: bool = True) -> sqlite3.Connection:
+    """Open a file on a connection that reaches no other file; `wal` is its kind of journal."""
     connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,
@@ -71,7 +71,7 @@ def connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=STATEMENTS_CACHED,
     )
-    for pragma in _PRAGMAS:
+    for pragma in (f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}", *_PRAGMAS):
         connection.execute(pragma)
     # VACUUM INTO attaches the file that it writes, without a question to the authorizer.
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -101,6 +101,8 @@ class SqliteDatabase:
         folder: Path,
         budget_s: float = READ_BUDGET_S,
         statement_timeout_s: float = 30.0,
+        connections_max: int = CONNECTIONS,
+        wal: bool = True,
         clock: Callable[[], float] = time.perf_counter,
         spent: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -109,6 +111,7 @@ class SqliteDatabase:
         self._folder = folder
         self._budget_s = budget_s
         self._timeout_s = statement_timeout_s
+        self._wal = wal
         self._clock = clock
         # CPU time of the loop, so that a busy machine makes no read long.
         self._spent = spent
@@ -116,7 +119,9 @@ class SqliteDatabase:
         self._reads: sqlite3.Connection | None = None
         self._slow: dict[str, None] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._reader = ThreadPoolExecutor(READERS, thread_name_prefix=f"{name}-reader")
+        self._reader = ThreadPoolExecutor(
+            max(1, min(connections_max, CONNECTIONS) - 1), thread_name_prefix=f"{name}-reader"
+        )
         # Connections that no thread reads with now.
         self._idle: list[sqlite3.Connection] = []
         self._writer: SqliteWriter | None = None
@@ -128,8 +133,8 @@ class SqliteDatabase:
         self._path = self._resolve()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._reads = connect(self._path)
-            writer = connect(self._path)
+            self._reads = connect(self._path, wal=self._wal)
+            writer = connect(self._path, wal=self._wal)
         except (sqlite3.Error, OSError) as error:
             raise unavailable(self._name, f"{self._path} cannot be opened: {error}") from None
         self._reads.set_progress_handler(self._look, INSTRUCTIONS_PER_LOOK)
@@ -201,7 +206,7 @@ class SqliteDatabase:
         """Open a transaction on a connection of its own; the file takes one at a time."""
         assert self._exclusive is not None
         async with self._exclusive:
-            session = SqliteTransaction(self._name, self._path, self._failed)
+            session = SqliteTransaction(self._name, self._path, self._failed, wal=self._wal)
             await session.begin()
             try:
                 yield session
@@ -236,7 +241,7 @@ class SqliteDatabase:
             raise self._failed(error) from None
 
     def _query_in_thread(self, text: str, values: Sequence[Json], rows_max: int) -> list[Row]:
-        connection = self._idle.pop() if self._idle else connect(self._path)
+        connection = self._idle.pop() if self._idle else connect(self._path, wal=self._wal)
         deadline = self._clock() + self._timeout_s
         connection.set_progress_handler(lambda: int(self._clock() > deadline), 10_000)
         try:
@@ -260,8 +265,16 @@ class SqliteDatabase:
 class SqliteTransaction:
     """One transaction, whose statements run in a thread of its own."""
 
-    def __init__(self, name: str, path: Path, failed: Callable[[Exception], FlowmeshError]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        failed: Callable[[Exception], FlowmeshError],
+        *,
+        wal: bool,
+    ) -> None:
         self._path = path
+        self._wal = wal
         self._failed = failed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-transaction")
         self._connection: sqlite3.Connection | None = None
@@ -293,7 +306,7 @@ class SqliteTransaction:
         return await self._run(change)
 
     def _open(self) -> None:
-        self._connection = connect(self._path)
+        self._connection = connect(self._path, wal=self._wal)
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _finish(self, word: str) -> None:

@@ -19,7 +19,7 @@ from flowmesh.apps.host.schedules import add_jobs
 from flowmesh.apps.host.subscriptions import Subscriptions
 from flowmesh.apps.host.triggers import Background, PipelineWorkflow
 from flowmesh.apps.http.router import RouteConflict
-from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Setting, Surrounding
 from flowmesh.apps.modules.table import builder_of
 from flowmesh.apps.observing.hub import Hub

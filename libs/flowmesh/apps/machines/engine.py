@@ -30,6 +30,8 @@ CONFLICTS_MAX = 20
 DRAINS_MAX = 64
 POLL_S = 1.0
 DUE_MAX = 256
+# The longest time between two looks for instances to delete.
+EXPIRE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,16 @@ class MachineEngine:
         locks: Locks,
         instances_max: int,
         log: Log,
+        ended_kept_s: float = 0.0,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """Instances that have ended are kept for ever if `ended_kept_s` is 0."""
         self.name = name
         self.store = store
         self._locks = locks
         self._max = instances_max
+        self._ended_kept_s = ended_kept_s
+        self._expired_at = 0.0
         self._log = log
         self._now = now
         self.definitions: dict[str, Definition] = {}
@@ -329,6 +335,7 @@ class MachineEngine:
             try:
                 for id in await self.store.due(self._now(), DUE_MAX):
                     self._drain_soon(id)
+                await self._expire()
                 at = await self.store.next_due()
                 if at is not None:
                     pause = min(POLL_S, max(0.01, at - self._now()))
@@ -339,6 +346,13 @@ class MachineEngine:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _expire(self) -> None:
+        """Delete instances that ended too long ago."""
+        now = self._now()
+        if self._ended_kept_s and now - self._expired_at >= min(self._ended_kept_s, EXPIRE_S):
+            self._expired_at = now
+            await self.store.expire(now - self._ended_kept_s)
 
     async def _drain(self, id: str) -> None:
         """Run the effects of an instance that are due, in order, on one host."""

@@ -231,6 +231,23 @@ class MachineStore:
         )
         return await self._change(text, (self._machine, seq)) > 0
 
+    async def expire(self, before: float) -> None:
+        """Delete the instances that ended before a time and have no effects left."""
+        gone = (
+            "SELECT id FROM machine_instances i WHERE machine = ? AND ended = 1 AND changed_at < ? "
+            "AND NOT EXISTS (SELECT 1 FROM machine_effects e WHERE e.machine = i.machine "
+            "AND e.id = i.id)"
+        )
+        rows = await self._rows(f"{gone} LIMIT {PAGE_MAX}", (self._machine, before))
+        for id in (each["id"] for each in rows):
+            values = (self._machine, id)
+            await self._database.unit(
+                [
+                    (self._sql(f"DELETE FROM {table} WHERE machine = ? AND id = ?"), values)  # noqa: S608
+                    for table in ("machine_instances", "machine_changes")
+                ]
+            )
+
     def _rest(self, outcome: Outcome) -> list[tuple[Statement, Sequence[Json]]]:
         """Return the statements of the change and its effects."""
         change, id = outcome.change, outcome.instance.id

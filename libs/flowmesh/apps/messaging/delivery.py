@@ -1,6 +1,7 @@
 """Delivery of messages to a receiver: attempts with pauses, then the dead letters."""
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -71,17 +72,20 @@ class Delivery:
         timeout_s: float = DELIVERY_S,
         backoff_s: float = BACKOFF_S,
         dead: DeadLetters | None = None,
+        workers: asyncio.Semaphore | None = None,
     ) -> None:
+        """`workers` bounds the receivers that run at once."""
         self.attempts = attempts
         self.dead = dead or DeadLetters()
         self._log = log
         self._timeout_s = timeout_s
         self._backoff_s = backoff_s
+        self._workers = workers or contextlib.nullcontext()
 
     async def once(self, subscription: Subscribed, message: Message) -> str:
         """Deliver once; return the reason of a failure, "" after success."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._workers, asyncio.timeout(self._timeout_s):
                 await subscription.receive(message)
         except Exception as error:  # noqa: BLE001 - any failure is a failed attempt
             reason = reason_of(error)

@@ -43,7 +43,9 @@ class NatsBroker:
         queue: str = "",
         credentials: Path | None = None,
         prefix: str = "",
+        kept_s: float = 0.0,
     ) -> None:
+        """A stream that this broker creates keeps messages for `kept_s`; 0 keeps them."""
         self._name = name
         self._url = url
         self.delivery = delivery
@@ -52,6 +54,7 @@ class NatsBroker:
         self._queue = queue
         self._credentials = credentials
         self._prefix = prefix
+        self._kept_s = kept_s
         self._subscriptions: list[Subscribed] = []
         self._connection: Any = None
         self._js: Any = None
@@ -171,14 +174,19 @@ class NatsBroker:
         try:
             found = await self._js.stream_info(self._stream)
         except NotFoundError:
-            await self._js.add_stream(name=self._stream, subjects=sorted(set(subjects)) or ["_"])
+            covered = sorted(set(subjects)) or ["_"]
+            age_s = self._kept_s or None
+            await self._js.add_stream(name=self._stream, subjects=covered, max_age=age_s)
             return
         except (Error, OSError, TimeoutError) as error:
             text = f"{self._name}: NATS has no JetStream: {type(error).__name__}"
             raise Unavailable("BROKER_UNAVAILABLE", text) from None
         present = list(found.config.subjects or [])
         wanted = [s for s in subjects if not any(_covers(p, s) for p in present)]
-        if wanted:
+        aged = bool(self._kept_s) and found.config.max_age != self._kept_s
+        if aged:
+            found.config.max_age = self._kept_s
+        if wanted or aged:
             left = [p for p in present if not any(_covers(s, p) for s in wanted)]
             found.config.subjects = sorted({*left, *wanted})
             await self._js.update_stream(found.config)

@@ -33,13 +33,22 @@ class RedisBroker:
     """Messages in a bounded stream; those of a consumer that died are taken over."""
 
     def __init__(
-        self, *, name: str, app: str, url: str, delivery: Delivery, messages_max: int
+        self,
+        *,
+        name: str,
+        app: str,
+        url: str,
+        delivery: Delivery,
+        messages_max: int,
+        kept_s: float = 0.0,
     ) -> None:
+        """Messages are removed `kept_s` after they were published; 0 bounds their number alone."""
         self._name = name
         self._app = app
         self._url = url
         self._stream = f"fm:apps:{app}:{name}"
         self._max = messages_max
+        self._kept_s = kept_s
         self.delivery = delivery
         self._consumer = new_id()
         self._subscriptions: list[Subscribed] = []
@@ -90,6 +99,9 @@ class RedisBroker:
             raise HttpProblem(503, "BROKER_UNAVAILABLE", f"{self._name} is closed")
         try:
             await self._redis.xadd(self._stream, fields, maxlen=self._max, approximate=True)
+            if self._kept_s:
+                oldest = int((time.time() - self._kept_s) * 1_000)
+                await self._redis.xtrim(self._stream, minid=oldest, approximate=False)
         except (RedisError, OSError) as error:
             text = f"{self._name}: Redis did not take the message: {type(error).__name__}"
             raise HttpProblem(503, "BROKER_UNAVAILABLE", text) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.modules.acting.oauth2 import OAuthLogin
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.modules.passwords import (
     BCRYPT,
@@ -17,7 +18,7 @@ from flowmesh.apps.modules.passwords import (
     PasswordRules,
     Passwords,
 )
-from flowmesh.apps.modules.sessions import Session, Sessions
+from flowmesh.apps.modules.sessions import Cookies, Session, Sessions, Tokens
 from flowmesh.apps.modules.users import User, UserStore, new_id, public, shown
 from flowmesh.errors import Invalid
 
@@ -26,61 +27,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 SECRET_BYTES_MIN = 16
 SECRET_BYTES_GOOD = 32
-TOKEN_CHARACTERS_MAX = 16 * 1024
 # Claims of the token itself; all others are those of its user.
 OWN_CLAIMS = ("sub", "iss", "iat", "exp", "family", "type")
 _ADDRESS_CHARACTERS_MAX = 254
-
-
-class Tokens:
-    """Signs tokens and checks their signatures and times."""
-
-    def __init__(
-        self,
-        *,
-        secret: str,
-        algorithm: str,
-        issuer: str,
-        expiry_s: float,
-        refresh_s: float,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        import jwt
-
-        self._jwt = jwt
-        self._secret = secret
-        self._algorithm = algorithm
-        self._issuer = issuer
-        self.expiry_s = int(expiry_s)
-        self.refresh_s = int(refresh_s)
-        self._now = now
-
-    def pair(self, user: User, session: Session) -> dict[str, Json]:
-        """Return a token and the refresh token that follows it."""
-        now = int(self._now())
-        claims = {"sub": user["id"], "iss": self._issuer, "iat": now, "family": session.family}
-        access = {**public(user), **claims, "exp": now + self.expiry_s, "type": "access"}
-        refresh = {**claims, "exp": now + self.refresh_s, "type": "refresh", "jti": session.use}
-        return {"access": self._signed(access), "refresh": self._signed(refresh)}
-
-    def check(self, token: str, kind: str = "access") -> dict[str, Json] | None:
-        """Return the claims of a token; None for one that is not valid."""
-        if len(token) > TOKEN_CHARACTERS_MAX:
-            return None
-        try:
-            claims: dict[str, Json] = self._jwt.decode(
-                token,
-                self._secret,
-                algorithms=[self._algorithm],
-                issuer=self._issuer,
-                options={"require": ["exp", "iat", "sub"]},
-            )
-        except self._jwt.InvalidTokenError:
-            return None
-        return claims if claims.get("type") == kind else None
-
-    def _signed(self, claims: dict[str, Json]) -> str:
-        return str(self._jwt.encode(claims, self._secret, self._algorithm))
+_COOKIE = "cookie"
 
 
 class JwtAuth:
@@ -96,7 +46,10 @@ class JwtAuth:
         form: str,
         registration: bool,
         setup_token: str,
+        cookies: Cookies | None,
+        oauth: OAuthLogin | None,
     ) -> None:
+        """Sessions have a cookie with `cookies`, and begin at other providers with `oauth`."""
         self._tokens = tokens
         self._users = users
         self._sessions = sessions
@@ -104,6 +57,8 @@ class JwtAuth:
         self._form = form
         self._registration = registration
         self._setup_token = setup_token
+        self._cookies = cookies
+        self._oauth = oauth
         # One setup at a time, so that only one can find that there is no administrator.
         self._setting_up = asyncio.Lock()
         self._limit = LoginLimit()
@@ -122,9 +77,14 @@ class JwtAuth:
             ("POST", "users"): self._create,
         }
 
-    def check_token(self, token: str) -> dict[str, Json] | None:
+    def check_cookie(self, request: Request) -> dict[str, Json] | None:
+        """Return the claims of the caller whose session a cookie names."""
+        given = self._cookies.given(request) if self._cookies is not None else ""
+        return self.check_token(given, _COOKIE) if given else None
+
+    def check_token(self, token: str, kind: str = "access") -> dict[str, Json] | None:
         """Return the claims of a caller of an open session, with its user as stored now."""
-        claims = self._tokens.check(token)
+        claims = self._tokens.check(token, kind)
         if claims is None or not self._sessions.is_open(str(claims.get("family"))):
             return None
         user = self._users.get(str(claims["sub"]))
@@ -163,12 +123,42 @@ class JwtAuth:
         found = self._endpoints.get((request.method, parts[-1]))
         if found is not None:
             return await found(request)
+        if self._oauth is not None and request.method == "GET" and "oauth2" in parts[-3:]:
+            return await self._from_provider(self._oauth, request, parts)
         if request.method == "DELETE" and parts[-2:-1] == ["users"]:
             return await self._delete(request, parts[-1])
         if request.method == "PUT" and parts[-1] == "role" and parts[-3:-2] == ["users"]:
             return await self._set_role(request, parts[-2])
         text = f"{request.method} {request.path} is none of the endpoints of authentication"
         raise HttpProblem(404, "ROUTE_NOT_FOUND", text)
+
+    async def _from_provider(
+        self, oauth: OAuthLogin, request: Request, parts: list[str]
+    ) -> Response:
+        """Lead to a provider, or begin a session for the user that comes back from it."""
+        if parts[-2] == "oauth2":
+            return oauth.begin(parts[-1], request)
+        if parts[-1] != "callback" or parts[-3] != "oauth2":
+            raise HttpProblem(404, "ROUTE_NOT_FOUND", "the path ends in oauth2/PROVIDER/callback")
+        found = await oauth.finish(parts[-2], request)
+        user = self._users.find(found.address)
+        if user is None:
+            user = {
+                "id": new_id(),
+                "email": _address(found.address),
+                "name": found.name,
+                "role": "user",
+                "createdAt": int(time.time()),
+                "login": found.login,
+            }
+            await self._users.add(user)
+        elif user.get("login") != found.login:
+            # Whoever registered the address first has not proven that it is theirs.
+            text = "a user with this address is there already; log in as this user did before"
+            raise HttpProblem(409, "USER_EXISTS", text)
+        response = await self._answer(user, 200)
+        response.headers.append(oauth.clearing())
+        return response
 
     async def seed(self, users: list[Json]) -> None:
         """Add the users of a seed file that are not there; one without a password cannot log in."""
@@ -252,7 +242,8 @@ class JwtAuth:
     async def _logout(self, request: Request) -> Response:
         claims = self._caller(request)
         await self._sessions.end(str(claims.get("family")))
-        return json_response({"status": "ok"})
+        headers = [self._cookies.clearing()] if self._cookies is not None else []
+        return json_response({"status": "ok"}, 200, headers)
 
     async def _me(self, request: Request) -> Response:
         return json_response(shown(self._user(request)))
@@ -317,7 +308,8 @@ class JwtAuth:
         claims = request.auth
         if claims is None:
             scheme, _, token = request.header(b"authorization").partition(" ")
-            claims = self.check_token(token.strip()) if scheme.lower() == "bearer" else None
+            bearer = scheme.lower() == "bearer"
+            claims = self.check_token(token.strip()) if bearer else self.check_cookie(request)
         if claims is None:
             headers = [(b"www-authenticate", b'Bearer realm="application"')]
             text = "the request needs valid credentials"
@@ -351,7 +343,12 @@ class JwtAuth:
                 "expires_in": self._tokens.expiry_s,
                 "user": shown(user),
             }
-        return json_response(body, status, [(b"cache-control", b"no-store")])
+        headers = [(b"cache-control", b"no-store")]
+        if self._cookies is not None:
+            life_s = self._cookies.max_age_s
+            sealed = self._tokens.sealed(_COOKIE, life_s, sub=user["id"], family=session.family)
+            headers.append(self._cookies.setting(sealed))
+        return json_response(body, status, headers)
 
 
 def _body(request: Request) -> Mapping[str, Json]:
@@ -408,11 +405,14 @@ def auth_module(
     registration: bool,
     seed_file: str,
     rules: PasswordRules,
+    cookies: Cookies | None = None,
+    oauth: OAuthLogin | None = None,
 ) -> Module:
     """Return the module of tokens over the users of the application."""
     shared: UserStore | None = setting.partner("Users")
     users = shared if shared is not None else UserStore(store=setting.partner("Store"))
-    sessions = Sessions(store=users.store, life_s=tokens.refresh_s)
+    life_s = max(tokens.refresh_s, cookies.max_age_s if cookies is not None else 0)
+    sessions = Sessions(store=users.store, life_s=life_s)
     given = str(setting.config.get("setupToken") or "")
     setup_token = given or secrets.token_urlsafe(24)
     auth = JwtAuth(
@@ -423,6 +423,8 @@ def auth_module(
         form=form,
         registration=registration,
         setup_token=setup_token,
+        cookies=cookies,
+        oauth=oauth,
     )
 
     async def start() -> None:
@@ -435,8 +437,15 @@ def auth_module(
             text = f"there is no administrator yet; set one up with setupToken {setup_token}"
             setting.around.log.tell(setting.name, text)
 
+    async def stop() -> None:
+        if oauth is not None:
+            await oauth.stop()
+
     return Module(
-        name=setting.name, services={"AuthProvider": auth, "Handler": auth.handle}, start=start
+        name=setting.name,
+        services={"AuthProvider": auth, "Handler": auth.handle},
+        start=start,
+        stop=stop,
     )
 
 

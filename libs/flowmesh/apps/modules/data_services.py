@@ -1,19 +1,21 @@
-"""Schemas, transformers, HTTP clients, OpenAPI documents and the list of what is loaded."""
+"""Schemas, transformers, and the list of what is loaded."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.apps.data.database import Database
+from flowmesh.apps.data.statements import own_statement
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 from flowmesh.apps.pipeline.transforming import Apply, compile_operations
-from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
 
 Json = Any
+
+_LISTED = "workflow_registry"
 
 
 def schemas(setting: Setting) -> Module:
@@ -27,7 +29,9 @@ def schemas(setting: Setting) -> Module:
             except (OSError, ValueError):
                 text = f"{setting.name}: the schema file {raw} cannot be read as JSON"
                 raise Invalid("SCHEMA_INVALID", text) from None
-        validators[name] = validator_of(schema, f"{setting.name}: {name}")
+        named = isinstance(schema, dict) and "$schema" in schema
+        draft = "" if named else str(setting.config["draft"])
+        validators[name] = validator_of(schema, f"{setting.name}: {name}", draft)
 
     def handle(request: Request) -> Response:
         name = request.params.get("name", "")
@@ -91,73 +95,6 @@ def transformer(setting: Setting) -> Module:
     return Module(name=setting.name, services={"Transformer": made, "Handler": handle})
 
 
-class HttpClient:
-    """A client of `step.http_call`, within an egress policy."""
-
-    def __init__(
-        self,
-        *,
-        policy: Policy,
-        base: str = "",
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 3_600.0,
-    ) -> None:
-        from flowmesh.egress import Egress
-
-        self._egress = Egress(policy)
-        self._base = base.rstrip("/")
-        self._headers = dict(headers or {})
-        self._timeout_s = timeout_s
-        self._open = False
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_s: float,
-    ) -> Any:
-        """Send a request. Raises HttpProblem with 502 or 504, and errors of egress."""
-        from flowmesh.egress import EgressFailure, TimedOut
-
-        if not self._open:
-            self._open = True
-            await self._egress.__aenter__()
-        if (trace := TRACEPARENT.get()) and "traceparent" not in headers:
-            headers = {**headers, "traceparent": trace}
-        if self._base and url.startswith("/"):
-            url = self._base + url
-        try:
-            return await self._egress.send(
-                method,
-                url,
-                headers={**self._headers, **headers},
-                body=body,
-                timeout_ms=max(1, int(min(timeout_s, self._timeout_s) * 1_000)),
-            )
-        except TimedOut as error:
-            raise HttpProblem(504, "UPSTREAM_LATE", str(error)) from None
-        except EgressFailure as error:
-            raise HttpProblem(502, "UPSTREAM_FAILED", str(error)) from None
-
-    async def stop(self) -> None:
-        if self._open:
-            await self._egress.__aexit__(None, None, None)
-
-
-def http_client(setting: Setting) -> Module:
-    """Build httpclient.modular."""
-    config = setting.config
-    client = HttpClient(
-        policy=setting.policy,
-        base=str(config.get("baseURL") or ""),
-        headers={str(k): str(v) for k, v in (config.get("headers") or {}).items()},
-        timeout_s=float(config["request_timeout"]),
-    )
-    return Module(name=setting.name, services={"HttpClient": client}, stop=client.stop)
-
-
 def registry(setting: Setting) -> Module:
     """Build workflow.registry: lists what the application has loaded."""
     document = setting.around.document
@@ -179,7 +116,30 @@ def registry(setting: Setting) -> Module:
                 return json_response(each)
         raise HttpProblem(404, "WORKFLOW_NOT_FOUND", f"there is no workflow {name[:80]!r}")
 
-    return Module(name=setting.name, services={"Registry": listed, "Handler": handle})
+    backend = str(setting.config["storageBackend"])
+
+    async def start() -> None:
+        if backend:
+            found = setting.around.registry.get("Database", backend)
+            await _store_listed(found, document.name, listed())
+
+    return Module(name=setting.name, services={"Registry": listed, "Handler": handle}, start=start)
+
+
+async def _store_listed(database: Database, app: str, listed: list[Json]) -> None:
+    """Write what the application has loaded in place of what it had loaded before."""
+    await database.script(
+        [
+            f"CREATE TABLE IF NOT EXISTS {_LISTED} (app TEXT NOT NULL, name TEXT NOT NULL, "
+            "kind TEXT NOT NULL, PRIMARY KEY (app, name, kind))"
+        ]
+    )
+    delete = f"DELETE FROM {_LISTED} WHERE app = ?"  # noqa: S608 - a constant
+    insert = f"INSERT INTO {_LISTED} (app, name, kind) VALUES (?, ?, ?)"  # noqa: S608
+    async with database.transaction() as session:
+        await session.execute(own_statement(delete, database.dialect), (app,))
+        for name, kind in {(each["name"], each["kind"]) for each in listed}:
+            await session.execute(own_statement(insert, database.dialect), (app, name, kind))
 
 
 def delegating(setting: Setting) -> Module:

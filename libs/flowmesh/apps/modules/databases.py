@@ -27,7 +27,12 @@ def database(setting: Setting) -> Module:
 
 def sqlite_storage(setting: Setting) -> Module:
     """Build storage.sqlite."""
-    config = {"driver": "sqlite", "dsn": setting.config["dbPath"]}
+    config = {
+        "driver": "sqlite",
+        "dsn": setting.config["dbPath"],
+        "maxOpenConns": setting.config["maxConnections"],
+        "walMode": setting.config["walMode"],
+    }
     made = make_database(setting, setting.name, config)
     objects = DatabaseObjects(made)
     module = _database_module(setting, made, setting.config.get("migrations") or ())
@@ -86,11 +91,17 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
     driver = str(config.get("driver") or "").lower()
     dsn = str(config.get("dsn") or "")
     timeout_s = float(config.get("statementTimeout") or 30.0)
+    most = int(config.get("maxOpenConns", config.get("max_open_connections", 25)))
     if driver in _SQLITE:
         from flowmesh.apps.data.sqlite import SqliteDatabase
 
         return SqliteDatabase(
-            name=name, path=dsn, folder=setting.around.folder, statement_timeout_s=timeout_s
+            name=name,
+            path=dsn,
+            folder=setting.around.folder,
+            statement_timeout_s=timeout_s,
+            connections_max=most,
+            wal=bool(config.get("walMode", True)),
         )
     if driver not in ("postgres", "postgresql", "pgx"):
         text = f"{name}: the driver {driver!r} is not one of sqlite and postgres"
@@ -100,7 +111,6 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
         raise Invalid("APP_CONFIG_INVALID", text)
     from flowmesh.apps.data.postgres import PostgresDatabase
 
-    most = int(config.get("maxOpenConns", config.get("max_open_connections", 25)))
     idle = int(config.get("maxIdleConns", config.get("max_idle_connections", 5)))
     return PostgresDatabase(
         name=name,

@@ -184,7 +184,7 @@ class Authentication:
         given = self._given(request)
         if given and self._type == "Basic":
             return self._with_password(request, given)
-        self._admit(request, given, self._claims(given) if given else None)
+        self._admit(request, given, self._claims(given) if given else self._of_cookie(request))
         return None
 
     async def _with_password(self, request: Request, given: str) -> None:
@@ -220,6 +220,13 @@ class Authentication:
             return {"sub": "key"}
         for each in self._providers():
             found: dict[str, Json] | None = each.check_token(given)
+            if found is not None:
+                return found
+        return None
+
+    def _of_cookie(self, request: Request) -> dict[str, Json] | None:
+        for each in self._providers():
+            found: dict[str, Json] | None = each.check_cookie(request)
             if found is not None:
                 return found
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,15 @@ def metrics(setting: Setting) -> Module:
     )
     setting.around.hub.add(found)
 
+    kept_s = float(config.get("collectInterval") or 0.0)
+    text, read_at = b"", 0.0
+
     def handle(_request: Request) -> Response:
-        return Response(200, found.text(), CONTENT_TYPE, [(b"cache-control", b"no-store")])
+        nonlocal text, read_at
+        now = time.monotonic()
+        if not text or now - read_at >= kept_s:
+            text, read_at = found.text(), now
+        return Response(200, text, CONTENT_TYPE, [(b"cache-control", b"no-store")])
 
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers(str(config.get("server") or "")):
@@ -184,46 +192,3 @@ async def _follow(hub: Any, found: list[Record]) -> AsyncIterator[bytes]:
             yield orjson.dumps(await queue.get(), default=str) + b"\n"
     finally:
         hub.remove(follower)
-
-
-class EventLog:
-    """Logs the events of the life of the application as CloudEvents."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._config = setting.config
-        self._setting = setting
-        self._number = 0
-
-    def event(self, kind: str, **data: Json) -> None:
-        wanted = self._config.get("eventTypeFilters") or []
-        refused = self._config.get("eventTypeBlacklist") or []
-        if not self._config["enabled"] or (wanted and kind not in wanted) or kind in refused:
-            return
-        self._number += 1
-        event = {
-            "specversion": "1.0",
-            "id": f"{self._setting.around.document.name}-{self._number}",
-            "source": f"/apps/{self._setting.around.document.name}",
-            "type": kind,
-            "data": data,
-        }
-        self._setting.log("info", kind, event=event)
-
-
-def event_log(setting: Setting) -> Module:
-    """Build eventlogger.modular. Raises Invalid for a target that is not the console."""
-    from flowmesh.errors import Invalid
-
-    for target in setting.config.get("outputTargets") or ():
-        if str(target.get("type", "console")) != "console":
-            text = f"{setting.name}: this version logs events to the console only"
-            raise Invalid("APP_UNSUPPORTED", text)
-    found = EventLog(setting)
-
-    async def start() -> None:
-        found.event("com.flowmesh.application.starting")
-
-    async def stop() -> None:
-        found.event("com.flowmesh.application.stopped")
-
-    return Module(name=setting.name, services={"EventLog": found}, start=start, stop=stop)

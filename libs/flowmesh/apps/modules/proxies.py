@@ -1,14 +1,15 @@
 """Proxies: by path prefix, and by patterns with several backends."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import orjson
 
+from flowmesh.apps.http.backends import Backend, Checking, read_backend
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.router import RouteConflict, Router
@@ -23,8 +24,6 @@ CONNECTIONS_MAX = 256
 COMPOSITE_BYTES_MAX = 8 * 1024 * 1024
 CACHE_ENTRIES_MAX = 1_000
 CACHED_BYTES_MAX = 1024 * 1024
-BREAKER_FAILURES = 5
-BREAKER_OPEN_S = 10.0
 _HOP = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te"),
@@ -32,28 +31,6 @@ _HOP = frozenset(
     }
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-@dataclass(slots=True)
-class Backend:
-    """A backend with its rewriting and its circuit breaker."""
-
-    name: str
-    url: str
-    strip: str = ""
-    base: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    retries: int = 0
-    failures: int = 0
-    open_until: float = 0.0
-
-    def target(self, request: Request) -> str:
-        path = request.path
-        if self.strip and path.startswith(self.strip):
-            path = path[len(self.strip) :] or "/"
-        query = f"?{str(request.raw_query, 'latin-1')}" if request.raw_query else ""
-        path = path if path.startswith("/") else f"/{path}"
-        return f"{self.url.rstrip('/')}{self.base}{path}{query}"
 
 
 class Forwarder:
@@ -76,8 +53,9 @@ class Forwarder:
 
     async def send(self, request: Request, backend: Backend, *, stream: bool = True) -> Response:
         """Forward a request. Raises HttpProblem with 502, 503 or 504."""
-        if time.monotonic() < backend.open_until:
-            headers = [(b"retry-after", b"10")]
+        left = backend.open_until - time.monotonic()
+        if left > 0 or not backend.healthy:
+            headers = [(b"retry-after", str(max(1, math.ceil(left))).encode())]
             text = f"the backend {backend.name} is not answering"
             raise HttpProblem(503, "BACKEND_OPEN", text, headers=headers)
         tries = 1 + (backend.retries if request.method in _SAFE else 0)
@@ -95,8 +73,23 @@ class Forwarder:
 
     def _count(self, backend: Backend, *, failed: bool) -> None:
         backend.failures = backend.failures + 1 if failed else 0
-        if backend.failures >= BREAKER_FAILURES:
-            backend.open_until = time.monotonic() + BREAKER_OPEN_S
+        breaker = backend.breaker
+        if breaker is not None and backend.failures >= breaker.failures:
+            backend.open_until = time.monotonic() + breaker.open_s
+
+    async def watch(self, backend: Backend, checking: Checking) -> None:
+        """Ask for the health of a backend, again and again."""
+        assert self._session is not None
+        while True:
+            try:
+                async with (
+                    asyncio.timeout(checking.timeout_s),
+                    self._session.get(f"{backend.url.rstrip('/')}{checking.path}") as answer,
+                ):
+                    backend.healthy = answer.status in checking.statuses
+            except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+                backend.healthy = False
+            await asyncio.sleep(checking.interval_s)
 
     async def _once(self, request: Request, backend: Backend, stream: bool) -> Response:
         if self._session is None:
@@ -321,7 +314,15 @@ def reverse_proxy(setting: Setting) -> Module:
     config = setting.config
     rules = config.get("backend_configs") or {}
     services = {str(k): str(v) for k, v in (config.get("backend_services") or {}).items()}
-    backends = {name: _backend(name, url, rules.get(name) or {}) for name, url in services.items()}
+    backends = {
+        name: read_backend(
+            f"{setting.name}: backend_configs.{name}", name, url, rules.get(name) or {}
+        )
+        for name, url in services.items()
+    }
+    if unknown := [each for each in rules if each not in services]:
+        text = f"{setting.name}: backend_configs has {unknown[0]!r}, which is no backend"
+        raise Invalid("APP_CONFIG_INVALID", text)
     routes = {str(k): str(v) for k, v in (config.get("routes") or {}).items()}
     composites = {
         str(each.get("pattern", pattern)): (
@@ -365,23 +366,29 @@ def reverse_proxy(setting: Setting) -> Module:
                 streams=True,
             )
 
+    watching: list[asyncio.Task[None]] = []
+
+    async def start() -> None:
+        await forwarder.start()
+        for each in backends.values():
+            if each.checking is not None:
+                watching.append(asyncio.create_task(forwarder.watch(each, each.checking)))
+
+    async def stop() -> None:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        await forwarder.stop()
+
+    async def health() -> str:
+        ill = [each.name for each in backends.values() if not each.healthy]
+        return f"unhealthy backends: {', '.join(ill)}" if ill else ""
+
     return Module(
         name=setting.name,
         services={"Handler": proxy.handle},
-        start=forwarder.start,
-        stop=forwarder.stop,
+        start=start,
+        stop=stop,
+        health=health if any(each.checking for each in backends.values()) else None,
         mount=mount,
-    )
-
-
-def _backend(name: str, url: str, rules: Mapping[str, Json]) -> Backend:
-    path = rules.get("path_rewriting") or {}
-    header = rules.get("header_rewriting") or {}
-    return Backend(
-        name=name,
-        url=str(rules.get("url") or url),
-        strip=str(path.get("strip_base_path") or ""),
-        base=str(path.get("base_path_rewrite") or "").rstrip("/"),
-        headers={str(k): str(v) for k, v in (header.get("set_headers") or {}).items()},
-        retries=int(rules.get("max_retries") or 0),
     )

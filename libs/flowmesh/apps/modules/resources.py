@@ -17,6 +17,7 @@ from flowmesh.apps.modules.auth import read_seed
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
+from flowmesh.errors import Invalid
 
 Json = Any
 Resource = dict[str, Json]
@@ -28,6 +29,7 @@ KEYS_MAX = 10_000
 SAVE_S = 10.0
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,200}\Z")
 _TABLE = "resources"
+_ROLES = ("id", "state")
 _RESERVED = frozenset({"limit", "cursor", "sort", "order", "q"})
 
 
@@ -57,7 +59,9 @@ class Resources:
         self._items: dict[str, Resource] = {} if items is None else items
         # Ids by Idempotency-Key.
         self._keys: OrderedDict[str, str] = OrderedDict()
-        self._id_field = str(config["instanceIDField"])
+        roles = config.get("fieldMapping") or {}
+        self._id_field = str(roles.get("id") or config["instanceIDField"])
+        self._state_field = str(roles.get("state") or "state")
         self._states = frozenset(filter(None, str(config.get("stateFilter") or "").split(",")))
 
     async def start(self, seed: list[Json]) -> None:
@@ -153,7 +157,7 @@ class Resources:
             raise HttpProblem(409, "RESOURCE_EXISTS", f"{self._kind} has {id!r} already")
         if len(self._items) >= RESOURCES_MAX:
             raise HttpProblem(503, "RESOURCES_FULL", f"there are {RESOURCES_MAX} {self._kind}")
-        item = self._made(id, data, str(data.get("state") or "new"))
+        item = self._made(id, data, str(data.get(self._state_field) or "new"))
         # Reserved before the write, so that two requests at once cannot both create it.
         self._items[id] = item
         try:
@@ -175,9 +179,10 @@ class Resources:
         wanted = request.header(b"if-match")
         if wanted and wanted not in ("*", _tag(item).decode()):
             raise HttpProblem(412, "RESOURCE_CHANGED", "the resource has changed since it was read")
-        data = {**item["data"], **self._data(request, partial=True)}
+        given = self._data(request, partial=True)
+        data = {**item["data"], **given}
         self._check(data)
-        state = str(data.pop("state", None) or item["state"])
+        state = str(given.get(self._state_field) or item["state"])
         changed = self._made(id, data, state)
         await self._save(changed)
         await self._announce("updated", changed)
@@ -306,7 +311,7 @@ class Resources:
 
     def _made(self, id: str, data: Mapping[str, Json], state: str) -> Resource:
         moment = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        kept = {key: value for key, value in data.items() if key != "state"}
+        kept = {key: value for key, value in data.items() if key != self._state_field}
         return {"id": id, "data": kept, "state": state, "lastUpdate": moment}
 
     async def _save(self, item: Resource) -> None:
@@ -352,6 +357,10 @@ def resource(setting: Setting) -> Module:
     if items is None:
         items = {}
         registry.put("Collection", kind, items)
+    for role in config.get("fieldMapping") or {}:
+        if role not in _ROLES:
+            text = f"{setting.name}: fieldMapping has the roles {', '.join(_ROLES)}, not {role!r}"
+            raise Invalid("APP_CONFIG_INVALID", text)
     resources = Resources(
         name=kind,
         items=items,

@@ -1,16 +1,23 @@
-"""Sessions of users of applications: families of tokens that begin with a login."""
+"""Sessions of users of applications: families of tokens that begin with a login, and cookies."""
 
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from flowmesh.apps.http.messages import Request
 from flowmesh.apps.modules.databases import RecordStore
+from flowmesh.apps.modules.users import User, public
 
+Json = Any
+
+TOKEN_CHARACTERS_MAX = 16 * 1024
 # Of one user; the oldest ends when another one begins.
 SESSIONS_MAX = 100
 _TABLE, _KIND = "users", "session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,63 @@ class Session:
     @classmethod
     def of(cls, family: str, record: Mapping[str, Any]) -> "Session":
         return cls(family, str(record["user"]), str(record["use"]), float(record["until"]))
+
+
+class Tokens:
+    """Signs tokens and checks their signatures and times."""
+
+    def __init__(
+        self,
+        *,
+        secret: str,
+        algorithm: str,
+        issuer: str,
+        expiry_s: float,
+        refresh_s: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        import jwt
+
+        self._jwt = jwt
+        self._secret = secret
+        self._algorithm = algorithm
+        self._issuer = issuer
+        self.expiry_s = int(expiry_s)
+        self.refresh_s = int(refresh_s)
+        self._now = now
+
+    def pair(self, user: User, session: Session) -> dict[str, Json]:
+        """Return a token and the refresh token that follows it."""
+        now = int(self._now())
+        claims = {"sub": user["id"], "iss": self._issuer, "iat": now, "family": session.family}
+        access = {**public(user), **claims, "exp": now + self.expiry_s, "type": "access"}
+        refresh = {**claims, "exp": now + self.refresh_s, "type": "refresh", "jti": session.use}
+        return {"access": self._signed(access), "refresh": self._signed(refresh)}
+
+    def sealed(self, kind: str, life_s: int, **claims: Json) -> str:
+        """Return claims that are valid for a time, as a token of another kind than `pair`."""
+        now = int(self._now())
+        own = {"iss": self._issuer, "iat": now, "exp": now + life_s, "type": kind}
+        return self._signed({**claims, **own})
+
+    def check(self, token: str, kind: str = "access") -> dict[str, Json] | None:
+        """Return the claims of a token; None for one that is not valid."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        try:
+            claims: dict[str, Json] = self._jwt.decode(
+                token,
+                self._secret,
+                algorithms=[self._algorithm],
+                issuer=self._issuer,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+        except self._jwt.InvalidTokenError:
+            return None
+        return claims if claims.get("type") == kind else None
+
+    def _signed(self, claims: dict[str, Json]) -> str:
+        return str(self._jwt.encode(claims, self._secret, self._algorithm))
 
 
 class Sessions:
@@ -131,3 +195,45 @@ class Sessions:
             del of_user[family]
             if not of_user:
                 del self._of_user[session.user]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cookies:
+    """The cookie of a session."""
+
+    name: str = "session"
+    max_age_s: int = 86_400
+    secure: bool = True
+    http_only: bool = True
+    same_site: str = "Lax"
+
+    def given(self, request: Request) -> str:
+        """Return the value that a request has; "" without one, and for a foreign origin.
+
+        A browser sends the cookie with requests of other pages too, which name their origin.
+        """
+        origin = request.header(b"origin").partition("://")[2]
+        if request.method not in _SAFE and origin and origin != request.header(b"host"):
+            return ""
+        return cookie_of(request, self.name)
+
+    def setting(self, value: str) -> tuple[bytes, bytes]:
+        """Return the header that sets the cookie."""
+        return self._header(value, self.max_age_s)
+
+    def clearing(self) -> tuple[bytes, bytes]:
+        return self._header("", 0)
+
+    def _header(self, value: str, age_s: int) -> tuple[bytes, bytes]:
+        text = f"{self.name}={value}; Path=/; Max-Age={age_s}; SameSite={self.same_site}"
+        text += "; Secure" * self.secure + "; HttpOnly" * self.http_only
+        return b"set-cookie", text.encode("latin-1")
+
+
+def cookie_of(request: Request, name: str) -> str:
+    """Return the value of a cookie; "" without one."""
+    try:
+        found = SimpleCookie(request.header(b"cookie")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""

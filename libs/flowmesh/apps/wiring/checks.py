@@ -1,7 +1,6 @@
 """Checks of the references of routes, triggers and steps."""
 
 from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
-from flowmesh.apps.catalogue.values import convert
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, StepSpec
 from flowmesh.apps.wiring.plan import Wiring
@@ -14,7 +13,6 @@ def check_references(document: AppDocument, wiring: Wiring, *, suite: bool = Fal
     """
     for route in document.routes:
         _check_route(route, document, wiring)
-    _check_inert(document)
     for pipeline in document.all_pipelines():
         _check_pipeline(pipeline, document, wiring)
     workflows = _workflow_names(document)
@@ -24,42 +22,6 @@ def check_references(document: AppDocument, wiring: Wiring, *, suite: bool = Fal
             if trigger.kind == "http":
                 message += "; its route answers 501"
             document.findings.warn("WORKFLOW_UNRESOLVED", message, trigger.at)
-
-
-# Keys that configurations in use have, and that change nothing here.
-_INERT: dict[str, tuple[str, ...]] = {
-    "httpclient.modular": (
-        *("max_idle_conns", "max_idle_conns_per_host", "idle_conn_timeout", "tls_timeout"),
-        *("disable_compression", "verbose", "verbose_options", "retry"),
-    ),
-    "storage.sqlite": ("walMode", "maxConnections"),
-    "statemachine.engine": ("instanceTTL",),
-    "cache.modular": ("connectionMaxAge",),
-    "workflow.registry": ("storageBackend",),
-    "eventbus.modular": ("workerCount", "retentionDays"),
-}
-_INERT_OF_BACKENDS = ("health_check", "circuit_breaker")
-
-
-def _check_inert(document: AppDocument) -> None:
-    """Warn of keys with a value of their own that have no effect."""
-    for module in document.modules:
-        defaults = DESCRIPTORS[module.type].defaults
-        for key in _INERT.get(module.type, ()):
-            value = module.config.get(key)
-            field = next(each for each in DESCRIPTORS[module.type].fields if each.key == key)
-            usual = convert(field, defaults[key]) if key in defaults else None
-            if value not in (None, usual):
-                message = f"{key} is accepted and has no effect here"
-                at = module.at / "config" / key
-                document.findings.warn("APP_KEY_INERT", message, at)
-        backends = module.config.get("backend_configs")
-        for name, config in backends.items() if isinstance(backends, dict) else ():
-            for key in _INERT_OF_BACKENDS:
-                if isinstance(config, dict) and config.get(key):
-                    message = f"{key} of {name} is accepted and has no effect here"
-                    at = module.at / "config" / "backend_configs" / name / key
-                    document.findings.warn("APP_KEY_INERT", message, at)
 
 
 def _workflow_names(document: AppDocument) -> set[str]:

@@ -1,6 +1,7 @@
 """Brokers, the event bus, and handlers of messages."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from flowmesh.errors import Invalid
 Json = Any
 
 HANDLED_MAX = 100
+DAY_S = 86_400.0
 
 
 def _module(setting: Setting, broker: Broker, **services: Any) -> Module:
@@ -29,9 +31,16 @@ def _module(setting: Setting, broker: Broker, **services: Any) -> Module:
     )
 
 
-def _delivery(setting: Setting, attempts: int = 3, timeout_s: float = DELIVERY_S) -> Delivery:
+def _delivery(
+    setting: Setting,
+    attempts: int = 3,
+    timeout_s: float = DELIVERY_S,
+    workers: asyncio.Semaphore | None = None,
+) -> Delivery:
     dead = DeadLetters()
-    return Delivery(log=setting.log, attempts=attempts, timeout_s=timeout_s, dead=dead)
+    return Delivery(
+        log=setting.log, attempts=attempts, timeout_s=timeout_s, dead=dead, workers=workers
+    )
 
 
 def broker(setting: Setting) -> Module:
@@ -125,12 +134,13 @@ def event_bus(setting: Setting) -> Module:
     config = setting.config
     listed = config.get("engines") or [{"name": "default", "type": config["engine"]}]
     engines: dict[str, Broker] = {}
+    workers = asyncio.Semaphore(int(config["workerCount"]))
     for index, each in enumerate(listed):
         name, kind = str(each.get("name") or each.get("type")), str(each.get("type") or "memory")
         if name in engines:
             text = f"{setting.name}: engines[{index}] has the name {name!r} of another"
             raise Invalid("APP_CONFIG_INVALID", text)
-        engines[name] = _engine(setting, name, kind, each.get("config") or {})
+        engines[name] = _engine(setting, name, kind, each.get("config") or {}, workers)
     routing: list[tuple[str, str]] = []
     for index, each in enumerate(config.get("routing") or ()):
         engine = str(each.get("engine"))
@@ -147,20 +157,31 @@ def event_bus(setting: Setting) -> Module:
     return _module(setting, made, EventBus=made)
 
 
-def _engine(setting: Setting, name: str, kind: str, given: Mapping[str, Json]) -> Broker:
+def _engine(
+    setting: Setting,
+    name: str,
+    kind: str,
+    given: Mapping[str, Json],
+    workers: asyncio.Semaphore,
+) -> Broker:
     config = setting.config
+    kept_s = float(config.get("retentionDays") or 0.0) * DAY_S
+    if kept_s and (kind == "kafka" or (kind == "nats" and not given.get("stream"))):
+        text = f"{setting.name}: retentionDays needs an engine that keeps events here: memory, "
+        raise Invalid("APP_CONFIG_INVALID", text + f"redis, or nats with a stream; not {kind}")
     app = setting.around.document.name
     if kind == "memory":
-        return _memory_bus(setting)
+        return _memory_bus(setting, workers, kept_s)
     if kind == "nats":
         from flowmesh.apps.messaging.nats import NatsBroker
 
         return NatsBroker(
             name=f"{setting.name}-{name}",
             url=str(given.get("url") or "nats://localhost:4222"),
-            delivery=_delivery(setting),
+            delivery=_delivery(setting, workers=workers),
             stream=str(given.get("stream") or ""),
             prefix=f"fm.apps.{app}.",
+            kept_s=kept_s,
         )
     if kind == "redis":
         from flowmesh.apps.messaging.redis_streams import RedisBroker
@@ -169,19 +190,22 @@ def _engine(setting: Setting, name: str, kind: str, given: Mapping[str, Json]) -
             name=name,
             app=app,
             url=str(given.get("url") or given.get("redisURL") or "redis://localhost:6379/0"),
-            delivery=_delivery(setting),
+            delivery=_delivery(setting, workers=workers),
             messages_max=int(config["maxEventQueueSize"]),
+            kept_s=kept_s,
         )
     if kind == "kafka":
         brokers = given.get("brokers") or ["localhost:9092"]
-        return kafka_broker(name, setting, {**given, "brokers": brokers}, _delivery(setting))
+        return kafka_broker(
+            name, setting, {**given, "brokers": brokers}, _delivery(setting, workers=workers)
+        )
     text = f"{setting.name}: the engine {kind!r} is none of memory, nats, redis and kafka"
     if kind == "custom":
         text = f"{setting.name}: the engine custom is code of the original; take memory or nats"
     raise Invalid("APP_UNSUPPORTED", text)
 
 
-def _memory_bus(setting: Setting) -> Broker:
+def _memory_bus(setting: Setting, workers: asyncio.Semaphore, kept_s: float) -> Broker:
     config = setting.config
     mode: Any = str(config["deliveryMode"])
     if mode not in ("drop", "block", "timeout"):
@@ -193,11 +217,11 @@ def _memory_bus(setting: Setting) -> Broker:
 
     room = max(int(config["maxEventQueueSize"]), int(config["defaultEventBufferSize"]))
     return MemoryBroker(
-        delivery=_delivery(setting),
+        delivery=_delivery(setting, workers=workers),
         room=room,
         wait_s=float(config["publishBlockTimeout"]) or (0.0 if mode == "block" else 0.001),
         when_full=mode,
-        life_s=float(config["eventTTL"]),
+        life_s=min(float(config["eventTTL"]), kept_s or math.inf),
         dropped=dropped,
     )
 

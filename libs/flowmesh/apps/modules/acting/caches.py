@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
@@ -78,8 +78,17 @@ class RedisCache:
     """Values in Redis, below a prefix of the application."""
 
     def __init__(
-        self, *, name: str, url: str, password: str, database: int, ttl_s: float, prefix: str
+        self,
+        *,
+        name: str,
+        url: str,
+        password: str,
+        database: int,
+        ttl_s: float,
+        prefix: str,
+        connection_s: float = 0.0,
     ) -> None:
+        """Connections are closed `connection_s` after they were opened; 0 keeps them."""
         self._name = name
         self._url = url
         self._options: dict[str, Any] = {"password": password} if password else {}
@@ -87,6 +96,8 @@ class RedisCache:
             self._options["db"] = database
         self._ttl_s = ttl_s
         self._prefix = prefix
+        self._connection_s = connection_s
+        self._connected_at = 0.0
         self._redis: Any = None
 
     async def start(self) -> None:
@@ -97,23 +108,24 @@ class RedisCache:
         if problem := await self.health():
             await self._redis.aclose()
             raise Unavailable("CACHE_UNAVAILABLE", problem)
+        self._connected_at = time.monotonic()
 
     async def stop(self) -> None:
         if self._redis is not None:
             await self._redis.aclose()
 
     async def get(self, key: str) -> Json:
-        with self._translated():
+        async with self._connected():
             found = await self._redis.get(self._prefix + key)
         return None if found is None else orjson.loads(found)
 
     async def set(self, key: str, value: Json, ttl_s: float | None = None) -> None:
         ttl_ms = max(1, int((self._ttl_s if ttl_s is None else ttl_s) * 1_000))
-        with self._translated():
+        async with self._connected():
             await self._redis.set(self._prefix + key, _encoded(value), px=ttl_ms)
 
     async def delete(self, key: str) -> bool:
-        with self._translated():
+        async with self._connected():
             return bool(await self._redis.delete(self._prefix + key))
 
     async def health(self) -> str:
@@ -125,11 +137,16 @@ class RedisCache:
             return f"{self._name}: no connection to Redis: {type(error).__name__}"
         return ""
 
-    @contextlib.contextmanager
-    def _translated(self) -> Any:
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        """Close idle connections that are too old, and translate errors."""
         from redis.exceptions import RedisError
 
+        now = time.monotonic()
         try:
+            if self._connection_s and now - self._connected_at >= self._connection_s:
+                self._connected_at = now
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
             yield
         except (RedisError, OSError) as error:
             text = f"{self._name}: no connection to Redis: {type(error).__name__}"
@@ -163,6 +180,7 @@ def cache(setting: Setting) -> Module:
             database=int(config["redisDB"]),
             ttl_s=ttl_s,
             prefix=f"fm:apps:{setting.around.document.name}:{setting.name}:",
+            connection_s=float(config["connectionMaxAge"]),
         )
     else:
         made = MemoryCache(

@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import violations_of
 from flowmesh.errors import Invalid, Unavailable

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from flowmesh.apps.data.database import Database
-from flowmesh.apps.data.locks import LocalLocks, PostgresLocks
+from flowmesh.apps.data.locks import LocalLocks, PostgresLocks, RedisLocks
 from flowmesh.apps.data.statements import own_statement
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
@@ -44,6 +44,7 @@ def engine(setting: Setting) -> Module:
         store=MachineStore(machine=setting.name, database=database),
         locks=locks,
         instances_max=int(config["maxInstances"]),
+        ended_kept_s=float(config.get("instanceTTL") or 0.0),
         log=setting.log,
         now=setting.around.clock.now,
     )
@@ -68,9 +69,19 @@ def engine(setting: Setting) -> Module:
     )
 
 
-def _locks(setting: Setting, database: Database) -> LocalLocks | PostgresLocks:
+def _locks(setting: Setting, database: Database) -> LocalLocks | PostgresLocks | RedisLocks:
+    """Return the locks in Redis where it is named, else those of the database."""
     from flowmesh.apps.data.postgres import PostgresDatabase
 
+    password = str(setting.config.get("redisPassword") or "")
+    if url := str(setting.config.get("redisURL") or ""):
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            text = f"{setting.name}: redisURL begins with redis://, rediss:// or unix://"
+            raise Invalid("APP_CONFIG_INVALID", text)
+        return RedisLocks(name=setting.name, url=url, password=password)
+    if password:
+        text = f"{setting.name}: redisPassword needs a redisURL"
+        raise Invalid("APP_CONFIG_INVALID", text)
     if isinstance(database, PostgresDatabase):
         return PostgresLocks(name=setting.name, dsn=database.dsn)
     return LocalLocks()

@@ -284,6 +284,7 @@ class GcsObjects:
         self._prefix = str(config.get("prefix") or "")
         make: Any = Storage
         self._make = make
+        self._project = str(config.get("project") or "")
         self._endpoint = str(config.get("endpoint") or "")
         self._account = account or "{}"
         self._policy = policy
@@ -292,7 +293,10 @@ class GcsObjects:
 
     async def start(self) -> None:
         self._session = http_session(
-            self._policy, connections_max=GCS_CONNECTIONS_MAX, auto_decompress=True
+            self._policy,
+            connections_max=GCS_CONNECTIONS_MAX,
+            auto_decompress=True,
+            headers={"X-Goog-User-Project": self._project} if self._project else None,
         )
         self._storage = self._make(
             session=self._session,

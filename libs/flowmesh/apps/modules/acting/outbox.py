@@ -13,7 +13,7 @@ from flowmesh.apps.data.database import Database, Row
 from flowmesh.apps.data.statements import own_statement
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import decoded, new_id, reason_of
-from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.jsontext.integers import is_whole
 
 Json = Any

@@ -11,7 +11,7 @@ from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import Message, encoded
 from flowmesh.apps.modules.acting.outbox import Outbox, Target
-from flowmesh.apps.modules.data_services import HttpClient
+from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text

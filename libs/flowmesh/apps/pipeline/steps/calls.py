@@ -6,9 +6,11 @@ from typing import Any
 
 import orjson
 
+from flowmesh.apps.catalogue.values import Unfit
 from flowmesh.apps.data.effects import EFFECT_KEY, step_scope
 from flowmesh.apps.http.messages import Response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.http.retries import Retries
 from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.messaging.messages import message_id_of
 from flowmesh.apps.pipeline.context import StepContext
@@ -28,6 +30,7 @@ def http_call(context: StepContext) -> StepCall:
     method = str(config["method"])
     timeout_s = float(config["timeout"])
     success = frozenset(int(each) for each in config.get("success") or ())
+    retries = _retries(context)
     client = str(config.get("client") or "")
     find = context.services.later("HttpClient", client)
 
@@ -43,7 +46,7 @@ def http_call(context: StepContext) -> StepCall:
         if effect and not any(name.lower() == "idempotency-key" for name in given):
             given["Idempotency-Key"] = effect
         target = as_text(url(run)) if url is not None else ""
-        answer = await find().send(method, target, given, content, timeout_s)
+        answer = await find().send(method, target, given, content, timeout_s, retries)
         if answer.status >= 400 and answer.status not in success:
             detail = f"{method} {target.partition('?')[0]} answered {answer.status}"
             raise HttpProblem(502, "UPSTREAM_FAILED", detail)
@@ -55,6 +58,16 @@ def http_call(context: StepContext) -> StepCall:
         }
 
     return call
+
+
+def _retries(context: StepContext) -> Retries | None:
+    """Return the retries of a step; None for those of its client."""
+    raw = context.spec.config.get("retry")
+    try:
+        return Retries.read(raw) if raw else None
+    except Unfit as error:
+        context.error("APP_CONFIG_INVALID", f"retry {error}", "retry")
+        return None
 
 
 def _content(headers: Mapping[str, str], body: bytes) -> Json:

@@ -97,13 +97,17 @@ def db_exec(context: StepContext) -> StepCall:
     session, values = _session(context), _values(context)
     name = str(context.spec.config.get("database", ""))
     ignores = bool(context.spec.config.get("ignore_error"))
+    wanted = context.spec.config.get("returning")
     if statement is None:
         return lambda _run: {}
+    if wanted and not statement.returns:
+        context.error("SQL_INVALID", "the statement has no RETURNING", "returning")
+    returns = statement.returns and wanted is not False
 
     async def change(on: Session, given: tuple[Json, ...]) -> Output:
         changed = await on.execute(statement, given)
         output: Output = {"affected_rows": changed.count, "last_id": changed.last_id}
-        if statement.returns:
+        if returns:
             output["rows"] = changed.rows
         return output
 

@@ -77,12 +77,15 @@ def compile_schema(schema: Json, context: StepContext) -> Any:
     return lambda value: violations_of(validator, value)
 
 
-def validator_of(schema: Json, what: str) -> Any:
-    """Compile a JSON Schema. Raises Invalid, whose message begins with `what`."""
+def validator_of(schema: Json, what: str, draft: str = "") -> Any:
+    """Compile a JSON Schema, of the draft that it names by default.
+
+    Raises Invalid, whose message begins with `what`.
+    """
     from flowmesh.schemas.compiling import RemoteReference, compiled
 
     try:
-        return compiled(schema, validate_formats=True)
+        return compiled(schema, validate_formats=True, draft=draft)
     except RemoteReference as error:
         raise Invalid("SCHEMA_REMOTE_REF", f"{what}: {error}") from None
     except ValueError as error:
