@@ -1,12 +1,17 @@
-"""Writes the generated pages of docs/. `tests/tidy/test_docs.py` proves them fresh."""
+"""Writes the generated pages of docs/ and data of packages.
+
+`tests/tidy/test_docs.py` proves them fresh.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import features
+from flowmesh.cli.completion import options
+from tools import completion, features
 from tools.pages import (
     apps,
     architecture,
+    commands,
     comparison,
     errors,
     executors,
@@ -27,6 +32,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "apps/module-types.md": apps.page,
     "architecture.md": architecture.page,
+    "commands.md": commands.page,
     "comparison.md": comparison.page,
     "errors.md": errors.page,
     "executors.md": executors.page,
@@ -43,12 +49,18 @@ PAGES: dict[str, Callable[[], str]] = {
     **explanations.pages(),
 }
 
+# Generated data of packages.
+DATA: dict[Path, Callable[[], str]] = {options.FILE: completion.text}
+
 
 def main() -> None:
     for name, page in PAGES.items():
         (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
         print(f"docs/{name}")
+    for file, text in DATA.items():
+        file.write_text(text())
+        print(file.name)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ def test_generated_pages_are_fresh(name: str) -> None:
     assert fresh, f'docs/{name} is stale: run "make docs" and commit it'
 
 
+@pytest.mark.parametrize("file", sorted(docs.DATA), ids=lambda file: file.name)
+def test_generated_data_is_fresh(file: Path) -> None:
+    """`make docs` would change nothing in the packages."""
+    assert file.read_text() == docs.DATA[file](), f'{file} is stale: run "make docs" and commit it'
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link of a page names a file of the repository."""
     broken = [

@@ -1,34 +1,28 @@
 """Types of arguments that several commands share, with their completion in a shell."""
 
-from collections.abc import Callable
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from cyclopts.completion import CompletionContext
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The values of an argument in a shell: a function of `flowmesh.cli.completion.suggestions`."""
+
+    source: str
 
 
-def _completer(name: str) -> "Callable[[CompletionContext], Any]":
-    """Return a completer that loads the module of suggestions when a shell calls it."""
-
-    def suggest(context: "CompletionContext") -> Any:
-        return getattr(import_module("flowmesh.cli.operations.suggestions"), name)(context)
-
-    return suggest
-
-
-ExecutionId = Annotated[str, Parameter(completer=_completer("executions"))]
-NodeId = Annotated[str, Parameter(completer=_completer("nodes"))]
-WorkflowId = Annotated[str, Parameter(completer=_completer("workflows"))]
-TaskName = Annotated[str, Parameter(completer=_completer("tasks"))]
-Target = Annotated[str, Parameter(completer=_completer("explain_targets"))]
-ProfileName = Annotated[str, Parameter(completer=_completer("profiles"))]
-FileName = Annotated[str, Parameter(completer=_completer("files"))]
+ExecutionId = Annotated[str, Completed("executions")]
+NodeId = Annotated[str, Completed("nodes")]
+WorkflowId = Annotated[str, Completed("workflows")]
+TaskName = Annotated[str, Completed("tasks")]
+Target = Annotated[str, Completed("explain_targets")]
+ProfileName = Annotated[str, Completed("profiles")]
+FileName = Annotated[str, Completed("files")]
 # A negative number and `-` begin with a hyphen.
-JsonText = Annotated[str, Parameter(allow_leading_hyphen=True, completer=_completer("values"))]
+JsonText = Annotated[str, Completed("values"), Parameter(allow_leading_hyphen=True)]
 ExecutionArgument = Annotated[ExecutionId, Parameter(help="Id of the execution.")]
 TaskArgument = Annotated[
     NodeId, Parameter(help="Id of the task, as `flowmesh get execution` shows it.")

@@ -143,6 +143,14 @@ def result(value: Any, text: str) -> None:
         line(text)
 
 
+def source(value: Any, text: str) -> None:
+    """Write the value as a document, or the lines of a text such as a script."""
+    if structured():
+        document(value)
+    else:
+        block(text.rstrip())
+
+
 def listing(
     documents: Sequence[Any],
     header: Sequence[str],

@@ -28,7 +28,7 @@ def _from(variable: str, *, shown: bool = True, **more: Any) -> Parameter:
     return Parameter(env_var=f"FLOWMESH_{variable}", show_default=shown, **more)
 
 
-EgressFlag = Annotated[Egress, _from("EGRESS")]
+EgressFlag = Annotated[Egress, _from("EGRESS", shown=False)]
 DataDir = Annotated[str, _from("DATA_DIR")]
 HttpPort = Annotated[int, _from("HTTP_PORT")]
 GrpcPort = Annotated[int, _from("GRPC_PORT")]

@@ -1,29 +1,17 @@
-"""The console script: the client commands, and the three that start servers.
+"""The console script `flowmesh`.
 
-Each command imports what it needs, so that `flowmesh --help` is quick and client commands run on
-the base install.
+Each command imports what it needs, so that help and completion are quick and client commands run
+on the base install.
 """
 
 import gc
 import os
 import sys
-from typing import Any
 
-from cyclopts import App
+from flowmesh.cli.command_line import COMPLETE, run, run_line
+from flowmesh.cli.commands import spelling
+from flowmesh.cli.commands.entries import Command
 
-from flowmesh import core
-from flowmesh.cli import app as client_app
-from flowmesh.cli.command_line import SUITE
-from flowmesh.extras import ExtraMissing, needed_by
-from flowmesh.rpc.environment import GRPC_ENVIRONMENT
-from flowmesh.suite.allocator import return_large_blocks
-from flowmesh.suite.lean import load_libraries
-
-COMMANDS = (
-    ("dev", "Start the whole suite on this machine."),
-    ("serve", "Run services against given servers."),
-    ("cluster", "Start each service as a process of its own."),
-)
 # Commands that run services in their own process.
 SERVERS = frozenset({"dev", "serve"})
 # The extras of these commands; for others, the one that contains the missing module.
@@ -32,33 +20,36 @@ EXTRAS = {"dev": "dev", "cluster": "dev", "serve": "server"}
 
 def main() -> None:
     """Run `flowmesh`."""
+    if sys.argv[1:2] == [COMPLETE]:
+        sys.exit(run())
+    line = spelling.read(sys.argv[1:])
+    sys.exit(_run_command(line) if isinstance(line.entry, Command) else run_line(line))
+
+
+def _run_command(line: spelling.Line) -> int | str:
+    from flowmesh import core
+    from flowmesh.extras import ExtraMissing, needed_by
+    from flowmesh.rpc.environment import GRPC_ENVIRONMENT
+
     core.install()
     # gRPC reads these once, when it is loaded.
     for name, value in GRPC_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    command = sys.argv[1] if sys.argv[1:] else ""
+    name = " ".join(line.path)
     try:
-        with needed_by(f"`flowmesh {command}`", EXTRAS.get(command, "")):
-            sys.exit(_run(command))
+        with needed_by(f"`flowmesh {name}`", EXTRAS.get(name, "")):
+            if name in SERVERS:
+                _prepare_server()
+            return run_line(line)
     except ExtraMissing as error:
-        sys.exit(f"flowmesh: {error}")
+        return f"flowmesh: {error}"
 
 
-def _run(command: str) -> Any:
-    if command in SERVERS:
-        return_large_blocks()
-        # No object that is loaded now becomes garbage; collection is enabled when the process
-        # serves.
-        gc.disable()
-        load_libraries()
-    return make_app()()
+def _prepare_server() -> None:
+    from flowmesh.suite.allocator import return_large_blocks
+    from flowmesh.suite.lean import load_libraries
 
-
-def make_app() -> App:
-    """Return the command line with all its commands."""
-    app: App = client_app
-    # Help in Markdown would load a parser and a highlighter without need.
-    app.help_format = "plaintext"
-    for name, text in COMMANDS:
-        app.command(f"flowmesh.suite.commands:{name}", name=name, help=text, group=SUITE)
-    return app
+    return_large_blocks()
+    # No object that is loaded now becomes garbage; collection is enabled when the process serves.
+    gc.disable()
+    load_libraries()

@@ -78,7 +78,7 @@ def loaded(code: str, *names: str) -> str:
 @pytest.mark.parametrize(
     ("code", "names"),
     [
-        ("from flowmesh.suite.main import make_app; make_app()(['--help'])", ("grpc", "pydantic")),
+        ("from flowmesh.cli.command_line import run; run(['--help'])", ("grpc", "cyclopts")),
         ("import flowmesh.sdk", ("asyncpg", "redis", "nats", "uvicorn", "structlog")),
         ("from flowmesh.runtime import Settings", ("grpc", "asyncpg", "redis", "nats", "uvicorn")),
         ("import flowmesh.suite.cluster", ("grpc", "redis", "nats", "uvicorn")),
@@ -102,7 +102,7 @@ def test_grpc_settings_are_set_before_grpc_loads() -> None:
     """It reads the environment only once."""
     script = (
         "import os, sys; from flowmesh.suite.main import main\n"
-        "sys.argv = ['flowmesh', '--help']\n"
+        "sys.argv = ['flowmesh', 'errors', 'GRAPH_CYCLE']\n"
         "try:\n    main()\nexcept SystemExit:\n"
         "    print('grpc' in sys.modules, {n: v for n, v in os.environ.items() if 'GRPC' in n})"
     )

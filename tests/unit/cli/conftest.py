@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.cli import app
+from flowmesh.cli.command_line import run as run_command
 from tests.unit.sdk.stand_ins import StandIn
 
 
@@ -50,7 +50,7 @@ def flowmesh(
 
     async def run(*tokens: str) -> Outcome:
         loop = asyncio.get_running_loop()
-        code = await loop.run_in_executor(None, lambda: app(list(tokens)))
+        code = await loop.run_in_executor(None, lambda: run_command(list(tokens)))
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

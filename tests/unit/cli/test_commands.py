@@ -82,7 +82,7 @@ async def test_an_error_is_json_too(flowmesh: Run) -> None:
 @pytest.mark.parametrize(
     ("tokens", "text"),
     [
-        (("strat",), "Unknown command"),
+        (("strat",), "did you mean `flowmesh start`?"),
         (("start",), "WORKFLOW"),
         (("start", "order", "--input", "{a"), "not JSON"),
         (("start", "order", "--input", "@nowhere"), "no file nowhere"),

@@ -115,11 +115,3 @@ async def test_config_is_json_too(flowmesh: Run) -> None:
     names = [setting["name"] for setting in outcome.json["settings"]]
     assert names[:2] == ["address", "namespace"]
     assert "http_port" in names
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-async def test_completion_scripts_name_the_commands(flowmesh: Run, shell: str) -> None:
-    """For each shell, without a server."""
-    outcome = await flowmesh("completion", shell)
-    assert outcome.code == 0
-    assert "terminate" in outcome.out

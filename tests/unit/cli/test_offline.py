@@ -288,3 +288,9 @@ def test_a_terminal_shows_the_line(folder: Path) -> None:
     assert line[caret.index("^") :].startswith("pey")
     coloured = on_a_terminal(*tokens, environment={"NO_COLOR": "", "TERM": "xterm"})
     assert "\x1b[31;1merror\x1b[0m" in coloured
+
+
+async def test_a_bundled_definition_is_printed_as_a_file(flowmesh: Run) -> None:
+    """Its lines are lines, so that the output can be applied."""
+    item = next(iter(items()))
+    assert (await flowmesh("library", "show", item.name)).out.rstrip() == item.text.rstrip()

@@ -10,8 +10,8 @@ def test_help_imports_nothing_heavy() -> None:
     """`flowmesh --help` needs neither gRPC nor any command's module."""
     script = (
         "import sys\n"
-        "from flowmesh.cli import app\n"
-        "app(['--help'])\n"
+        "from flowmesh.cli.command_line import run\n"
+        "run(['--help'])\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
     )
     done = subprocess.run(

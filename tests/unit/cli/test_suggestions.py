@@ -21,8 +21,7 @@ async def suggested(flowmesh: Run, *words: str) -> list[str]:
     """Return the suggestions for the last word."""
     outcome = await flowmesh("__complete", *words)
     assert (outcome.code, outcome.err) == (0, "")
-    _, _, found = outcome.out.partition("\x1fbegin\n")
-    return [line.split("\t")[0] for line in found.split("\n") if line]
+    return [line.split("\t")[0] for line in outcome.out.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -73,5 +72,5 @@ async def test_scripts_ask_the_command_and_complete_files(
     """For values of the suite, and for `-f`."""
     script = (await flowmesh("completion", shell)).out
     assert "__complete" in script
-    files = {"bash": "compgen -f", "zsh": "_files", "fish": "-F"}
+    files = {"bash": "compgen -f", "zsh": "_files", "fish": "__fish_complete_path"}
     assert files[shell] in script

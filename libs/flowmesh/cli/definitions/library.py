@@ -52,7 +52,7 @@ def show_library(name: str, /, *, common: Common = COMMON) -> int:
     found = next((item for item in items() if item.name == name), None)
     if found is None:
         raise _unknown(name)
-    output.result(found.document, found.text.rstrip())
+    output.source(found.document, found.text)
     return exit_codes.DONE
 
 

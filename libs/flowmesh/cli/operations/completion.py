@@ -2,15 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command
+from flowmesh.cli.completion.scripts import SCRIPTS, SHELLS, Shell
+from flowmesh.cli.completion.scripts import install as install_script
 from flowmesh.cli.refusals import Refused
-
-Shell = Literal["bash", "zsh", "fish"]
-SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
 
 
 @command
@@ -30,14 +28,12 @@ def completion(
     install
         Install the script in the folder that the shell reads, and print its path.
     """
-    from flowmesh.cli import app
-
     chosen = shell or _own_shell()
     if not install:
-        script = app.generate_completion(shell=chosen)
-        output.result({"shell": chosen, "script": script}, script)
+        script = SCRIPTS[chosen]
+        output.source({"shell": chosen, "script": script}, script)
         return exit_codes.DONE
-    path = app.install_completion(shell=chosen)
+    path = install_script(chosen)
     document = {"shell": chosen, "path": str(path)}
     output.result(document, f"installed {path}; open a new shell to use it")
     return exit_codes.DONE

@@ -1,0 +1,1 @@
+"""The commands by name: the table, its spellings, and the help of groups; nothing heavy."""

@@ -1,0 +1,80 @@
+"""Commands on the suite: servers, settings, services, and the dispatch of tasks."""
+
+from flowmesh.cli.commands.entries import Command, Entry, Group
+
+_PROFILE: tuple[Entry, ...] = (
+    Command("list", "operations.profiles:list_profiles", "List the profiles."),
+    Command(
+        "show",
+        "operations.profiles:show_profile",
+        "Show a profile, by default the one in use.",
+    ),
+    Command(
+        "set",
+        "operations.profiles:set_profile",
+        "Create a profile, or change some of its fields.",
+    ),
+    Command(
+        "use",
+        "operations.profiles:use_profile",
+        "Set the current profile; without a name, none.",
+    ),
+    Command("delete", "operations.profiles:delete_profile", "Delete a profile."),
+)
+_SERVICE: tuple[Entry, ...] = (
+    Command("list", "operations.services:services", "List service instances and their health."),
+    Command("show", "operations.registrations:show", "Show an instance of a service."),
+    Command("register", "operations.registrations:register", "Register an instance of a service."),
+    Command(
+        "drain",
+        "operations.registrations:drain",
+        "Take an instance out of service, or back in.",
+    ),
+    Command("deregister", "operations.registrations:deregister", "Turn an instance OFFLINE."),
+    Command("watch", "operations.registrations:watch", "Follow the instances and their health."),
+    Command("topology", "operations.registrations:topology", "Show the calls between services."),
+)
+_LIMITS: tuple[Entry, ...] = (
+    Command("set", "operations.limits:set_limit", "Set a limit at run time."),
+    Command("list", "operations.limits:list_limits", "List limits, their use, and stops."),
+    Command("rm", "operations.limits:remove_limit", "Remove a limit."),
+    Command("changes", "operations.limits:limit_changes", "List the changes of limits."),
+)
+_DISPATCH: tuple[Entry, ...] = (
+    Command("workers", "operations.limits:workers", "List attached workers with their tasks."),
+    Command("queues", "operations.limits:queues", "Show queues with the reasons for waiting."),
+    Group("limits", "Manage limits at run time.", _LIMITS),
+    Command("breakers", "operations.limits:breakers", "List circuit breakers that are not closed."),
+    Command("stop", "operations.limits:stop_dispatch", "Stop dispatching tasks."),
+    Command("start", "operations.limits:start_dispatch", "Start dispatching tasks again."),
+    Command(
+        "dead-letters",
+        "operations.limits:dead_letters",
+        "List tasks whose last attempt failed.",
+    ),
+    Command("discard", "operations.limits:discard_dead_letters", "Take dead letters off the list."),
+    Command(
+        "restore",
+        "operations.limits:restore_dead_letters",
+        "Put dead letters back on the list.",
+    ),
+)
+SUITE: tuple[Entry, ...] = (
+    Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),
+    Command(
+        "cluster",
+        "flowmesh.suite.commands:cluster",
+        "Start each service as a process of its own.",
+    ),
+    Command("doctor", "operations.doctor:doctor", "Check this machine and the suite."),
+    Command("config", "operations.configuration:config", "Show settings with values and sources."),
+    Group("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
+    Group("service", "Manage the instances of services in the registry.", _SERVICE),
+    Group("dispatch", "Manage the dispatch of tasks: workers, limits, dead letters.", _DISPATCH),
+    Command("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),
+    Command(
+        "completion",
+        "operations.completion:completion",
+        "Print or install a completion script.",
+    ),
+)

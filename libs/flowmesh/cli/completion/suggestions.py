@@ -1,0 +1,111 @@
+"""Completion of values in a shell: profiles, and the names and ids of the suite.
+
+There are no suggestions, and no message, if the suite does not respond in time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from flowmesh.cli.completion.paths import files
+from flowmesh.cli.completion.requests import Request, Suggestions
+from flowmesh.cli.profile_store import read_profiles
+from flowmesh.cli.refusals import Refused
+from flowmesh.cli.targets import target
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
+
+TIMEOUT_S = 1.0
+SHOWN_MAX = 100
+Item = TypeVar("Item")
+
+
+def workflows(request: Request) -> Suggestions:
+    """Ids of registered workflows."""
+
+    async def query(client: "Client") -> Suggestions:
+        found = client.list_workflows(where=_prefix(request))
+        return [(each.id, f"version {each.version}") for each in await _first(found)]
+
+    return _query(request, query)
+
+
+def tasks(request: Request) -> Suggestions:
+    """Names of reusable tasks."""
+
+    async def query(client: "Client") -> Suggestions:
+        return [(each.id, each.format) for each in await _first(client.list_tasks())]
+
+    return _query(request, query)
+
+
+def executions(request: Request) -> Suggestions:
+    """Ids of executions, the newest first."""
+
+    async def query(client: "Client") -> Suggestions:
+        found = await _first(client.list_executions())
+        return [(each.id, f"{each.workflow_id} {each.status}") for each in found]
+
+    return _query(request, query)
+
+
+def nodes(request: Request) -> Suggestions:
+    """Nodes of the execution named earlier on the command line."""
+    execution = request.arguments[0] if request.arguments else ""
+
+    async def query(client: "Client") -> Suggestions:
+        found = await client.get_execution(execution)
+        return [(node.id, str(node.status)) for node in found.nodes[:SHOWN_MAX]]
+
+    return _query(request, query) if execution else []
+
+
+def explain_targets(request: Request) -> Suggestions:
+    """Arguments of `explain`: executions, workflows and files."""
+    return [*executions(request), *workflows(request), *files(request)]
+
+
+def profiles(_request: Request) -> Suggestions:
+    """Names of the user's profiles."""
+    try:
+        return [(name, each.address) for name, each in read_profiles().named.items()]
+    except Refused:
+        return []
+
+
+def _prefix(request: Request) -> str:
+    return f"id:{request.incomplete}*" if request.incomplete else ""
+
+
+def _query(
+    request: Request, query: Callable[["Client"], Awaitable[Iterable[tuple[str, str]]]]
+) -> Suggestions:
+    from flowmesh.errors import FlowmeshError
+
+    async def suggest() -> Suggestions:
+        where = target(
+            address=request.options.get("--address", ""),
+            namespace=request.options.get("--namespace", ""),
+            profile=request.options.get("--profile", ""),
+        )
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            where.client() as client,
+        ):
+            await client.ready(TIMEOUT_S)
+            return list(await query(client))
+
+    try:
+        return asyncio.run(suggest())
+    except (FlowmeshError, Refused, TimeoutError):
+        return []
+
+
+async def _first(items: AsyncIterator[Item]) -> list[Item]:
+    found: list[Item] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == SHOWN_MAX:
+            break
+    return found

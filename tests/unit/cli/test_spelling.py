@@ -1,0 +1,98 @@
+"""The words of a command line: groups, short forms, plurals, and suggestions for other words."""
+
+import pytest
+
+from flowmesh.cli.commands import short_forms, spelling, table
+from flowmesh.cli.commands.entries import Command
+from tests.unit.cli.conftest import Run
+
+TOP_LEVEL_MAX = 40
+
+
+def test_the_top_level_is_short() -> None:
+    """A person reads it at a glance; everything else is in a group."""
+    assert len(table.ROOT.entries) <= TOP_LEVEL_MAX
+
+
+def test_every_command_is_found_by_its_path() -> None:
+    """And by no other: a short form hides no command."""
+    for path, command in table.commands():
+        line = spelling.read([*path, "--json"])
+        assert (line.path, line.entry, line.arguments) == (path, command, ("--json",))
+
+
+@pytest.mark.parametrize("short", sorted(short_forms.SHORT_FORMS), ids=" ".join)
+def test_short_forms_lead_to_an_entry(short: table.Path) -> None:
+    """Each names a command or a group of the table."""
+    assert spelling.read([*short, "--help"]).path == short_forms.SHORT_FORMS[short]
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "arguments"),
+    [
+        ("cancel exec-1", "execution cancel", "exec-1"),
+        ("-n pay cancel exec-1", "execution cancel", "-n pay exec-1"),
+        ("keys create ci", "key create", "ci"),
+        ("get executions", "get execution", ""),
+        ("list task", "list tasks", ""),
+        ("list triggers", "trigger list", ""),
+        ("list trigger --json", "trigger list", "--json"),
+        ("list companies", "identity company list", ""),
+        ("get queue orders", "queue show", "orders"),
+        ("executions", "execution list", ""),
+        ("executions -n pay", "execution list", "-n pay"),
+        ("executions cancel a", "execution cancel", "a"),
+        ("queues", "dispatch queues", ""),
+        ("queues list", "queue list", ""),
+        ("services", "service list", ""),
+        ("help start", "start", "--help"),
+        ("diagnose saga a", "execution diagnose", "a"),
+        ("organizations delete a", "identity organization delete", "a"),
+        ("log exec-1", "execution logs", "exec-1"),
+    ],
+)
+def test_words_lead_to_a_command(words: str, path: str, arguments: str) -> None:
+    """Former and guessed spellings work, with the common options anywhere."""
+    line = spelling.read(words.split())
+    assert isinstance(line.entry, Command)
+    assert (" ".join(line.path), " ".join(line.arguments)) == (path, arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("canel exec-1", "`flowmesh cancel`"),
+        ("exection list", "`flowmesh execution`"),
+        ("run order", "`flowmesh start WORKFLOW` or `flowmesh app run FILE`"),
+        ("ps", "`flowmesh list executions`"),
+        ("list trigers", "`flowmesh list triggers`"),
+        ("trigger ls", "`flowmesh trigger list`"),
+        ("execution kill x", "`flowmesh execution cancel` or `flowmesh execution terminate`"),
+        ("queue send orders", "`flowmesh queue publish`"),
+        ("app delpoy", "`flowmesh app deploy`"),
+        ("diagnose", "`flowmesh diagnose messages` or `flowmesh diagnose saga`"),
+        ("version", "`flowmesh --version`"),
+    ],
+)
+async def test_other_words_get_a_suggestion(flowmesh: Run, words: str, meant: str) -> None:
+    """In one line, with exit code 2."""
+    outcome = await flowmesh(*words.split())
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"did you mean {meant}" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+async def test_words_without_a_similar_command_get_none(flowmesh: Run) -> None:
+    """And an option is not taken for a command."""
+    assert "did you mean" not in (await flowmesh("xylophone")).err
+    assert "has no option --jsn" in (await flowmesh("--jsn")).err
+    assert "Did you mean --input?" in (await flowmesh("start", "order", "--inptu", "1")).err
+
+
+async def test_groups_print_their_commands(flowmesh: Run) -> None:
+    """With or without --help."""
+    for words in ((), ("--help",), ("execution",), ("execution", "-h"), ("stream", "group")):
+        outcome = await flowmesh(*words)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert outcome.out.startswith("Usage: flowmesh")
+    assert "  parked " in outcome.out
