@@ -11,12 +11,13 @@ _FUNCTION = re.compile(
     r"(?:(?:arn:aws[\w-]*:lambda:[\w-]*:)?\w*:function:)?([\w.-]+)(?::([\w$.-]+))?\Z", re.ASCII
 )
 _PLACEHOLDER = re.compile(r"\$\{(?:AWS::)?(\w+)(?:\.(?:Arn|Name))?\}", re.ASCII)
-_PARTITION = "${AWS::Partition}"
+# The first part of an ARN is the partition, whatever its placeholder is called.
+_PARTITION = re.compile(r"\barn:\$\{[\w:.-]+\}(?=:)", re.ASCII)
 
 
 def without_placeholders(text: str) -> str:
     """Return the text with each placeholder replaced by its name."""
-    return _PLACEHOLDER.sub(r"\1", text.replace(_PARTITION, "aws"))
+    return _PLACEHOLDER.sub(r"\1", _PARTITION.sub("arn:aws", text))
 
 
 def machine_of(arn: str) -> tuple[str, str]:

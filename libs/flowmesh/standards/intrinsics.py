@@ -20,6 +20,7 @@ Json = Any
 NESTING_MAX = 10
 CHARACTERS_MAX = 8 * 1024
 # The limits of the AWS service.
+_DIGITS = re.compile(r"[+-]?[0-9]{1,19}")
 RANGE_MAX = 1_000
 TEXT_CHARACTERS_MAX = 10_000
 _FAILURE = "States.IntrinsicFailure"
@@ -230,6 +231,9 @@ def _list(value: Json) -> list[Json]:
 
 
 def _whole(value: Json) -> int:
+    """Return a number as a whole one; a text of digits is a number too."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("a number is expected")
     return round(value)

@@ -154,10 +154,22 @@ def test_wrong_states_are_refused_with_code_and_place(state: Json, code: str, pl
         ({"Type": "Task", "Resource": "x", "End": True, "TimeoutSecondsPath": "$.t"},
          "TimeoutSecondsPath"),
         ({"Type": "Map", "End": True, "ToleratedFailureCount": 1,
-          "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}}, "ToleratedFailureCount"),
+          "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}},
+          "ToleratedFailureCount of an inline Map"),
         ({"Type": "Map", "End": True, "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED"},
-            "StartAt": "A", "States": {"A": PASS}}}, "a Map in mode DISTRIBUTED"),
+            "StartAt": "A", "States": {"A": PASS}}, "ToleratedFailureCountPath": "$.n"},
+         "ToleratedFailureCountPath"),
+        ({"Type": "Map", "End": True, "ItemReader": {
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "PARQUET"}}, "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED"},
+                "StartAt": "A", "States": {"A": PASS}}}, "the InputType PARQUET"),
+        ({"Type": "Map", "End": True, "ItemReader": {
+            "Resource": "arn:aws:states:::dynamodb:scan"}, "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED"},
+                "StartAt": "A", "States": {"A": PASS}}},
+         "the resource arn:aws:states:::dynamodb:scan"),
     ],
 )  # fmt: skip
 def test_features_that_cannot_run_are_refused_by_name(state: Json, feature: str) -> None:

@@ -45,6 +45,9 @@ RANDOMNESS = Randomness(lambda: "an-id", lambda: 0.5)
         ("States.JsonMerge($.o, $.p, false)", {"q": 2, "r": 2}),
         ("States.MathRandom(1, 11)", 6),
         ("States.MathAdd($.n, -1)", 2),
+        ("States.MathAdd(1, '-1')", 0),
+        ("States.MathAdd('+7', $.n)", 10),
+        ("States.ArrayRange('1', '5', '2')", [1, 3, 5]),
         ("States.StringSplit('a,b;c', ',;')", ["a", "b", "c"]),
         ("States.UUID()", "an-id"),
         ("States.MathAdd(States.ArrayLength($.a), States.MathAdd(1, 1))", 5),
@@ -83,6 +86,9 @@ def test_what_is_no_path_and_no_function(text: str) -> None:
         ("States.Hash('a', 'ROT13')", "States.IntrinsicFailure"),
         ("States.JsonMerge($.o, $.p, true)", "States.IntrinsicFailure"),
         ("States.MathAdd($.t, 1)", "States.IntrinsicFailure"),
+        ("States.MathAdd('1.5', 1)", "States.IntrinsicFailure"),
+        ("States.MathAdd('٣', 1)", "States.IntrinsicFailure"),
+        ("States.MathAdd(' 1', 1)", "States.IntrinsicFailure"),
     ],
 )
 def test_what_fails_with_a_name_of_the_language(text: str, error: str) -> None:

@@ -14,7 +14,14 @@ from flowmesh.definitions.editor.parts import (
     or_null,
     text,
 )
-from flowmesh.definitions.formats.states.kinds import KINDS, PROCESSORS, WAITS
+from flowmesh.definitions.formats.states.kinds import KINDS, WAITS
+from flowmesh.definitions.formats.states.maps import (
+    BATCH_BYTES_MAX,
+    DELIMITERS,
+    INPUT_TYPES,
+    PROCESSORS,
+    TRANSFORMATIONS,
+)
 from flowmesh.definitions.formats.states.rules import STATE_NAME_CHARACTERS_MAX
 from flowmesh.standards.choices import OPERATORS
 
@@ -47,6 +54,7 @@ def states_schema() -> Schema:
     machine = members(
         {
             "Name": described("The id of the workflow.", ID),
+            "DefinitionSubstitutions": described("Values of ${placeholders}.", {"type": "object"}),
             "Comment": _COMMENT,
             "Version": {"enum": ["1.0", ""]},
             "TimeoutSeconds": _SECONDS,
@@ -100,7 +108,9 @@ def _machine() -> dict[str, Schema]:
 
 def _kinds() -> dict[str, Schema]:
     branch = members({**_machine(), "Comment": _COMMENT}, "StartAt", "States")
-    configuration = members({"Mode": {"enum": ["INLINE", ""]}, "ExecutionType": text()})
+    configuration = members(
+        {"Mode": {"enum": ["INLINE", "DISTRIBUTED", ""]}, "ExecutionType": text()}
+    )
     processor = members(
         {**_machine(), "Comment": _COMMENT, "ProcessorConfig": or_null(configuration)},
         "StartAt",
@@ -162,10 +172,45 @@ def _kinds() -> dict[str, Schema]:
                     "Items": ANYTHING,
                     "ItemSelector": ANYTHING,
                     "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
+                    **_distributed(),
                 }
             ),
             "oneOf": [{"required": [key]} for key in PROCESSORS],
         },
+    }
+
+
+def _distributed() -> dict[str, Schema]:
+    """Return the members of a distributed Map."""
+    given: dict[str, Schema] = {"Resource": _TEXT, "Parameters": ANYTHING, "Arguments": ANYTHING}
+    size = number(1, limits.MAP_ITEMS_MAX, whole=True)
+    reading = {
+        "InputType": choice(INPUT_TYPES, ""),
+        "ItemsPointer": _TEXT,
+        "CSVDelimiter": choice(tuple(DELIMITERS), "COMMA"),
+        "CSVHeaderLocation": choice(("FIRST_ROW", "GIVEN"), ""),
+        "CSVHeaders": {"type": "array", "items": _TEXT},
+        "MaxItems": size,
+        "MaxItemsPath": _PATH,
+    }
+    writing = {
+        "Transformation": choice(TRANSFORMATIONS, "NONE"),
+        "OutputType": choice(("JSON", "JSONL"), "JSON"),
+    }
+    batches = {
+        "BatchInput": ANYTHING,
+        "MaxItemsPerBatch": number(1, limits.MAP_BATCH_MAX, whole=True),
+        "MaxItemsPerBatchPath": _PATH,
+        "MaxInputBytesPerBatch": number(1, BATCH_BYTES_MAX, whole=True),
+        "MaxInputBytesPerBatchPath": _PATH,
+    }
+    return {
+        "ItemReader": members({**given, "ReaderConfig": members(reading)}, "Resource"),
+        "ItemBatcher": members(batches),
+        "ResultWriter": members({**given, "WriterConfig": members(writing)}),
+        "ToleratedFailureCount": number(0, limits.MAP_ITEMS_MAX, whole=True),
+        "ToleratedFailurePercentage": number(0, 100),
+        "Label": _TEXT,
     }
 
 

@@ -5,7 +5,6 @@ in a map `map` (the item and its index), and the retries of the current state. I
 next such value, or for a choice `{"next": …}`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -17,6 +16,7 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.answers import NowUs, failure_of, value_of
 from flowmesh.executors.http.request import call
 from flowmesh.executors.serverless.calls import body_of, headers_of, with_query
+from flowmesh.executors.states import maps
 from flowmesh.executors.states.events import ENTRIES_MAX, event_of, publish
 from flowmesh.executors.states.retry import (
     cause_of_function,
@@ -28,14 +28,11 @@ from flowmesh.executors.states.running import Running, Tools, kept_of
 from flowmesh.expressions import instant
 from flowmesh.standards.arns import machine_of
 from flowmesh.standards.choices import as_moment, holds
-from flowmesh.standards.paths import Context, PathFailed, compile_path, compile_reference, put
+from flowmesh.standards.paths import PathFailed, compile_path, compile_reference, put
 from flowmesh.standards.payloads import fill_template, look_up
 from flowmesh.tasktypes.builtin.standards import STATES_TASK
 
 TYPE = STATES_TASK.name
-_ITEMS_MAX = 100_000
-# Items of a Map that are made before yielding to the event loop.
-_ITEMS_AT_ONCE = 200
 # Marks the details of an error that was sent with a token; it is reported unchanged.
 _SENT = "sentWithToken"
 # The limit of flowmesh.engine.decisions.delays, whose error would not name the state.
@@ -277,50 +274,6 @@ async def _joined(run: Running) -> Json:
     return await run.left([branch.get("data") for branch in branches], before)
 
 
-async def _items(run: Running) -> Json:
-    """Return the initial values of the iterations of a Map, one for each item."""
-    data = run.at("input_path", run.data)
-    if "items" in run.config:
-        items = await run.evaluated(run.config["items"])
-    else:
-        items = compile_path(run.config.get("items_path", "$")).find(data, run.context)
-    if not isinstance(items, list):
-        raise TaskFailure("States.Runtime", "the items of a Map are a list")
-    if len(items) > _ITEMS_MAX:
-        raise TaskFailure("States.Runtime", f"a Map has at most {_ITEMS_MAX:,} items")
-    positions = [{"Index": index, "Value": item} for index, item in enumerate(items)]
-    given = await _selected(run, data, positions) if "selector" in run.config else items
-    kept = {key: value for key, value in kept_of(run.state).items() if key == "variables"}
-    made = [
-        {"data": one, "map": position, **kept}
-        for one, position in zip(given, positions, strict=True)
-    ]
-    return {**run.state, "items": made}
-
-
-async def _selected(run: Running, data: Json, positions: list[Json]) -> list[Json]:
-    """Apply ItemSelector to each item."""
-    selector, made = run.config["selector"], []
-    for start in range(0, len(positions), _ITEMS_AT_ONCE):
-        some = [{"Map": {"Item": each}} for each in positions[start : start + _ITEMS_AT_ONCE]]
-        if run.config.get("jsonata"):
-            made += await run.evaluated_for(some, selector, {})
-            continue
-        await asyncio.sleep(0)
-        context = run.context
-        for each in some:
-            seen = Context({**context, **each}, context.variables)
-            made.append(fill_template(selector, data, seen, run.tools.randomness))
-    return made
-
-
-async def _mapped(run: Running) -> Json:
-    """Join the items of a Map; the state is the value before, then the list of all values."""
-    before, done = run.state
-    run.state = before
-    return await run.left([each.get("data") for each in done], before)
-
-
 async def _failed(run: Running) -> Json:
     """Handle an error: retry, go to a catcher, or raise the error."""
     if isinstance(run.state, list):
@@ -330,7 +283,9 @@ async def _failed(run: Running) -> Json:
     details = failure.get("details")
     was_sent = isinstance(details, dict) and details.get(_SENT) is True
     of_function = bool(config.get("function")) and not was_sent
-    name = error_name(failure["class"], details, of_function=of_function)
+    name = _name_by_node(config.get("names", {}), failure) or error_name(
+        failure["class"], details, of_function=of_function
+    )
     message = failure.get("message", "")
     retriers = config.get("retry", [])
     earlier = run.state.get("retries") or {}
@@ -349,6 +304,14 @@ async def _failed(run: Running) -> Json:
             left = await _caught(run, catcher, {"Error": name, "Cause": cause})
             return {**left, "next": catcher["next"]}
     raise TaskFailure(name, message, details=details, node=failure.get("node", ""))
+
+
+def _name_by_node(names: dict[str, Json], failure: dict[str, Json]) -> str:
+    """Return the name of errors of the node that failed, or of one that contains it."""
+    for part in failure.get("node", "").split("/") if names else ():
+        if name := names.get(part.partition("[")[0]):
+            return str(name)
+    return ""
 
 
 async def _caught(run: Running, catcher: dict[str, Json], error: Json) -> dict[str, Json]:
@@ -380,8 +343,10 @@ _OPS: dict[str, Callable[[Running], Awaitable[Json]]] = {
     "sent": _sent,
     "publish": _publish,
     "joined": _joined,
-    "items": _items,
-    "mapped": _mapped,
+    "items": maps.items,
+    "mapped": maps.mapped,
+    "files": maps.files,
+    "written": maps.written,
     "failed": _failed,
 }
 

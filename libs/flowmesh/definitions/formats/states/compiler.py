@@ -46,6 +46,16 @@ def has_token(state: Reader) -> bool:
     return isinstance(resource, str) and resource.endswith(TOKEN_SUFFIX)
 
 
+def is_distributed(state: Mapping[str, Json]) -> bool:
+    """Return whether a Map is distributed."""
+    for key in ("ItemProcessor", "Iterator"):
+        processor = state.get(key)
+        configuration = processor.get("ProcessorConfig") if isinstance(processor, dict) else None
+        if isinstance(configuration, dict) and configuration.get("Mode") == "DISTRIBUTED":
+            return True
+    return False
+
+
 def unsupported(problems: Problems, feature: str, path: Path, why: str = "") -> None:
     """Refuse a feature of the language by its name."""
     message = f"{feature} is not supported" + (f": {why}" if why else "")
@@ -126,7 +136,7 @@ class StateContext:
             follow = Follow("", catches, chooses=True, among=among)
         config = {"name": self.name, **config}
         extra = dict(given or {})
-        if _mentions_context(config):
+        if _mentions_context(config) or config["op"] == "files" or "transform" in config:
             config["machine"] = self.compiler.workflow
             extra |= {
                 "execution": "{{execution.id}}",
@@ -143,15 +153,23 @@ class StateContext:
         self.machine.timer(node_id, duration, following, self.path, self.name)
 
     def run_with_input(
-        self, node_id: str, nodes: tuple[Node, ...], config: JsonObject, answer: str
+        self,
+        node_id: str,
+        nodes: tuple[Node, ...],
+        config: JsonObject,
+        answer: str,
+        *,
+        after: str = "",
     ) -> None:
-        """Add nodes together with the value before them; a node behind them merges their
-        outputs.
+        """Add nodes together with the value before them; a node behind them merges their outputs.
+
+        `after` follows that node instead of the next state.
         """
-        group = self.machine.group_with_input(nodes, self.path, self.name)
+        path = (*self.path, node_id) if after else self.path
+        group = self.machine.group_with_input(nodes, path, self.name)
         follow = Follow(answer, catch_all(self.catch))
-        self.machine.body(node_id, group, follow, self.path, self.name)
-        self.node(answer, config, self.after)
+        self.machine.body(node_id, group, follow, path, self.name)
+        self.node(answer, config, after or self.after)
 
     def target(self, holder: Reader, key: str) -> str:
         """Return the node of the state that a member names."""
@@ -163,11 +181,13 @@ class StateContext:
         unknown_state(name, self.states, (*holder.path, key), self.problems)
         return ""
 
-    def error_handling(self, again: str, *, function: bool = False) -> None:
+    def error_handling(
+        self, again: str, *, function: bool = False, names: Mapping[str, str] | None = None
+    ) -> None:
         """Add the nodes behind a state that may fail: the error handler, and the timer of retries.
 
         `again` is the first node of a retry; `function` means that the errors are those of a
-        function.
+        function; `names` are those of errors by the node that failed, or that contains it.
         """
         retriers = [_retrier(each) for each in self._objects("Retry")]
         catchers = [self._catcher(each) for each in self._objects("Catch")]
@@ -178,6 +198,8 @@ class StateContext:
         config: JsonObject = {"op": "failed", "retry": retriers, "catch": catchers}
         if function:
             config["function"] = True
+        if names:
+            config["names"] = dict(names)
         route, targets = self.new("caught"), [catcher["next"] for catcher in catchers]
         if retriers:
             config["again"] = self.new("again")
@@ -289,7 +311,12 @@ class Compiler:
             tokens = has_token(state)
             check_lookups(state, self._variables, in_map=machine.in_map, has_token=tokens)
         # The names of errors depend on the task, so its node adds the handler.
-        has_handler = bool(state.value.get("Retry") or state.value.get("Catch") or kind == "Task")
+        has_handler = bool(
+            state.value.get("Retry")
+            or state.value.get("Catch")
+            or kind == "Task"
+            or (kind == "Map" and is_distributed(state.value))
+        )
         catch = machine.names.new(f"{name}:catch") if has_handler else ""
         lay(StateContext(self, machine, state, name, ids[name], after, catch, ids, in_jsonata))
         state.refuse_unknown()

@@ -4,6 +4,8 @@ Its states and their paths run on workers. The language has no name for a workfl
 member `Name` that Flowmesh adds, or a digest of the content.
 """
 
+import re
+
 from flowmesh.definitions.canonical import digest_of_document
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.states.compiler import Compiler
@@ -14,10 +16,14 @@ from flowmesh.definitions.reading.reader import Reader
 
 EXECUTOR = "states.task"
 _DIGEST_CHARACTERS = 12
+# Values of placeholders, as SAM writes them beside the document.
+_VALUES = "DefinitionSubstitutions"
+_PLACEHOLDER = re.compile(r"\$\{([\w:.-]{1,128})\}", re.ASCII)
 _SECONDS_MAX = TIMEOUT_MS_MAX // 1_000
 
 
 def load(reader: Reader) -> Workflow | None:
+    reader = _substituted(reader)
     name = reader.identifier("Name", "the name of the workflow", required=False) or _made(reader)
     reader.text("Comment", most=DESCRIPTION_CHARACTERS_MAX)
     if (version := reader.text("Version") or "1.0") != "1.0":
@@ -40,6 +46,34 @@ def load(reader: Reader) -> Workflow | None:
         timeout_ms=timeout_ms,
         nodes_path=("States",),
     )
+
+
+def _substituted(reader: Reader) -> Reader:
+    """Return the document with the placeholders that `DefinitionSubstitutions` has values for."""
+    values = reader.object(_VALUES).value
+    for name, value in values.items():
+        if isinstance(value, dict | list) or value is None:
+            message = f"the value of ${{{name[:64]}}} is a text, a number, true or false"
+            path = (_VALUES, name)
+            reader.problems.add("DEFINITION_INVALID", message, path)
+    if not values:
+        return reader
+    made = {key: _filled(each, values) for key, each in reader.value.items() if key != _VALUES}
+    return Reader(made, reader.path, reader.problems)
+
+
+def _filled(value: Json, values: dict[str, Json]) -> Json:
+    """Return the value with its placeholders filled; one that is a whole text keeps its type."""
+    if isinstance(value, dict):
+        return {key: _filled(each, values) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, values) for each in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    whole = _PLACEHOLDER.fullmatch(value)
+    if whole is not None and whole[1] in values:
+        return values[whole[1]]
+    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), value)
 
 
 def _made(reader: Reader) -> str:

@@ -4,7 +4,6 @@ import re
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
-from flowmesh.definitions.formats.machines import Machine
 from flowmesh.definitions.formats.states.compiler import (
     JSONATA,
     CompileState,
@@ -16,8 +15,8 @@ from flowmesh.definitions.formats.states.compiler import (
     path_of,
     rule_problems,
     shape_of,
-    template_of,
 )
+from flowmesh.definitions.formats.states.maps import compile_map, inner_machine
 from flowmesh.definitions.formats.states.services import (
     called_by,
     compile_called,
@@ -25,7 +24,7 @@ from flowmesh.definitions.formats.states.services import (
     publishes,
 )
 from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, compile_start
-from flowmesh.definitions.model import Json, MapBody, Node
+from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.arns import without_placeholders
 from flowmesh.standards.jsonata import is_expression
@@ -36,9 +35,8 @@ _IN_OUT = ("InputPath", "OutputPath")
 _HTTP_KNOWN = frozenset(
     {"ApiEndpoint", "Method", "Headers", "QueryParameters", "RequestBody"}
 )  # fmt: skip
-# Members of which a Wait has exactly one, and those of which a Map has exactly one.
+# Members of which a Wait has exactly one.
 WAITS = ("Seconds", "Timestamp", "SecondsPath", "TimestampPath")
-PROCESSORS = ("ItemProcessor", "Iterator")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\Z")
 
 
@@ -286,7 +284,7 @@ def compile_parallel(context: StateContext) -> None:
             context.problems.add("DEFINITION_INVALID", message, path)
             continue
         inner = context.machine.inner(path)
-        start = _inner_machine(context, inner, Reader(item, path, context.problems))
+        start = inner_machine(context, inner, Reader(item, path, context.problems))
         branches.append(
             inner.as_node(
                 context.new(f"branch-{index}"),
@@ -296,95 +294,6 @@ def compile_parallel(context: StateContext) -> None:
             )
         )
     context.run_with_input(call, tuple(branches), {"op": "joined", **behind}, context.new("result"))
-
-
-def _inner_machine(context: StateContext, inner: Machine, reader: Reader) -> str:
-    start = context.compiler.machine(inner, reader)
-    reader.text("Comment", most=limits.DESCRIPTION_CHARACTERS_MAX)
-    reader.refuse_unknown()
-    return start
-
-
-_MAP_UNSUPPORTED = (
-    "ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailureCount",
-    "ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath",
-    "MaxConcurrencyPath", "Label",
-)  # fmt: skip
-
-
-def compile_map(context: StateContext) -> None:
-    """Compile a Map: the items are computed first; each is the initial value of its own machine."""
-    reader = context.reader
-    shape = context.shape(*_IN_OUT, "ResultSelector", "ResultPath")
-    for key in _MAP_UNSUPPORTED:
-        if reader.has(key):
-            context.refuse(key, key, why="items come from the input and run in this execution")
-    context.error_handling(context.entry)
-    config: JsonObject = {"op": "items"}
-    if "input_path" in shape:
-        config["input_path"] = shape.pop("input_path")
-    config |= _items(context)
-    most = reader.integer("MaxConcurrency", 0, 0, limits.MAP_CONCURRENCY_MAX)
-    inner = context.machine.inner((*context.path, "ItemProcessor"), in_map=True)
-    start = _processor(context, inner)
-    each, run, items = context.new("item"), context.new("run"), context.new("items")
-    body = MapBody(
-        (inner.as_node(each, start, "{{item}}", name=context.name),),
-        most or limits.MAP_CONCURRENCY_DEFAULT,
-        context.path,
-    )
-    node = Node(
-        items,
-        context.machine.names.place((*context.path, "items"), items),
-        name=context.name,
-        input="{{state.items}}",
-        has_input=True,
-        body=body,
-        bound=context.machine.bound,
-    )
-    context.node(context.entry, config, run)
-    context.run_with_input(run, (node,), {"op": "mapped", **shape}, context.new("result"))
-
-
-def _items(context: StateContext) -> JsonObject:
-    """Return the configuration of a Map's items."""
-    reader = context.reader
-    found: JsonObject = {}
-    if context.jsonata:
-        for key, name in (("Items", "items"), ("ItemSelector", "selector")):
-            if reader.has(key):
-                found[name] = expression_of(reader, key)
-        return found | {JSONATA: True}
-    if reader.has("ItemsPath"):
-        found["items_path"] = path_of(reader, "ItemsPath", null=False) or "$"
-    selectors = [key for key in ("ItemSelector", "Parameters") if reader.has(key)]
-    for key in selectors:
-        found["selector"] = template_of(reader, key)
-    if len(selectors) > 1:
-        message = "a Map has ItemSelector or Parameters, not both"
-        context.problems.add(
-            "DEFINITION_INVALID", message, (*context.path, "Parameters"), at_key=True
-        )
-    return found
-
-
-def _processor(context: StateContext, inner: Machine) -> str:
-    keys = [key for key in PROCESSORS if context.reader.has(key)]
-    if len(keys) != 1:
-        context.reader.missing(
-            "ItemProcessor", "StartAt and States of the machine to run for each item"
-        )
-        return ""
-    processor = context.reader.object(keys[0])
-    configuration = processor.object("ProcessorConfig")
-    mode = configuration.text("Mode") or "INLINE"
-    if mode != "INLINE":
-        path = (keys[0], "ProcessorConfig", "Mode")
-        why = "items run in this execution, up to MaxConcurrency at once; INLINE says so"
-        context.refuse(f"a Map in mode {mode[:16]}", *path, why=why)
-    configuration.text("ExecutionType")
-    configuration.refuse_unknown()
-    return _inner_machine(context, inner, processor)
 
 
 KINDS: dict[str, CompileState] = {

@@ -22,7 +22,9 @@ _PATHS = frozenset(
         "ToleratedFailureCountPath", "ToleratedFailurePercentagePath",
     }
 )  # fmt: skip
-_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
+_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign", "BatchInput")
+# Members of a distributed Map with paths and templates of their own.
+_PARTS = ("ItemReader", "ReaderConfig", "ItemBatcher", "ResultWriter")
 _Found = Iterator[tuple[Path, str]]
 
 
@@ -130,6 +132,8 @@ def _lookups(state: Mapping[str, Json], path: Path) -> _Found:
     for key, value in state.items():
         if key in _PATHS and isinstance(value, str):
             yield (*path, key), value
+        elif key in _PARTS and isinstance(value, dict):
+            yield from _lookups(value, (*path, key))
         elif key in _TEMPLATES:
             yield from _in_template(value, (*path, key))
         elif key in ("Choices", "Catch"):

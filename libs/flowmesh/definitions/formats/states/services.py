@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, SIGNAL
 from flowmesh.definitions.formats.states.compiler import TOKEN_SUFFIX, JsonObject, StateContext
 from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, Task
+from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import function_of, without_placeholders
 
@@ -61,7 +62,7 @@ def called_by(context: StateContext, resource: str) -> Called | None:
         if match[1] in _INVOKE:
             return _invoked(context)
         if match[1] not in _EVENTS | _OWN:
-            _warn_of(context, match[1])
+            warn_of_service(context, match[1], (*context.path, "Resource"))
             return Called(match[1])
     if name.startswith("arn:"):
         context.refuse(f"the resource {resource[:128]}", "Resource")
@@ -72,9 +73,15 @@ def called_by(context: StateContext, resource: str) -> Called | None:
     return Called(name)
 
 
-def _warn_of(context: StateContext, service: str) -> None:
+def service_of(resource: str) -> str:
+    """Return the service and the action that a resource names, empty if it names none."""
+    match = _SERVICE.match(without_placeholders(resource))
+    return match[1].removeprefix("aws-sdk:") if match is not None else ""
+
+
+def warn_of_service(context: StateContext, service: str, path: Path) -> None:
     message = f"Flowmesh does not call {service} itself: a worker has to serve it as a task type"
-    context.problems.warn("FEATURE_UNSUPPORTED", message, (*context.path, "Resource"))
+    context.problems.warn("FEATURE_UNSUPPORTED", message, path)
 
 
 def _parameters(context: StateContext) -> tuple[dict[str, Json], dict[str, str]]:
