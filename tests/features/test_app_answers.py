@@ -194,3 +194,15 @@ async def test_the_text_of_a_component_stays_in_the_log(tmp_path: Path) -> None:
         assert "ValueError" not in str(found.body)
         reference = found.body["detail"].rpartition(" ")[2]
         assert "ValueError: host db-7 password p" in app.logged(reference)
+
+
+async def test_a_module_before_its_router_is_built(tmp_path: Path) -> None:
+    """The order of a document decides nothing: no module is left out for a partner to come."""
+    text = """
+modules:
+  - {name: first, type: http.handler, config: {path: /first, method: GET, body: {ok: true}}}
+  - {name: routes, type: http.router}
+  - {name: web, type: http.server, config: {address: ":0"}}
+"""
+    async with running(written(tmp_path, text)) as app:
+        assert (await app.call("GET", "/first")).body == {"ok": True}

@@ -83,6 +83,7 @@ def build(
     background = Background(log)
     registry.put("Background", "", background)
     modules: dict[str, Module] = {}
+    left_out: set[str] = set()
     checks: dict[str, Check] = {}
     around = Surrounding(
         folder=document.folder,
@@ -98,15 +99,16 @@ def build(
     )
     for name in plan.order:
         partners = plan.partners.get(name, {}).values()
-        if any(_base(document, each) not in modules for each in partners):
-            # It cannot be built without the partner, which has findings.
+        # Nothing is built on a partner that has findings.
+        stands = all(_base(document, each) not in left_out for each in partners)
+        module = _module(document, plan, name, around) if stands else None
+        if module is None:
+            left_out.add(name)
             continue
-        module = _module(document, plan, name, around)
-        if module is not None:
-            modules[name] = module
-            if module.health is not None:
-                checks[name] = module.health
-            _offer(module, registry)
+        modules[name] = module
+        if module.health is not None:
+            checks[name] = module.health
+        _offer(module, registry)
     _report_unsupported(document)
     durables = None
     if suite is not None:
