@@ -1,6 +1,5 @@
 """The package of each language installs in an empty folder, and runs the example of its README."""
 
-import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -8,36 +7,20 @@ from pathlib import Path
 import pytest
 
 from flowmesh.testing.cluster import Cluster
-from sdks.conformance.languages import LANGUAGES, ROOT
+from sdks.conformance.languages import ROOT
+from sdks.conformance.readmes import blocks, save_program, script_of
 from sdks.conformance.test_examples import printed
 from tools.release import builders, manifest
 
 pytestmark = pytest.mark.slow
 PACKAGES = ROOT / "build/packages"
-README_LINES_MAX = 25
 TIMEOUT_S = 900
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @cache
 def packages(language: str) -> list[Path]:
     """Build the packages of a language once."""
     return builders.build(language, PACKAGES / language)
-
-
-def blocks(readme: Path) -> dict[str, str]:
-    """Return the first block of each language in a page."""
-    found: dict[str, str] = {}
-    for language, text in BLOCK.findall(readme.read_text()):
-        found.setdefault(language, text)
-    return found
-
-
-def script_of(console: str) -> tuple[str, str]:
-    """Return the commands of a block, without those in the background, and their last output."""
-    lines = console.splitlines()
-    commands = [line[2:] for line in lines if line.startswith("$ ") and not line.endswith("&")]
-    return "\n".join(commands), lines[-1]
 
 
 def caches(folder: Path) -> dict[str, str]:
@@ -55,15 +38,11 @@ def caches(folder: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(TIMEOUT_S)
 async def test_readme(readme_language: str, cluster: Cluster, tmp_path: Path) -> None:
-    """Its commands run as written, and print what it shows; the program has at most 25 lines."""
+    """Its commands run as written, and print what it shows."""
     packages(readme_language)
-    files = LANGUAGES[readme_language]["readme"]
-    found = blocks(ROOT / "sdks" / readme_language / "README.md")
-    assert found[next(iter(files))].count("\n") <= README_LINES_MAX
+    found = blocks(readme_language)
     folder = tmp_path / "hello"
-    for block, name in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(found[block])
+    save_program(readme_language, folder)
     script, expected = script_of(found["console"])
     own = {
         "FLOWMESH": str(ROOT),

@@ -3,16 +3,16 @@ import { draining, ExecutionFailed, FlowmeshError, stillRunning } from "../error
 import type { Json } from "../json.js";
 import * as limits from "../limits.js";
 import { type Event, type Failure, isLast, isStored, type Status } from "../values.js";
-import type { components, paths } from "./openapi.js";
 import { errorOf, paused, Rest, type RestRequest, type WebClientOptions } from "./rest.js";
+import type * as RestTypes from "./rest_types.js";
 import { type SentEvent, sentEvents } from "./sse.js";
 
 /** An execution as in the REST API. */
-export type WebExecution = components["schemas"]["ExecutionAnswer"];
+export type WebExecution = RestTypes.ExecutionAnswer;
 /** An execution in a list. */
-export type WebExecutionSummary = components["schemas"]["ExecutionSummary"];
-/** Paths of the REST API with their methods, parameters and bodies. */
-export type { components, paths } from "./openapi.js";
+export type WebExecutionSummary = RestTypes.ExecutionSummary;
+/** Shapes of the REST API; `Reads` and `Writes` have the query, body and answer of each path. */
+export type * as RestTypes from "./rest_types.js";
 
 /** Options of a change. */
 export interface WebChangeOptions {
@@ -187,7 +187,7 @@ export class WebClient {
 
   /** List executions, newest first; the query is that of `GET /api/v1/executions`. */
   async *list(
-    query: paths["/api/v1/executions"]["get"]["parameters"]["query"] = {},
+    query: RestTypes.Reads[typeof EXECUTIONS]["query"] = {},
   ): AsyncGenerator<WebExecutionSummary> {
     for (let pageToken = ""; ; ) {
       const request = { query: { ...query, pageToken: pageToken || query.pageToken } };
@@ -211,9 +211,9 @@ export class WebClient {
   }
 
   /** Send any request of the REST API; a text as body is YAML, any other value JSON. */
-  async request<Path extends keyof paths>(
+  async request(
     method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
-    path: Path | (string & {}),
+    path: keyof RestTypes.Reads | (string & {}),
     request: Omit<RestRequest, "timeoutMs"> = {},
   ): Promise<Json> {
     return this.#rest.json(method, path, request);
@@ -323,7 +323,7 @@ function eventOf(view: any, id: string): Event {
   };
 }
 
-function failureOf(error: components["schemas"]["FailureValue"]): Failure {
+function failureOf(error: RestTypes.FailureValue): Failure {
   const { class: name, message, taskId = "", state = "", details = null } = error;
   return { class: name, message, node: taskId, state, retryAfterMs: 0, details: details as Json };
 }

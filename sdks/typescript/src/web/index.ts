@@ -13,8 +13,7 @@ export {
 export type { Json } from "../json.js";
 export { type Event, type Failure, isStored, type Status, type StoredValue } from "../values.js";
 export {
-  type components,
-  type paths,
+  type RestTypes,
   type WebChangeOptions,
   WebClient,
   type WebEventsOptions,
