@@ -36,7 +36,7 @@ MODULE_STEPS = (
         "validate",
         "Validate",
         "Refuses data without required fields, or that does not fit a schema.",
-        choice("strategy", "Check.", "required_fields", "json_schema", default="required_fields"),
+        choice("strategy", "Check; by its key if empty.", "required_fields", "json_schema"),
         anything("schema", "JSON Schema, or the name of one."),
         array("required_fields", "Names of fields."),
         string("source", "Path of the checked value."),
@@ -57,7 +57,7 @@ MODULE_STEPS = (
         string("field", "Path or template of the value."),
         string("expression", "CEL expression of the value."),
         mapping("routes", "Steps by value."),
-        array("cases", "Values, as a list of hints."),
+        array("cases", "Values that must have a route."),
         string("default", "Step of all other values."),
     ),
     _step(

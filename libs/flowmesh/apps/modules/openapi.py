@@ -142,6 +142,8 @@ def generator(setting: Setting) -> Module:
     config = setting.config
     document = setting.around.document
 
+    title, version = str(config["title"]), str(config["version"])
+    urls = config.get("servers") or ()
     generated: dict[str, Json] = {}
 
     def body(server: HttpApplication) -> Json:
@@ -149,9 +151,9 @@ def generator(setting: Setting) -> Module:
             generated[server.name] = describe(
                 document,
                 served_routes(server),
-                title=str(config["title"]),
-                version=str(config["version"]),
-                servers=config.get("servers") or (),
+                title=title,
+                version=version,
+                servers=urls,
             )
         return generated[server.name]
 

@@ -50,7 +50,11 @@ class Resources:
     ) -> None:
         self._kind = name
         self._store = store
-        self._config = config
+        self._workflow = str(config.get("workflowType") or "")
+        self._first = str(config.get("initialTransition") or "")
+        self._prefix = str(config.get("instanceIDPrefix") or "")
+        self._transitions: Mapping[str, Json] = config.get("transitionMap") or {}
+        self._summary: list[str] = config.get("summaryFields") or []
         self._machine = machine
         self._publish = publish
         self._validator = validator
@@ -199,14 +203,17 @@ class Resources:
     async def _act(self, request: Request, id: str, action: str) -> Response:
         item = self._existing(id)
         if action == "summary" and request.method in ("GET", "HEAD"):
-            names = self._config.get("summaryFields") or list(item["data"])
+            names = self._summary or list(item["data"])
             fields = {name: item["data"].get(name) for name in names}
             return json_response({"id": id, "state": item["state"], **fields})
         body = request.json() if request.body else {}
         if not isinstance(body, dict):
             raise HttpProblem(400, "JSON_INVALID", "the body must be a JSON object")
-        transitions = self._config.get("transitionMap") or {}
-        name = body.get("transition") if action == "transition" else transitions.get(action, action)
+        name = (
+            body.get("transition")
+            if action == "transition"
+            else self._transitions.get(action, action)
+        )
         if not isinstance(name, str) or not name:
             raise HttpProblem(422, "VALIDATION_FAILED", "transition is missing")
         machine = self._machine() if self._machine is not None else None
@@ -215,7 +222,7 @@ class Resources:
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
         data = body.get("data", body if action != "transition" else {})
         state = await machine.fire(
-            workflow=str(self._config.get("workflowType") or ""),
+            workflow=self._workflow,
             instance=self._instance(id),
             transition=name,
             data=data,
@@ -235,18 +242,17 @@ class Resources:
 
     async def _open(self, item: Resource) -> None:
         """Open the instance of a new resource, where it has a machine."""
-        workflow = self._config.get("workflowType")
-        machine = self._machine() if self._machine is not None and workflow else None
+        machine = self._machine() if self._machine is not None and self._workflow else None
         if machine is None:
             return
         state = await machine.open(
-            workflow=str(workflow), instance=self._instance(item["id"]), data=item["data"]
+            workflow=self._workflow, instance=self._instance(item["id"]), data=item["data"]
         )
-        if first := self._config.get("initialTransition"):
+        if self._first:
             state = await machine.fire(
-                workflow=str(workflow),
+                workflow=self._workflow,
                 instance=self._instance(item["id"]),
-                transition=str(first),
+                transition=self._first,
                 data={},
             )
         if self._items.get(item["id"]) is item:
@@ -254,8 +260,8 @@ class Resources:
 
     def changed(self, instance: Any, data: Mapping[str, Json]) -> str:
         """Take the state of an instance over to its resource; return the id, "" if none."""
-        prefix = str(self._config.get("instanceIDPrefix") or "")
-        if instance.workflow != self._config.get("workflowType"):
+        prefix = self._prefix
+        if instance.workflow != self._workflow:
             return ""
         item = next(
             (
@@ -287,7 +293,7 @@ class Resources:
             await self._save(item)
 
     def _instance(self, id: str) -> str:
-        prefix = str(self._config.get("instanceIDPrefix") or "")
+        prefix = self._prefix
         return id if id.startswith(prefix) else prefix + id
 
     def _data(self, request: Request, *, partial: bool = False) -> dict[str, Json]:

@@ -319,6 +319,10 @@ def dynamic(setting: Setting) -> Module:
     services: dict[str, Any] = {"Component": made, "Handler": handle, "ComponentSource": made}
     if path is not None:
         services["Consumer"] = SourceWatcher(made, path, setting.log)
+    for each in config.get("requires") or ():
+        if setting.around.document.module(each) is None:
+            text = f"{setting.name}: requires names {each!r}, and there is no such module"
+            raise Invalid("APP_CONFIG_INVALID", text)
     names = [str(each) for each in config.get("provides") or ()]
     names += [id] if id != setting.name else []
 

@@ -38,8 +38,10 @@ def webhook(setting: Setting) -> Module:
     trusted = bool(url) or bool(config.get("allowPrivate"))
     client = HttpClient(policy=setting.policy if trusted else PUBLIC)
 
+    named = str(config.get("database") or "")
+
     def database() -> Database | None:
-        found: Database | None = registry.get("Database", str(config.get("database") or ""))
+        found: Database | None = registry.get("Database", named)
         return found
 
     outbox = Outbox(

@@ -13,6 +13,8 @@ Json = Any
 
 VIOLATIONS_MAX = 50
 _EMPTY: Output = {}
+# The key that a strategy of step.validate needs.
+_CHECKED = {"json_schema": "schema", "required_fields": "required_fields"}
 
 
 def _source(context: StepContext) -> Render:
@@ -36,9 +38,10 @@ def validate(context: StepContext) -> StepCall:
         check = compile_schema(schema, context)
         if check is not None:
             checks.append(check)
-    if not checks:
-        needed = "schema" if config["strategy"] == "json_schema" else "required_fields"
-        context.error("APP_CONFIG_INVALID", f"step.validate needs {needed}")
+    needed = _CHECKED.get(str(config.get("strategy") or ""), "")
+    if not checks or (needed and not config.get(needed)):
+        text = f"step.validate needs {needed or 'required_fields or a schema'}"
+        context.error("APP_CONFIG_INVALID", text)
 
     def call(run: Run) -> Output:
         value = source(run)
@@ -109,16 +112,19 @@ def transform(context: StepContext) -> StepCall:
     config = context.spec.config
     source = _source(context)
     operations = config.get("operations")
+    transformer, name = str(config.get("transformer") or ""), str(config.get("pipeline") or "")
     if operations is None:
-        if not config.get("transformer"):
+        if not transformer:
             context.error("APP_CONFIG_INVALID", "step.transform needs operations or transformer")
-        find = context.services.later("Transformer", str(config.get("transformer") or ""))
-        name = str(config.get("pipeline") or "")
+        find = context.services.later("Transformer", transformer)
 
         async def delegated(run: Run) -> Output:
             return {"data": await find().transform(name, source(run))}
 
         return delegated
+    if transformer or name:
+        text = "step.transform has operations, or a transformer with its pipeline, not both"
+        context.error("APP_CONFIG_INVALID", text)
     from flowmesh.apps.pipeline.transforming import compile_operations
 
     apply = context.checked(
@@ -141,6 +147,10 @@ def conditional(context: StepContext) -> StepCall:
         return lambda _run: _EMPTY
     routes = {as_text(key): str(step) for key, step in (config.get("routes") or {}).items()}
     default = str(config.get("default") or "")
+    for case in config.get("cases") or ():
+        if case not in routes and not default:
+            message = f"the case {case!r} has no route, and there is no default"
+            context.error("STEP_UNKNOWN", message, "cases")
     # In a flow of modules, the steps of other branches are left out instead of jumped over.
     jumps = not config.get("in_flow")
     for name in {*routes.values(), default} - {""}:
