@@ -6,6 +6,7 @@ import pytest
 
 from flowmesh.api.execution.v1.execution_service_pb2 import WaitExecutionRequest
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.errors import WrongState
 from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
@@ -111,6 +112,34 @@ async def test_a_child_that_is_not_there_fails_its_node(suite: Suite) -> None:
     await applied(suite, parent("parent-none", "child-none"))
     shown = await suite.wait(await suite.begin("parent-none", {"n": 1}))
     assert "child-none cannot be started" in shown["error"]["message"]
+
+
+async def test_signals_follow_a_workflow_that_continues_as_new(suite: Suite) -> None:
+    """To the last run, from any run before it; one that ended for good refuses them."""
+    again, wait = (
+        {
+            "id": "again",
+            "condition": "input.left > 0",
+            "continueAsNew": {"input": {"left": "{{sub(input.left, 1)}}"}},
+        },
+        {
+            "id": "paid",
+            "condition": "input.left < 1",
+            "taskRef": "signal",
+            "input": {"name": "paid"},
+        },
+    )
+    await apply(suite, workflow("asks-at-last", again, wait, output="{{tasks.paid.output}}"))
+    first = await suite.begin("asks-at-last", {"left": 2})
+    # The runs in between have ended; the first id is all that a sender knows.
+    while not (await suite.execution(first)).get("continuedAs"):
+        pass
+    async with Client(suite.grpc_address) as client:
+        handle = client.handle(first)
+        await handle.signal("paid", {"amount": 7})
+        assert await handle.result() == {"amount": 7}
+        with pytest.raises(WrongState, match="EXECUTION_ENDED"):
+            await handle.signal("paid", {"amount": 8})
 
 
 async def test_a_workflow_continues_as_a_new_execution(suite: Suite) -> None:
@@ -222,3 +251,23 @@ async def test_definitions_in_code_start_workflows_and_wait(suite: Suite) -> Non
     async with Client(suite.grpc_address) as client:
         await client.register(flow)
         assert await client.run("code-top", {"n": 1, "of": "leaf"}) == {"n": 4}
+
+
+@pytest.mark.parametrize(
+    "view", ["", "/state", "/context", "/nodes", "/trace", "/explain", "/history", "/results"]
+)
+async def test_an_execution_is_shown_after_its_workflow_was_deleted(
+    suite: Suite, view: str
+) -> None:
+    """From what is stored with it: the plan, the history, the nodes and their order."""
+    name = f"goes-away{view.replace('/', '-')}"
+    first, second = {"id": "a", "taskRef": "noop"}, {"id": "b", "taskRef": "noop"}
+    await apply(suite, workflow(name, first, {**second, "dependsOn": ["a"]}))
+    execution = await suite.begin(name)
+    await suite.wait(execution)
+    assert (await suite.delete(f"/api/v1/workflows/{name}")).status in (200, 204)
+    answer = await suite.get(f"/api/v1/executions/{execution}{view}")
+    assert answer.status == 200, answer.body
+    if view == "/state":
+        graph = answer.json["graph"]
+        assert (graph["roots"], graph["leaves"]) == (["a"], ["b"])

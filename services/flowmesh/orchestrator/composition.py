@@ -309,7 +309,7 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
         new_id=new_id,
     )
     changes = ExecutionChanges(
-        router=router, reader=reader, payloads=memory.payloads, new_id=new_id
+        router=router, reader=reader, payloads=memory.payloads, runs=runs, new_id=new_id
     )
     deliveries = Deliveries(
         starts=starts,

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import cast
 
-from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
@@ -47,6 +46,7 @@ from flowmesh.gateway.routes.common import (
     terminate,
     wrong_state,
 )
+from flowmesh.gateway.routes.executions.analyses import analysed
 from flowmesh.gateway.routes.executions.events import VIEW, reader_of
 from flowmesh.gateway.routes.executions.insights import state_at
 from flowmesh.gateway.routes.triggers import waiting_urls
@@ -134,14 +134,8 @@ async def get_state(backends: Backends, request: Request) -> Response:
             namespace=request.namespace, execution_id=request.param("executionId")
         )
     )
-    analysed = await backends.definitions.AnalyzeWorkflow(
-        definition_service_pb2.AnalyzeWorkflowRequest(
-            namespace=request.namespace,
-            workflow_id=found.execution.workflow_id,
-            version=found.execution.workflow_version,
-        )
-    )
-    return json_response(state_answer(found.execution, analysed))
+    graph = await analysed(backends, request.namespace, found.execution)
+    return json_response(state_answer(found.execution, graph))
 
 
 async def signal(backends: Backends, request: Request) -> Response:

@@ -3,7 +3,6 @@
 import msgspec
 from msgspec import Raw
 
-from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import (
@@ -27,6 +26,7 @@ from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
 from flowmesh.gateway.http.parameters import FLAG, Query
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.gateway.routes.executions.analyses import analysed
 
 
 class _Inputs(Shape, kw_only=True):
@@ -48,14 +48,8 @@ async def get_node(backends: Backends, request: Request) -> Response:
 
 async def get_context(backends: Backends, request: Request) -> Response:
     execution, events, truncated = await _with_history(backends, request)
-    analysed = await backends.definitions.AnalyzeWorkflow(
-        definition_service_pb2.AnalyzeWorkflowRequest(
-            namespace=request.namespace,
-            workflow_id=execution.workflow_id,
-            version=execution.workflow_version,
-        )
-    )
-    progress = state_answer(execution, analysed)
+    graph = await analysed(backends, request.namespace, execution)
+    progress = state_answer(execution, graph)
     execution = await resolve_references(backends, execution)
     records = records_of(execution, events, {}, truncated=truncated)
     return json_response(context_of(execution, records, progress))
