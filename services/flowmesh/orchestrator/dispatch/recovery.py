@@ -6,6 +6,7 @@ planned hand-over it waits for the answers of the attached worker services only.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -20,7 +21,8 @@ from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.orchestrator.storage.stores.schedule_store import Lane, ReadyExecution, ScheduleStore
 
 CLAIM_WAIT_S = 1.0
-PAGE = 500
+# Executions of a lane that are read before those of the next one.
+PAGE = 100
 
 
 class Recovery:
@@ -102,12 +104,11 @@ class Recovery:
         # An execution may be in several lanes, and in other ones by the time they are read.
         seen: set[str] = set()
         found = 0
-        for lane in await self._lanes(mine):
-            async for states in self._executions(mine, lane):
-                new = [state for state in states if state.execution_id not in seen]
-                seen.update(state.execution_id for state in new)
-                found += sum(self._recover(dispatcher, state, partitions) for state in new)
-                dispatcher.pump()
+        async for states in self._in_turn(mine, await self._lanes(mine)):
+            new = [state for state in states if state.execution_id not in seen]
+            seen.update(state.execution_id for state in new)
+            found += sum(self._recover(dispatcher, state, partitions) for state in new)
+            dispatcher.pump()
         return found
 
     # --- requests of dispatchers ---
@@ -183,6 +184,18 @@ class Recovery:
             if len(rows) < PAGE:
                 return
             last = rows[-1]
+
+    async def _in_turn(
+        self, partitions: list[int], lanes: Iterable[Lane]
+    ) -> AsyncIterator[list[State]]:
+        """Read a page of each lane in turn, so that a long backlog delays no other namespace."""
+        waiting = deque(self._executions(partitions, lane) for lane in lanes)
+        while waiting:
+            pages = waiting.popleft()
+            states = await anext(pages, None)
+            if states is not None:
+                waiting.append(pages)
+                yield states
 
     async def _settled(self, execution_ids: Iterable[str]) -> dict[str, Entry]:
         """Load executions in a state without uncommitted decisions.
