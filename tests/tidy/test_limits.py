@@ -72,13 +72,16 @@ INTERNAL: dict[str, str] = {
         engine.state.state.REQUEST_IDS_MAX engine.state.state.STALE_TIMERS_MAX
         event.triggers.published.COMPILED_MAX executors.limits.COMPILED_PIPELINES_MAX
         executors.limits.COMPILED_SPECS_MAX executors.limits.LOOP_BYTES_MAX
+        expressions.conditions.PROMPT_INSTRUCTIONS_MAX
         sandbox.turns.NAMESPACES_MAX transforms.limits.INLINE_COST_MAX
+        transforms.limits.INLINE_PATTERNS_MAX
         expressions.parser.CONSTANT_BYTES_MAX orchestrator.model.plans.PLANS_MAX
         orchestrator.storage.payloads.CACHE_BYTES_MAX sdk.limits.DURABLE_SUSPEND_BYTES_MAX
         sdk.limits.WORKER_SPECS_MAX worker.limits.SPECS_PER_STREAM_MAX
     """,
     "what is beyond waits, or is tried again by itself": """
         definition.limits.DRY_RUNS_MAX egress.client.CALLS_MAX
+        event.triggers.published.PUBLISHING_MAX
         event.notifications.limits.OPEN_MAX_MS event.notifications.limits.PENDING_MAX
         identity.limits.FILE_UPLOADS_MAX
         rpc.limits.CONCURRENT_CALLS_MAX

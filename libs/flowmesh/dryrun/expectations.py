@@ -161,7 +161,9 @@ class Expected:
         differing = []
         for source, condition in self.checks:
             try:
-                if not condition.evaluate(scope):
+                if not condition.is_prompt(scope):
+                    differing.append(f"check: {source}: the data is too large for a check")
+                elif not condition.evaluate(scope):
                     differing.append(f"check: {source}: is false")
             except RenderError as error:
                 differing.append(f"check: {source}: {error}")

@@ -87,7 +87,7 @@ async def dry_run(
 
     Raises Invalid INPUT_INVALID for an input that does not fit the workflow's schema.
     """
-    plan = compile_plan(message)
+    plan = await asyncio.to_thread(compile_plan, message)
     check_input(plan, given)
     run = DryRun(plan, mocks or Mocks(), signals, sandbox, start_us, workflows)
     return await run.run(given)

@@ -41,6 +41,9 @@ FUNCTIONS = frozenset(
     }
 )
 
+# What `matches` is called in a program; the names of users do not begin so.
+SEARCH = "__matches"
+
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|//[^\n]*)
     |(?P<string>[bBrR]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}
@@ -112,10 +115,15 @@ class Shape:
 
     def cost(self, length: int, size: int) -> int:
         """Return the steps for data of `size` values whose longest array has `length`."""
-        exponent = max(0, self.nesting - 1) + self.collects + self.wide
         longest = max(length, self.literals) * self.growth
-        cost: int = (size + self.literals) * self.names * longest**exponent
-        return cost
+        repeats = self.repeats(length) * (longest if self.collects else 1)
+        return (size + self.literals) * self.names * repeats
+
+    def repeats(self, length: int) -> int:
+        """Return how often comprehensions read the same data."""
+        longest = max(length, self.literals) * self.growth
+        times: int = longest ** (max(0, self.nesting - 1) + self.wide)
+        return times
 
 
 def shape(tokens: list[Token], roots: Collection[str]) -> Shape:
@@ -141,6 +149,46 @@ def shape(tokens: list[Token], roots: Collection[str]) -> Shape:
     literals = sum(token.text == "," for token in tokens)
     growth = 1 + sum(token.text == "+" for token in tokens)
     return Shape(nesting, collects, wide, max(1, names), literals, growth)
+
+
+def patterns_in(tokens: list[Token]) -> list[str | None]:
+    """Return the patterns of the calls of `matches`; None for one that is no plain literal."""
+    found: list[str | None] = []
+    for index in _searches(tokens):
+        pattern, end = tokens[index + 2 : index + 4]
+        is_literal = pattern.kind == "string" and end.text == ")"
+        found.append(_literal(pattern.text) if is_literal else None)
+    return found
+
+
+def with_own_search(source: str, tokens: list[Token]) -> str:
+    """Rewrite the calls of `matches` to those of SEARCH."""
+    for index in reversed(_searches(tokens)):
+        start = tokens[index].offset
+        source = f"{source[:start]}{SEARCH}{source[start + len('matches') :]}"
+    return source
+
+
+def _searches(tokens: list[Token]) -> list[int]:
+    return [
+        index
+        for index, token in enumerate(tokens[:-3])
+        if (token.kind, token.text) == ("name", "matches") and tokens[index + 1].text == "("
+    ]
+
+
+def _literal(text: str) -> str | None:
+    """Return the value of a raw text, or of one with escaped backslashes only."""
+    body = text.lstrip("bBrR")
+    prefix = text[: len(text) - len(body)].lower()
+    quote = body[:3] if body[:3] in ('"""', "'''") else body[:1]
+    inner = body[len(quote) : -len(quote)]
+    if "b" in prefix:
+        return None
+    if "r" in prefix:
+        return inner
+    plain = inner.replace("\\\\", "")
+    return inner.replace("\\\\", "\\") if "\\" not in plain else None
 
 
 def with_quoted_steps(source: str, steps: Collection[str]) -> str:

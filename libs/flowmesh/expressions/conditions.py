@@ -6,6 +6,7 @@ selected value is neither false nor null; `jq` always runs in the sandbox.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,13 +14,16 @@ from flowmesh.expressions.cel_engine import cel
 from flowmesh.expressions.cel_source import (
     FUNCTIONS,
     MACROS,
+    SEARCH,
     Reads,
     Shape,
     Token,
     bound_names,
+    patterns_in,
     reads,
     shape,
     tokenize,
+    with_own_search,
     with_quoted_steps,
 )
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
@@ -30,6 +34,7 @@ from flowmesh.expressions.javascript.values import FUNCTIONS as JAVASCRIPT_FUNCT
 from flowmesh.expressions.javascript.values import UNDEFINED, to_cel, to_primitive, type_name
 from flowmesh.expressions.jsonpath import JsonPath, compile_jsonpath
 from flowmesh.expressions.lookups import Lookup, Unreadable
+from flowmesh.expressions.patterns import cached_pattern, instructions
 from flowmesh.expressions.references import kind_of
 from flowmesh.sandbox.syntax import check_syntax, expression_error
 
@@ -44,6 +49,7 @@ VALUES_MAX = 50_000
 # The limits of prompt evaluation: 2 ms of values, 7 ms of comprehensions.
 PROMPT_VALUES_MAX = 2_000
 PROMPT_COST_MAX = 500_000
+PROMPT_INSTRUCTIONS_MAX = 2_000
 TEXT_CHARACTERS_PER_VALUE = 64
 _FAILURES = (TypeError, ValueError, RuntimeError, KeyError, IndexError, ArithmeticError)
 
@@ -224,11 +230,37 @@ def _compiled_cel(source: str, roots: Collection[str]) -> "CelCondition":
             message = f"{token.text!r} is not accessible in expressions"
             raise ExpressionInvalid("EXPRESSION_FORBIDDEN", message, offset=token.offset)
     try:
-        program = cel.compile(source)
+        program = cel.compile(with_own_search(source, tokens))
     except _FAILURES as error:
         raise ExpressionInvalid("EXPRESSION_INVALID", "not a CEL expression") from error
     _check_names(program, tokens, roots)
-    return CelCondition(program, reads(tokens, roots), cost)
+    return CelCondition(program, reads(tokens, roots), cost, _searching(program, tokens))
+
+
+def _searching(program: "Program", tokens: list[Token]) -> int | None:
+    """Return the instructions of all patterns; None if they may take long to compile."""
+    if SEARCH not in program.functions():
+        return 0
+    total = 0
+    for pattern in patterns_in(tokens):
+        size = instructions(pattern) if pattern is not None else -1
+        total += size
+        if size < 0 or total > PROMPT_INSTRUCTIONS_MAX:
+            return None
+    return total
+
+
+def _matches(*given: object) -> bool | None:
+    """Search a pattern in a text; None, which is no operand, if it is impossible.
+
+    The `matches` of the engine compiles the pattern anew for each text, without a useful bound. An
+    exception would be printed, with the text.
+    """
+    match given:
+        case (str(text), str(pattern)):
+            with suppress(ValueError):
+                return cached_pattern(pattern).search(text) is not None
+    return None
 
 
 def _check_names(program: "Program", tokens: list[Token], roots: Collection[str]) -> None:
@@ -251,6 +283,8 @@ class CelCondition:
     _program: "Program"
     _reads: Reads
     _shape: Shape
+    _instructions: int | None
+    """The size of the patterns that it searches for; None if it is unknown."""
 
     def evaluate(self, scope: Mapping[str, Any]) -> bool:
         for root in self._reads.members:
@@ -261,12 +295,17 @@ class CelCondition:
         if measured.size > VALUES_MAX or self._cost(measured) > COMPREHENSION_COST_MAX:
             message = f"the data is too large for this condition ({measured.values} values)"
             raise RenderError("", message, code="EXPRESSION_BUDGET")
-        return _execute(self._program, values)
+        if self._instructions == 0:
+            return _execute(self._program, values)
+        return _execute(self._program, {**values, SEARCH: _matches})
 
     def is_prompt(self, scope: Mapping[str, Any], among: int = 1) -> bool:
+        if self._instructions is None:
+            return False
         values_max = PROMPT_VALUES_MAX // among
         measured = _measure(self._values(scope), values_max)
-        return measured.size <= values_max and self._cost(measured) <= PROMPT_COST_MAX // among
+        cost = self._cost(measured) + self._searches(measured)
+        return measured.size <= values_max and cost <= PROMPT_COST_MAX // among
 
     def _values(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -274,6 +313,11 @@ class CelCondition:
             for root, members in self._reads.members.items()
             if root in scope
         }
+
+    def _searches(self, measured: "Measured") -> int:
+        """Return the steps of patterns over the texts that it reads."""
+        times = self._shape.repeats(measured.length)
+        return (self._instructions or 0) * (measured.characters + measured.values) * times
 
     def _cost(self, measured: "Measured") -> int:
         return self._shape.cost(measured.length, measured.size) if self._shape.nesting else 0

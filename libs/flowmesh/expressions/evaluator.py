@@ -23,7 +23,10 @@ class Evaluator:
         condition = self._compiled.get(text)
         if condition is None:
             condition = compile_condition(
-                definition["source"], dialect=definition["dialect"], steps=definition["steps"]
+                definition["source"],
+                dialect=definition["dialect"],
+                steps=definition["steps"],
+                roots=definition["roots"],
             )
             assert condition is not None
             if len(self._compiled) >= self._compiled_max:

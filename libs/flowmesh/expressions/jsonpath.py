@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import re2
 from iregexp_check import check as is_iregexp
 from jsonpath_rfc9535 import (
     JSONPathEnvironment,
@@ -41,6 +40,7 @@ from jsonpath_rfc9535.selectors import (
 )
 
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
+from flowmesh.expressions.patterns import TooLarge, compile_pattern
 
 Json = Any
 
@@ -50,6 +50,9 @@ STEPS_MAX = 250_000
 """The steps of one evaluation, each well below a microsecond."""
 NESTING_MAX = 32
 PATTERNS_KEPT = 256
+PATTERN_PROGRAM_BYTES = 256 * 1024
+# The compilation of a pattern counts like so many characters of text.
+COMPILATION_CHARACTERS = 32
 
 
 class _Nothing:
@@ -279,6 +282,7 @@ class _Evaluation:
         compiled = _pattern(pattern)
         if compiled is None:
             return False
+        self._step(compiled.programsize * (len(text) + COMPILATION_CHARACTERS) // 32)
         find = compiled.fullmatch if call.name == "match" else compiled.search
         return find(text) is not None
 
@@ -338,11 +342,11 @@ def _pattern(source: str) -> Any:
     """Compile an I-Regexp; an invalid one is None and matches nothing."""
     if len(source) > SOURCE_CHARACTERS_MAX or not is_iregexp(source):
         return None
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(_as_re2(source), options)
-    except re2.error:
+        return compile_pattern(_as_re2(source), bytes_max=PATTERN_PROGRAM_BYTES)
+    except TooLarge as error:
+        raise RenderError("", str(error), code="EXPRESSION_BUDGET") from error
+    except ValueError:
         return None
 
 

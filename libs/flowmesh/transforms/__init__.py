@@ -8,7 +8,7 @@ from flowmesh.transforms.catalogue import OPERATIONS
 from flowmesh.transforms.driving import transformed, transformed_inline, transformed_remotely
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
 from flowmesh.transforms.operation import Operation
-from flowmesh.transforms.pipeline import compile_pipeline, pipeline_problems
+from flowmesh.transforms.pipeline import compile_pipeline, has_many_patterns, pipeline_problems
 from flowmesh.transforms.remote import RemoteRun, member_of, pipeline_of
 from flowmesh.transforms.run import Pipeline, Request, Run, TooCostly
 
@@ -24,6 +24,7 @@ __all__ = [
     "TooCostly",
     "TransformError",
     "compile_pipeline",
+    "has_many_patterns",
     "member_of",
     "pipeline_of",
     "pipeline_problems",

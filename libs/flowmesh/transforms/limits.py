@@ -4,6 +4,8 @@
 OPERATIONS_MAX = 100
 PIPELINE_DEPTH_MAX = 8
 PATTERN_CHARACTERS_MAX = 1_024
+# The patterns of a pipeline that is compiled on the event loop.
+INLINE_PATTERNS_MAX = 4
 
 # The result of one operation: items of an array, characters of text, bytes as JSON.
 ITEMS_MAX = 1_000_000

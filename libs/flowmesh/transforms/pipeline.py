@@ -7,15 +7,20 @@ microsecond for each item and operation, so large arrays belong in a child proce
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
+
 from flowmesh.expressions.references import child_path, kind_of
 from flowmesh.expressions.scanner import OPEN
 from flowmesh.sandbox.syntax import check_syntax, jq_errors
 from flowmesh.transforms.catalogue import OPERATIONS
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
-from flowmesh.transforms.limits import OPERATIONS_MAX, PIPELINE_DEPTH_MAX
+from flowmesh.transforms.limits import INLINE_PATTERNS_MAX, OPERATIONS_MAX, PIPELINE_DEPTH_MAX
 from flowmesh.transforms.operation import Json, Operation, Parameter, Prepared
 from flowmesh.transforms.parameters import NAME_CHARACTERS_SHOWN, misfit, nearest
 from flowmesh.transforms.run import Pipeline
+
+# Words of operations and parameters that are patterns, as JSON.
+_PATTERN_WORDS = (b'"matches"', b'"regex":true')
 
 
 def compile_pipeline(operations: Json) -> Pipeline:
@@ -40,6 +45,12 @@ def pipeline_problems(operations: Json) -> tuple[PipelineProblem, ...]:
     compiler = _Compiler(templates=True)
     compiler.pipeline(operations, "", 1)
     return (*compiler.problems, *_program_problems(compiler.programs))
+
+
+def has_many_patterns(operations: Json) -> bool:
+    """Return whether the patterns of a pipeline may take long to compile."""
+    text = orjson.dumps(operations)
+    return sum(map(text.count, _PATTERN_WORDS)) > INLINE_PATTERNS_MAX
 
 
 @dataclass(frozen=True, slots=True)

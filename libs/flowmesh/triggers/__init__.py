@@ -1,5 +1,6 @@
-"""Parts of triggers: schedules, signatures of webhooks, inputs. No I/O."""
+"""Parts of triggers: schedules, signatures of webhooks, filters, inputs."""
 
+from flowmesh.triggers.filters import Filter
 from flowmesh.triggers.inputs import (
     BATCH_ROOTS,
     CHANGE_ROOTS,
@@ -8,7 +9,7 @@ from flowmesh.triggers.inputs import (
     QUEUE_ROOTS,
     WEBHOOK_ROOTS,
     Inputs,
-    Matcher,
+    wants,
 )
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 from flowmesh.triggers.signatures import TOLERANCE_S, Call, NotJson, verified
@@ -22,11 +23,12 @@ __all__ = [
     "TOLERANCE_S",
     "WEBHOOK_ROOTS",
     "Call",
+    "Filter",
     "Inputs",
-    "Matcher",
     "NotJson",
     "Schedule",
     "ScheduleInvalid",
     "check_zone",
     "verified",
+    "wants",
 ]

@@ -1,4 +1,4 @@
-"""Filters of event triggers, and inputs of the executions that triggers start."""
+"""Types and sources of event triggers, and inputs of the executions that triggers start."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
-from flowmesh.expressions import compile_condition, compile_template
+from flowmesh.expressions import compile_template
 from flowmesh.jsontext import dump_json
 
 Json = Any
@@ -16,7 +16,6 @@ WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})
 QUEUE_ROOTS: Final = frozenset({"trigger", "message"})
 CHANGE_ROOTS: Final = frozenset({"trigger", "event"})
 BATCH_ROOTS: Final = frozenset({"trigger", "messages", "bodies"})
-FILTER_ROOTS: Final = ("event",)
 _ROOTS: Final = {
     "cron": CRON_ROOTS,
     "event": EVENT_ROOTS,
@@ -52,25 +51,9 @@ class Inputs:
         return dump_json(self._template.render(scope))
 
 
-class Matcher:
-    """The compiled match of an event trigger."""
-
-    def __init__(self, trigger: pb.EventTrigger) -> None:
-        self._type, self._source = trigger.type, trigger.source
-        self._filter = None
-        if trigger.filter:
-            self._filter = compile_condition(trigger.filter, dialect="cel", roots=FILTER_ROOTS)
-
-    def wants(self, event: Mapping[str, Json]) -> bool:
-        """Return whether type and source of the event match."""
-        return _fits(self._type, event["type"]) and _fits(self._source, event["source"])
-
-    def passes(self, event: Mapping[str, Json]) -> bool:
-        """Return whether the filter holds. Raises RenderError if its evaluation fails.
-
-        Takes tens of ms for large events.
-        """
-        return self._filter is None or self._filter.evaluate({"event": event})
+def wants(trigger: pb.EventTrigger, event: Mapping[str, Json]) -> bool:
+    """Return whether type and source of an event match those of a trigger."""
+    return _fits(trigger.type, event["type"]) and _fits(trigger.source, event["source"])
 
 
 def _fits(wanted: str, value: str) -> bool:

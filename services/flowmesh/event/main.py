@@ -45,11 +45,14 @@ from flowmesh.event.triggers.composition import trigger_parts
 from flowmesh.event.triggers.published import LifecycleTriggers
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.runtime import Runtime
+from flowmesh.sandbox import CpuLedger, Sandbox
 
 SERVICE = "flowmesh.api.event.v1.EventService"
 TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
 TOPOLOGY_CONNECTIONS = 4
 EVENT_STORE_CONNECTIONS = 6
+# CPU time per minute of the filters of one namespace, beyond what is evaluated at once.
+FILTER_CPU_MS_MAX = 15_000
 
 
 async def run(runtime: Runtime) -> None:
@@ -65,17 +68,25 @@ async def run(runtime: Runtime) -> None:
         relay, broker_relay = _relay(runtime, pool), _relay(runtime, topology)
         policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
         egress = await stack.enter_async_context(Egress(policy))
+        sandbox = await stack.enter_async_context(_sandbox(runtime))
         store = EventStore(pool)
         metrics = EventMetrics(runtime.metrics)
         parts = _Parts(runtime, metrics, relay)
         deliveries = parts.deliveries(store, egress)
         broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
         sending = await sending_parts(
-            runtime, NotificationStore(pool, call=relay.call), metrics, egress, broker
+            runtime, NotificationStore(pool, call=relay.call), metrics, egress, broker, sandbox
         )
         published = TriggerStore(pool, call=relay.call)
         triggers = await trigger_parts(
-            runtime, published, pool, metrics, broker, sending.subscriptions, sending.alerts.stored
+            runtime,
+            published,
+            pool,
+            metrics,
+            broker,
+            sending.subscriptions,
+            sending.alerts.stored,
+            sandbox,
         )
         intake = await parts.intake(store, deliveries, triggers.lifecycle)
         executions = parts.watch()
@@ -110,6 +121,16 @@ async def run(runtime: Runtime) -> None:
         )
         add_relays(runtime, stack)
         await runtime.until_stopped()
+
+
+def _sandbox(runtime: Runtime) -> Sandbox:
+    """Return the processes that evaluate filters which may take long."""
+    monotonic_ms = runtime.clock.monotonic_ms
+    return Sandbox(
+        cpu=CpuLedger(
+            execution_ms_max=0, namespace_ms_max=FILTER_CPU_MS_MAX, monotonic_ms=monotonic_ms
+        )
+    )
 
 
 def _relay(runtime: Runtime, pool: Any) -> AuditRelay:

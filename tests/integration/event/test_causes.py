@@ -13,6 +13,7 @@ from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.causes import PAGE_BYTES_MAX, Causes
 from flowmesh.event.triggers.published import TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
+from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 
 EVENTS = 30
@@ -56,10 +57,14 @@ async def test_a_page_of_large_events_ends_before_it_grows_too_large(store: Trig
         async with store.change() as change:
             await change.add_published("default", event, 10 + number)
     trigger = trigger_pb2.Trigger(id="t", event=trigger_pb2.EventTrigger(type="t"))
-    seen = await pages_of(Causes(store=store, trigger_cache=TriggerCache()), trigger, 10**6)
+    seen = await pages_of(
+        Causes(store=store, trigger_cache=TriggerCache(Sandbox())), trigger, 10**6
+    )
     assert [each.name for each in seen] == [f"/ e{number:02}" for number in range(EVENTS)]
     assert (
-        await Causes(store=store, trigger_cache=TriggerCache()).count(row_of(trigger), 1, 10**6)
+        await Causes(store=store, trigger_cache=TriggerCache(Sandbox())).count(
+            row_of(trigger), 1, 10**6
+        )
         == EVENTS
     )
 
@@ -69,5 +74,7 @@ async def test_a_page_of_large_inputs_ends_before_it_grows_too_large(store: Trig
     template = orjson.dumps({"text": "x" * 200_000})
     cron = trigger_pb2.CronTrigger(expression="0 * * * *")
     trigger = trigger_pb2.Trigger(id="t", cron=cron, input_template=template)
-    seen = await pages_of(Causes(store=store, trigger_cache=TriggerCache()), trigger, 24 * HOUR + 1)
+    seen = await pages_of(
+        Causes(store=store, trigger_cache=TriggerCache(Sandbox())), trigger, 24 * HOUR + 1
+    )
     assert [each.at_us for each in seen] == [number * HOUR for number in range(1, 25)]

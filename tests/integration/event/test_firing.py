@@ -24,6 +24,7 @@ from flowmesh.event.triggers.firing import FiringLoop
 from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.failpoints import Injected
+from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
@@ -97,12 +98,12 @@ class Process:
         )
         self.publisher = Publisher(
             store=self.store,
-            trigger_cache=TriggerCache(),
+            trigger_cache=TriggerCache(Sandbox()),
             settled=self.catalog.settled,
             new_id=lambda: "made",
             on_firing=self.loop.notify,
             on_published=lambda: None,
-            subscriptions=SubscriptionCache(),
+            subscriptions=SubscriptionCache(Sandbox()),
             on_notifications=ignored,
         )
 

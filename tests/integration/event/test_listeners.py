@@ -14,6 +14,7 @@ from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
 from flowmesh.event.triggers.published import Publisher, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
+from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from tests.integration.event.unsubscribed import ignored, settled
 
@@ -46,12 +47,12 @@ async def store(database: str) -> AsyncIterator[TriggerStore]:
 async def publish(store: TriggerStore, *events: trigger_service_pb2.Event) -> None:
     publisher = Publisher(
         store=store,
-        trigger_cache=TriggerCache(),
+        trigger_cache=TriggerCache(Sandbox()),
         settled=settled,
         new_id=lambda: "made",
         on_firing=lambda: None,
         on_published=lambda: None,
-        subscriptions=SubscriptionCache(),
+        subscriptions=SubscriptionCache(Sandbox()),
         on_notifications=ignored,
     )
     for event in events:

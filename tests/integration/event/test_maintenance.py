@@ -17,6 +17,7 @@ from flowmesh.event.triggers.composition import FORGET_EVERY_S, TriggerMaintenan
 from flowmesh.event.triggers.listeners import ListenerLoop
 from flowmesh.event.triggers.published import LifecycleTriggers, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
+from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from tests.integration.event.test_firing import PATIENCE_S, Definitions
 
@@ -46,7 +47,7 @@ class Process:
         self.clock: Any = Time()
         self.lifecycle = LifecycleTriggers(
             store=self.store,
-            trigger_cache=TriggerCache(),
+            trigger_cache=TriggerCache(Sandbox()),
             on_firing=lambda: None,
             log=structlog.get_logger(),
         )

@@ -15,6 +15,7 @@ from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Publisher, Trigge
 from flowmesh.event.triggers.server import TriggerServer
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
+from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from tests.integration.event.unsubscribed import ignored, settled
 
@@ -89,12 +90,12 @@ async def test_the_longest_names_of_an_event_are_kept_or_refused(store: TriggerS
     """By their bytes, which the database index limits."""
     publisher = Publisher(
         store=store,
-        trigger_cache=TriggerCache(),
+        trigger_cache=TriggerCache(Sandbox()),
         settled=settled,
         new_id=lambda: "e",
         on_firing=lambda: None,
         on_published=lambda: None,
-        subscriptions=SubscriptionCache(),
+        subscriptions=SubscriptionCache(Sandbox()),
         on_notifications=ignored,
     )
     plain = pb.Event(id="x" * 256, source="x" * 1_024, type="t")

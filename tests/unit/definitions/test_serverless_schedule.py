@@ -9,7 +9,8 @@ from flowmesh.definitions import errors_in
 from flowmesh.definitions.reading.sources import load_workflow
 from flowmesh.definitions.trigger_messages import trigger_message
 from flowmesh.definitions.triggers import Cron, Events
-from flowmesh.triggers import Matcher
+from flowmesh.sandbox import Sandbox
+from flowmesh.triggers import Filter, wants
 from tests.unit.definitions.factories import problems, refusals
 from tests.unit.definitions.test_serverless import SET, source
 
@@ -65,7 +66,7 @@ def test_each_part_of_a_schedule_is_a_trigger() -> None:
         ([], ("a", "s"), 1),
     ],
 )
-def test_an_event_starts_one_execution(
+async def test_an_event_starts_one_execution(
     filters: list[Json], event: tuple[str, str], starts: int
 ) -> None:
     """However many of the filters it matches."""
@@ -73,8 +74,10 @@ def test_an_event_starts_one_execution(
     assert refusals(given) == []
     triggers = [trigger_message(each) for each in load_workflow(json.loads(given)).triggers]
     value = {"type": event[0], "source": event[1]}
-    matchers = [(each, Matcher(each.event)) for each in triggers]
-    matching = [each for each, one in matchers if one.wants(value) and one.passes(value)]
+    filters_of = [(each, Filter(each.event.filter, "event", "a", Sandbox())) for each in triggers]
+    matching = [
+        each for each, one in filters_of if wants(each.event, value) and await one.holds(value)
+    ]
     assert len(matching) == starts
 
 

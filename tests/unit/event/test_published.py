@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.event.triggers.published import Fired, LifecycleTriggers, TriggerCache, event_value
+from flowmesh.sandbox import Sandbox
 from tests.unit.event.turns import counted
 
 TRIGGERS = 20
@@ -55,7 +56,7 @@ class Stored:
 async def lifecycle_of(stored: Any) -> LifecycleTriggers:
     lifecycle = LifecycleTriggers(
         store=stored,
-        trigger_cache=TriggerCache(),
+        trigger_cache=TriggerCache(Sandbox()),
         on_firing=lambda: None,
         log=structlog.get_logger(),
     )
@@ -97,7 +98,9 @@ async def test_an_integer_of_any_size_reaches_the_input_as_it_is(condition: str)
     wanted = trigger_pb2.EventTrigger(type="t", filter=condition)
     template = b'{"n": "{{event.data.n}}"}'
     body = trigger_pb2.Trigger(id="t", event=wanted, input_template=template).SerializeToString()
-    trigger = TriggerCache().compiled("default", {"workflow": "w", "id": "t", "body": body})
+    trigger = TriggerCache(Sandbox()).compiled(
+        "default", {"workflow": "w", "id": "t", "body": body}
+    )
     data = payload_pb2.Payload(data=b'{"n": 100000000000000000000001}')
     event = event_value(trigger_service_pb2.Event(id="e", type="t", data=data))
     found = Fired()

@@ -1,5 +1,6 @@
 """Checks of JSON Schemas: well-formed, bounded, no reference outside the schema."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import kind_of
+from flowmesh.expressions.patterns import TooLarge, compile_pattern
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 from flowmesh.schemas.compiling import compiled
 
@@ -20,6 +22,10 @@ _PROBLEMS_OF_ONE_MAX = 10
 # Limit of the subschemas applied to one value, references included.
 _EXPANSION_MAX = 10_000
 _REFERENCE_CHAIN_MAX = 128
+# Limit of the compiled patterns of a schema together, which compile within 0.1 s at their first
+# use; and what is counted for one at least, and for one that only the other compiler knows.
+_INSTRUCTIONS_MAX = 100_000
+_INSTRUCTIONS_OF_ONE, _INSTRUCTIONS_UNKNOWN = 50, 20_000
 
 
 def check_schema(schema: Json, path: Path, problems: Problems) -> bool:
@@ -90,24 +96,43 @@ def _check_references(document: Document, found: list[Place], problems: Problems
 
 
 def _check_patterns(found: list[Place], problems: Problems) -> None:
+    total = 0
+    for pattern, path in _patterns(found):
+        total += max(_check_pattern(pattern, path, problems), _INSTRUCTIONS_OF_ONE)
+        if total > _INSTRUCTIONS_MAX:
+            message = "the patterns of the schema have too large or too many repeats together"
+            problems.add("SCHEMA_TOO_COMPLEX", message, path)
+            return
+
+
+def _patterns(found: list[Place]) -> Iterator[tuple[str, Path]]:
     for place in found:
         pattern = place.schema.get("pattern")
         if isinstance(pattern, str):
-            _check_pattern(pattern, (*place.path, "pattern"), problems)
+            yield pattern, (*place.path, "pattern")
         by_pattern = place.schema.get("patternProperties")
         if isinstance(by_pattern, dict):
             for name in by_pattern:
-                _check_pattern(name, (*place.path, "patternProperties", name), problems)
+                yield name, (*place.path, "patternProperties", name)
 
 
-def _check_pattern(pattern: str, path: Path, problems: Problems) -> None:
+def _check_pattern(pattern: str, path: Path, problems: Problems) -> int:
+    """Note the problem of a pattern; return the size of its program."""
     code = "REGEX_UNSUPPORTED"
     if len(pattern) > limits.REGEX_CHARACTERS_MAX:
         message = f"a pattern has at most {limits.REGEX_CHARACTERS_MAX} characters"
         problems.add(code, message, path)
-    elif not _compiles({"pattern": pattern}):
+        return 0
+    try:
+        size, fits = compile_pattern(pattern).programsize, True
+    except TooLarge:
+        size, fits = _INSTRUCTIONS_UNKNOWN, False
+    except ValueError:
+        size, fits = _INSTRUCTIONS_UNKNOWN, True
+    if not fits or not _compiles({"pattern": pattern}):
         message = "the pattern is not RE2: no look-around, no back-references, no huge repeats"
         problems.add(code, message, path)
+    return size
 
 
 def _check_meta(schema: dict[str, Json], path: Path, problems: Problems) -> None:

@@ -49,7 +49,7 @@ def never_holds(source: str, language: str) -> bool:
     try:
         dialect = "cel" if language == "cel" else "javascript"
         condition = compile_condition(source, dialect=dialect, roots=())  # type: ignore[arg-type]
-        return condition is not None and not condition.evaluate({})
+        return condition is not None and condition.is_prompt({}) and not condition.evaluate({})
     except (ExpressionInvalid, RenderError):
         return False
 

@@ -24,6 +24,7 @@ from flowmesh.transforms import (
     TooCostly,
     TransformError,
     compile_pipeline,
+    has_many_patterns,
     member_of,
     pipeline_of,
     transformed_inline,
@@ -56,7 +57,10 @@ class GivenPipelineStep(Step):
     async def run(self, attempt: Attempt) -> Output:
         def read() -> tuple[Pipeline, Json]:
             value = attempt.value
-            return self._pipelines.compiled(pipeline_of(value)), value.get("source")
+            definition = pipeline_of(value)
+            if has_many_patterns(definition):
+                raise TooCostly
+            return self._pipelines.compiled(definition), value.get("source")
 
         return await _apply(read, RemoteRun(), attempt, self._sandbox)
 
@@ -122,8 +126,8 @@ async def _apply(
     try:
         with sandbox_failures():
             if len(attempt.input_bytes) <= LOOP_BYTES_MAX:
-                pipeline, source = read()
                 with suppress(TooCostly):
+                    pipeline, source = read()
                     return Output.of(
                         await transformed_inline(
                             pipeline, source, sandbox, seed=seed, timeout_ms=timeout_ms

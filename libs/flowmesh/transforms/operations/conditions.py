@@ -4,8 +4,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import re2
-
+from flowmesh.expressions.patterns import compile_pattern
 from flowmesh.transforms.limits import PATTERN_CHARACTERS_MAX
 from flowmesh.transforms.operation import Json, Parameter, Parameters
 from flowmesh.transforms.values import MISSING, identity, is_number, reader
@@ -13,17 +12,11 @@ from flowmesh.transforms.values import MISSING, identity, is_number, reader
 Test = Callable[[Json], bool]
 
 
-def compile_pattern(text: str) -> Any:
-    """Compile a RE2 pattern, which matches in linear time. Raises ValueError."""
+def pattern_of(text: str) -> Any:
+    """Compile a pattern. Raises ValueError."""
     if len(text) > PATTERN_CHARACTERS_MAX:
         raise ValueError(f"a pattern has at most {PATTERN_CHARACTERS_MAX} characters")
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        message = "not a pattern of RE2 (it has no look-around and no back-references)"
-        raise ValueError(message) from error
+    return compile_pattern(text)
 
 
 def _ordered(compare: Callable[[Any, Any], bool], value: Json) -> Test:
@@ -78,7 +71,7 @@ def _text_test(test: Callable[[str, str], bool], value: Json) -> Test:
 def _matches(value: Json) -> Test:
     if not isinstance(value, str):
         raise ValueError("'value' must be a pattern for 'matches'")
-    pattern = compile_pattern(value)
+    pattern = pattern_of(value)
     return lambda item: isinstance(item, str) and pattern.search(item) is not None
 
 

@@ -19,7 +19,7 @@ from flowmesh.transforms.operation import (
     Prepared,
     Step,
 )
-from flowmesh.transforms.operations.conditions import compile_pattern
+from flowmesh.transforms.operations.conditions import pattern_of
 from flowmesh.transforms.texts import compile_text
 from flowmesh.transforms.values import (
     MISSING,
@@ -82,7 +82,7 @@ def _replace(parameters: Parameters) -> Prepared:
     if not search:
         raise ValueError("'search' must not be empty")
     if parameters["regex"]:
-        pattern = compile_pattern(search)
+        pattern = pattern_of(search)
         return _on_texts(parameters, lambda text: _replaced(pattern, replacement, text), grows=True)
 
     def replace(text: str) -> Json:

@@ -60,7 +60,7 @@ class BrokerServer(broker_service_pb2_grpc.BrokerServiceServicer):
     async def DeclareQueue(
         self, request: pb.DeclareQueueRequest, context: Context
     ) -> pb.DeclareQueueResponse:
-        queue = declared_queue(request.queue)
+        queue = await asyncio.to_thread(declared_queue, request.queue)
         created, version = await self._changes.declare_queue(namespace_of(request), queue)
         return pb.DeclareQueueResponse(queue=queue, created=created, topology_version=version)
 

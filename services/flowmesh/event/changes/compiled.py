@@ -9,9 +9,10 @@ from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.event.changes.store import ChangeTrigger, Refusals
 from flowmesh.event.misfits import Misfit
 from flowmesh.event.triggers.store import Firing
-from flowmesh.expressions import RenderError, compile_condition
+from flowmesh.expressions import RenderError
 from flowmesh.jsontext import dump_json
-from flowmesh.triggers import Inputs
+from flowmesh.sandbox import Sandbox
+from flowmesh.triggers import Filter, Inputs
 
 BATCH_FIRINGS: Final = 500
 BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -24,16 +25,15 @@ class ChangeRefused(Exception):
 class CompiledChanges:
     """The filter and the input template of a change trigger."""
 
-    def __init__(self, trigger: ChangeTrigger) -> None:
+    def __init__(self, trigger: ChangeTrigger, sandbox: Sandbox) -> None:
         message = trigger.message
         self.trigger = trigger
         self._change: trigger_pb2.ChangeTrigger = message.change
         self._id = message.id
         self._inputs = Inputs(message)
-        text = self._change.filter
-        self._filter = compile_condition(text, dialect="cel", roots=("event",)) if text else None
+        self._filter = Filter(self._change.filter, "event", trigger.namespace, sandbox)
 
-    def firing(self, change: Change, at_us: int) -> Firing | None:
+    async def firing(self, change: Change, at_us: int) -> Firing | None:
         """Return the firing of a change; None if it does not pass the filter.
 
         Raises ChangeRefused for a change without a valid input, Misfit if the filter fails.
@@ -42,7 +42,7 @@ class CompiledChanges:
             text = f"the row has {change.row.cut_bytes:,} bytes; at most {ROW_BYTES_MAX:,} are read"
             raise ChangeRefused(text)
         event = change_event(self._change.database, change)
-        if not self._passes(event):
+        if not await self._passes(event):
             return None
         workflow = self.trigger.workflow
         scope = {"event": event, "trigger": {"id": self._id, "workflow": workflow}}
@@ -69,11 +69,9 @@ class CompiledChanges:
             payload,
         )
 
-    def _passes(self, event: dict[str, Any]) -> bool:
-        if self._filter is None:
-            return True
+    async def _passes(self, event: dict[str, Any]) -> bool:
         try:
-            return bool(self._filter.evaluate({"event": event}))
+            return await self._filter.holds(event)
         except RenderError as error:
             raise Misfit.of_filter(error) from error
 
@@ -88,11 +86,11 @@ class Batch:
     error: str = ""
     size: int = 0
 
-    def add(self, compiled: CompiledChanges, change: Change, at_us: int) -> None:
+    async def add(self, compiled: CompiledChanges, change: Change, at_us: int) -> None:
         """Add a change as a firing or a refusal, or leave it out."""
         self.position = change.position
         try:
-            firing = compiled.firing(change, at_us)
+            firing = await compiled.firing(change, at_us)
         except ChangeRefused as error:
             self.refused += 1
             self.error = f"INPUT_INVALID: {error}"

@@ -9,6 +9,7 @@ from flowmesh.event.changes.metrics import ChangeMetrics
 from flowmesh.event.changes.store import ChangeStore
 from flowmesh.outbox import user_databases
 from flowmesh.runtime import Runtime, StartError
+from flowmesh.sandbox import Sandbox
 
 if TYPE_CHECKING:
     import asyncpg
@@ -27,6 +28,7 @@ def change_parts(
     pool: "asyncpg.Pool[asyncpg.Record]",
     *,
     on_firing: Callable[[], None],
+    sandbox: Sandbox,
 ) -> Changes:
     """Create the components and add their loop. Raises StartError for a wrong file."""
     try:
@@ -41,6 +43,7 @@ def change_parts(
         on_firing=on_firing,
         clock=runtime.clock,
         log=runtime.log,
+        sandbox=sandbox,
     )
     runtime.add_loop(loop)
     runtime.on_drain(loop.drain)

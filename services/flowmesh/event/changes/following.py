@@ -21,6 +21,7 @@ from flowmesh.event.changes.store import ChangeStore, ChangeTrigger, Slot
 from flowmesh.failpoints import failpoint
 from flowmesh.outbox import UserDatabase
 from flowmesh.runtime import Clock
+from flowmesh.sandbox import Sandbox
 
 ACTIVE_S: Final = 0.05
 IDLE_S: Final = 1.0
@@ -51,6 +52,7 @@ class SlotFollower:
         on_firing: Callable[[], None],
         clock: Clock,
         log: FilteringBoundLogger,
+        sandbox: Sandbox,
     ) -> None:
         self._slot = slot
         self._trigger = trigger
@@ -60,7 +62,7 @@ class SlotFollower:
         self._on_firing = on_firing
         self._clock = clock
         self._log = log.bind(workflow=trigger.workflow, slot=slot)
-        self._compiled = CompiledChanges(trigger)
+        self._compiled = CompiledChanges(trigger, sandbox)
         self._problem = ""
         self._position: Position = (0, 0)
         self._advanced = 0.0
@@ -150,7 +152,7 @@ class SlotFollower:
                     await asyncio.sleep(0)
                 if change.position <= self._position:
                     continue
-                batch.add(self._compiled, change, at_us + seen)
+                await batch.add(self._compiled, change, at_us + seen)
                 if batch.full:
                     if not await self._commit(batch, at_us):
                         return -1

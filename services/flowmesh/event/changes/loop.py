@@ -15,6 +15,7 @@ from flowmesh.event.changes.metrics import ChangeMetrics
 from flowmesh.event.changes.store import ChangeStore, ChangeTrigger, Slot
 from flowmesh.outbox import UserDatabase
 from flowmesh.runtime import Clock, Loop
+from flowmesh.sandbox import Sandbox
 
 IDLE_MS: Final = 600_000
 _PLAIN: Final = re.compile(r"[^a-z0-9]+")
@@ -36,6 +37,7 @@ class ChangeTriggerLoop(Loop):
         on_firing: Callable[[], None],
         clock: Clock,
         log: FilteringBoundLogger,
+        sandbox: Sandbox,
     ) -> None:
         self._store = store
         self._databases = databases
@@ -43,6 +45,7 @@ class ChangeTriggerLoop(Loop):
         self._on_firing = on_firing
         self._clock = clock
         self._log = log
+        self._sandbox = sandbox
         self._remover = SlotRemover(store=store, database=self._named)
         self._running: dict[str, tuple[ChangeTrigger, asyncio.Task[None]]] = {}
         self._leftovers = 0
@@ -115,6 +118,7 @@ class ChangeTriggerLoop(Loop):
             on_firing=self._on_firing,
             clock=self._clock,
             log=self._log,
+            sandbox=self._sandbox,
         )
 
     def _named(self, name: str) -> UserDatabase:

@@ -12,8 +12,10 @@ from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.event.misfits import Misfit
 from flowmesh.event.notifications.checks import TEMPLATE_ROOTS
 from flowmesh.event.subscriptions.selection import Selection
-from flowmesh.expressions import RenderError, compile_condition, compile_template
+from flowmesh.expressions import RenderError, compile_template
 from flowmesh.jsontext import dump_json
+from flowmesh.sandbox import Sandbox
+from flowmesh.triggers import Filter
 from flowmesh.views import EVENT_TYPES, cloud_type
 
 Json = Any
@@ -47,12 +49,13 @@ def notification_id(subscription: str, event_id: str) -> str:
 class CompiledSubscription:
     """A subscription with its filter and its template."""
 
-    def __init__(self, subscription_id: str, namespace: str, config: pb.Subscription) -> None:
+    def __init__(
+        self, subscription_id: str, namespace: str, config: pb.Subscription, sandbox: Sandbox
+    ) -> None:
         self.id = subscription_id
         self.namespace = namespace
         self.config = config
-        text = config.filter
-        self._filter = compile_condition(text, dialect="cel", roots=("event",)) if text else None
+        self._filter = Filter(config.filter, "event", namespace, sandbox)
         self._template = (
             compile_template(orjson.loads(config.template), TEMPLATE_ROOTS)
             if config.template
@@ -85,11 +88,9 @@ class CompiledSubscription:
             return False
         if self.config.source and not _fits(self.config.source, event["source"]):
             return False
-        if self._filter is None:
-            return True
         await asyncio.sleep(0)  # yield to other tasks between filters
         try:
-            return bool(self._filter.evaluate({"event": event}))
+            return await self._filter.holds(event)
         except RenderError as error:
             raise Misfit.of_filter(error) from error
 
@@ -126,7 +127,8 @@ class CompiledSubscription:
 class SubscriptionCache:
     """Compiles each subscription once while it is in use."""
 
-    def __init__(self) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._compiled: dict[tuple[str, bytes], CompiledSubscription] = {}
 
     def compiled(self, row: Row) -> CompiledSubscription:
@@ -137,7 +139,9 @@ class SubscriptionCache:
             if len(self._compiled) >= COMPILED_MAX:
                 self._compiled.clear()
             config = pb.Subscription.FromString(row["body"])
-            found = self._compiled[key] = CompiledSubscription(row["id"], row["namespace"], config)
+            found = self._compiled[key] = CompiledSubscription(
+                row["id"], row["namespace"], config, self._sandbox
+            )
         return found
 
     async def notifications(self, rows: Iterable[Row], event: Mapping[str, Json]) -> "Matched":

@@ -25,6 +25,7 @@ from flowmesh.event.secrets import EventSecrets
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.runtime import Runtime
+from flowmesh.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ async def sending_parts(
     metrics: EventMetrics,
     egress: Egress,
     broker: Broker,
+    sandbox: Sandbox,
 ) -> Sending:
     """Create the parts that send notifications, and add their loop to the runtime."""
     signing = SigningSecrets(runtime.keys.subscriptions if runtime.keys else None)
     await signing.seal_plain(store)
-    subscriptions = SubscriptionCache()
+    subscriptions = SubscriptionCache(sandbox)
     sender = NotificationSender(
         egress=egress,
         publisher=broker.publisher,

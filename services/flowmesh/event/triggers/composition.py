@@ -28,6 +28,7 @@ from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.runtime import Clock, Loop, Runtime
 from flowmesh.runtime.access import ProcessAccess
+from flowmesh.sandbox import Sandbox
 
 if TYPE_CHECKING:
     import asyncpg
@@ -103,6 +104,7 @@ async def trigger_parts(
     broker: Broker,
     subscriptions: SubscriptionCache,
     on_notifications: Callable[[Sequence[CompiledSubscription]], Awaitable[None]],
+    sandbox: Sandbox,
 ) -> Triggers:
     """Create the components. Events from now on are not missed."""
     executions = runtime.stub(ExecutionServiceStub, ORCHESTRATOR)
@@ -113,13 +115,13 @@ async def trigger_parts(
         metrics=metrics,
         log=runtime.log,
     )
-    trigger_cache = TriggerCache()
+    trigger_cache = TriggerCache(sandbox)
     lifecycle = LifecycleTriggers(
         store=store, trigger_cache=trigger_cache, on_firing=firing.notify, log=runtime.log
     )
     await lifecycle.load()
-    messages = _messages(runtime, store, firing, broker)
-    changes = change_parts(runtime, pool, on_firing=firing.notify)
+    messages = _messages(runtime, store, firing, broker, sandbox)
+    changes = change_parts(runtime, pool, on_firing=firing.notify, sandbox=sandbox)
 
     def wake_loops() -> None:
         messages.wake()
@@ -144,7 +146,6 @@ async def trigger_parts(
     runtime.add_loop(InstanceWatchLoop(runtime, DEFINITION, catalog.request_full_sync))
     runtime.add_loop(InstanceWatchLoop(runtime, EVENT, maintenance.changed))
     runtime.on_drain(firing.drain)
-    hooks = await _hooks(runtime, store, firing)
     publisher = Publisher(
         store=store,
         trigger_cache=trigger_cache,
@@ -158,7 +159,7 @@ async def trigger_parts(
     server = TriggerServer(
         store=store,
         publisher=publisher,
-        hooks=hooks,
+        hooks=await _hooks(runtime, store, firing),
         causes=Causes(store=store, trigger_cache=trigger_cache),
         changes=changes.store,
         on_change=maintenance.changed,
@@ -182,7 +183,7 @@ async def _hooks(runtime: Runtime, store: TriggerStore, firing: FiringLoop) -> H
 
 
 def _messages(
-    runtime: Runtime, store: TriggerStore, firing: FiringLoop, broker: Broker
+    runtime: Runtime, store: TriggerStore, firing: FiringLoop, broker: Broker, sandbox: Sandbox
 ) -> MessageTriggerLoop:
     """Return the loop of queue triggers, which drains before the firings."""
     loop = MessageTriggerLoop(
@@ -193,6 +194,7 @@ def _messages(
         settler=broker.settler,
         clock=runtime.clock,
         log=runtime.log,
+        sandbox=sandbox,
     )
     broker.topologies.listeners.append(loop.on_change)
     runtime.add_loop(loop)

@@ -25,9 +25,10 @@ from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.misfits import Misfit, TriggerMisfit
 from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore, request_id
-from flowmesh.expressions import RenderError, compile_condition
+from flowmesh.expressions import RenderError
 from flowmesh.runtime import Clock, Loop
-from flowmesh.triggers import Inputs
+from flowmesh.sandbox import Sandbox
+from flowmesh.triggers import Filter, Inputs
 from flowmesh.views import instant
 
 CONCURRENT_MAX: Final = 32
@@ -47,20 +48,18 @@ class _Compiled:
     workflow: str
     id: str
     inputs: Inputs
-    filter: Any
+    filter: Filter
     batch: int
     batch_within_ms: int
 
     @classmethod
-    def of(cls, row: Row, trigger: trigger_pb2.Trigger) -> "_Compiled":
-        text = trigger.queue.filter
-        condition = compile_condition(text, dialect="cel", roots=("message",)) if text else None
+    def of(cls, row: Row, trigger: trigger_pb2.Trigger, sandbox: Sandbox) -> "_Compiled":
         return cls(
             row["namespace"],
             row["workflow"],
             trigger.id,
             Inputs(trigger),
-            condition,
+            Filter(trigger.queue.filter, "message", row["namespace"], sandbox),
             trigger.queue.batch,
             trigger.queue.batch_within_ms,
         )
@@ -69,12 +68,10 @@ class _Compiled:
     def scope(self) -> dict[str, Any]:
         return {"id": self.id, "workflow": self.workflow}
 
-    def passes(self, message: dict[str, Any]) -> bool:
+    async def passes(self, message: dict[str, Any]) -> bool:
         """Return whether the filter holds. Raises Misfit if its evaluation fails."""
-        if self.filter is None:
-            return True
         try:
-            return bool(self.filter.evaluate({"message": message}))
+            return await self.filter.holds(message)
         except RenderError as error:
             raise Misfit.of_filter(error) from error
 
@@ -101,6 +98,7 @@ class MessageTriggerLoop(Loop):
         settler: Settler,
         clock: Clock,
         log: FilteringBoundLogger,
+        sandbox: Sandbox,
     ) -> None:
         self._store = store
         self._firing = firing
@@ -109,6 +107,7 @@ class MessageTriggerLoop(Loop):
         self._settler = settler
         self._clock = clock
         self._log = log
+        self._sandbox = sandbox
         self._running: dict[Key, tuple[bytes, asyncio.Task[None]]] = {}
 
     def pause_ms(self) -> float:
@@ -144,7 +143,7 @@ class MessageTriggerLoop(Loop):
 
     async def _consume(self, row: Row) -> None:
         trigger = trigger_pb2.Trigger.FromString(row["body"])
-        compiled = _Compiled.of(row, trigger)
+        compiled = _Compiled.of(row, trigger, self._sandbox)
         try:
             queue = await self._topologies.queue(row["namespace"], trigger.queue.queue)
             group = _group(row) if queue.is_stream else ""
@@ -225,7 +224,7 @@ class MessageTriggerLoop(Loop):
     async def _passes(self, trigger: _Compiled, message: dict[str, Any]) -> bool:
         """Return whether the filter holds; a filter that fails over a message does not."""
         try:
-            return trigger.passes(message)
+            return await trigger.passes(message)
         except Misfit as misfit:
             await self._note(trigger, misfit)
             return False

@@ -19,8 +19,10 @@ from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
 from flowmesh.failpoints import failpoint
 from flowmesh.jsontext import check_json
+from flowmesh.sandbox import Sandbox
+from flowmesh.sandbox.turns import Turns
 from flowmesh.standards.extensions import check_extensions, json_of
-from flowmesh.triggers import Inputs, Matcher
+from flowmesh.triggers import Filter, Inputs, wants
 from flowmesh.views import cloud_event_value, exact_value, instant
 
 Json = Any
@@ -32,6 +34,9 @@ ID_CHARACTERS_MAX: Final = 256
 NAMES_BYTES_MAX: Final = 2_400
 DATA_BYTES_MAX: Final = 256 * 1024
 COMPILED_MAX: Final = 1_000
+# Publications at a time, which each hold a connection; and those of namespaces without one.
+PUBLISHING_MAX: Final = 6
+PUBLISHING_SPARE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +46,17 @@ class CompiledTrigger:
     namespace: str
     workflow: str
     id: str
-    type: str
-    matcher: Matcher
+    trigger: trigger_pb2.EventTrigger
+    filter: Filter
     inputs: Inputs
 
     async def firing(self, cause: str, at_us: int, event: Json) -> Firing | None:
         """Return the firing, or None without a match. Raises Misfit."""
-        if not self.matcher.wants(event):
+        if not wants(self.trigger, event):
             return None
         await asyncio.sleep(0)  # yield to other tasks between filters
         try:
-            if not self.matcher.passes(event):
+            if not await self.filter.holds(event):
                 return None
         except RenderError as error:
             raise Misfit.of_filter(error) from error
@@ -84,7 +89,8 @@ class Fired:
 class TriggerCache:
     """Compiles each trigger once while it is in use."""
 
-    def __init__(self) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._compiled: dict[tuple[str, str, bytes], CompiledTrigger] = {}
 
     def compiled(self, namespace: str, row: Row) -> CompiledTrigger:
@@ -98,8 +104,8 @@ class TriggerCache:
                 namespace,
                 row["workflow"],
                 trigger.id,
-                trigger.event.type,
-                Matcher(trigger.event),
+                trigger.event,
+                Filter(trigger.event.filter, "event", namespace, self._sandbox),
                 Inputs(trigger),
             )
         return found
@@ -128,6 +134,7 @@ class Publisher:
         self._on_published = on_published
         self._subscriptions = subscriptions
         self._on_notifications = on_notifications
+        self._turns = Turns(PUBLISHING_MAX, PUBLISHING_SPARE)
 
     async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
         """Validate and commit an event of a client with its firings."""
@@ -141,7 +148,7 @@ class Publisher:
     async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
         """Commit a valid event with its firings, of all triggers announced before it."""
         await self._settled()
-        async with self._store.change() as change:
+        async with self._turns.turn(namespace), self._store.change() as change:
             now_us = await change.now_us()
             event.time_us = event.time_us or now_us
             if not await change.add_published(namespace, event, now_us):
@@ -215,7 +222,7 @@ class LifecycleTriggers:
                     exc_info=error,
                 )
                 continue
-            if trigger.type.startswith(LIFECYCLE):
+            if trigger.trigger.type.startswith(LIFECYCLE):
                 found.setdefault(row["namespace"], []).append(trigger)
         self._by_namespace = found
 

@@ -1,5 +1,6 @@
 """Canonical workflows and tasks: apply, read, check, analyze."""
 
+import asyncio
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -71,9 +72,10 @@ async def _apply_named(backends: Backends, request: Request, kind: str) -> Respo
     name = request.param("name")
     source, content_type = await request.definition()
     # Unreadable documents are rejected by the definition service, with all their problems.
+    reading = await asyncio.to_thread(read_source, source, content_type)
     others = [
         f"{read.kind} {read.name}"
-        for read in read_source(source, content_type).resources
+        for read in reading.resources
         if (read.kind, read.name) != (kind, name)
     ]
     if others:

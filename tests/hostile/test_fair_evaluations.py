@@ -1,0 +1,149 @@
+"""Expressions of one tenant in triggers, dry runs and schemas do not keep another one waiting.
+
+Each attack kept a service busy for a minute or more before it was bounded. Unlike those of
+`test_fair_processes.py` they need no installation of their own.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.features.natives import resource, workflow
+from tests.hostile.conftest import Company
+
+Json = Any
+# The longest call of the victim, on a busy machine.
+PATIENCE_S = 10.0
+AT_ONCE = 6
+WORDS = ["b"] * 1_000
+GROWING = "event.data.l.exists(x, x.matches(r'\\w{50}\\w{50}'))"
+DOUBLY = "event.data.l.exists(x, event.data.l.exists(y, x.matches(y + '+[01]*1[01]{900}$')))"
+
+
+def node(task: str, given: Json = None) -> Json:
+    return {"id": "only", "taskRef": task, "input": given or {}}
+
+
+def triggered(name: str, filter: str) -> Json:
+    trigger = {"id": "t", "event": {"type": "hostile", "filter": filter}}
+    return workflow(name, node("noop"), triggers=[trigger])
+
+
+def checked(pattern: str) -> Json:
+    """A task whose schema has thousands of patterns."""
+    parts = [{"pattern": f"{pattern}{number}"} for number in range(4_000)]
+    schema = {"type": "object", "properties": {"a": {"anyOf": parts}}}
+    return resource("WorkflowTask", "checked", type="noop", inputSchema=schema)
+
+
+async def accepted(company: Company, path: str, body: Json) -> Json:
+    status, answer = await company.rest("POST", path, body)
+    assert status < 300, (path, status, answer)
+    return answer
+
+
+async def publish(attacker: Company, number: int) -> None:
+    data = {"l": [f"{each}{number}" for each in WORDS]}
+    event = {"type": "hostile", "source": "/", "data": data}
+    await attacker.rest("POST", "/api/v1/events", event)
+
+
+async def filters(attacker: Company) -> Callable[[int], Awaitable[object]]:
+    for number, filter in enumerate((GROWING, DOUBLY)):
+        source = triggered(f"hostile{number}", filter)
+        await accepted(attacker, "/api/v1/workflows", source)
+    return lambda number: publish(attacker, number)
+
+
+async def subscriptions(attacker: Company) -> Callable[[int], Awaitable[object]]:
+    target = {"webhook": {"url": "https://example.com/x"}}
+    body = {"types": ["hostile"], "filter": GROWING, **target}
+    status, answer = await attacker.rest("PUT", "/api/v1/subscriptions/hostile", body)
+    assert status < 300, answer
+    return lambda number: publish(attacker, number)
+
+
+async def dry_runs(attacker: Company) -> Callable[[int], Awaitable[object]]:
+    case = {
+        "name": "t",
+        "input": {"l": WORDS},
+        "expect": {"check": [GROWING.replace("event.data", "input")] * 5},
+    }
+    body = {"definition": workflow("dry", node("noop")), "tests": {"tests": [case]}}
+    return lambda _: attacker.rest("POST", "/api/v1/workflows:test", body)
+
+
+async def transforms(attacker: Company) -> Callable[[int], Awaitable[object]]:
+    """The growing transform of the report, in a dry run."""
+    grown = [
+        {"operation": "window", "size": 900},
+        {"operation": "flatten"},
+        {"operation": "window", "size": 10},
+        {"operation": "flatten"},
+        *[{"operation": "shuffle"}, {"operation": "sort"}] * 20,
+    ]
+    given = {"source": list(range(1_000)), "pipeline": grown}
+    await accepted(attacker, "/api/v1/workflows", workflow("grow", node("transform", given)))
+    return lambda _: attacker.rest("POST", "/api/v1/workflows/grow:dryRun", {})
+
+
+async def schemas(attacker: Company) -> Callable[[int], Awaitable[object]]:
+    patterns = (r"\pL{50}", r"(?:\pL{50}){9}", r"\w{500}")
+    return lambda number: attacker.rest(
+        "POST", "/api/v1/workflows:validate", checked(patterns[number % 3] + str(number))
+    )
+
+
+ATTACKS = {each.__name__: each for each in (filters, subscriptions, dry_runs, transforms, schemas)}
+
+
+async def longest(company: Company) -> float:
+    """Return the time of the slowest of the calls that need each service."""
+    event = {"type": "quiet", "source": "/", "data": {}}
+    calls: tuple[tuple[str, str, Json], ...] = (
+        ("POST", "/api/v1/events", event),
+        ("POST", "/api/v1/workflows:validate", workflow("quiet", node("noop"))),
+        ("GET", "/api/v1/workflows", None),
+        ("GET", "/api/v1/executions", None),
+    )
+    taken = []
+    for method, path, body in calls:
+        begun = time.monotonic()
+        status, answer = await company.rest(method, path, body)
+        taken.append(time.monotonic() - begun)
+        assert status < 300, (path, status, answer)
+    return max(taken)
+
+
+@asynccontextmanager
+async def repeated(attack: Callable[[int], Awaitable[object]]) -> AsyncIterator[None]:
+    """Attack with several calls at a time, each with other texts."""
+
+    async def repeat(number: int) -> None:
+        while True:
+            await attack(number)
+            number += AT_ONCE
+
+    tasks = [asyncio.create_task(repeat(number)) for number in range(AT_ONCE)]
+    try:
+        await asyncio.sleep(0.5)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ATTACKS)
+async def test_another_tenant_is_served(kind: str, attacker: Company, victim: Company) -> None:
+    attack = await ATTACKS[kind](attacker)
+    await attack(0)
+    async with repeated(attack):
+        times = [await longest(victim) for _ in range(4)]
+    print(f"\n{kind}: the slowest call of the victim took {max(times):.2f} s")
+    assert max(times) < PATIENCE_S
