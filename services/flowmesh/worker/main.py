@@ -50,10 +50,7 @@ async def run(runtime: Runtime) -> None:
     """Serve workers and run built-in tasks until the process drains."""
     async with AsyncExitStack() as stack:
         settings = runtime.settings
-        policy = Policy.named(settings.egress, settings.egress_networks)
-        egress = await stack.enter_async_context(
-            Egress(policy, pool=Pool.of_calls(settings.worker_slots))
-        )
+        egress = await stack.enter_async_context(_egress(settings))
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
         sandbox = await stack.enter_async_context(Sandbox(cpu=(cpu := _cpu_ledger(runtime))))
         service_id = f"worker-{uuid.uuid4()}"
@@ -118,6 +115,11 @@ async def run(runtime: Runtime) -> None:
         stack.callback(follower.cancel)
         runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
         await runtime.until_stopped()
+
+
+def _egress(settings: Settings) -> Egress:
+    policy = Policy.named(settings.egress, settings.egress_networks)
+    return Egress(policy, pool=Pool.of_calls(settings.worker_slots))
 
 
 def _events(runtime: Runtime) -> Events:

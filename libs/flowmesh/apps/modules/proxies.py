@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -309,6 +309,33 @@ def _copied(response: Response) -> Response:
     return Response(response.status, response.body, b"", response.headers)
 
 
+class Watches:
+    """A forwarder with the health checks of its backends."""
+
+    def __init__(self, forwarder: Forwarder, backends: Iterable[Backend]) -> None:
+        self._forwarder = forwarder
+        self._backends = list(backends)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self._forwarder.start()
+        for each in self._backends:
+            if each.checking is not None:
+                watch = self._forwarder.watch(each, each.checking)
+                self._tasks.append(asyncio.create_task(watch))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._forwarder.stop()
+
+    async def health(self) -> str:
+        """Return the backends that do not answer as they should; "" if all do."""
+        ill = [each.name for each in self._backends if not each.healthy]
+        return f"unhealthy backends: {', '.join(ill)}" if ill else ""
+
+
 def reverse_proxy(setting: Setting) -> Module:
     """Build http.proxy and reverseproxy. Raises Invalid for an unknown backend."""
     config = setting.config
@@ -366,29 +393,13 @@ def reverse_proxy(setting: Setting) -> Module:
                 streams=True,
             )
 
-    watching: list[asyncio.Task[None]] = []
-
-    async def start() -> None:
-        await forwarder.start()
-        for each in backends.values():
-            if each.checking is not None:
-                watching.append(asyncio.create_task(forwarder.watch(each, each.checking)))
-
-    async def stop() -> None:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        await forwarder.stop()
-
-    async def health() -> str:
-        ill = [each.name for each in backends.values() if not each.healthy]
-        return f"unhealthy backends: {', '.join(ill)}" if ill else ""
+    watches = Watches(forwarder, backends.values())
 
     return Module(
         name=setting.name,
         services={"Handler": proxy.handle},
-        start=start,
-        stop=stop,
-        health=health if any(each.checking for each in backends.values()) else None,
+        start=watches.start,
+        stop=watches.stop,
+        health=watches.health if any(each.checking for each in backends.values()) else None,
         mount=mount,
     )
