@@ -41,9 +41,13 @@ def loading_of(begin: Begin, *, required: bool = False) -> Loading:
 
 
 def attach(begin: Begin) -> None:
-    """Name the suite to its clients, by the names of the release before those of the host."""
+    """Name the suite to its clients, by the names of the release before those of the host.
+
+    A key that the host gives goes to no other address than that of the host.
+    """
     own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
-    os.environ.update({**begin.suite, **own})
+    issued = begin.suite if key_of(begin) else {}
+    os.environ.update({**begin.suite, **own, **issued})
 
 
 def policy_of(begin: Begin) -> Policy:
