@@ -130,6 +130,11 @@ class Runtime:
         """Yield the instances of a service now, and after every change."""
         return self._process.directory.watch(service)
 
+    def instance_ids(self, *services: str) -> set[str]:
+        """Return the ids of the present instances of services."""
+        directory = self._process.directory
+        return {each.id for service in services for each in directory.endpoints(service)}
+
     @property
     def keys(self) -> InstallationKeys | None:
         """The keys of a closed installation."""

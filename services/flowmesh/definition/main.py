@@ -13,6 +13,7 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.audit import AuditOutbox, AuditRelay
+from flowmesh.bus import Announcer
 from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
@@ -42,7 +43,14 @@ async def run(runtime: Runtime) -> None:
             outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
         )
         runtime.add_loop(relay)
-        notices = Notices(bus=runtime.bus, prefix=runtime.settings.bus_prefix, log=runtime.log)
+        announcer = Announcer(
+            runtime.bus,
+            f"{runtime.settings.bus_prefix}.definitions.changed",
+            sender=runtime.instance_id,
+            receivers=lambda: runtime.instance_ids("orchestrator", "event"),
+        )
+        notices = Notices(announcer=announcer, log=runtime.log)
+        await notices.listen()
         store = DefinitionStore(pool, call=relay.call)
         quotas = NamespaceQuotas(runtime.stub(QuotaServiceStub, "identity").ListNamespaceQuotas)
         await quotas.listen(runtime.bus, runtime.settings.bus_prefix)

@@ -1,38 +1,40 @@
-"""Notifications to orchestrators about changed names, to invalidate their caches.
+"""Announcements of changed names to orchestrators and event services, which confirm them.
 
-Best effort with a time limit: cache entries expire after 30 s anyway. A change is acknowledged
-after its notification, so a start after the acknowledgment uses the new version.
+A change is acknowledged once every instance has confirmed it: a start then uses the new version,
+and hooks, events and schedules the new triggers. An instance that does not answer delays the
+acknowledgment by at most 2 s; it learns of the change later: cached plans expire after 30 s, and
+event services read all triggers after a reconnect.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
-from flowmesh.bus import Bus
+from flowmesh.bus import Announcer
 from flowmesh.definition.limits import NOTICE_TIMEOUT_S
-from flowmesh.errors import FlowmeshError
+from flowmesh.errors import Unavailable
 
 NAMES_MAX = 1_000
 
 
 class Notices:
-    """Publishes changes on `<prefix>.definitions.changed`."""
+    """Announces changes on `<prefix>.definitions.changed`."""
 
-    def __init__(self, *, bus: Bus, prefix: str, log: Any) -> None:
-        self._bus = bus
-        self._subject = f"{prefix}.definitions.changed"
+    def __init__(self, *, announcer: Announcer, log: Any) -> None:
+        self._announcer = announcer
         self._log = log
 
+    async def listen(self) -> None:
+        """Listen for confirmations."""
+        await self._announcer.listen()
+
     async def changed(self, namespace: str, names: Sequence[str]) -> None:
-        """Publish changed names. Never raises; takes at most 2 s, in any state of the bus."""
-        if not names or not self._bus.connected:
-            return
-        body = orjson.dumps({"namespace": namespace, "names": names[:NAMES_MAX]})
-        try:
-            async with asyncio.timeout(NOTICE_TIMEOUT_S):
-                await self._bus.publish_core(self._subject, body)
-                await self._bus.flush()
-        except (FlowmeshError, TimeoutError) as error:
-            self._log.warning("definitions_changed_not_published", problem=type(error).__name__)
+        """Announce changed names. Never raises; 1,000 names take at most 2 s."""
+        for start in range(0, len(names), NAMES_MAX):
+            value = {"namespace": namespace, "names": names[start : start + NAMES_MAX]}
+            try:
+                missing = await self._announcer.announce(value, NOTICE_TIMEOUT_S)
+            except Unavailable:
+                self._log.warning("definitions_changed_not_published", namespace=namespace)
+                return
+            if missing:
+                self._log.warning("definitions_changed_not_confirmed", instances=sorted(missing))

@@ -21,7 +21,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.audit import AuditOutbox, AuditRelay
-from flowmesh.bus import Message
+from flowmesh.bus import Message, confirm
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.composition import (
@@ -171,7 +171,9 @@ async def _forget_changed_plans(runtime: Runtime, plans: PlanCache) -> None:
     """Subscribe to changes of definitions, so that the next start uses them."""
 
     async def changed(message: Message) -> None:
-        plans.forget(orjson.loads(message.data)["namespace"])
+        announcement = orjson.loads(message.data)
+        plans.forget(announcement["namespace"])
+        await confirm(runtime.bus, announcement, runtime.instance_id)
 
     subject = f"{runtime.settings.bus_prefix}.definitions.changed"
     await runtime.bus.subscribe_core(subject, changed)

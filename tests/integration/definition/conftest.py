@@ -1,6 +1,6 @@
 """A catalog of definitions on its own database, with a real bus."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import structlog
 
-from flowmesh.bus import Bus
+from flowmesh.bus import Announcer, Bus
 from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.store import DefinitionStore
@@ -20,6 +20,13 @@ from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
 
 PREFIX = "definition-tests"
+
+
+def notices_on(bus: Bus, receivers: Collection[str] = ()) -> Notices:
+    """Announce to these receivers."""
+    subject = f"{PREFIX}.definitions.changed"
+    announcer = Announcer(bus, subject, sender="one", receivers=lambda: receivers)
+    return Notices(announcer=announcer, log=structlog.get_logger())
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ class Overtaken:
 @pytest.fixture
 def overtaken(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Overtaken:
     store = OvertakenStore(pool)
-    notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
+    notices = notices_on(bus)
     catalog = DefinitionCatalog(
         store=store, notices=notices, metrics=Metrics(), workflows_max=lambda _: 0
     )
@@ -85,7 +92,7 @@ def overtaken(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> Overtaken:
 
 
 def _catalog(pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus) -> DefinitionCatalog:
-    notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
+    notices = notices_on(bus)
     return DefinitionCatalog(
         store=DefinitionStore(pool), notices=notices, metrics=Metrics(), workflows_max=lambda _: 0
     )

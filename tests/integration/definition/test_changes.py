@@ -5,17 +5,15 @@ import json
 
 import asyncpg
 import pytest
-import structlog
 
 from flowmesh.bus import Bus
 from flowmesh.definition import limits
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.definition.notices import Notices
 from flowmesh.definition.storage.records import Author
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.versions import Versions
 from flowmesh.errors import Conflict, FlowmeshError, Invalid, NotFound, WrongState
-from tests.integration.definition.conftest import PREFIX, Overtaken
+from tests.integration.definition.conftest import Overtaken, notices_on
 from tests.integration.definition.sources import YAML, documents, steps, task, workflow
 
 NS = "default"
@@ -27,8 +25,7 @@ ROUNDS = 5
 def versions(
     pool: "asyncpg.Pool[asyncpg.Record]", catalog: DefinitionCatalog, bus: Bus
 ) -> Versions:
-    notices = Notices(bus=bus, prefix=PREFIX, log=structlog.get_logger())
-    return Versions(store=DefinitionStore(pool), catalog=catalog, notices=notices)
+    return Versions(store=DefinitionStore(pool), catalog=catalog, notices=notices_on(bus))
 
 
 async def apply(catalog: DefinitionCatalog, *resources: object) -> None:

@@ -28,7 +28,7 @@ from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
-from tests.integration.event.unsubscribed import ignored, settled
+from tests.integration.event.unsubscribed import confirmed, ignored, settled
 
 PATIENCE_S = 20
 
@@ -94,7 +94,7 @@ class Process:
         )
         source: Any = definitions
         self.catalog = TriggerSyncLoop(
-            store=self.store, definitions=source, on_change=self.loop.notify
+            store=self.store, definitions=source, refresh=self.refresh, confirm=confirmed
         )
         self.publisher = Publisher(
             store=self.store,
@@ -106,6 +106,9 @@ class Process:
             subscriptions=SubscriptionCache(Sandbox()),
             on_notifications=ignored,
         )
+
+    async def refresh(self) -> None:
+        self.loop.notify()
 
     async def learn(self) -> int:
         self.catalog.request_full_sync()

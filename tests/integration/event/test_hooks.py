@@ -14,6 +14,7 @@ from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.event.triggers.webhooks import Hooks
 from flowmesh.storage import open_database
+from tests.integration.event.unsubscribed import settled
 
 NOBODY: Any = None
 
@@ -61,6 +62,7 @@ class Caller:
         self._hooks = Hooks(
             store=store,
             firing=NOBODY,
+            settled=settled,
             executions=orchestrator,
             receivers=orchestrator,
             secrets=EventSecrets(orchestrator),

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 import structlog
 
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
+from flowmesh.bus import Message
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.catalog import TriggerSyncLoop
 from flowmesh.event.triggers.composition import FORGET_EVERY_S, TriggerMaintenanceLoop
@@ -20,6 +22,7 @@ from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database
 from tests.integration.event.test_firing import PATIENCE_S, Definitions
+from tests.integration.event.unsubscribed import settled
 
 
 class Time:
@@ -38,12 +41,16 @@ class Firing:
     def notify(self) -> None:
         pass
 
+    async def until_started(self) -> None:
+        pass
+
 
 class Process:
     """A process that synchronizes triggers and fires for lifecycle events."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", definitions: Definitions) -> None:
         self.store = TriggerStore(pool)
+        self.confirmed: list[int] = []
         self.clock: Any = Time()
         self.lifecycle = LifecycleTriggers(
             store=self.store,
@@ -59,19 +66,24 @@ class Process:
             lifecycle=self.lifecycle,
             firing=firing,
             listeners=ListenerLoop(store=self.store, receivers=receivers),
-            on_change=lambda: None,
+            on_change=settled,
             clock=clock,
         )
         source: Any = definitions
         self.catalog = TriggerSyncLoop(
-            store=self.store, definitions=source, on_change=self.maintenance.changed
+            store=self.store,
+            definitions=source,
+            refresh=self.maintenance.refresh,
+            confirm=self.confirm,
         )
 
+    async def confirm(self, announcement: dict[str, Any]) -> None:
+        self.confirmed.append(announcement["number"])
+
     async def learn(self) -> None:
-        """Synchronize all triggers, and refresh memory if notified."""
+        """Synchronize all triggers, and use them."""
         self.catalog.request_full_sync()
         await self.catalog.run_once()
-        await self.notify()
 
     async def notify(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -140,9 +152,44 @@ async def test_a_failed_load_of_triggers_is_retried(
         patch.setattr(process.store, "all_event_triggers", broken)
         with pytest.raises(OSError):
             await process.learn()
-    await process.notify()
+    await process.catalog.run_once()
     await process.hear()
     assert await count(pool, "firings") == 1
+
+
+async def test_a_removed_trigger_starts_nothing_more(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Its firings that have not started are deleted; those of the other trigger stay."""
+    definitions = Definitions()
+    other = trigger_pb2.Trigger(id="other", event=started().event)
+    definitions.put(1, started(), other)
+    process = Process(pool, definitions)
+    await process.learn()
+    await process.hear()
+    assert await count(pool, "firings") == 2
+    definitions.put(2, other)
+    await process.learn()
+    assert await pool.fetchval("select trigger from firings") == "other"
+
+
+async def test_a_change_is_confirmed_once_it_is_used(
+    pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by a round that failed, and once by the next one."""
+    process = Process(pool, Definitions())
+    await process.catalog.run_once()
+    body = orjson.dumps({"namespace": "default", "names": ["w"], "number": 1})
+    await process.catalog.on_change_message(Message("changed", body, {}, 0, settled))
+
+    async def broken() -> list[Any]:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process.store, "all_event_triggers", broken)
+        with pytest.raises(OSError):
+            await process.catalog.run_once()
+    assert process.confirmed == []
+    await process.catalog.run_once()
+    assert process.confirmed == [1]
 
 
 async def test_expired_rows_are_deleted_without_changes_of_triggers(

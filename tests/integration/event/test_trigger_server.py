@@ -36,6 +36,7 @@ def server_of(store: TriggerStore) -> TriggerServer:
         hooks=NOBODY,
         causes=NOBODY,
         changes=NOBODY,
+        settled=settled,
         on_change=NOBODY,
         executions=NOBODY,
     )

@@ -69,7 +69,7 @@ select count(*) as firings, coalesce(sum(octet_length(input) + octet_length(payl
 from firings where namespace = :namespace and workflow = :workflow and trigger = :trigger;
 
 -- name: add-ordered-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads)!
--- They are due in their order.
+-- They are due in their order; none for a trigger that is gone.
 insert into firings (
     id, namespace, workflow, trigger, cause, at_us, input, signal, payload, next_attempt_at
 )
@@ -80,6 +80,10 @@ from unnest(:ids::text[], :namespaces::text[], :workflows::text[], :triggers::te
     with ordinality as new (
         id, namespace, workflow, trigger, cause, at_us, input, signal, payload, number
     )
+where exists (
+    select from triggers as t where t.namespace = new.namespace and t.workflow = new.workflow
+        and t.id = new.trigger
+)
 order by id
 on conflict do nothing;
 

@@ -28,8 +28,15 @@ set kind = excluded.kind, version = excluded.version, body = excluded.body,
     end;
 
 -- name: delete-triggers(namespace, workflow, ids)!
-delete from triggers
-where namespace = :namespace and workflow = :workflow and id <> all(:ids::text[]);
+-- With the starts that they are still to make.
+with removed as (
+    delete from triggers
+    where namespace = :namespace and workflow = :workflow and id <> all(:ids::text[])
+    returning namespace, workflow, id
+)
+delete from firings using removed
+where (firings.namespace, firings.workflow, firings.trigger)
+    = (removed.namespace, removed.workflow, removed.id);
 
 -- name: due-schedules(count)
 -- Due schedules, locked and skipped by other processes.

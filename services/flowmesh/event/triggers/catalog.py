@@ -1,14 +1,15 @@
 """Synchronization of triggers with the definition service.
 
-A changed workflow is announced on the bus at once, but at most once. Therefore all triggers are
-also read at the start, after a reconnect of the bus, when a definition service starts or stops,
-and every ten minutes.
+A changed workflow is announced on the bus before its change is acknowledged, and each announcement
+is confirmed once its triggers are stored and used. As an announcement may be lost, all triggers are
+also read at the start, after a reconnect of the bus, when a definition service starts or stops, and
+every ten minutes.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -43,12 +44,15 @@ class TriggerSyncLoop(Loop):
         *,
         store: TriggerStore,
         definitions: "TriggerCatalogServiceAsyncStub",
-        on_change: Callable[[], None],
+        refresh: Callable[[], Awaitable[None]],
+        confirm: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         self._store = store
         self._definitions = definitions
-        self._on_change = on_change
+        self._refresh = refresh
+        self._confirm = confirm
         self._changed: set[tuple[str, str]] = set()
+        self._unconfirmed: list[dict[str, Any]] = []
         self._full_sync = True
         self._pending = asyncio.Event()
         self._pending.set()
@@ -60,8 +64,9 @@ class TriggerSyncLoop(Loop):
     async def on_change_message(self, message: Message) -> None:
         """Handle a message about changed workflows."""
         self._announced += 1
-        changed_names = orjson.loads(message.data)
-        self._changed.update((changed_names["namespace"], name) for name in changed_names["names"])
+        announcement = orjson.loads(message.data)
+        self._unconfirmed.append(announcement)
+        self._changed.update((announcement["namespace"], name) for name in announcement["names"])
         if len(self._changed) > CHANGED_MAX:
             self._changed.clear()
             self._full_sync = True
@@ -70,8 +75,8 @@ class TriggerSyncLoop(Loop):
     async def settled(self) -> None:
         """Wait until what is announced is stored, a try has failed, or 2 s have passed.
 
-        So an event published after the registration of its workflow fires its trigger. Later
-        announcements prolong nothing.
+        So a starting service, and one whose confirmation was not awaited, use no former triggers.
+        Later announcements prolong nothing.
         """
         announced = self._announced
         if self._tried >= announced:
@@ -100,21 +105,25 @@ class TriggerSyncLoop(Loop):
         announced = self._announced
         full_sync, self._full_sync = self._full_sync, False
         changed_names, self._changed = self._changed, set()
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
         try:
             changed = await self._sync_all() if full_sync else await self._sync_named(changed_names)
+            # Another process may have stored the changes: refresh this process anyway.
+            await self._refresh()
         except BaseException:
             self._full_sync, self._changed = (
                 self._full_sync or full_sync,
                 self._changed | changed_names,
             )
+            self._unconfirmed = [*unconfirmed, *self._unconfirmed]
             self._pending.set()
             raise
         finally:
             async with self._progress:
                 self._tried = announced
                 self._progress.notify_all()
-        # Another process may have stored the changes: refresh the memory of this process anyway.
-        self._on_change()
+        for announcement in unconfirmed:
+            await self._confirm(announcement)
         return changed
 
     async def _sync_all(self) -> int:

@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1.trigger_catalog_service_pb2_grpc import TriggerC
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from flowmesh.api.execution.v1.receiver_service_pb2_grpc import ReceiverServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.bus import confirm
 from flowmesh.event.broker.composition import Broker
 from flowmesh.event.changes.composition import change_parts
 from flowmesh.event.intake.reports import ORCHESTRATOR
@@ -58,7 +59,7 @@ class TriggerMaintenanceLoop(Loop):
         lifecycle: LifecycleTriggers,
         firing: FiringLoop,
         listeners: ListenerLoop,
-        on_change: Callable[[], None],
+        on_change: Callable[[], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._store = store
@@ -84,16 +85,21 @@ class TriggerMaintenanceLoop(Loop):
             pass
         self._changed.clear()
         try:
-            await self._lifecycle.load()
+            await self.refresh()
         except BaseException:
             self._changed.set()
             raise
-        self._firing.notify()
-        self._listeners.notify()
-        self._on_change()
         if self._clock.monotonic_ms() >= self._forget_at_ms:
             self._forget_at_ms = self._clock.monotonic_ms() + FORGET_EVERY_S * 1_000
             await self._store.delete_expired()
+
+    async def refresh(self) -> None:
+        """Use the stored triggers from now on: removed ones start nothing afterwards."""
+        await self._lifecycle.load()
+        await self._on_change()
+        self._firing.notify()
+        self._listeners.notify()
+        await self._firing.until_started()
 
 
 async def trigger_parts(
@@ -123,8 +129,8 @@ async def trigger_parts(
     messages = _messages(runtime, store, firing, broker, sandbox)
     changes = change_parts(runtime, pool, on_firing=firing.notify, sandbox=sandbox)
 
-    def wake_loops() -> None:
-        messages.wake()
+    async def follow_triggers() -> None:
+        await messages.run_once()
         changes.loop.wake()
 
     listeners = ListenerLoop(store=store, receivers=runtime.stub(ReceiverServiceStub, ORCHESTRATOR))
@@ -133,11 +139,16 @@ async def trigger_parts(
         lifecycle=lifecycle,
         firing=firing,
         listeners=listeners,
-        on_change=wake_loops,
+        on_change=follow_triggers,
         clock=runtime.clock,
     )
     definitions = runtime.stub(TriggerCatalogServiceStub, DEFINITION)
-    catalog = TriggerSyncLoop(store=store, definitions=definitions, on_change=maintenance.changed)
+    catalog = TriggerSyncLoop(
+        store=store,
+        definitions=definitions,
+        refresh=maintenance.refresh,
+        confirm=lambda announcement: confirm(runtime.bus, announcement, runtime.instance_id),
+    )
     prefix = runtime.settings.bus_prefix
     await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.on_change_message)
     runtime.bus.on_reconnect(catalog.on_reconnect)
@@ -159,20 +170,24 @@ async def trigger_parts(
     server = TriggerServer(
         store=store,
         publisher=publisher,
-        hooks=await _hooks(runtime, store, firing),
+        hooks=await _hooks(runtime, store, firing, catalog),
         causes=Causes(store=store, trigger_cache=trigger_cache),
         changes=changes.store,
+        settled=catalog.settled,
         on_change=maintenance.changed,
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)
 
 
-async def _hooks(runtime: Runtime, store: TriggerStore, firing: FiringLoop) -> Hooks:
+async def _hooks(
+    runtime: Runtime, store: TriggerStore, firing: FiringLoop, catalog: TriggerSyncLoop
+) -> Hooks:
     """Return the receiver of webhook calls."""
     return Hooks(
         store=store,
         firing=firing,
+        settled=catalog.settled,
         executions=runtime.stub(ExecutionServiceStub, ORCHESTRATOR),
         receivers=runtime.stub(ReceiverServiceStub, ORCHESTRATOR),
         secrets=EventSecrets(runtime.stub(SecretServiceStub, "identity")),

@@ -145,12 +145,16 @@ class FiringLoop(Loop):
         await self._store.end(firing, execution_id=response.execution_id, joined=joined)
         return response
 
+    async def until_started(self) -> None:
+        """Wait for the starts in progress, for a bounded time."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_S)
+
     async def drain(self) -> None:
         """Give running starts a grace period; leases return the others."""
         self._draining.set()
         self._notified.set()
-        if self._running:
-            await asyncio.wait(self._running, timeout=DRAIN_S)
+        await self.until_started()
 
     async def _ask(self, firing: Firing) -> pb.StartExecutionResponse:
         request = pb.StartExecutionRequest(

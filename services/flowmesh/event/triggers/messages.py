@@ -109,6 +109,7 @@ class MessageTriggerLoop(Loop):
         self._log = log
         self._sandbox = sandbox
         self._running: dict[Key, tuple[bytes, asyncio.Task[None]]] = {}
+        self._changing = asyncio.Lock()
 
     def pause_ms(self) -> float:
         return self.interval_ms if self._running else IDLE_MS
@@ -120,13 +121,20 @@ class MessageTriggerLoop(Loop):
 
     async def run_once(self) -> int:
         """Start and stop consumers as triggers change. Return the number of consumers."""
+        async with self._changing:
+            return await self._follow()
+
+    async def _follow(self) -> int:
         rows = await self._store.queue_triggers()
         wanted = {(row["namespace"], row["workflow"], row["id"]): row for row in rows}
+        stopped = []
         for key, (body, task) in list(self._running.items()):
             row = wanted.get(key)
             if row is None or row["body"] != body or task.done():
                 task.cancel()
                 del self._running[key]
+                stopped.append(task)
+        await asyncio.gather(*stopped, return_exceptions=True)
         for key, row in wanted.items():
             if key not in self._running:
                 task = asyncio.create_task(self._consume(row), name=f"queue-trigger-{row['id']}")

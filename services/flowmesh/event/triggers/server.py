@@ -1,7 +1,7 @@
 """TriggerService over gRPC: messages to arguments and back."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -42,6 +42,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
         hooks: Hooks,
         causes: Causes,
         changes: ChangeStore,
+        settled: Callable[[], Awaitable[None]],
         on_change: Callable[[], None],
         executions: "ExecutionServiceAsyncStub",
     ) -> None:
@@ -50,6 +51,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
         self._hooks = hooks
         self._causes = causes
         self._changes = changes
+        self._settled = settled
         self._on_change = on_change
         self._executions = executions
 
@@ -59,6 +61,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         name = list_key(request)
         after = orjson.loads(last_of_token(request.page_token, name) or '["", ""]')
+        await self._settled()
         page, more = await self._store.triggers(
             namespace_of(request),
             workflow=request.workflow_id,
@@ -143,6 +146,7 @@ class TriggerServer(rpc.TriggerServiceServicer):
     async def _row(self, request: Any) -> Row:
         workflow = valid_id(request.workflow_id, "workflow_id")
         trigger = valid_id(request.trigger_id, "trigger_id")
+        await self._settled()
         row = await self._store.trigger(namespace_of(request), workflow, trigger)
         if row is None:
             message = f"workflow {workflow!r} has no trigger {trigger!r}"

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -59,6 +59,7 @@ class Hooks:
         *,
         store: TriggerStore,
         firing: FiringLoop,
+        settled: Callable[[], Awaitable[None]],
         executions: "ExecutionServiceAsyncStub",
         receivers: "ReceiverServiceAsyncStub",
         secrets: EventSecrets,
@@ -68,6 +69,7 @@ class Hooks:
     ) -> None:
         self._store = store
         self._firing = firing
+        self._settled = settled
         self._executions = executions
         self._receivers = receivers
         self._secrets = secrets
@@ -79,6 +81,7 @@ class Hooks:
         self, namespace: str, hook: str, headers: Headers, body: bytes
     ) -> pb.ReceiveWebhookResponse:
         """Handle a call of the URL of a trigger: start an execution."""
+        await self._settled()
         row = await self._store.trigger_of_hook(namespace, valid_id(hook, "hook"))
         if row is None:
             raise _not_found()
