@@ -267,6 +267,7 @@ async def test_a_new_version_is_compatible_with_callers_or_says_why_not(
         return [answer[key] for key in ("verdict", "input", "output")]
 
     assert await verdicts("from=1&to=2") == ["compatible"] * 3
+    assert await verdicts("to=2") == ["compatible"] * 3
     assert await verdicts("from=2&to=1") == ["breaking", "compatible", "breaking"]
     answer = (await suite.get(f"{path}?from=1")).json
     assert (answer["from"], answer["to"], answer["verdict"]) == (1, 3, "breaking")
@@ -274,6 +275,11 @@ async def test_a_new_version_is_compatible_with_callers_or_says_why_not(
         (each["side"], each["path"]) for each in answer["reasons"] if each["verdict"] == "breaking"
     }
     assert broken == {("input", ""), ("input", "n"), ("output", "n")}
+
+    newest = await command(suite, "compat", name, "--json")
+    assert (newest.code, newest.json["from"], newest.json["to"]) == (1, 2, 3), newest.out
+    first = await suite.get(f"{path}?to=1")
+    assert refusal(first) == (400, "REQUEST_INVALID"), first.text
 
     file = tmp_path / "next.yaml"
     file.write_text(text(taking(name, {"type": "array"})))

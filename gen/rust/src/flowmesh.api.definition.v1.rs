@@ -3105,8 +3105,10 @@ pub struct CheckCompatibilityRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub workflow_id: ::prost::alloc::string::String,
+    /// Empty: the version before `to_version`, or the newest one if `source` is set.
     #[prost(string, tag = "3")]
     pub from_version: ::prost::alloc::string::String,
+    /// Empty: the newest one.
     #[prost(string, tag = "4")]
     pub to_version: ::prost::alloc::string::String,
     /// A definition that is not registered yet, instead of `to_version`.

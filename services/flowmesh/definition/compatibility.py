@@ -14,6 +14,7 @@ from flowmesh.definition import limits
 from flowmesh.definition.catalog import DefinitionCatalog, plan_of
 from flowmesh.definition.checks.checking import own_tasks, refs_of
 from flowmesh.definition.checks.references import References
+from flowmesh.definition.storage.records import WorkflowVersion
 from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definitions import (
     Reading,
@@ -79,7 +80,6 @@ class Assessor:
         source: bytes,
         content_type: str,
     ) -> Assessment:
-        old = await self._catalog.selected(namespace, workflow_id, before)
         if source:
             version = 0
             workflow, plan = await self._of_source(namespace, source, content_type)
@@ -88,11 +88,23 @@ class Assessor:
             version = new.version
             workflow = load_workflow(orjson.loads(new.definition))
             plan = await self._catalog.plan(namespace, workflow_id, version)
+        old = await self._former(namespace, workflow_id, before, version)
         callers = await asyncio.to_thread(
             compatibility_of, load_workflow(orjson.loads(old.definition)), workflow
         )
         moves, truncated = await self._moves(namespace, workflow_id, version, plan)
         return Assessment(old.version, version, callers, tuple(moves), truncated)
+
+    async def _former(
+        self, namespace: str, workflow_id: str, before: str, version: int
+    ) -> WorkflowVersion:
+        """Return the version in use: by default the newest, or that before a stored candidate."""
+        if before or not version:
+            return await self._catalog.selected(namespace, workflow_id, before)
+        if version == 1:
+            message = f"{workflow_id} has no version before 1; give a file with the new definition"
+            raise Invalid("REQUEST_INVALID", message)
+        return await self._catalog.workflow(namespace, workflow_id, version - 1)
 
     async def _of_source(
         self, namespace: str, source: bytes, content_type: str

@@ -195,7 +195,8 @@ def compat(
     Parameters
     ----------
     before
-        Version in use, by number or label; the newest by default.
+        Version in use, by number or label; by default the one before the new version, or the newest
+        with a file.
     after
         New version, by number or label; the newest by default.
     """

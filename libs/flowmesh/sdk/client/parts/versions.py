@@ -206,7 +206,8 @@ class VersionCalls:
     ) -> Compatibility:
         """Check whether callers of version `before` can call `after` or the definition in `source`.
 
-        Also lists the running executions with whether they can move to it.
+        By default `before` is the version before `after`, or the newest one with a `source`. Also
+        lists the running executions with whether they can move to it.
         """
         request = pb.CheckCompatibilityRequest(
             namespace=self._connection.namespace,

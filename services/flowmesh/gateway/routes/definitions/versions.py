@@ -351,6 +351,7 @@ _REMOVE = Operation(
     errors=(404,),
 )
 _FROM = Query("from", "The version by number or label (default: the newest).", VERSION)
+_IN_USE = Query("from", "The version by number or label (default: that before `to`).", VERSION)
 _TO = Query("to", "The version by number or label (default: the newest).", VERSION)
 _ONE_LABEL = Query("label", "Only changes of this label.", OPTIONAL_ID)
 _WORKFLOW = "/api/v1/workflows/{name}"
@@ -387,7 +388,7 @@ ROUTES = (
         _read(
             "Check whether a version can replace another one",
             CompatibilityAnswer,
-            _FROM,
+            _IN_USE,
             _TO,
             tag=TEST,
         ),

@@ -357,7 +357,9 @@ class CheckCompatibilityRequest(_message.Message):
     namespace: _builtins.str
     workflow_id: _builtins.str
     from_version: _builtins.str
+    """Empty: the version before `to_version`, or the newest one if `source` is set."""
     to_version: _builtins.str
+    """Empty: the newest one."""
     source: _builtins.bytes
     """A definition that is not registered yet, instead of `to_version`."""
     content_type: _builtins.str

@@ -392,11 +392,15 @@ export type CheckCompatibilityRequest = Message<"flowmesh.api.definition.v1.Chec
   workflowId: string;
 
   /**
+   * Empty: the version before `to_version`, or the newest one if `source` is set.
+   *
    * @generated from field: string from_version = 3;
    */
   fromVersion: string;
 
   /**
+   * Empty: the newest one.
+   *
    * @generated from field: string to_version = 4;
    */
   toVersion: string;
