@@ -40,12 +40,12 @@ class Coverage:
 
 
 def percent(coverages: Iterable[Coverage]) -> float:
-    """Return the covered percentage of all nodes and branches; 100 without any."""
+    """Return the covered percentage of all nodes and branches; 0 if no test has run."""
     every, seen = 0, 0
     for coverage in coverages:
         every += len(coverage.nodes) + len(coverage.branches)
         seen += len(coverage.nodes_run) + len(coverage.branches_taken)
-    return 100.0 * seen / every if every else 100.0
+    return 100.0 * seen / every if every else 0.0
 
 
 def _asked(name: str) -> str:

@@ -54,7 +54,7 @@ async def test_low_coverage_fails(flowmesh: Run, folder: Path) -> None:
     assert outcome.json["coverage"]["workflows"][0]["missed"] == ["gift", "gift is true"]
     low = await flowmesh("test", "-k", "small", "--min-coverage", "80")
     assert low.code == 1
-    assert "coverage 60.0 % is below 80 %" in low.err
+    assert "coverage 60.0 %, not 80 % or more" in low.err
 
 
 async def test_a_failing_test_shows_the_difference(flowmesh: Run, folder: Path) -> None:
@@ -66,6 +66,18 @@ async def test_a_failing_test_shows_the_difference(flowmesh: Run, folder: Path) 
     assert "status: expected completed, is failed (ValidationError" in outcome.out
     assert f"at {file}:5" in outcome.out
     assert "<failure" in (folder / "out.xml").read_text()
+
+
+async def test_a_file_that_cannot_run_covers_nothing(flowmesh: Run, folder: Path) -> None:
+    """A wrong name of a mock: no coverage is claimed, also not that of a valid file beside it."""
+    wrong = HEAD + "  - {name: a, mocks: {nobody: {output: 1}}}\n"
+    (folder / "wrong.test.yaml").write_text(wrong)
+    alone = await flowmesh("test", "wrong.test.yaml", "--min-coverage", "1")
+    assert alone.code == 1
+    assert "1 failed; coverage unknown" in alone.out
+    both = await flowmesh("test")
+    assert (both.code, "100" in both.out) == (1, False), both.out
+    assert (await flowmesh("test", "--json")).json["coverage"]["percent"] is None
 
 
 async def test_an_invalid_file_is_reported(flowmesh: Run, folder: Path) -> None:

@@ -59,15 +59,16 @@ def run_tests(
         from flowmesh.dryrun.junit import junit as as_xml
 
         Path(junit).write_bytes(as_xml(ran))
-    share = percent(coverages)
+    # The workflows of a file that cannot be run are not known.
+    share = None if any(suite.problems for suite, _ in ran) else percent(coverages)
     passed = all(not s.problems and all(o.passed for o, _ in found) for s, found in ran)
-    is_covered = share >= min_coverage
+    is_covered = (share or 0.0) >= min_coverage
     if common.structured:
         output.document(_as_json(ran, coverages, share, passed and is_covered))
     else:
         _print(ran, coverages, share, matching)
         if not is_covered:
-            output.problem(f"flowmesh: coverage {share:.1f} % is below {min_coverage:g} %")
+            output.problem(f"flowmesh: {_share_text(share)}, not {min_coverage:g} % or more")
     return exit_codes.DONE if passed and is_covered else exit_codes.FAILED
 
 
@@ -115,7 +116,11 @@ def _coverages(ran: Results) -> "list[Coverage]":
     return [found[name] for name in sorted(found)]
 
 
-def _print(ran: Results, coverages: "list[Coverage]", share: float, matching: str) -> None:
+def _share_text(share: float | None) -> str:
+    return "coverage unknown" if share is None else f"coverage {share:.1f} %"
+
+
+def _print(ran: Results, coverages: "list[Coverage]", share: float | None, matching: str) -> None:
     counts = {"passed": 0, "failed": 0}
     for suite, outcomes in ran:
         for found in suite.problems:
@@ -143,11 +148,11 @@ def _print(ran: Results, coverages: "list[Coverage]", share: float, matching: st
         if len(coverage.missed) > MISSED_SHOWN_MAX:
             output.line(f"  … and {len(coverage.missed) - MISSED_SHOWN_MAX} more")
     summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    output.line(f"{summary or 'no tests'}; coverage {share:.1f} %")
+    output.line(f"{summary or 'no tests'}; {_share_text(share)}")
 
 
 def _as_json(
-    ran: Results, coverages: "list[Coverage]", share: float, passed: bool
+    ran: Results, coverages: "list[Coverage]", share: float | None, passed: bool
 ) -> dict[str, Any]:
     return {
         "passed": passed,
@@ -176,7 +181,7 @@ def _as_json(
             for found in suite.problems
         ],
         "coverage": {
-            "percent": round(share, 1),
+            "percent": None if share is None else round(share, 1),
             "workflows": [
                 {
                     "workflow": coverage.workflow,
