@@ -17,6 +17,8 @@ def family(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+@pytest.mark.long
+@pytest.mark.feature("S4-82")
 @pytest.mark.parametrize("server", ["nats", "postgres", "redis"])
 async def test_a_frozen_server_makes_the_process_not_ready(victim: Suite, server: str) -> None:
     """`/ready` names it within seconds, and recovers with it; `/livez` does not change."""
