@@ -168,7 +168,8 @@ async def test_a_removed_trigger_starts_nothing_more(pool: "asyncpg.Pool[asyncpg
     assert await count(pool, "firings") == 2
     definitions.put(2, other)
     await process.learn()
-    assert await pool.fetchval("select trigger from firings") == "other"
+    rows = await pool.fetch("select trigger from firings")
+    assert [row["trigger"] for row in rows] == ["other"]
 
 
 async def test_a_change_is_confirmed_once_it_is_used(

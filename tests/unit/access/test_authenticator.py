@@ -26,16 +26,26 @@ class Identity:
     """An identity service that knows one credential."""
 
     asked: list[str] = field(default_factory=list)
+    # The end of the credential, of the day in microseconds; 0 is none.
+    expires_us: int = 0
 
     async def authenticate(self, credential: str, address: str) -> Principal:
         self.asked.append(f"{credential} {address}")
         if credential != "good":
             raise Unauthenticated("CREDENTIALS_INVALID", "the credential is not valid")
-        return Principal(id="usr_1", kind="user", name="ada", session="ses_1")
+        return Principal(
+            id="usr_1", kind="user", name="ada", session="ses_1", expires_us=self.expires_us
+        )
 
     async def principal(self, principal_id: str, session: str) -> Principal:
         self.asked.append(f"{principal_id} {session}")
-        return Principal(id=principal_id, kind="user", name="ada", session=session)
+        return Principal(
+            id=principal_id,
+            kind="user",
+            name="ada",
+            session=session,
+            expires_us=self.expires_us,
+        )
 
     async def offline(self, principal_id: str) -> Principal:
         return await self.principal(principal_id, "")
@@ -52,7 +62,11 @@ class Time:
 def made(identity: Identity, time: Time) -> Authenticator:
     tokens = ServiceTokens(key=KEY, service="orchestrator", now=time)
     return Authenticator(
-        resolver=identity, tokens=tokens, peer_service=lambda _: ANY_SERVICE, now=time
+        resolver=identity,
+        tokens=tokens,
+        peer_service=lambda _: ANY_SERVICE,
+        now=time,
+        clock=time,
     )
 
 
@@ -83,6 +97,33 @@ async def test_a_known_credential_is_asked_for_once() -> None:
     time.now += KEPT_S
     await authenticator.caller(BEARER, "10.0.0.1", CALLED)
     assert len(identity.asked) == 3
+
+
+@pytest.mark.parametrize("door", ["external", "service", "offline"])
+async def test_nothing_is_kept_past_the_end_of_its_credential(door: str) -> None:
+    """The expiry of a key, the end of a rotated secret, the `exp` of a token: by every door."""
+    identity, time = Identity(), Time()
+    identity.expires_us = int((time.now + 5) * 1_000_000)
+    authenticator = made(identity, time)
+    tokens = ServiceTokens(key=KEY, service="gateway", now=time)
+    ada = Principal(id="usr_1", kind="user", name="ada", session="ses_1")
+
+    async def call() -> None:
+        if door == "offline":
+            await authenticator.offline("usr_1")
+            return
+        service = ((METADATA_KEY, tokens.token(ada, CALLED)),)
+        await authenticator.caller(BEARER if door == "external" else service, "", CALLED)
+
+    await call()
+    time.now += 4.9
+    authenticator.heard()
+    await call()
+    assert len(identity.asked) == 1
+    time.now += 0.1
+    authenticator.heard()
+    await call()
+    assert len(identity.asked) == 2
 
 
 async def test_a_revocation_forgets_the_principal_and_the_session() -> None:
