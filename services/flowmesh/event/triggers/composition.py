@@ -142,16 +142,7 @@ async def trigger_parts(
         on_change=follow_triggers,
         clock=runtime.clock,
     )
-    definitions = runtime.stub(TriggerCatalogServiceStub, DEFINITION)
-    catalog = TriggerSyncLoop(
-        store=store,
-        definitions=definitions,
-        refresh=maintenance.refresh,
-        confirm=lambda announcement: confirm(runtime.bus, announcement, runtime.instance_id),
-    )
-    prefix = runtime.settings.bus_prefix
-    await runtime.bus.subscribe_core(f"{prefix}.definitions.changed", catalog.on_change_message)
-    runtime.bus.on_reconnect(catalog.on_reconnect)
+    catalog = await _catalog(runtime, store, maintenance)
     for loop in (firing, listeners, maintenance, catalog):
         runtime.add_loop(loop)
     runtime.add_loop(InstanceWatchLoop(runtime, DEFINITION, catalog.request_full_sync))
@@ -178,6 +169,22 @@ async def trigger_parts(
         executions=executions,
     )
     return Triggers(lifecycle, publisher, server)
+
+
+async def _catalog(
+    runtime: Runtime, store: TriggerStore, maintenance: TriggerMaintenanceLoop
+) -> TriggerSyncLoop:
+    """Return the synchronization with the definitions; announcements from now on are heard."""
+    catalog = TriggerSyncLoop(
+        store=store,
+        definitions=runtime.stub(TriggerCatalogServiceStub, DEFINITION),
+        refresh=maintenance.refresh,
+        confirm=lambda announcement: confirm(runtime.bus, announcement, runtime.instance_id),
+    )
+    subject = f"{runtime.settings.bus_prefix}.definitions.changed"
+    await runtime.bus.subscribe_core(subject, catalog.on_change_message)
+    runtime.bus.on_reconnect(catalog.on_reconnect)
+    return catalog
 
 
 async def _hooks(
