@@ -4,13 +4,15 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from flowmesh.testing.suite import Suite
 
 COMMAND_TIMEOUT_S = 60
+# What a session prints behind the output of each command.
+_END = "-- end of the output, exit code"
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -35,13 +37,46 @@ class Terminal:
 
     async def start(self, command: str) -> asyncio.subprocess.Process:
         """Start a command as it is written, but with the REST port of the suite under test."""
+        return await self._started("-e", "-c", self._adapted(command))
+
+    def _adapted(self, command: str) -> str:
+        return command.replace("localhost:3000", self._http)
+
+    async def _started(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *("bash", "-e", "-c", command.replace("localhost:3000", self._http)),
+            *("bash", *arguments),
             cwd=self._folder,
             env=self._environment,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Callable[[str, int], Awaitable[str]]]:
+        """Open a shell that keeps its variables: a command and its exit code give its output."""
+        process = await self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        given, taken = process.stdin, process.stdout
+
+        async def output(command: str, expected: int) -> str:
+            given.write(f"{self._adapted(command)}\nprintf '\\n{_END} %s\\n' $?\n".encode())
+            printed = ""
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                while _END not in printed:
+                    line = await taken.readline()
+                    assert line, (command, printed)
+                    printed += line.decode()
+            text, _, code = printed.partition(f"\n{_END}")
+            assert int(code) == expected, (command, text)
+            return text
+
+        try:
+            yield output
+        finally:
+            given.close()
+            await process.wait()
 
     async def output(self, *commands: str) -> str:
         """Run commands in one shell, all of which have to succeed; return what they print."""

@@ -87,6 +87,30 @@ async def test_the_example_of_the_format_runs_with_two_warnings(tmp_path: Path) 
         assert 'myapp_http_requests_total{method="GET",route="/health",status="200"} 1.0' in metrics
 
 
+WATCHED = """\
+modules:
+  - {name: web, type: http.server, config: {address: ":0"}}
+  - {name: health, type: health.checker}
+  - {name: files, type: static.fileserver, config: {root: public, prefix: /files}}
+"""
+
+
+@pytest.mark.feature("S1-64")
+async def test_an_unhealthy_module_makes_the_application_unhealthy(tmp_path: Path) -> None:
+    """The answer names the module; the process is alive, and healthy again when the module is."""
+    public = tmp_path / "public"
+    public.mkdir()
+    async with running(written(tmp_path, WATCHED)) as app:
+        assert (await app.call("GET", "/readyz")).status == 200
+        public.rmdir()
+        for path in ("/healthz", "/readyz"):
+            answer = await app.call("GET", path)
+            assert (answer.status, answer.body["checks"]["files"]["status"]) == (503, "unhealthy")
+        assert (await app.call("GET", "/livez")).status == 200
+        public.mkdir()
+        assert (await app.call("GET", "/readyz")).status == 200
+
+
 ROUTED = """\
 modules:
   - {name: web, type: http.server, config: {address: ":0"}}
@@ -101,7 +125,7 @@ modules:
 """
 
 
-@pytest.mark.feature("S1-11")
+@pytest.mark.feature("S1-11", "S1-12")
 async def test_a_router_leads_to_the_handler_of_method_and_path(tmp_path: Path) -> None:
     """Another method answers 405 with those that are allowed, another path 404."""
     async with running(written(tmp_path, ROUTED)) as app:
@@ -162,7 +186,7 @@ async def test_a_buyer_orders_and_sees_only_own_orders(shop: RunningApp) -> None
     assert len((await shop.call("GET", "/api/orders", headers=ann)).body) == 1
 
 
-@pytest.mark.feature("S1-44", "S1-12")
+@pytest.mark.feature("S1-44")
 async def test_wrong_bodies_are_refused_with_the_step(shop: RunningApp) -> None:
     """All violations come at once, and nothing is stored."""
     who = await token(shop, "eve@shop.example")
@@ -193,6 +217,8 @@ async def test_a_resource_is_listed_filtered_and_sorted(shop: RunningApp) -> Non
     """The seed is served with filters of fields and an entity tag."""
     names = [e["data"]["name"] for e in (await shop.call("GET", "/api/products?sort=price")).body]
     assert names == ["Lamp", "Chair", "Desk"]
+    by_stock = (await shop.call("GET", "/api/products?sort=stock")).body
+    assert [each["id"] for each in by_stock] == ["p-3", "p-2", "p-1"]
     assert len((await shop.call("GET", "/api/products?stock=0")).body) == 1
     one = await shop.call("GET", "/api/products/p-1")
     tag = {"If-None-Match": one.headers["ETag"]}
