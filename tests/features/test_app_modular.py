@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from flowmesh.apps.data.locks import RedisLocks
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.testing.polling import pause
 from tests.features.apps import SECRET, eventually, running, written
 
 APP = """
@@ -154,7 +155,7 @@ modules:
 - {name: engine, type: statemachine.engine, config: {redisURL: "%(redis)s"}}
 - name: slow
   type: dynamic.component
-  config: {source: "import time\\ndef execute(params):\\n    time.sleep(2)\\n    return {}\\n"}
+  config: {source: slow.py}
 - name: record
   type: messaging.handler
   config: {pipeline: record}
@@ -188,6 +189,11 @@ async def test_hosts_with_locks_in_redis_have_one_winner(
     text = HELD % {"redis": servers.redis}
     text = text.replace("dsn: held.db", 'dsn: held.db, migrations: ["CREATE TABLE runs (id TEXT)"]')
     path = written(tmp_path, text)
+    # Longer than the time between two looks of a host for effects.
+    (tmp_path / "slow.py").write_text(
+        "import time\n\ndef execute(params):\n    until = time.monotonic() + 2\n"
+        "    while time.monotonic() < until:\n        pass\n    return {}\n"
+    )
     async with running(path) as one, running(path) as two:
         calls = [host.call("POST", "/o-1/pay") for host in (one, two) * 2]
         answers = await asyncio.gather(*calls)
@@ -211,7 +217,7 @@ async def test_a_lock_in_redis_is_renewed_and_ends_with_its_holder(
     one, two = (RedisLocks(name="m", url=servers.redis, password="", life_s=0.3) for _ in range(2))
     assert await one.take("a")
     assert not await one.take("a")
-    await asyncio.sleep(0.6)
+    await pause(0.6)
     assert not await two.take("a")
     assert await two.take("b")
     await one.release("a")

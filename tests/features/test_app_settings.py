@@ -13,6 +13,7 @@ from aiohttp import web
 
 from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check
+from flowmesh.testing.polling import pause
 from tests.features.apps import RunningApp, eventually, running, written
 from tests.features.test_app_parts import app_of, delegate
 
@@ -35,7 +36,7 @@ class Upstream:
             return web.Response(status=500 if self.ill else 204)
         self.at_once += 1
         self.most = max(self.most, self.at_once)
-        await asyncio.sleep(0.02)
+        await pause(0.02)
         self.at_once -= 1
         if self.failures:
             self.failures -= 1

@@ -118,7 +118,6 @@ class MachineEngine:
         self._locks = locks
         self._max = instances_max
         self._ended_kept_s = ended_kept_s
-        self._expired_at = 0.0
         self._log = log
         self._now = now
         self.definitions: dict[str, Definition] = {}
@@ -328,14 +327,20 @@ class MachineEngine:
             self._drain_soon(id)
 
     async def _poll(self) -> None:
-        """Find effects that are due: after a crash, a pause, or a state's time."""
+        """Find effects that are due: after a crash, a pause, or a state's time.
+
+        Also delete the instances that ended too long ago.
+        """
+        kept_s, looked_at = self._ended_kept_s, 0.0
         while True:
             self._wake.clear()
             pause = POLL_S
             try:
                 for id in await self.store.due(self._now(), DUE_MAX):
                     self._drain_soon(id)
-                await self._expire()
+                if kept_s and self._now() - looked_at >= min(kept_s, EXPIRE_S):
+                    looked_at = self._now()
+                    await self.store.expire(looked_at - kept_s)
                 at = await self.store.next_due()
                 if at is not None:
                     pause = min(POLL_S, max(0.01, at - self._now()))
@@ -346,13 +351,6 @@ class MachineEngine:
                     await self._wake.wait()
             except TimeoutError:
                 continue
-
-    async def _expire(self) -> None:
-        """Delete instances that ended too long ago."""
-        now = self._now()
-        if self._ended_kept_s and now - self._expired_at >= min(self._ended_kept_s, EXPIRE_S):
-            self._expired_at = now
-            await self.store.expire(now - self._ended_kept_s)
 
     async def _drain(self, id: str) -> None:
         """Run the effects of an instance that are due, in order, on one host."""

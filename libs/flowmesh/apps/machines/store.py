@@ -241,12 +241,11 @@ class MachineStore:
         rows = await self._rows(f"{gone} LIMIT {PAGE_MAX}", (self._machine, before))
         for id in (each["id"] for each in rows):
             values = (self._machine, id)
-            await self._database.unit(
-                [
-                    (self._sql(f"DELETE FROM {table} WHERE machine = ? AND id = ?"), values)  # noqa: S608
-                    for table in ("machine_instances", "machine_changes")
-                ]
+            deletes = (
+                "DELETE FROM machine_instances WHERE machine = ? AND id = ?",
+                "DELETE FROM machine_changes WHERE machine = ? AND id = ?",
             )
+            await self._database.unit([(self._sql(text), values) for text in deletes])
 
     def _rest(self, outcome: Outcome) -> list[tuple[Statement, Sequence[Json]]]:
         """Return the statements of the change and its effects."""

@@ -19,7 +19,7 @@ from flowmesh.apps.modules.passwords import (
     Passwords,
 )
 from flowmesh.apps.modules.sessions import Cookies, Session, Sessions, Tokens
-from flowmesh.apps.modules.users import User, UserStore, new_id, public, shown
+from flowmesh.apps.modules.users import User, UserStore, checked_address, new_id, public, shown
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -29,7 +29,6 @@ SECRET_BYTES_MIN = 16
 SECRET_BYTES_GOOD = 32
 # Claims of the token itself; all others are those of its user.
 OWN_CLAIMS = ("sub", "iss", "iat", "exp", "family", "type")
-_ADDRESS_CHARACTERS_MAX = 254
 _COOKIE = "cookie"
 
 
@@ -124,57 +123,18 @@ class JwtAuth:
         if found is not None:
             return await found(request)
         if self._oauth is not None and request.method == "GET" and "oauth2" in parts[-3:]:
-            return await self._from_provider(self._oauth, request, parts)
+            user = await self._oauth.handle(request, parts, self._users)
+            if isinstance(user, Response):
+                return user
+            response = await self._answer(user, 200)
+            response.headers.append(self._oauth.clearing())
+            return response
         if request.method == "DELETE" and parts[-2:-1] == ["users"]:
             return await self._delete(request, parts[-1])
         if request.method == "PUT" and parts[-1] == "role" and parts[-3:-2] == ["users"]:
             return await self._set_role(request, parts[-2])
         text = f"{request.method} {request.path} is none of the endpoints of authentication"
         raise HttpProblem(404, "ROUTE_NOT_FOUND", text)
-
-    async def _from_provider(
-        self, oauth: OAuthLogin, request: Request, parts: list[str]
-    ) -> Response:
-        """Lead to a provider, or begin a session for the user that comes back from it."""
-        if parts[-2] == "oauth2":
-            return oauth.begin(parts[-1], request)
-        if parts[-1] != "callback" or parts[-3] != "oauth2":
-            raise HttpProblem(404, "ROUTE_NOT_FOUND", "the path ends in oauth2/PROVIDER/callback")
-        found = await oauth.finish(parts[-2], request)
-        user = self._users.find(found.address)
-        if user is None:
-            user = {
-                "id": new_id(),
-                "email": _address(found.address),
-                "name": found.name,
-                "role": "user",
-                "createdAt": int(time.time()),
-                "login": found.login,
-            }
-            await self._users.add(user)
-        elif user.get("login") != found.login:
-            # Whoever registered the address first has not proven that it is theirs.
-            text = "a user with this address is there already; log in as this user did before"
-            raise HttpProblem(409, "USER_EXISTS", text)
-        response = await self._answer(user, 200)
-        response.headers.append(oauth.clearing())
-        return response
-
-    async def seed(self, users: list[Json]) -> None:
-        """Add the users of a seed file that are not there; one without a password cannot log in."""
-        for each in users:
-            data = {**each, **(each.get("data") or {})}
-            data.pop("data", None)
-            if not data.get("email") or self._users.find(str(data["email"])) is not None:
-                continue
-            password = data.pop("password", None)
-            imported = str(data.pop("passwordHash", None) or data.pop("password_hash", None) or "")
-            if imported and not imported.startswith((*BCRYPT, "$argon2")):
-                text = "a passwordHash is one of bcrypt or argon2"
-                raise Invalid("SEED_INVALID", text)
-            hashed = await self._passwords.hash(str(password)) if password else imported
-            user = {**data, "id": str(data.get("id") or new_id()), "passwordHash": hashed}
-            await self._users.add(user)
 
     async def _register(self, request: Request) -> Response:
         if not self._registration:
@@ -202,7 +162,7 @@ class JwtAuth:
         return json_response(found)
 
     async def _made(self, body: Mapping[str, Json], role: str) -> User:
-        address = _address(body.get("email"))
+        address = checked_address(body.get("email"))
         name = str(body.get("name") or "")
         if self._users.find(address) is not None:
             raise HttpProblem(409, "USER_EXISTS", "a user with this address is there already")
@@ -351,19 +311,28 @@ class JwtAuth:
         return json_response(body, status, headers)
 
 
+async def add_seed(users: UserStore, passwords: Passwords, records: list[Json]) -> None:
+    """Add the users of a seed file that are not there; one without a password cannot log in."""
+    for each in records:
+        data = {**each, **(each.get("data") or {})}
+        data.pop("data", None)
+        if not data.get("email") or users.find(str(data["email"])) is not None:
+            continue
+        password = data.pop("password", None)
+        imported = str(data.pop("passwordHash", None) or data.pop("password_hash", None) or "")
+        if imported and not imported.startswith((*BCRYPT, "$argon2")):
+            text = "a passwordHash is one of bcrypt or argon2"
+            raise Invalid("SEED_INVALID", text)
+        hashed = await passwords.hash(str(password)) if password else imported
+        user = {**data, "id": str(data.get("id") or new_id()), "passwordHash": hashed}
+        await users.add(user)
+
+
 def _body(request: Request) -> Mapping[str, Json]:
     body = request.json()
     if not isinstance(body, dict):
         raise HttpProblem(400, "JSON_INVALID", "the body must be a JSON object")
     return body
-
-
-def _address(value: Json) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    name, at, host = text.partition("@")
-    if not (name and at and host) or len(text) > _ADDRESS_CHARACTERS_MAX or "\0" in text:
-        raise HttpProblem(422, "VALIDATION_FAILED", "email must be an address")
-    return text
 
 
 def check_secret(setting: Setting, secret: str) -> None:
@@ -415,11 +384,12 @@ def auth_module(
     sessions = Sessions(store=users.store, life_s=life_s)
     given = str(setting.config.get("setupToken") or "")
     setup_token = given or secrets.token_urlsafe(24)
+    passwords = Passwords(rules)
     auth = JwtAuth(
         tokens=tokens,
         users=users,
         sessions=sessions,
-        passwords=Passwords(rules),
+        passwords=passwords,
         form=form,
         registration=registration,
         setup_token=setup_token,
@@ -432,7 +402,7 @@ def auth_module(
             await users.start()
         await sessions.start()
         if seed_file:
-            await auth.seed(read_seed(setting, seed_file))
+            await add_seed(users, passwords, read_seed(setting, seed_file))
         if not given and not users.has_admin and _has_setup(setting):
             text = f"there is no administrator yet; set one up with setupToken {setup_token}"
             setting.around.log.tell(setting.name, text)

@@ -12,6 +12,7 @@ Json = Any
 User = dict[str, Json]
 
 USERS_MAX = 1_000_000
+_ADDRESS_CHARACTERS_MAX = 254
 HIDDEN = frozenset({"passwordHash", "password"})
 _TABLE, _KIND = "users", "user"
 
@@ -101,6 +102,15 @@ def user_store(setting: Setting) -> Module:
         await store.start()
 
     return Module(name=setting.name, services={"Users": store}, start=start)
+
+
+def checked_address(value: Json) -> str:
+    """Return the address of a request. Raises HttpProblem."""
+    text = value.strip() if isinstance(value, str) else ""
+    name, at, host = text.partition("@")
+    if not (name and at and host) or len(text) > _ADDRESS_CHARACTERS_MAX or "\0" in text:
+        raise HttpProblem(422, "VALIDATION_FAILED", "email must be an address")
+    return text
 
 
 def new_id() -> str:

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.sessions import Cookies, cookie_of
+from flowmesh.apps.modules.users import User, UserStore, checked_address, new_id
 from flowmesh.errors import FlowmeshError
 
 Json = Any
@@ -78,6 +80,35 @@ class OAuthLogin:
     def clearing(self) -> tuple[bytes, bytes]:
         """Return the header that removes the cookie of a login."""
         return self._cookies.clearing()
+
+    async def handle(
+        self, request: Request, parts: Sequence[str], users: UserStore
+    ) -> Response | User:
+        """Lead to the provider that a path names, or return the user that comes back from it.
+
+        Raises HttpProblem.
+        """
+        if parts[-2] == "oauth2":
+            return self.begin(parts[-1], request)
+        if parts[-1] != "callback" or parts[-3] != "oauth2":
+            raise HttpProblem(404, "ROUTE_NOT_FOUND", "the path ends in oauth2/PROVIDER/callback")
+        found = await self.finish(parts[-2], request)
+        user = users.find(found.address)
+        if user is None:
+            user = {
+                "id": new_id(),
+                "email": checked_address(found.address),
+                "name": found.name,
+                "role": "user",
+                "createdAt": int(time.time()),
+                "login": found.login,
+            }
+            await users.add(user)
+        elif user.get("login") != found.login:
+            # Whoever registered the address first has not proven that it is theirs.
+            text = "a user with this address is there already; log in as this user did before"
+            raise HttpProblem(409, "USER_EXISTS", text)
+        return user
 
     def begin(self, name: str, request: Request) -> Response:
         """Lead to a provider. Raises HttpProblem for an unknown one."""
