@@ -2,7 +2,7 @@
 
 import re
 
-from tools import features
+from tools import breaks, features
 
 
 def test_every_mark_is_a_feature() -> None:
@@ -29,3 +29,12 @@ def test_marks_stand_in_tests_that_drive_the_product() -> None:
         for name, files in features.marked().items()
     }
     assert {name: files for name, files in readers.items() if files} == {}
+
+
+def test_every_break_can_be_made() -> None:
+    """It belongs to a marked feature, and its text stands once in the module that it names."""
+    marked = features.marked()
+    for feature, broken in breaks.known().items():
+        assert feature in marked
+        text = (features.ROOT / broken.file).read_text()
+        assert broken.applied_to(text) != text

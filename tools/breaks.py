@@ -1,0 +1,128 @@
+"""Break the product in a copy, one feature at a time, and check that the marked tests notice.
+
+    python -m tools.breaks [ID ...]        each break of tests/features/breaks.toml, or these
+    python -m tools.breaks --unbroken ID   the same tests over an unchanged copy
+
+A break replaces one text of one module. The package of the module is copied to a folder of its
+own, which goes before the sources on the path of the tests and of the processes that they start.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools import features
+
+ROOT = Path(__file__).resolve().parent.parent
+# `--only ID` is how the child process of a break selects its tests.
+ONLY, UNBROKEN = "--only", "--unbroken"
+
+
+@dataclass(frozen=True)
+class Break:
+    """A sentence on what no longer works, and the text of a module that makes it so."""
+
+    feature: str
+    what: str
+    file: str
+    old: str
+    new: str
+
+    def applied_to(self, source: str) -> str:
+        """Return the source with the break. Raises ValueError unless the text is there once."""
+        if source.count(self.old) != 1:
+            found = source.count(self.old)
+            raise SystemExit(
+                f"{self.feature}: {self.file} has {found} times {self.old!r}, not once"
+            )
+        return source.replace(self.old, self.new)
+
+
+def known() -> dict[str, Break]:
+    """Return the breaks by feature."""
+    rows = tomllib.loads(features.BREAKS.read_text())
+    return {feature: Break(feature, **row) for feature, row in rows.items()}
+
+
+class Marked:
+    """Leaves the tests of one feature in a run of pytest: the long ones if it has no others."""
+
+    def __init__(self, feature: str) -> None:
+        self._feature = feature
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        chosen = [
+            each
+            for each in items
+            if any(self._feature in mark.args for mark in each.iter_markers("feature"))
+        ]
+        quick = [each for each in chosen if each.get_closest_marker("long") is None]
+        items[:] = quick or chosen
+
+
+def run_marked(feature: str) -> int:
+    """Run the tests that are marked with a feature; return the exit code of pytest."""
+    files = [each for each in features.marked()[feature] if each.endswith(".py")]
+    return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files], [Marked(feature)])
+
+
+def copied(broken: Break, folder: Path, *, change: bool = True) -> None:
+    """Copy the package of the module to a folder, with the break in it."""
+    part, namespace, package, *_ = Path(broken.file).parts
+    source = ROOT / part / namespace / package
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, folder / namespace / package, ignore=ignored)
+    module = folder / Path(broken.file).relative_to(part)
+    text = broken.applied_to(module.read_text())
+    if change:
+        module.write_text(text)
+
+
+def exit_code(broken: Break, *, change: bool = True) -> int:
+    """Return the exit code of pytest for the marked tests: 1 if one has failed."""
+    with tempfile.TemporaryDirectory(prefix="break-") as folder:
+        copied(broken, Path(folder), change=change)
+        environment = {**os.environ, "PYTHONPATH": folder, "FLOWMESH_CORE": "pure"}
+        done = subprocess.run(
+            (sys.executable, "-m", "tools.breaks", ONLY, broken.feature),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    print("\n".join(lines), flush=True)
+    return done.returncode
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == [ONLY]:
+        return run_marked(arguments[1])
+    change = UNBROKEN not in arguments
+    breaks = known()
+    chosen = [each for each in arguments if each != UNBROKEN] or list(breaks)
+    wrong = []
+    for feature in chosen:
+        broken = breaks[feature]
+        print(f"{feature}: {broken.what if change else 'unchanged'}", flush=True)
+        code = exit_code(broken, change=change)
+        expected = pytest.ExitCode.TESTS_FAILED if change else pytest.ExitCode.OK
+        if code != expected:
+            wrong.append(feature)
+            print(f"{feature}: pytest ended with {code}, not {int(expected)}", flush=True)
+    print(f"{len(chosen) - len(wrong)} of {len(chosen)} as expected")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
