@@ -151,6 +151,7 @@ def product() -> dict[str, str]:
 
 
 def test_text_of_tenants_is_evaluated_in_listed_places_only() -> None:
+    """Every place that evaluates is in the table, and every row of the table is true."""
     modules = product()
     assert not unknown(modules), sources.lines(unknown(modules))
     gone = [

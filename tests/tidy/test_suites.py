@@ -9,7 +9,6 @@ from tests.tidy.sources import ROOT, written
 
 # Thin packages, which are tested by what their users see; each with the tests that do.
 TESTED_IN_USE = {
-    "connectors": "tests/features/test_bridges.py",
     "mesh": "tests/features/test_mesh.py",
     "outbox": "tests/features/test_outbox.py",
     "quotas": "tests/features/test_quotas.py",

@@ -40,7 +40,7 @@ from jsonpath_rfc9535.selectors import (
 )
 
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
-from flowmesh.expressions.patterns import TooLarge, compile_pattern
+from flowmesh.expressions.patterns import ProgramTooLarge, compile_pattern
 
 Json = Any
 
@@ -344,7 +344,7 @@ def _pattern(source: str) -> Any:
         return None
     try:
         return compile_pattern(_as_re2(source), bytes_max=PATTERN_PROGRAM_BYTES)
-    except TooLarge as error:
+    except ProgramTooLarge as error:
         raise RenderError("", str(error), code="EXPRESSION_BUDGET") from error
     except ValueError:
         return None

@@ -30,12 +30,12 @@ class Pattern(Protocol):
         """Return a match of a whole text."""
 
 
-class TooLarge(ValueError):
+class ProgramTooLarge(ValueError):
     """The program of a pattern exceeds the bound."""
 
 
 def compile_pattern(text: str, *, bytes_max: int = PATTERN_BYTES_MAX) -> Pattern:
-    """Compile a pattern. Raises ValueError, TooLarge."""
+    """Compile a pattern. Raises ValueError, ProgramTooLarge."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = bytes_max
@@ -43,7 +43,7 @@ def compile_pattern(text: str, *, bytes_max: int = PATTERN_BYTES_MAX) -> Pattern
         pattern: Pattern = re2.compile(text, options)
     except re2.error as error:
         if b"too large" in error.args[0]:
-            raise TooLarge("the pattern has too large repeats") from error
+            raise ProgramTooLarge("the pattern has too large repeats") from error
         message = "not a pattern of RE2 (it has no look-around and no back-references)"
         raise ValueError(message) from error
     return pattern

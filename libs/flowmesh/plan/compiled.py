@@ -193,11 +193,15 @@ class PlanNode:
         self.child = message.child if message.HasField("child") else None
         self.names: Template | None = None
         self.on_timeout = message.on_timeout
-        self.waits = (
-            message.kind in _STARTING
-            or (message.kind == plan_pb2.NODE_KIND_NOOP and template is not None)
-            or bool(message.signal and (template is not None or message.timeout_ms))
-        )
+        self.waits = _waits(message, has_input=template is not None)
+
+
+def _waits(message: plan_pb2.PlanNode, *, has_input: bool) -> bool:
+    return (
+        message.kind in _STARTING
+        or (message.kind == plan_pb2.NODE_KIND_NOOP and has_input)
+        or bool(message.signal and (has_input or message.timeout_ms))
+    )
 
 
 def _follow(message: plan_pb2.Follow) -> Follow:

@@ -33,6 +33,7 @@ def test_a_release_cannot_move_the_key_of_the_host(name: str) -> None:
 
 
 def test_a_release_with_a_key_of_its_own_names_its_suite() -> None:
+    """Its own variables win over those of the host."""
     own = {**RELEASE, API_KEY: "own"}
     suite = {each: HOST[each] for each in HOST if each != API_KEY}
     attach(begin(own, suite))

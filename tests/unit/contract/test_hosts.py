@@ -31,6 +31,7 @@ def test_a_host_that_cannot_exist_is_named(host: str) -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "", "x", "٣", "1 ", "999999999999"])
 def test_a_port_is_a_number_up_to_65535(port: str) -> None:
+    """Other text is refused, also as a part of an address."""
     assert "is not a number from 1 to 65535" in port_problem(port)
     assert "is not a number" in address_problem(f"nats://server:{port}")
 

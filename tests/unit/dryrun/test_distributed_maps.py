@@ -132,6 +132,7 @@ async def test_an_object_without_items_fails_the_reading(
 
 
 async def test_a_reading_task_that_fails_has_the_name_of_the_language(run: Run) -> None:
+    """The failure of the reader is States.ItemReaderFailed."""
     text = source(ECHO, ItemReader=reading(InputType="JSON"))
     mocks = {"s3:getObject": {"failure": {"class": "NoSuchKey", "message": "gone"}}}
     assert (await run(text, {"key": "k"}, mocks=mocks)).output == {
@@ -190,6 +191,7 @@ async def test_results_are_transformed_without_a_file(
 
 
 async def test_results_that_cannot_be_written_fail_the_state(run: Run) -> None:
+    """The failure of the writer is States.ResultWriterFailed."""
     writer = {"Resource": PUT, "Parameters": {"Bucket": "out"}}
     text = source(ONE, ItemsPath="$.items", ToleratedFailureCount=2, ResultWriter=writer)
     mocks = {"s3:putObject": {"failure": {"class": "AccessDenied", "message": "no"}}}

@@ -77,10 +77,12 @@ def test_what_is_prompt_takes_no_more_than_some_ms(source: str) -> None:
 
 
 def test_a_usual_pattern_is_prompt() -> None:
+    """A condition with a small pattern runs on the event loop."""
     assert condition("event.l.exists(x, x.matches('^[a-z]{2,20}$'))").is_prompt(event("abc"))
 
 
 def test_a_pattern_compiles_within_a_bound() -> None:
+    """A pattern with huge repeats is refused in milliseconds."""
     begun = time.perf_counter()
     with pytest.raises(ValueError, match="too large repeats"):
         compile_pattern(HUGE)
@@ -111,5 +113,6 @@ def test_a_schema_of_many_patterns_is_refused_before_they_are_compiled(pattern: 
 
 
 def test_a_usual_schema_has_many_patterns() -> None:
+    """300 small patterns in a schema are within its budget."""
     schema = {"properties": {f"p{number}": {"pattern": r"^\w{1,40}$"} for number in range(300)}}
     assert check_schema(schema, (), Problems())

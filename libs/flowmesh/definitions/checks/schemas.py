@@ -10,7 +10,7 @@ import orjson
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import kind_of
-from flowmesh.expressions.patterns import TooLarge, compile_pattern
+from flowmesh.expressions.patterns import ProgramTooLarge, compile_pattern
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 from flowmesh.schemas.compiling import compiled
 
@@ -125,7 +125,7 @@ def _check_pattern(pattern: str, path: Path, problems: Problems) -> int:
         return 0
     try:
         size, fits = compile_pattern(pattern).programsize, True
-    except TooLarge:
+    except ProgramTooLarge:
         size, fits = _INSTRUCTIONS_UNKNOWN, False
     except ValueError:
         size, fits = _INSTRUCTIONS_UNKNOWN, True

@@ -108,14 +108,6 @@ def _machine() -> dict[str, Schema]:
 
 def _kinds() -> dict[str, Schema]:
     branch = members({**_machine(), "Comment": _COMMENT}, "StartAt", "States")
-    configuration = members(
-        {"Mode": {"enum": ["INLINE", "DISTRIBUTED", ""]}, "ExecutionType": text()}
-    )
-    processor = members(
-        {**_machine(), "Comment": _COMMENT, "ProcessorConfig": or_null(configuration)},
-        "StartAt",
-        "States",
-    )
     most = limits.DELAY_MS_MAX // 1_000
     waits: dict[str, Schema] = {
         "Seconds": {"anyOf": [number(0, most, whole=True), _EXPRESSION]},
@@ -161,22 +153,32 @@ def _kinds() -> dict[str, Schema]:
             },
             "Branches",
         ),
-        "Map": {
-            **_continuing_state(
-                {
-                    **made,
-                    **_RESULT,
-                    **_HANDLING,
-                    **dict.fromkeys(PROCESSORS, processor),
-                    "ItemsPath": _TEXT,
-                    "Items": ANYTHING,
-                    "ItemSelector": ANYTHING,
-                    "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
-                    **_distributed(),
-                }
-            ),
-            "oneOf": [{"required": [key]} for key in PROCESSORS],
-        },
+        "Map": _map({**made, **_RESULT, **_HANDLING}),
+    }
+
+
+def _map(usual: dict[str, Schema]) -> Schema:
+    configuration = members(
+        {"Mode": {"enum": ["INLINE", "DISTRIBUTED", ""]}, "ExecutionType": text()}
+    )
+    processor = members(
+        {**_machine(), "Comment": _COMMENT, "ProcessorConfig": or_null(configuration)},
+        "StartAt",
+        "States",
+    )
+    return {
+        **_continuing_state(
+            {
+                **usual,
+                **dict.fromkeys(PROCESSORS, processor),
+                "ItemsPath": _TEXT,
+                "Items": ANYTHING,
+                "ItemSelector": ANYTHING,
+                "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
+                **_distributed(),
+            }
+        ),
+        "oneOf": [{"required": [key]} for key in PROCESSORS],
     }
 
 

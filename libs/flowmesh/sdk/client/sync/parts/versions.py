@@ -85,7 +85,8 @@ class SyncVersionCalls:
     ) -> Compatibility:
         """Check whether callers of version `before` can call `after` or the definition in `source`.
 
-        Also lists the running executions with whether they can move to it.
+        By default `before` is the version before `after`, or the newest one with a `source`. Also
+        lists the running executions with whether they can move to it.
         """
         return self._loop.call(
             self._wrapped.compatibility(workflow_id, before, after, source=source)
