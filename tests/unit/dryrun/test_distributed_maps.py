@@ -196,3 +196,26 @@ async def test_results_that_cannot_be_written_fail_the_state(run: Run) -> None:
     text = source(ONE, ItemsPath="$.items", ToleratedFailureCount=2, ResultWriter=writer)
     mocks = {"s3:putObject": {"failure": {"class": "AccessDenied", "message": "no"}}}
     assert (await run(text, NUMBERS, mocks=mocks)).output == {"error": "States.ResultWriterFailed"}
+
+
+async def test_distributed_maps_speak_jsonata(run: Run) -> None:
+    """Arguments of the reader, the input of batches, and the selector of items."""
+    each = {
+        "Type": "Map",
+        "End": True,
+        "ItemReader": {
+            "Resource": GET,
+            "ReaderConfig": {"InputType": "JSON"},
+            "Arguments": {"Bucket": "in", "Key": "{% $states.input.key %}"},
+        },
+        "ItemSelector": {"id": "{% $states.context.Map.Item.Value %}"},
+        "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"k": "{% $states.input.key %}"}},
+        "ItemProcessor": {"ProcessorConfig": DISTRIBUTED, **ECHO},
+    }
+    text = json.dumps({"QueryLanguage": "JSONata", "StartAt": "E", "States": {"E": each}})
+    done = await run(text, {"key": "a"}, mocks={"s3:getObject": {"output": {"Body": "[1, 2, 3]"}}})
+    assert done.calls[0].input == {"Bucket": "in", "Key": "a"}
+    assert done.output == [
+        {"BatchInput": {"k": "a"}, "Items": [{"id": 1}, {"id": 2}]},
+        {"BatchInput": {"k": "a"}, "Items": [{"id": 3}]},
+    ], done.error
