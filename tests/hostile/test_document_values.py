@@ -40,6 +40,7 @@ FOREIGN: Mapping[Rule, tuple[str, ...]] = {
         "file:///etc/passwd",
         "http+unix://%2Frun%2Fx",
     ),
+    "target": ("unix:///run/x.sock", "/run/x.sock", "file:///etc/passwd"),
     "listen": ("unix:/run/x.sock", "/run/x.sock"),
 }
 # Words in the name or description of a key that leads out of the document.

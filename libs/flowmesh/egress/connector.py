@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -19,6 +20,7 @@ DNS_CACHE_SECONDS = 10
 IDLE_CONNECTION_SECONDS = 15.0
 # Values that a client sets only where its caller does.
 _GIVEN_HEADERS = ("User-Agent", "Accept-Encoding", "Content-Type", "Accept")
+_GRPC_SCHEMES = frozenset({"grpc", "grpcs", "http", "https"})
 
 
 class CheckedResolver(AbstractResolver):
@@ -92,6 +94,25 @@ def addresses_of(policy: Policy, host: str, port: int) -> tuple[str, ...]:
     if not all(map(policy.admits, addresses)):
         raise EgressBlocked
     return addresses
+
+
+def check_endpoint(policy: Policy, address: str) -> None:
+    """Check the address of a client of gRPC that resolves names itself. Blocks for the resolver.
+
+    The address is `host:port`, or a URL; raises EgressBlocked for other names of gRPC, such as
+    `unix:` and `dns:`, and for addresses that the policy does not admit. Raises Unreachable.
+    """
+    if not policy.public_only:
+        return
+    scheme, found, rest = address.partition("://")
+    try:
+        place = urlsplit(f"//{rest if found else address}")
+        host, port = place.hostname, place.port or 0
+    except ValueError:
+        raise EgressBlocked from None
+    if not host or (found and scheme.lower() not in _GRPC_SCHEMES):
+        raise EgressBlocked
+    addresses_of(policy, host, port)
 
 
 def grpc_target(addresses: Sequence[str], port: int) -> str:

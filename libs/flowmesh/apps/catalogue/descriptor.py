@@ -26,9 +26,19 @@ Kind = Literal[
 
 # The kinds of texts that lead out of the document. A host of many tenants checks each by its rule:
 # files that are read or written, SQLite files, DSNs of the `driver` beside them; statements,
-# sources and schemas that may be the name of their file; addresses to call and to listen on.
+# sources and schemas that may be the name of their file; addresses to call, or paths below that of
+# the `client` beside them, and addresses to listen on.
 Rule = Literal[
-    "read", "written", "sqlite", "dsn", "migration", "source", "schema", "address", "listen"
+    "read",
+    "written",
+    "sqlite",
+    "dsn",
+    "migration",
+    "source",
+    "schema",
+    "address",
+    "target",
+    "listen",
 ]
 
 # The kinds of services. The interface of each is in flowmesh.apps.host.services.

@@ -3,7 +3,6 @@
 from flowmesh.apps.catalogue.descriptor import (
     Descriptor,
     Field,
-    address,
     anything,
     array,
     choice,
@@ -88,7 +87,7 @@ MODULE_STEPS = (
         "http_call",
         "HTTP call",
         "Sends a request.",
-        address("url", "Address.", required=True),
+        string("url", "Address.", required=True, rules={"": "target"}),
         choice("method", "Method.", "GET", "POST", "PUT", "PATCH", "DELETE", default="GET"),
         mapping("headers", "Headers."),
         anything("body", "Body; the current data of a write if missing."),

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.durable.suite import ADDRESS
 from flowmesh.apps.host.building import build
 from flowmesh.apps.hosted.confinement import confined, leaves_bounds
 from flowmesh.apps.hosted.conversation import Begin, Checked, Placed
 from flowmesh.apps.hosted.masking import masking
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.definitions.problems import Problem
+from flowmesh.egress.connector import check_endpoint
+from flowmesh.egress.errors import Unreachable
 from flowmesh.egress.policy import Policy
-from flowmesh.errors import FlowmeshError, Violation
+from flowmesh.errors import FlowmeshError, Unavailable, Violation
 
 # The names of the environment that the host adds to those of the release.
 _OWN = "APP_NAME"
@@ -48,6 +51,18 @@ def attach(begin: Begin) -> None:
     own = {k: v for k, v in begin.environment.items() if k.startswith(_CLIENT)}
     issued = begin.suite if key_of(begin) else {}
     os.environ.update({**begin.suite, **own, **issued})
+
+
+def check_suite(begin: Begin) -> None:
+    """Raise EgressBlocked for a suite of the release's variables outside of its egress policy.
+
+    Its clients connect below the interpreter, where no wall of this process stands.
+    """
+    if address := begin.environment.get(ADDRESS, ""):
+        try:
+            check_endpoint(policy_of(begin), address)
+        except Unreachable as error:
+            raise Unavailable("SUITE_UNAVAILABLE", f"{ADDRESS}: {error}") from None
 
 
 def policy_of(begin: Begin) -> Policy:

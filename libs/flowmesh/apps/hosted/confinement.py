@@ -75,6 +75,7 @@ class _Bounds:
             "migration": self._migration,
             "source": self._source,
             "address": self._address,
+            "target": self._target,
             "listen": self._address,
         }
 
@@ -149,6 +150,10 @@ class _Bounds:
         if problem := address_problem(text):
             self.report(ADDRESS, problem, at)
         return text
+
+    def _target(self, text: str, around: Json, at: At) -> str:
+        is_below = text.startswith("/") and around.get("client")
+        return text if is_below else self._address(text, around, at)
 
     def _is_outside(self, path: str, at: At) -> bool:
         foreign = is_foreign(path)

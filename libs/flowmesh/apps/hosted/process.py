@@ -21,6 +21,7 @@ from flowmesh.apps.document.loading import load
 from flowmesh.apps.host.application import Application
 from flowmesh.apps.hosted.checking import (
     attach,
+    check_suite,
     checked,
     key_of,
     loading_of,
@@ -104,13 +105,13 @@ def main() -> int:
         if begin.check:
             connection.send(checked(begin))
             return 0
-        app = _built(begin)
+        app = built(begin, _write)
         connection.send(_about(app, mask))
         start, sockets = connection.receive()
     except EOFError:
         return 0
     except FlowmeshError as error:
-        connection.send(_refusal(_cause(error, wall), mask))
+        connection.send(_refusal(cause_of(error, wall), mask))
         return REFUSED
     assert isinstance(start, Start)
     with asyncio.Runner(loop_factory=wall.loop_factory()) as runner:
@@ -127,10 +128,10 @@ async def _serve(
 ) -> int:
     try:
         await app.start(sockets=sockets)
-        await _check_health(app)
+        await check_health(app)
     except FlowmeshError as error:
         await app.stop()
-        connection.send(_refusal(_cause(error, wall), mask))
+        connection.send(_refusal(cause_of(error, wall), mask))
         return REFUSED
     gc.collect()
     gc.freeze()
@@ -141,7 +142,7 @@ async def _serve(
     return 0
 
 
-async def _check_health(app: Application) -> None:
+async def check_health(app: Application) -> None:
     """Raise Unavailable for the first module that is not healthy."""
     from flowmesh.errors import Unavailable
 
@@ -159,13 +160,14 @@ async def _check_health(app: Application) -> None:
             raise Unavailable("MODULE_START_FAILED", text)
 
 
-def _built(begin: Begin) -> Application:
-    """Build the application of a release. Raises FlowmeshError."""
+def built(begin: Begin, write: Callable[[bytes], None]) -> Application:
+    """Build the application of a release, which writes its log. Raises FlowmeshError."""
     attach(begin)
+    check_suite(begin)
     document = load(Path(begin.document), loading_of(begin, required=True))
     if leaves_bounds(document):
         refuse(document.findings.placed(document.files), document.files)
-    log = LogHub(app=begin.app, write=_write)
+    log = LogHub(app=begin.app, write=write)
     log.mask((*begin.environment.values(), key_of(begin)))
     return Application(document, log=log, policy=policy_of(begin), closed=begin.closed)
 
@@ -191,7 +193,7 @@ def _short(text: str, app: Application) -> str:
     return text.replace(f"{app.built.document.folder}{os.sep}", "")
 
 
-def _cause(error: FlowmeshError, wall: Wall) -> FlowmeshError:
+def cause_of(error: FlowmeshError, wall: Wall) -> FlowmeshError:
     """Return the error, or EGRESS_BLOCKED where a driver hid that the wall refused it."""
     if not wall.blocked or error.reason == EgressBlocked().reason:
         return error

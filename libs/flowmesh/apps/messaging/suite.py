@@ -14,6 +14,9 @@ from flowmesh.apps.messaging.messages import (
     encoded,
     new_id,
 )
+from flowmesh.egress.connector import check_endpoint
+from flowmesh.egress.errors import Unreachable
+from flowmesh.egress.policy import Policy
 from flowmesh.errors import FlowmeshError, Unavailable
 
 Json = Any
@@ -48,14 +51,26 @@ def incoming(headers: Mapping[str, Any]) -> tuple[dict[str, str], str]:
 
 
 class SuiteBroker:
-    """Durable messages; a failed receiver gets its message again, by the rules of the queue."""
+    """Durable messages; a failed receiver gets its message again, by the rules of the queue.
+
+    Without an address it takes the suite that the application is attached to; another one is
+    within the egress policy.
+    """
 
     def __init__(
-        self, *, name: str, app: str, address: str, delivery: Delivery, exchange: str = ""
+        self,
+        *,
+        name: str,
+        app: str,
+        address: str,
+        policy: Policy,
+        delivery: Delivery,
+        exchange: str = "",
     ) -> None:
         self._name = name
         self._app = app
         self._address = address
+        self._policy = policy
         self._exchange = exchange or f"app.{app}"
         self.delivery = delivery
         self._subscriptions: list[Subscribed] = []
@@ -67,6 +82,8 @@ class SuiteBroker:
         self._subscriptions.append(subscription)
 
     async def start(self) -> None:
+        if self._address:
+            await self._check_address()
         from flowmesh.sdk.messaging.broker import MessageBroker
 
         self._broker = MessageBroker(self._address, strict=True)
@@ -84,6 +101,13 @@ class SuiteBroker:
             self._broker = None
             text = f"{self._name}: the broker of the suite refused: {error.message}"
             raise Unavailable("BROKER_UNAVAILABLE", text) from None
+
+    async def _check_address(self) -> None:
+        """Raise EgressBlocked, and Unavailable for a host that cannot be resolved."""
+        try:
+            await asyncio.to_thread(check_endpoint, self._policy, self._address)
+        except Unreachable as error:
+            raise Unavailable("BROKER_UNAVAILABLE", f"{self._name}: {error}") from None
 
     async def open(self) -> None:
         for each in self._subscriptions:

@@ -55,6 +55,7 @@ def broker(setting: Setting) -> Module:
             name=setting.name,
             app=setting.around.document.name,
             address=str(config.get("address") or ""),
+            policy=setting.policy,
             delivery=delivery,
         )
         return _module(setting, made, DeadLetters=delivery.dead)

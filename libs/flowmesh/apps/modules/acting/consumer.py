@@ -162,7 +162,12 @@ def consumer(setting: Setting) -> Module:
     async def start() -> None:
         if not address:
             return
-        answer = await client.send("GET", address, {"Accept": "application/json"}, None, TIMEOUT_S)
+        headers = {"Accept": "application/json"}
+        try:
+            answer = await client.send("GET", address, headers, None, TIMEOUT_S)
+        except HttpProblem as problem:
+            text = f"{setting.name}: {problem.detail}"
+            raise Unavailable("OPENAPI_UNAVAILABLE", text) from None
         if answer.status != 200:
             text = f"{setting.name}: {address} answered {answer.status}"
             raise Unavailable("OPENAPI_UNAVAILABLE", text)

@@ -256,7 +256,8 @@ class S3Objects:
         try:
             return await asyncio.to_thread(call)
         except (BotoCoreError, ClientError, OSError) as error:
-            answer = getattr(error, "response", {}).get("Error", {})
+            # A request without an answer has None there.
+            answer = (getattr(error, "response", None) or {}).get("Error", {})
             if answer.get("Code") in _MISSING:
                 return None
             what = answer.get("Code") or type(error).__name__

@@ -1,0 +1,237 @@
+"""Applications that call an address, for each key of the catalogue that is one.
+
+The test compares the keys with the catalogue. `{at}` is host and port of the called server.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import yaml
+
+Json = Any
+
+AWS = {"accessKeyId": "k", "secretAccessKey": "s"}
+SPEC = {
+    "openapi": "3.0.0",
+    "info": {"title": "x", "version": "1"},
+    "paths": {"/x": {"get": {"operationId": "x", "responses": {"200": {"description": "x"}}}}},
+}
+REQUEST = ("POST", "/call", "{}")
+
+
+@dataclass(frozen=True)
+class Calling:
+    """An application with what makes it call: its start, or a request."""
+
+    modules: Sequence[Json]
+    steps: Sequence[Json] = ()
+    # Further sections of the document.
+    sections: Mapping[str, Json] = field(default_factory=dict)
+    call: tuple[str, str, str] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    # The application is refused before it could call, wherever the address leads.
+    refused: str = ""
+    # What its log says at last of a call that goes on after the answer.
+    logs: str = ""
+
+    def case(self, at: str) -> dict[str, Json]:
+        """Return the application that calls a server at an address."""
+        route = {"method": "POST", "path": "/call", "pipeline": {"steps": list(self.steps)}}
+        document = {
+            "name": "x",
+            "modules": [
+                {"name": "web", "type": "http.server", "config": {"address": ":0"}},
+                {"name": "routes", "type": "http.router"},
+                *self.modules,
+            ],
+            "workflows": {"http": {"routes": [route] if self.steps else []}},
+            **self.sections,
+        }
+        call = self.call or (REQUEST if self.steps else None)
+        files = {**self.files, "app.yaml": yaml.safe_dump(document)}
+        return {
+            "files": {name: text.replace("{at}", at) for name, text in files.items()},
+            "environment": {k: v.replace("{at}", at) for k, v in self.environment.items()},
+            "call": [text.replace("{at}", at) for text in call] if call else None,
+            "logs": self.logs,
+        }
+
+
+def module(kind: str, **config: Json) -> Json:
+    return {"name": "tested", "type": kind, "config": config}
+
+
+def started(kind: str, **config: Json) -> Calling:
+    """Return an application whose module calls when it starts, or is asked for its health."""
+    return Calling([module(kind, **config)])
+
+
+def requested(kind: str, **config: Json) -> Calling:
+    """Return an application whose module serves all paths."""
+    return Calling([module(kind, **config)], call=("GET", "/any", ""))
+
+
+def delegated(kind: str, operation: str, value: Json, logs: str = "", **config: Json) -> Calling:
+    step = {
+        "name": "s",
+        "type": "step.delegate",
+        "config": {"service": "tested", "operation": operation, "input": value},
+    }
+    return Calling([module(kind, **config)], [step], logs=logs)
+
+
+def http_call(**config: Json) -> Json:
+    return {"name": "h", "type": "step.http_call", "config": config}
+
+
+def proxies(kind: str) -> dict[str, Calling]:
+    direct = {"backend_services": {"b": "http://{at}"}, "default_backend": "b"}
+    named = {
+        "backend_services": {"b": "https://example.com"},
+        "backend_configs": {"b": {"url": "http://{at}"}},
+        "default_backend": "b",
+    }
+    return {
+        f"{kind}.backend_services.*": requested(kind, **direct),
+        f"{kind}.backend_configs.*.url": requested(kind, **named),
+    }
+
+
+def engine(kind: str, **config: Json) -> Calling:
+    return started("eventbus.modular", engines=[{"name": "e", "type": kind, "config": config}])
+
+
+# By type, key, and place in the value.
+OF_THE_CATALOGUE: dict[str, Calling] = {
+    **proxies("http.proxy"),
+    **proxies("reverseproxy"),
+    "http.simple_proxy.targets.*": requested("http.simple_proxy", targets={"/any": "http://{at}"}),
+    "httpclient.modular.baseURL": Calling(
+        [module("httpclient.modular", baseURL="http://{at}")],
+        [http_call(url="/x", client="tested")],
+    ),
+    "database.workflow.dsn": started(
+        "database.workflow", driver="postgres", dsn="postgresql://u:p@{at}/x"
+    ),
+    "database.modular.connections.*.dsn": started(
+        "database.modular",
+        connections={"main": {"driver": "postgres", "dsn": "postgresql://u:p@{at}/x"}},
+    ),
+    "storage.s3.endpoint": started("storage.s3", bucket="b", endpoint="http://{at}", **AWS),
+    "storage.gcs.endpoint": started("storage.gcs", bucket="b", endpoint="http://{at}"),
+    "secrets.vault.address": started("secrets.vault", address="http://{at}", token="t"),
+    "secrets.aws.endpoint": started("secrets.aws", endpoint="http://{at}", **AWS),
+    "cache.modular.redisURL": started("cache.modular", engine="redis", redisURL="redis://{at}"),
+    "messaging.broker.address": started("messaging.broker", engine="suite", address="{at}"),
+    "messaging.kafka.brokers.*": started("messaging.kafka", brokers=["{at}"]),
+    "messaging.nats.url": started("messaging.nats", url="nats://{at}"),
+    "eventbus.modular.engines.*.config.url": engine("nats", url="nats://{at}"),
+    "eventbus.modular.engines.*.config.redisURL": engine("redis", redisURL="redis://{at}"),
+    "eventbus.modular.engines.*.config.brokers.*": engine("kafka", brokers=["{at}"]),
+    "webhook.sender.url": delegated(
+        "webhook.sender", "", {"a": 1}, "gave up", url="http://{at}/hook", maxRetries=0
+    ),
+    "notification.slack.webhookURL": delegated(
+        "notification.slack", "", {"text": "x"}, webhookURL="http://{at}/hook"
+    ),
+    "openapi.consumer.specUrl": started("openapi.consumer", specUrl="http://{at}/spec"),
+    "openapi.consumer.baseURL": Calling(
+        [module("openapi.consumer", specFile="spec.yaml", baseURL="http://{at}")],
+        [{"name": "s", "type": "step.delegate", "config": {"service": "tested", "operation": "x"}}],
+        files={"spec.yaml": yaml.safe_dump(SPEC)},
+    ),
+    "eventlogger.modular.outputTargets.*.address": Calling(
+        [module("eventlogger.modular", outputTargets=[{"type": "syslog", "address": "{at}"}])],
+        refused="APP_UNSUPPORTED",
+    ),
+    "observability.otel.endpoint": Calling(
+        [module("observability.otel", endpoint="{at}")],
+        [{"name": "s", "type": "step.set", "config": {"values": {"a": 1}}}],
+    ),
+    "step.http_call.url": Calling([], [http_call(url="http://{at}/x")]),
+}
+
+
+def schema(kind: str, **config: Json) -> Calling:
+    return Calling([module(kind, **config)], refused="SCHEMA_REMOTE_REF")
+
+
+REMOTE = {"$ref": "http://{at}/schema.json"}
+CONNECTOR = {"name": "c", "type": "http", "config": {"baseURL": "http://{at}"}}
+# Calls whose address is in no key of the catalogue.
+BESIDE: dict[str, Calling] = {
+    "observability.otel over gRPC": Calling(
+        [module("observability.otel", endpoint="{at}", protocol="grpc")],
+        [{"name": "s", "type": "step.set", "config": {"values": {"a": 1}}}],
+    ),
+    "step of foreach": Calling(
+        [],
+        [
+            {
+                "name": "f",
+                "type": "step.foreach",
+                "config": {"items": [1], "steps": [http_call(url="http://{at}/x")]},
+            }
+        ],
+    ),
+    "address of a template": Calling(
+        [],
+        [
+            {"name": "p", "type": "step.request_parse", "config": {"fields": ["to"]}},
+            http_call(url="http://{{ .to }}/x"),
+        ],
+        call=("POST", "/call", '{"to": "{at}"}'),
+    ),
+    # Addresses of messages are public ones under each policy, unless `allowPrivate` is true.
+    "address of a message of webhook.sender": replace(
+        delegated(
+            *("webhook.sender", "", {"url": "http://{at}/hook", "payload": 1}, "gave up"),
+            maxRetries=0,
+        ),
+        refused="EGRESS_BLOCKED",
+    ),
+    "connector of an integration": Calling(
+        [],
+        sections={
+            "workflows": {
+                "integration": {
+                    "connectors": [CONNECTOR],
+                    "steps": [{"name": "s", "connector": "c", "action": "GET /x"}],
+                }
+            },
+            "triggers": {
+                "http": {
+                    "routes": [
+                        {
+                            "path": "/call",
+                            "method": "POST",
+                            "workflow": "integration",
+                            "action": "s",
+                        }
+                    ]
+                }
+            },
+        },
+        call=REQUEST,
+        logs="integration failed",
+    ),
+    "reference of jsonschema.modular": schema("jsonschema.modular", schemas={"s": REMOTE}),
+    "reference of api.handler": schema("api.handler", resourceName="items", schema=REMOTE),
+    "reference of step.validate": Calling(
+        [],
+        [
+            {
+                "name": "v",
+                "type": "step.validate",
+                "config": {"strategy": "json_schema", "schema": REMOTE},
+            }
+        ],
+        refused="SCHEMA_REMOTE_REF",
+    ),
+}
+# The variable outlives the application in its process.
+SUITE = Calling(
+    [module("messaging.broker", engine="suite")], environment={"FLOWMESH_ADDRESS": "{at}"}
+)
