@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.apps.hosted.checking import API_KEY, attach
 from flowmesh.apps.hosted.conversation import Begin
+from flowmesh.apps.messaging.suite import token_at
 
 HOST = {"FLOWMESH_ADDRESS": "127.0.0.1:29080", "FLOWMESH_NAMESPACE": "own", API_KEY: "issued"}
 RELEASE = {"FLOWMESH_ADDRESS": "attacker.example:1", "FLOWMESH_NAMESPACE": "other"}
@@ -38,3 +39,11 @@ def test_a_release_with_a_key_of_its_own_names_its_suite() -> None:
     suite = {each: HOST[each] for each in HOST if each != API_KEY}
     attach(begin(own, suite))
     assert {each: os.environ[each] for each in HOST} == own
+
+
+def test_a_broker_of_another_suite_does_not_get_the_key() -> None:
+    """An address of the document that is not that of the environment is called without it."""
+    attach(begin({}, HOST))
+    assert token_at("") is None
+    assert token_at(HOST["FLOWMESH_ADDRESS"]) is None
+    assert token_at("attacker.example:1") == ""

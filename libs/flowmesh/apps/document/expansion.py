@@ -16,6 +16,8 @@ from flowmesh.apps.document.limits import INCLUDED_FILE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 
 Json = Any
+# The variable with the address of the suite of an application.
+ADDRESS = "FLOWMESH_ADDRESS"
 # Returns the secret of a form and a reference, None for one that is not read yet. Raises
 # LookupError and FlowmeshError.
 ReadSecret = Callable[[str, str], str | None]

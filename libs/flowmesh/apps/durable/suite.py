@@ -3,12 +3,12 @@
 import os
 from typing import TYPE_CHECKING
 
+from flowmesh.apps.document.expansion import ADDRESS
 from flowmesh.errors import FlowmeshError, Unavailable
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.client import Client
 
-ADDRESS = "FLOWMESH_ADDRESS"
 CONNECT_S = 15.0
 
 

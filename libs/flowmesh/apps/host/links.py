@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.catalogue import nearest_names
+from flowmesh.apps.document.expansion import ADDRESS
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.links import cycle_of
 from flowmesh.apps.document.model import AppDocument, LinkSpec
-from flowmesh.apps.durable.suite import ADDRESS
 from flowmesh.apps.host.receivers import Receive, receiver_of
 from flowmesh.apps.host.triggers import Startable
 from flowmesh.apps.http.problems import HttpProblem

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from flowmesh.apps.document.expansion import ADDRESS
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.durable.suite import ADDRESS
 from flowmesh.apps.host.building import build
 from flowmesh.apps.hosted.confinement import confined, leaves_bounds
 from flowmesh.apps.hosted.conversation import Begin, Checked, Placed

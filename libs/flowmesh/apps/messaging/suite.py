@@ -1,9 +1,11 @@
 """A broker over the message broker of the suite: an exchange of topics, a queue a subscription."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.apps.document.expansion import ADDRESS
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.delivery import Delivery
 from flowmesh.apps.messaging.messages import (
@@ -50,6 +52,15 @@ def incoming(headers: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     return plain, key
 
 
+def token_at(address: str) -> str | None:
+    """Return the token for the suite at an address: None for that of the environment.
+
+    A credential of the environment goes to the suite that is named there only.
+    """
+    named = os.environ.get(ADDRESS, "")
+    return "" if address and named and address != named else None
+
+
 class SuiteBroker:
     """Durable messages; a failed receiver gets its message again, by the rules of the queue.
 
@@ -84,9 +95,11 @@ class SuiteBroker:
     async def start(self) -> None:
         if self._address:
             await self._check_address()
+        from flowmesh.sdk.client.client import Client
         from flowmesh.sdk.messaging.broker import MessageBroker
 
-        self._broker = MessageBroker(self._address, strict=True)
+        client = Client(self._address, token=token_at(self._address))
+        self._broker = MessageBroker(client, strict=True)
         try:
             await self._broker.declare_exchange(self._exchange, "topic")
             for each in self._subscriptions:
@@ -97,10 +110,14 @@ class SuiteBroker:
                 key = each.topic.replace(">", "#")
                 await self._broker.bind(queue, self._exchange, key)
         except FlowmeshError as error:
-            await self._broker.close()
-            self._broker = None
+            await self._disconnect()
             text = f"{self._name}: the broker of the suite refused: {error.message}"
             raise Unavailable("BROKER_UNAVAILABLE", text) from None
+
+    async def _disconnect(self) -> None:
+        broker, self._broker = self._broker, None
+        await broker.close()
+        await broker.client.close()
 
     async def _check_address(self) -> None:
         """Raise EgressBlocked, and Unavailable for a host that cannot be resolved."""
@@ -140,8 +157,7 @@ class SuiteBroker:
 
     async def stop(self) -> None:
         if self._broker is not None:
-            await self._broker.close()
-            self._broker = None
+            await self._disconnect()
 
     async def health(self) -> str:
         return "" if self._broker is not None else f"{self._name} is closed"

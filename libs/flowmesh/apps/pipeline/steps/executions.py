@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from flowmesh.apps.data.effects import EFFECT_KEY
+from flowmesh.apps.document.expansion import ADDRESS
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
@@ -11,7 +12,6 @@ from flowmesh.errors import FlowmeshError
 
 Json = Any
 
-ADDRESS = "FLOWMESH_ADDRESS"
 WAIT_S = 30.0
 
 
