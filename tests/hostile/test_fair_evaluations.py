@@ -141,6 +141,7 @@ async def repeated(attack: Callable[[int], Awaitable[object]]) -> AsyncIterator[
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ATTACKS)
 async def test_another_tenant_is_served(kind: str, attacker: Company, victim: Company) -> None:
+    """Its calls are answered in time while another one attacks."""
     attack = await ATTACKS[kind](attacker)
     await attack(0)
     async with repeated(attack):
