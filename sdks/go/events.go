@@ -41,8 +41,12 @@ func (e Event) Last() bool {
 	return false
 }
 
-// EventOption configures a stream of events.
-type EventOption func(*watch)
+// EventOption selects events of an execution: After, OfTypes.
+type EventOption interface{ ofExecution(*watch) }
+
+// AllEventsOption selects events of all executions: OfTypes, OfWorkflow,
+// FromCursor.
+type AllEventsOption interface{ ofNamespace(*watch) }
 
 type watch struct {
 	after    int64
@@ -52,30 +56,39 @@ type watch struct {
 }
 
 // After begins after the event of a sequence.
-func After(sequence int64) EventOption { return func(w *watch) { w.after = sequence } }
+func After(sequence int64) EventOption { return after(sequence) }
 
 // OfTypes selects events by their public names; the last one is always sent.
-func OfTypes(names ...string) EventOption { return func(w *watch) { w.types = names } }
+func OfTypes(names ...string) Types { return names }
 
-// OfWorkflow selects the executions of a workflow, in Client.Events.
-func OfWorkflow(id string) EventOption { return func(w *watch) { w.workflow = id } }
+// OfWorkflow selects the executions of a workflow.
+func OfWorkflow(id string) AllEventsOption { return workflow(id) }
 
 // FromCursor resumes Client.Events after the event that had this cursor.
-func FromCursor(cursor string) EventOption { return func(w *watch) { w.cursor = cursor } }
+func FromCursor(text string) AllEventsOption { return cursor(text) }
 
-func watched(options []EventOption) watch {
-	var found watch
-	for _, option := range options {
-		option(&found)
-	}
-	return found
-}
+// Types are public names of events, an option of both streams.
+type Types []string
+
+type after int64
+type workflow string
+type cursor string
+
+func (a after) ofExecution(w *watch)     { w.after = int64(a) }
+func (t Types) ofExecution(w *watch)     { w.types = t }
+func (t Types) ofNamespace(w *watch)     { w.types = t }
+func (id workflow) ofNamespace(w *watch) { w.workflow = string(id) }
+func (c cursor) ofNamespace(w *watch)    { w.cursor = string(c) }
 
 // Events yields the events of the execution up to its last one, without gap
 // or repeat. A broken stream is opened again after the last event received;
 // an error is yielded once, at the end.
 func (h *Handle) Events(ctx context.Context, options ...EventOption) iter.Seq2[Event, error] {
-	given, caller := watched(options), h.client.caller
+	var given watch
+	for _, option := range options {
+		option.ofExecution(&given)
+	}
+	caller := h.client.caller
 	return func(yield func(Event, error) bool) {
 		ctx, cancel := caller.Scope(ctx)
 		defer cancel()
@@ -181,8 +194,11 @@ func (p *position) accepts(event Event) (fresh, gap bool) {
 // Events yields the events of all executions of the namespace, from now or
 // from a cursor, until ctx ends. A broken stream is opened again after the
 // last event received.
-func (c *Client) Events(ctx context.Context, options ...EventOption) iter.Seq2[Event, error] {
-	given := watched(options)
+func (c *Client) Events(ctx context.Context, options ...AllEventsOption) iter.Seq2[Event, error] {
+	var given watch
+	for _, option := range options {
+		option.ofNamespace(&given)
+	}
 	return func(yield func(Event, error) bool) {
 		ctx, cancel := c.caller.Scope(ctx)
 		defer cancel()

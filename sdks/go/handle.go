@@ -59,8 +59,20 @@ func (h *Handle) Outputs(ctx context.Context) (map[string]Value, error) {
 	return found, nil
 }
 
-// ChangeOption configures a change of an execution.
-type ChangeOption func(*change)
+// EndOption configures Cancel and Terminate: ChangeID, Reason, Compensate.
+type EndOption interface{ change(*change) }
+
+// PauseOption configures Pause and Resume: ChangeID, Reason.
+type PauseOption interface {
+	EndOption
+	ofPause()
+}
+
+// SignalOption configures Signal: ChangeID.
+type SignalOption interface {
+	PauseOption
+	ofSignal()
+}
 
 type change struct {
 	requestID, reason string
@@ -68,20 +80,31 @@ type change struct {
 }
 
 // Reason is recorded with the change.
-func Reason(text string) ChangeOption { return func(c *change) { c.reason = text } }
+func Reason(text string) PauseOption { return reason(text) }
 
 // ChangeID makes a change idempotent: a repeated one returns the first
 // response. The default is a new random id.
-func ChangeID(requestID string) ChangeOption { return func(c *change) { c.requestID = requestID } }
+func ChangeID(requestID string) SignalOption { return changeID(requestID) }
 
 // Compensate decides whether Cancel and Terminate undo completed nodes first;
 // the default follows the workflow.
-func Compensate(yes bool) ChangeOption { return func(c *change) { c.compensate = &yes } }
+func Compensate(yes bool) EndOption { return compensate(yes) }
 
-func changed(options []ChangeOption) change {
+type reason string
+type changeID string
+type compensate bool
+
+func (r reason) change(c *change)       { c.reason = string(r) }
+func (id changeID) change(c *change)    { c.requestID = string(id) }
+func (yes compensate) change(c *change) { c.compensate = (*bool)(&yes) }
+func (reason) ofPause()                 {}
+func (changeID) ofPause()               {}
+func (changeID) ofSignal()              {}
+
+func changed[O EndOption](options []O) change {
 	var found change
 	for _, option := range options {
-		option(&found)
+		option.change(&found)
 	}
 	if found.requestID == "" {
 		found.requestID = newRequestID()
@@ -90,7 +113,7 @@ func changed(options []ChangeOption) change {
 }
 
 // Signal sends a signal and returns the sequence of its event.
-func (h *Handle) Signal(ctx context.Context, name string, payload any, options ...ChangeOption) (int64, error) {
+func (h *Handle) Signal(ctx context.Context, name string, payload any, options ...SignalOption) (int64, error) {
 	packed, err := h.client.caller.Pack(ctx, payload)
 	if err != nil {
 		return 0, err
@@ -109,7 +132,7 @@ func (h *Handle) Signal(ctx context.Context, name string, payload any, options .
 }
 
 // Cancel cancels the execution: its tasks are canceled and none starts.
-func (h *Handle) Cancel(ctx context.Context, options ...ChangeOption) error {
+func (h *Handle) Cancel(ctx context.Context, options ...EndOption) error {
 	given, caller := changed(options), h.client.caller
 	_, err := core.Call(ctx, caller, h.client.executions.CancelExecution, &controlv1.CancelExecutionRequest{
 		Namespace: caller.Namespace, ExecutionId: h.id, Reason: given.reason,
@@ -120,7 +143,7 @@ func (h *Handle) Cancel(ctx context.Context, options ...ChangeOption) error {
 
 // Terminate ends the execution; completed nodes are undone only if the
 // workflow or Compensate asks for it.
-func (h *Handle) Terminate(ctx context.Context, options ...ChangeOption) error {
+func (h *Handle) Terminate(ctx context.Context, options ...EndOption) error {
 	given, caller := changed(options), h.client.caller
 	_, err := core.Call(ctx, caller, h.client.executions.TerminateExecution, &controlv1.TerminateExecutionRequest{
 		Namespace: caller.Namespace, ExecutionId: h.id, Reason: given.reason,
@@ -130,7 +153,7 @@ func (h *Handle) Terminate(ctx context.Context, options ...ChangeOption) error {
 }
 
 // Pause pauses the execution: no task starts, running ones continue.
-func (h *Handle) Pause(ctx context.Context, options ...ChangeOption) error {
+func (h *Handle) Pause(ctx context.Context, options ...PauseOption) error {
 	given, caller := changed(options), h.client.caller
 	_, err := core.Call(ctx, caller, h.client.executions.PauseExecution, &controlv1.PauseExecutionRequest{
 		Namespace: caller.Namespace, ExecutionId: h.id, Reason: given.reason,
@@ -140,7 +163,7 @@ func (h *Handle) Pause(ctx context.Context, options ...ChangeOption) error {
 }
 
 // Resume resumes a paused execution.
-func (h *Handle) Resume(ctx context.Context, options ...ChangeOption) error {
+func (h *Handle) Resume(ctx context.Context, options ...PauseOption) error {
 	given, caller := changed(options), h.client.caller
 	_, err := core.Call(ctx, caller, h.client.executions.ResumeExecution, &controlv1.ResumeExecutionRequest{
 		Namespace: caller.Namespace, ExecutionId: h.id, Reason: given.reason,

@@ -89,13 +89,13 @@ func (c *Client) List(ctx context.Context, options ...ListOption) iter.Seq2[*Exe
 }
 
 // History yields the stored events of the execution, after a sequence.
-func (h *Handle) History(ctx context.Context, options ...EventOption) iter.Seq2[Event, error] {
-	given, caller := watched(options), h.client.caller
+func (h *Handle) History(ctx context.Context, after int64) iter.Seq2[Event, error] {
+	caller := h.client.caller
 	return func(yield func(Event, error) bool) {
 		histories := historyv1.NewHistoryServiceClient(caller)
 		workflow := ""
 		for {
-			request := &historyv1.ListHistoryEventsRequest{Namespace: caller.Namespace, ExecutionId: h.id, After: given.after}
+			request := &historyv1.ListHistoryEventsRequest{Namespace: caller.Namespace, ExecutionId: h.id, After: after}
 			response, err := core.Call(ctx, caller, histories.ListHistoryEvents, request)
 			if err != nil {
 				yield(Event{}, err)
@@ -108,7 +108,7 @@ func (h *Handle) History(ctx context.Context, options ...EventOption) iter.Seq2[
 					return
 				}
 			}
-			if given.after = response.GetNextAfter(); given.after == 0 {
+			if after = response.GetNextAfter(); after == 0 {
 				return
 			}
 		}

@@ -126,18 +126,9 @@ func (s *Session) Watch(id string) (*SessionCall, error) {
 }
 
 func (s *Session) start(ctx context.Context, workflow string, input any, wantResult bool, options []StartOption) (*SessionCall, error) {
-	payload, err := s.client.caller.Pack(ctx, input)
+	request, err := s.client.startRequest(ctx, workflow, input, options)
 	if err != nil {
 		return nil, err
-	}
-	request := &executionv1.StartExecutionRequest{
-		Namespace: s.client.caller.Namespace, WorkflowId: workflow, Input: payload, Actor: s.client.caller.Actor,
-	}
-	for _, option := range options {
-		option(request)
-	}
-	if request.RequestId == "" {
-		request.RequestId = newRequestID()
 	}
 	select {
 	case s.room <- struct{}{}:

@@ -37,12 +37,6 @@ func Labels(labels map[string]string) StartOption {
 	return func(r *executionv1.StartExecutionRequest) { r.Labels = labels }
 }
 
-// WaitAtMost lets the call wait for the end of the execution; the handle then
-// has the result already.
-func WaitAtMost(wait time.Duration) StartOption {
-	return func(r *executionv1.StartExecutionRequest) { r.WaitMs = wait.Milliseconds() }
-}
-
 // Permissions sets the permissions of the starter, which tasks may require.
 func Permissions(ids ...string) StartOption {
 	return func(r *executionv1.StartExecutionRequest) { r.Permissions = ids }
@@ -50,6 +44,21 @@ func Permissions(ids ...string) StartOption {
 
 // Start starts an execution of a workflow. It is durable once Start returns.
 func (c *Client) Start(ctx context.Context, workflow string, input any, options ...StartOption) (*Handle, error) {
+	return c.StartAndWait(ctx, workflow, input, 0, options...)
+}
+
+// StartAndWait waits at most this long for the end; the handle then has the
+// result.
+func (c *Client) StartAndWait(ctx context.Context, workflow string, input any, wait time.Duration, options ...StartOption) (*Handle, error) {
+	request, err := c.startRequest(ctx, workflow, input, options)
+	if err != nil {
+		return nil, err
+	}
+	request.WaitMs = wait.Milliseconds()
+	return c.started(ctx, request)
+}
+
+func (c *Client) startRequest(ctx context.Context, workflow string, input any, options []StartOption) (*executionv1.StartExecutionRequest, error) {
 	payload, err := c.caller.Pack(ctx, input)
 	if err != nil {
 		return nil, err
@@ -66,6 +75,10 @@ func (c *Client) Start(ctx context.Context, workflow string, input any, options 
 	if request.RequestId == "" {
 		request.RequestId = newRequestID()
 	}
+	return request, nil
+}
+
+func (c *Client) started(ctx context.Context, request *executionv1.StartExecutionRequest) (*Handle, error) {
 	timeout := core.CallTimeout + time.Duration(request.WaitMs)*time.Millisecond
 	response, err := core.CallFor(ctx, c.caller, timeout, c.executions.StartExecution, request)
 	if err != nil {
@@ -89,10 +102,14 @@ func Run[Out any](ctx context.Context, client *Client, workflow string, input an
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = max(0, min(wait, time.Until(deadline)))
 	}
-	short := func(r *executionv1.StartExecutionRequest) { r.WithoutNodes, r.WaitMs = true, wait.Milliseconds() }
-	handle, err := client.Start(ctx, workflow, input, append([]StartOption{short}, options...)...)
+	var none Out
+	request, err := client.startRequest(ctx, workflow, input, options)
 	if err != nil {
-		var none Out
+		return none, err
+	}
+	request.WithoutNodes, request.WaitMs = true, wait.Milliseconds()
+	handle, err := client.started(ctx, request)
+	if err != nil {
 		return none, err
 	}
 	return Result[Out](ctx, handle)

@@ -177,8 +177,8 @@ func (c *command) startOptions() []flowmesh.StartOption {
 }
 
 func (d *driver) start(ctx context.Context, c *command) (any, error) {
-	options := append(c.startOptions(), flowmesh.WaitAtMost(time.Duration(c.WaitMs)*time.Millisecond))
-	handle, err := d.client(c).Start(ctx, c.Workflow, expanded(c.Input), options...)
+	wait := time.Duration(c.WaitMs) * time.Millisecond
+	handle, err := d.client(c).StartAndWait(ctx, c.Workflow, expanded(c.Input), wait, c.startOptions()...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func (d *driver) events(ctx context.Context, c *command) (any, error) {
 }
 
 func (d *driver) history(ctx context.Context, c *command) (any, error) {
-	return eventsJSON(c, d.handle(c).History(ctx, c.eventOptions()...))
+	return eventsJSON(c, d.handle(c).History(ctx, c.After))
 }
 
 func (d *driver) list(ctx context.Context, c *command) (any, error) {
@@ -272,10 +272,16 @@ func (d *driver) signal(ctx context.Context, c *command) (any, error) {
 
 func (d *driver) control(ctx context.Context, c *command) (any, error) {
 	handle := d.handle(c)
-	actions := map[string]func(context.Context, ...flowmesh.ChangeOption) error{
-		"cancel": handle.Cancel, "terminate": handle.Terminate, "pause": handle.Pause, "resume": handle.Resume,
+	reason := flowmesh.Reason(c.Reason)
+	switch c.Action {
+	case "cancel":
+		return object{}, handle.Cancel(ctx, reason)
+	case "terminate":
+		return object{}, handle.Terminate(ctx, reason)
+	case "pause":
+		return object{}, handle.Pause(ctx, reason)
 	}
-	return object{}, actions[c.Action](ctx, flowmesh.Reason(c.Reason))
+	return object{}, handle.Resume(ctx, reason)
 }
 
 func (d *driver) put(ctx context.Context, c *command) (any, error) {
