@@ -9,8 +9,12 @@ import aiohttp
 import pytest
 
 from flowmesh.access import Role
+from flowmesh.api.common.v1.access_pb2 import IdKind
+from flowmesh.api.identity.v1 import key_service_pb2
 from flowmesh.gateway.http.operation_docs import Route
 from flowmesh.gateway.routes import ROUTES
+from flowmesh.identity.limits import FAILURES_FREE
+from flowmesh.testing.polling import until
 from tests.access.paths import sent
 from tests.features.closed import Closed
 from tests.hostile.conftest import Company
@@ -29,6 +33,7 @@ CLAIMED = {
 MARKS = (HOST, ADDRESS, ACTOR)
 AT_ONCE = 8
 QUIET_S = 2.0
+LOGIN = "/api/v1/auth/login"
 # Routes that change the company, which other tests use, or end a session.
 READS = [route for route in ROUTES if route.method == "GET"]
 CLOSED = [route for route in ROUTES if not route.public]
@@ -81,15 +86,59 @@ async def differing(
     return [each for each in await asyncio.gather(*map(compared, routes)) if each]
 
 
+@pytest.fixture
+async def elsewhere(victim: Company) -> str:
+    """The key of an editor that counts from the claimed address only."""
+    request = key_service_pb2.CreateApiKeyRequest(
+        project_id=victim.tenant.ids[IdKind.ID_KIND_PROJECT],
+        name="elsewhere",
+        role=Role.EDITOR.value,
+        networks=[f"{ADDRESS}/32"],
+    )
+    made = await victim.tenant.admin.keys.CreateApiKey(request)
+    return str(made.secret)
+
+
 @pytest.mark.long
 async def test_no_route_believes_what_a_caller_claims(
-    installation: Closed, victim: Company
+    installation: Closed, victim: Company, elsewhere: str
 ) -> None:
-    """All routes without a credential, and those that read with the key of a viewer."""
+    """All routes without a credential and with a key of another network; reads with a viewer's."""
     assert len(CLOSED) > 300
     assert await differing(installation, victim, CLOSED, "") == []
+    assert await differing(installation, victim, CLOSED, elsewhere) == []
     viewer = victim.caller(Role.VIEWER).credential
     assert await differing(installation, victim, READS, viewer) == []
+
+
+async def test_a_claimed_address_is_in_no_audit_entry_and_no_account(
+    installation: Closed, victim: Company
+) -> None:
+    """Failed logins from an address that changes are delayed; changes have the real address."""
+    body = {"email": "guessed@example.com", "password": "a wrong guess"}
+    answers = []
+    for number in range(FAILURES_FREE + 2):
+        claimed = {"x_forwarded_for": f"203.0.113.{number}", "x_real_ip": f"203.0.113.{number}"}
+        status, _ = await installation.caller("").rest("POST", LOGIN, body, **claimed)
+        answers.append(status)
+    assert answers[-1] == 429, answers
+    changed = {"flowmesh_namespace": victim.namespace, "x_forwarded_for": ADDRESS}
+    name = "claimed-address"
+    workflow = {"id": name, "name": name, "steps": [{"id": "a", "name": "a", "action": "noop"}]}
+    editor = victim.caller(Role.EDITOR)
+    status, answer = await editor.rest("PUT", f"/api/v1/workflows/{name}", workflow, **changed)
+    assert status in (200, 201), answer
+    seen: list[str] = []
+    owner = victim.caller(Role.OWNER)
+    path = f"/api/v1/audit?companyId={victim.tenant.ids[IdKind.ID_KIND_COMPANY]}"
+
+    async def recorded() -> bool:
+        status, found = await owner.rest("GET", path, **changed)
+        seen[:] = [json.dumps(found)]
+        return status == 200 and name in seen[0]
+
+    await until("the change is in the audit log", recorded, within_s=20)
+    assert ADDRESS not in seen[0]
 
 
 async def test_the_metadata_of_services_is_refused(installation: Closed, victim: Company) -> None:
