@@ -16,7 +16,8 @@ WORK_ITEMS_MAX = 50_000_000
 # The size of a number, boolean or null in estimates.
 VALUE_BYTES = 4
 # Estimated cost of a run on the event loop, about 10 ms: for each operation the size of its value
-# in bytes as JSON. A costlier run is computed in a child process.
+# in bytes as JSON, beside what its call takes. A costlier run is computed in a child process.
+OPERATION_COST = 64
 INLINE_COST_MAX = 128 * 1024
 
 FLATTEN_DEPTH_MAX = 64

@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal
 
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.limits import ITEMS_MAX, WORK_ITEMS_MAX
+from flowmesh.transforms.limits import ITEMS_MAX, OPERATION_COST, WORK_ITEMS_MAX
 from flowmesh.transforms.operation import Flow, Json, Prepared
 from flowmesh.transforms.values import array, bounded, check_size, size_of
 
@@ -106,7 +106,9 @@ class Pipeline:
         size = run.measure(value)
         for index, (name, prepared) in enumerate(self.operations):
             try:
-                run.afford(max(size, prepared.cost(value)) if run.is_bounded else 0)
+                run.afford(
+                    OPERATION_COST + max(size, prepared.cost(value)) if run.is_bounded else 0
+                )
                 if prepared.step is not None:
                     value = prepared.step(value)
                 elif prepared.flow is not None:
