@@ -58,6 +58,7 @@ WRITERS: dict[str, Callable[[], Any]] = {
     "progress": lambda: output.progress(TEXT),
     "result": lambda: output.result({}, TEXT),
     "columns": lambda: output.columns(("A", "B"), [(TEXT, "b"), ("c", TEXT)]),
+    "source": lambda: output.source(TEXT, TEXT.replace("\n", "")),
     "listing": lambda: output.listing([], ("A",), [(TEXT,)], none=""),
     "paragraph": lambda: output.paragraph(TEXT),
     "document": lambda: output.document({TEXT: [TEXT]}),

@@ -103,7 +103,9 @@ def _usage(text: str, line: Line) -> int:
 
 
 def _written(text: str) -> int:
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    from flowmesh.cli import output
+
+    output.block(text.rstrip("\n"))
     return exit_codes.DONE
 
 

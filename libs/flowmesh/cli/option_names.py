@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from flowmesh.cli.commands.table import Path
 
-_FORMER: dict[Path, dict[str, str]] = {
+FORMER: dict[Path, dict[str, str]] = {
     ("execution", "bulk", "start"): {"--newest-version": "--newest", "--preview": "--dry-run"},
 }
 
 
 def current_options(path: Path, arguments: Sequence[str]) -> list[str]:
     """Return the arguments of a command with the present names of its options."""
-    former = _FORMER.get(path, {})
+    former = FORMER.get(path, {})
     return [former.get(word, word) for word in arguments]

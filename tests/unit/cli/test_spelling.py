@@ -2,8 +2,10 @@
 
 import pytest
 
+from flowmesh.cli import option_names
 from flowmesh.cli.commands import short_forms, spelling, table
 from flowmesh.cli.commands.entries import Command
+from flowmesh.cli.completion.options import signature
 from tests.unit.cli.conftest import Run
 
 TOP_LEVEL_MAX = 40
@@ -96,3 +98,12 @@ async def test_groups_print_their_commands(flowmesh: Run) -> None:
         assert (outcome.code, outcome.err) == (0, "")
         assert outcome.out.startswith("Usage: flowmesh")
     assert "  parked " in outcome.out
+
+
+async def test_former_names_of_options_are_the_present_ones(flowmesh: Run) -> None:
+    """Each former name leads to an option that its command has."""
+    for path, names in option_names.FORMER.items():
+        present = {name for each in signature(path).options for name in each.names}
+        assert set(names.values()) <= present
+    words = ("bulk", "start", "rerun", "status = failed", "--newest-version", "--preview")
+    assert "Unknown option" not in (await flowmesh(*words)).err

@@ -1,10 +1,9 @@
 """The answer to a completion request."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowmesh.cli import exit_codes
+from flowmesh.cli import exit_codes, output
 from flowmesh.cli.commands import spelling
 from flowmesh.cli.commands.entries import Command, Group
 from flowmesh.cli.commands.short_forms import SHORT_FORMS
@@ -31,7 +30,8 @@ def answer(words: Sequence[str]) -> int:
         lines = _of_command(line, incomplete)
     else:
         lines = _of_group(line, incomplete)
-    sys.stdout.write("".join(f"{each}\n" for each in lines))
+    if lines:
+        output.block("\n".join(lines))
     return exit_codes.DONE
 
 

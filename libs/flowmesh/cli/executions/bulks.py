@@ -29,9 +29,9 @@ def start(
     name: str = "",
     payload: JsonText = "null",
     from_failed: bool = False,
-    newest_version: bool = False,
+    newest: bool = False,
     rate: int = 0,
-    preview: bool = False,
+    dry_run: bool = False,
     yes: bool = False,
     detach: bool = False,
     request_id: RequestId = "",
@@ -55,11 +55,11 @@ def start(
         Payload of the signal: JSON, @file, or - for standard input.
     from_failed
         Rerun from the failed nodes; by default all nodes run again.
-    newest_version
+    newest
         Rerun the newest version of the workflow instead of the same version.
     rate
         Executions per second, at most 1000; 100 by default.
-    preview
+    dry_run
         Only show the number of executions and the first ones.
     yes
         Do not ask for confirmation.
@@ -69,9 +69,9 @@ def start(
     values = read_value(payload, "--payload")
 
     async def start_bulk(client: "Client") -> int:
-        if preview or not yes:
+        if dry_run or not yes:
             count, ids = await client.preview_bulk(filter)
-            if preview:
+            if dry_run:
                 return _show_preview(common, count, ids)
             _confirm(action, count, ids)
         bulk = await client.start_bulk(
@@ -81,7 +81,7 @@ def start(
             signal=name,
             payload=values,
             from_failed=from_failed,
-            newest_version=newest_version,
+            newest_version=newest,
             rate_per_second=rate,
             request_id=request_id,
         )

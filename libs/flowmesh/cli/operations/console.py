@@ -23,7 +23,7 @@ async def open_console(
     execution: Annotated[ExecutionId, Parameter(help="Id of an execution to show.")] = "",
     /,
     *,
-    browser: bool = True,
+    browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
     common: Common = COMMON,
 ) -> int:
     """Print the address of the console, or of an execution in it, and open it.
