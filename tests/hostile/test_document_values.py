@@ -38,7 +38,7 @@ FOREIGN: Mapping[Rule, tuple[str, ...]] = {
         "unix:///run/x.sock",
         "/run/x.sock",
         "file:///etc/passwd",
-        "http+unix://%2Frun%2Fx",
+        "http+unix://run/x.sock",
     ),
     "target": ("unix:///run/x.sock", "/run/x.sock", "file:///etc/passwd"),
     "listen": ("unix:/run/x.sock", "/run/x.sock"),

@@ -166,6 +166,19 @@ def _start(key: tuple[str, str], calls: list[Call], made: list[str]) -> Iterator
         yield f"I1 starts with other content share the request id {name!r}"
 
 
+def _runs_from(one: Told, told: dict[str, Told]) -> list[Told]:
+    """The execution and the runs that continue it."""
+    runs = [one]
+    following = {
+        started.link.continued_from: each
+        for each in told.values()
+        for _, _, started in each.events[:1]
+    }
+    while (later := following.get(runs[-1].id)) is not None:
+        runs.append(later)
+    return runs
+
+
 def _commands(record: Record, told: dict[str, Told]) -> Iterator[str]:
     outcomes: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
     for call in record.calls:
@@ -175,7 +188,14 @@ def _commands(record: Record, told: dict[str, Told]) -> Iterator[str]:
         one = told.get(execution_id)
         if one is None:
             continue
-        applied = [body.request_id for _, body, _ in one.of(*COMMANDS[kind]) if body.request_id]
+        # A signal goes on to the last run of an execution that continues.
+        runs = _runs_from(one, told) if kind == "signal" else [one]
+        applied = [
+            body.request_id
+            for each in runs
+            for _, body, _ in each.of(*COMMANDS[kind])
+            if body.request_id
+        ]
         times = sum(_given(each) == request_id for each in applied)
         accepted = seen.count(Outcome.OK)
         least, most = accepted, len(seen) - seen.count(Outcome.FAIL)

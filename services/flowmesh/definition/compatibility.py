@@ -80,6 +80,8 @@ class Assessor:
         source: bytes,
         content_type: str,
     ) -> Assessment:
+        # An unknown workflow is told before what is wrong with a source.
+        await self._catalog.version_of(namespace, workflow_id, "")
         if source:
             version = 0
             workflow, plan = await self._of_source(namespace, source, content_type)

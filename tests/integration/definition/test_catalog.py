@@ -256,7 +256,8 @@ async def test_changes_are_published_on_the_bus(catalog: DefinitionCatalog, bus:
     await catalog.delete_workflow(NS, "w", "")
     async with asyncio.timeout(5):
         messages = [json.loads(await heard.get()) for _ in range(2)]
-    assert messages == [{"namespace": NS, "names": ["w"]}] * 2
+    assert [(each["namespace"], each["names"]) for each in messages] == [(NS, ["w"])] * 2
+    assert messages[0]["number"] < messages[1]["number"]
     assert heard.empty()
 
 

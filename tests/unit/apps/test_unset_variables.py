@@ -67,7 +67,10 @@ async def test_every_key_may_name_a_variable_that_is_not_set(
         ("database.workflow", {"driver": "postgres", "dsn": "${DSN}"}),
         ("database.modular", {"connections": {"a": {"driver": "postgres", "dsn": "${DSN}"}}}),
         ("database.workflow", {"driver": "postgres", "dsn": "${DSN}?sslmode=require"}),
-        ("storage.s3", {"bucket": "b", "endpoint": "${DSN}"}),
+        (
+            "storage.s3",
+            {"bucket": "b", "endpoint": "${DSN}", "accessKeyId": "a", "secretAccessKey": "s"},
+        ),
     ],
 )
 async def test_an_unset_address_is_a_warning_alone(kind: str, config: Json, tmp_path: Path) -> None:

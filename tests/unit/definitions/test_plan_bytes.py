@@ -13,8 +13,8 @@ from tests.unit.definitions.factories import documents, node, resource, steps, t
 Json = Any
 WORKFLOWS = 200
 NODES_MAX = 12
-NATIVE = "e857f32855229af19d1ef1c21a38415951c75df66bb664e73eaf996163ee35d6"
-MAPS = "588746260625c66f4619d1128e192af0e8d7c63292572ef1f8662f8c6cbcbdc5"
+NATIVE = "6c91fb907f0ef30200e31943e9f7cd9fa6782c94ad997ced32da7be807d1868e"
+MAPS = "2eb45c7a76ebbf8d93adceb4930f43a3e1aad9a4f5cfb54c0fb7cd03892fb8ee"
 STEPS = "542987f7f1dbac39c85a1827884c0e3ac18866662ce6f359047be8d452d15b62"
 
 

@@ -84,7 +84,7 @@ def test_a_value_that_never_fits_what_it_flows_to_is_refused() -> None:
 def test_step_json_has_no_place_for_them() -> None:
     """No step could read one; an export says so by name."""
     with pytest.raises(Invalid, match="a variable"):
-        export_source(declared(node("a", input=None, taskRef="noop")), "application/yaml", "steps")
+        export_source(declared(node("a")), "application/yaml", "steps")
 
 
 def test_graph_json_declares_and_reads_them() -> None:

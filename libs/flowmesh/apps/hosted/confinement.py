@@ -142,16 +142,13 @@ class _Bounds:
             self.report(ADDRESS, problem, at)
         return text
 
-    def _address(self, text: str, around: Json, at: At) -> str:
-        # A path continues the base address of the named client, which is checked at that module.
-        is_continued = isinstance(around, dict) and around.get("client") and text.startswith("/")
-        if is_continued:
-            return text
+    def _address(self, text: str, _around: Json, at: At) -> str:
         if problem := address_problem(text):
             self.report(ADDRESS, problem, at)
         return text
 
     def _target(self, text: str, around: Json, at: At) -> str:
+        # A path continues the base address of the named client, which is checked at that module.
         is_below = text.startswith("/") and around.get("client")
         return text if is_below else self._address(text, around, at)
 
