@@ -61,6 +61,9 @@ async def test_every_key_may_name_a_variable_that_is_not_set(
         assert not config or any(each.code == "ENV_MISSING" for each in found)
 
 
+AWS_KEYS = {"accessKeyId": "a", "secretAccessKey": "s"}
+
+
 @pytest.mark.parametrize(
     ("kind", "config"),
     [
