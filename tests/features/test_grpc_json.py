@@ -144,7 +144,7 @@ async def test_what_is_not_json_is_refused_at_the_door(
     call = suite.channel.unary_unary(
         f"/{method.containing_service.full_name}/{name}",
         request_serializer=lambda message: message.SerializeToString(),
-        response_deserializer=bytes,
+        response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
     )
     with pytest.raises(Invalid) as refused:
         await call(request)
