@@ -86,9 +86,9 @@ def test_a_method_without_a_right_is_found() -> None:
     service = file.service.add(name="Hole")
     service.method.add(name="Read", input_type=".planted.Empty", output_type=".planted.Empty")
     pool = descriptor_pool.Default()
-    pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
+    pool.AddSerializedFile(file.SerializeToString())
     with pytest.raises(RuleMissing, match="no `access` option"):
-        rule_of_method(pool.FindMethodByName("planted.Hole.Read"))  # type: ignore[no-untyped-call]
+        rule_of_method(pool.FindMethodByName("planted.Hole.Read"))
 
 
 def test_a_module_that_names_a_forwarding_header_is_found() -> None:
