@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.testing.polling import pause
 from tests.features.natives import resource, workflow
 from tests.hostile.conftest import Company
 
@@ -130,7 +131,7 @@ async def repeated(attack: Callable[[int], Awaitable[object]]) -> AsyncIterator[
 
     tasks = [asyncio.create_task(repeat(number)) for number in range(AT_ONCE)]
     try:
-        await asyncio.sleep(0.5)
+        await pause(0.5)
         yield
     finally:
         for task in tasks:

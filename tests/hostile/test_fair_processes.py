@@ -18,7 +18,7 @@ from tests.features.natives import resource, workflow
 Json = Any
 CALLS = 60
 # What a busy machine may add to the slowest call.
-NOISE_S = 0.1
+NOISE_S = 0.5
 GROWN: list[Json] = [
     {"operation": "window", "size": 900},
     {"operation": "flatten"},

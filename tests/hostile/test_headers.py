@@ -130,7 +130,7 @@ async def test_a_claimed_address_is_in_no_audit_entry_and_no_account(
     assert status in (200, 201), answer
     seen: list[str] = []
     owner = victim.caller(Role.OWNER)
-    path = f"/api/v1/audit?companyId={victim.tenant.ids[IdKind.ID_KIND_COMPANY]}"
+    path = f"/api/v1/audit?companyId={victim.tenant.ids[IdKind.ID_KIND_COMPANY]}&target={name}"
 
     async def recorded() -> bool:
         status, found = await owner.rest("GET", path, **changed)

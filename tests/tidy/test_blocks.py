@@ -70,6 +70,7 @@ def check_values(text: str) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_parses(page: Path) -> None:
+    """YAML, JSON and Python; a block that cannot has a reason in its fence."""
     assert list(faults(page.read_text())) == []
 
 
@@ -78,5 +79,6 @@ def test_every_block_parses(page: Path) -> None:
     [("python", "def"), ("python", "import no_such"), ("yaml", "a: [1"), ("json", '{"a": }')],
 )
 def test_a_block_that_does_not_parse_needs_a_reason(fence: str, body: str) -> None:
+    """It is found without one."""
     assert list(faults(f"```{fence}\n{body}\n```\n"))
     assert not list(faults(f'```{fence} norun="shows a fault"\n{body}\n```\n'))

@@ -19,6 +19,8 @@ SERVERS = ("--postgres", "postgresql://x", "--nats", "nats://x", "--redis", "red
 def flowmesh(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command without a setting of the tests."""
     environment = {key: value for key, value in os.environ.items() if "FLOWMESH" not in key}
+    # Services of several processes trust each other over its sockets.
+    environment["FLOWMESH_INTERNAL_DIR"] = str(folder / "internal")
     return subprocess.run(
         [sys.executable, "-m", "flowmesh.suite", *words],
         cwd=folder,

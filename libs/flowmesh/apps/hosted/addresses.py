@@ -32,7 +32,8 @@ def address_problem(text: str) -> str:
     scheme = found[1].lower() if found else ""
     if text.startswith(("/", "@", ".")) or "unix" in scheme or scheme in ("file", "vsock"):
         return "an address is that of a server in the network, not a socket or file of this host"
-    if "://" in text and (problem := server_problem(text)):
+    # The value of a template is checked when it is called.
+    if "://" in text and "{{" not in text and (problem := server_problem(text)):
         return problem
     if scheme in _WEB or "?" not in text:
         return ""
