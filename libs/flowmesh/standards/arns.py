@@ -11,7 +11,7 @@ _FUNCTION = re.compile(
     r"(?:(?:arn:aws[\w-]*:lambda:[\w-]*:)?\w*:function:)?([\w.-]+)(?::([\w$.-]+))?\Z", re.ASCII
 )
 _PLACEHOLDER = re.compile(r"\$\{(?:AWS::)?(\w+)(?:\.(?:Arn|Name))?\}", re.ASCII)
-# The first part of an ARN is the partition, whatever its placeholder is called.
+# A placeholder in the first part of an ARN stands for the partition, whatever its name.
 _PARTITION = re.compile(r"\barn:\$\{[\w:.-]+\}(?=:)", re.ASCII)
 
 

@@ -57,7 +57,7 @@ class Run:
 
     @property
     def triggered(self) -> bool:
-        """Whether the data is that of a request, as that of a pipeline with a trigger."""
+        """Whether an HTTP request is the data, as in pipelines with a trigger."""
         return self.trigger.keys() >= MEMBERS
 
     @property

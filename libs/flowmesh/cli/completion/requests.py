@@ -1,4 +1,4 @@
-"""What is asked for and answered in a completion."""
+"""Requests of a completion, and suggestions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ class OAuthLogin:
     """Leads browsers to providers and takes them back.
 
     The browser keeps the verifier of its login in a cookie, and the state has the challenge of it:
-    nobody can be made to end a login that another browser has begun.
+    only the browser that began a login can complete it.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class OAuthLogin:
             }
             await users.add(user)
         elif user.get("login") != found.login:
-            # Whoever registered the address first has not proven that it is theirs.
+            # The user of this address did not prove to own it when it was registered.
             text = "a user with this address is there already; log in as this user did before"
             raise HttpProblem(409, "USER_EXISTS", text)
         return user
