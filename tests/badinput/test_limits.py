@@ -11,8 +11,6 @@ from flowmesh.suite.limits import LIMITS, Limit
 from tests.badinput import probes_calls, probes_definitions, probes_processes
 from tests.badinput.bench import Bench
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
 PROBES = probes_calls.PROBES | probes_definitions.PROBES | probes_processes.PROBES
@@ -95,8 +93,20 @@ ELSEWHERE = {
     "result of an operation": (
         "tests/unit/transforms/test_bounds.py::test_a_value_that_stands_in_itself_twice_is_measured"
     ),
-    "time of jq and JMESPath": (
-        "tests/unit/sandbox/test_jq.py::test_an_endless_program_is_killed_in_time"
+    "CPU of jq, JMESPath and JSONata": (
+        "tests/unit/sandbox/test_bounds.py::test_an_endless_program_has_so_much_cpu_time"
+    ),
+    "CPU of a pipeline in a process of the sandbox": (
+        "tests/unit/sandbox/test_bounds.py::test_an_endless_pipeline_has_so_much_cpu_time"
+    ),
+    "input and result of such a pipeline": (
+        "tests/unit/sandbox/test_bounds.py::test_a_pipeline_has_so_much_input"
+    ),
+    "calls of one namespace that wait for the sandbox": (
+        "tests/unit/sandbox/test_turns.py::test_queues_are_bounded_by_namespace"
+    ),
+    "name of a person that an approval asks": (
+        "tests/unit/engine/test_approvals.py::test_a_name_that_no_column_takes_fails_the_node"
     ),
     "process of jq and JMESPath": (
         "tests/unit/sandbox/test_jq.py::test_a_program_that_grows_is_stopped"
@@ -195,8 +205,13 @@ ELSEWHERE = {
         "tests/unit/sdk/test_credentials.py"
         "::test_a_malformed_credential_is_refused_without_naming_it"
     ),
-    "delay after failed logins": (
-        "tests/unit/identity/test_bounds.py::test_failed_logins_are_delayed_ever_longer"
+    "delay after failed logins": "tests/integration/identity/test_attempts.py::test_delays_double",
+    "failed logins of an account in an hour": (
+        "tests/integration/identity/test_attempts.py"
+        "::test_many_networks_are_bounded_but_for_known_ones"
+    ),
+    "logins of one network that wait for their turn": (
+        "tests/unit/identity/test_bounds.py::test_logins_that_wait_are_bounded_by_network"
     ),
     "processes of a worker": (
         "tests/unit/sdk/test_processes.py::test_what_no_other_process_can_find_is_refused"
@@ -394,6 +409,7 @@ TRIED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", TRIED, ids=named)
 async def test_a_limit_is_enforced_at_its_documented_value(bench: Bench, limit: Limit) -> None:
     """Accepted, refused with its reason, refused however far beyond; the memory comes back."""

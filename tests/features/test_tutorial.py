@@ -18,11 +18,14 @@ PAGES = [FOLDER / f"{number}-{subject}.md" for number, subject in enumerate(SUBJ
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.feature("S0-127")
-async def test_a_reader_goes_through_the_tutorial(suite: Suite, tmp_path: Path) -> None:
+async def test_a_reader_goes_through_the_tutorial(tmp_path: Path) -> None:
     """Files are saved under their names, commands run as written and print what the page shows."""
-    terminal = Terminal(tmp_path, suite, HOME=str(tmp_path))
-    for page in PAGES:
-        await follow(terminal, tmp_path, page.read_text())
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    async with Suite(tmp_path / "data") as suite:
+        terminal = Terminal(folder, suite, HOME=str(folder))
+        for page in PAGES:
+            await follow(terminal, folder, page.read_text())
 
 
 async def follow(terminal: Terminal, folder: Path, page: str) -> None:

@@ -119,4 +119,5 @@ def _version() -> str:
         found = version("flowmesh")
     except PackageNotFoundError:
         from flowmesh.telemetry import VERSION as found  # no package is installed
+    core.install()
     return f"{found} (core: {core.kind()})"

@@ -369,7 +369,7 @@ def pipeline() -> Evaluate:
     from importlib import import_module
 
     runner = import_module("flowmesh.transforms.remote").Runner(
-        COMPILED_MAX, {"jq": jq, "jmespath": jmespath}
+        COMPILED_MAX, {"jq": jq(), "jmespath": jmespath()}
     )
 
     def run_pipeline(_limit_ms: int, code: str, _: str, value: str) -> tuple[bytes, bytes]:

@@ -48,13 +48,12 @@ class RemoteFailure(msgspec.Struct):
 
 
 class Runner:
-    """Runs pipelines; compiled ones are cached. `languages` make the evaluators of programs."""
+    """Runs pipelines; compiled ones are cached. Programs are evaluated by their language."""
 
-    def __init__(self, compiled_max: int, languages: Mapping[str, Callable[[], Evaluate]]) -> None:
+    def __init__(self, compiled_max: int, evaluators: Mapping[str, Evaluate]) -> None:
         self._compiled_max = compiled_max
         self._compiled: dict[bytes, Pipeline] = {}
-        self._languages = languages
-        self._evaluators: dict[str, Evaluate] = {}
+        self._evaluators = evaluators
 
     def run(self, text: str, data: str) -> tuple[bytes, str]:
         """Return the value as JSON, or the failure as JSON."""
@@ -96,13 +95,10 @@ class Runner:
 
     def _outputs(self, request: Request) -> list[Json]:
         """Return the outputs of a program. Raises SandboxFailure."""
-        language = request.language
-        if language not in self._evaluators:
-            self._evaluators[language] = self._languages[language]()
         value, variables = orjson.dumps(request.value), orjson.dumps(dict(request.variables))
-        evaluate = self._evaluators[language]
+        evaluate = self._evaluators[request.language]
         status, text = evaluate(0, request.program, variables.decode(), value.decode())
-        return outputs_of(language, Answer(status, text))
+        return outputs_of(request.language, Answer(status, text))
 
 
 def _read(asked: RemoteRun, data: str) -> tuple[Json, Json]:

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICKSTART = ROOT / "examples" / "quickstart"
+WELCOME = str(QUICKSTART / "welcome.yaml")
 SOURCES = ("gen/python", "libs", "services")
 PURE, PLATFORM = "py3-none-any.whl", f"cp3{sys.version_info.minor}-*.whl"
 BASE_DISTRIBUTIONS_MAX = 20
@@ -133,24 +134,24 @@ def test_the_base_install_holds_what_clients_and_workers_need(base: Installed) -
 
 
 @pytest.mark.parametrize(
-    ("words", "extra"),
+    ("words", "command", "extra"),
     [
-        (("dev",), "dev"),
-        (("cluster",), "dev"),
-        (("serve", "gateway"), "server"),
-        (("config",), "server"),
-        (("lint", "-f", str(QUICKSTART / "welcome.yaml")), "offline"),
-        (("convert", "-f", str(QUICKSTART / "welcome.yaml"), "--to", "graph"), "offline"),
-        (("graph", "-f", str(QUICKSTART / "welcome.yaml")), "offline"),
+        (("dev",), "dev", "dev"),
+        (("cluster",), "cluster", "dev"),
+        (("serve", "gateway"), "serve", "server"),
+        (("config",), "config", "server"),
+        (("lint", "-f", WELCOME), "workflow lint", "offline"),
+        (("convert", "-f", WELCOME, "--to", "graph"), "workflow convert", "offline"),
+        (("graph", "-f", WELCOME), "workflow graph", "offline"),
     ],
 )
 def test_a_missing_extra_is_one_sentence(
-    base: Installed, wheels: Path, words: tuple[str, ...], extra: str
+    base: Installed, wheels: Path, words: tuple[str, ...], command: str, extra: str
 ) -> None:
     """The command prints the command that installs the extra, and nothing else."""
     (wheel,) = wheels.glob(f"*{PURE}")
     assert base.flowmesh(*words, code=1) == (
-        f"flowmesh: `flowmesh {words[0]}` needs packages that are not installed:"
+        f"flowmesh: `flowmesh {command}` needs packages that are not installed:"
         f" pip install '{wheel}[{extra}]'\n"
     )
 
@@ -176,9 +177,8 @@ async def test_the_installed_suite_runs_compiled(
     async with suite:
         page = await suite.get("/swagger")
         address = suite.grpc_address
-        welcome = str(QUICKSTART / "welcome.yaml")
         applied = await asyncio.to_thread(
-            full.flowmesh, "apply", "-f", welcome, FLOWMESH_ADDRESS=address
+            full.flowmesh, "apply", "-f", WELCOME, FLOWMESH_ADDRESS=address
         )
         code = RUN % INPUT.replace("true", "True")
         ran = await asyncio.to_thread(base.python, "-c", code, FLOWMESH_ADDRESS=address)

@@ -1,16 +1,17 @@
 """Bounds of the input of the identity service."""
 
+import asyncio
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from flowmesh.access import Role
-from flowmesh.errors import FlowmeshError, Invalid
+from flowmesh.errors import FlowmeshError, Invalid, Overloaded
 from flowmesh.identity import limits
 from flowmesh.identity.accounts import valid_email
 from flowmesh.identity.api_keys import check_key, check_overlap
-from flowmesh.identity.credentials.passwords import check_password
+from flowmesh.identity.credentials.passwords import Passwords, check_password
 from flowmesh.identity.secrets import check_refs, check_room, check_secret
 from flowmesh.identity.storage.records import ApiKey, Quota
 from flowmesh.identity.tenants import check_names
@@ -50,6 +51,25 @@ def test_email_addresses_are_bounded() -> None:
     assert valid_email(f" {longest.upper()} ") == longest
     for text in (f"a{longest}", "ada", "ada@", "@example.com", "a b@example.com", "a@b\n.c"):
         assert "name@example.com" in refused("REQUEST_INVALID", valid_email, text).message
+
+
+async def test_logins_that_wait_are_bounded_by_network() -> None:
+    """One more than may wait is put off; another network is served."""
+    passwords, end = Passwords(), asyncio.Event()
+
+    async def login(network: str) -> None:
+        async with passwords.turn(network):
+            await end.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(limits.HASHES_WAITING_MAX):
+            group.create_task(login("10.1.0.0"))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as caught:
+            await login("10.1.0.0")
+        assert caught.value.reason == "LOGIN_DELAYED"
+        async with passwords.turn("10.2.0.0"):
+            end.set()
 
 
 def test_passwords_are_judged() -> None:
