@@ -70,6 +70,10 @@ async def _items(folder: Path, *, dsn: str = "a.db", table: str = TABLE) -> None
             step("json_response", "ok", body_from="steps.get.row"),
             step("json_response", "no", status=404, body={"id": "{{ .id }}"}),
         ],
+        "PUT /items": [
+            step("db_exec", "raise", database="db", query="UPDATE items SET price = price + 1"),
+            step("json_response", body_from="steps.raise"),
+        ],
         "GET /items": [everything, step("json_response", body_from="steps.all")],
     }
     async with running(written(folder, app_text(routes, dsn=dsn, table=table))) as app:
@@ -81,6 +85,7 @@ async def _items(folder: Path, *, dsn: str = "a.db", table: str = TABLE) -> None
         assert (await app.call("GET", "/items")).body["count"] == 3
         first = await app.call("GET", "/items/1")
         assert (first.status, first.body) == (200, {"name": "it's 0", "price": 0})
+        assert (await app.call("PUT", "/items")).body["affected_rows"] == 3
         missing = await app.call("GET", "/items/77")
         assert (missing.status, missing.body) == (404, {"id": "77"})
 
