@@ -66,8 +66,10 @@ def definitions() -> list[Json]:
     """Return the tasks and the workflows."""
     tasks = [
         resource("WorkflowTask", f"{PREFIX}-{kind}", type=f"{PREFIX}.{kind}")
-        for kind in ("charge", "quick", "slow", "unserved")
+        for kind in ("quick", "slow", "unserved")
     ]
+    once = {"maxAttempts": 1}
+    tasks.append(resource("WorkflowTask", f"{PREFIX}-charge", type=f"{PREFIX}.charge", retry=once))
     retry = {"maxAttempts": 5, "initialDelay": "10m", "maxDelay": "1h", "retryOn": ["*"]}
     tasks.append(resource("WorkflowTask", f"{PREFIX}-flaky", type=f"{PREFIX}.flaky", retry=retry))
     order = workflow(
