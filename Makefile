@@ -87,20 +87,20 @@ cluster: $(RUNS) ## each service as its own process, two orchestrators and two w
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
 test test-long test-all check conformance: export FLOWMESH_CORE = pure
 
-# What measures time runs alone, behind the rest, a file of which is on one of the cores; what
-# `make check` runs is left out.
+# What measures time runs alone, behind the rest, a file of which is in one of three processes: a
+# third of the time of two is waiting. What `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
   $(patsubst %,tests/features/test_%.py,lifecycle cluster_quotas step_workflows \
     worker_steps worker_tasks) \
   tests/integration/worker/test_conditions.py
-ON_TWO_CORES := -n 2 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
+SPREAD := -n 3 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: $(TESTS) ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow" $(SPREAD) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
 
 test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, browsers; half an hour
-	$(BIN)/pytest -m "long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "long and not slow" $(SPREAD) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
 
 # In an environment of its own, beside the one that everything else uses.
@@ -110,7 +110,7 @@ test-python: ## the unit tests on another Python: make test-python PYTHON=/usr/b
 	test -x $$other/bin/python || $(PYTHON) -m venv $$other
 	$$other/bin/python -m tools.install "the tools of the tests" requirements-test.lock
 	$$other/bin/python tools/link.py
-	$$other/bin/pytest -m "not long and not slow" $(ON_TWO_CORES) $(PYTEST_ARGS) tests/unit
+	$$other/bin/pytest -m "not long and not slow" $(SPREAD) $(PYTEST_ARGS) tests/unit
 
 CORE_TESTS := tests/unit/engine tests/unit/orchestrator tests/integration/orchestrator \
   tests/integration/worker tests/golden tests/guarantees/test_dev.py \
@@ -146,7 +146,7 @@ conformance: $(TESTS) ## the cases of third parties, from the folder that CONFOR
 
 test-all: export TESTS_DRAW_ALL = 1
 test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the core compiled too
-	$(BIN)/pytest --ignore=tests/faults $(ON_TWO_CORES) $(PYTEST_ARGS)
+	$(BIN)/pytest --ignore=tests/faults $(SPREAD) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" tests/faults $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
 	$(MAKE) --no-print-directory test-compiled
