@@ -8,7 +8,7 @@ import pytest
 from flowmesh.sdk import Client, Workflow
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
-from tests.features.natives import YAML, execute, resource, text, workflow
+from tests.features.natives import YAML, resource, text, workflow
 
 Json = Any
 WITHIN_S = 20.0
@@ -72,7 +72,7 @@ async def test_an_undo_without_a_worker_ends(suite: Suite, form: Any, kind: str)
     assert known.status in (200, 201), known.text
     applied = await suite.post("/api/v1/workflows", data=source, headers=YAML)
     assert applied.status == 201, applied.text
-    started = await execute(suite, name, [])
+    started = await suite.post(f"/api/v1/workflows/{name}/start", {"input": {}})
     execution = started.json["executionId"]
     path = f"/api/v1/executions/{execution}"
     if kind == "signal":

@@ -1,22 +1,30 @@
 """Connections are opened by the connector of the egress policy, or in a place listed here."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import pytest
 
 from tests.tidy import sources
 
-# The last names of calls that open connections, and those that do with a certain object only.
+# The last names of calls that open connections, those of drivers, and those that do with a certain
+# object only; names are resolved through the imports of a module.
 OPENING = frozenset(
     {"ClientSession", "TCPConnector", "UnixConnector", "HTTPConnection", "HTTPSConnection",
      "create_connection", "create_unix_connection", "open_connection", "open_unix_connection",
-     "urlopen", "from_url", "create_pool", "insecure_channel", "secure_channel", "SMTP", "SMTP_SSL",
-     "AIOKafkaConsumer", "AIOKafkaProducer", "create_client", "OTLPSpanExporter",
-     "OTLPMetricExporter"}
+     "urlopen", "urlretrieve", "from_url", "create_pool", "insecure_channel", "secure_channel",
+     "SMTP", "SMTP_SSL", "FTP", "IMAP4", "IMAP4_SSL", "POP3", "Telnet", "AIOKafkaConsumer",
+     "AIOKafkaProducer", "create_client", "OTLPSpanExporter", "OTLPMetricExporter"}
 )  # fmt: skip
-CONNECTING = frozenset({"asyncpg", "nats", "psycopg", "aiomysql", "pymysql", "websockets"})
+DRIVERS = frozenset(
+    {"asyncpg", "nats", "psycopg", "aiomysql", "pymysql", "websockets", "aio_pika", "pika"}
+)
+CONNECTING = frozenset({"connect", "connect_robust", "AsyncConnection", "BlockingConnection"})
+# Every call of these packages.
+CLIENTS = frozenset({"boto3", "requests", "httpx", "aiomqtt", "paho", "ftplib", "telnetlib"})
 WHOLE = frozenset(
-    {"socket.socket", "Redis", "redis.Redis", "boto3.client", "boto3.resource", "requests.get",
-     "requests.post", "requests.request", "requests.Session", "httpx.Client", "httpx.AsyncClient"}
+    {"socket.socket", "redis.Redis", "redis.StrictRedis", "redis.asyncio.Redis",
+     "redis.asyncio.client.Redis", "redis.asyncio.RedisCluster"}
 )  # fmt: skip
 
 DOOR = "the door itself"
@@ -40,12 +48,13 @@ PLACES: Mapping[str, str] = {
     "libs/flowmesh/cli/operations/doctor.py": USER,
     "libs/flowmesh/cli/operations/guarantees.py": USER,
     "libs/flowmesh/cli/operations/outboxes.py": USER,
+    "libs/flowmesh/connectors/mqtt.py": USER,
+    "libs/flowmesh/connectors/rabbitmq.py": USER,
     "libs/flowmesh/egress/connector.py": DOOR,
     "libs/flowmesh/egress/wall.py": DOOR,
     "libs/flowmesh/embedded/nats.py": OWN,
     "libs/flowmesh/embedded/postgres.py": OWN,
     "libs/flowmesh/embedded/redis.py": OWN,
-    "libs/flowmesh/embedded/servers.py": OWN,
     "libs/flowmesh/executors/databases/postgres.py": NAMED,
     "libs/flowmesh/executors/rpc/channels.py": "channels to addresses that the connector resolved",
     "libs/flowmesh/mesh/instances.py": USER,
@@ -71,16 +80,33 @@ PLACES: Mapping[str, str] = {
 
 def openings(text: str) -> set[str]:
     """Return the calls of a module that open connections."""
+    tree = ast.parse(text)
+    imported = dict(imports(tree))
     found = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            first, _, _ = name.partition(".")
-            last = name.rpartition(".")[2]
-            is_driver = last == "connect" and first in CONNECTING
-            if last in OPENING or name in WHOLE or is_driver:
+            first, *rest = ast.unparse(node.func).split(".")
+            name = ".".join((imported.get(first, first), *rest))
+            package, last = name.partition(".")[0], name.rpartition(".")[2]
+            if (
+                last in OPENING
+                or name in WHOLE
+                or (package in DRIVERS and last in CONNECTING)
+                or (package in CLIENTS and first in imported)
+            ):
                 found.add(name)
     return found
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that a module imports, each with its whole name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                yield (each.asname, each.name) if each.asname else (each.name.split(".")[0],) * 2
+        elif isinstance(node, ast.ImportFrom):
+            for each in node.names:
+                yield each.asname or each.name, f"{node.module}.{each.name}"
 
 
 def problems(modules: Mapping[str, str]) -> list[str]:
@@ -101,18 +127,42 @@ def test_connections_are_opened_in_listed_places_only() -> None:
     assert not found, sources.lines(found)
 
 
-def test_a_planted_client_is_found() -> None:
-    """A module that opens its own socket, an HTTP session or a driver; and a row that is stale."""
-    holes = {
-        "libs/flowmesh/apps/modules/hole.py": "import socket\nsocket.create_connection(('h', 1))",
-        "services/flowmesh/worker/hole.py": "import aiohttp\naiohttp.ClientSession()",
-        "libs/flowmesh/connectors/hole.py": "import asyncpg\nasyncpg.connect('postgresql://h/d')",
-        "libs/flowmesh/insight/hole.py": "from urllib.request import urlopen\nurlopen('http://h')",
-    }
-    modules = product()
-    modules["services/flowmesh/suite/ports.py"] = ""
-    found = problems({**modules, **holes})
-    assert {each.partition(":")[0] for each in found} == {
-        *holes,
-        "services/flowmesh/suite/ports.py",
-    }
+HOLES = (
+    "import socket\nsocket.create_connection(('h', 1))",
+    "import socket as s\ns.socket()",
+    "from socket import socket\nsocket()",
+    "import aiohttp\naiohttp.ClientSession()",
+    "from aiohttp import ClientSession as Session\nSession()",
+    "import asyncpg\nasyncpg.connect('postgresql://h/d')",
+    "from asyncpg import connect\nconnect('postgresql://h/d')",
+    "from psycopg import AsyncConnection\nAsyncConnection.connect('postgresql://h/d')",
+    "from urllib.request import urlopen\nurlopen('http://h')",
+    "import urllib.request as r\nr.urlopen('http://h')",
+    "import http.client\nhttp.client.HTTPConnection('h')",
+    "from redis.asyncio import Redis\nRedis(host='h')",
+    "from redis import asyncio as redis\nredis.Redis(host='h')",
+    "import httpx\nhttpx.get('http://h')",
+    "import requests\nrequests.put('http://h')",
+    "from requests import Session\nSession()",
+    "import boto3\nboto3.session.Session()",
+    "from aiomqtt import Client\nClient('h')",
+    "import aio_pika\naio_pika.connect_robust('amqp://h')",
+    "from smtplib import SMTP as mail\nmail('h')",
+    "from asyncio import open_connection\nopen_connection('h', 1)",
+    "from grpc import aio\naio.insecure_channel('h:1')",
+    "from websockets.asyncio.client import connect\nconnect('ws://h')",
+)
+
+
+@pytest.mark.parametrize("text", HOLES)
+def test_a_planted_client_is_found(text: str) -> None:
+    """A module that opens its own socket, an HTTP session or a driver, however it is imported."""
+    name = "libs/flowmesh/apps/modules/hole.py"
+    (problem,) = problems(product() | {name: text})
+    assert problem.startswith(f"{name}:")
+
+
+def test_a_stale_row_is_found() -> None:
+    """A listed module that opens no connection."""
+    name = "services/flowmesh/suite/ports.py"
+    assert problems(product() | {name: ""}) == [f"{name}: opens none"]
