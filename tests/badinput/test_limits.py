@@ -42,7 +42,7 @@ ELSEWHERE = {
         "tests/integration/registry/test_checks.py::test_a_wrong_check_is_refused"
     ),
     "hosted applications of a namespace": (
-        "tests/unit/apphost/test_bounds.py::test_applications_of_a_namespace_are_bounded"
+        "tests/integration/apphost/test_store.py::test_applications_of_a_namespace_are_bounded"
     ),
     "documents of applications that wait for a check": (
         "tests/unit/apphost/test_bounds.py::test_checks_of_documents_are_bounded"

@@ -20,7 +20,6 @@ from flowmesh.errors import (
     Forbidden,
     Invalid,
     NotFound,
-    Overloaded,
     TooLarge,
     Violation,
     WrongState,
@@ -67,8 +66,6 @@ class Apps:
             serving = await self._store.release(key, app.release)
             if serving is not None and serving.digest == new.digest:
                 return serving, False
-        if app is None:
-            check_count(await self._store.others(key))
         number = await self._store.add_release(key, new, base=base)
         if number is None:
             raise WrongState("APP_DELETING", f"{key[1]} is being deleted; try again in a second")
@@ -223,12 +220,6 @@ def role_of_key(role: str, bits: int) -> str:
     if PERMISSIONS[wanted] & ~bits:
         raise Forbidden("ROLE_REQUIRED", f"you may not give an application the role {wanted.value}")
     return wanted.value
-
-
-def check_count(others: int) -> None:
-    """Raise Overloaded if a namespace with so many applications may have no more."""
-    if others >= limits.APPS_MAX:
-        raise Overloaded("APPS_LIMIT", f"a namespace has at most {limits.APPS_MAX} applications")
 
 
 def _refused(row: ReleaseRow) -> FlowmeshError:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flowmesh.api.apphost.v1 import app_pb2 as pb
-from flowmesh.apphost.limits import RELEASES_KEPT
+from flowmesh.apphost.limits import APPS_MAX, RELEASES_KEPT
 from flowmesh.apphost.storage.records import Deployer, NewRelease
 from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
-from flowmesh.errors import WrongState
+from flowmesh.errors import Overloaded, WrongState
 from flowmesh.storage import open_database
 
 KEY = ("default", "shop")
@@ -46,6 +46,24 @@ async def test_concurrent_releases_have_numbers_of_their_own(store: AppStore) ->
     states = {each.release: each.state for each in await store.releases(KEY)}
     assert states.pop(10) == pb.RELEASE_STATE_PENDING
     assert set(states.values()) == {pb.RELEASE_STATE_REFUSED}
+
+
+async def test_applications_of_a_namespace_are_bounded(store: AppStore) -> None:
+    """However many are deployed at once; those that are there still get releases."""
+
+    async def added(namespace: str, app: str) -> bool:
+        try:
+            await store.add_release((namespace, app), release_of(app))
+        except Overloaded:
+            return False
+        return True
+
+    names = [f"app-{number}" for number in range(APPS_MAX + 20)]
+    done = await asyncio.gather(*(added("default", name) for name in names))
+    assert done.count(True) == APPS_MAX
+    assert await added("default", names[done.index(True)])
+    assert not await added("default", "one-more")
+    assert await added("other", "one-more")
 
 
 async def test_a_release_based_on_an_older_one_is_refused(store: AppStore) -> None:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from flowmesh.apphost import limits
-from flowmesh.apphost.apps import check_content, check_count, check_name
+from flowmesh.apphost.apps import check_content, check_name
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
@@ -73,14 +73,6 @@ def test_variables_are_bounded() -> None:
     large = {"A": "x" * (limits.VARIABLE_BYTES_MAX + 1)}
     assert refusal(content(environment=large)) == "APP_TOO_LARGE"
     assert refusal(content(environment={"a b": ""})) == "APP_INVALID"
-
-
-def test_applications_of_a_namespace_are_bounded() -> None:
-    """One more than the bound is refused."""
-    check_count(limits.APPS_MAX - 1)
-    with pytest.raises(FlowmeshError) as caught:
-        check_count(limits.APPS_MAX)
-    assert caught.value.reason == "APPS_LIMIT"
 
 
 def strangers(folder: Path) -> Strangers:

@@ -1,3 +1,6 @@
+-- name: lock-namespace(namespace)!
+select pg_advisory_xact_lock(hashtextextended('flowmesh.apphost ' || :namespace, 0));
+
 -- name: count-others(namespace, app)$
 select count(*) from apps where namespace = :namespace and app <> :app and not deleted;
 

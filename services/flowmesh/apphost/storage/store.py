@@ -9,9 +9,9 @@ import orjson
 
 from flowmesh.access.audited import audited_call
 from flowmesh.api.apphost.v1 import app_pb2 as pb
-from flowmesh.apphost.limits import RELEASES_KEPT
+from flowmesh.apphost.limits import APPS_MAX, RELEASES_KEPT
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key, NewRelease, Ports, ReleaseRow
-from flowmesh.errors import WrongState
+from flowmesh.errors import Overloaded, WrongState
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ class AppStore:
         """Return the applications of all namespaces, with those that are being deleted."""
         return [AppRow.of(row) async for row in self._sql.all_apps(self._pool)]
 
-    async def others(self, key: Key) -> int:
-        """Return the number of other applications of the namespace."""
-        return int(await self._sql.count_others(self._pool, namespace=key[0], app=key[1]))
-
     async def release(self, key: Key, release: int) -> ReleaseRow | None:
         row = await self._sql.release(self._pool, namespace=key[0], app=key[1], release=release)
         return row and ReleaseRow.of(row)
@@ -65,9 +61,13 @@ class AppStore:
         """Store a release that is to serve; return its number.
 
         Returns None while the application is being deleted. Raises WrongState if `base` is given
-        and is no longer the present release.
+        and is no longer the present release, Overloaded if the namespace has its applications.
         """
         async with self._changing(key) as (at, of):
+            # Applications that are deployed at once are counted one after another.
+            await self._sql.lock_namespace(at, namespace=key[0])
+            if await self._sql.count_others(at, **of) >= APPS_MAX:
+                raise Overloaded("APPS_LIMIT", f"a namespace has at most {APPS_MAX} applications")
             await self._sql.insert_app(at, **of)
             row = await self._sql.lock_app(at, **of)
             if row["deleted"]:
