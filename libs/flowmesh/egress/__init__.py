@@ -17,9 +17,10 @@ from flowmesh.egress.errors import (
     Unreachable,
 )
 from flowmesh.egress.headers import check_headers
-from flowmesh.egress.policy import OPEN, PUBLIC, Policy
+from flowmesh.egress.policy import LINK_LOCAL, OPEN, PUBLIC, Policy
 
 __all__ = [
+    "LINK_LOCAL",
     "OPEN",
     "PUBLIC",
     "Egress",

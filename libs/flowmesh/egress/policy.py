@@ -29,13 +29,23 @@ _LEADS_INSIDE: tuple[Network, ...] = tuple(
     )
 )
 
+LINK_LOCAL: tuple[Network, ...] = (
+    ipaddress.ip_network("169.254.0.0/16"),
+    ipaddress.ip_network("fe80::/10"),
+)
+"""Networks at whose addresses clouds serve the secrets of a machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`public_only` admits public unicast addresses and the `allowed` networks only."""
+    """`public_only` admits public unicast addresses and the `allowed` networks only.
+
+    The `refused` networks are never admitted.
+    """
 
     public_only: bool
     allowed: tuple[Network, ...] = ()
+    refused: tuple[Network, ...] = ()
 
     @classmethod
     def named(cls, name: str, allowed: tuple[str, ...] = ()) -> "Policy":
@@ -47,13 +57,15 @@ class Policy:
 
     def admits(self, host: str) -> bool:
         """Return whether a socket may connect to a numeric address."""
-        if not self.public_only:
+        if not self.public_only and not self.refused:
             return True
         try:
             address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
         except ValueError:
             return False
-        if any(address in network for network in self.allowed):
+        if any(address in network for network in self.refused):
+            return False
+        if not self.public_only or any(address in network for network in self.allowed):
             return True
         if address.is_multicast or not address.is_global:
             return False

@@ -1,6 +1,7 @@
 """Composition root of the registry service."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc
@@ -45,7 +46,8 @@ async def run(runtime: Runtime) -> None:
 
 def _egress(runtime: Runtime) -> "Egress":
     """Return the client of checks; imported with the first one, as it takes memory."""
-    from flowmesh.egress import Egress, Policy, Pool
+    from flowmesh.egress import LINK_LOCAL, Egress, Policy, Pool
 
     policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
+    policy = replace(policy, refused=LINK_LOCAL)
     return Egress(policy, pool=Pool.of_calls(PROBES_MAX))

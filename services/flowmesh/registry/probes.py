@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -12,7 +11,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
-from flowmesh.registry.link_local import is_link_local
 from flowmesh.rpc.endpoints import Address
 
 if TYPE_CHECKING:
@@ -58,25 +56,18 @@ class Probes:
         return found[:PROBLEM_CHARACTERS_MAX]
 
     async def _probed(self, instance: pb.Instance) -> str:
-        check, address = instance.check, Address.parse(instance.endpoint)
-        addresses = await self._addresses(address)
-        if not addresses:
-            return "the address is link-local, which no check may call"
-        match check.WhichOneof("kind"):
-            case "http":
-                return await self._http(instance)
-            case "tcp":
-                return await _connected(addresses[0], address.port or PORTS[address.scheme])
-            case _:
-                return await _grpc_health(addresses, address, check)
+        from flowmesh.egress.connector import grpc_target
 
-    async def _addresses(self, address: Address) -> list[str]:
-        """Return the admitted addresses of a host that are not link-local."""
+        kind = instance.check.WhichOneof("kind")
+        if kind == "http":
+            return await self._http(instance)
+        address = Address.parse(instance.endpoint)
         host = address.host.removeprefix("[").removesuffix("]")
-        egress = await self._client()
-        port = address.port or PORTS.get(address.scheme, 0)
-        found = await egress.addresses(host, port)
-        return [] if any(is_link_local(each) for each in found) else list(found)
+        port = address.port or PORTS[address.scheme]
+        addresses = await (await self._client()).addresses(host, port)
+        if kind == "tcp":
+            return await _connected(addresses[0], port)
+        return await _grpc_health(grpc_target(addresses, port), host, instance.check)
 
     async def _http(self, instance: pb.Instance) -> str:
         url = instance.endpoint.rstrip("/") + "/" + instance.check.http.path.removeprefix("/")
@@ -104,12 +95,10 @@ async def _connected(host: str, port: int) -> str:
     return ""
 
 
-async def _grpc_health(addresses: list[str], address: Address, check: pb.HealthCheck) -> str:
-    target = _target(addresses, address.port)
+async def _grpc_health(target: str, host: str, check: pb.HealthCheck) -> str:
     options = [*_OPTIONS]
     if check.grpc.tls:
-        name = address.host.removeprefix("[").removesuffix("]")
-        secure = [*options, ("grpc.ssl_target_name_override", name)]
+        secure = [*options, ("grpc.ssl_target_name_override", host)]
         channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), secure)
     else:
         channel = grpc.aio.insecure_channel(target, options)
@@ -120,10 +109,3 @@ async def _grpc_health(addresses: list[str], address: Address, check: pb.HealthC
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return ""
     return f"the service is {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}"
-
-
-def _target(addresses: list[str], port: int) -> str:
-    version = ip_address(addresses[0].partition("%")[0]).version
-    same = [each for each in addresses if (":" in each) == (version == 6)]
-    listed = ",".join(f"[{each}]:{port}" if version == 6 else f"{each}:{port}" for each in same)
-    return f"ipv{version}:{listed}"

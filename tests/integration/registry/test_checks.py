@@ -1,19 +1,22 @@
 """Active checks against real servers: gRPC health, HTTP, TCP."""
 
 import asyncio
+import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import grpc.aio
 import pytest
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from redis.asyncio import Redis
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
-from flowmesh.egress import OPEN, PUBLIC, Egress
+from flowmesh.egress import LINK_LOCAL, OPEN, PUBLIC, Egress
 from flowmesh.errors import Invalid
 from flowmesh.registry.checking import CheckLoop
 from flowmesh.registry.instances import Instances
@@ -207,6 +210,47 @@ async def test_the_egress_policy_holds(redis: Redis) -> None:
     ):
         name = await made.register(f"http://127.0.0.1:{port}", http())
         await made.until(name, UNHEALTHY, "not one that steps may call")
+
+
+class Rebinding(AbstractResolver):
+    """A resolver whose names lead to loopback once, and to where clouds keep secrets then."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked += 1
+        found = "127.0.0.1" if self.asked == 1 else "169.254.169.254"
+        flags = socket.AI_NUMERICHOST
+        return [
+            ResolveResult(hostname=host, host=found, port=port, family=family, proto=0, flags=flags)
+        ]
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("check", "endpoint"),
+    [
+        (http(), "http://rebound.example:1"),
+        (pb.HealthCheck(tcp=pb.TcpCheck()), "http://rebound.example:1"),
+        (pb.HealthCheck(grpc=pb.GrpcCheck()), "rebound.example:1"),
+    ],
+    ids=["http", "tcp", "grpc"],
+)
+async def test_a_name_leads_to_no_link_local_address(check: pb.HealthCheck, endpoint: str) -> None:
+    """A check resolves a name once, and connects to the address that was judged."""
+    policy, names = replace(OPEN, refused=LINK_LOCAL), Rebinding()
+    check.timeout_ms = 1_000
+    instance = pb.Instance(endpoint=endpoint, check=check)
+    for refused in (False, True):
+        probes = Probes(lambda: Egress(policy, resolver=names))
+        found = await probes.problem(instance)
+        await probes.close()
+        assert ("not one that steps may call" in found) == refused, found
+    assert names.asked == 2
 
 
 async def test_a_deregistered_instance_is_checked_no_more(checked: Checked) -> None:

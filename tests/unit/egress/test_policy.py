@@ -1,8 +1,11 @@
 """Which addresses the public policy admits."""
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 import pytest
 
-from flowmesh.egress import OPEN, PUBLIC, Policy
+from flowmesh.egress import LINK_LOCAL, OPEN, PUBLIC, Policy
 
 INSIDE = [
     "127.0.0.1",
@@ -62,6 +65,18 @@ def test_public_addresses_are_admitted(address: str) -> None:
 def test_the_open_policy_admits_everything(address: str) -> None:
     """`flowmesh dev` lets steps call loopback."""
     assert OPEN.admits(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1%eth0", "no number"]
+)
+def test_refused_networks_are_not_admitted(address: str) -> None:
+    """Whatever else is allowed."""
+    everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    for policy in (OPEN, Policy(public_only=True, allowed=everything)):
+        refusing = replace(policy, refused=LINK_LOCAL)
+        assert not refusing.admits(address)
+        assert refusing.admits("127.0.0.1")
 
 
 def test_listed_networks_are_admitted() -> None:
