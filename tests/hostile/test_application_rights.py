@@ -1,6 +1,7 @@
 """Rights of applications and their deployers: variables, keys, routes of operators."""
 
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -9,6 +10,8 @@ import pytest
 from flowmesh.access import Role
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from tests.features.apps import eventually
+from tests.features.closed import Closed
+from tests.features.commands import Outcome, command
 from tests.hostile.conftest import Company
 
 _numbers = count(1)
@@ -101,6 +104,30 @@ async def test_the_key_of_an_application_has_no_role_above_its_deployer(attacker
         assert (status, answer["error"]["reason"]) == reason, answer
 
 
+async def test_the_command_gives_an_application_its_role(
+    installation: Closed, attacker: Company, tmp_path: Path
+) -> None:
+    """At most that of the caller; the key of the application has it."""
+    app, file = name(), tmp_path / "app.yaml"
+    file.write_text(PRINTING.replace("${VALUE}", "x"))
+    environment = {
+        "FLOWMESH_API_KEY": attacker.caller().credential,
+        "FLOWMESH_NAMESPACE": attacker.namespace,
+    }
+
+    async def deploy(role: str) -> Outcome:
+        words = ("app", "deploy", str(file), "--name", app, "--role", role)
+        return await command(installation.suite, *words, environment=environment)
+
+    refused = await deploy("admin")
+    assert refused.code == 1
+    assert "you may not give an application the role admin" in refused.err
+    made = await deploy("viewer")
+    assert made.code == 0, made.err
+    assert (await keys_of(attacker))[f"application {app}"] == "viewer"
+    await attacker.delete(app)
+
+
 async def test_the_key_of_an_application_ends_with_it(attacker: Company) -> None:
     """It is listed while the application is there, and gone with it."""
     app = name()
@@ -128,13 +155,14 @@ async def test_no_header_opens_a_route_of_operators(operated: str, path: str) ->
     assert len(FORGED) >= 22
 
 
-async def keys_of(company: Company) -> list[str]:
+async def keys_of(company: Company) -> dict[str, str]:
+    """Return the roles of the keys of the project by name."""
     project = company.tenant.ids[IdKind.ID_KIND_PROJECT]
     status, body = await company.rest(
         "GET", f"/api/v1/projects/{project}/api-keys", role=Role.ADMIN
     )
     assert status == 200, body
-    return [each["name"] for each in body["keys"]]
+    return {each["name"]: each["role"] for each in body["keys"]}
 
 
 async def gone(company: Company, key: str) -> bool:

@@ -30,6 +30,7 @@ CALL_S = 20.0
 
 AppName = Annotated[str, Parameter(help="Name of the application.")]
 Level = Literal["", "debug", "info", "warn", "error"]
+Role = Literal["viewer", "editor", "admin"]
 
 
 @command
@@ -41,6 +42,7 @@ async def deploy(
     env: Environments = None,
     variable: Annotated[list[str] | None, Parameter(name=["--variable", "-v"], negative="")] = None,
     alone: Flag = False,
+    role: Role = "editor",
     common: Common = COMMON,
 ) -> int:
     """Deploy an application with the files of its folder; it takes over once it is ready.
@@ -55,6 +57,8 @@ async def deploy(
         Value of the environment: NAME=value. The environment of this command is not taken.
     alone
         Deploy the document without the files beside it.
+    role
+        Role of the key that the application gets, at most yours.
     """
     document = _text(file)
     request = pb.DeployAppRequest(
@@ -62,6 +66,7 @@ async def deploy(
         document=document,
         files=[] if alone else _beside(file),
         environment=_environment(env, variable),
+        role=role,
     )
     async with connected(common) as client:
         request.namespace = client.namespace
