@@ -2,15 +2,18 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
+import grpc.aio
 import pytest
 
 from flowmesh.access import Role
 from flowmesh.api.common.v1.access_pb2 import IdKind
+from flowmesh.api.event.v1 import event_service_pb2, event_service_pb2_grpc
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
     key_service_pb2,
@@ -55,27 +58,63 @@ async def test_a_cached_key_ends_with_its_expiry(installation: Closed, attacker:
     assert served > 10
 
 
-async def test_an_open_stream_ends_with_its_credential(
-    installation: Closed, attacker: Company
+@pytest.mark.parametrize("ending", ["expiry", "rotation"])
+async def test_open_streams_end_with_their_credential(
+    installation: Closed, attacker: Company, ending: str
 ) -> None:
-    """Server-sent events of a key stop when it expires."""
+    """Server-sent events, a WebSocket and a stream of gRPC stop when a key expires, and when the
+    overlap of its former secret is over."""
     installation = await renewed(installation)
     ends = time.time() + LIFE_S
-    key = await installation.key(
-        project_of(attacker), "viewer", expires_at_us=int(ends * 1_000_000)
-    )
-    headers = {"authorization": f"Bearer {key.credential}", "accept": "text/event-stream"}
+    expires_at_us = int(ends * 1_000_000) if ending == "expiry" else 0
+    key = await installation.key(project_of(attacker), "viewer", expires_at_us=expires_at_us)
+    headers = {"authorization": f"Bearer {key.credential}"}
     headers["flowmesh-namespace"] = attacker.namespace
+    url = f"{installation.suite.http_url}/api/v1/events"
+    watched = event_service_pb2.WatchEventsRequest(namespace=attacker.namespace)
+    watch = event_service_pb2_grpc.EventServiceStub(key.channel).WatchEvents(watched)
+    await watch.read()
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{installation.suite.http_url}/api/v1/events", headers=headers) as answer,
+        session.get(url, headers=headers) as events,
+        session.ws_connect(f"{url}/ws", headers=headers) as socket,
     ):
-        assert answer.status == 200
+        assert events.status == 200
+        if ending == "rotation":
+            key_id = (await key.auth.GetMe(auth_service_pb2.GetMeRequest())).principal.id
+            request = key_service_pb2.RotateApiKeyRequest(
+                key_id=key_id, overlap_seconds=int(LIFE_S)
+            )
+            ends = time.time() + LIFE_S
+            await installation.owner.keys.RotateApiKey(request)
+
+        async def over(stream: Coroutine[Any, Any, None]) -> float:
+            await stream
+            return time.time() - ends
+
         async with asyncio.timeout(LIFE_S + 5):
-            with suppress(aiohttp.ClientError):
-                while await answer.content.readany():
-                    continue
-    assert 0 <= time.time() - ends < 2
+            late = await asyncio.gather(
+                over(drained(events)), over(closed(socket)), over(refused(watch))
+            )
+    assert all(-0.1 <= each < 2 for each in late), late
+
+
+async def drained(events: aiohttp.ClientResponse) -> None:
+    with suppress(aiohttp.ClientError):
+        while await events.content.readany():
+            continue
+
+
+async def closed(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while (await socket.receive()).type is not aiohttp.WSMsgType.CLOSE:
+        continue
+
+
+async def refused(watch: Any) -> None:
+    with suppress(grpc.aio.AioRpcError):
+        async for _ in watch:
+            continue
+    assert await watch.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("role", ["", "viewer"])
