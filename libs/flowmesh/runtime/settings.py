@@ -174,6 +174,13 @@ class Settings(BaseSettings):
         description="walls around hosted applications: required refuses them on a host that lacks"
         " walls, best uses those that stand; auto is required where calls need a credential",
     )
+    apps_max: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="applications that a namespace may host; the process of each has up to 256 MiB"
+        " of data",
+    )
     databases: str = Field(
         default="", description="TOML file with the databases that tasks may use, by name"
     )

@@ -40,7 +40,7 @@ async def run(runtime: Runtime) -> None:
             outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
         )
         runtime.add_loop(relay)
-        store = AppStore(pool, call=relay.call)
+        store = AppStore(pool, apps_max=runtime.settings.apps_max, call=relay.call)
         contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
         suites = Suites(runtime, runtime.stub(AccessServiceStub, IDENTITY))
         strangers = _strangers(runtime, suites)

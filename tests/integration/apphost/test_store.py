@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flowmesh.api.apphost.v1 import app_pb2 as pb
-from flowmesh.apphost.limits import APPS_MAX, RELEASES_KEPT
+from flowmesh.apphost.limits import RELEASES_KEPT
 from flowmesh.apphost.storage.records import Deployer, NewRelease
 from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
 from flowmesh.errors import Overloaded, WrongState
@@ -15,10 +15,13 @@ from flowmesh.storage import open_database
 KEY = ("default", "shop")
 
 
+APPS_MAX = 40
+
+
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[AppStore]:
     async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
-        yield AppStore(pool, call=lambda: "")
+        yield AppStore(pool, apps_max=APPS_MAX, call=lambda: "")
 
 
 def release_of(name: str) -> NewRelease:

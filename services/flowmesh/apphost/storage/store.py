@@ -27,9 +27,13 @@ class AppStore:
     """Reads and changes of applications. A `Key` is namespace and name."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        apps_max: int = APPS_MAX,
+        call: Callable[[], str] = audited_call,
     ) -> None:
-        self._pool = pool
+        self._pool, self._apps_max = pool, apps_max
         self._sql: Any = load_queries(files("flowmesh.apphost").joinpath("sql"), call=call)
 
     async def app(self, key: Key) -> AppRow | None:
@@ -66,8 +70,9 @@ class AppStore:
         async with self._changing(key) as (at, of):
             # Applications that are deployed at once are counted one after another.
             await self._sql.lock_namespace(at, namespace=key[0])
-            if await self._sql.count_others(at, **of) >= APPS_MAX:
-                raise Overloaded("APPS_LIMIT", f"a namespace has at most {APPS_MAX} applications")
+            if await self._sql.count_others(at, **of) >= self._apps_max:
+                text = f"a namespace has at most {self._apps_max} applications"
+                raise Overloaded("APPS_LIMIT", text)
             await self._sql.insert_app(at, **of)
             row = await self._sql.lock_app(at, **of)
             if row["deleted"]:

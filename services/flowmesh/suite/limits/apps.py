@@ -7,7 +7,13 @@ _WHERE = "apphost, at a deployment"
 
 APPS = (
     Limit(
-        "hosted applications of a namespace", limits.APPS_MAX, "applications", "APPS_LIMIT", _WHERE
+        "hosted applications of a namespace",
+        limits.APPS_MAX,
+        "applications",
+        "APPS_LIMIT",
+        _WHERE,
+        f"`FLOWMESH_APPS_MAX`; the process of each has {limits.MEMORY_BYTES // 2**20} MiB of data,"
+        " and one more while a release takes over",
     ),
     Limit(
         "document and files of a release", limits.SOURCE_BYTES_MAX, "bytes", "APP_TOO_LARGE", _WHERE
