@@ -62,8 +62,7 @@ def _task(id: str, kind: str, *after: Json, **spec: Json) -> Json:
     return {"id": id, "taskRef": f"{PREFIX}-{kind}", "input": "{{input}}"} | needs | spec
 
 
-def definitions() -> list[Json]:
-    """Return the tasks and the workflows."""
+def _tasks() -> list[Json]:
     tasks = [
         resource("WorkflowTask", f"{PREFIX}-{kind}", type=f"{PREFIX}.{kind}")
         for kind in ("quick", "slow", "unserved")
@@ -72,6 +71,11 @@ def definitions() -> list[Json]:
     tasks.append(resource("WorkflowTask", f"{PREFIX}-charge", type=f"{PREFIX}.charge", retry=once))
     retry = {"maxAttempts": 5, "initialDelay": "10m", "maxDelay": "1h", "retryOn": ["*"]}
     tasks.append(resource("WorkflowTask", f"{PREFIX}-flaky", type=f"{PREFIX}.flaky", retry=retry))
+    return tasks
+
+
+def definitions() -> list[Json]:
+    """Return the tasks and the workflows."""
     order = workflow(
         "orders",
         _task("validate", "quick"),
@@ -93,7 +97,7 @@ def definitions() -> list[Json]:
         "form": CREDIT_FORM,
     }
     return [
-        *tasks,
+        *_tasks(),
         order,
         workflow("hello", _task("greet", "quick")),
         workflow(LONG, _task("fetch-statements", "quick"),

@@ -15,7 +15,7 @@ import pytest
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2_grpc
 from flowmesh.sdk import Client, Outgoing
-from flowmesh.testing.polling import until
+from flowmesh.testing.polling import pause, until
 from flowmesh.testing.suite import Suite
 
 PATIENCE_S = 30
@@ -225,7 +225,7 @@ async def test_messages_on_their_way_to_a_consumer_are_in_flight(ending: Suite) 
         queue = named()
         await declared(ending, queue, max_attempts=5)
         assert await Call(ending, queue).attempts() == [1] * MESSAGES
-        await asyncio.sleep(COUNTED_S)
+        await pause(COUNTED_S)
         os.kill(ending.pids["nats"], signal.SIGKILL)
         await kill_everything(ending)
         assert await Call(ending, queue).attempts() == [2] * MESSAGES
