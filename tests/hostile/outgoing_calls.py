@@ -18,6 +18,20 @@ SPEC = {
     "paths": {"/x": {"get": {"operationId": "x", "responses": {"200": {"description": "x"}}}}},
 }
 REQUEST = ("POST", "/call", "{}")
+ORDERS = {
+    "engine": "tested",
+    "definitions": [
+        {
+            "name": "order",
+            "initialState": "open",
+            "states": {"open": {}, "paid": {}},
+            "transitions": {"pay": {"fromState": "open", "toState": "paid"}},
+        }
+    ],
+    "hooks": [{"workflowType": "order", "transitions": ["pay"], "handler": "record"}],
+}
+PAY = {"method": "POST", "path": "/{id}/pay", "workflow": "order", "action": "pay"}
+LOG = {"name": "l", "type": "step.log", "config": {"message": "x"}}
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,6 @@ def engine(kind: str, **config: Json) -> Calling:
 UNDRIVEN = {
     "auth.modular.oauth2.providers.*.token_url": "the return of a user from a provider",
     "auth.modular.oauth2.providers.*.user_info_url": "the return of a user from a provider",
-    "statemachine.engine.redisURL": "the first transition with an effect",
 }
 # By type, key, and place in the value.
 OF_THE_CATALOGUE: dict[str, Calling] = {
@@ -129,6 +142,19 @@ OF_THE_CATALOGUE: dict[str, Calling] = {
     "storage.gcs.endpoint": started("storage.gcs", bucket="b", endpoint="http://{at}"),
     "secrets.vault.address": started("secrets.vault", address="http://{at}", token="t"),
     "secrets.aws.endpoint": started("secrets.aws", endpoint="http://{at}", **AWS),
+    "statemachine.engine.redisURL": Calling(
+        [
+            module("statemachine.engine", redisURL="redis://{at}"),
+            {"name": "record", "type": "messaging.handler", "config": {"pipeline": "record"}},
+        ],
+        sections={
+            "pipelines": {"record": {"steps": [LOG]}},
+            "workflows": {"statemachine": ORDERS},
+            "triggers": {"http": {"routes": [PAY]}},
+        },
+        call=("POST", "/o-1/pay", "{}"),
+        logs="no lock for o-1",
+    ),
     "cache.modular.redisURL": started("cache.modular", engine="redis", redisURL="redis://{at}"),
     "messaging.broker.address": started("messaging.broker", engine="suite", address="{at}"),
     "messaging.kafka.brokers.*": started("messaging.kafka", brokers=["{at}"]),

@@ -115,7 +115,7 @@ class RedisLocks:
             if not await lock.acquire(blocking=False):
                 return False
         except (RedisError, OSError) as error:
-            text = f"no connection to Redis: {type(error).__name__}"
+            text = f"no connection to Redis: {error or type(error).__name__}"
             raise unavailable(self._name, text) from None
         self._held[name] = (lock, asyncio.create_task(self._renew(lock)))
         return True
