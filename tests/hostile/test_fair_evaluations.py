@@ -156,6 +156,5 @@ async def test_another_tenant_is_served(kind: str, attacker: Company, victim: Co
     async with repeated(attack) as answered:
         times = [await longest(victim) for _ in range(4)]
     print(f"\n{kind}: the slowest call of the victim took {max(times):.2f} s beside {answered}")
-    assert answered
     assert TAKEN.issuperset(answered)
     assert max(times) < PATIENCE_S

@@ -31,7 +31,7 @@ MODULES = {
     "otel": ("opentelemetry",),
     "keyring": ("keyring",),
     "brokers": ("aio_pika", "aiormq", "aiokafka", "paho"),
-    "apps": ("bcrypt", "boto3", "botocore", "gcloud", "hvac"),
+    "apps": ("bcrypt", "botocore", "gcloud", "hvac"),
     "server": (
         *("argon2", "cryptography", "jwt", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
