@@ -211,16 +211,23 @@ class Tracing:
     # --- the critical path ---
 
     def critical_path(self) -> list[str]:
-        """Return the path to the last ended task, each task released by the one before."""
-        ended = [
-            node.id
+        """Return the path to the last ended task, each task released by the one before.
+
+        While the execution runs, the path leads to the task that has been open longest.
+        """
+        begun = [
+            node
             for node in map(self.history.node, self.ids)
-            if node.ready_us and node.ended_us and not prefix_of(node.id)
+            if node.ready_us and not prefix_of(node.id)
         ]
-        if not ended:
+        if not begun:
             return []
+        still = [node for node in begun if not node.ended_us]
+        if still and not self.history.ended_us:
+            return self._path_to(min(still, key=lambda node: node.ready_us).id)
+        ended = [node.id for node in begun if node.ended_us]
         # Ties are broken by the latest ready time, then by the latest position.
-        last = max(reversed(ended), key=self._ended_and_ready)
+        last = max(reversed(ended), key=self._ended_and_ready, default="")
         return self._path_to(last)
 
     def _ended_and_ready(self, node_id: str) -> tuple[int, int]:

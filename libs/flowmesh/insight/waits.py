@@ -62,6 +62,18 @@ class Waits:
         for node in history.nodes.values():
             if node.ended_us:
                 self._last[prefix_of(node.id)] = node
+        self._failed = self._last_before_undoing() if history.undone_us else ""
+
+    def _last_before_undoing(self) -> str:
+        """Return the node of the outermost graph that ended last before the compensation."""
+        nodes = [
+            node
+            for node in self._history.nodes.values()
+            if 0 < node.ended_us <= self._history.undone_us
+            and not prefix_of(node.id)
+            and self.planned(node.id).undoes is None
+        ]
+        return max(reversed(nodes), key=lambda node: node.ended_us).id if nodes else ""
 
     def planned(self, node_id: str) -> "PlanNode":
         return self._plan.at(node_id)
@@ -75,7 +87,10 @@ class Waits:
         return [prefix + graph.nodes[i].id for i in self.planned(node_id).dependencies]
 
     def released_by(self, node_id: str) -> str:
-        """Return the node whose end released this one: a dependency, or the previous state."""
+        """Return the node whose end released this one: a dependency, or the previous state.
+
+        The first undo is released by the node at whose end the compensation began.
+        """
         ended = [
             node
             for node in map(self._history.node, self.dependencies(node_id))
@@ -84,6 +99,8 @@ class Waits:
         if ended:
             first = self.planned(node_id).join == plan_pb2.JOIN_ANY
             return (min if first else max)(ended, key=lambda node: node.ended_us).id
+        if self.planned(node_id).undoes is not None:
+            return self._failed
         before = self._state_before(node_id)
         return before.id if before is not None else ""
 
@@ -109,7 +126,9 @@ class Waits:
         """Return the time at which the last dependency of a node ended; 0 means not yet."""
         released = self.released_by(node_id)
         if released:
-            return self._history.node(released).ended_us
+            ended_us = self._history.node(released).ended_us
+            is_undo = self.planned(node_id).undoes is not None
+            return max(ended_us, self._history.undone_us) if is_undo else ended_us
         return 0 if self.dependencies(node_id) else self.begins_us(node_id)
 
     def of(self, node_id: str) -> list[Wait]:

@@ -183,10 +183,36 @@ def test_undoing_is_part_of_the_critical_path() -> None:
     run.fail("b", "ClientError")
     work(run, "a:undo", runs=40)
     report = trace_of("exec-1", run.state.plan, run.events, now_us=run.now)
-    assert report.critical_path == ["a:undo"]
+    assert report.critical_path == ["a", "b", "a:undo"]
     assert report.bottleneck
     assert (report.bottleneck.task_id, report.bottleneck.ms) == ("a:undo", 40)
     assert waits(run, "a:undo") == []
+
+
+def test_what_ran_before_an_undo_can_be_the_bottleneck() -> None:
+    """The path leads through the node that failed to the undo."""
+    run = Run(plan(node("a", undo=undo("a")), node("b", "a")))
+    work(run, "a", runs=500)
+    run.do(TaskRuns("b", 1, "w", run.now))
+    run.fail("b", "ClientError")
+    work(run, "a:undo", runs=40)
+    report = trace_of("exec-1", run.state.plan, run.events, now_us=run.now)
+    assert report.critical_path == ["a", "b", "a:undo"]
+    assert report.bottleneck
+    assert (report.bottleneck.task_id, report.bottleneck.ms) == ("a", 500)
+
+
+def test_a_running_execution_names_what_it_waits_for() -> None:
+    """However short the task is that ended last, beside it."""
+    run = Run(plan(node("a"), node("answer", "a", signal="answer"), node("b", "a")))
+    work(run, "a", runs=5)
+    work(run, "b", runs=9)
+    now_us = run.now + 20_000 * MS
+    report = trace_of("exec-1", run.state.plan, run.events, now_us=now_us)
+    assert report.critical_path == ["a", "answer"]
+    assert report.bottleneck
+    assert (report.bottleneck.task_id, report.bottleneck.reason) == ("answer", "signal")
+    assert report.bottleneck.ms > 20_000
 
 
 def test_a_durable_handler_waits_between_its_attempts() -> None:
