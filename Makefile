@@ -70,6 +70,7 @@ wheel: compile ## build/wheels: one for every platform, and one for this with th
 	build
 	rm -rf build/lib build/lib.* build/bdist.*
 	FLOWMESH_CORE=compiled build
+	rm -rf *.egg-info  # a checkout is not an installed distribution
 	ls -sh build/wheels
 
 pure: ## remove what `make compile` made: everything runs from its sources again
