@@ -347,6 +347,6 @@ async def test_the_command_follows_queues(suite: Suite, client: Client) -> None:
     done = await command(suite, "queue", "publish", queue, "1", "--delay", "2")
     assert done.code == 0, done.err
     done = await command(suite, "queue", "watch", queue, "--seconds", "4")
-    assert (done.code, done.lines[-1]) == (0, f"{queue}  1 messages"), done.err
+    assert (done.code, done.lines[-1]) == (0, f"{queue}  1 message"), done.err
     done = await command(suite, "queue", "show", queue)
     assert "single_active, encrypt" in done.out

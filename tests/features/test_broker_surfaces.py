@@ -97,17 +97,17 @@ async def test_messages_on_the_command_line(suite: Suite) -> None:
     for number in (1, 2):
         body = f'{{"n": {number}}}'
         done = await command(suite, "exchange", "publish", exchange, "data.raw", body)
-        assert done.out.strip().endswith("is stored in 1 queues"), done.err
+        assert done.out.strip().endswith("is stored in 1 queue"), done.err
     done = await command(suite, "queue", "peek", queue, "--json")
     assert [each["body"] for each in done.json] == [{"n": 1}, {"n": 2}]
     done = await command(suite, "queue", "consume", queue, "--json")
     assert [each["body"] for each in done.json] == [{"n": 1}]
     done = await command(suite, "queue", "show", queue)
-    assert done.lines[0] == f"{queue}  1 messages"
+    assert done.lines[0] == f"{queue}  1 message"
     assert f"  bound to {exchange} by 'data.#'" in done.lines
     assert re.fullmatch(r"  oldest message \d+s ago, \d+ bytes", done.lines[2])
     done = await command(suite, "queue", "purge", queue)
-    assert done.out.strip() == "1 messages are deleted"
+    assert done.out.strip() == "1 message deleted"
     done = await command(suite, "queue", "show", named("missing"))
     assert (done.code, "QUEUE_NOT_FOUND" in done.err) == (1, True)
 

@@ -48,7 +48,7 @@ async def test_streams_on_the_command_line(suite: Suite, client: Client) -> None
     assert "  snapshot of version 1" in found.lines
     assert "  at most 10 events, 0 ms (0: unlimited)" in found.lines
     found = await done(suite, "stream", "delete", stream, "--version", "2")
-    assert found.lines == ["2 events are deleted"]
+    assert found.lines == ["2 events deleted"]
     gone = await command(suite, "stream", "append", stream, "Opened")
     assert (gone.code, "STREAM_DELETED" in gone.err) == (1, True), gone.err
 
@@ -82,9 +82,9 @@ async def test_groups_of_events_on_the_command_line(suite: Suite, client: Client
     assert errors == [(1, 1, "Park: not today"), (2, 1, "Park: not today")]
     position = str(found.json[0]["position"])
     assert (await done(suite, "event-group", "replay", group, position)).lines == [
-        "1 events are replayed"
+        "1 event replayed"
     ]
-    assert (await done(suite, "event-group", "replay", group)).lines == ["1 events are replayed"]
+    assert (await done(suite, "event-group", "replay", group)).lines == ["1 event replayed"]
     assert (await done(suite, "event-group", "delete", group)).lines == [f"{group} is deleted"]
     gone = await command(suite, "event-group", "parked", group)
     assert (gone.code, "EVENT_GROUP_NOT_FOUND" in gone.err) == (1, True)

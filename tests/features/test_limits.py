@@ -437,7 +437,7 @@ async def _discarded_and_restored(suite: Suite, execution_id: str) -> None:
 async def _discarded_by_command(suite: Suite, execution_id: str) -> None:
     """The commands and the SDK do the same; without an execution they are wrong usage."""
     done = await command(suite, "discard-dead-letters", execution_id, "--reason", "paid")
-    assert (done.code, "of 1 executions" in done.out) == (0, True), done.err
+    assert (done.code, "of 1 execution " in done.out) == (0, True), done.err
     async with Client(suite.grpc_address) as client:
         assert execution_id not in {each.execution_id async for each in client.dead_letters()}
         assert await client.discard_dead_letters(execution_id) == 0

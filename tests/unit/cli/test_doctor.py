@@ -89,7 +89,7 @@ async def test_the_doctor_checks_the_suite(flowmesh: Run) -> None:
     outcome = await flowmesh("doctor", "--json")
     checks = {check["check"]: check for check in outcome.json["checks"]}
     assert checks["suite"]["verdict"] == "ok"
-    assert "1 instances" in checks["suite"]["text"]
+    assert "1 instance" in checks["suite"]["text"]
     assert {"Python", "disk", "gRPC port", "PostgreSQL", "NATS", "Redis"} <= set(checks)
 
 

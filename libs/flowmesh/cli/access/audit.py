@@ -97,7 +97,8 @@ async def verify(*, company: str = "", installation: bool = False, common: Commo
     async with connected(common) as client:
         request = pb.VerifyAuditRequest(company_id=await _company(client, company, installation))
         found = await client.caller.call(_stub(client).VerifyAudit, request, timeout_s=EXPORT_S)
-        text = f"{found.entries} entries are intact; the last hash is {found.head_hash}"
+        checked = output.counted(found.entries, "entry")
+        text = f"intact: {checked}; the last hash is {found.head_hash}"
         output.result(document_of(found), text if found.intact else found.problem)
         return exit_codes.DONE if found.intact else exit_codes.FAILED
 

@@ -63,7 +63,10 @@ def validate(
             warnings = sum(p.warning for p in each.problems)
             count = len(each.document.modules)
             name = each.document.files[0].path
-            output.line(f"{name}: {word}, {count} modules, {warnings} warnings")
+            output.line(
+                f"{name}: {word}, {output.counted(count, 'module')},"
+                f" {output.counted(warnings, 'warning')}"
+            )
     return exit_codes.FAILED if errors else exit_codes.DONE
 
 
@@ -96,7 +99,7 @@ def lint(
     else:
         for each, problem in found:
             show_problem(problem, each.document.files)
-        output.line(f"{len(found)} findings")
+        output.line(output.counted(len(found), "finding"))
     return exit_codes.DONE if all(p.warning for _, p in found) else exit_codes.FAILED
 
 

@@ -324,7 +324,7 @@ async def bottlenecks(
 def _show_bottlenecks(report: "Bottlenecks") -> None:
     took = report.duration
     output.line(
-        f"{report.workflow}: {report.executions} executions,"
+        f"{report.workflow}: {output.counted(report.executions, 'execution')},"
         f" p50 {output.duration(took.p50_ms)}, p95 {output.duration(took.p95_ms)},"
         f" p99 {output.duration(took.p99_ms)}"
     )

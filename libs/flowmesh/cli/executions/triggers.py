@@ -142,7 +142,11 @@ def publish(
         published = await client.publish(
             type, value, source=source, id=id, subject=subject, extensions=extensions
         )
-        effect = f"fires {published.triggers} triggers" if published.created else "existed already"
+        effect = (
+            f"fires {output.counted(published.triggers, 'trigger')}"
+            if published.created
+            else "existed already"
+        )
         document = {
             "id": published.id,
             "created": published.created,
@@ -265,7 +269,9 @@ class _Backfill:
         if common.structured:
             output.document({"total": total})
         else:
-            output.line(f"{total:,} executions of {self._workflow}; nothing was started")
+            output.line(
+                f"{output.counted(total, 'execution')} of {self._workflow}; nothing was started"
+            )
         return exit_codes.DONE
 
     async def run(self, common: Common, concurrency: int) -> int:

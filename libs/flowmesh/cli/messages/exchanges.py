@@ -122,7 +122,7 @@ async def publish(
             mandatory=mandatory,
         )
     document = {"id": outcome.id, "queues": outcome.queues, "duplicate": outcome.duplicate}
-    output.result(document, f"{outcome.id} is stored in {outcome.queues} queues")
+    output.result(document, f"{outcome.id} is stored in {output.counted(outcome.queues, 'queue')}")
     return exit_codes.DONE
 
 

@@ -167,7 +167,7 @@ async def parked(group: GroupArgument, /, *, common: Common = COMMON) -> int:
         output.nothing("No parked events found.")
     for each in found:
         output.line(f"{each.event.position}  {event_line(each.event)}")
-        output.line(f"  after {each.attempts} attempts: {each.error}")
+        output.line(f"  after {output.counted(each.attempts, 'attempt')}: {each.error}")
     return exit_codes.DONE
 
 
@@ -184,7 +184,9 @@ async def replay(
     """Deliver parked events again."""
     async with connected(common) as client:
         replayed = await client.event_groups.replay_parked(group, tuple(positions or ()))
-    output.result({"group": group, "replayed": replayed}, f"{replayed:,} events are replayed")
+    output.result(
+        {"group": group, "replayed": replayed}, f"{output.counted(replayed, 'event')} replayed"
+    )
     return exit_codes.DONE
 
 

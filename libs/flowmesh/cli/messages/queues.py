@@ -336,7 +336,7 @@ async def redrive(
     kept = f", {done.kept:,} stay: {done.error}" if done.kept else ""
     output.result(
         {"moved": done.moved, "kept": done.kept, "error": done.error},
-        f"{done.moved:,} messages moved{kept}",
+        f"{output.counted(done.moved, 'message')} moved{kept}",
     )
     return exit_codes.FAILED if done.kept else exit_codes.DONE
 
@@ -352,7 +352,7 @@ async def discard(queue: QueueArgument, sequences: list[int], /, *, common: Comm
     """
     async with connected(common) as client:
         count = await client.messages.discard(queue, sequences)
-    output.result({"discarded": count}, f"{count:,} messages are deleted")
+    output.result({"discarded": count}, f"{output.counted(count, 'message')} deleted")
     return exit_codes.DONE
 
 
@@ -361,7 +361,7 @@ async def purge(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
     """Delete all messages of a queue, including those in flight."""
     async with connected(common) as client:
         count = await client.messages.purge(queue)
-    output.result({"purged": count}, f"{count:,} messages are deleted")
+    output.result({"purged": count}, f"{output.counted(count, 'message')} deleted")
     return exit_codes.DONE
 
 
@@ -458,7 +458,7 @@ def message_json(message: "Message") -> dict[str, Any]:
 
 
 def _line(state: "QueueState") -> str:
-    parts = [f"{state.depth:,} messages"]
+    parts = [output.counted(state.depth, "message")]
     counts = (
         (state.in_flight, "in flight"),
         (state.consumers, "consumers"),

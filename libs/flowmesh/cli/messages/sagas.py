@@ -52,7 +52,7 @@ async def _execution(client: "Client", saga: str) -> "Execution":
 
 def _finding(execution: "Execution", undo: "Node") -> dict[str, str]:
     error = undo.failure.message if undo.failure is not None else ""
-    tries = f"{undo.attempts} attempts" if undo.attempts != 1 else "1 attempt"
+    tries = output.counted(undo.attempts, "attempt")
     if undo.held or (undo.failure is not None and str(undo.status) == "failed"):
         command = f"flowmesh retry {execution.id} {undo.id}"
         return {

@@ -168,7 +168,9 @@ async def delete(
     """
     async with connected(common) as client:
         deleted = await client.event_store.delete(stream, version=version)
-    output.result({"stream": stream, "deleted": deleted}, f"{deleted:,} events are deleted")
+    output.result(
+        {"stream": stream, "deleted": deleted}, f"{output.counted(deleted, 'event')} deleted"
+    )
     return exit_codes.DONE
 
 

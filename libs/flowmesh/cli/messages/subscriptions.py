@@ -309,8 +309,8 @@ async def log(
     for each in found:
         answer = f" {each.http_status}" if each.http_status else ""
         output.line(
-            f"{each.id}  {each.status}{answer}  {each.attempts} attempts  {each.type}"
-            f"  {each.event_id}"
+            f"{each.id}  {each.status}{answer}  {output.counted(each.attempts, 'attempt')}"
+            f"  {each.type}  {each.event_id}"
         )
         if each.last_error and each.status != "delivered":
             output.line(f"  {each.last_error}")

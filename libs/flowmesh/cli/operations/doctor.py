@@ -274,7 +274,11 @@ async def suite(common: Common) -> list[Finding]:
         except FlowmeshError as error:
             hint = "check that the suite runs a registry"
             return [Finding("suite", "failed", f"{where.value}: {error.message}", hint)]
-    found = [Finding("suite", "ok", f"{where.value} responds, {len(instances)} instances")]
+    found = [
+        Finding(
+            "suite", "ok", f"{where.value} responds, {output.counted(len(instances), 'instance')}"
+        )
+    ]
     found += [
         Finding(instance.name, "warning", f"{instance.id} is {instance.status}")
         for instance in instances

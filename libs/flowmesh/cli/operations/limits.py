@@ -104,7 +104,7 @@ def _show(found: "Limits") -> None:
     for stop in found.stops:
         scope = f"workflow {stop.workflow}" if stop.workflow else "the whole namespace"
         reason = f": {stop.reason}" if stop.reason else ""
-        output.line(f"STOPPED  {scope}, {stop.waiting} tasks wait{reason}")
+        output.line(f"STOPPED  {scope}, {output.counted(stop.waiting, 'waiting task')}{reason}")
     used = {(use.kind, use.subject) for use in found.uses}
     sizes = {(each.kind, each.subject): each.max_size for each in found.limits}
     rows = [
@@ -256,7 +256,10 @@ async def discard_dead_letters(
     """
     async with connected(common) as client:
         changed = await client.discard_dead_letters(*executions, reason=reason)
-    output.result({"changed": changed}, f"the dead letters of {changed} executions are discarded")
+    output.result(
+        {"changed": changed},
+        f"the dead letters of {output.counted(changed, 'execution')} are discarded",
+    )
     return exit_codes.DONE
 
 
@@ -273,7 +276,10 @@ async def restore_dead_letters(
     """
     async with connected(common) as client:
         changed = await client.restore_dead_letters(*executions, reason=reason)
-    output.result({"changed": changed}, f"the dead letters of {changed} executions are listed")
+    output.result(
+        {"changed": changed},
+        f"the dead letters of {output.counted(changed, 'execution')} are listed",
+    )
     return exit_codes.DONE
 
 
