@@ -316,7 +316,7 @@ async def test_the_commands_register_show_drain_and_watch(suite: Suite) -> None:
     assert (shown.json["status"], shown.json["capabilities"]) == ("HEALTHY", ["one"])
     drained = await command(suite, "service", "drain", name)
     assert drained.out == f"{name} {name} drains\n"
-    watched = await command(suite, "service", "watch", "--name", name, "--count", "1")
+    watched = await command(suite, "service", "watch", "--name", name, "--limit", "1")
     assert watched.out.split() == ["registered", name, name, "UNHEALTHY"]
     listed = await command(suite, "service", "list", "--name", name, "--json")
     assert [each["status"] for each in listed.json] == ["UNHEALTHY"]

@@ -73,7 +73,7 @@ async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(
          "input": {"paid": "{{tasks.charge.output.route}}"}},
     )  # fmt: skip
     await ended(suite, execution, "failed")
-    planned = await command(suite, "rerun", execution, "--from", "pack", "--plan", "--json")
+    planned = await command(suite, "rerun", execution, "--from", "pack", "--dry-run", "--json")
     assert planned.code == 0, planned.err
     told = {node["node"]: (node["reused"], node["repeatsEffect"]) for node in planned.json["nodes"]}
     assert told == {"charge": (True, False), "pack": (False, True), "ship": (False, False)}
@@ -113,7 +113,7 @@ async def test_a_rerun_starts_from_the_failed_nodes(suite: Suite, world: World) 
 
     both = await command(suite, "rerun", execution, "--from", "charge", "--from-failed")
     assert (both.code, "cannot be combined" in both.err) == (2, True), both.err
-    told = await command(suite, "rerun", execution, "--from-failed", "--plan", "--json")
+    told = await command(suite, "rerun", execution, "--from-failed", "--dry-run", "--json")
     assert {node["node"]: node["reused"] for node in told.json["nodes"]} == expected, told.err
     assert told.json["executionId"] is None
     world.answers("ship", status=200)

@@ -89,7 +89,7 @@ async def test_an_error_is_json_too(flowmesh: Run) -> None:
         (("list", "executions", "--status", "odd"), "Choose from"),
         (("apply", "-f", "nowhere.yaml"), "no file nowhere.yaml"),
         (("get", "execution", "exec-1", "--version", "7"), "Unknown option: --version"),
-        (("list", "executions", "--after", "soon"), "into a time such as 2026-01-31T12:00:00Z"),
+        (("list", "executions", "--since", "soon"), "into a time such as 2026-01-31T12:00:00Z"),
         (("list", "executions", "--limit", "many"), "into a whole number"),
     ],
 )

@@ -1,5 +1,7 @@
 """The words of a command line: groups, short forms, plurals, and suggestions for other words."""
 
+import re
+
 import pytest
 
 from flowmesh.cli import option_names
@@ -107,3 +109,31 @@ async def test_former_names_of_options_are_the_present_ones(flowmesh: Run) -> No
         assert set(names.values()) <= present
     words = ("bulk", "start", "rerun", "status = failed", "--newest-version", "--preview")
     assert "Unknown option" not in (await flowmesh(*words)).err
+
+
+# What an option is for, by its help, and its one name.
+NAMED = {
+    r"^Reason,": "--reason",
+    r"executions started after this time": "--since",
+    r"executions started before this time": "--until",
+    r"^Maximum (number|length) of (a |the )?(list|messages|events|notifications)(?!; 0 is 100)": (
+        "--limit"
+    ),
+    r"without (starting|registering)|^Only (count|show) the": "--dry-run",
+}
+
+
+def test_one_purpose_has_one_name_in_all_commands() -> None:
+    """Options of the same help have the same name, too."""
+    texts: dict[str, set[str]] = {}
+    for path, _ in table.commands():
+        for option in signature(path).options:
+            texts.setdefault(option.help, set()).add(option.names[0])
+    wrong = [
+        (text, names)
+        for text, names in texts.items()
+        for purpose, name in NAMED.items()
+        if re.search(purpose, text) and names != {name}
+    ]
+    assert not wrong
+    assert len(texts) > 200

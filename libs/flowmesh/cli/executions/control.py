@@ -150,7 +150,7 @@ def approve(
     /,
     *,
     by: Decider = "",
-    comment: HistoryReason = "",
+    reason: HistoryReason = "",
     form: JsonText = "",
     common: Common = COMMON,
 ) -> int:
@@ -161,7 +161,7 @@ def approve(
     form
         Values of the form: JSON, @file, or - for standard input.
     """
-    return _decide(common, execution, node, by, approved=True, comment=comment, form=form)
+    return _decide(common, execution, node, by, approved=True, reason=reason, form=form)
 
 
 @command
@@ -171,11 +171,11 @@ def reject(
     /,
     *,
     by: Decider = "",
-    comment: HistoryReason = "",
+    reason: HistoryReason = "",
     common: Common = COMMON,
 ) -> int:
     """Reject a task that waits for approval."""
-    return _decide(common, execution, node, by, approved=False, comment=comment)
+    return _decide(common, execution, node, by, approved=False, reason=reason)
 
 
 @command
@@ -224,14 +224,14 @@ def _decide(
     by: str,
     *,
     approved: bool,
-    comment: str,
+    reason: str,
     form: str = "",
 ) -> int:
     values = {"form": read_value(form, "--form")} if form else {}
 
     async def decide(client: "Client") -> int:
         handle = client.handle(execution)
-        outcome = await handle.decide(node, by=by, approved=approved, comment=comment, **values)
+        outcome = await handle.decide(node, by=by, approved=approved, comment=reason, **values)
         output.result(
             {"executionId": execution, "node": node, "outcome": outcome or None},
             f"{execution}: {node} is {outcome or 'waiting for further decisions'}",
@@ -332,7 +332,7 @@ def rerun(
     input: JsonText = "",
     inputs: Annotated[list[str] | None, Parameter(name="--set")] = None,
     newest: Flag = False,
-    plan: Flag = False,
+    dry_run: Flag = False,
     reason: str = "",
     common: Common = COMMON,
 ) -> int:
@@ -352,7 +352,7 @@ def rerun(
         Input of a task instead of that of its definition, as `task=JSON`; can be repeated.
     newest
         Run the newest version of the workflow instead of the same version.
-    plan
+    dry_run
         Print the plan without starting an execution.
     reason
         Reason, stored with the new execution.
@@ -368,7 +368,7 @@ def rerun(
         handle = client.handle(execution)
         selection: dict[str, Any] = {"from_failed": from_failed, "newest_version": newest}
         planned = await handle.plan_rerun(start_at or (), **selection)
-        if plan:
+        if dry_run:
             return _show_plan(common, execution, planned, "")
         started = await handle.rerun(start_at or (), **selection, reason=reason, **values)
         return _show_plan(common, execution, planned, started.id)

@@ -193,8 +193,8 @@ async def executions(
     task: NodeId = "",
     workflow: WorkflowId = "",
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
-    after: datetime | None = None,
-    before: datetime | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = LIMIT,
     common: Common = COMMON,
 ) -> int:
@@ -208,16 +208,16 @@ async def executions(
         List only executions of this workflow.
     status
         List only executions with this status; can be repeated.
-    after
+    since
         List only executions started after this time.
-    before
+    until
         List only executions started before this time.
     limit
         Maximum length of the list; 0 lists all.
     """
     async with connected(common) as client:
         if execution:
-            reject_filters(execution, workflow, status, after, before)
+            reject_filters(execution, workflow, status, since, until)
             if task:
                 found_node = await client.get_execution(execution, node=task)
                 output.document(node_json(found_node.nodes[0]))
@@ -229,8 +229,8 @@ async def executions(
         matching = client.list_executions(
             workflow_id=workflow,
             statuses=status or (),
-            started_after=after,
-            started_before=before,
+            started_after=since,
+            started_before=until,
         )
         table(await collect(matching, limit))
         return exit_codes.DONE

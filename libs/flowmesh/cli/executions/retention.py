@@ -83,8 +83,8 @@ async def _show_retention(client: "Client", common: Common) -> int:
 async def list_archived(
     *,
     workflow: WorkflowId = "",
-    after: datetime | None = None,
-    before: datetime | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     common: Common = COMMON,
 ) -> int:
     """List archived executions, oldest first, at most 1,000.
@@ -93,14 +93,14 @@ async def list_archived(
     ----------
     workflow
         Only executions of this workflow.
-    after
+    since
         Only executions started after this time.
-    before
+    until
         Only executions started before this time.
     """
     async with connected(common) as client:
         found = await client.list_archived(
-            workflow_id=workflow, started_after=after, started_before=before
+            workflow_id=workflow, started_after=since, started_before=until
         )
         table(found)
         return exit_codes.DONE

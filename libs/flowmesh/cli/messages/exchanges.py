@@ -160,7 +160,7 @@ async def consume(
     queue: QueueArgument,
     /,
     *,
-    count: int = 1,
+    limit: int = 1,
     wait: float = 5.0,
     group: str = "",
     common: Common = COMMON,
@@ -169,7 +169,7 @@ async def consume(
 
     Parameters
     ----------
-    count
+    limit
         Maximum number of messages, at most 500.
     wait
         Seconds to wait for the first, at most 30.
@@ -177,7 +177,7 @@ async def consume(
         Group of a stream.
     """
     async with connected(common) as client:
-        found = await client.messages.receive(queue, count, wait=wait, group=group)
+        found = await client.messages.receive(queue, limit, wait=wait, group=group)
         if common.structured:
             output.document([message_json(each) for each in found])
         elif not found:

@@ -66,7 +66,7 @@ async def read(
     *,
     version: int = 0,
     backwards: Flag = False,
-    count: int = 100,
+    limit: int = 100,
     common: Common = COMMON,
 ) -> int:
     """Print the events of a stream.
@@ -77,11 +77,11 @@ async def read(
         First version; 0 is the first event, or the last one backwards.
     backwards
         Begin with the last event.
-    count
+    limit
         Maximum number of events; 0 is all.
     """
     async with connected(common) as client:
-        events = client.event_store.read(stream, version=version, backwards=backwards, count=count)
+        events = client.event_store.read(stream, version=version, backwards=backwards, count=limit)
         async for event in events:
             _print(event, common)
     return exit_codes.DONE

@@ -156,7 +156,7 @@ async def watch(
     name: str = "",
     type: str = "",
     capability: Texts = None,
-    count: int = 0,
+    limit: int = 0,
     common: Common = COMMON,
 ) -> int:
     """Follow the instances: the present ones first, then every change.
@@ -169,7 +169,7 @@ async def watch(
         Only instances of this type.
     capability
         Only instances with this capability; can be repeated.
-    count
+    limit
         End after this number of lines; 0 is endless.
     """
     async with connected(common) as client:
@@ -194,7 +194,7 @@ async def watch(
                 moved = f"{before} to {each.status}" if before else str(each.status)
                 output.line(f"{change.event:<10}  {each.name}  {each.id}  {moved}")
             shown += 1
-            if shown == count:
+            if shown == limit:
                 break
     return exit_codes.DONE
 
