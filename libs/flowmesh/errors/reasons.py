@@ -326,6 +326,7 @@ REASONS = table_of(
     Reason("COMPONENT_INVALID", tree.Invalid, "The source or contract of a component is not accepted; the violations name each line."),
     Reason("COMPONENT_LANGUAGE", tree.Invalid, "The source of a component is not Python; put a .py file beside it."),
     Reason("MACHINE_INVALID", tree.Invalid, "A definition or hook of a state machine cannot be used."),
+    Reason("TOPIC_UNHEARD", tree.Invalid, "A pipeline publishes a topic that no subscription takes; a warning."),
     Reason("STATE_DEAD_END", tree.Invalid, "No transition leads out of a state that is not final; a warning."),
     Reason("STATE_UNREACHABLE", tree.Invalid, "No transition leads to a state; a warning."),
     Reason("SCHEDULE_INVALID", tree.Invalid, "A job has no valid cron expression or time zone."),

@@ -19,6 +19,7 @@ from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 Json = Any
 Run = Callable[[int], Awaitable[Any]]
 
+_JOB_KEYS = ("scheduler", "job", "config")
 _CRON_KEYS = ("cron", "schedule", "cronExpression", "cron_expression")
 
 
@@ -76,6 +77,9 @@ class _Jobs:
         for index, raw in enumerate(_objects(workflow.config.get("jobs"))):
             at = workflow.at / "jobs" / index
             name, job = str(raw.get("scheduler") or ""), str(raw.get("job") or "")
+            for key in raw.keys() - set(_JOB_KEYS):
+                message = f"a job has no key {key!r}{nearest_names(key, _JOB_KEYS)}"
+                self._findings.warn("APP_KEY_UNKNOWN", message, at / key)
             module = self._document.module(name)
             if name not in self._schedulers or module is None:
                 near = nearest_names(name, self._schedulers)

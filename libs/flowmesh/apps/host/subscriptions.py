@@ -63,6 +63,26 @@ class Subscriptions:
             receive = self._receiver(module.name)
             if receive is not None:
                 self._registry.put("Emitting", module.name, receive)
+        self._report_unheard()
+
+    def _report_unheard(self) -> None:
+        """Warn of topics in memory that nothing takes; links may lead others to other programs."""
+        if self._document.links:
+            return
+        for pipeline in self._document.all_pipelines():
+            for step in (*pipeline.steps, *pipeline.compensation):
+                topic = str(step.config.get("topic") or "")
+                if step.type != "step.publish" or not topic or "{{" in topic:
+                    continue
+                at = step.at / "config" / "topic"
+                broker = self._broker(str(step.config.get("broker") or ""), at)
+                module = self._document.module(broker)
+                heard = any(fits(each, topic) for each in self._topics.get(broker, ()))
+                if module is None or module.type != "messaging.broker" or heard:
+                    continue
+                if module.config.get("engine", "memory") == "memory":
+                    message = f"nothing takes the topic {topic!r}; its messages are dropped"
+                    self._findings.warn("TOPIC_UNHEARD", message, at)
 
     def _producers(self, workflow: WorkflowSpec) -> None:
         for index, raw in enumerate(_objects(workflow.config.get("producers"))):

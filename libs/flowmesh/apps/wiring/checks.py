@@ -1,8 +1,9 @@
 """Checks of the references of routes, triggers and steps."""
 
 from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
+from flowmesh.apps.catalogue.table import nearest_names
 from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, StepSpec
+from flowmesh.apps.document.model import AppDocument, Json, PipelineSpec, RouteSpec, StepSpec
 from flowmesh.apps.wiring.plan import Wiring
 
 
@@ -13,6 +14,9 @@ def check_references(document: AppDocument, wiring: Wiring, *, suite: bool = Fal
     """
     for route in document.routes:
         _check_route(route, document, wiring)
+    for module in document.modules:
+        if module.type == "messaging.handler" and (name := module.config.get("pipeline")):
+            _check_pipeline_name(name, document, module.at / "config" / "pipeline")
     for pipeline in document.all_pipelines():
         _check_pipeline(pipeline, document, wiring)
     workflows = _workflow_names(document)
@@ -74,10 +78,14 @@ def _check_step(step: StepSpec, document: AppDocument, wiring: Wiring) -> None:
     if step.type == "step.delegate":
         _check_delegate(step, document, at)
     if step.type == "step.pipeline":
-        name = step.config.get("name")
-        if name not in {each.name for each in document.pipelines}:
-            message = f"there is no pipeline {name!r}"
-            document.findings.error("SERVICE_UNKNOWN", message, at / "config" / "name")
+        _check_pipeline_name(step.config.get("name"), document, at / "config" / "name")
+
+
+def _check_pipeline_name(name: Json, document: AppDocument, at: At) -> None:
+    known = [each.name for each in document.pipelines]
+    if name not in known:
+        message = f"there is no pipeline {name!r}{nearest_names(str(name), known)}"
+        document.findings.error("SERVICE_UNKNOWN", message, at)
 
 
 def _check_delegate(step: StepSpec, document: AppDocument, at: At) -> None:
