@@ -89,13 +89,14 @@ cluster: $(RUNS) ## each service as its own process, two orchestrators and two w
 test test-long test-all check conformance: export FLOWMESH_CORE = pure
 
 # What measures time runs alone, behind the rest, a file of which is in one of three processes: a
-# third of the time of two is waiting. What `make check` runs is left out.
+# third of the time of two is waiting. The order is that of tests/conftest.py, not by numbers of
+# tests. What `make check` runs is left out.
 TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
   $(patsubst %,tests/features/test_%.py,lifecycle cluster_quotas step_workflows \
     worker_steps worker_tasks) \
   tests/integration/worker/test_conditions.py
-SPREAD := -n 3 --dist loadfile $(patsubst %,--ignore=%,tests/tidy $(TIMED))
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: $(TESTS) ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(SPREAD) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)

@@ -21,12 +21,39 @@ from flowmesh.testing.suite import Suite, raw_channel
 os.environ.setdefault("FLOWMESH_AUTH", "open")
 
 
+# Files that take half a minute and more, the longest first.
+LONGEST = (
+    "test_wheel.py",
+    "test_scenarios.py",
+    "test_revocation.py",
+    "test_rest_fuzzing.py",
+    "test_apphost.py",
+    "test_changes.py",
+    "test_fair_processes.py",
+    "test_limits_hold.py",
+    "test_other_languages.py",
+    "test_tls.py",
+    "test_cluster.py",
+    "test_state.py",
+    "test_broker_hostile.py",
+    "test_subscriptions.py",
+    "test_closed_commands.py",
+    "test_calls_out.py",
+)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Do not delay the messages of pytest-rerunfailures: 40 ms for each test of each process."""
     channel = getattr(getattr(config, "failures_db", None), "sock", None)
     if channel is not None:
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that none of them is left over at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def pytest_report_header() -> str:
