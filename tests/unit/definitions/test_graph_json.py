@@ -100,6 +100,24 @@ def test_another_type_is_refused_with_what_was_meant() -> None:
     assert "did you mean 'function'?" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("http", "method", "methd"),
+        ("http", "sendContext", "sendcontext"),
+        ("function", "functionName", "functionNam"),
+        ("delay", "delayType", "delaytype"),
+    ],
+)
+def test_a_misspelt_member_of_data_is_a_warning(kind: str, right: str, wrong: str) -> None:
+    """It names the member that was meant."""
+    node = made("n", kind)
+    node["data"][wrong] = node["data"].pop(right, "POST")
+    found = problems(graph(node))
+    near = [each for each in found if each.warning and each.place == f"nodes[0].data.{wrong}"]
+    assert [f"did you mean {right!r}?" in each.message for each in near] == [True], found
+
+
 def test_unknown_members_of_data_are_kept_without_a_word() -> None:
     """They are open; elsewhere they are kept with a warning."""
     assert problems(graph(made("n", "http", data={"mine": {"deep": [1]}}))) == []

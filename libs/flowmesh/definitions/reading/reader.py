@@ -264,3 +264,10 @@ class Reader:
             near = nearest(key, self._known)
             message = f"{key[:64]!r} is not known; it is kept and has no effect{near}"
             self.problems.warn("DEFINITION_INVALID", message, (*self.path, key))
+
+    def warn_of_misspelt(self) -> None:
+        """Warn of members that resemble one that is read; an open object has others, too."""
+        for key in self.unknown():
+            if near := nearest(key, self._known):
+                message = f"{key[:64]!r} is not known; it is kept and has no effect{near}"
+                self.problems.warn("DEFINITION_INVALID", message, (*self.path, key))

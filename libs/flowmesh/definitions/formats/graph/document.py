@@ -242,6 +242,8 @@ def _made(each: _Found, wiring: Wiring, kinds: dict[str, str], bound: frozenset[
         config, places = wiring.configs[each.id]
         node = replace(node, task=replace(node.task, config=config, places=places))
     each.reader.warn_of_unknown()
+    if each.kind != "custom":
+        each.data.warn_of_misspelt()
     hidden = list(wiring.between.get(each.id, ())) if each.id else []
     if node_task.before is not None:
         first = replace(

@@ -1,6 +1,7 @@
 """The eight types of nodes of graph JSON, by the `data` of each.
 
-`data` is open: unknown members are kept and have no effect, except in a custom worker's node.
+`data` is open: unknown members are kept and have no effect, except in a custom worker's node; one
+that resembles a known one is a warning.
 """
 
 import re
