@@ -95,7 +95,7 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/feature
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
   $(patsubst %,tests/features/test_%.py,lifecycle cluster_quotas step_workflows \
     worker_steps worker_tasks) \
-  tests/integration/worker/test_conditions.py
+  tests/integration/worker/test_conditions.py tests/hostile/test_fair_processes.py
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: $(TESTS) ## the test suite, under ten minutes on two cores
 	$(BIN)/pytest -m "not long and not slow" $(SPREAD) $(PYTEST_ARGS)

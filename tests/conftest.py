@@ -29,7 +29,6 @@ LONGEST = (
     "test_rest_fuzzing.py",
     "test_apphost.py",
     "test_changes.py",
-    "test_fair_processes.py",
     "test_limits_hold.py",
     "test_other_languages.py",
     "test_tls.py",
