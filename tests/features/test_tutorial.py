@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flowmesh.testing.polling import pause
 from flowmesh.testing.suite import Suite
 from tests.features.blocks import blocks, fits
 from tests.features.terminal import Terminal
@@ -13,6 +14,10 @@ from tests.features.terminal import Terminal
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "tutorial"
 SUBJECTS = ("retry", "approval", "schedule", "test", "change", "deploy", "secure", "stuck")
 PAGES = [FOLDER / f"{number}-{subject}.md" for number, subject in enumerate(SUBJECTS, 1)]
+
+# What these list is there a moment longer: the worker of the page before.
+LISTS = ("flowmesh workers", "flowmesh services", "flowmesh queues")
+LOOKS = 10
 
 
 @pytest.mark.long
@@ -41,6 +46,10 @@ async def follow(terminal: Terminal, folder: Path, page: str) -> None:
             elif not block.value("norun"):
                 for command, shown in block.commands:
                     printed = await output(command, int(block.value("exit") or 0))
+                    for _ in range(LOOKS if command in LISTS else 0):
+                        if not fits(shown, printed):
+                            await pause(1)
+                            printed = await output(command, 0)
                     assert fits(shown, printed), f"$ {command}\n{printed}"
 
 
