@@ -101,7 +101,8 @@ async def answered(app: Application, case: Json, lines: list[bytes]) -> str:
         if case["call"] is None:
             return ""
         method, path, body = case["call"]
-        request = request_of(method, path, ["content-type: application/json"], body.encode())
+        headers = ["content-type: application/json", f"cookie: {case['cookie']}"]
+        request = request_of(method, path, headers, body.encode())
         response = await app.call(request)
 
         async def logged() -> bool:

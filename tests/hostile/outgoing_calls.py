@@ -1,16 +1,23 @@
 """Applications that call an address, for each key of the catalogue that is one.
 
-The test compares the keys with the catalogue. `{at}` is host and port of the called server.
+The test compares the keys with the catalogue. `{at}` is host and port of the called server,
+`{issuer}` of a provider of OAuth2 tokens that the policy admits.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
+from flowmesh.apps.modules.sessions import Tokens
+
 Json = Any
 
+SECRET = "a secret of applications, in tests only"
+DAY_S = 86_400
 AWS = {"accessKeyId": "k", "secretAccessKey": "s"}
 SPEC = {
     "openapi": "3.0.0",
@@ -43,6 +50,7 @@ class Calling:
     # Further sections of the document.
     sections: Mapping[str, Json] = field(default_factory=dict)
     call: tuple[str, str, str] | None = None
+    cookie: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     # The application is refused before it could call, wherever the address leads.
@@ -50,7 +58,7 @@ class Calling:
     # What its log says at last of a call that goes on after the answer.
     logs: str = ""
 
-    def case(self, at: str) -> dict[str, Json]:
+    def case(self, at: str, issuer: str = "") -> dict[str, Json]:
         """Return the application that calls a server at an address."""
         route = {"method": "POST", "path": "/call", "pipeline": {"steps": list(self.steps)}}
         document = {
@@ -65,10 +73,15 @@ class Calling:
         }
         call = self.call or (REQUEST if self.steps else None)
         files = {**self.files, "app.yaml": yaml.safe_dump(document)}
+
+        def placed(text: str) -> str:
+            return text.replace("{at}", at).replace("{issuer}", issuer)
+
         return {
-            "files": {name: text.replace("{at}", at) for name, text in files.items()},
-            "environment": {k: v.replace("{at}", at) for k, v in self.environment.items()},
-            "call": [text.replace("{at}", at) for text in call] if call else None,
+            "files": {name: placed(text) for name, text in files.items()},
+            "environment": {name: placed(text) for name, text in self.environment.items()},
+            "call": [placed(text) for text in call] if call else None,
+            "cookie": self.cookie,
             "logs": self.logs,
         }
 
@@ -117,13 +130,39 @@ def engine(kind: str, **config: Json) -> Calling:
     return started("eventbus.modular", engines=[{"name": "e", "type": kind, "config": config}])
 
 
-# Keys that are called by what no request of these tests leads to, and by what they are.
-UNDRIVEN = {
-    "auth.modular.oauth2.providers.*.token_url": "the return of a user from a provider",
-    "auth.modular.oauth2.providers.*.user_info_url": "the return of a user from a provider",
-}
+def login(token_url: str, user_info_url: str) -> Calling:
+    """Return an application to which a browser comes back from its provider."""
+    tokens = Tokens(
+        secret=SECRET, algorithm="HS256", issuer="workflow", expiry_s=DAY_S, refresh_s=DAY_S
+    )
+    digest = hashlib.sha256(b"verifier").digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    state = tokens.sealed("oauth-state", DAY_S, sub="acme", challenge=challenge)
+    provider = {
+        "client_id": "app",
+        "client_secret": "s",
+        "auth_url": "https://example.com",
+        "token_url": token_url,
+        "user_info_url": user_info_url,
+    }
+    path = "/oauth2/acme/callback"
+    route = {"method": "GET", "path": path, "handler": "tested"}
+    jwt, oauth2 = {"secret": SECRET}, {"providers": {"acme": provider}}
+    return Calling(
+        [module("auth.modular", jwt=jwt, oauth2=oauth2)],
+        sections={"workflows": {"http": {"routes": [route]}}},
+        call=("GET", f"{path}?code=c&state={state}", ""),
+        cookie="oauth2=verifier",
+        logs="of the provider acme failed",
+    )
+
+
 # By type, key, and place in the value.
 OF_THE_CATALOGUE: dict[str, Calling] = {
+    "auth.modular.oauth2.providers.*.token_url": login("http://{at}/token", "https://example.com"),
+    "auth.modular.oauth2.providers.*.user_info_url": login(
+        "http://{issuer}/token", "http://{at}/user"
+    ),
     **proxies("http.proxy"),
     **proxies("reverseproxy"),
     "http.simple_proxy.targets.*": requested("http.simple_proxy", targets={"/any": "http://{at}"}),

@@ -98,7 +98,8 @@ def _oauth(setting: Setting, tokens: Tokens) -> OAuthLogin | None:
     if not isinstance(raw, dict):
         raise _wrong(setting, "oauth2.providers is an object by name")
     providers = {str(name): _provider(setting, str(name), each) for name, each in raw.items()}
-    return OAuthLogin(providers=providers, tokens=tokens, client=HttpClient(policy=setting.policy))
+    client = HttpClient(policy=setting.policy)
+    return OAuthLogin(providers=providers, tokens=tokens, client=client, log=setting.log)
 
 
 def _provider(setting: Setting, name: str, raw: Json) -> OAuthProvider:

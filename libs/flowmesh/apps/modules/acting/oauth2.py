@@ -4,7 +4,7 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -67,11 +67,18 @@ class OAuthLogin:
     """
 
     def __init__(
-        self, *, providers: Mapping[str, OAuthProvider], tokens: Sealing, client: HttpClient
+        self,
+        *,
+        providers: Mapping[str, OAuthProvider],
+        tokens: Sealing,
+        client: HttpClient,
+        log: Callable[[str, str], None],
     ) -> None:
+        """`log` takes the level and the message of a call that failed."""
         self._providers = providers
         self._tokens = tokens
         self._client = client
+        self._log = log
         self._cookies = Cookies(name="oauth2", max_age_s=STATE_S)
 
     async def stop(self) -> None:
@@ -191,7 +198,8 @@ class OAuthLogin:
         try:
             answer = await self._client.send(method, url, given, body, CALL_S)
             found = orjson.loads(answer.body)
-        except (HttpProblem, FlowmeshError, orjson.JSONDecodeError):
+        except (HttpProblem, FlowmeshError, orjson.JSONDecodeError) as error:
+            self._log("warn", f"{method} {url} of the provider {provider.name} failed: {error}")
             text = f"{provider.name} cannot be asked now"
             raise HttpProblem(502, "UPSTREAM_FAILED", text) from None
         if answer.status >= 400 or not isinstance(found, dict):
