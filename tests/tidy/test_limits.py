@@ -99,7 +99,7 @@ INTERNAL: dict[str, str] = {
         sdk.limits.RETRY_ATTEMPTS_MAX sdk.limits.RETRY_WAIT_MAX_S
     """,
     "it is between processes of the suite, or what a parser in a process of its own may use": """
-        apphost.limits.OPEN_FILES_MAX orchestrator.storage.payloads.RENEWED_MAX
+        orchestrator.storage.payloads.RENEWED_MAX
         rpc.limits.RESPONSE_METADATA_BYTES_MAX runtime.http.server.WEBSOCKET_MESSAGE_BYTES_MAX
         sandbox.child.CPU_TIME_MS_MAX
         sandbox.child.ANSWER_BYTES_MAX sandbox.child.COMPILED_MAX sandbox.child.OPEN_FILES_MAX

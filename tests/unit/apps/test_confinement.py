@@ -10,7 +10,11 @@ import yaml
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.host.building import build
 from flowmesh.apps.hosted.confinement import confined, leaves_bounds
+from flowmesh.apps.modules.http_client import HOSTED_CONNECTIONS_MAX
+from flowmesh.apps.observing.logs import LogHub
+from flowmesh.egress.policy import PUBLIC
 
 Json = Any
 
@@ -153,3 +157,30 @@ pipelines:
     assert codes(document(tmp_path, base + step.replace("CLIENT", ""))) == {"APP_ADDRESS_FOREIGN"}
     socket = client.replace("BASE", "unix:///run/docker.sock")
     assert codes(document(tmp_path, socket + named)) == {"APP_ADDRESS_FOREIGN"}
+
+
+@pytest.mark.parametrize(
+    ("connections", "hosted"),
+    [
+        (0, {"APP_CONFIG_INVALID"}),
+        (1, set()),
+        (HOSTED_CONNECTIONS_MAX, set()),
+        (HOSTED_CONNECTIONS_MAX + 1, {"APP_CONFIG_INVALID"}),
+    ],
+)
+def test_clients_of_hosted_applications_have_bounded_connections(
+    tmp_path: Path, connections: int, hosted: set[str]
+) -> None:
+    """Without a bound, one client takes all sockets; an application of one's own may have none."""
+    text = f"""\
+modules:
+- name: client
+  type: httpclient.modular
+  config: {{max_idle_conns: {connections}, max_idle_conns_per_host: 0}}
+"""
+    found = document(tmp_path, text)
+    local = load(tmp_path / "release" / "app.yaml", Loading(environment={}, required=True))
+    for each in (found, local):
+        build(each, log=LogHub(app="app", write=lambda _line: None), policy=PUBLIC)
+    assert codes(found) == hosted
+    assert codes(local) == set()

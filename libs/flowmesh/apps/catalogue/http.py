@@ -157,13 +157,13 @@ HTTP = (
             duration("request_timeout", "Time of one request.", default="30s"),
             number(
                 "max_idle_conns",
-                "Connections, idle ones too; 0 for no limit.",
+                "Connections, idle ones too; 0 for no limit, unless hosted.",
                 default=100,
                 least=0,
             ),
             number(
                 "max_idle_conns_per_host",
-                "Connections to a host, idle ones too; 0 for no limit.",
+                "Connections to a host, idle ones too; 0 for max_idle_conns.",
                 default=10,
                 least=0,
             ),

@@ -20,6 +20,8 @@ Json = Any
 
 BACKOFF_MAX_S = 60.0
 LOGGED_BODY_BYTES = 1_024
+# Connections of one client in a hosted application.
+HOSTED_CONNECTIONS_MAX = 1_000
 # Requests that may be sent twice without a second effect.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _RETRIED = frozenset({429, 502, 503, 504})
@@ -140,10 +142,15 @@ def _has(headers: Mapping[str, str], name: str) -> bool:
 
 
 def http_client(setting: Setting) -> Module:
-    """Build httpclient.modular. Raises Invalid for wrong retries or details of the log."""
+    """Build httpclient.modular. Raises Invalid for wrong retries, connections or log details."""
     from flowmesh.egress.client import Pool
 
     config = setting.config
+    connections_max = int(config["max_idle_conns"])
+    if setting.around.document.confined and not 1 <= connections_max <= HOSTED_CONNECTIONS_MAX:
+        text = f"{setting.name}: max_idle_conns of a hosted application is a number from 1"
+        text = f"{text} to {HOSTED_CONNECTIONS_MAX:,}, not {connections_max}"
+        raise Invalid("APP_CONFIG_INVALID", text)
     try:
         retries = Retries.read(config.get("retry"))
     except Unfit as error:
@@ -158,7 +165,7 @@ def http_client(setting: Setting) -> Module:
         timeout_s=float(config["request_timeout"]),
         retries=retries,
         pool=Pool(
-            connections_max=int(config["max_idle_conns"]),
+            connections_max=connections_max,
             host_connections_max=int(config["max_idle_conns_per_host"]),
             idle_s=float(config["idle_conn_timeout"]),
             connect_s=float(config["tls_timeout"]),

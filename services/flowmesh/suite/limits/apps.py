@@ -1,6 +1,7 @@
 """Bounds of hosted applications."""
 
 from flowmesh.apphost import limits
+from flowmesh.apps.modules.http_client import HOSTED_CONNECTIONS_MAX
 from flowmesh.suite.limits.limit import Limit
 
 _WHERE = "apphost, at a deployment"
@@ -47,6 +48,14 @@ APPS = (
         "characters",
         "APP_INVALID",
         _WHERE,
+    ),
+    Limit(
+        "connections of an HTTP client of a hosted application",
+        HOSTED_CONNECTIONS_MAX,
+        "connections",
+        "APP_CONFIG_INVALID",
+        _WHERE,
+        f"`max_idle_conns`; a process has {limits.OPEN_FILES_MAX:,} open files in all",
     ),
     Limit(
         "records of the log of an application",
