@@ -5,13 +5,18 @@ import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import grpc.aio
+import jwt
 import pytest
 
 from flowmesh.access import Role
+from flowmesh.access.keys import read_key_file
+from flowmesh.access.sealing import Sealer
 from flowmesh.api.common.v1.access_pb2 import IdKind
 from flowmesh.api.event.v1 import event_service_pb2, event_service_pb2_grpc
 from flowmesh.api.identity.v1 import (
@@ -20,13 +25,19 @@ from flowmesh.api.identity.v1 import (
     member_service_pb2,
     principal_pb2,
 )
+from flowmesh.identity.credentials.access_tokens import AccessTokens
+from flowmesh.identity.limits import ACCESS_TOKEN_S
+from flowmesh.identity.storage.database import Database
+from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.testing.polling import pause
 from tests.access.tenants import member
-from tests.features.closed import OWNER, PASSWORD, Closed
+from tests.features.closed import OWNER, PASSWORD, Caller, Closed
 from tests.hostile.conftest import Company
 
 PROJECT = principal_pb2.LEVEL_PROJECT
 LIFE_S = 2.0
+# A stream ends this late at most.
+LATE_S = 1.0
 LIST = "/api/v1/executions"
 
 
@@ -39,6 +50,25 @@ async def renewed(installation: Closed) -> Closed:
     login = auth_service_pb2.LoginRequest(email=OWNER, password=PASSWORD)
     session = await installation.caller("").auth.Login(login)
     return replace(installation, owner=installation.caller(session.tokens.access_token))
+
+
+async def ending_token(installation: Closed) -> tuple[Caller, float]:
+    """Return the owner with an access token of its session that is valid for some seconds only,
+    and the time of its end. Identity issues it, by a clock that is behind."""
+    key_file = installation.suite.environment["FLOWMESH_KEY_FILE"]
+    sealer = Sealer(read_key_file(Path(key_file)).wrapping)
+    claims = jwt.decode(installation.owner.credential, options={"verify_signature": False})
+    postgres = str(installation.suite.about["postgres"])
+    async with asyncpg.create_pool(
+        postgres, min_size=1, server_settings={"search_path": "identity"}
+    ) as pool:
+        tokens = AccessTokens(
+            sessions=SessionStore(Database(pool)),
+            sealer=sealer,
+            now=lambda: time.time() + LIFE_S + 1 - ACCESS_TOKEN_S,
+        )
+        token, expires_us = await tokens.issue(claims["sub"], claims["sid"])
+    return installation.caller(token), expires_us / 1_000_000
 
 
 async def test_a_cached_key_ends_with_its_expiry(installation: Closed, attacker: Company) -> None:
@@ -58,16 +88,19 @@ async def test_a_cached_key_ends_with_its_expiry(installation: Closed, attacker:
     assert served > 10
 
 
-@pytest.mark.parametrize("ending", ["expiry", "rotation"])
+@pytest.mark.parametrize("ending", ["expiry", "rotation", "token"])
 async def test_open_streams_end_with_their_credential(
     installation: Closed, attacker: Company, ending: str
 ) -> None:
-    """Server-sent events, a WebSocket and a stream of gRPC stop when a key expires, and when the
-    overlap of its former secret is over."""
+    """Server-sent events, a WebSocket and a stream of gRPC stop when a key expires, when the
+    overlap of its former secret is over, and at the `exp` of an access token."""
     installation = await renewed(installation)
     ends = time.time() + LIFE_S
-    expires_at_us = int(ends * 1_000_000) if ending == "expiry" else 0
-    key = await installation.key(project_of(attacker), "viewer", expires_at_us=expires_at_us)
+    if ending == "token":
+        key, ends = await ending_token(installation)
+    else:
+        expires_at_us = int(ends * 1_000_000) if ending == "expiry" else 0
+        key = await installation.key(project_of(attacker), "viewer", expires_at_us=expires_at_us)
     headers = {"authorization": f"Bearer {key.credential}"}
     headers["flowmesh-namespace"] = attacker.namespace
     url = f"{installation.suite.http_url}/api/v1/events"
@@ -96,7 +129,7 @@ async def test_open_streams_end_with_their_credential(
             late = await asyncio.gather(
                 over(drained(events)), over(closed(socket)), over(refused(watch))
             )
-    assert all(-0.1 <= each < 2 for each in late), late
+    assert all(-0.1 <= each < LATE_S for each in late), late
 
 
 async def drained(events: aiohttp.ClientResponse) -> None:
