@@ -158,11 +158,10 @@ HOLES = (
 def test_a_planted_client_is_found(text: str) -> None:
     """A module that opens its own socket, an HTTP session or a driver, however it is imported."""
     name = "libs/flowmesh/apps/modules/hole.py"
-    (problem,) = problems(product() | {name: text})
-    assert problem.startswith(f"{name}:")
+    assert problems({name: text})[0].startswith(f"{name}:")
 
 
 def test_a_stale_row_is_found() -> None:
     """A listed module that opens no connection."""
     name = "services/flowmesh/suite/ports.py"
-    assert problems(product() | {name: ""}) == [f"{name}: opens none"]
+    assert f"{name}: opens none" in problems({name: ""})
