@@ -57,6 +57,10 @@ ELSEWHERE = {
         "tests/unit/apphost/test_bounds.py::test_variables_are_bounded"
     ),
     "name of a hosted application": "tests/unit/apphost/test_bounds.py::test_names_are_bounded",
+    "connections of an HTTP client of a hosted application": (
+        "tests/unit/apps/test_confinement.py"
+        "::test_clients_of_hosted_applications_have_bounded_connections"
+    ),
     "records of the log of an application": (
         "tests/features/test_apphost.py::test_wrong_calls_are_refused"
     ),
