@@ -281,7 +281,7 @@ async def test_the_command_stores_and_lists_secrets(suite: Suite, world: World) 
     """In an open suite, whose workflows use them too."""
     assert (await command(suite, "secrets", "set", "shop", stdin=f"{CANARY}\n")).code == 0
     listed = await command(suite, "secrets", "list", "--json")
-    assert [(each["name"], each["version"]) for each in listed.json] == [("shop", 1)]
+    assert [each["version"] for each in listed.json if each["name"] == "shop"] == [1]
     world.answers("shop", make=lambda _call: {})
     task = calling("shops", world.url("shop"), headers={"X-Key": "secret://shop"})
     await apply(suite, task, workflow("shopping", step("call", "shops")))
