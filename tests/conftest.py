@@ -23,21 +23,21 @@ os.environ.setdefault("FLOWMESH_AUTH", "open")
 
 # Files that take half a minute and more, the longest first.
 LONGEST = (
-    "test_wheel.py",
-    "test_scenarios.py",
-    "test_revocation.py",
-    "test_rest_fuzzing.py",
-    "test_apphost.py",
-    "test_changes.py",
-    "test_limits_hold.py",
-    "test_other_languages.py",
-    "test_tls.py",
-    "test_cluster.py",
-    "test_state.py",
-    "test_broker_hostile.py",
-    "test_subscriptions.py",
-    "test_closed_commands.py",
-    "test_calls_out.py",
+    "tests/integration/suite/test_wheel.py",
+    "tests/console/test_scenarios.py",
+    "tests/access/test_revocation.py",
+    "tests/features/test_rest_fuzzing.py",
+    "tests/features/test_apphost.py",
+    "tests/features/test_changes.py",
+    "tests/simulation/test_limits_hold.py",
+    "tests/features/test_other_languages.py",
+    "tests/features/test_tls.py",
+    "tests/guarantees/test_cluster.py",
+    "tests/features/test_state.py",
+    "tests/features/test_broker_hostile.py",
+    "tests/features/test_subscriptions.py",
+    "tests/features/test_closed_commands.py",
+    "tests/hostile/test_calls_out.py",
 )
 
 
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that none of them is left over at the end."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_report_header() -> str:

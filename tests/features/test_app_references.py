@@ -1,4 +1,4 @@
-"""Names in an application that lead nowhere are told, with their place and a near name."""
+"""Unknown names in an application are reported, with their place and a similar name."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ workflows:
 """
 # What is written instead, the code of the finding, and a part of its text.
 WRONG = {
-    "topic": ("topic: heard.a", "topic: herd.a", "TOPIC_UNHEARD", "nothing takes"),
+    "topic": ("topic: heard.a", "topic: herd.a", "TOPIC_UNHEARD", "no subscription takes"),
     "pipeline": ("pipeline: note", "pipeline: nota", "SERVICE_UNKNOWN", "did you mean note"),
     "handler": ("handler: hello", "handler: helo", "HANDLER_UNRESOLVED", "'helo'"),
     "scheduler": ("scheduler: often", "scheduler: ofen", "SERVICE_UNKNOWN", "did you mean often"),
@@ -59,13 +59,13 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
     return [(each.code, each.message) for each in checked.problems]
 
 
-def test_names_that_lead_somewhere_are_no_finding(tmp_path: Path) -> None:
+def test_known_names_are_no_finding(tmp_path: Path) -> None:
     """The application of the other test, as it is meant."""
     assert found(tmp_path, APP) == []
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_name_that_leads_nowhere_is_told(tmp_path: Path, kind: str) -> None:
+def test_an_unknown_name_is_reported(tmp_path: Path, kind: str) -> None:
     """As an error, or as a warning that `--strict` makes one."""
     right, wrong, code, text = WRONG[kind]
     assert right in APP

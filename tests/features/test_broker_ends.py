@@ -220,7 +220,7 @@ async def test_an_end_of_the_service_costs_one_attempt(
 
 @pytest.mark.long
 async def test_messages_on_their_way_to_a_consumer_are_in_flight(ending: Suite) -> None:
-    """What was delivered before everything is killed is delivered as attempt 2."""
+    """Messages delivered before a kill of all processes are delivered again as attempt 2."""
     for _ in range(3):
         queue = named()
         await declared(ending, queue, max_attempts=5)

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.conftest import LONGEST
 from tests.tidy import sources
 
 PROMISED = {
@@ -41,3 +42,8 @@ def test_the_demo_and_the_tests_wait_for_no_tool_of_developers() -> None:
     assert stages["test"] == stages["faults"] == {".venv/.tests"}
     assert stages["check"] == stages["gen"] == stages["compile"] == {".venv/.tools"}
     assert stages["setup"] == {".venv/.tests", ".venv/.tools"}
+
+
+def test_the_longest_files_are_there() -> None:
+    """A file that was moved no longer begins first."""
+    assert [name for name in LONGEST if name not in sources.python()] == []

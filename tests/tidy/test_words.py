@@ -108,7 +108,7 @@ def test_scripts_can_be_run() -> None:
 
 
 def test_commands_count_one_thing_as_one() -> None:
-    """A number before a plural is written by `output.counted`, or is a bound."""
+    """A number before a plural is written by `nouns.counted`, or is a bound."""
     nouns = "attempts|entries|events|executions|findings|instances|messages|modules|warnings"
     counts = re.compile(rf"\{{(?!.*\bmax_)[a-z][^{{}}]*\}} (?:{nouns})\b")
     names = [name for name in sources.python() if name.startswith("libs/flowmesh/cli/")]

@@ -30,12 +30,6 @@ class Style:
     zone: tzinfo | None = None
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, as in `1 entry` and `2,000 entries`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
 # C0, DEL, C1, separators of lines, directions of text, and halves of characters.
 _CONTROLS = (
     *range(0x20),

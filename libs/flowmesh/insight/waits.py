@@ -62,7 +62,7 @@ class Waits:
         for node in history.nodes.values():
             if node.ended_us:
                 self._last[prefix_of(node.id)] = node
-        self._failed = self._last_before_undoing() if history.undone_us else ""
+        self._before_undoing = self._last_before_undoing() if history.undone_us else ""
 
     def _last_before_undoing(self) -> str:
         """Return the node of the outermost graph that ended last before the compensation."""
@@ -100,7 +100,7 @@ class Waits:
             first = self.planned(node_id).join == plan_pb2.JOIN_ANY
             return (min if first else max)(ended, key=lambda node: node.ended_us).id
         if self.planned(node_id).undoes is not None:
-            return self._failed
+            return self._before_undoing
         before = self._state_before(node_id)
         return before.id if before is not None else ""
 

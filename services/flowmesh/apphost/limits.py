@@ -2,8 +2,6 @@
 
 from typing import Final
 
-APPS_MAX: Final = 100
-"""The default of the setting `apps_max`."""
 # Releases of an application that are kept.
 RELEASES_KEPT: Final = 20
 RELEASE_MAX: Final = 2**31 - 1

@@ -71,7 +71,7 @@ def test_the_open_policy_admits_everything(address: str) -> None:
     "address", ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1%eth0", "no number"]
 )
 def test_refused_networks_are_not_admitted(address: str) -> None:
-    """Whatever else is allowed."""
+    """Refused networks take precedence over allowed ones."""
     everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
     for policy in (OPEN, Policy(public_only=True, allowed=everything)):
         refusing = replace(policy, refused=LINK_LOCAL)

@@ -20,7 +20,7 @@ from flowmesh.engine import (
 )
 from flowmesh.insight.bottlenecks import Ranking, percentiles
 from flowmesh.insight.times import read
-from flowmesh.insight.traces import Tracing, trace_of
+from flowmesh.insight.traces import Trace, Tracing, trace_of
 from tests.unit.engine.drawn import STEPS_MAX, random_plan, step
 from tests.unit.engine.factories import Run, each, json, node, plan, signal, undo
 from tests.unit.engine.test_approvals import approval
@@ -174,15 +174,20 @@ def test_people_are_a_reason_to_wait() -> None:
     assert waits(run, "ok") == [("people", 10)]
 
 
-def test_undoing_is_part_of_the_critical_path() -> None:
-    """It begins when what was done is to be undone, not before."""
+def undone(*, run_ms: int, failing_ms: int) -> tuple[Run, Trace]:
+    """A task that ran so long, a second one that failed, and an undo of the first of 40 ms."""
     run = Run(plan(node("a", undo=undo("a")), node("b", "a")))
-    work(run, "a", runs=10)
+    work(run, "a", runs=run_ms)
     run.do(TaskRuns("b", 1, "w", run.now))
-    run.now += 10 * MS
+    run.now += failing_ms * MS
     run.fail("b", "ClientError")
     work(run, "a:undo", runs=40)
-    report = trace_of("exec-1", run.state.plan, run.events, now_us=run.now)
+    return run, trace_of("exec-1", run.state.plan, run.events, now_us=run.now)
+
+
+def test_undoing_is_part_of_the_critical_path() -> None:
+    """It begins when what was done is to be undone, not before."""
+    run, report = undone(run_ms=10, failing_ms=10)
     assert report.critical_path == ["a", "b", "a:undo"]
     assert report.bottleneck
     assert (report.bottleneck.task_id, report.bottleneck.ms) == ("a:undo", 40)
@@ -191,12 +196,7 @@ def test_undoing_is_part_of_the_critical_path() -> None:
 
 def test_what_ran_before_an_undo_can_be_the_bottleneck() -> None:
     """The path leads through the node that failed to the undo."""
-    run = Run(plan(node("a", undo=undo("a")), node("b", "a")))
-    work(run, "a", runs=500)
-    run.do(TaskRuns("b", 1, "w", run.now))
-    run.fail("b", "ClientError")
-    work(run, "a:undo", runs=40)
-    report = trace_of("exec-1", run.state.plan, run.events, now_us=run.now)
+    report = undone(run_ms=500, failing_ms=0)[1]
     assert report.critical_path == ["a", "b", "a:undo"]
     assert report.bottleneck
     assert (report.bottleneck.task_id, report.bottleneck.ms) == ("a", 500)

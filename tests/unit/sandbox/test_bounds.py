@@ -20,7 +20,7 @@ def stopped_after(failure: SandboxFailure, cpu_ms: int) -> bool:
 
 @pytest.mark.long
 async def test_an_endless_program_has_so_much_cpu_time() -> None:
-    """Beyond it the call fails, whatever its timeout says."""
+    """The call fails at the CPU limit, even if its timeout is longer."""
     async with Sandbox() as sandbox:
         with pytest.raises(SandboxFailure) as caught:
             await sandbox.evaluate("jq", "def f: f; f", None, {}, TIMEOUT_MS)

@@ -66,23 +66,30 @@ class Subscriptions:
         self._report_unheard()
 
     def _report_unheard(self) -> None:
-        """Warn of topics in memory that nothing takes; links may lead others to other programs."""
+        """Warn of topics of brokers in memory without a subscription; links may add others."""
         if self._document.links:
             return
+        offering = self._offering("Broker")
+        in_memory = {
+            each.name
+            for each in self._document.modules
+            if each.type == "messaging.broker" and each.config.get("engine", "memory") == "memory"
+        }
         for pipeline in self._document.all_pipelines():
             for step in (*pipeline.steps, *pipeline.compensation):
                 topic = str(step.config.get("topic") or "")
                 if step.type != "step.publish" or not topic or "{{" in topic:
                     continue
-                at = step.at / "config" / "topic"
-                broker = self._broker(str(step.config.get("broker") or ""), at)
-                module = self._document.module(broker)
+                broker = str(step.config.get("broker") or "".join(offering[:1]))
                 heard = any(fits(each, topic) for each in self._topics.get(broker, ()))
-                if module is None or module.type != "messaging.broker" or heard:
-                    continue
-                if module.config.get("engine", "memory") == "memory":
-                    message = f"nothing takes the topic {topic!r}; its messages are dropped"
-                    self._findings.warn("TOPIC_UNHEARD", message, at)
+                if broker in in_memory and not heard:
+                    message = f"no subscription takes the topic {topic!r}; messages are dropped"
+                    self._findings.warn("TOPIC_UNHEARD", message, step.at / "config" / "topic")
+
+    def _offering(self, interface: str) -> list[str]:
+        """Return the names of the modules that offer an interface."""
+        names = [each.name for each in self._document.modules]
+        return [each for each in names if self._registry.get(interface, each) is not None]
 
     def _producers(self, workflow: WorkflowSpec) -> None:
         for index, raw in enumerate(_objects(workflow.config.get("producers"))):
@@ -157,11 +164,7 @@ class Subscriptions:
 
     def _broker(self, name: str, at: At) -> str:
         """Return the broker of a name, or the only one; report why there is none."""
-        offering = [
-            each.name
-            for each in self._document.modules
-            if self._registry.get("Broker", each.name) is not None
-        ]
+        offering = self._offering("Broker")
         if name in offering:
             return name
         if name:
@@ -180,11 +183,7 @@ class Subscriptions:
         """Return the broker of an eventbus trigger: the event bus, if there is one."""
         if config.get("broker"):
             return str(config["broker"])
-        buses = [
-            each.name
-            for each in self._document.modules
-            if self._registry.get("EventBus", each.name) is not None
-        ]
+        buses = self._offering("EventBus")
         return buses[0] if len(buses) == 1 else self._broker("", at)
 
     def _trigger(self, trigger: TriggerSpec) -> None:

@@ -12,6 +12,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
+from flowmesh.cli.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -97,7 +98,7 @@ async def verify(*, company: str = "", installation: bool = False, common: Commo
     async with connected(common) as client:
         request = pb.VerifyAuditRequest(company_id=await _company(client, company, installation))
         found = await client.caller.call(_stub(client).VerifyAudit, request, timeout_s=EXPORT_S)
-        checked = output.counted(found.entries, "entry")
+        checked = counted(found.entries, "entry")
         text = f"intact: {checked}; the last hash is {found.head_hash}"
         output.result(document_of(found), text if found.intact else found.problem)
         return exit_codes.DONE if found.intact else exit_codes.FAILED

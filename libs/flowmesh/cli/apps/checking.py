@@ -20,6 +20,7 @@ from flowmesh.cli.apps.common import (
 )
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import Written, command
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 
@@ -64,8 +65,7 @@ def validate(
             count = len(each.document.modules)
             name = each.document.files[0].path
             output.line(
-                f"{name}: {word}, {output.counted(count, 'module')},"
-                f" {output.counted(warnings, 'warning')}"
+                f"{name}: {word}, {counted(count, 'module')}, {counted(warnings, 'warning')}"
             )
     return exit_codes.FAILED if errors else exit_codes.DONE
 
@@ -99,7 +99,7 @@ def lint(
     else:
         for each, problem in found:
             show_problem(problem, each.document.files)
-        output.line(output.counted(len(found), "finding"))
+        output.line(counted(len(found), "finding"))
     return exit_codes.DONE if all(p.warning for _, p in found) else exit_codes.FAILED
 
 

@@ -1,6 +1,7 @@
 """Short forms of commands: `cancel` for `execution cancel`. They mean the same everywhere."""
 
 from flowmesh.cli.commands.table import Path, commands, groups
+from flowmesh.cli.nouns import plural
 
 # The words of a group that are commands of the top level too, and differing words.
 _OF_GROUPS = {
@@ -47,11 +48,6 @@ def _made() -> dict[Path, Path]:
             made.setdefault(("get", group.name), (*path, "show"))
     written = {path for path, _ in commands()}
     return {short: path for short, path in made.items() if short not in written}
-
-
-def plural(noun: str) -> str:
-    """Return the plural of the name of a group."""
-    return f"{noun[:-1]}ies" if noun.endswith("ny") else f"{noun}s"
 
 
 SHORT_FORMS = _made()

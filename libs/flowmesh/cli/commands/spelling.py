@@ -7,8 +7,9 @@ Common options before or within a command are moved behind it. Nouns can be sing
 from dataclasses import dataclass
 
 from flowmesh.cli.commands.entries import Entry, Group
-from flowmesh.cli.commands.short_forms import PLURALS, SHORT_FORMS, plural
+from flowmesh.cli.commands.short_forms import PLURALS, SHORT_FORMS
 from flowmesh.cli.commands.table import ROOT, Path, entry_at
+from flowmesh.cli.nouns import plural
 
 VALUED = frozenset({"--address", "--namespace", "-n", "--profile", "--output", "-o"})
 FLAGS = frozenset({"--json", "--utc"})

@@ -8,6 +8,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import HistoryReason, JsonText, RequestId
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> int:
     if common.structured:
         output.document({"count": count, "executionIds": list(ids)})
         return exit_codes.DONE
-    output.line(output.counted(count, "execution"))
+    output.line(counted(count, "execution"))
     for each in ids:
         output.line(f"  {each}")
     if count > len(ids):
@@ -175,12 +176,8 @@ def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> int:
 def _confirm(action: str, count: int, ids: tuple[str, ...]) -> None:
     """Ask for confirmation; raise Refused without it or without a terminal."""
     if not sys.stdin.isatty():
-        raise Refused(
-            f"this would {action} {output.counted(count, 'execution')}", "confirm with --yes"
-        )
-    output.problem(
-        f"{action} {output.counted(count, 'execution')}, beginning with {', '.join(ids[:3])}"
-    )
+        raise Refused(f"this would {action} {counted(count, 'execution')}", "confirm with --yes")
+    output.problem(f"{action} {counted(count, 'execution')}, beginning with {', '.join(ids[:3])}")
     output.problem("Continue? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Refused("not confirmed; nothing was changed")

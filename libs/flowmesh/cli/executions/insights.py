@@ -9,6 +9,7 @@ from flowmesh.cli.arguments import ExecutionArgument, ExecutionId, Target, Workf
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.offline import check_offline
 from flowmesh.cli.definitions.sources import read_source
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 from flowmesh.jsontext.integers import is_whole
 
@@ -324,7 +325,7 @@ async def bottlenecks(
 def _show_bottlenecks(report: "Bottlenecks") -> None:
     took = report.duration
     output.line(
-        f"{report.workflow}: {output.counted(report.executions, 'execution')},"
+        f"{report.workflow}: {counted(report.executions, 'execution')},"
         f" p50 {output.duration(took.p50_ms)}, p95 {output.duration(took.p95_ms)},"
         f" p99 {output.duration(took.p99_ms)}"
     )

@@ -24,6 +24,7 @@ from flowmesh.cli.arguments import (
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import file_text, json_value, read_value
 from flowmesh.cli.executions.executions import parse_pairs
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def publish(
             type, value, source=source, id=id, subject=subject, extensions=extensions
         )
         effect = (
-            f"fires {output.counted(published.triggers, 'trigger')}"
+            f"fires {counted(published.triggers, 'trigger')}"
             if published.created
             else "existed already"
         )
@@ -269,9 +270,7 @@ class _Backfill:
         if common.structured:
             output.document({"total": total})
         else:
-            output.line(
-                f"{output.counted(total, 'execution')} of {self._workflow}; nothing was started"
-            )
+            output.line(f"{counted(total, 'execution')} of {self._workflow}; nothing was started")
         return exit_codes.DONE
 
     async def run(self, common: Common, concurrency: int) -> int:

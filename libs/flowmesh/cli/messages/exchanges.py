@@ -10,6 +10,7 @@ from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
 from flowmesh.cli.messages.queues import QueueArgument, message_json, show_message
+from flowmesh.cli.nouns import counted
 
 ExchangeArgument = Annotated[str, Parameter(help="Name of the exchange.")]
 MessageId = Annotated[str, Parameter(help="Id of the message; the same id is stored once.")]
@@ -122,7 +123,7 @@ async def publish(
             mandatory=mandatory,
         )
     document = {"id": outcome.id, "queues": outcome.queues, "duplicate": outcome.duplicate}
-    output.result(document, f"{outcome.id} is stored in {output.counted(outcome.queues, 'queue')}")
+    output.result(document, f"{outcome.id} is stored in {counted(outcome.queues, 'queue')}")
     return exit_codes.DONE
 
 

@@ -8,6 +8,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import Texts
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.messages.streams import event_json, event_line
+from flowmesh.cli.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import ProjectionInfo
@@ -167,7 +168,7 @@ async def parked(group: GroupArgument, /, *, common: Common = COMMON) -> int:
         output.nothing("No parked events found.")
     for each in found:
         output.line(f"{each.event.position}  {event_line(each.event)}")
-        output.line(f"  after {output.counted(each.attempts, 'attempt')}: {each.error}")
+        output.line(f"  after {counted(each.attempts, 'attempt')}: {each.error}")
     return exit_codes.DONE
 
 
@@ -184,9 +185,7 @@ async def replay(
     """Deliver parked events again."""
     async with connected(common) as client:
         replayed = await client.event_groups.replay_parked(group, tuple(positions or ()))
-    output.result(
-        {"group": group, "replayed": replayed}, f"{output.counted(replayed, 'event')} replayed"
-    )
+    output.result({"group": group, "replayed": replayed}, f"{counted(replayed, 'event')} replayed")
     return exit_codes.DONE
 
 

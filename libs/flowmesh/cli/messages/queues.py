@@ -13,6 +13,7 @@ from flowmesh.cli.arguments import Flag, JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
+from flowmesh.cli.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Message, QueueChanges, QueueState
@@ -336,7 +337,7 @@ async def redrive(
     kept = f", {done.kept:,} stay: {done.error}" if done.kept else ""
     output.result(
         {"moved": done.moved, "kept": done.kept, "error": done.error},
-        f"{output.counted(done.moved, 'message')} moved{kept}",
+        f"{counted(done.moved, 'message')} moved{kept}",
     )
     return exit_codes.FAILED if done.kept else exit_codes.DONE
 
@@ -352,7 +353,7 @@ async def discard(queue: QueueArgument, sequences: list[int], /, *, common: Comm
     """
     async with connected(common) as client:
         count = await client.messages.discard(queue, sequences)
-    output.result({"discarded": count}, f"{output.counted(count, 'message')} deleted")
+    output.result({"discarded": count}, f"{counted(count, 'message')} deleted")
     return exit_codes.DONE
 
 
@@ -361,7 +362,7 @@ async def purge(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
     """Delete all messages of a queue, including those in flight."""
     async with connected(common) as client:
         count = await client.messages.purge(queue)
-    output.result({"purged": count}, f"{output.counted(count, 'message')} deleted")
+    output.result({"purged": count}, f"{counted(count, 'message')} deleted")
     return exit_codes.DONE
 
 
@@ -458,7 +459,7 @@ def message_json(message: "Message") -> dict[str, Any]:
 
 
 def _line(state: "QueueState") -> str:
-    parts = [output.counted(state.depth, "message")]
+    parts = [counted(state.depth, "message")]
     counts = (
         (state.in_flight, "in flight"),
         (state.consumers, "consumers"),

@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ async def _execution(client: "Client", saga: str) -> "Execution":
 
 def _finding(execution: "Execution", undo: "Node") -> dict[str, str]:
     error = undo.failure.message if undo.failure is not None else ""
-    tries = output.counted(undo.attempts, "attempt")
+    tries = counted(undo.attempts, "attempt")
     if undo.held or (undo.failure is not None and str(undo.status) == "failed"):
         command = f"flowmesh retry {execution.id} {undo.id}"
         return {

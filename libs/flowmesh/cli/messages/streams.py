@@ -8,6 +8,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import Flag, JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.definitions.sources import read_value
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -168,9 +169,7 @@ async def delete(
     """
     async with connected(common) as client:
         deleted = await client.event_store.delete(stream, version=version)
-    output.result(
-        {"stream": stream, "deleted": deleted}, f"{output.counted(deleted, 'event')} deleted"
-    )
+    output.result({"stream": stream, "deleted": deleted}, f"{counted(deleted, 'event')} deleted")
     return exit_codes.DONE
 
 

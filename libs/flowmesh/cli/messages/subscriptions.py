@@ -11,6 +11,7 @@ from flowmesh.cli.arguments import JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ async def log(
     for each in found:
         answer = f" {each.http_status}" if each.http_status else ""
         output.line(
-            f"{each.id}  {each.status}{answer}  {output.counted(each.attempts, 'attempt')}"
+            f"{each.id}  {each.status}{answer}  {counted(each.attempts, 'attempt')}"
             f"  {each.type}  {each.event_id}"
         )
         if each.last_error and each.status != "delivered":

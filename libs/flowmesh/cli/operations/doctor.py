@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, command
+from flowmesh.cli.nouns import counted
 from flowmesh.cli.operations.configuration import current_settings
 from flowmesh.cli.operations.guarantees import QueryFailed, query_postgres
 from flowmesh.cli.targets import unreachable_reason
@@ -275,9 +276,7 @@ async def suite(common: Common) -> list[Finding]:
             hint = "check that the suite runs a registry"
             return [Finding("suite", "failed", f"{where.value}: {error.message}", hint)]
     found = [
-        Finding(
-            "suite", "ok", f"{where.value} responds, {output.counted(len(instances), 'instance')}"
-        )
+        Finding("suite", "ok", f"{where.value} responds, {counted(len(instances), 'instance')}")
     ]
     found += [
         Finding(instance.name, "warning", f"{instance.id} is {instance.status}")

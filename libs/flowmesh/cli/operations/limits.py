@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import ChangeReason, WorkflowId
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
+from flowmesh.cli.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.parts.dispatch import Limits, Queue
@@ -104,7 +105,7 @@ def _show(found: "Limits") -> None:
     for stop in found.stops:
         scope = f"workflow {stop.workflow}" if stop.workflow else "the whole namespace"
         reason = f": {stop.reason}" if stop.reason else ""
-        output.line(f"STOPPED  {scope}, {output.counted(stop.waiting, 'waiting task')}{reason}")
+        output.line(f"STOPPED  {scope}, {counted(stop.waiting, 'waiting task')}{reason}")
     used = {(use.kind, use.subject) for use in found.uses}
     sizes = {(each.kind, each.subject): each.max_size for each in found.limits}
     rows = [
@@ -258,7 +259,7 @@ async def discard_dead_letters(
         changed = await client.discard_dead_letters(*executions, reason=reason)
     output.result(
         {"changed": changed},
-        f"the dead letters of {output.counted(changed, 'execution')} are discarded",
+        f"the dead letters of {counted(changed, 'execution')} are discarded",
     )
     return exit_codes.DONE
 
@@ -278,7 +279,7 @@ async def restore_dead_letters(
         changed = await client.restore_dead_letters(*executions, reason=reason)
     output.result(
         {"changed": changed},
-        f"the dead letters of {output.counted(changed, 'execution')} are listed",
+        f"the dead letters of {counted(changed, 'execution')} are listed",
     )
     return exit_codes.DONE
 

@@ -9,7 +9,7 @@ import orjson
 
 from flowmesh.access.audited import audited_call
 from flowmesh.api.apphost.v1 import app_pb2 as pb
-from flowmesh.apphost.limits import APPS_MAX, RELEASES_KEPT
+from flowmesh.apphost.limits import RELEASES_KEPT
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key, NewRelease, Ports, ReleaseRow
 from flowmesh.errors import Overloaded, WrongState
 from flowmesh.storage import load_queries
@@ -30,7 +30,7 @@ class AppStore:
         self,
         pool: "asyncpg.Pool[asyncpg.Record]",
         *,
-        apps_max: int = APPS_MAX,
+        apps_max: int,
         call: Callable[[], str] = audited_call,
     ) -> None:
         self._pool, self._apps_max = pool, apps_max

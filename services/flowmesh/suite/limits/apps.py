@@ -2,6 +2,7 @@
 
 from flowmesh.apphost import limits
 from flowmesh.apps.modules.http_client import HOSTED_CONNECTIONS_MAX
+from flowmesh.runtime.settings import Settings
 from flowmesh.suite.limits.limit import Limit
 
 _WHERE = "apphost, at a deployment"
@@ -9,7 +10,7 @@ _WHERE = "apphost, at a deployment"
 APPS = (
     Limit(
         "hosted applications of a namespace",
-        limits.APPS_MAX,
+        Settings.model_fields["apps_max"].default,
         "applications",
         "APPS_LIMIT",
         _WHERE,
