@@ -8,6 +8,9 @@ import pytest
 from flowmesh.egress import LINK_LOCAL, OPEN, PUBLIC, Policy
 
 INSIDE = [
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "168.63.129.16",
     "127.0.0.1",
     "127.1.2.3",
     "0.0.0.0",
