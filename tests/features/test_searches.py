@@ -77,6 +77,34 @@ async def test_a_filter_finds_by_labels_attributes_and_input(suite: Suite) -> No
         assert (shown["label.team"], shown["attr.amount"]) == ("pay", 12.0)
 
 
+async def test_names_that_no_execution_has_are_warned_of(suite: Suite) -> None:
+    """In lists and counts, by a filter, an order or a group; a name that one has is not."""
+    async with Client(suite.grpc_address) as client:
+        await client.register(ORDERS)
+        one = await order(client, "c-warned", 1, "warned")
+        text = 'input.missing = 1 OR input.customerId = "c-warned" AND NOT attr.regoin = "x"'
+        path = f"/api/v1/executions?pageSize=1&orderBy=label.teem&filter={quote(text)}"
+        listed = (await suite.get(path)).json
+        assert [each.partition(": ")[0] for each in listed["warnings"]] == [
+            f"no execution of this namespace has {name}"
+            for name in ("input.missing", "attr.regoin", "label.teem")
+        ]
+        counted = await client.count_executions(text, group_by=["input.other"])
+        assert [each.split()[6] for each in counted.warnings] == [
+            "input.missing:",
+            "attr.regoin:",
+            "input.other:",
+        ]
+        told = await commands.command(suite, "search", text, "--json")
+        assert [each["executionId"] for each in told.json] == [one]
+        assert "warning: no execution of this namespace has input.missing: work" in told.err
+        known = f"/api/v1/executions?orderBy=attr.amount&filter={quote('label.team = warned')}"
+        assert "warnings" not in (await suite.get(known)).json
+        shown: list[str] = []
+        assert [each async for each in client.list_executions(filter=text, on_warning=shown.append)]
+        assert len(shown) == 2
+
+
 async def test_attributes_are_set_while_it_runs(suite: Suite) -> None:
     """By an event; what is not declared, or of another type, is refused and changes nothing."""
     async with Client(suite.grpc_address) as client:

@@ -521,11 +521,12 @@ export interface ConsoleSession {
   me?: MeAnswer;
 }
 
-/** Counts, the largest group first; `groupsCapped` is true if there are more groups. */
+/** Counts, the largest group first; `groupsCapped` is true if there are more groups. `warnings` has names of the filter and the groups that no execution has. */
 export interface CountAnswer {
   count: number;
   groups: CountGroup[];
   groupsCapped: boolean;
+  warnings?: string[];
 }
 
 /** A group of executions with its values of the grouping names; empty for none. */
@@ -968,10 +969,11 @@ export interface ExecutionAnswer {
   variables?: Record<string, unknown>;
 }
 
-/** Executions, newest first. */
+/** Executions, newest first; `warnings` has names of the filter that no execution has. */
 export interface ExecutionList {
   executions: ExecutionSummary[];
   nextPageToken: string;
+  warnings?: string[];
 }
 
 /** An execution as listed. */

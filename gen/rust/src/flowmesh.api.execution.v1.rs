@@ -1874,6 +1874,10 @@ pub struct ListExecutionsResponse {
     pub executions: ::prost::alloc::vec::Vec<Execution>,
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// On the first page: labels, attributes and input values of the filter and the order that no
+    /// execution of the namespace has, so that nothing is found by them.
+    #[prost(string, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaitExecutionRequest {
@@ -4147,6 +4151,9 @@ pub struct CountExecutionsResponse {
     /// True if not all groups are listed.
     #[prost(bool, tag = "3")]
     pub groups_capped: bool,
+    /// As in ListExecutionsResponse, also for the names in `group_by`.
+    #[prost(string, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExecutionGroup {

@@ -130,6 +130,11 @@ def problem(text: str) -> None:
     sys.stderr.write(visible(text) + "\n")
 
 
+def warning(text: str) -> None:
+    """Write a warning to standard error."""
+    problem(f"warning: {text}")
+
+
 def colored_problem(text: str) -> None:
     """Write a line with colors to standard error; texts of others in it must be `visible`."""
     sys.stderr.write(text + "\n")

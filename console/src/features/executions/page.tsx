@@ -57,6 +57,11 @@ export function ExecutionsPage() {
         <Facets search={search} change={change} ready={!found.pending} />
         <section className={styles.list} aria-label={say("executions.list")}>
           <Histogram search={search} change={change} ready={!found.pending} />
+          {found.warnings.map((warning) => (
+            <p key={warning} role="note" className={styles.warning}>
+              {warning}
+            </p>
+          ))}
           {found.pending && <Skeleton rows={14} />}
           {found.rows.length > 0 && (
             <Table

@@ -20,6 +20,8 @@ export interface Rows {
   /** Whether the page behind the last row is being read. */
   reading: boolean;
   error: unknown;
+  /** Names of the filter and the order that no execution has. */
+  warnings: readonly string[];
   retry: () => void;
   /** Read the pages of the rows between two places. */
   show: (first: number, last: number) => void;
@@ -91,6 +93,7 @@ export function useRows(search: ListSearch): Rows {
     pending: unknown && !old,
     reading: found.reading,
     error: found.error,
+    warnings: found.warnings,
     retry: () => void client.refetchQueries({ queryKey: [...ROWS, list], type: "active" }),
     show,
   };
@@ -104,6 +107,7 @@ function combined(results: UseQueryResult<ExecutionList>[]) {
   return {
     pages: results.map((each) => each.data),
     error: results.find((each) => each.isError)?.error ?? null,
+    warnings: results.flatMap((each) => each.data?.warnings ?? []),
     reading: results.at(-1)?.isLoading ?? false,
   };
 }

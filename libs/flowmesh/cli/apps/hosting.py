@@ -246,7 +246,7 @@ async def _settled(client: "Client", app: str, release: app_pb2.Release) -> app_
 def _released(release: app_pb2.Release, app: app_pb2.App, verb: str) -> int:
     serves = release.state == app_pb2.RELEASE_STATE_SERVING
     for warning in release.warnings:
-        output.problem(f"warning: {warning}")
+        output.warning(warning)
     if output.structured():
         output.document({"release": document_of(release), "app": document_of(app)})
     elif serves:

@@ -38,7 +38,10 @@ async def search(
         Maximum length of the list; 0 lists all.
     """
     async with connected(common) as client:
-        table(await collect(client.list_executions(filter=filter, order_by=order_by), limit))
+        matching = client.list_executions(
+            filter=filter, order_by=order_by, on_warning=output.warning
+        )
+        table(await collect(matching, limit))
         return exit_codes.DONE
 
 
@@ -47,6 +50,8 @@ async def show_groups(
 ) -> int:
     """Print the number of executions that match a filter by groups, the largest first."""
     counted = await client.count_executions(filter, group_by=group_by)
+    for warning in counted.warnings:
+        output.warning(warning)
     if common.structured:
         output.document(
             {
@@ -59,6 +64,7 @@ async def show_groups(
                     for group in counted.groups
                 ],
                 "groupsCapped": counted.capped,
+                "warnings": counted.warnings,
             }
         )
         return exit_codes.DONE

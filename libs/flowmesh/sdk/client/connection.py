@@ -51,11 +51,21 @@ class Connection:
         await self.caller.close()
 
     async def pages(
-        self, method: Callable[..., Any], request: Any, items: str
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        items: str,
+        on_warning: Callable[[str], object] | None = None,
     ) -> AsyncIterator[Any]:
-        """Iterate over the items of a paged list, requesting page after page."""
+        """Iterate over the items of a paged list, requesting page after page.
+
+        With `on_warning`, the responses have `warnings`, and each is passed to it.
+        """
         while True:
             response = await self.caller.call(method, request)
+            if on_warning is not None:
+                for warning in response.warnings:
+                    on_warning(warning)
             for item in getattr(response, items):
                 yield item
             if not response.next_page_token:

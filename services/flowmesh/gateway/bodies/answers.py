@@ -365,10 +365,11 @@ class ExecutionAnswer(ExecutionSummary, kw_only=True):
 
 
 class ExecutionList(Answer, kw_only=True):
-    """Executions, newest first."""
+    """Executions, newest first; `warnings` has names of the filter that no execution has."""
 
     executions: list[ExecutionSummary]
     next_page_token: str
+    warnings: list[str] | UnsetType = UNSET
 
 
 class Stopped(Answer, kw_only=True):

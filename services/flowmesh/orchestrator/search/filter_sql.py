@@ -7,7 +7,18 @@ database chooses whether to start with the set or with the executions.
 from collections.abc import Iterable
 from typing import Any
 
-from flowmesh.filters import AllOf, AnyOf, Filter, Instant, Not, Op, Term, Value, status_names
+from flowmesh.filters import (
+    FAMILIES,
+    AllOf,
+    AnyOf,
+    Filter,
+    Instant,
+    Not,
+    Op,
+    Term,
+    Value,
+    status_names,
+)
 from flowmesh.orchestrator.model.ids import first_id_of
 from flowmesh.orchestrator.model.search_values import instant_text
 
@@ -24,12 +35,21 @@ class Where:
 
     def __init__(self, namespace: str) -> None:
         self.values: list[object] = []
+        self.names: list[str] = []
+        """The labels, attributes and input values that the statement uses."""
+
         self.namespace = self.put(namespace, "text")
 
     def put(self, value: object, kind: str) -> str:
         """Add a parameter; return its place in the statement."""
         self.values.append(value)
         return f"${len(self.values)}::{kind}"
+
+    def put_name(self, name: str) -> str:
+        """Add the name of a search value; return its place in the statement."""
+        if name.partition(".")[0] in FAMILIES and name not in self.names:
+            self.names.append(name)
+        return self.put(name, "text")
 
     def condition(self, part: Filter) -> str:
         """Return a condition on a row of executions. A condition on a missing value is false."""
@@ -68,7 +88,7 @@ class Where:
                 return f"e.ended_at - e.started_at {term.op.value} {value}"
         if not term.field.stored_name:
             return self._compared(_COLUMNS[term.field.name], term, "text")
-        name = self.put(term.field.stored_name, "text")
+        name = self.put_name(term.field.stored_name)
         return f"e.id not in ({_SET} s.namespace = {self.namespace} and s.name = {name})"
 
     def _compared(self, column: str, term: Term, kind: str) -> str:
@@ -105,7 +125,7 @@ class Where:
         assert isinstance(part, Term)
         # A literal, so that the planner can use the index of words of errors.
         words = part.op is Op.WORDS
-        name = "'error'" if words else self.put(part.field.stored_name, "text")
+        name = "'error'" if words else self.put_name(part.field.stored_name)
         return (
             f"{_SET} s.namespace = {self.namespace} and s.name = {name} and {self._on_value(part)}"
         )

@@ -34,7 +34,7 @@ class Listing:
         """Return a page; `list_name` keeps its tokens apart from those of other lists."""
         namespace = namespace_of(request)
         page = await self._searches.page(request, list_name)
-        response = pb.ListExecutionsResponse()
+        response = pb.ListExecutionsResponse(warnings=page.warnings)
         if request.with_nodes:
             await self._add_whole(namespace, response, [row["id"] for row in page.rows])
         else:

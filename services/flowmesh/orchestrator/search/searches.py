@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
@@ -53,6 +53,9 @@ _PERCENTILES = (
 )
 
 
+Request: TypeAlias = pb.ListExecutionsRequest | search_service_pb2.CountExecutionsRequest
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """The rows of a page; `token` of a row leads to the following rows."""
@@ -60,6 +63,7 @@ class Page:
     rows: list[Any]
     more: bool
     query: "PageQuery"
+    warnings: list[str]
 
     def token(self, place: int) -> str:
         return self.query.token(self.rows[place])
@@ -76,7 +80,8 @@ class Searches:
         """Return the rows of one page, in order; `list_name` keeps tokens of other lists apart."""
         query = PageQuery(request, self._now_us(), list_name)
         rows = await self.fetch(query.text, query.where.values)
-        return Page(rows[: query.size], len(rows) > query.size, query)
+        warnings = [] if request.page_token else await self._warnings(request, query.where)
+        return Page(rows[: query.size], len(rows) > query.size, query, warnings)
 
     async def failures(self, ids: Sequence[str]) -> dict[str, failure_pb2.Failure]:
         """Return the failures of executions by id, as stored for searches: cut to a length."""
@@ -120,6 +125,7 @@ class Searches:
         response = search_service_pb2.CountExecutionsResponse(
             count=int(rows[0]["whole"]) if rows else 0,
             groups_capped=len(rows) > GROUPS_SHOWN_MAX,
+            warnings=await self._warnings(request, where),
         )
         for row in rows[:GROUPS_SHOWN_MAX]:
             values = [_shown(name, row[place]) for place, name in enumerate(names)]
@@ -133,6 +139,18 @@ class Searches:
                 p99_ms=p99,
             )
         return response
+
+    async def _warnings(self, request: Request, where: Where) -> list[str]:
+        """Return a sentence for each name of the statement that no execution has."""
+        if not where.names:
+            return []
+        rows = await self.fetch(
+            "select name from unnest($2::text[]) with ordinality as used (name, place)"
+            " where not exists (select 1 from search_values s where s.namespace = $1"
+            " and s.name = used.name) order by place",
+            [namespace_of(request), where.names],
+        )
+        return [_unindexed(row["name"]) for row in rows]
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
         """Return the rows of a statement with a short timeout, planned for its values.
@@ -152,6 +170,18 @@ class Searches:
                 raise Timeout("SEARCH_TOO_BROAD", f"{message}; {hint}") from None
 
 
+_INDEXED_BY = {
+    "label": "labels are given at the start",
+    "attr": "workflows declare attributes in `searchAttributes`, for executions started later",
+    "input": "workflows declare parts of the input in `searchable`, for executions started later",
+}
+
+
+def _unindexed(name: str) -> str:
+    how = _INDEXED_BY[name.partition(".")[0]]
+    return f"no execution of this namespace has {name}: {how}"
+
+
 def _groups(where: Where, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the columns of groups, and the joins that they need."""
     shown, joins = [], []
@@ -160,7 +190,7 @@ def _groups(where: Where, names: Sequence[str]) -> tuple[list[str], list[str]]:
         if name not in _GROUPS:
             joins.append(
                 f" left join search_values g{place} on g{place}.execution_id = e.id"
-                f" and g{place}.name = {where.put(name, 'text')}"
+                f" and g{place}.name = {where.put_name(name)}"
             )
     return shown, joins
 
@@ -227,7 +257,7 @@ class PageQuery:
             return "", [*key, "e.id"]
         join = (
             " join search_values o on o.execution_id = e.id"
-            f" and o.name = {self.where.put(name, 'text')}"
+            f" and o.name = {self.where.put_name(name)}"
         )
         return join, ["coalesce(o.number, '-infinity')", "coalesce(o.text, '')", "e.id"]
 

@@ -1,7 +1,8 @@
 """Calls about executions: read, search, count, signal and watch them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -38,6 +39,8 @@ from flowmesh.sdk.histories import History
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
 
+_log = logging.getLogger("flowmesh.sdk")
+
 SearchValue: TypeAlias = str | float | bool | datetime
 """The value of a search attribute: text, a number, a flag or a time, as declared."""
 
@@ -52,11 +55,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The count of executions that a filter matches, with the largest groups."""
+    """The count of executions that a filter matches, with the largest groups.
+
+    `warnings` has a sentence for each name of the filter or a group that no execution has.
+    """
 
     count: int
     groups: tuple[Group, ...]
     capped: bool
+    warnings: tuple[str, ...] = ()
 
 
 class ExecutionCalls:
@@ -88,10 +95,12 @@ class ExecutionCalls:
         page_size: int = limits.PAGE_SIZE,
         filter: str = "",
         order_by: str = "",
+        on_warning: Callable[[str], object] | None = None,
     ) -> AsyncIterator[Execution]:
         """Iterate over executions, without their nodes, inputs and outputs.
 
-        Newest first by default; docs/search.md documents `filter` and `order_by`.
+        Newest first by default; docs/search.md documents `filter` and `order_by`. `on_warning`
+        receives a sentence for each name in them that no execution has; the log by default.
         """
         request = pb.ListExecutionsRequest(
             namespace=self._connection.namespace,
@@ -104,7 +113,7 @@ class ExecutionCalls:
             order_by=order_by,
         )
         async for item in self._connection.pages(
-            self._stubs.executions.ListExecutions, request, "executions"
+            self._stubs.executions.ListExecutions, request, "executions", on_warning or _log.warning
         ):
             yield execution_of(item)
 
@@ -115,7 +124,9 @@ class ExecutionCalls:
         )
         response = await self._connection.caller.call(self._searches.CountExecutions, request)
         groups = [Group(tuple(each.values), each.count) for each in response.groups if group_by]
-        return Count(response.count, tuple(groups), response.groups_capped)
+        return Count(
+            response.count, tuple(groups), response.groups_capped, tuple(response.warnings)
+        )
 
     async def set_search_attributes(
         self,

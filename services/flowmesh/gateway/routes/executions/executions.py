@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import cast
 
+from msgspec import UNSET
+
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
@@ -72,6 +74,7 @@ async def list_executions(backends: Backends, request: Request) -> Response:
         answers.ExecutionList(
             executions=[execution_summary(execution) for execution in response.executions],
             next_page_token=response.next_page_token,
+            warnings=list(response.warnings) or UNSET,
         )
     )
 

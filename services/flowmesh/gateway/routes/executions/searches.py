@@ -37,11 +37,15 @@ class CountGroup(answers.Answer, kw_only=True):
 
 
 class CountAnswer(answers.Answer, kw_only=True):
-    """Counts, the largest group first; `groupsCapped` is true if there are more groups."""
+    """Counts, the largest group first; `groupsCapped` is true if there are more groups.
+
+    `warnings` has names of the filter and the groups that no execution has.
+    """
 
     count: int
     groups: list[CountGroup]
     groups_capped: bool
+    warnings: list[str] | UnsetType = UNSET
 
 
 class PointValue(answers.Answer, kw_only=True):
@@ -86,7 +90,12 @@ async def count_executions(backends: Backends, request: Head) -> Response:
         if names
     ]
     return json_response(
-        CountAnswer(count=response.count, groups=groups, groups_capped=response.groups_capped)
+        CountAnswer(
+            count=response.count,
+            groups=groups,
+            groups_capped=response.groups_capped,
+            warnings=list(response.warnings) or UNSET,
+        )
     )
 
 

@@ -511,6 +511,9 @@ type ListExecutionsResponse struct {
 	// failure may be cut.
 	Executions    []*Execution `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
 	NextPageToken string       `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// On the first page: labels, attributes and input values of the filter and the order that no
+	// execution of the namespace has, so that nothing is found by them.
+	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -557,6 +560,13 @@ func (x *ListExecutionsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListExecutionsResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type WaitExecutionRequest struct {
@@ -2411,12 +2421,13 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"with_nodes\x18\b \x01(\bR\twithNodes\x12\x16\n" +
 	"\x06filter\x18\t \x01(\tR\x06filter\x12\x19\n" +
 	"\border_by\x18\n" +
-	" \x01(\tR\aorderBy\"\x86\x01\n" +
+	" \x01(\tR\aorderBy\"\xa2\x01\n" +
 	"\x16ListExecutionsResponse\x12D\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2$.flowmesh.api.execution.v1.ExecutionR\n" +
 	"executions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\xa1\x01\n" +
 	"\x14WaitExecutionRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
 	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12\x1d\n" +

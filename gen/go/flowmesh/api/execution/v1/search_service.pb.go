@@ -109,7 +109,9 @@ type CountExecutionsResponse struct {
 	// if `group_by` is empty.
 	Groups []*ExecutionGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
 	// True if not all groups are listed.
-	GroupsCapped  bool `protobuf:"varint,3,opt,name=groups_capped,json=groupsCapped,proto3" json:"groups_capped,omitempty"`
+	GroupsCapped bool `protobuf:"varint,3,opt,name=groups_capped,json=groupsCapped,proto3" json:"groups_capped,omitempty"`
+	// As in ListExecutionsResponse, also for the names in `group_by`.
+	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +165,13 @@ func (x *CountExecutionsResponse) GetGroupsCapped() bool {
 		return x.GroupsCapped
 	}
 	return false
+}
+
+func (x *CountExecutionsResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type ExecutionGroup struct {
@@ -393,11 +402,12 @@ const file_flowmesh_api_execution_v1_search_service_proto_rawDesc = "" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x19\n" +
 	"\bgroup_by\x18\x03 \x03(\tR\agroupBy\x12\x15\n" +
 	"\x06step_s\x18\x04 \x01(\x03R\x05stepS\x12\x1c\n" +
-	"\tdurations\x18\x05 \x01(\bR\tdurations\"\x97\x01\n" +
+	"\tdurations\x18\x05 \x01(\bR\tdurations\"\xb3\x01\n" +
 	"\x17CountExecutionsResponse\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\x12A\n" +
 	"\x06groups\x18\x02 \x03(\v2).flowmesh.api.execution.v1.ExecutionGroupR\x06groups\x12#\n" +
-	"\rgroups_capped\x18\x03 \x01(\bR\fgroupsCapped\"\xa1\x01\n" +
+	"\rgroups_capped\x18\x03 \x01(\bR\fgroupsCapped\x12\x1a\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xa1\x01\n" +
 	"\x0eExecutionGroup\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x1c\n" +

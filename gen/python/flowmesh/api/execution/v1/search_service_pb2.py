@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.common.v1 import search_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.flowmesh/api/execution/v1/search_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a#flowmesh/api/common/v1/search.proto\"\x9e\x01\n\x16\x43ountExecutionsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x19\n\x08group_by\x18\x03 \x03(\tR\x07groupBy\x12\x15\n\x06step_s\x18\x04 \x01(\x03R\x05stepS\x12\x1c\n\tdurations\x18\x05 \x01(\x08R\tdurations\"\x97\x01\n\x17\x43ountExecutionsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\x12\x41\n\x06groups\x18\x02 \x03(\x0b\x32).flowmesh.api.execution.v1.ExecutionGroupR\x06groups\x12#\n\rgroups_capped\x18\x03 \x01(\x08R\x0cgroupsCapped\"\xa1\x01\n\x0e\x45xecutionGroup\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n\x05\x63ount\x18\x02 \x01(\x03R\x05\x63ount\x12\x1c\n\nstep_at_us\x18\x03 \x01(\x03R\x08stepAtUs\x12\x15\n\x06p50_ms\x18\x04 \x01(\x01R\x05p50Ms\x12\x15\n\x06p95_ms\x18\x05 \x01(\x01R\x05p95Ms\x12\x15\n\x06p99_ms\x18\x06 \x01(\x01R\x05p99Ms\"\xf5\x01\n\x1aSetSearchAttributesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12;\n\x06values\x18\x03 \x03(\x0b\x32#.flowmesh.api.common.v1.SearchValueR\x06values\x12\x18\n\x07removed\x18\x04 \x03(\tR\x07removed\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"9\n\x1bSetSearchAttributesResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence2\xa3\x02\n\rSearchService\x12\x80\x01\n\x0f\x43ountExecutions\x12\x31.flowmesh.api.execution.v1.CountExecutionsRequest\x1a\x32.flowmesh.api.execution.v1.CountExecutionsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x8e\x01\n\x13SetSearchAttributes\x12\x35.flowmesh.api.execution.v1.SetSearchAttributesRequest\x1a\x36.flowmesh.api.execution.v1.SetSearchAttributesResponse\"\x08\xea\xe0\x18\x04\x08\x04(\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.flowmesh/api/execution/v1/search_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a#flowmesh/api/common/v1/search.proto\"\x9e\x01\n\x16\x43ountExecutionsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x19\n\x08group_by\x18\x03 \x03(\tR\x07groupBy\x12\x15\n\x06step_s\x18\x04 \x01(\x03R\x05stepS\x12\x1c\n\tdurations\x18\x05 \x01(\x08R\tdurations\"\xb3\x01\n\x17\x43ountExecutionsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x03R\x05\x63ount\x12\x41\n\x06groups\x18\x02 \x03(\x0b\x32).flowmesh.api.execution.v1.ExecutionGroupR\x06groups\x12#\n\rgroups_capped\x18\x03 \x01(\x08R\x0cgroupsCapped\x12\x1a\n\x08warnings\x18\x04 \x03(\tR\x08warnings\"\xa1\x01\n\x0e\x45xecutionGroup\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n\x05\x63ount\x18\x02 \x01(\x03R\x05\x63ount\x12\x1c\n\nstep_at_us\x18\x03 \x01(\x03R\x08stepAtUs\x12\x15\n\x06p50_ms\x18\x04 \x01(\x01R\x05p50Ms\x12\x15\n\x06p95_ms\x18\x05 \x01(\x01R\x05p95Ms\x12\x15\n\x06p99_ms\x18\x06 \x01(\x01R\x05p99Ms\"\xf5\x01\n\x1aSetSearchAttributesRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12;\n\x06values\x18\x03 \x03(\x0b\x32#.flowmesh.api.common.v1.SearchValueR\x06values\x12\x18\n\x07removed\x18\x04 \x03(\tR\x07removed\x12#\n\nrequest_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x07R\trequestId\x12\x14\n\x05\x61\x63tor\x18\x06 \x01(\tR\x05\x61\x63tor\"9\n\x1bSetSearchAttributesResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence2\xa3\x02\n\rSearchService\x12\x80\x01\n\x0f\x43ountExecutions\x12\x31.flowmesh.api.execution.v1.CountExecutionsRequest\x1a\x32.flowmesh.api.execution.v1.CountExecutionsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x8e\x01\n\x13SetSearchAttributes\x12\x35.flowmesh.api.execution.v1.SetSearchAttributesRequest\x1a\x36.flowmesh.api.execution.v1.SetSearchAttributesResponse\"\x08\xea\xe0\x18\x04\x08\x04(\x01\x42u\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,13 +45,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUNTEXECUTIONSREQUEST']._serialized_start=152
   _globals['_COUNTEXECUTIONSREQUEST']._serialized_end=310
   _globals['_COUNTEXECUTIONSRESPONSE']._serialized_start=313
-  _globals['_COUNTEXECUTIONSRESPONSE']._serialized_end=464
-  _globals['_EXECUTIONGROUP']._serialized_start=467
-  _globals['_EXECUTIONGROUP']._serialized_end=628
-  _globals['_SETSEARCHATTRIBUTESREQUEST']._serialized_start=631
-  _globals['_SETSEARCHATTRIBUTESREQUEST']._serialized_end=876
-  _globals['_SETSEARCHATTRIBUTESRESPONSE']._serialized_start=878
-  _globals['_SETSEARCHATTRIBUTESRESPONSE']._serialized_end=935
-  _globals['_SEARCHSERVICE']._serialized_start=938
-  _globals['_SEARCHSERVICE']._serialized_end=1229
+  _globals['_COUNTEXECUTIONSRESPONSE']._serialized_end=492
+  _globals['_EXECUTIONGROUP']._serialized_start=495
+  _globals['_EXECUTIONGROUP']._serialized_end=656
+  _globals['_SETSEARCHATTRIBUTESREQUEST']._serialized_start=659
+  _globals['_SETSEARCHATTRIBUTESREQUEST']._serialized_end=904
+  _globals['_SETSEARCHATTRIBUTESRESPONSE']._serialized_start=906
+  _globals['_SETSEARCHATTRIBUTESRESPONSE']._serialized_end=963
+  _globals['_SEARCHSERVICE']._serialized_start=966
+  _globals['_SEARCHSERVICE']._serialized_end=1257
 # @@protoc_insertion_point(module_scope)

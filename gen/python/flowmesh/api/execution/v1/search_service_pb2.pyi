@@ -64,6 +64,7 @@ class CountExecutionsResponse(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     GROUPS_CAPPED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     groups_capped: _builtins.bool
     """True if not all groups are listed."""
@@ -73,16 +74,21 @@ class CountExecutionsResponse(_message.Message):
         if `group_by` is empty.
         """
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in ListExecutionsResponse, also for the names in `group_by`."""
+
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
         groups: _abc.Iterable[Global___ExecutionGroup] | None = ...,
         groups_capped: _builtins.bool = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "groups", b"groups", "groups_capped", b"groups_capped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "groups", b"groups", "groups_capped", b"groups_capped", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
