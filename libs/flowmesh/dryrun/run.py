@@ -97,7 +97,7 @@ def check_input(plan: Plan, given: Json) -> None:
     """Raise Invalid INPUT_INVALID for an input that does not fit the workflow's schema."""
     violations = tuple(
         Violation(f"input{problem.path}", problem.message, "INPUT_INVALID")
-        for problem in plan.input_schema.problems(given)
+        for problem in plan.input_schema.problems(plan.whole_input(given))
     )
     if violations:
         first = violations[0]
@@ -137,7 +137,8 @@ class DryRun:
         heapq.heappush(self._due, (self._now + after_us, next(self._order), command))
 
     async def run(self, given: Json, link: link_pb2.Link | None = None) -> Report:
-        await self._do(Start(payload_pb2.Payload(data=dump_json(given)), link=link))
+        whole = self._plan.whole_input(given)
+        await self._do(Start(payload_pb2.Payload(data=dump_json(whole)), link=link))
         commands = 0
         while not self._state.ended and (command := self._next()) is not None:
             if isinstance(command, SignalCommand) and self._refused(command):

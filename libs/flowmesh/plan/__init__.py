@@ -17,6 +17,7 @@ from flowmesh.plan.compiled import (
     single_task,
 )
 from flowmesh.plan.policies import StartPolicy
+from flowmesh.plan.schemas import SchemaProblem
 from flowmesh.plan.scope import (
     NO_NAMES,
     FetchNeeded,
@@ -50,6 +51,7 @@ __all__ = [
     "Plan",
     "PlanNode",
     "RenderError",
+    "SchemaProblem",
     "StartPolicy",
     "compile_plan",
     "context_of",

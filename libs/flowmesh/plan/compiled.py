@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
+from flowmesh.plan.defaults import defaults_of, with_defaults
 from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of
 from flowmesh.plan.schemas import Schema
 from flowmesh.tasktypes import timeout_of
@@ -301,6 +303,7 @@ class Plan(Graph):
         "callbacks",
         "compensation",
         "digest",
+        "input_defaults",
         "input_schema",
         "lanes",
         "limits",
@@ -340,6 +343,7 @@ class Plan(Graph):
         self.lanes = _assign_lanes(self.all_nodes())
         self.output = output
         self.input_schema = Schema(message.input_schema)
+        self.input_defaults = defaults_of(message.input_schema)
         self.output_schema = Schema(message.output_schema)
         self.parallelism = message.parallelism
         self.prioritizes = self.parallelism > 0 and len({each for _, each in self.lanes}) > 1
@@ -356,6 +360,10 @@ class Plan(Graph):
             each.name: msgspec.json.decode(each.initial) for each in message.variables
         }
         self.variable_schemas = {each.name: Schema(each.schema) for each in message.variables}
+
+    def whole_input(self, given: Any) -> Any:
+        """Return an input with the defaults of the input schema for absent members."""
+        return with_defaults(given, self.input_defaults)
 
 
 def _search_attribute(message: plan_pb2.SearchAttribute) -> SearchAttribute:

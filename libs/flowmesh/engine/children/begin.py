@@ -20,6 +20,7 @@ from flowmesh.engine.state.state import NodeState, State
 from flowmesh.plan import (
     FetchNeeded,
     RenderError,
+    SchemaProblem,
     decode,
     render_input,
     render_names,
@@ -138,7 +139,9 @@ def _continue(
 ) -> None:
     """Continue as new: cancel open nodes and pass unconsumed signals to the next run."""
     state, call = step.state, node.planned.child
-    problems = () if value.HasField("reference") else step.plan.input_schema.problems(decode(value))
+    problems: tuple[SchemaProblem, ...] = ()
+    if not value.HasField("reference"):
+        problems = step.plan.input_schema.problems(step.plan.whole_input(decode(value)))
     if problems:
         message = f"input{problems[0].path} of the next run: {problems[0]}"
         fail_waiting(step, node, "ValidationError", message, ended)

@@ -206,7 +206,7 @@ class PlanCache:
                 "INPUT_INVALID",
                 schema_path=problem.schema_path,
             )
-            for problem in plan.input_schema.problems(value)
+            for problem in plan.input_schema.problems(plan.whole_input(value))
         )
         if violations:
             first = violations[0]

@@ -35,7 +35,7 @@ from flowmesh.orchestrator.operations.approvals import Approvals
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
-from flowmesh.orchestrator.operations.repeats import canonical_payload
+from flowmesh.orchestrator.operations.repeats import canonical_payload, whole_input
 from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
@@ -216,6 +216,7 @@ class Control:
         value = request.input if request.HasField("input") else state.input
         edited = {f"node_inputs.{node}": one for node, one in request.node_inputs.items()}
         await self._check_payloads(request, {"input": value, **edited})
+        value = await whole_input(self._payloads, plan, value)
         data = await self._payloads.content(plan.namespace, value)
         self._plans.check_input(plan, data)
         partition, key = await self._starts.place_for(request, plan, value)

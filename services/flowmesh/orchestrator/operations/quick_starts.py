@@ -47,8 +47,9 @@ class QuickStarts:
         chosen = request.version_label or request.version
         name = (request.namespace or "default", request.workflow_id, chosen)
         plan = self._plans.cached(name)
-        linked = request.HasField("link")
-        if plan is None or plan.start_shared or linked or request.input.HasField("reference"):
+        if plan is None or plan.start_shared or plan.input_defaults:
+            return False
+        if request.HasField("link") or request.input.HasField("reference"):
             return False
         check_start(request)
         self._plans.check_input(plan, request.input.data)
@@ -64,6 +65,6 @@ class QuickStarts:
                 # `StartCalls` answers a repeat with its execution.
                 return False
             raise
-        command = self._starts.build_command(request, plan, partition, reply, search)
+        command = self._starts.build_command(request, request.input, plan, partition, reply, search)
         self._inbox.submit(command)
         return True

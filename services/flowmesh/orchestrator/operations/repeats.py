@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.model.commands import PendingStart, Started
 from flowmesh.orchestrator.model.errors import RequestReused
@@ -34,15 +35,33 @@ async def canonical_payload(
     return payload_pb2.Payload(data=canonical(await payloads.content(namespace, given)))
 
 
+async def whole_input(
+    payloads: Payloads, plan: Plan, given: payload_pb2.Payload
+) -> payload_pb2.Payload:
+    """Return the input that an execution begins with: the given one, with its defaults."""
+    if not plan.input_defaults:
+        return given
+    data = await payloads.content(plan.namespace, given)
+    value = msgspec.json.decode(data) if data else None
+    whole = plan.whole_input(value)
+    if whole == value:
+        return given
+    encoded = msgspec.json.encode(whole)
+    if len(encoded) > INLINE_BYTES_MAX:
+        return await payloads.put(plan.namespace, given.encoding, encoded)
+    return payload_pb2.Payload(encoding=given.encoding, data=encoded)
+
+
 async def known_input(
     payloads: Payloads, plan: Plan, given: payload_pb2.Payload
 ) -> payload_pb2.Payload:
     """Return the input for the digest of a start.
 
-    A start of a workflow with a start policy may be answered with another execution. Its own input
-    is not kept then, so its digest must be that of the value.
+    A start of a workflow with a start policy may be answered with another execution, and one with
+    defaults begins with more than was given. The given input is not kept then, so its digest must
+    be that of the value.
     """
-    if not plan.start_shared:
+    if not plan.start_shared and not plan.input_defaults:
         return given
     return await canonical_payload(payloads, plan.namespace, given)
 

@@ -26,7 +26,7 @@ from flowmesh.orchestrator.model.request_checks import check_start
 from flowmesh.orchestrator.model.search_attributes import Values, start_values
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
-from flowmesh.orchestrator.operations.repeats import answer_of, known_input
+from flowmesh.orchestrator.operations.repeats import answer_of, known_input, whole_input
 from flowmesh.orchestrator.operations.start_admission import StartAdmission
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import FORWARDED
@@ -82,17 +82,18 @@ class StartCalls:
     async def start_planned(
         self, request: pb.StartExecutionRequest, plan: Plan, *, forwarded: bool
     ) -> Started:
-        partition, key = await self.place_for(request, plan, request.input)
+        whole = await whole_input(self._payloads, plan, request.input)
+        partition, key = await self.place_for(request, plan, whole)
 
         async def local() -> Started:
             search: Values = ()
             if plan.search or request.labels:
-                search = await self.search_values(request.labels, plan, request.input)
+                search = await self.search_values(request.labels, plan, whole)
             known = await known_input(self._payloads, plan, request.input)
             return await self.start_local(
                 plan,
                 lambda reply: self.build_command(
-                    request, plan, partition, reply, search, key, known
+                    request, whole, plan, partition, reply, search, key, known
                 ),
                 linked=request.HasField("link"),
             )
@@ -196,6 +197,7 @@ class StartCalls:
     def build_command(
         self,
         request: pb.StartExecutionRequest,
+        given: payload_pb2.Payload,
         plan: Plan,
         partition: int,
         reply: Reply,
@@ -205,7 +207,7 @@ class StartCalls:
     ) -> PendingStart:
         traceparent = current_traceparent()
         command = Start(
-            request.input, request.request_id, request.actor, traceparent, search=search, key=key
+            given, request.request_id, request.actor, traceparent, search=search, key=key
         )
         if request.permissions:
             command.permissions = tuple(sorted(set(request.permissions)))
