@@ -23,7 +23,7 @@ from benchmarks.processes import Child, module
 from benchmarks.suite.calls import SuiteLoad
 from benchmarks.suite.system import READY, dev
 from benchmarks.system import running
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client
 
 WARM = 100

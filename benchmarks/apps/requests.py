@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import asyncpg
 
 from benchmarks.load import Metrics
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.ports import free_port
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -47,12 +47,6 @@ wrk.method = "POST"
 wrk.body = '{"name": "a", "price": 1.5}'
 wrk.headers["Content-Type"] = "application/json"
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def fill_sqlite(path: Path) -> None:

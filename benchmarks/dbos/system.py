@@ -11,7 +11,7 @@ from benchmarks.figures import Results
 from benchmarks.processes import PEERS_PYTHON, Child, module
 from benchmarks.system import Jobs, Setup, measure_peer, running
 from benchmarks.workloads import Sizes
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 
 NAME = "dbos"
 READY = "ready "

@@ -16,7 +16,7 @@ from benchmarks.figures import Results
 from benchmarks.processes import PEERS, PEERS_PYTHON, Child, module
 from benchmarks.system import Setup, measure_peer, running
 from benchmarks.workloads import Sizes
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 
 SERVER = f"restate-server-linux-{'arm64' if platform.machine() == 'aarch64' else 'x64'}"
 BINARY = PEERS / "node_modules" / "@restatedev" / SERVER / "bin" / "restate-server"

@@ -22,7 +22,7 @@ from benchmarks.workloads import (
     Sizes,
 )
 from flowmesh import core
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 
 NAME = "flowmesh"
 STREAM = "flowmesh-stream"

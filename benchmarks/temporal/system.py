@@ -11,7 +11,7 @@ from benchmarks.figures import Results
 from benchmarks.processes import Child, module
 from benchmarks.system import Jobs, Setup, running
 from benchmarks.workloads import Sizes
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 
 NAME = "temporal-dev"
 BINARY = Path(sys.executable).with_name("temporal")

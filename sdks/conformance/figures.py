@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.processes import Child
 from benchmarks.system import running
 from benchmarks.temporal.system import READY, development_server
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.testing.suite import Suite
 from sdks.conformance.languages import LANGUAGES, ROOT, available, command
 from sdks.conformance.process import Driver

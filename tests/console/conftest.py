@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client, Worker
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
@@ -49,14 +49,7 @@ class _FixedSuite(Suite):
     """A suite that has the same ports after a restart."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, ports=_free_ports(), **options)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+        super().__init__(*arguments, ports=(free_port(), free_port()), **options)
 
 
 @pytest.fixture(scope="module")

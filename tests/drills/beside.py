@@ -5,7 +5,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from flowmesh.testing.cluster import Member, spare_ports
+from flowmesh.embedded.ports import free_ports
+from flowmesh.testing.cluster import Member
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.drills.breaking import ready
@@ -18,7 +19,7 @@ async def beside(
     suite: Suite, service: str, **environment: str
 ) -> AsyncIterator[tuple[Member, asyncio.subprocess.Process]]:
     """`flowmesh serve` on the suite's servers and registry, ready; drained at the end."""
-    port = spare_ports(2)
+    port = free_ports(2)
     about = suite.about
     argv: tuple[str, ...] = (
         "-m",

@@ -10,7 +10,7 @@ from typing import Self
 
 from flowmesh.embedded import binaries
 from flowmesh.embedded.child import Child, Program
-from flowmesh.testing.cluster import spare_ports
+from flowmesh.embedded.ports import free_ports
 
 NODES = 3
 PROBE_S = 1.0
@@ -20,7 +20,7 @@ class NatsCluster:
     """Enter it to start the nodes; `address` names them all."""
 
     def __init__(self, folder: Path) -> None:
-        first = spare_ports(2 * NODES)
+        first = free_ports(2 * NODES)
         self._ports = range(first, first + NODES)
         self._routes = range(first + NODES, first + 2 * NODES)
         self._nodes = [Child(self._program(folder, at), lambda: None) for at in range(NODES)]

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.ports import free_ports
 from flowmesh.embedded.servers import NAMES
-from flowmesh.testing.cluster import Cluster, Member, spare_ports
+from flowmesh.testing.cluster import Cluster, Member
 from flowmesh.testing.polling import done, until
 from tests.drills.breaking import ready
 from tests.faults.protocols import (
@@ -128,7 +129,7 @@ class Rig(Cluster):
         self, service: str, *, proxied: Proxy | None = None, **environment: str
     ) -> AsyncIterator[Member]:
         """One more process of a service; with a proxy, others reach it only through that."""
-        port = spare_ports(2) if proxied is None else proxied.target_port
+        port = free_ports(2) if proxied is None else proxied.target_port
         folder = self._folder / f"{service}-extra"
         folder.mkdir(exist_ok=True)
         own = {

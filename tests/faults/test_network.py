@@ -9,8 +9,8 @@ import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.embedded.ports import free_ports
 from flowmesh.errors import FlowmeshError
-from flowmesh.testing.cluster import spare_ports
 from flowmesh.testing.polling import pause, until
 from tests.drills.breaking import rows_of, served
 from tests.faults.proxy import DOWN, UP, Proxy
@@ -47,7 +47,7 @@ async def test_an_orchestrator_cannot_be_reached(
     rig = scenario.rig
     await scenario.whole()
     async with (
-        Proxy(("127.0.0.1", spare_ports(2))) as proxy,
+        Proxy(("127.0.0.1", free_ports(2))) as proxy,
         rig.extra("orchestrator", proxied=proxy) as extra,
     ):
         address = f"127.0.0.1:{proxy.port}"

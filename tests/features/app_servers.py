@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.testing.polling import pause
 
 Json = Any

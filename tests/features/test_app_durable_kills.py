@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until

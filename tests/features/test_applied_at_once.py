@@ -17,7 +17,8 @@ import aiohttp
 import psutil
 import pytest
 
-from flowmesh.testing.cluster import Cluster, spare_ports
+from flowmesh.embedded.ports import free_ports
+from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.natives import YAML, text, workflow
@@ -154,7 +155,7 @@ async def test_a_change_holds_at_once_in_one_process(suite: Suite, change: Any) 
 @asynccontextmanager
 async def second_event_service(cluster: Cluster) -> AsyncIterator[str]:
     """Run another gateway and event service of the cluster; yield the URL of the gateway."""
-    ports = spare_ports(2)
+    ports = free_ports(2)
     own = {"FLOWMESH_GRPC_PORT": str(ports), "FLOWMESH_HTTP_PORT": str(ports + 1)}
     of_first = psutil.Process(cluster.member("gateway").pid).environ()
     command = (sys.executable, "-m", "flowmesh.suite", "serve", "gateway", "event")

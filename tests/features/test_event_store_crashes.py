@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from flowmesh.embedded.ports import free_port
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import Client, NewEvent, Projector, StoredEvent, projection
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
-from flowmesh.testing.rabbitmq import free_port
 from flowmesh.testing.suite import Suite
 
 PATIENCE_S = 60

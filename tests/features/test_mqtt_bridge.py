@@ -16,9 +16,9 @@ from flowmesh.connectors.mqtt import key_of, topic_of
 from flowmesh.connectors.plugins import created
 from flowmesh.connectors.records import ConnectorError, Context
 from flowmesh.embedded import binaries
+from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
-from flowmesh.testing.rabbitmq import free_port
 from flowmesh.testing.suite import Suite
 
 from .commands import command

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.testing.cluster import spare_ports
+from flowmesh.embedded.ports import free_ports
 from tests.features.closed import PASSWORD
 from tests.features.terminal import commands
 
@@ -31,7 +31,7 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        first = spare_ports(2 * KINDS)
+        first = free_ports(2 * KINDS)
         self._ports = (first, first + KINDS)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         kept = {key: value for key, value in os.environ.items() if "FLOWMESH" not in key}

@@ -15,9 +15,10 @@ import pytest
 from flowmesh.access.keys import create_key_file
 from flowmesh.certificates import Authority, Request, issue
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.ports import free_ports
 from flowmesh.suite.probe import is_ready
 from flowmesh.suite.services import CORE
-from flowmesh.testing.cluster import Cluster, spare_ports
+from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.databases import fresh_database
 from flowmesh.testing.polling import until
 from tests.tidy import sources
@@ -149,7 +150,7 @@ async def served(
     """All services as processes of their own, closed and encrypted; returns when they are ready."""
     create_key_file(folder / "key")
     authority = Authority.create(folder / "certs")
-    first = spare_ports(2 * len(CORE))
+    first = free_ports(2 * len(CORE))
     processes = []
     ports = {}
     try:

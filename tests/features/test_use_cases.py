@@ -5,7 +5,6 @@ import json
 import re
 import runpy
 import shutil
-import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client, Handle, NodeStatus, Status
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
@@ -53,20 +53,11 @@ class Example:
 Use = Callable[[str], AbstractAsyncContextManager[Example]]
 
 
-def free_ports(count: int) -> list[str]:
-    """Return ports that were free a moment ago, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [str(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def copied(name: str, folder: Path) -> Path:
     """Copy an example with other ports in place of its own, which may be taken here."""
     generated = shutil.ignore_patterns("build", "__pycache__", "*.db", "ledger.txt", "model.json")
     target = Path(shutil.copytree(FOLDER / name, folder / name, ignore=generated))
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    ports = {port: str(free_port()) for port in PORTS}
     for file in (*target.glob("*.yaml"), *target.glob("*.py")):
         text = re.sub("|".join(PORTS), lambda found: ports[found[0]], file.read_text())
         file.write_text(text)

@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from flowmesh.testing.cluster import Cluster, spare_ports
+from flowmesh.embedded.ports import free_ports
+from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -27,7 +28,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     """The whole suite in one process, to be killed and started again."""
-    ports = spare_ports(2)
+    ports = free_ports(2)
     folder = tmp_path_factory.mktemp("dev") / "data"
     async with Suite(folder, ports=(ports, ports + 1)) as running:
         yield running

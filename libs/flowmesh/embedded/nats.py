@@ -5,12 +5,12 @@ import contextlib
 import json
 import os
 import signal
-import socket
 from pathlib import Path
 
 from flowmesh.embedded import binaries
 from flowmesh.embedded.child import Program
 from flowmesh.embedded.datadir import DataDir
+from flowmesh.embedded.ports import free_port, is_free
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
@@ -80,24 +80,6 @@ def _port(folder: Path) -> int:
     previous = 0
     with contextlib.suppress(OSError, ValueError):
         previous = int(path.read_text())
-    port = previous if previous and _is_free(previous) else free_port()
+    port = previous if previous and is_free(previous) else free_port()
     path.write_text(f"{port}\n")
-    return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
     return port

@@ -1,22 +1,17 @@
 """A running cluster for tests; each service is a process that can be killed separately."""
 
 import os
-import random
 import signal
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flowmesh.embedded.ports import free_ports
 from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.testing.suite import Suite
 
-# Below the ephemeral ports, so that no connection takes the port of a restarted process.
-PORT_FIRST = 20_000
-PORT_LAST = 32_000
 PORTS_PER_KIND = 12
-PORT_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class Cluster(Suite):
     def __init__(
         self, data_dir: Path, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> None:
-        first = spare_ports(2 * PORTS_PER_KIND)
+        first = free_ports(2 * PORTS_PER_KIND)
         ports = (first, first + PORTS_PER_KIND)
         super().__init__(data_dir, *arguments, ports=ports, environment=environment)
         self._targets: dict[str, RemoteTarget] = {}
@@ -81,22 +76,3 @@ class Cluster(Suite):
         for target in targets.values():
             await target.close()
         return await super().stop()
-
-
-def spare_ports(count: int) -> int:
-    """Return the first of `count` consecutive free ports."""
-    draw = random.Random(os.getpid())
-    for _ in range(PORT_TRIES):
-        first = draw.randrange(PORT_FIRST, PORT_LAST - count)
-        if all(map(_is_free, range(first, first + count))):
-            return first
-    raise OSError(f"no {count} free ports in a row between {PORT_FIRST} and {PORT_LAST}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

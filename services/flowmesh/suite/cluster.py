@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.runtime import Settings
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private

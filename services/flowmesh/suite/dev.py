@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.runtime import Process, Settings
 from flowmesh.suite.banner import Kept, dev_banner
 from flowmesh.suite.certificates import SuiteCertificates

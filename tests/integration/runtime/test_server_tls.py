@@ -17,7 +17,7 @@ from flowmesh.bus import Bus
 from flowmesh.cache import open_cache
 from flowmesh.certificates import Authority, CertificateFiles, Request, issue
 from flowmesh.embedded import EmbeddedServers, binaries
-from flowmesh.embedded.nats import free_port
+from flowmesh.embedded.ports import free_port
 from flowmesh.testing.polling import until
 
 TOKEN = "t0ken"

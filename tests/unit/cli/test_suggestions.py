@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.cli.completion import suggestions
+from flowmesh.testing.polling import allowed_s
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
 
@@ -14,6 +16,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(suggestions, "TIMEOUT_S", allowed_s(2 * suggestions.TIMEOUT_S))
     return tmp_path
 
 
