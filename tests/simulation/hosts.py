@@ -31,7 +31,8 @@ from flowmesh.orchestrator.api.execution_server import (
 )
 from flowmesh.orchestrator.api.limit_server import LimitServer
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.composition import Core, Environment, compose, compose_lifecycle
+from flowmesh.orchestrator.composition import Core, Environment, compose
+from flowmesh.orchestrator.lifecycle import compose_lifecycle
 from flowmesh.orchestrator.main import restarted
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics

@@ -18,7 +18,8 @@ INTERNAL: dict[str, str] = {
         egress.client.URL_CHARACTERS_MAX engine.children.begin.REQUEST_ID_MAX
         gateway.http.limits.CHANGE_CHARACTERS_MAX gateway.http.limits.FILE_BYTES_MAX
         gateway.http.limits.ID_CHARACTERS_MAX
-        gateway.http.limits.PAYLOAD_BYTES_MAX gateway.routes.limits.CHANGES_MAX
+        gateway.http.limits.PAYLOAD_BYTES_MAX gateway.http.limits.SIGNAL_TTL_MS_MAX
+        gateway.routes.limits.CHANGES_MAX
         orchestrator.model.request_checks.TEXT_MAX sandbox.pool.CODE_BYTES_MAX
         sdk.limits.STORED_BYTES_MAX sdk.limits.WORKER_SLOTS_MAX
         worker.limits.STORED_PAYLOAD_BYTES_MAX

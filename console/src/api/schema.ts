@@ -1241,11 +1241,13 @@ export interface KeyedSignalRequest {
   payload?: unknown;
   requestId?: string;
   key: string;
+  ttlMs?: number;
 }
 
-/** The executions that waited for the signal; `sequence` is 0 for one that has ended. */
+/** The executions that waited for the signal; `sequence` is 0 for one that has ended. A kept signal has none yet; it is dropped at `expiresAt`. */
 export interface KeyedSignaled {
   executions: Signaled[];
+  expiresAt?: string;
 }
 
 /** Labels, sorted by name. */

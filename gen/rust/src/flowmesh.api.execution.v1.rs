@@ -2144,12 +2144,18 @@ pub struct SignalByKeyRequest {
     pub request_id: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub actor: ::prost::alloc::string::String,
+    /// Time to keep the signal if no execution waits for it, 0 to 604,800,000 (7 days); 0 rejects it.
+    #[prost(int64, tag = "7")]
+    pub ttl_ms: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SignalByKeyResponse {
-    /// Executions that waited for the signal.
+    /// Executions that waited for the signal; empty if it is kept.
     #[prost(message, repeated, tag = "1")]
     pub executions: ::prost::alloc::vec::Vec<KeyedSignal>,
+    /// Time at which a kept signal is dropped; 0 if it was delivered.
+    #[prost(int64, tag = "2")]
+    pub expires_at_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeyedSignal {
@@ -2573,11 +2579,16 @@ pub mod execution_service_client {
         /// 1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
         /// and can be repeated.
         ///
-        /// Repeating the same request_id returns the first response.
+        /// With ttl_ms a signal for which none waits is kept instead, and delivered to the first execution
+        /// that waits for it, once. Kept signals of the same name and key are delivered in their order; a
+        /// later one with ttl_ms is kept behind them.
+        ///
+        /// Repeating the same request_id returns the first response, or the receiver of a kept signal.
         ///
         ///   NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
         ///   ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
         ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+        ///   RESOURCE_EXHAUSTED / KEPT_SIGNALS_FULL   10,000 signals, or 64 MiB, are kept in the namespace
         pub async fn signal_by_key(
             &mut self,
             request: impl tonic::IntoRequest<super::SignalByKeyRequest>,

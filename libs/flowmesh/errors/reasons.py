@@ -170,6 +170,7 @@ REASONS = table_of(
     Reason("NOT_HOME", tree.WrongState, "Another orchestrator grants the permits of this namespace; between orchestrators only."),
     Reason("WAIT_NOT_FOUND", tree.NotFound, "No execution waits for a signal with this name and key."),
     Reason("SIGNALS_FULL", tree.WrongState, "An execution is limited to 10,000 signals, and to 16 MiB of their inline values."),
+    Reason("KEPT_SIGNALS_FULL", tree.Overloaded, "A namespace keeps at most 10,000 signals that no execution waits for yet, and 64 MiB of their values."),
     Reason("REQUEST_ID_REUSED", tree.Conflict, "The request id was used with other content."),
     Reason("PAYLOAD_TOO_LARGE", tree.TooLarge, "Inline values are limited to 256 KiB, stored ones to 64 MiB."),
     Reason("PAYLOAD_MISSING", tree.WrongState, "The referenced payload is not stored; upload it again."),

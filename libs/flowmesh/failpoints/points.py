@@ -20,6 +20,7 @@ POINTS: Final = {
     "orchestrator.timer_due": "a timer is due, nothing is decided",
     "orchestrator.delivering": "a message to another execution is committed, not delivered",
     "orchestrator.delivered": "a message is delivered, the row of its sender is not deleted",
+    "orchestrator.kept_signal_sent": "a kept signal is sent, its row is not deleted",
     "orchestrator.day_detached": "a day of history is detached, not dropped",
     "storage.migrating": "a schema is locked for its migrations, not all are applied",
     "worker.received": "tasks are received, none is started",

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
-from flowmesh.orchestrator.commit.committer import Committer
-from flowmesh.orchestrator.commit.effects import CommitEffects
 from flowmesh.orchestrator.commit.inbox import Inbox
-from flowmesh.orchestrator.commit.incarnation import Incarnation
-from flowmesh.orchestrator.commit.messenger import Messenger
-from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
-from flowmesh.orchestrator.commit.renewal import RenewalTasks
 from flowmesh.orchestrator.commit.starts import Starts
-from flowmesh.orchestrator.commit.takeover import PartitionTakeover
 from flowmesh.orchestrator.commit.timers import Timers
 from flowmesh.orchestrator.commit.waiters import Waiters
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
@@ -52,7 +44,6 @@ from flowmesh.orchestrator.operations.runs import Runs
 from flowmesh.orchestrator.operations.start_admission import QueueSizes, StartAdmission
 from flowmesh.orchestrator.operations.start_calls import StartCalls
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
-from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
 from flowmesh.orchestrator.storage.archive import Archive
@@ -152,16 +143,6 @@ class Calls:
     executions: Executions
     quick_starts: QuickStarts
     control: Control
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifecycle:
-    """The committer, and the parts that follow the incarnation and its partitions."""
-
-    messenger: Messenger
-    keeper: LeaseKeeper
-    incarnation: Incarnation
-    committer: Committer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,126 +356,4 @@ def _control(
         plans=given.plans,
         payloads=memory.payloads,
         stub_at=given.control_stub,
-    )
-
-
-def compose_lifecycle(
-    core: Core, recovered: Sequence[Callable[[list[int]], Awaitable[None]]] = ()
-) -> Lifecycle:
-    """Compose the lifecycle; `recovered` are called with partitions whose tasks are known."""
-    given, memory, dispatch, calls = core.given, core.memory, core.dispatch, core.calls
-    ownership, background = memory.ownership, memory.background
-    messenger = Messenger(
-        store=given.store.messages,
-        epochs=ownership.epochs,
-        spawn=background.spawn,
-        deliver=calls.deliveries.deliver,
-        answered=memory.piggyback.mark_answered,
-        log=given.log,
-    )
-    takeover = PartitionTakeover(
-        ownership=ownership,
-        states=memory.states,
-        dispatcher=dispatch.dispatcher,
-        recovery=dispatch.recovery,
-        starts=memory.starts,
-        timers=dispatch.timers,
-        messenger=messenger,
-        waiters=memory.waiters,
-        publisher=memory.publisher,
-        spawn=background.spawn,
-        log=given.log,
-        recovered=recovered,
-    )
-    renewal = RenewalTasks(
-        ownership=ownership,
-        dispatcher=dispatch.dispatcher,
-        permits=dispatch.permits,
-        workers=dispatch.workers,
-        loads=dispatch.loads,
-        peers=calls.peers,
-        rules=dispatch.rules,
-        background=background,
-        clock=given.clock,
-    )
-    keeper = LeaseKeeper(
-        store=given.store.partitions,
-        outbox=given.store.outbox,
-        ownership=ownership,
-        owner=takeover,
-        barrier=memory.lock.barrier,
-        renewed=renewal.run,
-        clock=given.clock,
-        log=given.log,
-        address=given.address,
-        data_dir_id=given.data_dir_id,
-        partition_stub=given.partition_stub,
-    )
-    incarnation = Incarnation(
-        partitions=given.store.partitions,
-        history_days=given.store.history_days,
-        ownership=ownership,
-        keeper=keeper,
-        line=memory.line,
-        publisher=memory.publisher,
-        rules=dispatch.rules,
-        background=background,
-        barrier=memory.lock.barrier,
-        log=given.log,
-    )
-    return Lifecycle(
-        messenger=messenger,
-        keeper=keeper,
-        incarnation=incarnation,
-        committer=_committer(given, memory, dispatch, messenger, keeper, incarnation),
-    )
-
-
-def _committer(
-    given: Environment,
-    memory: Memory,
-    dispatch: Dispatch,
-    messenger: Messenger,
-    keeper: LeaseKeeper,
-    incarnation: Incarnation,
-) -> Committer:
-    effects = CommitEffects(
-        ownership=memory.ownership,
-        states=memory.states,
-        dispatcher=dispatch.dispatcher,
-        preparation=dispatch.preparation,
-        timers=dispatch.timers,
-        waiters=memory.waiters,
-        messenger=messenger,
-        publisher=memory.publisher,
-        stats=memory.stats,
-        metrics=given.metrics,
-        telemetry=memory.telemetry,
-        uncommitted=memory.uncommitted,
-        quotas=memory.quotas,
-    )
-    return Committer(
-        store=given.store.starts,
-        line=memory.line,
-        states=memory.states,
-        ownership=memory.ownership,
-        inbox=memory.inbox,
-        lock=memory.lock,
-        starts=memory.starts,
-        refused=RefusedCommands(inbox=memory.inbox, log=given.log),
-        piggyback=memory.piggyback,
-        loads=PendingLoads(
-            states=memory.states,
-            epochs=memory.ownership.epochs,
-            log=given.log,
-            inbox=memory.inbox,
-        ),
-        uncommitted=memory.uncommitted,
-        ids=given.ids,
-        clock=given.clock,
-        metrics=given.metrics,
-        log=given.log,
-        effects=effects,
-        lost=keeper.lost,
-        incarnation_over=incarnation.over,
     )

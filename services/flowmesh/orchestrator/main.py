@@ -24,13 +24,8 @@ from flowmesh.audit import AuditOutbox, AuditRelay
 from flowmesh.bus import Message, confirm
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.composition import (
-    Core,
-    Environment,
-    Lifecycle,
-    compose,
-    compose_lifecycle,
-)
+from flowmesh.orchestrator.composition import Core, Environment, compose
+from flowmesh.orchestrator.lifecycle import Lifecycle, compose_lifecycle
 from flowmesh.orchestrator.limits.quota_loop import QuotaLoop
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
@@ -77,6 +72,7 @@ async def run(runtime: Runtime) -> None:
             task = asyncio.create_task(restarted(run_forever, runtime.log))
             stack.push_async_callback(_stop, task)
         runtime.add_loop(core.dispatch.timers)
+        runtime.add_loop(lifecycle.kept_signals)
         runtime.add_loop(ClaimLoop(lifecycle.keeper, runtime.clock, runtime.log))
         incarnation = lifecycle.incarnation
         runtime.add_loop(

@@ -40,12 +40,13 @@ from flowmesh.orchestrator.api.search_server import SearchServer
 from flowmesh.orchestrator.api.session import Sessions
 from flowmesh.orchestrator.bulk.actions import Calls as BulkCalls
 from flowmesh.orchestrator.bulk.bulks import Bulks
-from flowmesh.orchestrator.composition import Core, Lifecycle
+from flowmesh.orchestrator.composition import Core
 from flowmesh.orchestrator.dispatch.statistics.queue_stats import Queues
 from flowmesh.orchestrator.dispatch.statistics.worker_stats import WorkerList
 from flowmesh.orchestrator.insight.ended_items import EndedItems
 from flowmesh.orchestrator.insight.insights import Insights
 from flowmesh.orchestrator.insight.subjects import Subjects
+from flowmesh.orchestrator.lifecycle import Lifecycle
 from flowmesh.orchestrator.links.approval_links import ApprovalLinks
 from flowmesh.orchestrator.links.keys import LinkKeys
 from flowmesh.orchestrator.model.ids import ExecutionIds
@@ -127,7 +128,10 @@ def execution_server(core: Core, listing: Listing) -> ExecutionServer:
         outcomes=calls.outcomes,
         changes=calls.changes,
         keyed_signals=KeyedSignals(
-            changes=calls.changes, payloads=memory.payloads, store=given.store.messages
+            changes=calls.changes,
+            payloads=memory.payloads,
+            store=given.store.messages,
+            kept=given.store.kept_signals,
         ),
         ended_items=EndedItems(subjects_of(core)),
         listing=listing,

@@ -22,7 +22,8 @@ from flowmesh.bus.consumer import no_acknowledgment
 from flowmesh.engine import Start
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.publisher import Publisher
-from flowmesh.orchestrator.composition import Environment, compose, compose_lifecycle
+from flowmesh.orchestrator.composition import Environment, compose
+from flowmesh.orchestrator.lifecycle import compose_lifecycle
 from flowmesh.orchestrator.model.commands import Answer, PendingCommand, PendingStart, Started
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics

@@ -18,6 +18,7 @@ def signal_by_key(
     /,
     *,
     payload: JsonText = "null",
+    ttl: float = 0,
     request_id: RequestId = "",
     common: Common = COMMON,
 ) -> int:
@@ -31,16 +32,21 @@ def signal_by_key(
         Key of the wait, such as an order number.
     payload
         JSON, @file, or - for standard input.
+    ttl
+        Seconds to keep the signal for the first execution that waits for it; 0 rejects it if
+        none waits now.
     """
 
     value = read_value(payload, "--payload")
 
     async def send(client: "Client") -> int:
-        events = await client.signal_by_key(name, key, value, request_id=request_id)
+        events = await client.signal_by_key(name, key, value, ttl=ttl, request_id=request_id)
         if common.structured:
             found = [{"executionId": one, "sequence": number} for one, number in events.items()]
             output.document({"signal": name, "key": key, "executions": found})
             return exit_codes.DONE
+        if not events:
+            output.line(f"{name} is kept for {ttl:g} s")
         for execution, sequence in events.items():
             output.line(f"{execution}: {name} is event {sequence}")
         return exit_codes.DONE

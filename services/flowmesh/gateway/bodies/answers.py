@@ -387,9 +387,13 @@ class Signaled(Answer, kw_only=True):
 
 
 class KeyedSignaled(Answer, kw_only=True):
-    """The executions that waited for the signal; `sequence` is 0 for one that has ended."""
+    """The executions that waited for the signal; `sequence` is 0 for one that has ended.
+
+    A kept signal has none yet; it is dropped at `expiresAt`.
+    """
 
     executions: list[Signaled]
+    expires_at: Instant | UnsetType = UNSET
 
 
 class Event(Answer, kw_only=True):

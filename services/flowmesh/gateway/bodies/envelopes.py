@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta
 
 from flowmesh.errors import Invalid, Violation
 from flowmesh.gateway.http.ids import ID_PATTERN, OPTIONAL_ID_PATTERN, checked_id
-from flowmesh.gateway.http.limits import INT64_MAX, SYNC_WAIT_MS_MAX
+from flowmesh.gateway.http.limits import INT64_MAX, SIGNAL_TTL_MS_MAX, SYNC_WAIT_MS_MAX
 from flowmesh.jsontext import parse_json
 
 Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
@@ -281,6 +281,14 @@ class KeyedSignalRequest(SignalRequest, frozen=True, kw_only=True):
     key: Annotated[
         str, Meta(min_length=1, max_length=256, description="The key of the waiting executions.")
     ]
+    ttl_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=SIGNAL_TTL_MS_MAX,
+            description="Time to keep the signal for the first execution that waits for it.",
+        ),
+    ] = 0
 
 
 def version_choice(version: int | str) -> dict[str, Any]:

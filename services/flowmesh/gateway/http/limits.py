@@ -23,6 +23,8 @@ TEXT_CHARACTERS_MAX = 4_096
 CHANGE_CHARACTERS_MAX = 1_024
 
 SYNC_WAIT_MS_MAX = 30_000
+# Time to keep a signal with a key that no execution waits for.
+SIGNAL_TTL_MS_MAX = 7 * 24 * 3_600_000
 # Deadline of a call beyond its intended waiting time.
 CALL_SLACK_S = 5.0
 PAYLOAD_CALL_S = 60.0

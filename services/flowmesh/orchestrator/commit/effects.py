@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
@@ -46,6 +46,7 @@ class CommitEffects:
         telemetry: ExecutionTelemetry,
         uncommitted: UncommittedExecutions,
         quotas: QuotaCounters,
+        awaited: Callable[[], None],
     ) -> None:
         self._ownership = ownership
         self._states = states
@@ -60,6 +61,7 @@ class CommitEffects:
         self._telemetry = telemetry
         self._uncommitted = uncommitted
         self._quotas = quotas
+        self._awaited = awaited
 
     def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
         """Send all effects of a batch that was committed at this outbox position.
@@ -91,6 +93,8 @@ class CommitEffects:
             together = transition.dispatch
             for node in together if len(together) < 2 else urgent_first(together):
                 self._dispatcher.add(state, node, execution.partition)
+            if execution.row is not None and execution.row.waits:
+                self._awaited()
             if execution.messages:
                 self._messenger.send(execution.messages)
             if transition.handler_updates is not None:

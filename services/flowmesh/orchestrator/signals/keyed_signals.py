@@ -1,7 +1,8 @@
 """Signals by key: sent to all executions that wait for the name and the key.
 
-A signal without waiting execution is refused and not stored; the sender may retry. The receivers
-are stored before the signal is sent, so that a repeated request has the same ones.
+A signal without waiting execution is refused and not stored, unless it has a time to live; the
+sender may retry. The receivers are stored before the signal is sent, so that a repeated request has
+the same ones.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from flowmesh.orchestrator.model.payload_checks import check_inline
 from flowmesh.orchestrator.model.request_checks import REQUEST_ID_MAX, TEXT_MAX, check_text
 from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.storage.payloads import Payloads
+from flowmesh.orchestrator.storage.stores.kept_signal_store import (
+    TTL_MS_MAX,
+    KeptSignal,
+    KeptSignalStore,
+    NewSignal,
+)
 from flowmesh.orchestrator.storage.stores.message_store import MessageStore
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -32,11 +39,17 @@ class KeyedSignals:
     """Finds the waiting executions and sends them the signal."""
 
     def __init__(
-        self, *, changes: ExecutionChanges, payloads: Payloads, store: MessageStore
+        self,
+        *,
+        changes: ExecutionChanges,
+        payloads: Payloads,
+        store: MessageStore,
+        kept: KeptSignalStore,
     ) -> None:
         self._changes = changes
         self._payloads = payloads
         self._store = store
+        self._kept = kept
 
     async def send(self, request: pb.SignalByKeyRequest) -> pb.SignalByKeyResponse:
         namespace, name = namespace_of(request), valid_id(request.name, "name")
@@ -44,12 +57,18 @@ class KeyedSignals:
             message = f"key is a text of 1 to {KEY_CHARACTERS_MAX} printable characters"
             violation = Violation("key", message, "REQUEST_INVALID")
             raise Invalid("REQUEST_INVALID", message, violations=(violation,))
+        if not 0 <= request.ttl_ms <= TTL_MS_MAX:
+            message = f"ttl_ms is from 0 to {TTL_MS_MAX:,}, not {request.ttl_ms:,}"
+            violation = Violation("ttl_ms", message, "REQUEST_INVALID")
+            raise Invalid("REQUEST_INVALID", message, violations=(violation,))
         check_text(request.request_id, "request_id", REQUEST_ID_MAX)
         check_text(request.actor, "actor", TEXT_MAX)
         check_inline(request.payload, "payload")
         await self._payloads.require(namespace, request.payload)
         keyed = signal_with_key(name, request.key)
-        waiting = await self._waiting(namespace, keyed, request.request_id)
+        waiting = await self._waiting_or_kept(namespace, keyed, request)
+        if isinstance(waiting, KeptSignal):
+            return pb.SignalByKeyResponse(expires_at_us=waiting.expires_at_us)
         if not waiting:
             message = f"no execution waits for the signal {name} with the key {request.key!r}"
             raise NotFound("WAIT_NOT_FOUND", message)
@@ -76,6 +95,23 @@ class KeyedSignals:
         sent = await asyncio.gather(*map(send, waiting))
         return pb.SignalByKeyResponse(executions=sent)
 
+    async def _waiting_or_kept(
+        self, namespace: str, keyed: str, request: pb.SignalByKeyRequest
+    ) -> list[str] | KeptSignal:
+        """Return the receivers of a signal, or the signal that is kept as there are none."""
+        while True:
+            kept = None
+            if request.ttl_ms:
+                kept = await self._kept.keep(_to_keep(namespace, keyed, request))
+            waiting = [] if kept else await self._waiting(namespace, keyed, request.request_id)
+            if not (kept or waiting) and request.request_id:
+                kept = await self._kept.kept(namespace, request.request_id)
+            if kept is not None and kept.name != keyed:
+                raise _reused(request.request_id)
+            if kept or waiting or not request.ttl_ms:
+                return kept or waiting
+            # The execution that waited has ended since; the next round keeps the signal.
+
     async def _waiting(self, namespace: str, keyed: str, request_id: str) -> list[str]:
         if not request_id:
             return await self._store.waiting_for(namespace, keyed, WAITING_MAX)
@@ -86,6 +122,22 @@ class KeyedSignals:
                 namespace, request_id, keyed, WAITING_MAX
             )
         if sent is not None and sent.name != keyed:
-            message = f"request id {request_id[:128]!r} was used for another signal"
-            raise Conflict("REQUEST_ID_REUSED", message)
+            raise _reused(request_id)
         return list(sent.execution_ids) if sent is not None else []
+
+
+def _reused(request_id: str) -> Conflict:
+    message = f"request id {request_id[:128]!r} was used for another signal"
+    return Conflict("REQUEST_ID_REUSED", message)
+
+
+def _to_keep(namespace: str, keyed: str, request: pb.SignalByKeyRequest) -> NewSignal:
+    return NewSignal(
+        namespace=namespace,
+        request_id=request.request_id,
+        signal=keyed,
+        payload=request.payload.SerializeToString(),
+        digest=request.payload.reference.digest,
+        actor=request.actor,
+        ttl_ms=request.ttl_ms,
+    )

@@ -24,6 +24,7 @@ QUERIES = (
     "letters.sql",
     "quotas.sql",
     "rebuild.sql",
+    "kept_signals.sql",
 )
 CONNECTION_LOST = (
     OSError,

@@ -10,6 +10,7 @@ from flowmesh.orchestrator.storage.stores.bulk_store import BulkStore
 from flowmesh.orchestrator.storage.stores.erasure_store import ErasureStore
 from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.orchestrator.storage.stores.history_days import HistoryDays
+from flowmesh.orchestrator.storage.stores.kept_signal_store import KeptSignalStore
 from flowmesh.orchestrator.storage.stores.letter_store import LetterStore
 from flowmesh.orchestrator.storage.stores.limit_store import LimitStore
 from flowmesh.orchestrator.storage.stores.link_key_store import LinkKeyStore
@@ -34,6 +35,7 @@ class OrchestratorStore:
         self.erasures = ErasureStore(queries)
         self.executions = ExecutionStore(queries)
         self.history_days = HistoryDays(queries)
+        self.kept_signals = KeptSignalStore(queries)
         self.letters = LetterStore(queries)
         self.limits = LimitStore(queries)
         self.link_keys = LinkKeyStore(queries)

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.model import search_attributes as attributes
 from flowmesh.orchestrator.operations import control
 from flowmesh.orchestrator.operations import limit_operations as limits
 from flowmesh.orchestrator.retention import rules as retention_rules
+from flowmesh.orchestrator.storage.stores import kept_signal_store as kept_signals
 from flowmesh.plan import scope
 from flowmesh.sandbox import child, pool, turns
 from flowmesh.suite.limits.limit import Limit
@@ -230,6 +231,29 @@ EXECUTIONS = (
         "SIGNALS_FULL",
         "orchestrator",
         "those that are stored and referred to are not counted",
+    ),
+    Limit(
+        "signals with a key that a namespace keeps",
+        kept_signals.KEPT_SIGNALS_MAX,
+        "signals",
+        "KEPT_SIGNALS_FULL",
+        "orchestrator",
+        "those with a time to live that no execution waits for yet",
+    ),
+    Limit(
+        "values of the signals that a namespace keeps",
+        kept_signals.KEPT_BYTES_MAX,
+        "bytes",
+        "KEPT_SIGNALS_FULL",
+        "orchestrator",
+        "inline and stored",
+    ),
+    Limit(
+        "time to live of a signal with a key",
+        kept_signals.TTL_MS_MAX,
+        "ms",
+        "REQUEST_INVALID",
+        "orchestrator",
     ),
     Limit(
         "executions of a key that wait to begin",

@@ -36,6 +36,7 @@ from flowmesh.sdk.executions import (
     value_of,
 )
 from flowmesh.sdk.histories import History
+from flowmesh.sdk.messaging.values import Ttl, milliseconds
 from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.reconnect import Reconnect
 
@@ -151,12 +152,19 @@ class ExecutionCalls:
         return int(response.sequence)
 
     async def signal_by_key(
-        self, name: str, key: str, payload: Json = None, *, request_id: str = ""
+        self,
+        name: str,
+        key: str,
+        payload: Json = None,
+        *,
+        ttl: Ttl = None,
+        request_id: str = "",
     ) -> dict[str, int]:
         """Send a signal to every execution that waits for it with this key.
 
-        Returns the sequence of the event by execution id. Raises NotFound WAIT_NOT_FOUND if no
-        execution waits for it.
+        Returns the sequence of the event by execution id. If no execution waits for it, raises
+        NotFound WAIT_NOT_FOUND; with `ttl` (seconds or a timedelta) it is kept as long for the
+        first execution that does, and nothing is returned.
         """
         request = pb.SignalByKeyRequest(
             namespace=self._connection.namespace,
@@ -164,6 +172,7 @@ class ExecutionCalls:
             key=key,
             payload=await self._connection.payloads.pack(payload),
             request_id=request_id or self._connection.new_id(),
+            ttl_ms=milliseconds("ttl", ttl),
         )
         response = await self._connection.caller.call(self._stubs.executions.SignalByKey, request)
         return {each.execution_id: each.sequence for each in response.executions}

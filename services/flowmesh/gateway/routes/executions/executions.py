@@ -20,7 +20,7 @@ from flowmesh.gateway.bodies.envelopes import (
 from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
 from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
-from flowmesh.gateway.bodies.views import execution_answer, execution_summary
+from flowmesh.gateway.bodies.views import execution_answer, execution_summary, instant_or_unset
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
@@ -171,13 +171,17 @@ async def signal_by_key(backends: Backends, request: Request) -> Response:
             key=envelope.key,
             payload=await payload_of(backends, namespace, "payload", envelope.payload),
             request_id=request_id_of(request, envelope.request_id),
+            ttl_ms=envelope.ttl_ms,
         )
     )
     signaled = [
         answers.Signaled(execution_id=one.execution_id, sequence=one.sequence)
         for one in response.executions
     ]
-    return json_response(answers.KeyedSignaled(executions=signaled), HTTPStatus.ACCEPTED)
+    answer = answers.KeyedSignaled(
+        executions=signaled, expires_at=instant_or_unset(response.expires_at_us)
+    )
+    return json_response(answer, HTTPStatus.ACCEPTED)
 
 
 async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:
@@ -349,7 +353,7 @@ ROUTES = (
             summary="Send a signal to all executions that wait for it with a key",
             body=Body(KeyedSignalRequest),
             headers=(IDEMPOTENCY_KEY,),
-            answers=(Answer(202, "The signal is delivered.", answers.KeyedSignaled),),
+            answers=(Answer(202, "The signal is delivered or kept.", answers.KeyedSignaled),),
             errors=_STOP,
         ),
     ),

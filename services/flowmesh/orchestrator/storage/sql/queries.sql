@@ -252,6 +252,8 @@ with gone as (
     where p.used_at < now() - interval '24 hours'
       and not exists (select from payload_refs r
                       where r.namespace = p.namespace and r.digest = p.digest)
+      and not exists (select from kept_signals k
+                      where k.namespace = p.namespace and k.digest = p.digest and k.digest <> '')
     returning 1
 )
 select count(*) from gone;
@@ -414,7 +416,7 @@ cross join lateral (
 
 -- name: send_keyed_signal(namespace, request_id, signal, rows_max)^
 -- Stores the receivers of a signal; a repeated request returns those stored first. Stores nothing
--- if no execution waits for it.
+-- if no execution waits for it, or if it is kept.
 with waiting as (
     select array_agg(execution_id order by execution_id) as ids
     from (select execution_id from waits
@@ -423,7 +425,9 @@ with waiting as (
 ), sent as (
     insert into keyed_signals (namespace, request_id, name, execution_ids)
     select :namespace::text, :request_id::text, :signal::text, ids
-    from waiting where ids is not null
+    from waiting where ids is not null and not exists (
+        select from kept_signals k where k.namespace = :namespace and k.request_id = :request_id
+    )
     on conflict (namespace, request_id) do nothing
     returning name, execution_ids
 )
@@ -434,8 +438,13 @@ select name, execution_ids from sent
 limit 1;
 
 -- name: delete_keyed_signals()$
+-- Deletes receivers after a day, but not those of signals that are still kept.
 with gone as (
-    delete from keyed_signals where at < now() - interval '24 hours' returning 1
+    delete from keyed_signals s where at < now() - interval '24 hours' and not exists (
+        select from kept_signals k
+        where k.namespace = s.namespace and k.request_id = s.request_id
+    )
+    returning 1
 )
 select count(*) from gone;
 

@@ -111,6 +111,8 @@ with referred as (
       and not exists (select from payload_refs o
                       where o.namespace = p.namespace and o.digest = p.digest
                         and o.execution_id <> :execution_id)
+      and not exists (select from kept_signals k
+                      where k.namespace = p.namespace and k.digest = p.digest and k.digest <> '')
 ), found as (
     delete from search_values
     where execution_id = :execution_id and name not like 'label.%'

@@ -2187,10 +2187,12 @@ type SignalByKeyRequest struct {
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// 1 to 256 printable characters.
-	Key           string      `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	Payload       *v1.Payload `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
-	RequestId     string      `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Actor         string      `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	Key       string      `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	Payload   *v1.Payload `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`
+	RequestId string      `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Actor     string      `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Time to keep the signal if no execution waits for it, 0 to 604,800,000 (7 days); 0 rejects it.
+	TtlMs         int64 `protobuf:"varint,7,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2267,10 +2269,19 @@ func (x *SignalByKeyRequest) GetActor() string {
 	return ""
 }
 
+func (x *SignalByKeyRequest) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
 type SignalByKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Executions that waited for the signal.
-	Executions    []*KeyedSignal `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
+	// Executions that waited for the signal; empty if it is kept.
+	Executions []*KeyedSignal `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
+	// Time at which a kept signal is dropped; 0 if it was delivered.
+	ExpiresAtUs   int64 `protobuf:"varint,2,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2310,6 +2321,13 @@ func (x *SignalByKeyResponse) GetExecutions() []*KeyedSignal {
 		return x.Executions
 	}
 	return nil
+}
+
+func (x *SignalByKeyResponse) GetExpiresAtUs() int64 {
+	if x != nil {
+		return x.ExpiresAtUs
+	}
+	return 0
 }
 
 type KeyedSignal struct {
@@ -2546,7 +2564,7 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
 	"\adigests\x18\x02 \x03(\tR\adigests\"1\n" +
 	"\x15RenewPayloadsResponse\x12\x18\n" +
-	"\amissing\x18\x01 \x03(\tR\amissing\"\xce\x01\n" +
+	"\amissing\x18\x01 \x03(\tR\amissing\"\xe5\x01\n" +
 	"\x12SignalByKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2554,11 +2572,13 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"\apayload\x18\x04 \x01(\v2\x1f.flowmesh.api.common.v1.PayloadR\apayload\x12#\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
-	"\x05actor\x18\x06 \x01(\tR\x05actor\"]\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x15\n" +
+	"\x06ttl_ms\x18\a \x01(\x03R\x05ttlMs\"\x81\x01\n" +
 	"\x13SignalByKeyResponse\x12F\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2&.flowmesh.api.execution.v1.KeyedSignalR\n" +
-	"executions\"L\n" +
+	"executions\x12\"\n" +
+	"\rexpires_at_us\x18\x02 \x01(\x03R\vexpiresAtUs\"L\n" +
 	"\vKeyedSignal\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence2\xa6\f\n" +

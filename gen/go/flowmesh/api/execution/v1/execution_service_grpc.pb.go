@@ -121,11 +121,16 @@ type ExecutionServiceClient interface {
 	// 1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
 	// and can be repeated.
 	//
-	// Repeating the same request_id returns the first response.
+	// With ttl_ms a signal for which none waits is kept instead, and delivered to the first execution
+	// that waits for it, once. Kept signals of the same name and key are delivered in their order; a
+	// later one with ttl_ms is kept behind them.
+	//
+	// Repeating the same request_id returns the first response, or the receiver of a kept signal.
 	//
 	//	NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
 	//	ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+	//	RESOURCE_EXHAUSTED / KEPT_SIGNALS_FULL   10,000 signals, or 64 MiB, are kept in the namespace
 	SignalByKey(ctx context.Context, in *SignalByKeyRequest, opts ...grpc.CallOption) (*SignalByKeyResponse, error)
 	// Returns counters and latencies since process start, of all orchestrators that respond in time.
 	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
@@ -353,11 +358,16 @@ type ExecutionServiceServer interface {
 	// 1,000. Executions that do not wait yet do not receive it. If none waits, the call is rejected
 	// and can be repeated.
 	//
-	// Repeating the same request_id returns the first response.
+	// With ttl_ms a signal for which none waits is kept instead, and delivered to the first execution
+	// that waits for it, once. Kept signals of the same name and key are delivered in their order; a
+	// later one with ttl_ms is kept behind them.
+	//
+	// Repeating the same request_id returns the first response, or the receiver of a kept signal.
 	//
 	//	NOT_FOUND / WAIT_NOT_FOUND            no execution waits for a signal of this name with this key
 	//	ALREADY_EXISTS / REQUEST_ID_REUSED    the request_id was used for another signal
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE
+	//	RESOURCE_EXHAUSTED / KEPT_SIGNALS_FULL   10,000 signals, or 64 MiB, are kept in the namespace
 	SignalByKey(context.Context, *SignalByKeyRequest) (*SignalByKeyResponse, error)
 	// Returns counters and latencies since process start, of all orchestrators that respond in time.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)

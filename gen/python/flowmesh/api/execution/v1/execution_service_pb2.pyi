@@ -1293,12 +1293,15 @@ class SignalByKeyRequest(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    TTL_MS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     key: _builtins.str
     """1 to 256 printable characters."""
     request_id: _builtins.str
     actor: _builtins.str
+    ttl_ms: _builtins.int
+    """Time to keep the signal if no execution waits for it, 0 to 604,800,000 (7 days); 0 rejects it."""
     @_builtins.property
     def payload(self) -> _payload_pb2.Payload: ...
     def __init__(
@@ -1310,10 +1313,11 @@ class SignalByKeyRequest(_message.Message):
         payload: _payload_pb2.Payload | None = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        ttl_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "key", b"key", "name", b"name", "namespace", b"namespace", "payload", b"payload", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "key", b"key", "name", b"name", "namespace", b"namespace", "payload", b"payload", "request_id", b"request_id", "ttl_ms", b"ttl_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1324,18 +1328,22 @@ class SignalByKeyResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXECUTIONS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
+    expires_at_us: _builtins.int
+    """Time at which a kept signal is dropped; 0 if it was delivered."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedSignal]:
-        """Executions that waited for the signal."""
+        """Executions that waited for the signal; empty if it is kept."""
 
     def __init__(
         self,
         *,
         executions: _abc.Iterable[Global___KeyedSignal] | None = ...,
+        expires_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executions", b"executions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executions", b"executions", "expires_at_us", b"expires_at_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

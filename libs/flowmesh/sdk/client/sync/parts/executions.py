@@ -14,6 +14,7 @@ from flowmesh.sdk.client.parts.executions import Count, ExecutionCalls, SearchVa
 from flowmesh.sdk.events import Event
 from flowmesh.sdk.executions import Execution, Status, StoredValue
 from flowmesh.sdk.histories import History
+from flowmesh.sdk.messaging.values import Ttl
 from flowmesh.sdk.payloads import Json
 
 
@@ -77,15 +78,16 @@ class SyncExecutionCalls:
         )
 
     def signal_by_key(
-        self, name: str, key: str, payload: Json = None, *, request_id: str = ""
+        self, name: str, key: str, payload: Json = None, *, ttl: Ttl = None, request_id: str = ""
     ) -> dict[str, int]:
         """Send a signal to every execution that waits for it with this key.
 
-        Returns the sequence of the event by execution id. Raises NotFound WAIT_NOT_FOUND if no
-        execution waits for it.
+        Returns the sequence of the event by execution id. If no execution waits for it, raises
+        NotFound WAIT_NOT_FOUND; with `ttl` (seconds or a timedelta) it is kept as long for the
+        first execution that does, and nothing is returned.
         """
         return self._loop.call(
-            self._wrapped.signal_by_key(name, key, payload, request_id=request_id)
+            self._wrapped.signal_by_key(name, key, payload, ttl=ttl, request_id=request_id)
         )
 
     def approvals(self, assignee: str = "") -> Iterator[PendingApproval]:
