@@ -275,15 +275,20 @@ export class Client {
     return watchEvents(this.connection, options);
   }
 
-  /** Signal every execution that waits for this name and key; return event sequences by id. */
+  /**
+   * Signal every execution that waits for this name and key; return event sequences by id.
+   *
+   * With `ttlMs` a signal that no execution waits for is kept as long for the first that does.
+   */
   async signalByKey(
     name: string,
     key: string,
     payload?: unknown,
-    options: ChangeOptions = {},
+    options: ChangeOptions & { ttlMs?: number } = {},
   ): Promise<Record<string, number>> {
     const packed = await this.payloads.pack(payload, "payload");
-    const request = { ...change(this.connection, options), name, key, payload: packed };
+    const ttlMs = BigInt(options.ttlMs ?? 0);
+    const request = { ...change(this.connection, options), name, key, payload: packed, ttlMs };
     const { signalByKey } = ExecutionService.method;
     const { executions } = await this.connection.caller.call(signalByKey, request);
     return Object.fromEntries(executions.map((each) => [each.executionId, Number(each.sequence)]));
