@@ -221,7 +221,8 @@ pub struct Signal {
     #[prost(int64, tag = "3")]
     pub received_at_us: i64,
 }
-/// Counters and latencies of executions since the start of the process.
+/// Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+/// those of a workflow without executions for 90 days.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkflowStats {
     #[prost(string, tag = "1")]
@@ -252,7 +253,7 @@ pub struct TaskStats {
     #[prost(message, optional, tag = "5")]
     pub latency: ::core::option::Option<LatencyStats>,
 }
-/// Latencies of the last 1,000 ended executions in each process, in ms.
+/// Latencies in ms; the percentiles are of the latest executions, at most 1,000 of each process.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LatencyStats {
     #[prost(int64, tag = "1")]
@@ -265,7 +266,7 @@ pub struct LatencyStats {
     pub p99_ms: f64,
     #[prost(double, tag = "5")]
     pub total_ms: f64,
-    /// Sorted sample for the percentiles; used only between orchestrators.
+    /// Sample for the percentiles; used only between orchestrators, and stored.
     #[prost(float, repeated, tag = "6")]
     pub samples_ms: ::prost::alloc::vec::Vec<f32>,
 }

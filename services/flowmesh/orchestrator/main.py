@@ -30,11 +30,12 @@ from flowmesh.orchestrator.limits.quota_loop import QuotaLoop
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.model.plans import PlanCache
+from flowmesh.orchestrator.operations.cluster_stats import StatsLoop
 from flowmesh.orchestrator.operations.slowdowns import SlowdownLoop
 from flowmesh.orchestrator.ownership.lease_keeper import ClaimLoop, LeaseLoop
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.storage.archive import Archive
-from flowmesh.orchestrator.storage.database import Queries
+from flowmesh.orchestrator.storage.database import CONNECTION_LOST, Queries
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -68,11 +69,14 @@ async def run(runtime: Runtime) -> None:
         await _forget_changed_plans(runtime, core.given.plans)
         await lifecycle.incarnation.begin()
         stack.push_async_callback(lifecycle.incarnation.end)
+        statistics = StatsLoop(stats=core.memory.stats, store=core.given.store.stats)
+        stack.push_async_callback(_store_last, statistics, runtime.log)
         for run_forever in (lifecycle.committer.run, core.memory.publisher.run):
             task = asyncio.create_task(restarted(run_forever, runtime.log))
             stack.push_async_callback(_stop, task)
         runtime.add_loop(core.dispatch.timers)
         runtime.add_loop(lifecycle.kept_signals)
+        runtime.add_loop(statistics)
         runtime.add_loop(ClaimLoop(lifecycle.keeper, runtime.clock, runtime.log))
         incarnation = lifecycle.incarnation
         runtime.add_loop(
@@ -183,6 +187,13 @@ async def restarted(run: Callable[[], Awaitable[None]], log: Any) -> None:
         except Exception:
             log.exception("background_failed")
             await asyncio.sleep(RESTART_PAUSE_S)
+
+
+async def _store_last(statistics: StatsLoop, log: Any) -> None:
+    try:
+        await statistics.run_once()
+    except CONNECTION_LOST as error:
+        log.warning("statistics_not_stored", problem=type(error).__name__)
 
 
 async def _stop(task: "asyncio.Task[None]") -> None:

@@ -136,7 +136,10 @@ def execution_server(core: Core, listing: Listing) -> ExecutionServer:
         ended_items=EndedItems(subjects_of(core)),
         listing=listing,
         stats=ClusterStats(
-            stats=memory.stats, ownership=memory.ownership, stub_at=given.execution_stub
+            stats=memory.stats,
+            store=given.store.stats,
+            ownership=memory.ownership,
+            stub_at=given.execution_stub,
         ),
         sessions=sessions_of(core),
     )

@@ -360,7 +360,9 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
         start = pb.StartExecutionRequest(workflow_id="w", input=used)
         plan = await core.calls.starts.plan_for(start)
         assert await store.payloads.collect() == 1
-        await core.ask(lambda reply: core.calls.starts.build_command(start, plan, 1, reply, ()))
+        await core.ask(
+            lambda reply: core.calls.starts.build_command(start, start.input, plan, 1, reply, ())
+        )
 
         start.input.CopyFrom(unused)
         with pytest.raises(WrongState) as refused:

@@ -1,4 +1,4 @@
-"""Latencies of one process, and of several put together."""
+"""Latencies of one process, of several put together, and what is stored of them."""
 
 import random
 
@@ -8,9 +8,11 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import State
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import (
     SAMPLES_SENT_MAX,
+    SAMPLES_STORED_MAX,
     Latency,
     merged,
     overhead,
+    to_store,
 )
 from tests.unit.engine.factories import node, plan
 
@@ -20,7 +22,7 @@ def told(samples: list[float]) -> execution_pb2.WorkflowStats:
     latency = Latency()
     for sample in samples:
         latency.add(sample)
-    message = latency.message(samples=True)
+    message = latency.message()
     return execution_pb2.WorkflowStats(
         workflow_id="w",
         started=len(samples),
@@ -31,17 +33,15 @@ def told(samples: list[float]) -> execution_pb2.WorkflowStats:
 
 def test_percentiles_of_one_process() -> None:
     """Of sorted samples, independent of their order of arrival."""
-    latency = Latency()
-    for sample in random.Random(1).sample(range(100), 100):
-        latency.add(float(sample))
-    message = latency.message(samples=False)
+    samples = [float(sample) for sample in random.Random(1).sample(range(100), 100)]
+    message = merged([told(samples)])[0].latency
     assert (message.p50_ms, message.p95_ms, message.p99_ms) == (50, 95, 99)
     assert (message.count, message.total_ms, len(message.samples_ms)) == (100, 4950, 0)
 
 
 def test_nothing_measured_has_no_percentiles() -> None:
     """Zero, as an absent number reads."""
-    assert Latency().message(samples=True) == execution_pb2.LatencyStats()
+    assert Latency().message() == execution_pb2.LatencyStats()
 
 
 def test_several_processes_weigh_by_what_they_measured() -> None:
@@ -58,6 +58,34 @@ def test_several_processes_weigh_by_what_they_measured() -> None:
     assert abs(latency.p99_ms - everything[990]) < 5
     assert workflow.tasks[0].completed == 1_000
     assert len(told(fast).latency.samples_ms) == SAMPLES_SENT_MAX
+
+
+def test_a_latency_tells_what_is_not_stored() -> None:
+    """Only the samples after those that were, also when more than are kept followed."""
+    latency = Latency()
+    for sample in (1.0, 2.0, 3.0):
+        latency.add(sample)
+    latency.stored(latency.message())
+    latency.add(4.0)
+    message = latency.message()
+    assert (message.count, message.total_ms, list(message.samples_ms)) == (1, 4.0, [4.0])
+    for _ in range(2_000):
+        latency.add(5.0)
+    message = latency.message()
+    assert (message.count, message.total_ms) == (2_001, 10_004.0)
+    assert set(message.samples_ms) == {5.0}
+
+
+def test_stored_statistics_forget_old_samples_only() -> None:
+    """The counts are of all executions, the percentiles of the latest."""
+    stored = told([9.0] * 50)
+    for _ in range(SAMPLES_STORED_MAX // SAMPLES_SENT_MAX):
+        stored = to_store(stored, told([1.0] * SAMPLES_SENT_MAX))
+    (workflow,) = merged([stored])
+    assert (workflow.started, workflow.latency.count) == (250, 250)
+    assert workflow.latency.total_ms == 650
+    assert workflow.tasks[0].latency.p99_ms == workflow.latency.p99_ms == 1.0
+    assert len(stored.latency.samples_ms) == SAMPLES_STORED_MAX
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class HousekeepingLoop(Loop):
         )
         await self._store.bulks.delete_ended(now_us - BULKS_KEPT_US)
         await self._store.kept_signals.delete_expired()
+        await self._store.stats.delete_unused()
         await self._store.messages.delete_keyed_signals()
         await self._store.starts.delete_expired(now_us)
         return cleaned

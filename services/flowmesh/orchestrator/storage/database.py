@@ -25,6 +25,7 @@ QUERIES = (
     "quotas.sql",
     "rebuild.sql",
     "kept_signals.sql",
+    "stats.sql",
 )
 CONNECTION_LOST = (
     OSError,

@@ -23,6 +23,7 @@ from flowmesh.orchestrator.storage.stores.rebuild_store import RebuildStore
 from flowmesh.orchestrator.storage.stores.retention_store import RetentionStore
 from flowmesh.orchestrator.storage.stores.schedule_store import ScheduleStore
 from flowmesh.orchestrator.storage.stores.start_store import StartStore
+from flowmesh.orchestrator.storage.stores.stats_store import StatsStore
 
 
 class OrchestratorStore:
@@ -48,3 +49,4 @@ class OrchestratorStore:
         self.retention = RetentionStore(queries)
         self.schedule = ScheduleStore(queries)
         self.starts = StartStore(queries)
+        self.stats = StatsStore(queries)

@@ -1,8 +1,15 @@
-"""Counters and latencies per workflow, of this process and of several together, for GetStats."""
+"""Counters and latencies per workflow, of this process and of several together, for GetStats.
+
+A process keeps all of its counts, and stores those that it has not stored before every few seconds;
+the counts of all processes, since the first, are the stored ones and what each has not stored yet.
+"""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
+
+from google.protobuf.message import Message
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, State, Transition
@@ -15,8 +22,13 @@ WORKFLOWS_MAX = 1_000
 TASKS_MAX = 200
 SAMPLES_MAX = 1_000
 SAMPLES_SENT_MAX = 100
-"""Samples that a process sends to another one, evenly taken from the sorted ones."""
+"""Samples that a process sends or stores, evenly taken from the sorted ones."""
 
+SAMPLES_STORED_MAX = 200
+"""The latest samples of a stored duration."""
+
+WORKFLOW_COUNTS = ("started", "completed", "failed", "canceled")
+TASK_COUNTS = ("completed", "failed", "retried")
 
 _OUTCOMES = {s.EXECUTION_COMPLETED: "completed", s.EXECUTION_FAILED: "failed"}
 
@@ -24,11 +36,11 @@ _OUTCOMES = {s.EXECUTION_COMPLETED: "completed", s.EXECUTION_FAILED: "failed"}
 class Latency:
     """The last samples of a duration, in milliseconds."""
 
-    __slots__ = ("count", "samples", "total_ms")
+    __slots__ = ("count", "samples", "stored_count", "stored_ms", "total_ms")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total_ms = 0.0
+        self.count = self.stored_count = 0
+        self.total_ms = self.stored_ms = 0.0
         self.samples: deque[float] = deque(maxlen=SAMPLES_MAX)
 
     def add(self, milliseconds: float) -> None:
@@ -36,13 +48,19 @@ class Latency:
         self.total_ms += milliseconds
         self.samples.append(milliseconds)
 
-    def message(self, *, samples: bool) -> execution_pb2.LatencyStats:
-        ordered = sorted(self.samples)
-        message = execution_pb2.LatencyStats(count=self.count, total_ms=self.total_ms)
-        _set_quantiles(message, [(each, 1.0) for each in ordered])
-        if samples:
-            message.samples_ms.extend(_thinned(ordered))
-        return message
+    def message(self) -> execution_pb2.LatencyStats:
+        """Return what is not stored."""
+        count = self.count - self.stored_count
+        latest = islice(self.samples, max(0, len(self.samples) - count), None)
+        return execution_pb2.LatencyStats(
+            count=count,
+            total_ms=self.total_ms - self.stored_ms,
+            samples_ms=_thinned(sorted(latest)),
+        )
+
+    def stored(self, message: execution_pb2.LatencyStats) -> None:
+        self.stored_count += message.count
+        self.stored_ms += message.total_ms
 
 
 def _thinned(ordered: list[float]) -> list[float]:
@@ -65,15 +83,23 @@ def _set_quantiles(message: execution_pb2.LatencyStats, ordered: list[tuple[floa
 
 
 def merged(parts: Iterable[execution_pb2.WorkflowStats]) -> list[execution_pb2.WorkflowStats]:
-    """Return the sums of several processes' statistics, which contain samples."""
+    """Return the sums of statistics that contain samples."""
     workflows: dict[str, list[execution_pb2.WorkflowStats]] = {}
     for part in parts:
         workflows.setdefault(part.workflow_id, []).append(part)
-    return [_merged_workflow(each) for each in workflows.values()]
+    return [_merged_workflow(each, _merged_latency) for each in workflows.values()]
+
+
+def to_store(
+    stored: execution_pb2.WorkflowStats, latest: execution_pb2.WorkflowStats
+) -> execution_pb2.WorkflowStats:
+    """Return the sum of both, with the latest samples."""
+    return _merged_workflow([stored, latest], _stored_latency)
 
 
 def _merged_workflow(
     parts: list[execution_pb2.WorkflowStats],
+    latency: Callable[[list[execution_pb2.LatencyStats]], execution_pb2.LatencyStats],
 ) -> execution_pb2.WorkflowStats:
     tasks: dict[str, list[execution_pb2.TaskStats]] = {}
     for part in parts:
@@ -85,16 +111,16 @@ def _merged_workflow(
         completed=sum(part.completed for part in parts),
         failed=sum(part.failed for part in parts),
         canceled=sum(part.canceled for part in parts),
-        latency=_merged_latency([part.latency for part in parts]),
+        latency=latency([part.latency for part in parts]),
         tasks=[
             execution_pb2.TaskStats(
                 node=node,
                 completed=sum(each.completed for each in same),
                 failed=sum(each.failed for each in same),
                 retried=sum(each.retried for each in same),
-                latency=_merged_latency([each.latency for each in same]),
+                latency=latency([each.latency for each in same]),
             )
-            for node, same in tasks.items()
+            for node, same in list(tasks.items())[-TASKS_MAX:]
         ],
     )
 
@@ -110,6 +136,15 @@ def _merged_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.La
     ]
     _set_quantiles(message, sorted(weighted))
     return message
+
+
+def _stored_latency(parts: list[execution_pb2.LatencyStats]) -> execution_pb2.LatencyStats:
+    samples = [sample for part in parts for sample in part.samples_ms]
+    return execution_pb2.LatencyStats(
+        count=sum(part.count for part in parts),
+        total_ms=sum(part.total_ms for part in parts),
+        samples_ms=samples[-SAMPLES_STORED_MAX:],
+    )
 
 
 def overhead(state: State) -> float:
@@ -128,9 +163,10 @@ def overhead(state: State) -> float:
 
 
 class _Task:
-    __slots__ = ("completed", "failed", "kind", "latency", "retried")
+    __slots__ = ("completed", "failed", "kind", "latency", "retried", "stored")
 
     def __init__(self, planned: PlanNode) -> None:
+        self.stored = execution_pb2.TaskStats()
         # Decides, with the namespace, which workers take it; None for a node without a task.
         self.kind = (
             (planned.queue, planned.spec.task_type, planned.requires)
@@ -142,10 +178,11 @@ class _Task:
 
 
 class _Workflow:
-    __slots__ = ("canceled", "completed", "failed", "latency", "started", "tasks")
+    __slots__ = ("canceled", "completed", "failed", "latency", "started", "stored", "tasks")
 
     def __init__(self) -> None:
         self.started = self.completed = self.failed = self.canceled = 0
+        self.stored = execution_pb2.WorkflowStats()
         self.latency = Latency()
         self.tasks: dict[str, _Task] = {}
 
@@ -247,31 +284,61 @@ class Stats:
             (node, task.latency) for node, task in workflow.tasks.items() if task.kind is not None
         ]
 
-    def messages(
-        self, namespace: str, workflow_id: str, *, samples: bool = False
-    ) -> list[execution_pb2.WorkflowStats]:
+    def messages(self, namespace: str, workflow_id: str) -> list[execution_pb2.WorkflowStats]:
+        """Return what is not stored of a workflow, or of all of the namespace, with samples."""
         return [
-            execution_pb2.WorkflowStats(
-                workflow_id=name,
-                started=workflow.started,
-                completed=workflow.completed,
-                failed=workflow.failed,
-                canceled=workflow.canceled,
-                latency=workflow.latency.message(samples=samples),
-                tasks=[
-                    execution_pb2.TaskStats(
-                        node=node,
-                        completed=task.completed,
-                        failed=task.failed,
-                        retried=task.retried,
-                        latency=task.latency.message(samples=samples),
-                    )
-                    for node, task in workflow.tasks.items()
-                ],
-            )
+            _message(name, workflow)
             for (of, name), workflow in self._workflows.items()
             if of == namespace and workflow_id in ("", name)
         ]
+
+    def to_store(self) -> list[tuple[str, execution_pb2.WorkflowStats]]:
+        """Return what is not stored, by namespace and workflow."""
+        return [
+            (namespace, message)
+            for (namespace, name), workflow in self._workflows.items()
+            if _changes(message := _message(name, workflow))
+        ]
+
+    def stored(self, parts: Iterable[tuple[str, execution_pb2.WorkflowStats]]) -> None:
+        """Note what is stored now."""
+        for namespace, message in parts:
+            workflow = self._workflows.get((namespace, message.workflow_id))
+            if workflow is None:
+                continue
+            _add(workflow.stored, message, WORKFLOW_COUNTS)
+            workflow.latency.stored(message.latency)
+            for part in message.tasks:
+                task = workflow.tasks[part.node]
+                _add(task.stored, part, TASK_COUNTS)
+                task.latency.stored(part.latency)
+
+
+def _message(name: str, workflow: _Workflow) -> execution_pb2.WorkflowStats:
+    """Return what is not stored of a workflow."""
+    message = execution_pb2.WorkflowStats(workflow_id=name, latency=workflow.latency.message())
+    _set_difference(message, workflow, WORKFLOW_COUNTS)
+    for node, task in workflow.tasks.items():
+        part = message.tasks.add(node=node, latency=task.latency.message())
+        _set_difference(part, task, TASK_COUNTS)
+    return message
+
+
+def _set_difference(message: Message, counted: _Workflow | _Task, counts: tuple[str, ...]) -> None:
+    for each in counts:
+        setattr(message, each, getattr(counted, each) - getattr(counted.stored, each))
+
+
+def _add(stored: Message, part: Message, counts: tuple[str, ...]) -> None:
+    for each in counts:
+        setattr(stored, each, getattr(stored, each) + getattr(part, each))
+
+
+def _changes(message: execution_pb2.WorkflowStats) -> bool:
+    """Return whether anything was counted; a task counts before its execution ends."""
+    return any(getattr(message, each) for each in WORKFLOW_COUNTS) or any(
+        getattr(task, each) for task in message.tasks for each in TASK_COUNTS
+    )
 
 
 def given_up(state: State) -> Iterator[NodeState]:

@@ -1318,7 +1318,8 @@ func (x *Signal) GetReceivedAtUs() int64 {
 	return 0
 }
 
-// Counters and latencies of executions since the start of the process.
+// Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+// those of a workflow without executions for 90 days.
 type WorkflowStats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WorkflowId    string                 `protobuf:"bytes,1,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
@@ -1487,7 +1488,7 @@ func (x *TaskStats) GetLatency() *LatencyStats {
 	return nil
 }
 
-// Latencies of the last 1,000 ended executions in each process, in ms.
+// Latencies in ms; the percentiles are of the latest executions, at most 1,000 of each process.
 type LatencyStats struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Count   int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
@@ -1495,7 +1496,7 @@ type LatencyStats struct {
 	P95Ms   float64                `protobuf:"fixed64,3,opt,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
 	P99Ms   float64                `protobuf:"fixed64,4,opt,name=p99_ms,json=p99Ms,proto3" json:"p99_ms,omitempty"`
 	TotalMs float64                `protobuf:"fixed64,5,opt,name=total_ms,json=totalMs,proto3" json:"total_ms,omitempty"`
-	// Sorted sample for the percentiles; used only between orchestrators.
+	// Sample for the percentiles; used only between orchestrators, and stored.
 	SamplesMs     []float32 `protobuf:"fixed32,6,rep,packed,name=samples_ms,json=samplesMs,proto3" json:"samples_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -665,7 +665,9 @@ Global___Signal: _TypeAlias = Signal  # noqa: Y015
 
 @_typing.final
 class WorkflowStats(_message.Message):
-    """Counters and latencies of executions since the start of the process."""
+    """Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+    those of a workflow without executions for 90 days.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -738,7 +740,7 @@ Global___TaskStats: _TypeAlias = TaskStats  # noqa: Y015
 
 @_typing.final
 class LatencyStats(_message.Message):
-    """Latencies of the last 1,000 ended executions in each process, in ms."""
+    """Latencies in ms; the percentiles are of the latest executions, at most 1,000 of each process."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -755,7 +757,7 @@ class LatencyStats(_message.Message):
     total_ms: _builtins.float
     @_builtins.property
     def samples_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Sorted sample for the percentiles; used only between orchestrators."""
+        """Sample for the percentiles; used only between orchestrators, and stored."""
 
     def __init__(
         self,

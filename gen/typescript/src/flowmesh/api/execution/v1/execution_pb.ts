@@ -588,7 +588,8 @@ export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_execution_v1_execution, 8);
 
 /**
- * Counters and latencies of executions since the start of the process.
+ * Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+ * those of a workflow without executions for 90 days.
  *
  * @generated from message flowmesh.api.execution.v1.WorkflowStats
  */
@@ -674,7 +675,7 @@ export const TaskStatsSchema: GenMessage<TaskStats> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_execution_v1_execution, 10);
 
 /**
- * Latencies of the last 1,000 ended executions in each process, in ms.
+ * Latencies in ms; the percentiles are of the latest executions, at most 1,000 of each process.
  *
  * @generated from message flowmesh.api.execution.v1.LatencyStats
  */
@@ -705,7 +706,7 @@ export type LatencyStats = Message<"flowmesh.api.execution.v1.LatencyStats"> & {
   totalMs: number;
 
   /**
-   * Sorted sample for the percentiles; used only between orchestrators.
+   * Sample for the percentiles; used only between orchestrators, and stored.
    *
    * @generated from field: repeated float samples_ms = 6;
    */
