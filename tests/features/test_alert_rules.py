@@ -40,7 +40,7 @@ async def test_a_failed_execution_raises_an_alert(
     assert failed["status"] == "failed"
     (call,) = await world.called("chat")
     assert call.json == {
-        "text": f"{name}: 1 events within 600 s",
+        "text": f"{name}: 1 event within 600 s",
         "execution": failed["executionId"],
     }
     await suite.begin(run["id"])

@@ -170,8 +170,8 @@ async def test_a_diagnosis_names_the_cause(suite: Suite, client: Client) -> None
         await until("the failure", failing, within_s=PATIENCE_S)
     done = await command(suite, "diagnose", "messages", queue)
     assert done.code == 0, done.err
-    assert "ALL_FAILING: All 1 settled deliveries failed; most often: the schema" in done.out
-    assert "DEAD_LETTERS: 1 messages are in" in done.out
+    assert "ALL_FAILING: Every settled delivery failed (1); most often: the schema" in done.out
+    assert f"DEAD_LETTERS: '{queue}.dlq' holds 1 message: " in done.out
     assert "1 rejected: the schema changed" in done.out
     outcomes = await client.messages.publish_many([Outgoing(n, queue) for n in range(3)])
     assert [each.reason for each in outcomes] == ["", "", "QUEUE_FULL"]

@@ -297,7 +297,7 @@ async def test_workers_are_known_while_they_are_there(suite: Suite) -> None:
             assert running.findings[0].until
             second = await client.start("insight-held", {})
             busy = await explained(client, second.id, Cause.WORKERS_BUSY)
-            assert "1 tasks wait" in busy.findings[0].text
+            assert "waiting: 1 task" in busy.findings[0].text
             held.set()
             await second.result(PATIENCE_S)
         third = await client.start("insight-held", {})

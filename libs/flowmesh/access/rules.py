@@ -109,7 +109,8 @@ class Rule:
         for namespace in self._namespaces(request, first):
             bits = principal.bits(namespace)
             if not bits:
-                raise NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace `{namespace}`")
+                message = f"there is no namespace `{namespace}`{_own(principal)}"
+                raise NotFound("NAMESPACE_NOT_FOUND", message)
             if not bits & self.bits:
                 raise self._refused(f"namespace `{namespace}`")
 
@@ -121,6 +122,13 @@ class Rule:
     def _refused(self, where: str) -> Forbidden:
         roles = " or ".join(roles_with(self.bits))
         return Forbidden("ROLE_REQUIRED", f"{self.method} needs the role {roles} in {where}")
+
+
+def _own(principal: Principal) -> str:
+    """Return where a caller with one namespace has its rights, to follow on a refusal."""
+    if len(principal.namespaces) != 1 or principal.everywhere:
+        return ""
+    return f" for this {principal.kind}; its namespace is `{next(iter(principal.namespaces))}`"
 
 
 def rule_of(path: str) -> Rule | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from flowmesh.contract.nouns import text_of
 from flowmesh.insight.parts import ExecutionWord, Json, Part
 
 
@@ -68,7 +69,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Format strings over the details of a finding."""
+    """Texts over the details of a finding; see `text_of`."""
 
     sentence: str
     remedy: str
@@ -85,7 +86,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "it is paused{by}{reason}", "`flowmesh resume` continues it with all waiting nodes"
         ),
         Cause.COMPENSATING: Texts(
-            "it compensates completed work before it ends, {left} tasks are left", "wait for it"
+            "it compensates completed work before it ends; {left:task} left", "wait for it"
         ),
         Cause.STOPPING: Texts(
             "{task} has failed: no further node begins, and it ends after the running tasks",
@@ -110,7 +111,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             " `flowmesh list services` shows the running ones",
         ),
         Cause.WORKERS_BUSY: Texts(
-            "all {workers} workers for {type} in queue {queue} are busy, {waiting} tasks wait",
+            "{workers:worker} for {type} in queue {queue}, all busy; waiting: {waiting:task}",
             "wait, start more workers, or give them more slots",
         ),
         Cause.LIMIT: Texts(
@@ -154,7 +155,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "`flowmesh retry {execution} {task}`, or `skip`, `complete`",
         ),
         Cause.INPUT_PREPARED: Texts("its items or its input are being prepared", "wait a moment"),
-        Cause.BODY_RUNS: Texts("{running} of its {total} items run, {done} are done", "wait"),
+        Cause.BODY_RUNS: Texts("of {total:item}, {running} run and {done} are done", "wait"),
         Cause.GOES_ROUND: Texts(
             "it has run {begun} states and loops among {states}",
             "check the condition that ends the loop; `steps_max` limits the number of states",
@@ -165,11 +166,11 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "it is ready and stopped at a breakpoint", "`flowmesh step {execution}` continues it"
         ),
         Cause.PARALLELISM: Texts(
-            "it is ready, but {running} tasks run, the limit of the workflow",
+            "it is ready, but the workflow runs {running:task}, its limit",
             "wait for one to end, or raise the workflow's parallelism",
         ),
         Cause.MAP_CONCURRENCY: Texts(
-            "{left} items of {map} have not begun: {running} run, the limit of the map",
+            "{map} has {left:item} to begin, and {running} run, its limit",
             "wait for one to end, or raise the map's concurrency",
         ),
         Cause.NOT_REACHED: Texts("its container {owner} has not reached it", "explain {owner}"),
@@ -255,8 +256,8 @@ def finding(
     return Finding(
         cause=cause,
         task_id=task_id or UNSET,
-        text=texts.sentence.format_map(details),
-        remedy=texts.remedy.format_map(details),
+        text=text_of(texts.sentence, details),
+        remedy=text_of(texts.remedy, details),
         since=since,
         until=until,
         because_of=because_of or UNSET,

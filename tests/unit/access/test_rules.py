@@ -95,6 +95,7 @@ def test_a_foreign_namespace_is_missing() -> None:
         with pytest.raises(NotFound) as refused:
             rule(f"{EXECUTIONS}/GetExecution").check(editor, request)
         assert refused.value.reason == "NAMESPACE_NOT_FOUND"
+        assert refused.value.message.endswith("its namespace is `a`")
 
 
 def test_each_frame_of_a_session_is_checked() -> None:

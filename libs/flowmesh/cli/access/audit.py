@@ -12,7 +12,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
-from flowmesh.cli.nouns import counted
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client

@@ -20,8 +20,8 @@ from flowmesh.cli.apps.common import (
 )
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import Written, command
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 
 @command

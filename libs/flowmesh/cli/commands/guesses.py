@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from flowmesh.cli.commands.entries import Group
 from flowmesh.cli.commands.short_forms import SHORT_FORMS
 from flowmesh.cli.commands.spelling import Line
-from flowmesh.cli.nouns import plural
+from flowmesh.contract.nouns import plural
 
 SHOWN_MAX = 3
 # What a first word of another tool is here.

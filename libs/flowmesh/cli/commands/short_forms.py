@@ -1,7 +1,7 @@
 """Short forms of commands: `cancel` for `execution cancel`. They mean the same everywhere."""
 
 from flowmesh.cli.commands.table import Path, commands, groups
-from flowmesh.cli.nouns import plural
+from flowmesh.contract.nouns import plural
 
 # The words of a group that are commands of the top level too, and differing words.
 _OF_GROUPS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flowmesh.cli.commands.entries import Entry, Group
 from flowmesh.cli.commands.short_forms import PLURALS, SHORT_FORMS
 from flowmesh.cli.commands.table import ROOT, Path, entry_at
-from flowmesh.cli.nouns import plural
+from flowmesh.contract.nouns import plural
 
 VALUED = frozenset({"--address", "--namespace", "-n", "--profile", "--output", "-o"})
 FLAGS = frozenset({"--json", "--utc"})

@@ -8,8 +8,8 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import HistoryReason, JsonText, RequestId
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client

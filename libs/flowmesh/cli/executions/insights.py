@@ -9,8 +9,8 @@ from flowmesh.cli.arguments import ExecutionArgument, ExecutionId, Target, Workf
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.offline import check_offline
 from flowmesh.cli.definitions.sources import read_source
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 from flowmesh.jsontext.integers import is_whole
 
 if TYPE_CHECKING:

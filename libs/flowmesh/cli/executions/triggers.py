@@ -24,8 +24,8 @@ from flowmesh.cli.arguments import (
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import file_text, json_value, read_value
 from flowmesh.cli.executions.executions import parse_pairs
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import ChangeSlot, Client, Trigger

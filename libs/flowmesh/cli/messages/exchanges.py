@@ -10,7 +10,7 @@ from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
 from flowmesh.cli.messages.queues import QueueArgument, message_json, show_message
-from flowmesh.cli.nouns import counted
+from flowmesh.contract.nouns import counted
 
 ExchangeArgument = Annotated[str, Parameter(help="Name of the exchange.")]
 MessageId = Annotated[str, Parameter(help="Id of the message; the same id is stored once.")]

@@ -8,7 +8,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import Texts
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.messages.streams import event_json, event_line
-from flowmesh.cli.nouns import counted
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import ProjectionInfo

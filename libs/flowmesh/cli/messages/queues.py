@@ -13,7 +13,7 @@ from flowmesh.cli.arguments import Flag, JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
-from flowmesh.cli.nouns import counted
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Message, QueueChanges, QueueState

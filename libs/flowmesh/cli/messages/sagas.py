@@ -6,8 +6,8 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution, Node

@@ -11,8 +11,8 @@ from flowmesh.cli.arguments import JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.executions import parse_pairs
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.parts.subscriptions import (

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal
 from flowmesh import core
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, CONNECT_TIMEOUT_S, Common, command
-from flowmesh.cli.nouns import counted
 from flowmesh.cli.operations.configuration import current_settings
 from flowmesh.cli.operations.guarantees import QueryFailed, query_postgres
 from flowmesh.cli.targets import unreachable_reason
+from flowmesh.contract.nouns import counted
 from flowmesh.extras import install_command
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import ChangeReason, WorkflowId
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
-from flowmesh.cli.nouns import counted
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.parts.dispatch import Limits, Queue

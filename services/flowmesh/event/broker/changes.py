@@ -10,6 +10,7 @@ import msgspec
 
 from flowmesh.api.broker.v1 import topology_pb2 as pb
 from flowmesh.bus import Bus
+from flowmesh.contract.nouns import counted
 from flowmesh.errors import TooLarge, WrongState
 from flowmesh.event.broker import limits
 from flowmesh.event.broker.declarations import declared_queue, difference, refuse
@@ -91,7 +92,7 @@ class TopologyChanges:
         if if_empty:
             held = (await self._streams.info(queue))["state"]["messages"]
             if held:
-                text = f"queue {name!r} holds {held:,} messages"
+                text = f"queue {name!r} holds {counted(held, 'message')}"
                 raise WrongState("QUEUE_NOT_EMPTY", text)
         async with self._store.change(namespace) as change:
             if not await change.remove_queue(name):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
+from flowmesh.contract.nouns import counted
 from flowmesh.event.broker.consuming.sessions import Sessions
 from flowmesh.event.broker.contents import Contents
 from flowmesh.event.broker.routing.misses import Misses
@@ -115,15 +116,15 @@ def _consumers(facts: _Facts) -> Iterator[pb.Finding]:
     if state.ready and not facts.consumers:
         yield pb.Finding(
             cause="NO_CONSUMER",
-            explanation=f"{state.ready:,} messages of {name!r} wait, and nothing consumes it.",
+            explanation=f"Nothing consumes {name!r}, with {counted(state.ready, 'message')}.",
             remedy=f"Subscribe to it, or look at one: flowmesh queue consume {name}",
         )
     elif state.ready and not facts.credit and state.in_flight:
         yield pb.Finding(
             cause="NO_CREDIT",
             explanation=(
-                f"{facts.consumers} consumers hold {state.in_flight:,} unsettled messages"
-                f" and take no more; {state.ready:,} wait."
+                f"{counted(facts.consumers, 'consumer')} with all credit in use"
+                f" ({counted(state.in_flight, 'unsettled message')}); waiting: {state.ready:,}."
             ),
             remedy="Settle faster, add consumers, or raise their credit.",
         )
@@ -138,20 +139,20 @@ def _outcomes(facts: _Facts) -> Iterator[pb.Finding]:
         top = f"; most often: {errors[0][0]}" if errors else ""
         yield pb.Finding(
             cause="ALL_FAILING",
-            explanation=f"All {counters.failed:,} settled deliveries failed{top}.",
+            explanation=f"Every settled delivery failed ({counters.failed:,}){top}.",
             remedy="Correct the consumer, then redrive the dead letters.",
         )
     if counters.expired and not counters.acknowledged:
         yield pb.Finding(
             cause="ALL_EXPIRED",
-            explanation=f"{counters.expired:,} messages expired before they were processed.",
+            explanation=f"Expired before processing: {counted(counters.expired, 'message')}.",
             remedy="Raise the time to live, or consume faster.",
         )
     if state.depth >= config.max_size or counters.rejected_full:
         yield pb.Finding(
             cause="QUEUE_FULL",
             explanation=(
-                f"{name!r} holds {state.depth:,} of {config.max_size:,} messages;"
+                f"{name!r} holds {state.depth:,} of at most {counted(config.max_size, 'message')};"
                 f" {counters.rejected_full:,} more were refused."
             ),
             remedy="Consume faster, or declare a larger queue.",
@@ -161,6 +162,6 @@ def _outcomes(facts: _Facts) -> Iterator[pb.Finding]:
         about = f": {facts.reasons}" if facts.reasons else ""
         yield pb.Finding(
             cause="DEAD_LETTERS",
-            explanation=f"{state.dead_letters:,} messages are in {dead!r}{about}.",
+            explanation=f"{dead!r} holds {counted(state.dead_letters, 'message')}{about}.",
             remedy=f"flowmesh queue peek {dead}, then flowmesh queue redrive {dead}",
         )

@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.access import acting_as
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
+from flowmesh.contract.nouns import counted
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.broker.contents import Contents
 from flowmesh.event.broker.topology import Topologies
@@ -62,8 +63,9 @@ class Alerts:
             if count < rule.count:
                 return False
             newest = [orjson.loads(each) for each in events]
+            seconds = rule.window_ms / 1_000
             values = {
-                "text": f"{compiled.name}: {count:,} events within {rule.window_ms / 1_000:g} s",
+                "text": f"{compiled.name}: {counted(count, 'event')} within {seconds:g} s",
                 "count": count,
                 "windowMs": rule.window_ms,
                 "last": newest[0],
