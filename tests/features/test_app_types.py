@@ -58,7 +58,7 @@ def minimal(descriptor: Descriptor) -> dict[str, Any]:
         if each.refers == "Database"
         else values[each.kind]
         for each in descriptor.fields
-        if each.required and each.default is None
+        if each.required
     }
 
 

@@ -16,7 +16,7 @@ REQUIRED = [
     (each, field.key)
     for each in (*DESCRIPTORS.values(), *STEPS.values())
     for field in each.fields
-    if field.required and field.default is None
+    if field.required
 ]
 
 
@@ -30,7 +30,7 @@ def value_of(kind: str) -> Json:
 def test_a_required_key_is_required_in_each_spelling(descriptor: Descriptor, key: str) -> None:
     """A configuration without it does not fit, and one with another spelling does."""
     validator = Draft202012Validator(config_schema(descriptor))
-    fields = {f.key: f for f in descriptor.fields if f.required and f.default is None}
+    fields = {f.key: f for f in descriptor.fields if f.required}
     whole = {
         name: field.options[0] if field.options else value_of(field.kind)
         for name, field in fields.items()
@@ -64,3 +64,14 @@ def test_an_editor_and_the_check_refuse_the_same_module(module: Json, tmp_path: 
     path = tmp_path / "app.yaml"
     path.write_text(yaml.safe_dump(document))
     assert load(path, Loading(environment={})).findings.failed
+
+
+def test_no_key_is_required_that_has_a_default() -> None:
+    """A page would mark what the check never misses."""
+    both = [
+        f"{each.type} {field.key}"
+        for each in (*DESCRIPTORS.values(), *STEPS.values())
+        for field in each.fields
+        if field.required and field.default is not None
+    ]
+    assert both == []

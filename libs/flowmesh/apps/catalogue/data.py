@@ -37,6 +37,7 @@ DATABASE = (
             string(
                 "dsn",
                 "File of SQLite, or address of PostgreSQL.",
+                required=True,
                 sensitive=True,
                 rules={"": "dsn"},
             ),

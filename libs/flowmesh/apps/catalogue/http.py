@@ -66,7 +66,6 @@ HTTP = (
                 "address",
                 "Host and port, `:8080` for loopback.",
                 default=":8080",
-                required=True,
                 rules={"": "listen"},
             ),
             *_SERVER_LIMITS,

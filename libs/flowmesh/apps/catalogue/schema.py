@@ -62,7 +62,7 @@ def config_schema(descriptor: Descriptor) -> dict[str, Json]:
     required = [
         {"anyOf": [{"required": [name]} for name in _spellings(field)]}
         for field in descriptor.fields
-        if field.required and field.default is None
+        if field.required
     ]
     schema = {
         "type": "object",

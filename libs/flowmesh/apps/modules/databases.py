@@ -89,7 +89,10 @@ def databases(setting: Setting) -> Module:
 def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Database:
     """Return the database of a configuration. Raises Invalid."""
     driver = str(config.get("driver") or "").lower()
-    dsn = str(config.get("dsn") or "")
+    if not (dsn := str(config.get("dsn") or "")):
+        message = f"{name}: dsn is missing; it is a file of SQLite such as data/app.db,"
+        message += " or postgresql://user:password@host:port/database"
+        raise Invalid("APP_CONFIG_INVALID", message)
     timeout_s = float(config.get("statementTimeout") or 30.0)
     most = int(config.get("maxOpenConns", config.get("max_open_connections", 25)))
     if driver in _SQLITE:
@@ -105,9 +108,6 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
         )
     if driver not in ("postgres", "postgresql", "pgx"):
         text = f"{name}: the driver {driver!r} is not one of sqlite and postgres"
-        raise Invalid("APP_CONFIG_INVALID", text)
-    if config.get("dsn") is None:
-        text = f"{name}: dsn is missing; it is postgresql://user:password@host:port/database"
         raise Invalid("APP_CONFIG_INVALID", text)
     from flowmesh.apps.data.postgres import PostgresDatabase
 
