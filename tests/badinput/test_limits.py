@@ -26,6 +26,17 @@ WIDER = {
 GROWTH_MIB_MAX = 400
 # Limits that are tried by a test of their own.
 ELSEWHERE = {
+    "signals with a key that a namespace keeps": (
+        "tests/integration/orchestrator/test_kept_signals.py"
+        "::test_a_namespace_keeps_a_bounded_number_of_signals"
+    ),
+    "values of the signals that a namespace keeps": (
+        "tests/integration/orchestrator/test_kept_signals.py"
+        "::test_a_namespace_keeps_a_bounded_size_of_signals"
+    ),
+    "time to live of a signal with a key": (
+        "tests/features/test_kept_signals.py::test_a_time_to_live_is_at_most_a_week"
+    ),
     "name of a schema, table or publication of a change trigger": (
         "tests/unit/definitions/test_change_triggers.py::test_a_wrong_change_trigger_has_a_place"
     ),

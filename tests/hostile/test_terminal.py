@@ -55,6 +55,7 @@ WRITERS: dict[str, Callable[[], Any]] = {
     "line": lambda: output.line(TEXT),
     "block": lambda: output.block(TEXT.replace("\n", "")),
     "problem": lambda: output.problem(TEXT),
+    "warning": lambda: output.warning(TEXT),
     "progress": lambda: output.progress(TEXT),
     "result": lambda: output.result({}, TEXT),
     "columns": lambda: output.columns(("A", "B"), [(TEXT, "b"), ("c", TEXT)]),

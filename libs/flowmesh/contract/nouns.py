@@ -17,7 +17,11 @@ def counted(number: int, noun: str) -> str:
 
 class _Counting(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
-        return counted(value, format_spec) if format_spec else str(value)
+        if not format_spec:
+            return str(value)
+        # A placeholder stands for any number.
+        is_number = isinstance(value, int)
+        return counted(value, format_spec) if is_number else f"{value} {plural(format_spec)}"
 
 
 def text_of(pattern: str, values: Mapping[str, Any]) -> str:

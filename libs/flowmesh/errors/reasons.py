@@ -92,6 +92,7 @@ REASONS = table_of(
     Reason("GRAPH_UNREACHABLE_NODE", tree.Invalid, "No path leads from the triggers of the graph to the node, so the node would never run."),
     Reason("GRAPH_EMPTY", tree.Invalid, "A workflow needs at least one node."),
     Reason("GRAPH_TOO_LARGE", tree.TooLarge, "A workflow is limited to 10,000 nodes."),
+    Reason("SCHEMA_DEFAULT_INVALID", tree.Invalid, "A default does not fit its own schema."),
     Reason("SCHEMA_INVALID", tree.Invalid, "A JSON Schema is not well-formed."),
     Reason("SCHEMA_REMOTE_REF", tree.Invalid, "A $ref must point into its own schema."),
     Reason("SCHEMA_TOO_COMPLEX", tree.Invalid, "A schema is over its limits of size or nesting."),

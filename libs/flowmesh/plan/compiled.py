@@ -11,7 +11,7 @@ import orjson
 from flowmesh.api.common.v1 import journal_pb2, payload_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.expressions import Template, compile_template
-from flowmesh.plan.defaults import defaults_of, with_defaults
+from flowmesh.plan.defaults import defaults_of, misfits, with_defaults, without
 from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of
 from flowmesh.plan.schemas import Schema
 from flowmesh.tasktypes import timeout_of
@@ -344,6 +344,8 @@ class Plan(Graph):
         self.output = output
         self.input_schema = Schema(message.input_schema)
         self.input_defaults = defaults_of(message.input_schema)
+        for path, _ in list(misfits(self.input_defaults, self.input_schema.problems)):
+            self.input_defaults = without(self.input_defaults, path)
         self.output_schema = Schema(message.output_schema)
         self.parallelism = message.parallelism
         self.prioritizes = self.parallelism > 0 and len({each for _, each in self.lanes}) > 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+
+from flowmesh.plan.schemas import SchemaProblem, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,42 @@ def defaults_of(source: bytes) -> Mapping[str, Default]:
     Those elsewhere, as in choices, items and behind references, are annotations.
     """
     return _members(orjson.loads(source)) if b'"default"' in source else {}
+
+
+def misfits(
+    defaults: Mapping[str, Default],
+    problems: Callable[[Any], Iterable[SchemaProblem]],
+    above: tuple[str, ...] = (),
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the path of each default that its schema refuses, with the reason.
+
+    `problems` returns those of a value of the whole schema.
+    """
+    for name, default in defaults.items():
+        path = (*above, name)
+        if default.has and (reason := _misfit(path, default.value, problems)):
+            yield path, reason
+        yield from misfits(default.members, problems, path)
+
+
+def _misfit(
+    path: tuple[str, ...], value: Any, problems: Callable[[Any], Iterable[SchemaProblem]]
+) -> str:
+    whole, place = value, path_of(path)
+    for name in reversed(path):
+        whole = {name: whole}
+    inside = (f"{place}.", f"{place}[")
+    found = (each for each in problems(whole) if f"{each.path}.".startswith(inside))
+    return next((each.message for each in found), "")
+
+
+def without(defaults: Mapping[str, Default], path: tuple[str, ...]) -> Mapping[str, Default]:
+    """Return the defaults without the one at a path."""
+    name, *below = path
+    found = defaults[name]
+    if below:
+        return {**defaults, name: replace(found, members=without(found.members, tuple(below)))}
+    return {**defaults, name: replace(found, has=False, value=None)}
 
 
 def with_defaults(value: Any, defaults: Mapping[str, Default]) -> Any:

@@ -121,7 +121,7 @@ def _levels(value: object) -> Iterator[list[Any]]:
 
 def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
     return SchemaProblem(
-        _path(error.instance_path), _shown(error.message), _pointer(error.schema_path)
+        path_of(error.instance_path), _shown(error.message), _pointer(error.schema_path)
     )
 
 
@@ -136,7 +136,8 @@ def _shown(message: str) -> str:
     return f"{message[:half]} … {message[-half:]}"
 
 
-def _path(parts: Iterable[str | int]) -> str:
+def path_of(parts: Iterable[str | int]) -> str:
+    """Return the path of a value in its document, such as `.items[0].id`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.plan.defaults import defaults_of, with_defaults
+from flowmesh.plan.defaults import defaults_of, misfits, with_defaults, without
+from flowmesh.plan.schemas import Schema
 
 SCHEMA: Any = {
     "type": "object",
@@ -45,3 +46,25 @@ def test_a_schema_without_defaults_has_none() -> None:
     assert not defaults_of(b"")
     assert not defaults_of(b"true")
     assert not defaults_of(b'{"properties":{"default":{"type":"string"}}}')
+
+
+def test_a_default_that_its_schema_refuses_is_found() -> None:
+    """Also below another member, and inside the default; that of a neighbor is not."""
+    schema: Any = {
+        "required": ["other"],
+        "properties": {
+            "right": {"type": "integer", "default": 1},
+            "wrong": {"type": "integer", "default": "1"},
+            "above": {"properties": {"below": {"maximum": 3, "default": 5}}},
+            "list": {"items": {"type": "string"}, "default": ["a", 1]},
+            "wrongest": {"default": 1},
+        },
+    }
+    source = orjson.dumps(schema)
+    defaults = defaults_of(source)
+    found = [path for path, _ in misfits(defaults, Schema(source).problems)]
+    assert found == [("wrong",), ("above", "below"), ("list",)]
+    for path in found:
+        defaults = without(defaults, path)
+    whole = {"right": 1, "above": {}, "wrongest": 1}
+    assert with_defaults({"above": {}}, defaults) == whole

@@ -3,6 +3,7 @@
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import text_of
 
 
 @command
@@ -32,7 +33,7 @@ def causes() -> dict[str, tuple[str, str]]:
     waits = {name.upper(): (f"The task {text}.", "") for name, text in COST_TEXTS.items()}
     names = _Placeholders()
     explained = {
-        str(cause): (texts.sentence.format_map(names), texts.remedy.format_map(names))
+        str(cause): (text_of(texts.sentence, names), text_of(texts.remedy, names))
         for cause, texts in TEXTS.items()
     }
     return waits | explained

@@ -14,7 +14,7 @@ from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
 from flowmesh.definitions.checks.parts import Parts
-from flowmesh.definitions.checks.schemas import check_schema
+from flowmesh.definitions.checks.schemas import check_defaults, check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.triggers import check_triggers
 from flowmesh.definitions.checks.types import check_types
@@ -111,7 +111,9 @@ def _check_workflow(
 ) -> None:
     if not check_size(workflow, problems):
         return
-    check_schema(workflow.input_schema, (*workflow.schema_path, "inputSchema"), problems)
+    path = (*workflow.schema_path, "inputSchema")
+    if check_schema(workflow.input_schema, path, problems):
+        check_defaults(workflow.input_schema, path, problems)
     check_schema(workflow.output_schema, (*workflow.schema_path, "outputSchema"), problems)
     check_variables(workflow, problems)
     tasks: dict[str, Task | None] = {}

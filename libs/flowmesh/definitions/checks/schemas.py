@@ -11,6 +11,8 @@ from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import kind_of
 from flowmesh.expressions.patterns import ProgramTooLarge, compile_pattern
+from flowmesh.plan.defaults import defaults_of, misfits
+from flowmesh.plan.schemas import Schema
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 from flowmesh.schemas.compiling import compiled
 
@@ -53,6 +55,15 @@ def check_schema(schema: Json, path: Path, problems: Problems) -> bool:
         if len(problems.found) == before and not _compiles(schema):
             problems.add("SCHEMA_INVALID", "the schema cannot be compiled", path)
     return len(problems.found) == before
+
+
+def check_defaults(schema: Json, path: Path, problems: Problems) -> None:
+    """Warn of defaults of an input that their own schema refuses, which are not applied."""
+    source = orjson.dumps(schema) if isinstance(schema, dict) else b""
+    for place, reason in misfits(defaults_of(source), Schema(source).problems):
+        at = [each for name in place for each in ("properties", name)]
+        message = f"the default is not applied, as its schema refuses it: {reason}"
+        problems.warn("SCHEMA_DEFAULT_INVALID", message, (*path, *at, "default"))
 
 
 def _bounded(found: list[Place], problems: Problems) -> bool:
