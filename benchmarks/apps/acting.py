@@ -18,10 +18,10 @@ import psutil
 from benchmarks.apps.requests import COMPARED, measured, require_wrk, serving
 from benchmarks.load import Metrics
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.messaging.memory import MemoryBroker
-from flowmesh.apps.modules.acting.components import Component
+from flowmesh.apps.modules.outbound.components import Component
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.application import Application
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.polling import pause
 from flowmesh.testing.suite import Suite

@@ -11,11 +11,11 @@ import yaml
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.overlay import Overlay
-from flowmesh.apps.host.application import Application
-from flowmesh.apps.host.links import Peers
 from flowmesh.apps.offline.calling import request_of
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.offline.testing import run_tests
+from flowmesh.apps.runtime.application import Application
+from flowmesh.apps.runtime.links import Peers
 from flowmesh.testing.polling import pause
 
 FILES = sorted((Path(__file__).parent / "apps").glob("*.yaml"))

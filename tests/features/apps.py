@@ -12,8 +12,8 @@ import orjson
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.overlay import Overlay
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.application import Application
 from flowmesh.testing.polling import pause
 
 SECRET = "0123456789abcdef0123456789abcdef"

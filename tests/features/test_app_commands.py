@@ -11,12 +11,12 @@ import bcrypt
 import pytest
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
-from flowmesh.apps.host.reloading import Reloading
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.offline.calling import pipeline_run
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.offline.linting import advice
+from flowmesh.apps.runtime.application import Application
+from flowmesh.apps.runtime.reloading import Reloading
 from flowmesh.errors import NotFound
 from tests.features.apps import RunningApp, eventually, running, written
 from tests.features.test_app_messages import WEB, app

@@ -11,8 +11,8 @@ import pytest
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.durable.names import workflow_of
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.offline.checking import check, silent_log
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.sdk import Client, NodeStatus, Status
 from flowmesh.testing.suite import Suite

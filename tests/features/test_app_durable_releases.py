@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import Unavailable
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite

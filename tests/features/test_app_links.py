@@ -15,11 +15,11 @@ import yaml
 from aiohttp import web
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
-from flowmesh.apps.host.links import Peers, add_links
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import Message, Subscribed
 from flowmesh.apps.offline.checking import check, peers_of, silent_log
+from flowmesh.apps.runtime.application import Application
+from flowmesh.apps.runtime.links import Peers, add_links
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.messaging.messages import Message, Subscribed, fits
 from flowmesh.apps.offline.checking import check, silent_log
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import Invalid
 from tests.features.apps import RunningApp, eventually, running, written
 

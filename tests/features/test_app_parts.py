@@ -252,7 +252,7 @@ async def test_a_cached_value_ends_with_its_time(
 
 async def test_the_last_used_values_stay() -> None:
     """A full cache forgets the value that was not used for the longest time."""
-    from flowmesh.apps.modules.acting.caches import MemoryCache
+    from flowmesh.apps.modules.outbound.caches import MemoryCache
 
     made = MemoryCache(items_max=2, ttl_s=60, cleanup_s=60)
     await made.set("a", 1)

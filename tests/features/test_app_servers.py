@@ -10,8 +10,8 @@ import nats
 import pytest
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.offline.checking import silent_log
+from flowmesh.apps.runtime.application import Application
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.sdk.messaging.broker import MessageBroker

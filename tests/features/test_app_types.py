@@ -1,4 +1,4 @@
-"""The contract of module types: build, start, health, stop, wrong configurations, by the catalogue.
+"""The contract of module types: build, start, health, stop, wrong configurations, by the catalog.
 
 Also the real configurations of `FLOWMESH_APP_CONFIGS`, where that folder is given.
 """
@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor
-from flowmesh.apps.catalogue.schema import app_schema, config_schema, module_form
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
+from flowmesh.apps.catalog.schema import app_schema, config_schema, module_form
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.modules.table import BUILDERS
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.pipeline.steps import STEP_TYPES
+from flowmesh.apps.runtime.application import Application
 from tests.features.apps import SECRET, written
 
 TYPES = list(DESCRIPTORS.values())
@@ -85,8 +85,8 @@ SERVICE = """{"openapi": "3.1.0", "servers": [{"url": "http://127.0.0.1:9"}], "p
 
 
 @pytest.mark.feature("S1-04")
-def test_the_catalogue_has_the_68_types() -> None:
-    """There are 68 types, and everything that is built is one of the catalogue."""
+def test_the_catalog_has_the_68_types() -> None:
+    """There are 68 types, and everything that is built is one of the catalog."""
     assert len(DESCRIPTORS) == 68
     assert set(BUILDERS) <= set(DESCRIPTORS)
     assert set(STEP_TYPES) <= set(STEPS)

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.offline.checking import silent_log
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import FlowmeshError
 from tests.features.apps import ROOT, SECRET, RunningApp, running, written
 

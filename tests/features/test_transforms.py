@@ -1,4 +1,4 @@
-"""The transform task over REST: every operation of the catalogue, as its example promises."""
+"""The transform task over REST: every operation of the catalog, as its example promises."""
 
 import itertools
 from typing import Any
@@ -97,7 +97,7 @@ OTHERS = [name for name in OPERATIONS if name not in {each.values[0] for each in
 
 @pytest.mark.parametrize("name", [*PROMISED, *OTHERS])
 async def test_the_example_of_each_operation_runs(suite: Suite, name: str) -> None:
-    """As a workflow of one transform, with the output that the catalogue shows."""
+    """As a workflow of one transform, with the output that the catalog shows."""
     example = OPERATIONS[name].example
     step = {"operation": name, **example.parameters}
     assert await output(suite, example.input, step) == example.output
@@ -187,7 +187,7 @@ async def test_what_an_example_leaves_open(
 
 
 @pytest.mark.feature("S0-85")
-async def test_the_catalogue_lists_more_than_forty_operations(suite: Suite) -> None:
+async def test_the_catalog_lists_more_than_forty_operations(suite: Suite) -> None:
     """Each with a JSON Schema that is one, that its example fits and no other parameter does."""
     found = (await suite.get("/api/v1/transform/operations")).json["operations"]
     assert len({each["name"] for each in found}) == len(found) >= 45

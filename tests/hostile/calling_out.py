@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from flowmesh.apps.host.application import Application
-from flowmesh.apps.hosted.checking import policy_of
-from flowmesh.apps.hosted.conversation import Begin
-from flowmesh.apps.hosted.process import built, cause_of, check_health
 from flowmesh.apps.offline.calling import request_of
+from flowmesh.apps.release_process.checking import policy_of
+from flowmesh.apps.release_process.conversation import Begin
+from flowmesh.apps.release_process.process import built, cause_of, check_health
+from flowmesh.apps.runtime.application import Application
 from flowmesh.egress.wall import Wall
 from flowmesh.errors import FlowmeshError
 from flowmesh.testing.polling import until

@@ -1,6 +1,6 @@
-"""Applications that call an address, for each key of the catalogue that is one.
+"""Applications that call an address, for each key of the catalog that is one.
 
-The test compares the keys with the catalogue. `{at}` is host and port of the called server,
+The test compares the keys with the catalog. `{at}` is host and port of the called server,
 `{issuer}` of a provider of OAuth2 tokens that the policy admits.
 """
 
@@ -158,7 +158,7 @@ def login(token_url: str, user_info_url: str) -> Calling:
 
 
 # By type, key, and place in the value.
-OF_THE_CATALOGUE: dict[str, Calling] = {
+OF_THE_CATALOG: dict[str, Calling] = {
     "auth.modular.oauth2.providers.*.token_url": login("http://{at}/token", "https://example.com"),
     "auth.modular.oauth2.providers.*.user_info_url": login(
         "http://{issuer}/token", "http://{at}/user"
@@ -227,7 +227,7 @@ def schema(kind: str, **config: Json) -> Calling:
 
 REMOTE = {"$ref": "http://{at}/schema.json"}
 CONNECTOR = {"name": "c", "type": "http", "config": {"baseURL": "http://{at}"}}
-# Calls whose address is in no key of the catalogue.
+# Calls whose address is in no key of the catalog.
 BESIDE: dict[str, Calling] = {
     "observability.otel over gRPC": Calling(
         [module("observability.otel", endpoint="{at}", protocol="grpc")],

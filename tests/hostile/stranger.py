@@ -91,7 +91,7 @@ def outcomes(targets: Targets) -> dict[str, bool]:
 
 def when_hosted() -> None:
     """Attempt from inside the process of a hosted application; the result is a line of its log."""
-    if "flowmesh.apps.hosted.process" not in sys.orig_argv:
+    if "flowmesh.apps.release_process.process" not in sys.orig_argv:
         return
     given = Path("targets.json")
     if given.exists():

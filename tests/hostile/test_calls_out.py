@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
-from tests.hostile.outgoing_calls import BESIDE, OF_THE_CATALOGUE, SUITE, Calling
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS
+from tests.hostile.outgoing_calls import BESIDE, OF_THE_CATALOG, SUITE, Calling
 
 pytestmark = pytest.mark.long
 
 Json = Any
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {**OF_THE_CATALOGUE, **BESIDE}
-# Keys of the catalogue that are addresses; a lower number means that one was lost.
+ALL = {**OF_THE_CATALOG, **BESIDE}
+# Keys of the catalog that are addresses; a lower number means that one was lost.
 KEYS = 26
 ADDRESSES = frozenset({"address", "target", "dsn"})
 # Their driver tries for five seconds; they are called in one form.
@@ -127,7 +127,7 @@ async def driven(given: Mapping[str, Json], folder: Path) -> dict[str, str]:
 
 
 def addresses() -> set[str]:
-    """Return the keys of the catalogue that are addresses to call."""
+    """Return the keys of the catalog that are addresses to call."""
     return {
         f"{kind}.{each.key}{'.' if place else ''}{place}"
         for kind, descriptor in {**DESCRIPTORS, **STEPS}.items()
@@ -137,10 +137,10 @@ def addresses() -> set[str]:
     }
 
 
-def test_each_address_of_the_catalogue_is_called() -> None:
+def test_each_address_of_the_catalog_is_called() -> None:
     """A type with an address that no test drives is found here."""
     print(f"{len(addresses())} addresses, {len(BESIDE) + 1} other calls")
-    assert addresses() == set(OF_THE_CATALOGUE)
+    assert addresses() == set(OF_THE_CATALOG)
     assert len(addresses()) >= KEYS
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor, Field, Rule
-from flowmesh.apps.catalogue.descriptor import string
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor, Field, Rule
+from flowmesh.apps.catalog.descriptor import string
 from tests.hostile.conftest import Company, Sink
 
 Json = Any

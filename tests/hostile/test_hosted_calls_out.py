@@ -1,6 +1,6 @@
 """Applications that a tenant deploys call nothing on loopback: the reproduction by REST.
 
-`test_calls_out.py` drives every address of the catalogue; these go through a closed installation.
+`test_calls_out.py` drives every address of the catalog; these go through a closed installation.
 """
 
 from typing import Any

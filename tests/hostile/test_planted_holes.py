@@ -11,8 +11,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from flowmesh.access import RuleMissing, rule_of_method
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor, Field
-from flowmesh.apps.catalogue.descriptor import string
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor, Field
+from flowmesh.apps.catalog.descriptor import string
 from tests.access.answers import Answer
 from tests.access.contracts import BY_NAME
 from tests.features.closed import Closed

@@ -19,7 +19,7 @@ from flowmesh.sdk.payloads import PayloadStore
 from tests.simulation.history import Call, Outcome
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
-from tests.simulation.plans import catalogue
+from tests.simulation.plans import catalog
 from tests.simulation.streams import Caller, Channel, Stream
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Callers:
         async with self._session() as session, asyncio.TaskGroup() as group:
             for number, moment in enumerate(moments):
                 await elapsed(max(0.0, begun_s + moment - self.world.loop.time()))
-                workflow_id = self._random.choice(list(catalogue()))
+                workflow_id = self._random.choice(list(catalog()))
                 group.create_task(self._one(session, workflow_id, number))
 
     def _session(self) -> Session:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.plan import Plan
-from tests.simulation.plans import catalogue
+from tests.simulation.plans import catalog
 
 _ITEM = re.compile(r"\[\d+\]")
 _ENDS = {
@@ -60,7 +60,7 @@ def _may_join(plan: Plan, node_id: str) -> bool:
     for part in _ITEM.sub("", node_id).split("/"):
         node = graph.by_id[part]
         graph = node.body
-    target = catalogue().get(node.child.workflow_id)
+    target = catalog().get(node.child.workflow_id)
     return target is not None and target.start_shared
 
 

@@ -13,7 +13,7 @@ from tests.simulation.faults import LATE_S_MAX
 from tests.simulation.hosts import BUILTIN_TYPE
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import REMOTE_TYPE, Client
-from tests.simulation.plans import NODES_MAX, catalogue
+from tests.simulation.plans import NODES_MAX, catalog
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -127,4 +127,4 @@ class Operators:
         """Workflows that executions run of, or any."""
         rows = self.world.tables.executions.values()
         found = {row["workflow_id"] for row in rows if not has_ended(row["status"])}
-        return sorted(found) or sorted(catalogue())[:3]
+        return sorted(found) or sorted(catalog())[:3]

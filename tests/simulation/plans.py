@@ -13,7 +13,7 @@ from tests.simulation.handled import DURABLE_TYPE
 from tests.simulation.hosts import BUILTIN_TYPE
 from tests.simulation.peers import REMOTE_TYPE
 
-CATALOGUE_PLANS = 120
+CATALOG_PLANS = 120
 # Plans with nodes that start other plans, or continue as new.
 LINKED_PLANS = 40
 DURABLE_PLANS = 20
@@ -42,10 +42,10 @@ PAGE = "page"
 
 
 @cache
-def catalogue() -> dict[str, Plan]:
+def catalog() -> dict[str, Plan]:
     """Plans of all shapes, by workflow id; the same in every run."""
     random = Random(7)
-    plans = {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOGUE_PLANS)}
+    plans = {f"w{number}": _plan(f"w{number}", random) for number in range(CATALOG_PLANS)}
     linked = (_linked_plan(f"l{number}", random) for number in range(LINKED_PLANS))
     durable = (_durable(f"d{number}", random) for number in range(DURABLE_PLANS))
     started = (_started(f"s{number}", random) for number in range(STARTED_PLANS))
@@ -266,7 +266,7 @@ def _child(node: plan_pb2.PlanNode, random: Random) -> None:
     node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
     node.input_template = b'"{{input}}"'
     own = random.random() < 0.15
-    number = random.randrange(LINKED_PLANS if own else CATALOGUE_PLANS)
+    number = random.randrange(LINKED_PLANS if own else CATALOG_PLANS)
     if random.random() < 0.3:
         node.child.names_template = b'{"workflow": "%b%d"}' % (b"l" if own else b"w", number)
     else:

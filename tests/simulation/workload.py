@@ -16,7 +16,7 @@ from flowmesh.plan import Plan
 from flowmesh.tasktypes import timeout_of
 from tests.simulation.loop import elapsed
 from tests.simulation.peers import Client
-from tests.simulation.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, catalogue
+from tests.simulation.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, catalog
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -50,13 +50,13 @@ def _under(request_id: str, what: str) -> str:
 
 
 class Definitions:
-    """The definition service: the catalogue, and what a script adds."""
+    """The definition service: the catalog, and what a script adds."""
 
     def __init__(self) -> None:
         self.added: dict[str, Plan] = {}
 
     async def GetPlan(self, request: Any) -> definition_service_pb2.GetPlanResponse:
-        plan = self.added.get(request.workflow_id) or catalogue()[request.workflow_id]
+        plan = self.added.get(request.workflow_id) or catalog()[request.workflow_id]
         return definition_service_pb2.GetPlanResponse(plan=plan.message)
 
 
@@ -113,7 +113,7 @@ class Workload:
     def begin(self) -> None:
         for number in range(self._starts):
             at_s = self._random.uniform(0.0, self._within_s)
-            workflow_id = self._random.choice(list(catalogue()))
+            workflow_id = self._random.choice(list(catalog()))
             if self._random.random() < 0.25:
                 # A few that meet.
                 workflow_id = f"s{self._random.randrange(3)}"
@@ -146,7 +146,7 @@ class Workload:
         await elapsed(delay_s)
         if then == "signal":
             for number in range(3):
-                if catalogue()[workflow_id].variables:
+                if catalog()[workflow_id].variables:
                     await self._set_variable(client, execution_id, request_id, number)
                 await client.call(
                     "signal",

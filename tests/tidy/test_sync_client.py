@@ -61,8 +61,8 @@ def test_every_alias_leads_to_its_part(name: str, form: str) -> None:
 
 def _class(name: str, form: str) -> type:
     module = sync_client.HOME[name]
-    path = f"sync.{module}" if form else module
-    found: type = getattr(import_module(f"{sync_client.PACKAGE}.{path}"), form + name)
+    package = "flowmesh.sdk_sync" if form else sync_client.PACKAGE
+    found: type = getattr(import_module(f"{package}.{module}"), form + name)
     return found
 
 

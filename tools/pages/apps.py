@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS
 from flowmesh.apps.modules.table import runs
 from flowmesh.apps.pipeline.steps import STEP_TYPES
 from tools.pages import markdown

@@ -1,4 +1,4 @@
-"""docs/functions.md from the catalogue of functions, each example with what it yields."""
+"""docs/functions.md from the catalog of functions, each example with what it yields."""
 
 import orjson
 

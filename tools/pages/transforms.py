@@ -1,4 +1,4 @@
-"""docs/transforms.md from the catalogue of transform operations."""
+"""docs/transforms.md from the catalog of transform operations."""
 
 from itertools import groupby
 
@@ -90,7 +90,7 @@ the next accumulator:
 
 
 def page() -> str:
-    lines = markdown.title("Transforms", source="the catalogue in `flowmesh.transforms`")
+    lines = markdown.title("Transforms", source="the catalog in `flowmesh.transforms`")
     lines += [
         _ABOUT,
         "## Operations",

@@ -8,7 +8,7 @@ import { numbers } from "../../messages/numbers";
 import { pages } from "../../messages/pages";
 import { formatted } from "./messages";
 
-/** Folders whose texts are all in the catalogue; the others follow. */
+/** Folders whose texts are all in the catalog; the others follow. */
 const TRANSLATED = [
   "app/errors",
   "canvas/",

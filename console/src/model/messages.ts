@@ -1,5 +1,5 @@
 /**
- * Texts of the pages from the catalogue `messages/en.ts`, in a subset of ICU MessageFormat:
+ * Texts of the pages from the catalog `messages/en.ts`, in a subset of ICU MessageFormat:
  * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
  */
 
@@ -9,8 +9,8 @@ import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
 
-type Catalogue = typeof en & typeof apps & typeof builder & typeof numbers & typeof pages;
-export type MessageKey = keyof Catalogue;
+type Catalog = typeof en & typeof apps & typeof builder & typeof numbers & typeof pages;
+export type MessageKey = keyof Catalog;
 export type MessageValues = Readonly<Record<string, string | number>>;
 
 const rules = new Intl.PluralRules("en");
@@ -20,8 +20,8 @@ const format = new Intl.NumberFormat("en");
 const texts: Partial<Record<MessageKey, string>> = { ...en };
 
 /** Add the texts of a page. */
-export function teach(catalogue: Partial<Record<MessageKey, string>>): void {
-  Object.assign(texts, catalogue);
+export function teach(catalog: Partial<Record<MessageKey, string>>): void {
+  Object.assign(texts, catalog);
 }
 
 /** The text of a message with its values. */

@@ -21,7 +21,6 @@ from flowmesh.sdk.client.parts.workflows import (
     Validation,
 )
 from flowmesh.sdk.client.session import Session, SessionCall
-from flowmesh.sdk.client.sync import SyncClient, SyncHandle
 from flowmesh.sdk.discovery.service_discovery import CacheInfo, ServiceDiscovery
 from flowmesh.sdk.discovery.values import (
     HealthCheck,
@@ -100,6 +99,7 @@ from flowmesh.sdk.workflows.workflow_engine import (
     WorkflowEngine,
     WorkflowStatus,
 )
+from flowmesh.sdk_sync import SyncClient, SyncHandle
 
 __all__ = [
     "NO_EFFECT",

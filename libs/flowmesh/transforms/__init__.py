@@ -1,10 +1,10 @@
-"""The transform operations: a catalogue, and pipelines of them applied to JSON values.
+"""The transform operations: a catalog, and pipelines of them applied to JSON values.
 
 Deterministic by a seed, bounded, free of side effects. `Pipeline.apply` computes at once;
 `transformed` uses a sandbox for jq and JMESPath, which are code of users, and for costly runs.
 """
 
-from flowmesh.transforms.catalogue import OPERATIONS
+from flowmesh.transforms.catalog import OPERATIONS
 from flowmesh.transforms.driving import transformed, transformed_inline, transformed_remotely
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
 from flowmesh.transforms.operation import Operation

@@ -142,7 +142,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the catalogue.
+    """One operation of the catalog.
 
     `one_of` names parameters of which exactly one is given. `build` gets checked parameters with
     their defaults, pipelines compiled, and returns the step; it may raise ValueError with a message
@@ -167,7 +167,7 @@ class Operation:
         return schema
 
     def describe(self) -> dict[str, Json]:
-        """Return the operation as an entry of the catalogue."""
+        """Return the operation as an entry of the catalog."""
         return {
             "name": self.name,
             "category": self.category,

@@ -12,7 +12,7 @@ import orjson
 from flowmesh.expressions.references import child_path, kind_of
 from flowmesh.expressions.scanner import OPEN
 from flowmesh.sandbox.syntax import check_syntax, jq_errors
-from flowmesh.transforms.catalogue import OPERATIONS
+from flowmesh.transforms.catalog import OPERATIONS
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
 from flowmesh.transforms.limits import INLINE_PATTERNS_MAX, OPERATIONS_MAX, PIPELINE_DEPTH_MAX
 from flowmesh.transforms.operation import Json, Operation, Parameter, Prepared

@@ -6,7 +6,7 @@ from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.api.apphost.v1 import app_service_pb2 as service_pb
 from flowmesh.apphost.running.log import LogEntry
 from flowmesh.apphost.storage.records import AppRow, Content, ReleaseRow
-from flowmesh.apps.hosted.conversation import Placed
+from flowmesh.apps.release_process.conversation import Placed
 from flowmesh.errors import Invalid
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowmesh.apps.hosted.masking import masking
+from flowmesh.apps.release_process.masking import masking
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from flowmesh.apps.catalogue import DESCRIPTORS
+from flowmesh.apps.catalog import DESCRIPTORS
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.building import build
-from flowmesh.apps.modules.module import Setting, Surrounding
+from flowmesh.apps.modules.module import ModuleContext, Setting
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.building import build
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.egress import OPEN, PUBLIC, Policy
 
@@ -35,7 +35,7 @@ def document(folder: Path, type: str, more: dict[str, Any]) -> Any:
 def policy_of(folder: Path, type: str, host: Policy, more: dict[str, Any]) -> Policy:
     """Return the policy of a module on a host."""
     made = document(folder, type, more)
-    around = Surrounding(
+    context = ModuleContext(
         folder=folder,
         log=SILENT,
         hub=Hub(SILENT),
@@ -44,7 +44,7 @@ def policy_of(folder: Path, type: str, host: Policy, more: dict[str, Any]) -> Po
         policy=host,
         checks=dict,
     )
-    return Setting(spec=made.modules[0], around=around, partners={}).policy
+    return Setting(spec=made.modules[0], context=context, partners={}).policy
 
 
 @pytest.mark.parametrize(("type", "key"), ACCEPTING)

@@ -10,10 +10,10 @@ import yaml
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.host.building import build
-from flowmesh.apps.hosted.confinement import confined, leaves_bounds
 from flowmesh.apps.modules.http_client import HOSTED_CONNECTIONS_MAX
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.release_process.confinement import confined, leaves_bounds
+from flowmesh.apps.runtime.building import build
 from flowmesh.egress.policy import PUBLIC
 
 Json = Any

@@ -11,8 +11,8 @@ import yaml
 from aiohttp import web
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import Invalid
 from flowmesh.testing.polling import until
 

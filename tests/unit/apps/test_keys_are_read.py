@@ -9,18 +9,18 @@ from typing import Any
 import orjson
 import pytest
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor
-from flowmesh.apps.catalogue.descriptor import Field, string
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
+from flowmesh.apps.catalog.descriptor import Field, string
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.host.building import build
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.building import build
 from flowmesh.egress.policy import OPEN
 
 Json = Any
 
 # Code that handles keys by their descriptors, whatever they mean.
-_GENERIC = ("flowmesh.apps.wiring", "flowmesh.apps.document", "flowmesh.apps.host.building")
+_GENERIC = ("flowmesh.apps.wiring", "flowmesh.apps.document", "flowmesh.apps.runtime.building")
 # Keys that no code has to read, by type, with the reason. It only shrinks.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("secrets.vault", "mode"): "its only value is remote",

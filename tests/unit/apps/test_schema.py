@@ -7,8 +7,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor
-from flowmesh.apps.catalogue.schema import app_schema, config_schema
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
+from flowmesh.apps.catalog.schema import app_schema, config_schema
 from flowmesh.apps.document.loading import Loading, load
 
 Json = Any

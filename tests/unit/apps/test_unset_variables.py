@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, Descriptor
-from flowmesh.apps.catalogue.descriptor import Field
-from flowmesh.apps.hosted.checking import checked
-from flowmesh.apps.hosted.conversation import Begin, Placed
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
+from flowmesh.apps.catalog.descriptor import Field
+from flowmesh.apps.release_process.checking import checked
+from flowmesh.apps.release_process.conversation import Begin, Placed
 
 Json = Any
 UNSET = "${UNSET}"

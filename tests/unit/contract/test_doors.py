@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from flowmesh.api.event.v1 import subscription_service_pb2
-from flowmesh.apps.catalogue.descriptor import address
-from flowmesh.apps.catalogue.values import convert
-from flowmesh.apps.hosted.addresses import address_problem as hosted_problem
-from flowmesh.apps.hosted.addresses import postgres_problem
+from flowmesh.apps.catalog.descriptor import address
+from flowmesh.apps.catalog.values import convert
+from flowmesh.apps.release_process.addresses import address_problem as hosted_problem
+from flowmesh.apps.release_process.addresses import postgres_problem
 from flowmesh.connectors.options import options_of
 from flowmesh.egress import check_url
 from flowmesh.errors import FlowmeshError

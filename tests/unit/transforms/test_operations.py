@@ -1,4 +1,4 @@
-"""Each operation of the catalogue does what its summary says."""
+"""Each operation of the catalog does what its summary says."""
 
 from typing import Any
 

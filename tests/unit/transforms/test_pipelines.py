@@ -15,7 +15,7 @@ from flowmesh.transforms import (
     pipeline_problems,
 )
 
-CATALOGUE = [
+CATALOG = [
     "select", "filter", "map", "flatMap", "flatten", "unique", "limit", "skip", "reverse",
     "groupBy", "aggregate", "join", "sort", "sortBy", "uppercase", "lowercase", "trim", "split",
     "concat", "replace", "substring", "template", "round", "floor", "ceil", "abs", "clamp",
@@ -28,9 +28,9 @@ CATALOGUE = [
 ]  # fmt: skip
 
 
-def test_the_catalogue_has_the_operations_promised() -> None:
+def test_the_catalog_has_the_operations_promised() -> None:
     """Every operation is there under its name."""
-    assert sorted(OPERATIONS) == sorted(CATALOGUE)
+    assert sorted(OPERATIONS) == sorted(CATALOG)
 
 
 @pytest.mark.parametrize(
@@ -254,9 +254,7 @@ def test_the_operation_that_fails_is_named_by_its_place() -> None:
     st.lists(
         st.dictionaries(
             st.sampled_from(["operation", "field", "value", "count", "operator", "order", "with"]),
-            st.sampled_from(
-                [*CATALOGUE, "gt", "in", "matches", 0, -1, 1.5, None, [], {}, [1], "("]
-            ),
+            st.sampled_from([*CATALOG, "gt", "in", "matches", 0, -1, 1.5, None, [], {}, [1], "("]),
         ),
         max_size=3,
     )

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flowmesh.apps.catalogue import Descriptor, key_form, nearest_names
-from flowmesh.apps.catalogue.values import TEMPLATE, Unfit, convert, fields_by_form
+from flowmesh.apps.catalog import Descriptor, key_form, nearest_names
+from flowmesh.apps.catalog.values import TEMPLATE, Unfit, convert, fields_by_form
 from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.expressions.references import kind_of

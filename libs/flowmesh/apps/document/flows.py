@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flowmesh.apps.catalogue import DESCRIPTORS, nearest_names
+from flowmesh.apps.catalog import DESCRIPTORS, nearest_names
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.limits import STEPS_MAX
 from flowmesh.apps.document.model import (

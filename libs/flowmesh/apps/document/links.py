@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flowmesh.apps.catalogue import nearest_names
+from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.model import LinkSpec
 from flowmesh.expressions.references import kind_of

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flowmesh.apps.catalogue import DESCRIPTORS, foreign_hint, nearest_names
+from flowmesh.apps.catalog import DESCRIPTORS, foreign_hint, nearest_names
 from flowmesh.apps.document.configuration import configured, section_of
 from flowmesh.apps.document.findings import At, Findings, SourceFile
 from flowmesh.apps.document.flows import FlowReader, names_in

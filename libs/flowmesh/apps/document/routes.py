@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from flowmesh.apps.catalogue import nearest_names
+from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.model import PipelineSpec, RouteSpec, TriggerSpec
 from flowmesh.apps.document.steps import StepReader

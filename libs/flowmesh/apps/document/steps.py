@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from flowmesh.apps.catalogue import STEPS, foreign_hint, nearest_names
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.catalog import STEPS, foreign_hint, nearest_names
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.document.configuration import configured
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.limits import STEPS_MAX

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.http.messages import Request
 from flowmesh.errors import Invalid
 

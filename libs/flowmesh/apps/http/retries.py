@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 
 Json = Any
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowmesh.apps.catalogue import nearest_names
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.catalog import nearest_names
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.expressions.conditions import compile_condition

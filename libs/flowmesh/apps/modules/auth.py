@@ -9,8 +9,8 @@ from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.modules.acting.oauth2 import OAuthLogin
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.modules.outbound.oauth2 import OAuthLogin
 from flowmesh.apps.modules.passwords import (
     BCRYPT,
     PASSWORD_CHARACTERS_MAX,
@@ -405,7 +405,7 @@ def auth_module(
             await add_seed(users, passwords, read_seed(setting, seed_file))
         if not given and not users.has_admin and _has_setup(setting):
             text = f"there is no administrator yet; set one up with setupToken {setup_token}"
-            setting.around.log.tell(setting.name, text)
+            setting.context.log.tell(setting.name, text)
 
     async def stop() -> None:
         if oauth is not None:
@@ -423,7 +423,7 @@ def _has_setup(setting: Setting) -> bool:
     """Return whether a route leads to the endpoint `setup` of this module."""
     return any(
         each.handler == setting.name and each.path.rstrip("/").endswith("/setup")
-        for each in setting.around.document.routes
+        for each in setting.context.document.routes
     )
 
 

@@ -97,7 +97,7 @@ def transformer(setting: Setting) -> Module:
 
 def registry(setting: Setting) -> Module:
     """Build workflow.registry: lists what the application has loaded."""
-    document = setting.around.document
+    document = setting.context.document
 
     def listed() -> list[Json]:
         pipelines = [{"name": p.name, "kind": "pipeline"} for p in document.pipelines]
@@ -120,7 +120,7 @@ def registry(setting: Setting) -> Module:
 
     async def start() -> None:
         if backend:
-            found = setting.around.registry.get("Database", backend)
+            found = setting.context.registry.get("Database", backend)
             await _store_listed(found, document.name, listed())
 
     return Module(name=setting.name, services={"Registry": listed, "Handler": handle}, start=start)

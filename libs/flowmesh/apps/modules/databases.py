@@ -41,7 +41,7 @@ def sqlite_storage(setting: Setting) -> Module:
         await module.start()
         await objects.start()
 
-    from flowmesh.apps.modules.acting.objects import ObjectsComponent
+    from flowmesh.apps.modules.outbound.objects import ObjectsComponent
 
     component = ObjectsComponent(objects)
     services = {**module.services, "ObjectStore": objects, "Component": component}
@@ -101,7 +101,7 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
         return SqliteDatabase(
             name=name,
             path=dsn,
-            folder=setting.around.folder,
+            folder=setting.context.folder,
             statement_timeout_s=timeout_s,
             connections_max=most,
             wal=bool(config.get("walMode", True)),
@@ -118,7 +118,7 @@ def make_database(setting: Setting, name: str, config: Mapping[str, Json]) -> Da
         connections_max=most,
         connections_idle=idle,
         statement_timeout_s=timeout_s,
-        confined=setting.around.document.confined,
+        confined=setting.context.document.confined,
     )
 
 

@@ -89,8 +89,8 @@ class EventLog:
 
     def __init__(self, setting: Setting, targets: list[Target], level: int) -> None:
         config = setting.config
-        self._app = setting.around.document.name
-        self._clock = setting.around.clock
+        self._app = setting.context.document.name
+        self._clock = setting.context.clock
         self._targets = targets
         self._level = level
         self._wanted = frozenset(config.get("eventTypeFilters") or ())
@@ -174,7 +174,7 @@ def event_log(setting: Setting) -> Module:
     made = EventLog(setting, targets, level)
     if not config["enabled"]:
         return Module(name=setting.name)
-    setting.around.hub.add(made)
+    setting.context.hub.add(made)
     return Module(name=setting.name, services={"EventLog": made}, start=made.start, stop=made.stop)
 
 

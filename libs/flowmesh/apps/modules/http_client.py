@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.apps.catalogue.values import Unfit
+from flowmesh.apps.catalog.values import Unfit
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.http.retries import Retries
 from flowmesh.apps.http.trace_context import TRACEPARENT
@@ -147,7 +147,7 @@ def http_client(setting: Setting) -> Module:
 
     config = setting.config
     connections_max = int(config["max_idle_conns"])
-    if setting.around.document.confined and not 1 <= connections_max <= HOSTED_CONNECTIONS_MAX:
+    if setting.context.document.confined and not 1 <= connections_max <= HOSTED_CONNECTIONS_MAX:
         text = f"{setting.name}: max_idle_conns of a hosted application is a number from 1"
         text = f"{text} to {HOSTED_CONNECTIONS_MAX:,}, not {connections_max}"
         raise Invalid("APP_CONFIG_INVALID", text)

@@ -78,7 +78,7 @@ class RequestLog:
 
     def __init__(self, setting: Setting) -> None:
         self._level = str(setting.config["logLevel"])
-        self._write = setting.around.log.write
+        self._write = setting.context.log.write
         self._name = setting.name
         self._clock = time.perf_counter
 
@@ -178,7 +178,7 @@ class Authentication:
         self._provider = str(config.get("provider") or "")
         # True if every request needs credentials.
         self.authenticates = not self._optional
-        self._registry = setting.around.registry
+        self._registry = setting.context.registry
 
     def before(self, request: Request) -> Awaitable[None] | None:
         given = self._given(request)

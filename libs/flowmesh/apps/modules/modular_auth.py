@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
-from flowmesh.apps.modules.acting.oauth2 import OAuthLogin, OAuthProvider
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.modules.auth import auth_module, check_secret
 from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.modules.outbound.oauth2 import OAuthLogin, OAuthProvider
 from flowmesh.apps.modules.passwords import PasswordRules
 from flowmesh.apps.modules.sessions import Cookies, Tokens
 from flowmesh.errors import Invalid

@@ -58,7 +58,7 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surrounding:
+class ModuleContext:
     """The parts of the host that modules use."""
 
     folder: Path
@@ -89,7 +89,7 @@ class Setting:
     """A module to build."""
 
     spec: ModuleSpec
-    around: Surrounding
+    context: ModuleContext
     partners: Mapping[str, str]
 
     @property
@@ -107,25 +107,25 @@ class Setting:
         Raises Invalid for `allow_private: true` on a host that allows public addresses only.
         """
         allows = self.config.get("allow_private", self.config.get("allowPrivate"))
-        if allows and self.around.policy.public_only:
+        if allows and self.context.policy.public_only:
             text = f"{self.name}: allow_private: this host allows calls to public addresses only"
             raise Invalid("APP_CONFIG_INVALID", text)
-        return PUBLIC if allows is False else self.around.policy
+        return PUBLIC if allows is False else self.context.policy
 
     def partner(self, kind: str) -> Any:
         """Return the service of the partner that the plan found; None without one."""
         name = self.partners.get(kind)
-        return self.around.registry.get(kind, name) if name else None
+        return self.context.registry.get(kind, name) if name else None
 
     def later(self, kind: str, name: str) -> Callable[[], Any]:
-        return self.around.registry.later(kind, name)
+        return self.context.registry.later(kind, name)
 
     def log(self, level: str, message: str, **fields: Json) -> None:
-        self.around.log.write(level, self.name, message, **fields)
+        self.context.log.write(level, self.name, message, **fields)
 
     def path(self, text: str) -> Path:
         """Return a path of the configuration, relative to the folder of the application."""
-        return self.around.folder / text
+        return self.context.folder / text
 
 
 Build = Callable[[Setting], Module]

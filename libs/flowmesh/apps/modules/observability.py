@@ -32,7 +32,7 @@ def metrics(setting: Setting) -> Module:
         subsystem=str(config.get("subsystem") or ""),
         enabled=config.get("enabledMetrics") or (),
     )
-    setting.around.hub.add(found)
+    setting.context.hub.add(found)
 
     kept_s = float(config.get("collectInterval") or 0.0)
     text, read_at = b"", 0.0
@@ -47,7 +47,7 @@ def metrics(setting: Setting) -> Module:
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers(str(config.get("server") or "")):
             each.add(
-                "GET", str(config["metricsPath"]), handle, middlewares=setting.around.readers()
+                "GET", str(config["metricsPath"]), handle, middlewares=setting.context.readers()
             )
 
     return Module(name=setting.name, services={"Metrics": found}, mount=mount)
@@ -60,7 +60,7 @@ def health(setting: Setting) -> Module:
     discovers = bool(config["autoDiscover"])
 
     async def ready(_request: Request) -> Response:
-        checks = setting.around.checks() if discovers else {}
+        checks = setting.context.checks() if discovers else {}
         results = await asyncio.gather(*(_checked(check(), timeout_s) for check in checks.values()))
         found = dict(zip(checks, results, strict=True))
         healthy = not any(found.values())
@@ -134,7 +134,7 @@ class Segments:
 def logs(setting: Setting) -> Module:
     """Build log.collector: `GET /logs?module&level&since&q&limit&follow`."""
     config = setting.config
-    hub = setting.around.log
+    hub = setting.context.log
     hub.configure(level=str(config["logLevel"]), form=str(config["outputFormat"]))
     segments: Segments | None = None
     if folder := config.get("directory"):
@@ -164,7 +164,7 @@ def logs(setting: Setting) -> Module:
 
     def mount(mounts: Mounts) -> None:
         for each in mounts.servers():
-            each.add("GET", str(config["logsPath"]), handle, middlewares=setting.around.readers())
+            each.add("GET", str(config["logsPath"]), handle, middlewares=setting.context.readers())
 
     async def stop() -> None:
         if segments is not None:

@@ -140,7 +140,7 @@ def _schema(config: Mapping[str, Json]) -> Json:
 def generator(setting: Setting) -> Module:
     """Build openapi.generator."""
     config = setting.config
-    document = setting.around.document
+    document = setting.context.document
 
     title, version = str(config["title"]), str(config["version"])
     urls = config.get("servers") or ()

@@ -349,7 +349,7 @@ def _sort_key(item: Resource, name: str) -> tuple[int, Json]:
 def resource(setting: Setting) -> Module:
     """Build api.handler. Raises Invalid for a wrong schema."""
     config = setting.config
-    registry = setting.around.registry
+    registry = setting.context.registry
     engine = str(config.get("workflowEngine") or "")
     broker = str(config.get("broker") or "")
 

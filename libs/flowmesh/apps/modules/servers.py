@@ -16,7 +16,7 @@ Json = Any
 
 def http_server(setting: Setting) -> Module:
     """Build http.server."""
-    host, port = parse_address(str(setting.config["address"]), public=setting.around.public)
+    host, port = parse_address(str(setting.config["address"]), public=setting.context.public)
     return _server(setting, host, port)
 
 
@@ -33,7 +33,7 @@ def _server(setting: Setting, host: str, port: int) -> Module:
     key = tls.get("key", tls.get("key_file")) if enabled else None
     app = HttpApplication(
         name=setting.name,
-        observer=setting.around.hub,
+        observer=setting.context.hub,
         body_bytes_max=int(config["maxBodyBytes"]),
         body_read_s=float(config["readTimeout"]),
         write_s=float(config["writeTimeout"]),
@@ -100,7 +100,7 @@ def handler(setting: Setting) -> Module:
             template = mounts.prefix(where).rstrip("/") + path
             if not app.serves(method, template):
                 # A flow may stand behind the module.
-                found = setting.around.registry.get("Handler", setting.name)
+                found = setting.context.registry.get("Handler", setting.name)
                 if found is services.get("Placeholder"):
                     found = refusing(setting.name)
                 app.add(method, template, found, middlewares=mounts.middlewares(where))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
-from flowmesh.apps.host.application import Application
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Scheduler
 from flowmesh.errors import Invalid

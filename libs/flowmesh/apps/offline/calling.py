@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.apps.runtime.application import Application
 from flowmesh.errors import Invalid, NotFound
 
 Json = Any

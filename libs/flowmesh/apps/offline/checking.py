@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
-from flowmesh.apps.host.building import Built, build
-from flowmesh.apps.host.links import ALONE, Peers
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.runtime.building import Built, build
+from flowmesh.apps.runtime.links import ALONE, Peers
 from flowmesh.definitions.problems import Problem
 
 

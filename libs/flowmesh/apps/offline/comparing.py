@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.apps.host.building import Built
 from flowmesh.apps.modules.openapi import served_routes
+from flowmesh.apps.runtime.building import Built
 
 Json = Any
 

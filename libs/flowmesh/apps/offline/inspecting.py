@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flowmesh.apps.host.building import Built
 from flowmesh.apps.modules.openapi import served_routes
 from flowmesh.apps.modules.table import runs
+from flowmesh.apps.runtime.building import Built
 
 Json = Any
 Rows = list[Sequence[str]]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flowmesh.apps.catalogue import DESCRIPTORS, key_form
+from flowmesh.apps.catalog import DESCRIPTORS, key_form
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.offline.checking import Checked

@@ -28,12 +28,12 @@ import orjson
 import yaml
 
 from flowmesh.apps.document.loading import Loading, load
-from flowmesh.apps.host.application import Application
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.offline.advancing import advance, seconds_of
 from flowmesh.apps.offline.calling import request_of
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.offline.upstreams import Upstream, running
+from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.errors import Invalid
 from flowmesh.jsontext.integers import is_whole

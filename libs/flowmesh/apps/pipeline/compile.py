@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowmesh.apps.catalogue import STEPS, nearest_names
-from flowmesh.apps.catalogue.descriptor import duration
-from flowmesh.apps.catalogue.values import Unfit, convert
+from flowmesh.apps.catalog import STEPS, nearest_names
+from flowmesh.apps.catalog.descriptor import duration
+from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.data.database import Database
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.model import PipelineSpec, StepSpec

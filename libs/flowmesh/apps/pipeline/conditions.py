@@ -19,22 +19,22 @@ _LENGTH = re.compile(r"\.length\b(?!\s*\()")
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+\Z")
 
 
-def compile_condition_text(text: str, around: Compiling) -> Callable[[Run], bool]:
+def compile_condition_text(text: str, compiling: Compiling) -> Callable[[Run], bool]:
     """Compile a condition; a template holds if its text is neither empty nor `false`."""
     if OPEN in text:
-        render = compile_text(text, around)
+        render = compile_text(text, compiling)
         return lambda run: _truthy(render(run))
-    value = compile_expression(text, around)
+    value = compile_expression(text, compiling)
     return lambda run: _truthy(value(run))
 
 
-def compile_expression(text: str, around: Compiling) -> Callable[[Run], Json]:
+def compile_expression(text: str, compiling: Compiling) -> Callable[[Run], Json]:
     """Compile an expression: a path keeps its value, anything else is true or false."""
     if _PLAIN.match(text.strip()):
-        return compile_path(text.strip(), around)
+        return compile_path(text.strip(), compiling)
     from flowmesh.expressions.conditions import Dialect, compile_condition
 
-    source = _quoted(text, around.steps)
+    source = _quoted(text, compiling.steps)
     roots = sorted({name for name in _NAME.findall(_unquoted(source)) if name not in _WORDS})
     first: ExpressionInvalid | None = None
     dialects: tuple[Dialect, ...] = ("cel", "javascript")
@@ -46,7 +46,7 @@ def compile_expression(text: str, around: Compiling) -> Callable[[Run], Json]:
             continue
         if condition is not None:
             return partial(_evaluated, condition, roots)
-    around.problems.append(f"{text[:80]!r}: {first.message if first else 'not CEL'}")
+    compiling.problems.append(f"{text[:80]!r}: {first.message if first else 'not CEL'}")
     return lambda _run: None
 
 

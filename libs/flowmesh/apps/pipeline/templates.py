@@ -47,19 +47,19 @@ class Compiling:
     references: list[Fields] = field(default_factory=list)
 
 
-def compile_value(value: Json, around: Compiling, depth: int = 0) -> Render:
-    """Compile a JSON value whose texts may be templates; problems go to `around`."""
+def compile_value(value: Json, compiling: Compiling, depth: int = 0) -> Render:
+    """Compile a JSON value whose texts may be templates; problems go to `compiling`."""
     if is_constant(value):
         return lambda _run: value
     if depth > DEPTH_MAX:
-        around.problems.append(f"values may be nested {DEPTH_MAX} levels deep")
+        compiling.problems.append(f"values may be nested {DEPTH_MAX} levels deep")
         return lambda _run: None
     if isinstance(value, str):
-        return compile_text(value, around)
+        return compile_text(value, compiling)
     if isinstance(value, list):
-        items = [compile_value(each, around, depth + 1) for each in value]
+        items = [compile_value(each, compiling, depth + 1) for each in value]
         return lambda run: [each(run) for each in items]
-    members = [(key, compile_value(each, around, depth + 1)) for key, each in value.items()]
+    members = [(key, compile_value(each, compiling, depth + 1)) for key, each in value.items()]
     return lambda run: {key: each(run) for key, each in members}
 
 
@@ -72,38 +72,40 @@ def is_constant(value: Json) -> bool:
     return all(map(is_constant, value)) if isinstance(value, list) else True
 
 
-def compile_text(text: str, around: Compiling) -> Render:
+def compile_text(text: str, compiling: Compiling) -> Render:
     """Compile one text."""
-    text = _BARE.sub(lambda found: _with_steps(found, around), text)
+    text = _BARE.sub(lambda found: _with_steps(found, compiling), text)
     problems: list[Problem] = []
     parts = read_parts(text, lambda fields: Reference(DATA, fields), problems)
-    around.problems += [each.message for each in problems]
-    compiled = [part if isinstance(part, str) else _expression(part[0], around) for part in parts]
+    compiling.problems += [each.message for each in problems]
+    compiled = [
+        part if isinstance(part, str) else _expression(part[0], compiling) for part in parts
+    ]
     if len(compiled) == 1 and not isinstance(compiled[0], str):
         return compiled[0]
     return _joined(compiled)
 
 
-def compile_path(text: str, around: Compiling) -> Render:
+def compile_path(text: str, compiling: Compiling) -> Render:
     """Compile a path such as `steps.get.row`, or a template."""
     if OPEN in text:
-        return compile_text(text, around)
+        return compile_text(text, compiling)
     plain = text.removeprefix("$.").removeprefix(".")
     if not _PATH.match(plain):
-        around.problems.append(
+        compiling.problems.append(
             f"{text[:80]!r} is neither a path such as steps.get.row nor a template"
         )
         return lambda _run: None
     fields: tuple[str | int, ...] = tuple(
         int(each) if is_whole(each) else each for each in plain.split(".")
     )
-    if fields[0] in around.steps and fields[0] not in ROOTS:
+    if fields[0] in compiling.steps and fields[0] not in ROOTS:
         fields = ("steps", *fields)
-    return _reference(fields, around)
+    return _reference(fields, compiling)
 
 
-def _with_steps(found: re.Match[str], around: Compiling) -> str:
-    if found[1] in around.steps:
+def _with_steps(found: re.Match[str], compiling: Compiling) -> str:
+    if found[1] in compiling.steps:
         return f"{OPEN} .steps.{found[1]}{found[2]} }}}}"
     return found.group()
 
@@ -131,22 +133,22 @@ def as_text(value: Json) -> str:
         return str(value)
 
 
-def _expression(expression: Expression, around: Compiling) -> Render:
+def _expression(expression: Expression, compiling: Compiling) -> Render:
     if isinstance(expression, Literal):
         value = expression.value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return lambda _run: value
     if isinstance(expression, Reference):
-        return _reference(expression.path, around)
+        return _reference(expression.path, compiling)
     for each in references_in(expression):
-        around.references.append(each.path)
-    return _call(expression, around)
+        compiling.references.append(each.path)
+    return _call(expression, compiling)
 
 
-def _reference(fields: Fields, around: Compiling) -> Render:
-    around.references.append(fields)
-    if around.strict:
+def _reference(fields: Fields, compiling: Compiling) -> Render:
+    compiling.references.append(fields)
+    if compiling.strict:
         return _strict(_lenient(fields), fields)
     return _lenient(fields)
 
@@ -199,16 +201,16 @@ def _strict(get: Render, fields: Fields) -> Render:
     return render
 
 
-def _call(call: Call, around: Compiling) -> Render:
+def _call(call: Call, compiling: Compiling) -> Render:
     function = call.function
     if function.name == "uuid":
         return _uuid
     if function.name == "now":
         return _now
-    lenient = Compiling(around.steps)
-    inner = lenient if function.lazy else around
+    lenient = Compiling(compiling.steps)
+    inner = lenient if function.lazy else compiling
     arguments = [_expression(each, inner) for each in call.arguments]
-    around.problems += lenient.problems
+    compiling.problems += lenient.problems
     apply, name = function.apply, function.name
     if name == "toJson":
         return lambda run: orjson.dumps(arguments[0](run)).decode()

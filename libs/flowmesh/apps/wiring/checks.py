@@ -1,7 +1,7 @@
 """Checks of the references of routes, triggers and steps."""
 
-from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
-from flowmesh.apps.catalogue.table import nearest_names
+from flowmesh.apps.catalog import DESCRIPTORS, STEPS
+from flowmesh.apps.catalog.table import nearest_names
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, Json, PipelineSpec, RouteSpec, StepSpec
 from flowmesh.apps.wiring.plan import Wiring

@@ -7,7 +7,7 @@ the nearest one in the chain of `dependsOn`; several candidates are an error wit
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flowmesh.apps.catalogue import DESCRIPTORS, Need, nearest_names
+from flowmesh.apps.catalog import DESCRIPTORS, Need, nearest_names
 from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 

@@ -44,8 +44,8 @@ def validate(
     strict
         Treat warnings as errors.
     """
-    from flowmesh.apps.host.links import ALONE
     from flowmesh.apps.offline.checking import check, peers_of
+    from flowmesh.apps.runtime.links import ALONE
 
     how = loading(settings=set_, environments=env, overlay=with_)
     paths = app_paths(files)
@@ -140,8 +140,8 @@ def modules(
     common: Written = WRITTEN,
 ) -> int:
     """List the module types, or show one with its keys."""
-    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
-    from flowmesh.apps.catalogue.schema import module_form
+    from flowmesh.apps.catalog import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalog.schema import module_form
     from flowmesh.apps.modules.table import runs
 
     known = {**DESCRIPTORS, **STEPS}
@@ -181,8 +181,8 @@ def schema(
     common: Written = WRITTEN,
 ) -> int:
     """Print the JSON Schema of applications or of one module type, for editors."""
-    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
-    from flowmesh.apps.catalogue.schema import app_schema, config_schema
+    from flowmesh.apps.catalog import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalog.schema import app_schema, config_schema
 
     known = {**DESCRIPTORS, **STEPS}
     if kind and kind not in known:

@@ -28,8 +28,8 @@ from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
     from flowmesh.apps.document.loading import Loading
-    from flowmesh.apps.host.application import Application
-    from flowmesh.apps.host.links import Peers
+    from flowmesh.apps.runtime.application import Application
+    from flowmesh.apps.runtime.links import Peers
 
 Level = Annotated[str, Parameter(help="Level of the log: debug, info, warn or error.")]
 
@@ -75,8 +75,8 @@ async def _serve(
     paths: list[Path], how: "Loading", *, public: bool, level: str, watch: bool
 ) -> int:
     from flowmesh.apps.document.loading import load
-    from flowmesh.apps.host.links import LinkInbox, Peers, stop_levels
-    from flowmesh.apps.host.reloading import Reloading
+    from flowmesh.apps.runtime.links import LinkInbox, Peers, stop_levels
+    from flowmesh.apps.runtime.reloading import Reloading
 
     running: list[Reloading] = []
 
@@ -120,8 +120,8 @@ async def _serve(
 
 def _made(path: Path, how: "Loading", *, public: bool, level: str, peers: "Peers") -> "Application":
     from flowmesh.apps.document.loading import load
-    from flowmesh.apps.host.application import Application
     from flowmesh.apps.observing.logs import LEVELS, LogHub
+    from flowmesh.apps.runtime.application import Application
 
     if level not in LEVELS:
         raise Refused(f"--log-level is one of {', '.join(LEVELS)}", code=exit_codes.USAGE)

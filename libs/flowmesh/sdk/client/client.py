@@ -40,7 +40,7 @@ from flowmesh.sdk.ids import new_request_id
 from flowmesh.sdk.payloads import Json
 
 if TYPE_CHECKING:
-    from flowmesh.sdk.client.sync import SyncClient
+    from flowmesh.sdk_sync import SyncClient
 
 
 class Client:
@@ -140,7 +140,7 @@ class Client:
         tls: Tls | bool | None = None,
     ) -> "SyncClient":
         """Create a client with blocking calls, for code without an event loop."""
-        from flowmesh.sdk.client.sync import SyncClient  # which is built on this class
+        from flowmesh.sdk_sync import SyncClient  # which is built on this class
 
         return SyncClient(address, namespace, token=token, api_key=api_key, tls=tls)
 

@@ -10,7 +10,7 @@ from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
-from flowmesh.apps.hosted.conversation import Begin, Placed
+from flowmesh.apps.release_process.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
 
 RETRY_AFTER_MS = 1_000

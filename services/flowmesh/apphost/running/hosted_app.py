@@ -18,7 +18,7 @@ from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key
 from flowmesh.apphost.storage.store import AppStore
-from flowmesh.apps.hosted.conversation import Begin
+from flowmesh.apps.release_process.conversation import Begin
 from flowmesh.errors import FlowmeshError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flowmesh.apphost.limits import READY_S
-from flowmesh.apps.hosted.conversation import (
+from flowmesh.apps.release_process.conversation import (
     LINE_BYTES_MAX,
     Begin,
     Built,
@@ -27,7 +27,7 @@ from flowmesh.apps.hosted.conversation import (
 from flowmesh.errors import FlowmeshError, Invalid, Violation, WrongState
 from flowmesh.walls.plan import Plan
 
-MODULE = "flowmesh.apps.hosted.process"
+MODULE = "flowmesh.apps.release_process.process"
 CHUNK_BYTES = 64 * 1024
 
 

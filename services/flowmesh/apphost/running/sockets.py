@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from flowmesh.apphost.limits import PORT_MIN
 from flowmesh.apphost.storage.records import Ports
-from flowmesh.apps.hosted.conversation import WantedServer
+from flowmesh.apps.release_process.conversation import WantedServer
 from flowmesh.errors import Unavailable
 from flowmesh.runtime.http.embedded import listen
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from flowmesh.apps.catalogue.values import Unfit
+from flowmesh.apps.catalog.values import Unfit
 from flowmesh.apps.data.effects import EFFECT_KEY, step_scope
 from flowmesh.apps.http.messages import Response
 from flowmesh.apps.http.problems import HttpProblem

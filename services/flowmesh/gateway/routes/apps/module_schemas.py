@@ -1,4 +1,4 @@
-"""Routes about module types: the forms of a builder, from the catalogue of applications."""
+"""Routes about module types: the forms of a builder, from the catalog of applications."""
 
 import msgspec
 
@@ -12,16 +12,16 @@ from flowmesh.gateway.routes.common import json_response
 
 
 async def list_module_schemas(_backends: Backends, request: Request) -> Response:
-    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS
-    from flowmesh.apps.catalogue.schema import module_form
+    from flowmesh.apps.catalog import DESCRIPTORS, STEPS
+    from flowmesh.apps.catalog.schema import module_form
 
     known = {**DESCRIPTORS, **STEPS} if request.flag("steps") else DESCRIPTORS
     return json_response({kind: module_form(each) for kind, each in known.items()})
 
 
 async def get_module_schema(_backends: Backends, request: Request) -> Response:
-    from flowmesh.apps.catalogue import DESCRIPTORS, STEPS, nearest_names
-    from flowmesh.apps.catalogue.schema import module_form
+    from flowmesh.apps.catalog import DESCRIPTORS, STEPS, nearest_names
+    from flowmesh.apps.catalog.schema import module_form
 
     known = {**DESCRIPTORS, **STEPS}
     kind = request.param("type")
