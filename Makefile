@@ -176,14 +176,15 @@ format: $(TOOLS) ## put the sources into the form that `make check` asks for
 	ruff format .
 	ruff check --fix .
 
-gen: $(TOOLS) ## generate gen/ from protos/
+gen: $(TOOLS) ## generate gen/ from protos/ and the async client of the SDK
 	bash tools/gen.sh build/gen
 	rm -rf gen/python/flowmesh/api && cp -r build/gen/flowmesh gen/python/
 	bash tools/gen-sdks.sh write
+	python -m tools.sync_client
 
 verify: $(TOOLS) ## prove that gen/ is what protos/ and console/ say
 	@bash tools/gen.sh build/gen
-	diff -rq -x __pycache__ -x console build/gen gen/python \
+	diff -rq -x __pycache__ -x console -x sdk_sync build/gen gen/python \
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 	bash tools/gen-sdks.sh verify
 	python -m tools.rest_types --check
