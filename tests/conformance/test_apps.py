@@ -15,7 +15,7 @@ from flowmesh.apps.offline.calling import request_of
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.offline.testing import run_tests
 from flowmesh.apps.runtime.application import Application
-from flowmesh.apps.runtime.links import Peers
+from flowmesh.apps.runtime.links import LINK_INBOX, Peers
 from flowmesh.testing.polling import pause
 
 FILES = sorted((Path(__file__).parent / "apps").glob("*.yaml"))
@@ -73,7 +73,7 @@ async def test_the_links_of_the_real_configurations_join_them(
         environment = dict.fromkeys(("SLACK", "OPS", "WAREHOUSE"), "http://127.0.0.1:9")
         documents.append(load(path, Loading(environment=environment, overlay=overlay)))
     running: dict[str, Application] = {}
-    peers = Peers.of(documents, lambda name: running[name].built.registry.get("LinkInbox"))
+    peers = Peers.of(documents, lambda name: running[name].built.registry.get(LINK_INBOX))
     for document in documents:
         log = silent_log(document.name)
         running[document.name] = Application(document, log=log, peers=peers)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.apps.wiring.ports import COMPONENT
 from tests.features.apps import RunningApp, eventually, running, written
 from tests.features.test_app_parts import app_of, delegate
 
@@ -168,7 +169,7 @@ async def test_the_api_of_components_loads_replaces_and_removes(components: Runn
         assert load.status == (422 if module in banned else 201), module
     put = {"source": "def execute(params):\n    return {'v': 2}\n"}
     assert (await components.call("PUT", f"{place}/fresh", put, who)).status == 200
-    component = components.application.built.registry.get("Component", "fresh")
+    component = components.application.built.registry.need(COMPONENT, "fresh")
     assert await component.call("", {}) == {"v": 2}
     listed = (await components.call("GET", place, headers=who)).body["components"]
     assert {"fresh", "counter"} <= {each["id"] for each in listed}

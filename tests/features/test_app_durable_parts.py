@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.apps.data.effects import EFFECT_KEY, step_scope
+from flowmesh.apps.wiring.ports import DELEGATE
 from flowmesh.testing.suite import Suite
 from tests.features.apps import RunningApp, running, written
 from tests.features.durable_cases import BODY, COUNT, INSERT, app, route, step
@@ -76,7 +77,7 @@ async def test_each_effect_of_a_delegated_pipeline_happens_once(
         answer = await found.call("POST", "/orders", {"item": "pen", "price": 1})
         assert answer.status == 200, answer.body
         assert await rows(found) == 4
-        delegate = found.application.built.registry.get("Delegate", "inner")
+        delegate = found.application.built.registry.need(DELEGATE, "inner")
 
         async def again() -> None:
             EFFECT_KEY.set(f"{name}-again")

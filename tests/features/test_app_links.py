@@ -20,6 +20,7 @@ from flowmesh.apps.messaging.messages import Message, Subscribed
 from flowmesh.apps.offline.checking import check, peers_of, silent_log
 from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.runtime.links import Peers, add_links
+from flowmesh.apps.wiring.ports import BROKER
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.sdk import Client
 from flowmesh.testing.suite import Suite
@@ -249,7 +250,7 @@ async def test_a_stop_sends_the_events_that_wait(
     path = tmp_path / "shop.yaml"
     path.write_text(SHOP + yaml.safe_dump({"links": links}))
     async with running(path) as shop:
-        bus = shop.application.built.registry.get("Broker", "bus")
+        bus = shop.application.built.registry.need(BROKER, "bus")
         for number in range(200):
             await bus.publish("order.paid", {"number": number})
     async with Client(suite.grpc_address) as client:
@@ -272,12 +273,12 @@ async def test_an_event_keeps_its_headers_over_a_suite(
     desk = Application(
         load(paths[1], Loading(environment={}, required=True)), log=silent_log("desk")
     )
-    broker = desk.built.registry.get("Broker", "bus")
+    broker = desk.built.registry.need(BROKER, "bus")
     broker.subscribe(Subscribed("order.sent", "test", seen.put))
     await desk.start()
     try:
         async with running(paths[0]) as shop:
-            bus = shop.application.built.registry.get("Broker", "bus")
+            bus = shop.application.built.registry.need(BROKER, "bus")
             await bus.publish("order.sent", 1, key="k", headers=given)
         async with asyncio.timeout(30):
             message = await seen.get()
@@ -395,7 +396,7 @@ def test_the_refusal_of_a_broker_is_a_finding(tmp_path: Path) -> None:
     path.write_text(DESK + yaml.safe_dump({"links": [link("desk", "shop", "order.*", "pack")]}))
     document = load(path, Loading(environment={}))
     registry = ServiceRegistry(document)
-    registry.put("Broker", "bus", Reluctant())
+    registry.offer("Broker", "bus", Reluctant())
     add_links(document, registry, Peers())
     assert [(each.code, each.message) for each in document.findings.found if not each.warning] == [
         ("APP_LINK_INVALID", "the link desk → shop (order.*): it has too many subscriptions")

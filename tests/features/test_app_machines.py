@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.apps.machines.engine import MachineEngine
+from flowmesh.apps.wiring.ports import MACHINE
 from tests.features.apps import RunningApp, eventually, running, written
 
 Json = Any
@@ -215,7 +216,7 @@ async def test_a_change_of_one_machine_drives_another(tmp_path: Path) -> None:
         },
     ]
     async with running(written(tmp_path, json.dumps(document))) as app:
-        parcels: MachineEngine = app.application.built.registry.get("Machine", "parcels")
+        parcels: MachineEngine = app.application.built.registry.need(MACHINE, "parcels")
         await parcels.open(workflow="parcel", instance="p-order-1", data={})
         await app.call("POST", "/orders", {"id": "1", "amount": 1})
         await app.call("POST", "/orders/1/begin")
@@ -247,7 +248,7 @@ async def test_states_and_effects_outlive_a_restart(tmp_path: Path) -> None:
     path = written(tmp_path, text())
     async with running(path) as app:
         await app.call("POST", "/orders", {"id": "1", "amount": 5})
-        engine: MachineEngine = app.application.built.registry.get("Machine", "engine")
+        engine: MachineEngine = app.application.built.registry.need(MACHINE, "engine")
         await engine.close()
         assert (await app.call("POST", "/orders/1/begin")).body["state"] == "checking"
     async with running(path) as app:

@@ -12,6 +12,7 @@ from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.messaging.messages import Message, Subscribed, fits
 from flowmesh.apps.offline.checking import check, silent_log
 from flowmesh.apps.runtime.application import Application
+from flowmesh.apps.wiring.ports import DEAD_LETTERS
 from flowmesh.errors import Invalid
 from tests.features.apps import RunningApp, eventually, running, written
 
@@ -150,7 +151,7 @@ async def test_a_message_that_always_fails_becomes_a_dead_letter(tmp_path: Path)
     async with running(written(tmp_path, text)) as found:
         await found.call("POST", "/publish/in", {"value": "poison"})
         assert (await seen(found, 1))[0] == {"value": "poison", "topic": "dead"}
-        letters = found.application.built.registry.get("DeadLetters", "broker").list()
+        letters = found.application.built.registry.need(DEAD_LETTERS, "broker").list()
         assert [(e.message.topic, e.message.attempt) for e in letters] == [("in", 2)]
         assert "x is missing" in letters[0].reason
 

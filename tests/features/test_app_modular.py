@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from flowmesh.apps.data.locks import RedisLocks
+from flowmesh.apps.wiring.ports import MACHINE
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.polling import pause
 from tests.features.apps import SECRET, eventually, running, written
@@ -98,7 +99,7 @@ async def test_the_modular_types_serve_together(tmp_path: Path) -> None:
         assert b"application.stopped" not in logged
 
 
-MACHINE = """
+ORDERS = """
 name: orders
 modules:
 - {name: web, type: http.server, config: {address: ":0"}}
@@ -129,7 +130,7 @@ async def test_two_hosts_serialise_the_transitions_of_an_instance(
     tmp_path: Path, database: str
 ) -> None:
     """Of competing requests at two hosts one changes the instance; the others are refused."""
-    path = written(tmp_path, MACHINE % {"dsn": database})
+    path = written(tmp_path, ORDERS % {"dsn": database})
     async with running(path) as one, running(path) as two:
         for number in range(5):
             id = f"o-{number}"
@@ -200,7 +201,7 @@ async def test_hosts_with_locks_in_redis_have_one_winner(
         assert sorted(each.status for each in answers) == [202, 409, 409, 409]
 
         async def done() -> bool:
-            effects = one.application.built.registry.get("Machine", "engine").store
+            effects = one.application.built.registry.need(MACHINE, "engine").store
             return await effects.next_due() is None
 
         await eventually(done)

@@ -4,6 +4,7 @@ import pytest
 
 from flowmesh.apps.document.loading import Loading
 from flowmesh.apps.offline.checking import check
+from flowmesh.apps.wiring.ports import MACHINE
 from tests.features.apps import ROOT, SECRET, RunningApp, running
 
 CHAT = ROOT / "examples" / "apps" / "chat-platform" / "app.yaml"
@@ -16,7 +17,7 @@ async def test_the_chat_platform_starts_with_13_states_and_60_routes() -> None:
     found = check(CHAT, Loading(environment={"JWT_SECRET": SECRET}))
     assert found.problems == []
     assert len(found.document.files) == 3
-    engine = found.built.registry.get("Machine", "engine")
+    engine = found.built.registry.need(MACHINE, "engine")
     assert len(engine.definitions["conversation"].states) == 13
     routes = {(each.method, each.path) for each in found.document.routes}
     assert len(routes) >= 60

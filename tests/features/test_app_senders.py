@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
+from flowmesh.apps.wiring.ports import DATABASE
 from tests.features.apps import eventually, running, written
 from tests.features.test_app_messages import app
 
@@ -107,7 +108,7 @@ async def test_the_outbox_of_webhooks_outlives_a_restart(tmp_path: Path) -> None
             await target.count(1)
         async with running(path) as found:
             query = "UPDATE webhook_outbox SET due_at = 0"
-            await found.application.built.registry.get("Database", "db").script([query])
+            await found.application.built.registry.need(DATABASE, "db").script([query])
             await target.count(2)
             assert json.loads(target.got[1][1]) == {"value": "kept"}
 

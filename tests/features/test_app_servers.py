@@ -12,6 +12,7 @@ import pytest
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.runtime.application import Application
+from flowmesh.apps.wiring.ports import BROKER, DEAD_LETTERS
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.sdk.messaging.broker import MessageBroker
@@ -105,7 +106,7 @@ async def test_a_stream_delivers_a_failed_message_again(
         await found.call("POST", f"/publish/{mark}.always", {"value": "poison"})
         await found.call("POST", f"/publish/{mark}.twice", {"value": "x"})
         assert [row["value"] for row in await seen(found, 1)] == ["x"]
-        letters = found.application.built.registry.get("DeadLetters", "broker")
+        letters = found.application.built.registry.need(DEAD_LETTERS, "broker")
 
         async def buried() -> bool:
             return bool(letters.list())
@@ -149,7 +150,7 @@ async def test_kafka_keeps_order_and_commits_after_the_handler(tmp_path: Path) -
             await found.call("POST", "/publish/poison", {"value": "p"})
             rows = await seen(found, 51)
             assert ("p", "poison.dead-letters") in {(r["value"], r["topic"]) for r in rows}
-            made = found.application.built.registry.get("Broker", "broker")
+            made = found.application.built.registry.need(BROKER, "broker")
             assert await made.health() == ""
             await found.application._built.modules["web"].stop()
             # Its last attempt is after the beginning of the stop.

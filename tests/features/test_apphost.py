@@ -357,7 +357,7 @@ async def test_module_types_are_forms(suite: Suite) -> None:
     form = (await suite.get("/api/v1/module-schemas/http.server")).json
     assert form == forms["http.server"]
     (address,) = [each for each in form["configFields"] if each["key"] == "address"]
-    assert address["required"]
+    assert address["defaultValue"] == ":8080"
     assert address["type"] == "string"
     assert form["jsonSchema"]["type"] == "object"
     missing = await suite.get("/api/v1/module-schemas/http.sever")

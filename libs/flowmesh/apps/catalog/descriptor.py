@@ -41,30 +41,6 @@ Rule = Literal[
     "listen",
 ]
 
-# The kinds of services. The interface of each is in flowmesh.apps.runtime.services.
-SERVICES = (
-    "Server",
-    "Router",
-    "Handler",
-    "Middleware",
-    "AuthProvider",
-    "Users",
-    "Broker",
-    "Database",
-    "Store",
-    "Cache",
-    "Machine",
-    "Component",
-    "Secrets",
-    "Scheduler",
-    "ObjectStore",
-    "HttpClient",
-    "Validator",
-    "Transformer",
-    "Step",
-    "Registry",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:

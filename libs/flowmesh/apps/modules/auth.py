@@ -9,6 +9,7 @@ from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.modules.databases import STORE
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.modules.outbound.oauth2 import OAuthLogin
 from flowmesh.apps.modules.passwords import (
@@ -19,7 +20,15 @@ from flowmesh.apps.modules.passwords import (
     Passwords,
 )
 from flowmesh.apps.modules.sessions import Cookies, Session, Sessions, Tokens
-from flowmesh.apps.modules.users import User, UserStore, checked_address, new_id, public, shown
+from flowmesh.apps.modules.users import (
+    USERS,
+    User,
+    UserStore,
+    checked_address,
+    new_id,
+    public,
+    shown,
+)
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -378,8 +387,8 @@ def auth_module(
     oauth: OAuthLogin | None = None,
 ) -> Module:
     """Return the module of tokens over the users of the application."""
-    shared: UserStore | None = setting.partner("Users")
-    users = shared if shared is not None else UserStore(store=setting.partner("Store"))
+    shared: UserStore | None = setting.partner(USERS)
+    users = shared if shared is not None else UserStore(store=setting.partner(STORE))
     life_s = max(tokens.refresh_s, cookies.max_age_s if cookies is not None else 0)
     sessions = Sessions(store=users.store, life_s=life_s)
     given = str(setting.config.get("setupToken") or "")

@@ -11,6 +11,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 from flowmesh.apps.pipeline.transforming import Apply, compile_operations
+from flowmesh.apps.wiring.ports import DATABASE, HANDLER
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -120,7 +121,7 @@ def registry(setting: Setting) -> Module:
 
     async def start() -> None:
         if backend:
-            found = setting.context.registry.get("Database", backend)
+            found = setting.context.registry.need(DATABASE, backend)
             await _store_listed(found, document.name, listed())
 
     return Module(name=setting.name, services={"Registry": listed, "Handler": handle}, start=start)
@@ -146,7 +147,7 @@ def delegating(setting: Setting) -> Module:
     """Build api.command and api.query: routes without a pipeline go to the delegate."""
     reads = setting.spec.type == "api.query"
     delegate = str(setting.config.get("delegate") or "")
-    find = setting.later("Handler", delegate) if delegate else None
+    find = setting.later(HANDLER, delegate) if delegate else None
 
     async def handle(request: Request) -> Response:
         if reads != (request.method in ("GET", "HEAD")):

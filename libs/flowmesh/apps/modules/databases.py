@@ -9,6 +9,7 @@ import orjson
 from flowmesh.apps.data.database import Database
 from flowmesh.apps.data.statements import Statement, own_statement
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.wiring.ports import DATABASE, Port
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -233,7 +234,10 @@ def persistence(setting: Setting) -> Module:
     if setting.config.get("encryptFields"):
         text = f"{setting.name}: this version does not encrypt fields; leave encryptFields out"
         raise Invalid("APP_UNSUPPORTED", text)
-    store = RecordStore(setting.partner("Database"))
+    database = setting.partner(DATABASE)
+    if database is None:
+        raise Invalid("APP_CONFIG_INVALID", f"{setting.name} needs a database")
+    store = RecordStore(database)
     return Module(name=setting.name, services={"Store": store}, start=store.start)
 
 
@@ -277,3 +281,6 @@ class DatabaseObjects:
 
     async def delete(self, key: str) -> bool:
         return (await self._database.execute(self._delete, (key,))).count > 0
+
+
+STORE: Port[RecordStore] = Port("Store")

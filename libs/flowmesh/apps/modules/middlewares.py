@@ -12,6 +12,7 @@ from typing import Any
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.wiring.ports import AUTH_PROVIDER
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -233,8 +234,8 @@ class Authentication:
 
     def _providers(self) -> list[Any]:
         if self._provider:
-            return [self._registry.get("AuthProvider", self._provider)]
-        return self._registry.all("AuthProvider")
+            return [self._registry.get(AUTH_PROVIDER, self._provider)]
+        return self._registry.all(AUTH_PROVIDER)
 
 
 def _basic(text: str) -> tuple[str, str]:

@@ -7,11 +7,13 @@ from typing import Any
 from flowmesh.apps.catalog.descriptor import duration
 from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.modules.auth import auth_module, check_secret
+from flowmesh.apps.modules.databases import STORE
 from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.modules.outbound.oauth2 import OAuthLogin, OAuthProvider
 from flowmesh.apps.modules.passwords import PasswordRules
 from flowmesh.apps.modules.sessions import Cookies, Tokens
+from flowmesh.apps.modules.users import USERS
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -65,7 +67,7 @@ def _cookies(setting: Setting) -> Cookies | None:
     if not raw:
         return None
     store = raw.get("store", "memory")
-    stored = setting.partner("Store") is not None or setting.partner("Users") is not None
+    stored = setting.partner(STORE) is not None or setting.partner(USERS) is not None
     if store not in ("memory", "database") or (store == "database" and not stored):
         text = "session.store is memory, or database with a persistence.store or auth.user-store"
         raise _wrong(setting, text)

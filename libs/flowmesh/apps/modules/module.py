@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.http.application import HttpApplication
@@ -12,11 +12,13 @@ from flowmesh.apps.modules.operators import OperatorsOnly
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.scheduling.clock import Clock
+from flowmesh.apps.wiring.ports import Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.egress.policy import OPEN, PUBLIC, Policy
 from flowmesh.errors import Invalid
 
 Json = Any
+T = TypeVar("T")
 
 
 async def _nothing() -> None:
@@ -112,13 +114,13 @@ class Setting:
             raise Invalid("APP_CONFIG_INVALID", text)
         return PUBLIC if allows is False else self.context.policy
 
-    def partner(self, kind: str) -> Any:
+    def partner(self, port: Port[T]) -> T | None:
         """Return the service of the partner that the plan found; None without one."""
-        name = self.partners.get(kind)
-        return self.context.registry.get(kind, name) if name else None
+        name = self.partners.get(port.name)
+        return self.context.registry.get(port, name) if name else None
 
-    def later(self, kind: str, name: str) -> Callable[[], Any]:
-        return self.context.registry.later(kind, name)
+    def later(self, port: Port[T], name: str) -> Callable[[], T]:
+        return self.context.registry.later(port, name)
 
     def log(self, level: str, message: str, **fields: Json) -> None:
         self.context.log.write(level, self.name, message, **fields)

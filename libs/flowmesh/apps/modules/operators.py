@@ -5,6 +5,7 @@ from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.wiring.ports import AUTH_PROVIDER, MIDDLEWARE
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 ROLE = "admin"
@@ -26,11 +27,11 @@ class OperatorsOnly:
         self._closed = closed
 
     def before(self, request: Request) -> Response | Awaitable[Response | None] | None:
-        providers = self._registry.all("AuthProvider")
+        providers = self._registry.all(AUTH_PROVIDER)
         if providers:
             self._admit(request, providers)
             return None
-        guards = [each for each in self._registry.all("Middleware") if _authenticates(each)]
+        guards = [each for each in self._registry.all(MIDDLEWARE) if _authenticates(each)]
         if guards:
             found: Response | Awaitable[Response | None] | None = guards[0].before(request)
             return found

@@ -14,9 +14,10 @@ import orjson
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.auth import read_seed
-from flowmesh.apps.modules.databases import RecordStore
+from flowmesh.apps.modules.databases import STORE, RecordStore
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
+from flowmesh.apps.wiring.ports import BROKER, COLLECTION, MACHINE
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -354,15 +355,15 @@ def resource(setting: Setting) -> Module:
     broker = str(config.get("broker") or "")
 
     async def publish(topic: str, event: Json) -> None:
-        found = registry.get("Broker", broker)
+        found = registry.get(BROKER, broker)
         if found is not None:
             await found.publish(topic, event, key=str(event["id"]), headers={})
 
     kind = str(config.get("sourceResourceName") or config["resourceName"])
-    items = registry.get("Collection", kind)
+    items = registry.get(COLLECTION, kind)
     if items is None:
         items = {}
-        registry.put("Collection", kind, items)
+        registry.put(COLLECTION, kind, items)
     for role in config.get("fieldMapping") or {}:
         if role not in _ROLES:
             text = f"{setting.name}: fieldMapping has the roles {', '.join(_ROLES)}, not {role!r}"
@@ -370,9 +371,9 @@ def resource(setting: Setting) -> Module:
     resources = Resources(
         name=kind,
         items=items,
-        store=setting.partner("Store"),
+        store=setting.partner(STORE),
         config=config,
-        machine=(lambda: registry.get("Machine", engine)) if engine else None,
+        machine=(lambda: registry.get(MACHINE, engine)) if engine else None,
         publish=publish,
         validator=_validator(setting, config.get("schema")),
     )
@@ -383,7 +384,7 @@ def resource(setting: Setting) -> Module:
 
     services: dict[str, Any] = {"Handler": resources.handle, "Resources": resources}
     if engine and config.get("workflowType"):
-        services["Consumer"] = StatesConsumer(resources, lambda: registry.get("Machine", engine))
+        services["Consumer"] = StatesConsumer(resources, lambda: registry.get(MACHINE, engine))
     return Module(name=setting.name, services=services, start=start)
 
 

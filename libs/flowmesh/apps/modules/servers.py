@@ -10,6 +10,7 @@ from flowmesh.apps.http.server import Listener, Listening, parse_address
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, compile_value, is_constant
+from flowmesh.apps.wiring.ports import HANDLER, PLACEHOLDER
 
 Json = Any
 
@@ -100,8 +101,8 @@ def handler(setting: Setting) -> Module:
             template = mounts.prefix(where).rstrip("/") + path
             if not app.serves(method, template):
                 # A flow may stand behind the module.
-                found = setting.context.registry.get("Handler", setting.name)
-                if found is services.get("Placeholder"):
+                found = setting.context.registry.need(HANDLER, setting.name)
+                if found is services.get(PLACEHOLDER.name):
                     found = refusing(setting.name)
                 app.add(method, template, found, middlewares=mounts.middlewares(where))
 

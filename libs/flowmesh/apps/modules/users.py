@@ -7,6 +7,7 @@ from typing import Any
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.apps.wiring.ports import DATABASE, Port
 
 Json = Any
 User = dict[str, Json]
@@ -92,7 +93,7 @@ class UserStore:
 
 def user_store(setting: Setting) -> Module:
     """Build auth.user-store."""
-    database = setting.partner("Database")
+    database = setting.partner(DATABASE)
     records = RecordStore(database) if database is not None else None
     store = UserStore(store=records)
 
@@ -125,3 +126,6 @@ def shown(user: Mapping[str, Json]) -> User:
 def public(user: Mapping[str, Json]) -> User:
     """Return the fields of a user that its tokens and their claims have."""
     return {key: value for key, value in shown(user).items() if key not in ("id", "createdAt")}
+
+
+USERS: Port[UserStore] = Port("Users")

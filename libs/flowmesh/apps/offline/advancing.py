@@ -7,6 +7,7 @@ from flowmesh.apps.catalog.values import Unfit, convert
 from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Scheduler
+from flowmesh.apps.wiring.ports import SCHEDULER
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -32,7 +33,7 @@ async def advance(application: Application, clock: Clock, seconds: float) -> Non
     State machines look at the clock every second, and end states that have lasted their time.
     """
     registry = application.built.registry
-    schedulers: list[Scheduler] = list(dict.fromkeys(registry.all("Scheduler")))
+    schedulers: list[Scheduler] = list(dict.fromkeys(registry.all(SCHEDULER)))
     target_us = clock.now_us() + round(seconds * 1e6)
     for _ in range(INSTANTS_MAX):
         following = [each for one in schedulers for each in await one.look() if each is not None]

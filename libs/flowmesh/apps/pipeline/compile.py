@@ -19,6 +19,7 @@ from flowmesh.apps.pipeline.run import Run, StepCall
 from flowmesh.apps.pipeline.steps import FLOW_STEPS
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_value
 from flowmesh.apps.pipeline.tracing import Tracing
+from flowmesh.apps.wiring.ports import DATABASE
 
 Json = Any
 
@@ -209,7 +210,7 @@ class PipelineCompiler:
             self._findings.error("APP_CONFIG_INVALID", message, spec.at / "transaction")
             return "", None
         name = databases.pop()
-        find = self._services.later("Database", name)
+        find = self._services.later(DATABASE, name)
 
         def database() -> Database:
             found: Database = find()

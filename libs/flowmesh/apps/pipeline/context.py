@@ -8,10 +8,11 @@ from flowmesh.apps.data.statements import Dialect
 from flowmesh.apps.document.findings import At, Findings
 from flowmesh.apps.document.model import StepSpec
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_path, compile_value
+from flowmesh.apps.wiring.ports import Port
 
 Json = Any
 T = TypeVar("T")
-Later = Callable[[], Any]
+S = TypeVar("S")
 
 
 class Log(Protocol):
@@ -23,7 +24,7 @@ class Log(Protocol):
 class Services(Protocol):
     """The services of an application, by kind and name."""
 
-    def later(self, kind: str, name: str) -> Later:
+    def later(self, port: Port[S], name: str) -> Callable[[], S]:
         """Return a function that returns the service when the application runs."""
 
     def dialect(self, database: str) -> Dialect | None:

@@ -9,6 +9,7 @@ from flowmesh.apps.http.bodies import body_of
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.apps.wiring.ports import Port
 
 Json = Any
 
@@ -88,3 +89,6 @@ def result_of(response: Response) -> Json:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return response.body.decode("utf-8", "replace")
+
+
+PIPELINE: Port[Pipeline] = Port("Pipeline")

@@ -3,7 +3,9 @@
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from flowmesh.apps.messaging.messages import Receive
 from flowmesh.apps.pipeline.run import StepCall
+from flowmesh.apps.wiring.ports import Port
 
 
 class Tracing(Protocol):
@@ -14,3 +16,9 @@ class Tracing(Protocol):
 
     def step(self, pipeline: str, name: str, kind: str, call: StepCall) -> StepCall:
         """Return the step within a span."""
+
+    def receiver(self, receive: Receive) -> Receive:
+        """Return the receiver within a span."""
+
+
+TRACING: Port[Tracing] = Port("Tracing")

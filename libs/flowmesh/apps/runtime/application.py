@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
@@ -12,8 +12,10 @@ from flowmesh.apps.http.server import Listener
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
 from flowmesh.apps.runtime.building import LANGUAGE, Built, build
-from flowmesh.apps.runtime.links import ALONE, Peers, SuiteLinks
+from flowmesh.apps.runtime.durables import RUN_WORKER
+from flowmesh.apps.runtime.links import ALONE, SUITE_LINKS, Peers, SuiteLinks
 from flowmesh.apps.scheduling.clock import Clock
+from flowmesh.apps.wiring.ports import BROKER, CONSUMER, LISTENER, Consumer
 from flowmesh.definitions.problems import Problem
 from flowmesh.egress.policy import OPEN, Policy
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
@@ -28,15 +30,6 @@ DRAIN_S = 25.0
 UNSUPPORTED = "APP_UNSUPPORTED"
 # Warnings of a check that prevent a start.
 BLOCKING = frozenset({UNSUPPORTED, LANGUAGE, SUITE_MISSING})
-
-
-class Consumer(Protocol):
-    """Takes messages, effects or times from outside while the application runs."""
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None:
-        """Take nothing more; what is taken already ends. Brokers are closed twice."""
 
 
 class Application:
@@ -87,14 +80,14 @@ class Application:
     def addresses(self) -> dict[str, str]:
         """The address of each server."""
         registry = self._built.registry
-        listeners = {n: registry.get("Listener", n) for n in self._built.modules}
-        return {name: each.address for name, each in listeners.items() if each is not None}
+        listeners = registry.of_modules(LISTENER)
+        return {name: each.address for name, each in listeners.items()}
 
     def sockets(self) -> dict[str, socket.socket]:
         """Return duplicates of the listening sockets by server, for an application after it."""
         registry = self._built.registry
-        listeners = {n: registry.get("Listener", n) for n in self._built.modules}
-        found = {n: each.duplicate() for n, each in listeners.items() if each is not None}
+        listeners = registry.of_modules(LISTENER)
+        found = {n: each.duplicate() for n, each in listeners.items()}
         return {name: each for name, each in found.items() if each is not None}
 
     async def start(
@@ -109,14 +102,14 @@ class Application:
         try:
             for level in self._built.plan.levels:
                 await self._start_level(level)
-            worker: RunWorker | None = self._built.registry.get("RunWorker")
+            worker: RunWorker | None = self._built.registry.get(RUN_WORKER)
             if worker is not None:
                 await worker.open()
             for consumer in self._consumers():
                 self._opened.append(consumer)
                 await consumer.open()
             for name in self._built.modules if listen else ():
-                listener: Listener | None = self._built.registry.get("Listener", name)
+                listener: Listener | None = self._built.registry.get(LISTENER, name)
                 if listener is not None:
                     listener.bind((sockets or {}).get(name))
                     self._listening.append(listener)
@@ -141,10 +134,10 @@ class Application:
         opened, self._opened = self._opened[::-1], []
         await asyncio.gather(*map(self._close, opened))
         await self._built.background.drain(DRAIN_S)
-        worker: RunWorker | None = self._built.registry.get("RunWorker")
+        worker: RunWorker | None = self._built.registry.get(RUN_WORKER)
         if worker is not None:
             await worker.close(runs_s)
-        brokers = self._built.registry.all("Broker")
+        brokers = self._built.registry.all(BROKER)
         await asyncio.gather(*(self._close(each) for each in opened if each in brokers))
         if worker is not None:
             await worker.stop()
@@ -155,7 +148,7 @@ class Application:
             except Exception as error:  # noqa: BLE001 - the others are stopped too
                 log.write("error", name, f"the module did not stop: {error}")
         self._started.clear()
-        links: SuiteLinks | None = self._built.registry.get("SuiteLinks")
+        links: SuiteLinks | None = self._built.registry.get(SUITE_LINKS)
         if links is not None:
             await links.stop()
         await self._built.client.stop()
@@ -171,7 +164,7 @@ class Application:
 
     def _consumers(self) -> list[Consumer]:
         """Return what takes messages, effects and times, each once."""
-        return list(dict.fromkeys(self._built.registry.all("Consumer")))
+        return list(dict.fromkeys(self._built.registry.all(CONSUMER)))
 
     async def _close(self, consumer: Consumer) -> None:
         try:

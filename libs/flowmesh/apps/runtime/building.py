@@ -15,9 +15,9 @@ from flowmesh.apps.modules.table import builder_of
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
-from flowmesh.apps.pipeline.starting import Pipeline
+from flowmesh.apps.pipeline.starting import PIPELINE, Pipeline
 from flowmesh.apps.pipeline.steps import STEP_TYPES
-from flowmesh.apps.pipeline.tracing import Tracing
+from flowmesh.apps.pipeline.tracing import TRACING, Tracing
 from flowmesh.apps.runtime.delegates import put_delegates
 from flowmesh.apps.runtime.durables import Durables
 from flowmesh.apps.runtime.flows import put_flows
@@ -27,10 +27,11 @@ from flowmesh.apps.runtime.machines import add_machines
 from flowmesh.apps.runtime.mounting import MountTable, mount_routes
 from flowmesh.apps.runtime.schedules import add_jobs
 from flowmesh.apps.runtime.subscriptions import Subscriptions
-from flowmesh.apps.runtime.triggers import Background, PipelineWorkflow
+from flowmesh.apps.runtime.triggers import BACKGROUND, Background, PipelineWorkflow
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.checks import check_references
 from flowmesh.apps.wiring.plan import Plan, Wiring
+from flowmesh.apps.wiring.ports import DURABLE_AT, DURABLE_WORKFLOW, HTTP_CLIENT, WORKFLOW
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.egress.policy import OPEN, Policy
 from flowmesh.errors import FlowmeshError
@@ -79,9 +80,9 @@ def build(
     hub = Hub(log)
     log.mask(_secrets(document))
     client = HttpClient(policy=policy)
-    registry.put("HttpClient", "", client)
+    registry.put(HTTP_CLIENT, "", client)
     background = Background(log)
-    registry.put("Background", "", background)
+    registry.put(BACKGROUND, "", background)
     modules: dict[str, Module] = {}
     left_out: set[str] = set()
     checks: dict[str, Check] = {}
@@ -193,9 +194,9 @@ def _incomplete(document: AppDocument, spec: ModuleSpec) -> bool:
 
 def _offer(module: Module, registry: ServiceRegistry) -> None:
     for kind, service in module.services.items():
-        registry.put(kind, module.name, service)
+        registry.offer(kind, module.name, service)
     for (kind, name), service in module.named.items():
-        registry.put(kind, name, service)
+        registry.offer(kind, name, service)
 
 
 def _report_unsupported(document: AppDocument) -> None:
@@ -221,7 +222,7 @@ def _programs(
     log: LogHub,
     durables: Durables | None,
 ) -> tuple[dict[str, Pipeline], dict[At, Pipeline]]:
-    traces: Tracing | None = registry.get("Tracing")
+    traces: Tracing | None = registry.get(TRACING)
     compiler = PipelineCompiler(
         tracing=traces,
         services=registry,
@@ -235,13 +236,13 @@ def _programs(
     by_place = dict[At, Pipeline](compiled) if durables is None else durables.pipelines(compiled)
     named = {each.name: by_place[each.at] for each in document.pipelines}
     for name, program in named.items():
-        registry.put("Pipeline", name, program)
-        registry.put("Workflow", name, PipelineWorkflow(program))
+        registry.put(PIPELINE, name, program)
+        registry.put(WORKFLOW, name, PipelineWorkflow(program))
     for spec in document.pipelines:
-        durable = registry.get("DurableAt", str(spec.at.keys))
+        durable = registry.get(DURABLE_AT, str(spec.at.keys))
         if durable is not None:
-            registry.put("Workflow", spec.name, durable)
-            registry.put("DurableWorkflow", spec.name, durable)
+            registry.put(WORKFLOW, spec.name, durable)
+            registry.put(DURABLE_WORKFLOW, spec.name, durable)
     return named, by_place
 
 

@@ -1,16 +1,23 @@
 """Named services as `step.delegate` calls them."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.apps.wiring.ports import (
+    COMPONENT,
+    DELEGATE,
+    HANDLER,
+    MACHINE,
+    TRANSFORMER,
+    WORKFLOW,
+    Delegate,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
-Delegate = Callable[[str, Json, Request | None], Awaitable[Json]]
 
 
 def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:
@@ -18,25 +25,25 @@ def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:
     for module in document.modules:
         found = _of(module.name, registry)
         if found is not None:
-            registry.put("Delegate", module.name, found)
-    for name in registry.names("Workflow"):
-        if registry.get("Delegate", name) is None:
-            registry.put("Delegate", name, _workflow(name, registry))
+            registry.put(DELEGATE, module.name, found)
+    for name in registry.names(WORKFLOW):
+        if registry.get(DELEGATE, name) is None:
+            registry.put(DELEGATE, name, _workflow(name, registry))
     for each in document.all_pipelines():
         for step in each.steps:
             name = str(step.config.get("service", ""))
-            if step.type == "step.delegate" and registry.get("Delegate", name) is None:
-                registry.put("Delegate", name, _missing(name))
+            if step.type == "step.delegate" and registry.get(DELEGATE, name) is None:
+                registry.put(DELEGATE, name, _missing(name))
 
 
 def _of(name: str, registry: ServiceRegistry) -> Delegate | None:
-    if registry.get("Component", name) is not None:
+    if registry.get(COMPONENT, name) is not None:
         return _component(name, registry)
-    if registry.get("Machine", name) is not None:
+    if registry.get(MACHINE, name) is not None:
         return _machine(name, registry)
-    if registry.get("Transformer", name) is not None:
+    if registry.get(TRANSFORMER, name) is not None:
         return _transformer(name, registry)
-    if registry.get("Handler", name) is not None:
+    if registry.get(HANDLER, name) is not None:
         return _handler(name, registry)
     return None
 
@@ -48,7 +55,7 @@ def _handler(name: str, registry: ServiceRegistry) -> Delegate:
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
         if effect := EFFECT_KEY.get():
             request = request.with_header(b"idempotency-key", effect.encode("latin-1"))
-        answer = registry.get("Handler", name)(request)
+        answer = registry.need(HANDLER, name)(request)
         return answer if isinstance(answer, Response) else await answer
 
     return call
@@ -56,14 +63,14 @@ def _handler(name: str, registry: ServiceRegistry) -> Delegate:
 
 def _transformer(name: str, registry: ServiceRegistry) -> Delegate:
     async def call(operation: str, value: Json, _request: Request | None) -> Json:
-        return await registry.get("Transformer", name).transform(operation, value)
+        return await registry.need(TRANSFORMER, name).transform(operation, value)
 
     return call
 
 
 def _component(name: str, registry: ServiceRegistry) -> Delegate:
     async def call(operation: str, value: Json, _request: Request | None) -> Json:
-        return await registry.get("Component", name).call(operation, value)
+        return await registry.need(COMPONENT, name).call(operation, value)
 
     return call
 
@@ -76,7 +83,7 @@ def _machine(name: str, registry: ServiceRegistry) -> Delegate:
         id = str(given.get("instance") or given.get("instanceId") or given.get("id") or "")
         if not id:
             raise HttpProblem(422, "INSTANCE_UNNAMED", "the input names no instance")
-        engine = registry.get("Machine", name)
+        engine = registry.need(MACHINE, name)
         if operation in ("", "get"):
             return (await engine.get(id)).document()
         data = given.get("data")
@@ -90,7 +97,7 @@ def _machine(name: str, registry: ServiceRegistry) -> Delegate:
 def _workflow(name: str, registry: ServiceRegistry) -> Delegate:
     async def call(operation: str, value: Json, _request: Request | None) -> Json:
         data = value if isinstance(value, dict) else {"input": value}
-        return await registry.get("Workflow", name).start(operation, dict(data))
+        return await registry.need(WORKFLOW, name).start(operation, dict(data))
 
     return call
 

@@ -12,9 +12,11 @@ from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.program import Program
 from flowmesh.apps.pipeline.starting import Pipeline
+from flowmesh.apps.wiring.ports import DATABASE, DURABLE_AT, DURABLE_WORKFLOW, WORKFLOW, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 if TYPE_CHECKING:
+    from flowmesh.apps.durable.runs import DurablePipeline
     from flowmesh.apps.durable.worker import RunWorker
 
 Json = Any
@@ -52,10 +54,10 @@ class Durables:
                 program = programs[spec.at]
                 made = self.durable(spec.name, digest, program, wait_s=spec.wait_s)
                 found[spec.at] = made
-                self._registry.put("DurableAt", str(spec.at.keys), made)
+                self._registry.put(DURABLE_AT, str(spec.at.keys), made)
         return found
 
-    def durable(self, name: str, digest: str, work: Any, wait_s: float = 10.0) -> Any:
+    def durable(self, name: str, digest: str, work: Any, wait_s: float = 10.0) -> "DurablePipeline":
         """Return the durable form of a compiled pipeline or an integration."""
         from flowmesh.apps.durable.runs import DurablePipeline
         from flowmesh.apps.durable.worker import DurableWork
@@ -74,14 +76,14 @@ class Durables:
         """Offer the workflows of triggers that only the suite can have."""
         for trigger in self._document.triggers:
             name = trigger.workflow
-            if not name or self._registry.get("Workflow", name) is not None:
+            if not name or self._registry.get(WORKFLOW, name) is not None:
                 continue
             from flowmesh.apps.durable.runs import SuiteWorkflow
 
             self._worker()
             workflow = SuiteWorkflow(name, app=self._document.name, suite=self._suite)
-            self._registry.put("Workflow", name, workflow)
-            self._registry.put("DurableWorkflow", name, workflow)
+            self._registry.put(WORKFLOW, name, workflow)
+            self._registry.put(DURABLE_WORKFLOW, name, workflow)
 
     def _worker(self) -> "RunWorker":
         if not self._made:
@@ -95,7 +97,7 @@ class Durables:
                 observer=self._hub,
             )
             self._made.append(worker)
-            self._registry.put("RunWorker", "", worker)
+            self._registry.put(RUN_WORKER, "", worker)
         return self._made[0]
 
     def _databases(self) -> list[Database]:
@@ -104,7 +106,7 @@ class Durables:
         for pipeline in self._document.all_pipelines():
             raws += [each.config for each in (*pipeline.steps, *pipeline.compensation)]
         names = {name for raw in raws for name in _named(raw)}
-        found = [self._registry.get("Database", name) for name in sorted(names)]
+        found = [self._registry.get(DATABASE, name) for name in sorted(names)]
         return list({id(each): each for each in found if each is not None}.values())
 
 
@@ -119,3 +121,6 @@ def _named(raw: Json) -> Iterator[str]:
     elif isinstance(raw, list):
         for each in raw:
             yield from _named(each)
+
+
+RUN_WORKER: "Port[RunWorker]" = Port("RunWorker")

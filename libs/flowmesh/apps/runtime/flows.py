@@ -10,10 +10,11 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.definition import Definition, State
 from flowmesh.apps.machines.engine import MachineEngine
 from flowmesh.apps.messaging.event_bus import event_view
-from flowmesh.apps.messaging.messages import Broker, Message, new_id
+from flowmesh.apps.messaging.messages import Message, new_id
 from flowmesh.apps.pipeline.run import Output, Run
 from flowmesh.apps.pipeline.starting import Pipeline, result_of
 from flowmesh.apps.pipeline.steps.modules import (
+    FLOW_CALL,
     VIEWS,
     FlowCall,
     NewData,
@@ -22,6 +23,15 @@ from flowmesh.apps.pipeline.steps.modules import (
 )
 from flowmesh.apps.runtime.receivers import Receive
 from flowmesh.apps.runtime.triggers import data_of
+from flowmesh.apps.wiring.ports import (
+    BROKER,
+    COMPONENT,
+    HANDLER,
+    MACHINE,
+    RECEIVER,
+    TRANSFORMER,
+    WORKFLOW,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -35,21 +45,21 @@ def put_flows(
     called = {s.name for flow in document.flows for s in flow.pipeline.steps if s.type == CALL}
     for module in document.modules:
         if module.name in called and (call := _call_of(module, document, registry)) is not None:
-            registry.put("FlowCall", module.name, call)
+            registry.put(FLOW_CALL, module.name, call)
     for flow in document.flows:
         module = modules[flow.entry]
         running = Flow(flow, programs[flow.entry])
         if is_step(module):
-            registry.put("Handler", module.name, running.handle)
-            registry.put("Receiver", module.name, running.receive)
-            if registry.get("Workflow", module.name) is None:
-                registry.put("Workflow", module.name, running)
-        elif (receive := registry.get("Receiver", module.name)) is not None:
-            registry.put("Receiver", module.name, running.behind_receiver(receive))
-        elif (handle := registry.get("Handler", module.name)) is not None:
+            registry.put(HANDLER, module.name, running.handle)
+            registry.put(RECEIVER, module.name, running.receive)
+            if registry.get(WORKFLOW, module.name) is None:
+                registry.put(WORKFLOW, module.name, running)
+        elif (receive := registry.get(RECEIVER, module.name)) is not None:
+            registry.put(RECEIVER, module.name, running.behind_receiver(receive))
+        elif (handle := registry.get(HANDLER, module.name)) is not None:
             plain = module.type == "http.handler" and module.config.get("body") is None
             status = int(module.config["status"]) if plain else 0
-            registry.put("Handler", module.name, running.behind_handler(handle, status))
+            registry.put(HANDLER, module.name, running.behind_handler(handle, status))
 
 
 class Flow:
@@ -135,17 +145,17 @@ def _call_of(
     module: ModuleSpec, document: AppDocument, registry: ServiceRegistry
 ) -> FlowCall | None:
     name = module.name
-    if registry.get("Broker", name) is not None:
+    if registry.get(BROKER, name) is not None:
         return _publishing(module, document, registry)
-    if (engine := registry.get("Machine", name)) is not None:
+    if (engine := registry.get(MACHINE, name)) is not None:
         return _opening(module, document, engine)
-    if (transformer := registry.get("Transformer", name)) is not None:
+    if (transformer := registry.get(TRANSFORMER, name)) is not None:
 
         async def transform(value: dict[str, Json], _request: Request | None) -> NewData:
             return NewData(await transformer.transform("", value))
 
         return transform
-    if (component := registry.get("Component", name)) is not None:
+    if (component := registry.get(COMPONENT, name)) is not None:
         sends = module.type != "dynamic.component"
 
         async def call(value: dict[str, Json], _request: Request | None) -> NewData | Output:
@@ -153,7 +163,7 @@ def _call_of(
             return {} if sends else NewData(result)
 
         return call
-    if (handle := registry.get("Handler", name)) is not None:
+    if (handle := registry.get(HANDLER, name)) is not None:
 
         async def answer(value: dict[str, Json], request: Request | None) -> Response:
             found = handle(request if request is not None else request_for(value))
@@ -170,7 +180,7 @@ def _publishing(module: ModuleSpec, document: AppDocument, registry: ServiceRegi
     if not topics:
         message = f"{module.name} is the end of a flow, and has no topics to publish its data on"
         document.findings.error("APP_CONFIG_INVALID", message, module.at)
-    broker: Broker = registry.get("Broker", module.name)
+    broker = registry.need(BROKER, module.name)
 
     async def publish(value: dict[str, Json], _request: Request | None) -> Output:
         key = str(value.get("instanceId") or value.get("id") or "")

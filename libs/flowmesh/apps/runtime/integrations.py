@@ -27,9 +27,20 @@ from flowmesh.apps.pipeline.journal import Journal
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.shapes import Shape, ShapeInvalid, compile_inputs, compile_shape
 from flowmesh.apps.runtime.durables import Durables
-from flowmesh.apps.runtime.patterns import add_patterns
+from flowmesh.apps.runtime.patterns import EVENT_PROCESSOR, add_patterns
 from flowmesh.apps.runtime.receivers import as_message
-from flowmesh.apps.runtime.triggers import Startable
+from flowmesh.apps.wiring.ports import (
+    BROKER,
+    DATABASE,
+    DURABLE_WORKFLOW,
+    EMITTING,
+    HTTP_CLIENT,
+    REGISTRY,
+    WEBHOOK,
+    WORKFLOW,
+    DurableStartable,
+    Startable,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.errors import FlowmeshError
 
@@ -130,8 +141,8 @@ class Integration:
             await journal.effect(f"notify {name}", lambda: self._sent(name, event))
 
     async def _sent(self, name: str, event: Json) -> None:
-        receive = self._registry.get("Emitting", name)
-        broker = self._registry.get("Broker")
+        receive = self._registry.get(EMITTING, name)
+        broker = self._registry.get(BROKER)
         if receive is not None:
             await receive(as_message(f"integration.{name}", event))
         elif broker is not None:
@@ -149,7 +160,7 @@ def add_integrations(
     Integrations run durably where there is a suite.
     """
     for workflow, processor in add_patterns(document, registry, log):
-        registry.put("EventProcessor", str(workflow.at.keys), processor)
+        registry.put(EVENT_PROCESSOR, str(workflow.at.keys), processor)
     for workflow in document.workflows:
         if workflow.kind == "integration":
             _Assembly(document, registry, log, workflow, durables).add()
@@ -157,15 +168,15 @@ def add_integrations(
             broker = str(workflow.config.get("broker") or "")
             start = _Publishing(registry, broker)
             for name in ("messaging", str(workflow.config.get("name") or "")):
-                if name and registry.get("Workflow", name) is None:
-                    registry.put("Workflow", name, start)
+                if name and registry.get(WORKFLOW, name) is None:
+                    registry.put(WORKFLOW, name, start)
 
 
 class _Publishing:
     """Publishes the data of a trigger on the topic of its action."""
 
     def __init__(self, registry: ServiceRegistry, broker: str) -> None:
-        self._find = registry.later("Broker", broker)
+        self._find = registry.later(BROKER, broker)
 
     async def start(self, action: str, data: dict[str, Json]) -> Json:
         id = await self._find().publish(action, data)
@@ -197,7 +208,7 @@ class _Assembly:
                 message = f"an integration has no key {key!r}{nearest_names(key, _KEYS)}"
                 self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
         named = str(config.get("registry") or "")
-        if named and self._registry.get("Registry", named) is None:
+        if named and self._registry.get(REGISTRY, named) is None:
             message = f"there is no module {named!r} that offers Registry"
             self._findings.error("SERVICE_UNKNOWN", message, at / "registry")
         connectors: dict[str, Call] = {}
@@ -218,26 +229,24 @@ class _Assembly:
             for index, raw in enumerate(_objects(config.get("steps")))
             if (step := self._step(raw, connectors, at / "steps" / index)) is not None
         ]
-        made: Startable = self._started(
-            Integration(steps=steps, registry=self._registry, log=self._log)
-        )
+        integration = Integration(steps=steps, registry=self._registry, log=self._log)
+        durable = self._durable(integration)
+        made: Startable = integration if durable is None else durable
         for name in ("integration", str(config.get("name") or "")):
-            if name and self._registry.get("Workflow", name) is None:
-                self._registry.put("Workflow", name, made)
-                if self._durables is not None:
-                    self._registry.put("DurableWorkflow", name, made)
+            if name and self._registry.get(WORKFLOW, name) is None:
+                self._registry.put(WORKFLOW, name, made)
+                if durable is not None:
+                    self._registry.put(DURABLE_WORKFLOW, name, durable)
         for path, here in hooks:
             self._webhook(path, here, made)
 
-    def _started(self, made: Integration) -> Startable:
-        """Return the form of an integration that is started: durable with a suite."""
+    def _durable(self, made: Integration) -> DurableStartable | None:
+        """Return the durable form of an integration; None without a suite."""
         if self._durables is None:
-            return made
+            return None
         config = self._workflow.config
-        found: Startable = self._durables.durable(
-            str(config.get("name") or "integration"), self._durables.digest(config), made
-        )
-        return found
+        name = str(config.get("name") or "integration")
+        return self._durables.durable(name, self._durables.digest(config), made)
 
     def _webhook(self, path: str, at: At, made: Startable) -> None:
         if not path.startswith("/"):
@@ -249,7 +258,7 @@ class _Assembly:
             data = value if isinstance(value, dict) else {"input": value}
             return json_response(await made.start("", data))
 
-        self._registry.put("Webhook", path, handle)
+        self._registry.put(WEBHOOK, path, handle)
 
     def _connector(self, kind: str, config: Mapping[str, Json], at: At) -> Call | None:
         if kind == "http":
@@ -261,7 +270,7 @@ class _Assembly:
             return HttpConnector(config, self._registry).call
         if kind == "database":
             name = str(config.get("database") or "")
-            if self._registry.get("Database", name) is None:
+            if self._registry.get(DATABASE, name) is None:
                 message = f"there is no module {name!r} that offers Database"
                 self._findings.error("SERVICE_UNKNOWN", message, at)
                 return None
@@ -328,7 +337,7 @@ class HttpConnector:
         per_minute = float(config.get("requestsPerMinute") or 0)
         self._gap_s = 60.0 / per_minute if per_minute else 0.0
         self._free_at = 0.0
-        self._find = registry.later("HttpClient", "")
+        self._find = registry.later(HTTP_CLIENT, "")
 
     async def call(self, action: str, given: dict[str, Json]) -> Json:
         """Send the request and return the body. Raises HttpProblem."""
@@ -384,7 +393,7 @@ class DatabaseConnector:
 
     async def call(self, action: str, inputs: dict[str, Json]) -> Json:
         """Run the statement and return rows or their number. Raises HttpProblem."""
-        database = self._registry.get("Database", self._name)
+        database = self._registry.need(DATABASE, self._name)
         statement = prepared(action, database.dialect)
         params = inputs.get("params")
         values = params if isinstance(params, list) else list(inputs.values())

@@ -21,8 +21,17 @@ from flowmesh.apps.messaging.event_bus import event_view
 from flowmesh.apps.messaging.messages import Broker, Message, Subscribed, check_pattern, fits
 from flowmesh.apps.messaging.suite import incoming, outgoing
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
+from flowmesh.apps.pipeline.starting import PIPELINE
 from flowmesh.apps.runtime.receivers import Receive, receiver_of
-from flowmesh.apps.runtime.triggers import Startable
+from flowmesh.apps.wiring.ports import (
+    BROKER,
+    CONSUMER,
+    MACHINE,
+    SUBSCRIBED_TOPICS,
+    WORKFLOW,
+    Port,
+    Startable,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.errors import FlowmeshError, Unavailable
 
@@ -73,11 +82,11 @@ def add_links(document: AppDocument, registry: ServiceRegistry, peers: Peers) ->
         if link.source == name:
             send = _to_peer(link, peers) if local else suite.sender(link)
             _subscribe(link, document, registry, send)
-    registry.put("LinkInbox", "", inbox)
-    registry.put("Consumer", "links", inbox)
+    registry.put(LINK_INBOX, "", inbox)
+    registry.put(CONSUMER, "links", inbox)
     if suite.used:
-        registry.put("Consumer", "suite-links", suite)
-        registry.put("SuiteLinks", "", suite)
+        registry.put(CONSUMER, "suite-links", suite)
+        registry.put(SUITE_LINKS, "", suite)
 
 
 def _check(document: AppDocument, links: Iterable[LinkSpec], peers: Peers) -> None:
@@ -123,7 +132,7 @@ def _subscribe(
     link: LinkSpec, document: AppDocument, registry: ServiceRegistry, send: Receive
 ) -> None:
     """Send the events that the application publishes on any of its brokers."""
-    brokers: dict[int, Broker] = {id(each): each for each in registry.all("Broker")}
+    brokers: dict[int, Broker] = {id(each): each for each in registry.all(BROKER)}
     if not brokers:
         message = f"the link {link} begins at an application without a broker, which has no events"
         document.findings.error("APP_LINK_INVALID", message, _place(link, document, "source"))
@@ -154,7 +163,7 @@ def _target(link: LinkSpec, document: AppDocument, registry: ServiceRegistry) ->
     if found is not None:
         return found
     brokers = [
-        registry.get("Broker", name)
+        registry.need(BROKER, name)
         for name, patterns in _subscribed(registry).items()
         if any(_meet(each, link.pattern) for each in patterns)
     ]
@@ -178,7 +187,7 @@ def _target(link: LinkSpec, document: AppDocument, registry: ServiceRegistry) ->
 
 
 def _subscribed(registry: ServiceRegistry) -> Mapping[str, list[str]]:
-    found: Mapping[str, list[str]] | None = registry.get("SubscribedTopics")
+    found: Mapping[str, list[str]] | None = registry.get(SUBSCRIBED_TOPICS)
     return found or {}
 
 
@@ -194,25 +203,25 @@ def _meet(pattern: str, other: str) -> bool:
 
 
 def _actions(registry: ServiceRegistry) -> list[str]:
-    return sorted({*registry.names("Workflow"), *registry.names("Pipeline")} - {""})
+    return sorted({*registry.names(WORKFLOW), *registry.names(PIPELINE)} - {""})
 
 
 def _action(link: LinkSpec, registry: ServiceRegistry) -> Receive | None:
     """Return the action of a name: a workflow, `workflow.action`, a transition or a handler."""
     name, action = link.action, ""
-    workflow: Startable | None = registry.get("Workflow", name) if name else None
+    workflow: Startable | None = registry.get(WORKFLOW, name) if name else None
     if workflow is None and "." in name:
         base, _, action = name.rpartition(".")
-        workflow = registry.get("Workflow", base)
+        workflow = registry.get(WORKFLOW, base)
     if workflow is None and name:
         owners = [
             definition
-            for engine in registry.all("Machine")
+            for engine in registry.all(MACHINE)
             for definition, each in engine.definitions.items()
             if name in each.transitions
         ]
         if len(owners) == 1:
-            workflow, action = registry.get("Workflow", owners[0]), name
+            workflow, action = registry.get(WORKFLOW, owners[0]), name
     if workflow is None:
         return receiver_of(name, registry) if name else None
     begun = workflow
@@ -341,3 +350,9 @@ def _taking(link: LinkSpec, inbox: LinkInbox) -> Any:
             await inbox.deliver(link, Message(topic, body, raw.id, key, headers, raw.attempt))
 
     return take
+
+
+LINK_INBOX: Port[LinkInbox] = Port("LinkInbox")
+
+
+SUITE_LINKS: Port[SuiteLinks] = Port("SuiteLinks")

@@ -10,6 +10,15 @@ from flowmesh.apps.machines.definition import Definition, DefinitionReader
 from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next, names_of
 from flowmesh.apps.messaging.messages import Message
 from flowmesh.apps.runtime.receivers import Receive, receiver_of
+from flowmesh.apps.wiring.ports import (
+    BROKER,
+    HOOK_STEP,
+    MACHINE,
+    MACHINE_HOOKS,
+    MACHINE_LINKS,
+    RESOURCE_MAPPINGS,
+    WORKFLOW,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -23,17 +32,13 @@ def add_machines(document: AppDocument, registry: ServiceRegistry) -> None:
     for workflow in document.workflows:
         if workflow.kind == "statemachine" and len(workflow.config) > 1:
             _Assembly(document, registry, workflow).add()
-    engines: dict[str, MachineEngine] = {
-        each.name: registry.get("Machine", each.name)
-        for each in document.modules
-        if registry.get("Machine", each.name) is not None
-    }
+    engines = registry.of_modules(MACHINE)
     for module in document.modules:
-        hooks = registry.get("MachineHooks", module.name)
-        for engine in engines.values() if hooks is not None else ():
-            for hook in hooks():
+        hooks = registry.get(MACHINE_HOOKS, module.name)
+        for hook in hooks() if hooks is not None else ():
+            for engine in engines.values():
                 engine.add_hook(hook)
-        links = registry.get("MachineLinks", module.name)
+        links = registry.get(MACHINE_LINKS, module.name)
         for name, hook in links() if links is not None else ():
             if name in engines:
                 engines[name].add_hook(hook)
@@ -53,7 +58,7 @@ def _publish_events(
     broker = str((module.config if module is not None else {}).get("broker") or "")
     if not broker:
         return
-    find = registry.later("Broker", broker)
+    find = registry.later(BROKER, broker)
 
     async def run(event: HookEvent) -> None:
         topic = f"{event.workflow}.{event.target}"
@@ -82,7 +87,7 @@ class _Assembly:
                 message = f"a statemachine workflow has no key {key!r}{nearest_names(key, _KEYS)}"
                 self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
         name = str(self._config.get("engine") or "")
-        engine: MachineEngine | None = self._registry.get("Machine", name)
+        engine: MachineEngine | None = self._registry.get(MACHINE, name)
         if engine is None:
             known = [m.name for m in self._document.modules if m.type == "statemachine.engine"]
             if name in known:
@@ -98,11 +103,11 @@ class _Assembly:
         assert spec is not None
         start = MachineWorkflow(engine, self._prefixes(engine.name), self._id_keys(engine.name))
         for each in engine.definitions:
-            self._registry.put("Workflow", each, start.of(each))
+            self._registry.put(WORKFLOW, each, start.of(each))
         only = next(iter(engine.definitions), "")
         for each in ("statemachine", engine.name, str(self._config.get("name") or "")):
-            if each and only and self._registry.get("Workflow", each) is None:
-                self._registry.put("Workflow", each, start.of(""))
+            if each and only and self._registry.get(WORKFLOW, each) is None:
+                self._registry.put(WORKFLOW, each, start.of(""))
 
     def _definitions(self, engine: MachineEngine) -> None:
         spec = self._document.module(engine.name)
@@ -185,7 +190,7 @@ class _Assembly:
                 self._findings.warn("MACHINE_INVALID", message, at)
 
     def _run_of(self, handler: str) -> Any:
-        step = self._registry.get("HookStep", handler)
+        step = self._registry.get(HOOK_STEP, handler)
         if step is not None:
             return step
         receive = receiver_of(handler, self._registry)
@@ -209,7 +214,7 @@ class _Assembly:
             if isinstance(each, dict) and each.get("stateMachine") in (None, engine)
         ]
         for module in self._document.modules:
-            mappings = self._registry.get("ResourceMappings", module.name)
+            mappings = self._registry.get(RESOURCE_MAPPINGS, module.name)
             for each in mappings.values() if mappings is not None else ():
                 if each.get("stateMachine") == engine:
                     found.append(str(each.get("instanceIDKey") or "id"))

@@ -15,13 +15,24 @@ from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.middlewares import Cors
 from flowmesh.apps.modules.servers import refusing
 from flowmesh.apps.pipeline.starting import Pipeline, request_data
+from flowmesh.apps.runtime.receivers import PRODUCER
 from flowmesh.apps.runtime.triggers import (
-    DurableStartable,
     emitting_handler,
     start_handler,
     then_start,
 )
 from flowmesh.apps.wiring.plan import Plan
+from flowmesh.apps.wiring.ports import (
+    DURABLE_AT,
+    DURABLE_WORKFLOW,
+    HANDLER,
+    MIDDLEWARE,
+    PLACEHOLDER,
+    RECEIVER,
+    SERVER,
+    WEBHOOK,
+    DurableStartable,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -36,11 +47,7 @@ class MountTable:
     def __init__(self, *, document: AppDocument, plan: Plan, registry: ServiceRegistry) -> None:
         self._document = document
         self._registry = registry
-        self._servers: dict[str, HttpApplication] = {
-            each.name: registry.get("Server", each.name)
-            for each in document.modules
-            if registry.get("Server", each.name) is not None
-        }
+        self._servers = registry.of_modules(SERVER)
         self._routers = {
             each.name: plan.partners.get(each.name, {}).get("Server", "")
             for each in document.modules
@@ -72,7 +79,7 @@ class MountTable:
             *((of_server.config.get("middlewares") or ()) if of_server is not None else ()),
             *((module.config.get("middlewares") or ()) if module is not None else ()),
         ]
-        found = [self._registry.get("Middleware", name) for name in names]
+        found = [self._registry.get(MIDDLEWARE, name) for name in names]
         if module is not None and module.config.get("allowed_origins"):
             found.append(Cors(_cors(module.config)))
         return tuple(each for each in found if each is not None)
@@ -112,9 +119,9 @@ def mount_routes(
 ) -> None:
     """Add the routes of the configuration; conflicts become findings."""
     findings = document.findings
-    for path in registry.names("Webhook"):
+    for path in registry.names(WEBHOOK):
         for app in table.servers()[:1]:
-            app.add("POST", path, registry.get("Webhook", path))
+            app.add("POST", path, registry.need(WEBHOOK, path))
     placed = [each for route in document.routes if (each := _placed(route, document, table))]
     starts: dict[tuple[str, str, str], list[TriggerSpec]] = {}
     for each in placed:
@@ -135,7 +142,7 @@ def mount_routes(
             triggers = triggers[1:]
         for trigger in triggers:
             handle = then_start(handle, trigger, registry)
-        named = [registry.get("Middleware", name) for name in route.middlewares]
+        named = [registry.get(MIDDLEWARE, name) for name in route.middlewares]
         middlewares = [*table.middlewares(each.router), *(m for m in named if m is not None)]
         module = document.module(route.handler)
         of_router = document.module(each.router)
@@ -163,9 +170,9 @@ def _mount_runs(
     route = placed.route
     durable: DurableStartable | None = None
     if route.start is not None:
-        durable = registry.get("DurableWorkflow", route.start.workflow)
+        durable = registry.get(DURABLE_WORKFLOW, route.start.workflow)
     elif route.pipeline is not None:
-        durable = registry.get("DurableAt", str(route.pipeline.at.keys))
+        durable = registry.get(DURABLE_AT, str(route.pipeline.at.keys))
     if durable is not None and durable.place and not placed.app.serves("GET", durable.place):
         placed.app.add("GET", durable.place, durable.read, middlewares=middlewares)
 
@@ -212,19 +219,15 @@ def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, P
         return _running(programs[route.pipeline.at], route.pipeline)
     if route.answer is not None:
         return _answer(route.answer)
-    found: Handle | None = registry.get("Handler", route.handler)
-    producer = registry.get("Producer", route.handler)
-    if (
-        found is not None
-        and producer is not None
-        and registry.get("Receiver", route.handler) is None
-    ):
+    found: Handle | None = registry.get(HANDLER, route.handler)
+    producer = registry.get(PRODUCER, route.handler)
+    if found is not None and producer is not None and registry.get(RECEIVER, route.handler) is None:
         return emitting_handler(found, producer)
     return found if found is not None else _unresolved(route.handler)
 
 
 def _does_nothing(handle: Handle, route: RouteSpec, registry: ServiceRegistry) -> bool:
-    return bool(route.handler) and handle is registry.get("Placeholder", route.handler)
+    return bool(route.handler) and handle is registry.get(PLACEHOLDER, route.handler)
 
 
 def _running(program: Pipeline, spec: PipelineSpec) -> Handle:

@@ -13,6 +13,7 @@ from flowmesh.apps.messaging.messages import Message, reason_of
 from flowmesh.apps.messaging.patterns import Event, Match, Pattern, PatternMatcher
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.runtime.receivers import Receive, as_message
+from flowmesh.apps.wiring.ports import CONSUMER, EMITTING, WORKFLOW, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -106,14 +107,14 @@ def add_patterns(
         processor = EventProcessor(
             matchers=matchers,
             handlers=_handlers(document, workflow, {each.pattern.id for each in matchers}),
-            find=lambda name: registry.get("Emitting", name),
+            find=lambda name: registry.get(EMITTING, name),
             log=log,
         )
         names = ("event", str(workflow.config.get("name") or ""))
         for name in (*names, str(workflow.config.get("processor") or "")):
-            if name and registry.get("Workflow", name) is None:
-                registry.put("Workflow", name, processor)
-        registry.put("Consumer", f"(events {index})", processor)
+            if name and registry.get(WORKFLOW, name) is None:
+                registry.put(WORKFLOW, name, processor)
+        registry.put(CONSUMER, f"(events {index})", processor)
         built.append((workflow, processor))
     return built
 
@@ -178,3 +179,6 @@ def _handlers(
 
 def _objects(raw: Json) -> list[dict[str, Json]]:
     return [each for each in raw if isinstance(each, dict)] if isinstance(raw, list) else []
+
+
+EVENT_PROCESSOR: Port[EventProcessor] = Port("EventProcessor")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.apps.messaging.messages import Message, new_id, reason_of
-from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.apps.pipeline.starting import PIPELINE, run_with
+from flowmesh.apps.wiring.ports import COMPONENT, RECEIVER, TRANSFORMER, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -16,19 +17,19 @@ _ERROR_WORDS = frozenset({"error", "errors"})
 
 def receiver_of(name: str, registry: ServiceRegistry) -> Receive | None:
     """Return what handles messages under a name; None if it cannot handle them."""
-    receiver: Receive | None = registry.get("Receiver", name)
+    receiver: Receive | None = registry.get(RECEIVER, name)
     if receiver is not None:
         return receiver
-    if (component := registry.get("Component", name)) is not None:
+    if (component := registry.get(COMPONENT, name)) is not None:
         return _of_component(component)
-    if (program := registry.get("Pipeline", name)) is not None:
+    if (program := registry.get(PIPELINE, name)) is not None:
 
         async def run(message: Message) -> Json:
             meta = {"topic": message.topic, "messageId": message.id}
             return await run_with(program, message.value, meta)
 
         return run
-    if (transformer := registry.get("Transformer", name)) is not None:
+    if (transformer := registry.get(TRANSFORMER, name)) is not None:
 
         async def transform(message: Message) -> Json:
             return await transformer.transform("", message.value)
@@ -100,3 +101,6 @@ def emitting(receive: Receive, producer: Producer) -> Receive:
 
 def as_message(topic: str, value: Json, key: str = "") -> Message:
     return Message(topic, value, new_id(), key)
+
+
+PRODUCER: Port[Producer] = Port("Producer")

@@ -9,10 +9,11 @@ from flowmesh.apps.document.findings import At
 from flowmesh.apps.document.model import AppDocument, TriggerSpec, WorkflowSpec
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.observing.logs import LogHub
-from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.apps.pipeline.starting import PIPELINE, run_with
 from flowmesh.apps.runtime.receivers import as_message
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Job, MemoryPositions, Scheduler
+from flowmesh.apps.wiring.ports import CONSUMER, DURABLE_WORKFLOW, EMITTING, SCHEDULER, WORKFLOW
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 
@@ -39,7 +40,7 @@ def add_jobs(document: AppDocument, registry: ServiceRegistry, log: LogHub, cloc
         if pipeline.trigger.get("type") == "schedule":
             raw = pipeline.trigger.get("config")
             config = raw if isinstance(raw, dict) else {}
-            find = registry.later("Pipeline", pipeline.name)
+            find = registry.later(PIPELINE, pipeline.name)
             run = _pipeline_run(find, pipeline.name)
             jobs.add(f"pipeline {pipeline.name}", config, run, pipeline.at / "trigger")
 
@@ -53,11 +54,7 @@ class _Jobs:
         self._findings = document.findings
         self._registry = registry
         self._log = log
-        self._schedulers: dict[str, Scheduler] = {
-            each.name: registry.get("Scheduler", each.name)
-            for each in document.modules
-            if registry.get("Scheduler", each.name) is not None
-        }
+        self._schedulers: dict[str, Scheduler] = registry.of_modules(SCHEDULER)
 
     def section(self, name: str) -> None:
         """Add the jobs in the configuration of a scheduler."""
@@ -97,8 +94,8 @@ class _Jobs:
             self.add(job, given, run, at, scheduler=name)
         start = SchedulerWorkflow(self._schedulers)
         for each in ("scheduler", str(workflow.config.get("name") or "")):
-            if each and self._registry.get("Workflow", each) is None:
-                self._registry.put("Workflow", each, start)
+            if each and self._registry.get(WORKFLOW, each) is None:
+                self._registry.put(WORKFLOW, each, start)
 
     def trigger(self, trigger: TriggerSpec) -> None:
         """Add the job of a schedule trigger."""
@@ -107,12 +104,12 @@ class _Jobs:
         given = params if isinstance(params, dict) else {}
 
         async def run(instant: int) -> None:
-            workflow = self._registry.get("Workflow", trigger.workflow)
+            workflow = self._registry.get(WORKFLOW, trigger.workflow)
             if workflow is None:
                 text = f"there is no workflow {trigger.workflow!r}"
                 raise HttpProblem(501, "NOT_IMPLEMENTED", text)
             data = {**_moment(instant), **given}
-            durable = self._registry.get("DurableWorkflow", trigger.workflow)
+            durable = self._registry.get(DURABLE_WORKFLOW, trigger.workflow)
             if durable is not None:
                 await durable.begin(trigger, data, str(instant))
             else:
@@ -169,8 +166,8 @@ class _Jobs:
             log=lambda level, text, **fields: self._log.write(level, "triggers", text, **fields),
         )
         self._schedulers[""] = made
-        self._registry.put("Consumer", "(triggers)", made)
-        self._registry.put("Scheduler", "(triggers)", made)
+        self._registry.put(CONSUMER, "(triggers)", made)
+        self._registry.put(SCHEDULER, "(triggers)", made)
         return made
 
     def _handler_run(self, name: str, job: str, at: At, params: Json = None) -> Run:
@@ -181,10 +178,10 @@ class _Jobs:
         given = params if isinstance(params, dict) else {}
 
         async def run(instant: int) -> None:
-            receive = self._registry.get("Emitting", name)
+            receive = self._registry.get(EMITTING, name)
             value = {"job": job, **_moment(instant), **given}
             if receive is None:
-                find = self._registry.get("Pipeline", name)
+                find = self._registry.get(PIPELINE, name)
                 if find is None:
                     text = f"there is no handler {name!r}"
                     raise HttpProblem(501, "NOT_IMPLEMENTED", text)

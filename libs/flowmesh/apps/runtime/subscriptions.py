@@ -8,11 +8,28 @@ from flowmesh.apps.document.model import AppDocument, PipelineSpec, TriggerSpec,
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.event_bus import event_of
 from flowmesh.apps.messaging.messages import Message, Subscribed, check_topic, fits
-from flowmesh.apps.pipeline.starting import run_with
-from flowmesh.apps.runtime.patterns import EventProcessor
-from flowmesh.apps.runtime.receivers import Producer, Receive, emitting, receiver_of, topics_of
-from flowmesh.apps.runtime.triggers import Background
+from flowmesh.apps.pipeline.starting import PIPELINE, run_with
+from flowmesh.apps.pipeline.tracing import TRACING
+from flowmesh.apps.runtime.patterns import EVENT_PROCESSOR, EventProcessor
+from flowmesh.apps.runtime.receivers import (
+    PRODUCER,
+    Producer,
+    Receive,
+    emitting,
+    receiver_of,
+    topics_of,
+)
+from flowmesh.apps.runtime.triggers import BACKGROUND
 from flowmesh.apps.wiring.plan import Plan
+from flowmesh.apps.wiring.ports import (
+    BROKER,
+    DURABLE_WORKFLOW,
+    EMITTING,
+    EVENT_BUS,
+    RECEIVER,
+    SUBSCRIBED_TOPICS,
+    WORKFLOW,
+)
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
@@ -33,7 +50,7 @@ class Subscriptions:
         self._subscribed: set[str] = set()
         # The patterns of all subscriptions by broker.
         self._topics: dict[str, list[str]] = {}
-        registry.put("SubscribedTopics", "", self._topics)
+        registry.put(SUBSCRIBED_TOPICS, "", self._topics)
 
     def add_all(self) -> None:
         """Subscribe everything; what is wrong becomes a finding."""
@@ -44,7 +61,7 @@ class Subscriptions:
             self._workflow(workflow)
         for module in self._document.modules:
             topic = module.config.get("topic")
-            takes = self._registry.get("Receiver", module.name) is not None
+            takes = self._registry.get(RECEIVER, module.name) is not None
             if topic and takes and module.name not in self._subscribed:
                 broker = self._plan.partners.get(module.name, {}).get("Broker", "")
                 at = module.at / "config" / "topic"
@@ -56,20 +73,20 @@ class Subscriptions:
             if pipeline.trigger.get("type") in ("event", "eventbus"):
                 self._pipeline(pipeline)
         for workflow in self._document.workflows:
-            processor = self._registry.get("EventProcessor", str(workflow.at.keys))
+            processor = self._registry.get(EVENT_PROCESSOR, str(workflow.at.keys))
             if workflow.kind == "event" and processor is not None:
                 self._events(workflow, processor)
         for module in self._document.modules:
             receive = self._receiver(module.name)
             if receive is not None:
-                self._registry.put("Emitting", module.name, receive)
+                self._registry.put(EMITTING, module.name, receive)
         self._report_unheard()
 
     def _report_unheard(self) -> None:
         """Warn of topics of brokers in memory without a subscription; links may add others."""
         if self._document.links:
             return
-        offering = self._offering("Broker")
+        offering = list(self._registry.of_modules(BROKER))
         in_memory = {
             each.name
             for each in self._document.modules
@@ -86,11 +103,6 @@ class Subscriptions:
                     message = f"no subscription takes the topic {topic!r}; messages are dropped"
                     self._findings.warn("TOPIC_UNHEARD", message, step.at / "config" / "topic")
 
-    def _offering(self, interface: str) -> list[str]:
-        """Return the names of the modules that offer an interface."""
-        names = [each.name for each in self._document.modules]
-        return [each for each in names if self._registry.get(interface, each) is not None]
-
     def _producers(self, workflow: WorkflowSpec) -> None:
         for index, raw in enumerate(_objects(workflow.config.get("producers"))):
             at = workflow.at / "producers" / index
@@ -103,8 +115,8 @@ class Subscriptions:
             for topic in (*results, *errors):
                 self._checked(topic, at)
             broker = str(workflow.config.get("broker") or raw.get("broker") or "")
-            find = self._registry.later("Broker", self._broker(broker, at))
-            self._registry.put("Producer", name, Producer(find, results, errors))
+            find = self._registry.later(BROKER, self._broker(broker, at))
+            self._registry.put(PRODUCER, name, Producer(find, results, errors))
 
     def _workflow(self, workflow: WorkflowSpec) -> None:
         for key in workflow.config:
@@ -144,10 +156,10 @@ class Subscriptions:
         self, broker: str, topic: str, name: str, receive: Receive, at: At, concurrency: int = 1
     ) -> None:
         named = self._broker(broker, at)
-        found = self._registry.get("Broker", named)
+        found = self._registry.get(BROKER, named)
         if found is None:
             return
-        traces = self._registry.get("Tracing")
+        traces = self._registry.get(TRACING)
         if traces is not None:
             receive = traces.receiver(receive)
         unique = f"{name}-{topic}".replace("*", "any").replace(">", "all")
@@ -164,7 +176,7 @@ class Subscriptions:
 
     def _broker(self, name: str, at: At) -> str:
         """Return the broker of a name, or the only one; report why there is none."""
-        offering = self._offering("Broker")
+        offering = list(self._registry.of_modules(BROKER))
         if name in offering:
             return name
         if name:
@@ -183,7 +195,7 @@ class Subscriptions:
         """Return the broker of an eventbus trigger: the event bus, if there is one."""
         if config.get("broker"):
             return str(config["broker"])
-        buses = self._offering("EventBus")
+        buses = list(self._registry.of_modules(EVENT_BUS))
         return buses[0] if len(buses) == 1 else self._broker("", at)
 
     def _trigger(self, trigger: TriggerSpec) -> None:
@@ -208,7 +220,7 @@ class Subscriptions:
             return
         given = str(config.get("broker") or "")
         broker = self._bus(config, at) if pipeline.trigger["type"] == "eventbus" else given
-        find = self._registry.later("Pipeline", pipeline.name)
+        find = self._registry.later(PIPELINE, pipeline.name)
 
         async def receive(message: Message) -> Json:
             meta = {"topic": message.topic, "messageId": message.id}
@@ -226,7 +238,7 @@ class Subscriptions:
             listed = raw.get("topics") or raw.get("eventTypes") or [raw.get("topic") or ">"]
             broker = str(raw.get("broker") or "")
             topics += [(broker, str(each), at) for each in listed]
-        if not adapters and self._registry.names("Broker"):
+        if not adapters and self._registry.names(BROKER):
             broker = str(workflow.config.get("broker") or "")
             topics = [(broker, each, workflow.at) for each in sorted(processor.types)]
 
@@ -238,7 +250,7 @@ class Subscriptions:
 
     def _receiver(self, name: str) -> Receive | None:
         receive = receiver_of(name, self._registry)
-        producer: Producer | None = self._registry.get("Producer", name)
+        producer: Producer | None = self._registry.get(PRODUCER, name)
         return emitting(receive, producer) if receive and producer else receive
 
     def _checked(self, topic: str, at: At) -> None:
@@ -266,18 +278,18 @@ def _starting(trigger: TriggerSpec, registry: ServiceRegistry) -> Receive:
     later = trigger.config.get("async") is True
 
     async def start(message: Message) -> Json:
-        workflow = registry.get("Workflow", trigger.workflow)
+        workflow = registry.get(WORKFLOW, trigger.workflow)
         if workflow is None:
             text = f"there is no workflow {trigger.workflow!r}"
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
         value = message.value
         data = dict(value) if isinstance(value, dict) else {"input": value}
         data |= params if isinstance(params, dict) else {}
-        durable = registry.get("DurableWorkflow", trigger.workflow)
+        durable = registry.get(DURABLE_WORKFLOW, trigger.workflow)
         if durable is not None:
             return {"executionId": (await durable.begin(trigger, data, message.id)).id}
         if later:
-            background: Background = registry.get("Background")
+            background = registry.need(BACKGROUND)
             return background.start(workflow, trigger.workflow, trigger.action, data)
         return await workflow.start(trigger.action, data)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -15,34 +15,10 @@ from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.runtime.machines import MachineWorkflow
 from flowmesh.apps.runtime.receivers import Producer, as_message
+from flowmesh.apps.wiring.ports import DURABLE_WORKFLOW, WORKFLOW, DurableStartable, Port, Startable
 from flowmesh.apps.wiring.registry import ServiceRegistry
 
 Json = Any
-
-
-class Startable(Protocol):
-    """A workflow that triggers start. It is the service `Workflow` under its name."""
-
-    async def start(self, action: str, data: dict[str, Json]) -> Json:
-        """Run the action and return its result. Raises HttpProblem."""
-
-
-class DurableStartable(Startable, Protocol):
-    """A workflow of the suite; the service `DurableWorkflow` under its name."""
-
-    @property
-    def place(self) -> str:
-        """The path template at which an execution is read; empty if it is not."""
-
-    def location(self, execution_id: str) -> bytes: ...
-
-    async def read(self, request: Request) -> Response:
-        """Answer with the state of an execution, or with its answer."""
-
-    async def begin(
-        self, trigger: TriggerSpec, data: dict[str, Json], cause: str, caller: str = ""
-    ) -> Any:
-        """Start an execution and return its handle; a repeated cause starts nothing."""
 
 
 class PipelineWorkflow:
@@ -98,7 +74,7 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
     waits = trigger.config.get("wait") is True
 
     async def handle(request: Request) -> Response:
-        workflow = registry.get("Workflow", trigger.workflow)
+        workflow = registry.get(WORKFLOW, trigger.workflow)
         if workflow is None:
             text = f"there is no workflow {trigger.workflow!r}"
             raise HttpProblem(501, "NOT_IMPLEMENTED", text)
@@ -110,10 +86,10 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
             changed = await workflow.start(trigger.action, data)
             id = changed["instanceId"]
             return json_response({"status": "accepted", "executionId": id, **changed}, 202)
-        durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
+        durable: DurableStartable | None = registry.get(DURABLE_WORKFLOW, trigger.workflow)
         if durable is not None:
             return await _begin(durable, trigger, data, request)
-        background: Background = registry.get("Background")
+        background = registry.need(BACKGROUND)
         id = background.start(workflow, trigger.workflow, trigger.action, data)
         return json_response({"status": "accepted", "executionId": id}, 202)
 
@@ -149,7 +125,7 @@ def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) 
     async def handle_both(request: Request) -> Response:
         answer = handle(request)
         response = answer if isinstance(answer, Response) else await answer
-        workflow = registry.get("Workflow", trigger.workflow)
+        workflow = registry.get(WORKFLOW, trigger.workflow)
         if response.status >= 400 or workflow is None:
             return response
         data = data_of(request)
@@ -159,13 +135,13 @@ def then_start(handle: Handle, trigger: TriggerSpec, registry: ServiceRegistry) 
             answered = None
         data |= answered if isinstance(answered, dict) else {}
         data |= params if isinstance(params, dict) else {}
-        durable: DurableStartable | None = registry.get("DurableWorkflow", trigger.workflow)
+        durable: DurableStartable | None = registry.get(DURABLE_WORKFLOW, trigger.workflow)
         if trigger.config.get("wait") is True or isinstance(workflow, MachineWorkflow):
             await workflow.start(trigger.action, data)
         elif durable is not None:
             await _begin(durable, trigger, data, request)
         else:
-            background: Background = registry.get("Background")
+            background = registry.need(BACKGROUND)
             background.start(workflow, trigger.workflow, trigger.action, data)
         return response
 
@@ -184,3 +160,6 @@ def emitting_handler(handle: Handle, producer: Producer) -> Handle:
         return response
 
     return handle_both
+
+
+BACKGROUND: Port[Background] = Port("Background")

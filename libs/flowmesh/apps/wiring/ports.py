@@ -4,21 +4,26 @@ A module offers a service by the name of its port, as the catalog has it; `Port`
 those that ask the registry for it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from flowmesh.apps.data.database import Database
-from flowmesh.apps.document.model import TriggerSpec
-from flowmesh.apps.http.application import HttpApplication
-from flowmesh.apps.http.chain import Middleware
-from flowmesh.apps.http.messages import Handle, Request, Response
-from flowmesh.apps.http.server import Listener
-from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next
-from flowmesh.apps.messaging.delivery import DeadLetters
-from flowmesh.apps.messaging.event_bus import EventBus
-from flowmesh.apps.messaging.messages import Broker, Receive
-from flowmesh.apps.scheduling.scheduler import Scheduler
+from flowmesh.apps.http.messages import Request
+
+if TYPE_CHECKING:
+    from flowmesh.apps.data.database import Database
+    from flowmesh.apps.document.model import TriggerSpec
+    from flowmesh.apps.http.application import HttpApplication
+    from flowmesh.apps.http.chain import Middleware
+    from flowmesh.apps.http.messages import Handle, Response
+    from flowmesh.apps.http.server import Listener
+    from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next
+    from flowmesh.apps.messaging.delivery import DeadLetters
+    from flowmesh.apps.messaging.event_bus import EventBus
+    from flowmesh.apps.messaging.messages import Broker, Receive
+    from flowmesh.apps.scheduling.scheduler import Scheduler
 
 Json = Any
 T = TypeVar("T")
@@ -156,39 +161,39 @@ class Loaded(Protocol):
 
 Delegate = Callable[[str, Json, Request | None], Awaitable[Json]]
 
-AUTH_PROVIDER = Port[Users]("AuthProvider")
-BROKER = Port[Broker]("Broker")
-CACHE = Port[Cache]("Cache")
-COLLECTION = Port[dict[str, Json]]("Collection")
-COMPONENT = Port[Callee]("Component")
-COMPONENT_SOURCE = Port[Loaded]("ComponentSource")
-CONSUMER = Port[Consumer]("Consumer")
-DATABASE = Port[Database]("Database")
-DEAD_LETTERS = Port[DeadLetters]("DeadLetters")
-DELEGATE = Port[Delegate]("Delegate")
-DURABLE_AT = Port[DurableStartable]("DurableAt")
-DURABLE_WORKFLOW = Port[DurableStartable]("DurableWorkflow")
-EMITTING = Port[Receive]("Emitting")
-EVENT_BUS = Port[EventBus]("EventBus")
-HANDLER = Port[Handle]("Handler")
-HOOK_STEP = Port[Callable[[HookEvent], Awaitable[Next | None]]]("HookStep")
-HTTP_CLIENT = Port[Caller]("HttpClient")
-LISTENER = Port[Listener]("Listener")
-MACHINE = Port[MachineEngine]("Machine")
-MACHINE_HOOKS = Port[Callable[[], Sequence[Hook]]]("MachineHooks")
-MACHINE_LINKS = Port[Callable[[], Sequence[tuple[str, Hook]]]]("MachineLinks")
-MIDDLEWARE = Port[Middleware]("Middleware")
-PLACEHOLDER = Port[Handle]("Placeholder")
-RECEIVER = Port[Receive]("Receiver")
-REGISTRY = Port[object]("Registry")
-RESOURCE_MAPPINGS = Port[Mapping[str, Mapping[str, Json]]]("ResourceMappings")
-SANDBOX = Port[Evaluator]("Sandbox")
-SCHEDULER = Port[Scheduler]("Scheduler")
-SECRETS = Port[SecretSource]("Secrets")
-SERVER = Port[HttpApplication]("Server")
-SUBSCRIBED_TOPICS = Port[dict[str, list[str]]]("SubscribedTopics")
-TRANSFORMER = Port[Transforming]("Transformer")
-VALIDATOR = Port[Callable[[Json], Any]]("Validator")
-WEBHOOK = Port[Handle]("Webhook")
-WEBHOOK_OUTBOX = Port[Outbox]("WebhookOutbox")
-WORKFLOW = Port[Startable]("Workflow")
+AUTH_PROVIDER: Port[Users] = Port("AuthProvider")
+BROKER: Port[Broker] = Port("Broker")
+CACHE: Port[Cache] = Port("Cache")
+COLLECTION: Port[dict[str, Json]] = Port("Collection")
+COMPONENT: Port[Callee] = Port("Component")
+COMPONENT_SOURCE: Port[Loaded] = Port("ComponentSource")
+CONSUMER: Port[Consumer] = Port("Consumer")
+DATABASE: Port[Database] = Port("Database")
+DEAD_LETTERS: Port[DeadLetters] = Port("DeadLetters")
+DELEGATE: Port[Delegate] = Port("Delegate")
+DURABLE_AT: Port[DurableStartable] = Port("DurableAt")
+DURABLE_WORKFLOW: Port[DurableStartable] = Port("DurableWorkflow")
+EMITTING: Port[Receive] = Port("Emitting")
+EVENT_BUS: Port[EventBus] = Port("EventBus")
+HANDLER: Port[Handle] = Port("Handler")
+HOOK_STEP: Port[Callable[[HookEvent], Awaitable[Next | None]]] = Port("HookStep")
+HTTP_CLIENT: Port[Caller] = Port("HttpClient")
+LISTENER: Port[Listener] = Port("Listener")
+MACHINE: Port[MachineEngine] = Port("Machine")
+MACHINE_HOOKS: Port[Callable[[], Sequence[Hook]]] = Port("MachineHooks")
+MACHINE_LINKS: Port[Callable[[], Sequence[tuple[str, Hook]]]] = Port("MachineLinks")
+MIDDLEWARE: Port[Middleware] = Port("Middleware")
+PLACEHOLDER: Port[Handle] = Port("Placeholder")
+RECEIVER: Port[Receive] = Port("Receiver")
+REGISTRY: Port[object] = Port("Registry")
+RESOURCE_MAPPINGS: Port[Mapping[str, Mapping[str, Json]]] = Port("ResourceMappings")
+SANDBOX: Port[Evaluator] = Port("Sandbox")
+SCHEDULER: Port[Scheduler] = Port("Scheduler")
+SECRETS: Port[SecretSource] = Port("Secrets")
+SERVER: Port[HttpApplication] = Port("Server")
+SUBSCRIBED_TOPICS: Port[dict[str, list[str]]] = Port("SubscribedTopics")
+TRANSFORMER: Port[Transforming] = Port("Transformer")
+VALIDATOR: Port[Callable[[Json], Any]] = Port("Validator")
+WEBHOOK: Port[Handle] = Port("Webhook")
+WEBHOOK_OUTBOX: Port[Outbox] = Port("WebhookOutbox")
+WORKFLOW: Port[Startable] = Port("Workflow")

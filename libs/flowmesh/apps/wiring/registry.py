@@ -1,12 +1,14 @@
 """The services of a running application, by kind and name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flowmesh.apps.data.statements import Dialect
 from flowmesh.apps.document.model import AppDocument
+from flowmesh.apps.wiring.ports import Port
 from flowmesh.errors import Unavailable
 
+T = TypeVar("T")
 _SQLITE = frozenset({"sqlite", "sqlite3"})
 
 
@@ -17,36 +19,51 @@ class ServiceRegistry:
         self._document = document
         self._services: dict[tuple[str, str], Any] = {}
 
-    def put(self, kind: str, name: str, service: Any) -> None:
+    def put(self, port: Port[T], name: str, service: T) -> None:
+        self._services[port.name, name] = service
+
+    def offer(self, kind: str, name: str, service: object) -> None:
+        """Put a service of a module, which names its port."""
         self._services[kind, name] = service
 
-    def get(self, kind: str, name: str = "") -> Any:
+    def remove(self, port: Port[Any], name: str) -> None:
+        self._services.pop((port.name, name), None)
+
+    def get(self, port: Port[T], name: str = "") -> T | None:
         """Return a service; None if there is none."""
-        found = self._services.get((kind, name))
+        found: T | None = self._services.get((port.name, name))
         if found is not None or name:
             return found
-        only = [each for (each_kind, _), each in self._services.items() if each_kind == kind]
+        only = self.all(port)
         return only[0] if len(only) == 1 else None
 
-    def all(self, kind: str) -> list[Any]:
-        return [each for (each_kind, _), each in self._services.items() if each_kind == kind]
+    def need(self, port: Port[T], name: str = "") -> T:
+        """Return a service. Raises SERVICE_MISSING."""
+        found = self.get(port, name)
+        if found is None:
+            message = f"the application runs no {port.name} {name!r}".replace(" ''", "")
+            raise Unavailable("SERVICE_MISSING", message)
+        return found
 
-    def names(self, kind: str) -> list[str]:
-        return [name for each_kind, name in self._services if each_kind == kind]
+    def all(self, port: Port[T]) -> list[T]:
+        return [each for (kind, _), each in self._services.items() if kind == port.name]
 
-    def later(self, kind: str, name: str) -> Callable[[], Any]:
+    def of_modules(self, port: Port[T]) -> dict[str, T]:
+        """Return the services under the names of modules."""
+        found = {each.name: self.get(port, each.name) for each in self._document.modules}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def names(self, port: Port[Any]) -> list[str]:
+        return [name for kind, name in self._services if kind == port.name]
+
+    def later(self, port: Port[T], name: str) -> Callable[[], T]:
         """Return a function that finds the service when the application runs."""
-        found: list[Any] = []
+        found: list[T] = []
 
-        def find() -> Any:
-            if found:
-                return found[0]
-            service = self.get(kind, name)
-            if service is None:
-                text = f"the application runs no {kind} {name!r}".replace(" ''", "")
-                raise Unavailable("SERVICE_MISSING", text)
-            found.append(service)
-            return service
+        def find() -> T:
+            if not found:
+                found.append(self.need(port, name))
+            return found[0]
 
         return find
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowmesh.apps.runtime.links import LINK_INBOX
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.apps.common import (
     WRITTEN,
@@ -82,7 +83,7 @@ async def _serve(
 
     def inbox(name: str) -> LinkInbox | None:
         found = [each.application for each in running if each.application.name == name]
-        return found[0].built.registry.get("LinkInbox") if found else None
+        return found[0].built.registry.get(LINK_INBOX) if found else None
 
     peers = Peers.of([load(path, how) for path in paths], inbox) if len(paths) > 1 else Peers()
 

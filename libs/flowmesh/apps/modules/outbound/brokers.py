@@ -12,7 +12,8 @@ from flowmesh.apps.messaging.event_bus import EventBus
 from flowmesh.apps.messaging.memory import MemoryBroker
 from flowmesh.apps.messaging.messages import Broker, Message, check_pattern, new_id
 from flowmesh.apps.modules.module import Module, Setting
-from flowmesh.apps.pipeline.starting import run_with
+from flowmesh.apps.pipeline.starting import PIPELINE, run_with
+from flowmesh.apps.wiring.ports import COMPONENT, EVENT_BUS
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -232,7 +233,7 @@ def event_bus_broker(setting: Setting) -> Module:
     registry = setting.context.registry
     types = {each.type for each in setting.context.document.modules}
     if "eventbus.modular" in types:
-        found: EventBus | None = registry.get("EventBus")
+        found: EventBus | None = registry.get(EVENT_BUS)
         if found is None:
             text = f"{setting.name}: several modules are event buses; keep one"
             raise Invalid("WIRING_AMBIGUOUS", text)
@@ -249,8 +250,8 @@ class MessageHandler:
         self._setting = setting
         pipeline = str(setting.config.get("pipeline") or "")
         component = str(setting.config.get("component") or "")
-        self._pipeline = setting.later("Pipeline", pipeline) if pipeline else None
-        self._component = setting.later("Component", component) if component else None
+        self._pipeline = setting.later(PIPELINE, pipeline) if pipeline else None
+        self._component = setting.later(COMPONENT, component) if component else None
         self._last: list[Json] = []
         self.handled = 0
         self.failed = 0

@@ -7,6 +7,7 @@ from typing import Any
 from flowmesh.apps.http.messages import Handle, Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Mounts, Setting
+from flowmesh.apps.wiring.ports import COMPONENT, COMPONENT_SOURCE, MIDDLEWARE
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -20,7 +21,7 @@ def mount_api(setting: Setting, mounts: Mounts, make: Callable[[str, str], Any])
     """Add the routes behind the middleware that `api` names. Raises Invalid without one."""
     registry = setting.context.registry
     name = str(setting.config["api"])
-    middleware = registry.get("Middleware", name)
+    middleware = registry.get(MIDDLEWARE, name)
     if middleware is None or not getattr(middleware, "authenticates", False):
         text = f"{setting.name}: api names a middleware http.middleware.auth, not {name!r}"
         raise Invalid("APP_CONFIG_INVALID", text)
@@ -60,14 +61,14 @@ class ComponentApi:
         if not isinstance(id, str) or not _ID.match(id) or not isinstance(source, str):
             text = "a component needs an id of letters, digits, . _ and -, and a source"
             raise HttpProblem(422, "VALIDATION_FAILED", text)
-        if id in self._all() or self._registry.get("Component", id) is not None:
+        if id in self._all() or self._registry.get(COMPONENT, id) is not None:
             raise HttpProblem(409, "COMPONENT_EXISTS", f"there is a component {id!r} already")
         if len(self._loaded) >= LOADED_MAX:
             text = f"an application loads at most {LOADED_MAX} components"
             raise HttpProblem(409, "COMPONENTS_FULL", text)
         made = await _accepted(lambda: self._started(id, source))
         self._loaded[id] = made
-        self._registry.put("Component", id, made)
+        self._registry.put(COMPONENT, id, made)
         return json_response(made.document(), 201)
 
     async def put(self, request: Request) -> Response:
@@ -87,7 +88,7 @@ class ComponentApi:
             text = f"{component.name} is part of the configuration, and modules depend on it"
             raise HttpProblem(409, "COMPONENT_IN_USE", text)
         del self._loaded[component.name]
-        self._registry.put("Component", component.name, None)
+        self._registry.remove(COMPONENT, component.name)
         await component.stop()
         return Response(204, content_type=b"")
 
@@ -97,7 +98,7 @@ class ComponentApi:
         return made
 
     def _all(self) -> dict[str, Any]:
-        configured = {each.name: each for each in self._registry.all("ComponentSource")}
+        configured = {each.name: each for each in self._registry.all(COMPONENT_SOURCE)}
         return {**configured, **self._loaded}
 
     def _existing(self, request: Request) -> Any:

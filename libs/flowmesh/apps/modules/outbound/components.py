@@ -17,6 +17,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import reason_of
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.modules.outbound.component_api import mount_api
+from flowmesh.apps.wiring.ports import BROKER, HTTP_CLIENT, SECRETS
 from flowmesh.errors import FlowmeshError, Invalid, Violation
 
 Json = Any
@@ -206,7 +207,7 @@ class Capabilities:
             case "kv":
                 return self._value(values)
             case "publish":
-                broker = self._setting.context.registry.get("Broker")
+                broker = self._setting.context.registry.get(BROKER)
                 if broker is None:
                     raise HttpProblem(503, "SERVICE_MISSING", "the application needs one broker")
                 return await broker.publish(str(values.get("topic")), values.get("value"))
@@ -224,14 +225,14 @@ class Capabilities:
         return self._values.get(key)
 
     async def _secret(self, name: str) -> Json:
-        source = self._setting.context.registry.get("Secrets")
+        source = self._setting.context.registry.get(SECRETS)
         if source is None:
             text = "the application needs one module secrets.*"
             raise HttpProblem(503, "SERVICE_MISSING", text)
         return await source.get(name)
 
     async def _http(self, values: Mapping[str, Json]) -> Json:
-        client = self._setting.context.registry.get("HttpClient", "")
+        client = self._setting.context.registry.get(HTTP_CLIENT, "")
         if client is None:
             raise HttpProblem(503, "SERVICE_MISSING", "several HTTP clients could do this")
         body, headers = values.get("body"), values.get("headers")

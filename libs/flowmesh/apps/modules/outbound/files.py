@@ -10,6 +10,7 @@ import orjson
 
 from flowmesh.apps.messaging.messages import Message, new_id, reason_of
 from flowmesh.apps.modules.module import Setting
+from flowmesh.apps.wiring.ports import EMITTING
 from flowmesh.errors import Invalid, TooLarge
 
 Json = Any
@@ -32,7 +33,7 @@ class WatchedFolder:
         self._setting = setting
         self._folder = folder
         self._form = form
-        self._receive = setting.later("Emitting", setting.name)
+        self._receive = setting.later(EMITTING, setting.name)
         self._sizes: dict[Path, int] = {}
         self._task: asyncio.Task[None] | None = None
 

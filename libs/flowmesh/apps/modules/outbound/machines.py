@@ -15,9 +15,11 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.engine import Hook, HookEvent, MachineEngine, Next, names_of
 from flowmesh.apps.machines.store import MachineStore
 from flowmesh.apps.messaging.messages import reason_of
+from flowmesh.apps.modules.databases import STORE
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
+from flowmesh.apps.wiring.ports import COMPONENT, DATABASE, MACHINE
 from flowmesh.errors import Invalid
 from flowmesh.jsontext.integers import is_whole
 
@@ -31,13 +33,15 @@ _CLEAN_EVERY = 1_000
 def engine(setting: Setting) -> Module:
     """Build statemachine.engine; without a store its instances end with the process."""
     config = setting.config
-    store = setting.partner("Store")
+    store = setting.partner(STORE)
     own: Database | None = None
-    if store is None:
+    if store is not None:
+        database = store.database
+    else:
         from flowmesh.apps.data.sqlite import SqliteDatabase
 
         own = SqliteDatabase(name=setting.name, path=":memory:", folder=setting.context.folder)
-    database: Database = own if own is not None else store.database
+        database = own
     locks = _locks(setting, database)
     made = MachineEngine(
         name=setting.name,
@@ -250,7 +254,7 @@ class TrackerComponent:
 def tracker(setting: Setting) -> Module:
     """Build state.tracker."""
     made = StateTracker(
-        database=setting.partner("Database"),
+        database=setting.partner(DATABASE),
         days=float(setting.config["retentionDays"]),
         now=setting.context.clock.now,
     )
@@ -310,7 +314,7 @@ def _link(setting: Setting, index: int, raw: Mapping[str, Json]) -> tuple[str, H
     """Return the machine of a link and its hook."""
     source, target = raw["from"], raw["to"]
     name = f"connector:{setting.name}:{index}"
-    find = setting.later("Machine", str(target["machine"]))
+    find = setting.later(MACHINE, str(target["machine"]))
     compiling = Compiling(steps=[], strict=False)
     template = str(target.get("instance") or "")
     render = compile_text(template, compiling) if "{{" in template else None
@@ -345,7 +349,7 @@ def _link(setting: Setting, index: int, raw: Mapping[str, Json]) -> tuple[str, H
 def processing_step(setting: Setting) -> Module:
     """Build processing.step: a component, then the success or the compensate transition."""
     config = setting.config
-    find = setting.later("Component", str(config["componentId"]))
+    find = setting.later(COMPONENT, str(config["componentId"]))
     retries, pause_s = int(config["maxRetries"]), float(config["retryBackoffMs"]) / 1_000
     timeout_s = float(config["timeoutSeconds"]) or None
     success = str(config.get("successTransition") or "")

@@ -8,6 +8,7 @@ from flowmesh.apps.scheduling.scheduler import (
     Scheduler,
     StoredPositions,
 )
+from flowmesh.apps.wiring.ports import DATABASE
 from flowmesh.errors import Invalid
 
 
@@ -40,9 +41,9 @@ def _positions(setting: Setting, storage: str) -> Positions:
     if storage == "memory":
         return MemoryPositions()
     named = setting.context.document.module(storage)
-    found: Database | None = setting.partner("Database")
+    found: Database | None = setting.partner(DATABASE)
     if storage != "database":
-        found = setting.context.registry.get("Database", storage)
+        found = setting.context.registry.get(DATABASE, storage)
     if found is None:
         what = f"{named.type} is no database" if named else "there is no such module"
         text = f"{setting.name}: storageType is memory, database or the name of a database; {what}"

@@ -15,6 +15,7 @@ from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.modules.outbound.outbox import Outbox, Target
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
+from flowmesh.apps.wiring.ports import DATABASE, LISTENER, WEBHOOK_OUTBOX
 from flowmesh.egress.policy import PUBLIC
 from flowmesh.errors import Invalid
 
@@ -41,7 +42,7 @@ def webhook(setting: Setting) -> Module:
     named = str(config.get("database") or "")
 
     def database() -> Database | None:
-        found: Database | None = registry.get("Database", named)
+        found: Database | None = registry.get(DATABASE, named)
         return found
 
     outbox = Outbox(
@@ -100,7 +101,7 @@ def webhook(setting: Setting) -> Module:
 
 def _own_address(setting: Setting) -> str:
     """Return the address of the first server, for a url that is a path of the application."""
-    listeners = setting.context.registry.all("Listener")
+    listeners = setting.context.registry.all(LISTENER)
     if not listeners:
         text = f"{setting.name}: url is a path, and the application has no server"
         raise HttpProblem(503, "SERVICE_MISSING", text)
@@ -122,12 +123,12 @@ def _dead_letters(setting: Setting) -> Any:
     registry = setting.context.registry
 
     async def dead(_request: Request) -> Response:
-        found = [e for outbox in registry.all("WebhookOutbox") for e in await outbox.dead()]
+        found = [e for outbox in registry.all(WEBHOOK_OUTBOX) for e in await outbox.dead()]
         return json_response({"deadLetters": found})
 
     async def retry(request: Request) -> Response:
         id = request.params["id"]
-        for outbox in registry.all("WebhookOutbox"):
+        for outbox in registry.all(WEBHOOK_OUTBOX):
             if await outbox.revive(id):
                 return json_response({"id": id, "status": "accepted"}, 202)
         raise HttpProblem(404, "DEAD_LETTER_NOT_FOUND", f"there is no dead letter {id[:80]!r}")

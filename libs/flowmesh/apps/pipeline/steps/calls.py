@@ -15,7 +15,9 @@ from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.messaging.messages import message_id_of
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.apps.pipeline.starting import PIPELINE
 from flowmesh.apps.pipeline.templates import Compiling, Render, as_text, compile_path, compile_value
+from flowmesh.apps.wiring.ports import BROKER, CACHE, DELEGATE, HTTP_CLIENT
 
 Json = Any
 
@@ -32,7 +34,7 @@ def http_call(context: StepContext) -> StepCall:
     success = frozenset(int(each) for each in config.get("success") or ())
     retries = _retries(context)
     client = str(config.get("client") or "")
-    find = context.services.later("HttpClient", client)
+    find = context.services.later(HTTP_CLIENT, client)
 
     async def call(run: Run) -> Output:
         given = {k: as_text(v) for k, v in (headers(run) if headers is not None else {}).items()}
@@ -84,7 +86,7 @@ def delegate(context: StepContext) -> StepCall:
     config = context.spec.config
     name, operation = str(config.get("service") or ""), str(config.get("operation") or "")
     given = context.value("input")
-    find = context.services.later("Delegate", name)
+    find = context.services.later(DELEGATE, name)
 
     async def call(run: Run) -> Output:
         value = given(run) if given is not None else run.current
@@ -102,7 +104,7 @@ def publish(context: StepContext) -> StepCall:
     config = context.spec.config
     topic, payload = context.value("topic"), context.value("payload")
     key, headers = context.value("key"), context.value("headers")
-    find = context.services.later("Broker", str(config.get("broker") or ""))
+    find = context.services.later(BROKER, str(config.get("broker") or ""))
 
     async def call(run: Run) -> Output:
         name = as_text(topic(run)) if topic is not None else ""
@@ -126,7 +128,7 @@ def pipeline(context: StepContext) -> StepCall:
     """Compile step.pipeline: the outputs of another pipeline become the output."""
     name = str(context.spec.config["name"])
     given = context.value("input")
-    find = context.services.later("Pipeline", name)
+    find = context.services.later(PIPELINE, name)
 
     async def call(run: Run) -> Output:
         value = given(run) if given is not None else run.current
@@ -197,7 +199,7 @@ def cache(context: StepContext) -> StepCall:
     config = context.spec.config
     operation, ttl = config["operation"], config.get("ttl")
     key, value = context.value("key"), context.value("value")
-    find = context.services.later("Cache", str(config.get("cache") or ""))
+    find = context.services.later(CACHE, str(config.get("cache") or ""))
 
     async def call(run: Run) -> Output:
         name = as_text(key(run)) if key is not None else ""

@@ -12,6 +12,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render
+from flowmesh.apps.wiring.ports import DATABASE
 from flowmesh.errors import FlowmeshError, Invalid
 
 Json = Any
@@ -40,7 +41,7 @@ def _statement(context: StepContext, *, reads: bool) -> Statement | None:
 
 def _session(context: StepContext) -> Callable[[Run], Session]:
     name = str(context.spec.config.get("database", ""))
-    find = context.services.later("Database", name)
+    find = context.services.later(DATABASE, name)
 
     def session(run: Run) -> Session:
         found: Session = run.sessions.get(name) or find()

@@ -7,6 +7,7 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import as_text
+from flowmesh.apps.wiring.ports import MACHINE
 
 Json = Any
 
@@ -16,7 +17,7 @@ def statemachine(context: StepContext) -> StepCall:
     config = context.spec.config
     instance, transition = context.value("instance"), context.value("transition")
     data, workflow = context.value("data"), str(config.get("workflow") or "")
-    find = context.services.later("Machine", str(config["machine"]))
+    find = context.services.later(MACHINE, str(config["machine"]))
 
     async def call(run: Run) -> Output:
         engine = find()

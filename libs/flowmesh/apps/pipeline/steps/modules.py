@@ -11,6 +11,7 @@ from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.messaging.messages import encoded
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.apps.wiring.ports import Port
 
 Json = Any
 
@@ -43,7 +44,7 @@ def payload_of(run: Run) -> dict[str, Json]:
 def call_module(context: StepContext) -> StepCall:
     """Compile the call of a module by what it offers, which is known when the application runs."""
     name, ends = str(context.spec.config["module"]), bool(context.spec.config["ends"])
-    find: Callable[[], FlowCall] = context.services.later("FlowCall", name)
+    find: Callable[[], FlowCall] = context.services.later(FLOW_CALL, name)
 
     async def call(run: Run) -> Output:
         result = await find()(payload_of(run), run.request)
@@ -78,3 +79,6 @@ def _seen(response: Response) -> dict[str, Json]:
         body = response.body.decode("utf-8", "replace")
     headers = {str(k, "latin-1"): str(v, "latin-1") for k, v in response.headers}
     return {"statusCode": response.status, "headers": headers, "body": body}
+
+
+FLOW_CALL: Port[FlowCall] = Port("FlowCall")

@@ -7,6 +7,7 @@ from flowmesh.apps.pipeline.conditions import compile_expression
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render, as_text, compile_path
+from flowmesh.apps.wiring.ports import SANDBOX, TRANSFORMER, VALIDATOR
 from flowmesh.errors import Invalid
 
 Json = Any
@@ -32,7 +33,7 @@ def validate(context: StepContext) -> StepCall:
         checks.append(lambda value: _missing(value, required))
     schema = config.get("schema")
     if isinstance(schema, str):
-        find = context.services.later("Validator", schema)
+        find = context.services.later(VALIDATOR, schema)
         checks.append(lambda value: find()(value))  # noqa: PLW0108 - found at the first call
     elif schema is not None:
         check = compile_schema(schema, context)
@@ -116,7 +117,7 @@ def transform(context: StepContext) -> StepCall:
     if operations is None:
         if not transformer:
             context.error("APP_CONFIG_INVALID", "step.transform needs operations or transformer")
-        find = context.services.later("Transformer", transformer)
+        find = context.services.later(TRANSFORMER, transformer)
 
         async def delegated(run: Run) -> Output:
             return {"data": await find().transform(name, source(run))}
@@ -230,7 +231,7 @@ def log(context: StepContext) -> StepCall:
 def jq(context: StepContext) -> StepCall:
     """Compile step.jq: the program runs in the sandbox."""
     program, given = context.value("program"), context.value("input")
-    find = context.services.later("Sandbox", "")
+    find = context.services.later(SANDBOX, "")
 
     async def call(run: Run) -> Output:
         from flowmesh.sandbox import SandboxFailure
