@@ -12,6 +12,7 @@ package flowmesh
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -96,6 +97,9 @@ func New(address string, given ...Option) (*Client, error) {
 	var o options
 	for _, option := range given {
 		option(&o)
+	}
+	if o.tls != nil && o.plain {
+		return nil, errors.New("WithTLS and WithoutTLS exclude each other")
 	}
 	address, files := core.Located(address, o.tls)
 	if o.plain {

@@ -247,3 +247,11 @@ func TestNothingRunsAfterClose(t *testing.T) {
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.NewServerTransport.func2"),
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Server).keepalive"))
 }
+
+func TestTLSAndPlainTextExcludeEachOther(t *testing.T) {
+	client, err := flowmesh.New("localhost:7450", flowmesh.WithTLS(flowmesh.TLS{}), flowmesh.WithoutTLS())
+	if err == nil {
+		client.Close()
+		t.Fatal("a client accepted both")
+	}
+}

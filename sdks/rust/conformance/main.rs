@@ -181,15 +181,14 @@ impl Driver {
     }
 
     async fn control(&self, c: &Command) -> Answer {
-        let handle = self.handle(c)?;
-        let change = match c.action.as_str() {
-            "cancel" => handle.cancel(),
-            "terminate" => handle.terminate(),
-            "pause" => handle.pause(),
-            "resume" => handle.resume(),
+        let (handle, reason) = (self.handle(c)?, &c.reason);
+        match c.action.as_str() {
+            "cancel" => handle.cancel().reason(reason).await?,
+            "terminate" => handle.terminate().reason(reason).await?,
+            "pause" => handle.pause().reason(reason).await?,
+            "resume" => handle.resume().reason(reason).await?,
             other => return Err(usage(format!("there is no action {other}"))),
         };
-        change.reason(&c.reason).await?;
         Ok(json!({}))
     }
 

@@ -153,7 +153,7 @@ impl Handle {
         Ok(found)
     }
 
-    fn change(&self, action: Action) -> Change {
+    fn change<const R: bool, const C: bool>(&self, action: Action) -> Change<R, C> {
         Change {
             handle: self.clone(),
             action,
@@ -164,28 +164,28 @@ impl Handle {
     }
 
     /// Send a signal; `.await` returns the sequence of its event.
-    pub fn signal<T: Serialize + ?Sized>(&self, name: &str, payload: &T) -> Change {
+    pub fn signal<T: Serialize + ?Sized>(&self, name: &str, payload: &T) -> Change<false, false> {
         self.change(Action::Signal(name.to_owned(), encode(payload)))
     }
 
     /// Cancel the execution: its tasks are canceled and none starts.
-    pub fn cancel(&self) -> Change {
+    pub fn cancel(&self) -> Change<true, true> {
         self.change(Action::Cancel)
     }
 
     /// End the execution; completed nodes are undone only if the workflow or
     /// [`compensate`](Change::compensate) asks for it.
-    pub fn terminate(&self) -> Change {
+    pub fn terminate(&self) -> Change<true, true> {
         self.change(Action::Terminate)
     }
 
     /// Pause the execution: no task starts, running ones continue.
-    pub fn pause(&self) -> Change {
+    pub fn pause(&self) -> Change<true, false> {
         self.change(Action::Pause)
     }
 
     /// Resume a paused execution.
-    pub fn resume(&self) -> Change {
+    pub fn resume(&self) -> Change<true, false> {
         self.change(Action::Resume)
     }
 }
@@ -200,9 +200,10 @@ enum Action {
 }
 
 /// A change of an execution, which is made by `.await`. It returns the sequence of a signal's
-/// event, else 0.
+/// event, else 0. `REASONED` and `COMPENSATED` tell whether it has a reason, and whether it may undo
+/// completed nodes.
 #[must_use = "a change is made by .await"]
-pub struct Change {
+pub struct Change<const REASONED: bool, const COMPENSATED: bool> {
     handle: Handle,
     action: Action,
     request_id: String,
@@ -210,24 +211,28 @@ pub struct Change {
     compensate: Option<bool>,
 }
 
-impl Change {
+impl<const C: bool> Change<true, C> {
     /// Record a reason with the change.
     pub fn reason(mut self, text: impl Into<String>) -> Self {
         self.reason = text.into();
         self
     }
+}
 
-    /// Make the change idempotent: a repeated one returns the first response. The default is a
-    /// new random id.
-    pub fn request_id(mut self, id: impl Into<String>) -> Self {
-        self.request_id = id.into();
-        self
-    }
-
+impl Change<true, true> {
     /// Decide whether a cancellation or termination undoes completed nodes first; the default
     /// follows the workflow.
     pub fn compensate(mut self, yes: bool) -> Self {
         self.compensate = Some(yes);
+        self
+    }
+}
+
+impl<const R: bool, const C: bool> Change<R, C> {
+    /// Make the change idempotent: a repeated one returns the first response. The default is a
+    /// new random id.
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = id.into();
         self
     }
 
@@ -294,7 +299,7 @@ impl Change {
     }
 }
 
-impl IntoFuture for Change {
+impl<const R: bool, const C: bool> IntoFuture for Change<R, C> {
     type Output = Result<i64>;
     type IntoFuture = BoxFuture<'static, Result<i64>>;
 

@@ -185,11 +185,14 @@ public final class Session implements AutoCloseable {
    *
    * @param workflow the id of the workflow
    * @param input any value of JSON
-   * @param options the timeout has no effect
+   * @param options without a timeout; wait for the result with one
    * @param wantResult false if the result is not wanted
    * @return the call
    */
   public Call start(String workflow, Object input, StartOptions options, boolean wantResult) {
+    if (options.timeout() != null) {
+      throw new IllegalArgumentException("a start of a session has no timeout");
+    }
     StartExecutionRequest request = client.request(workflow, input, options).build();
     try {
       while (!room.tryAcquire(100, TimeUnit.MILLISECONDS)) {

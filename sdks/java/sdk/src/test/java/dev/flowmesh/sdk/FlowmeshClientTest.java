@@ -167,6 +167,15 @@ class FlowmeshClientTest {
     }
   }
 
+  @Test
+  void aStartOfASessionHasNoTimeout() throws Exception {
+    try (Stub stub = new Stub();
+        Session session = stub.client().session()) {
+      StartOptions soon = StartOptions.NONE.withTimeout(Duration.ofSeconds(1));
+      assertThrows(IllegalArgumentException.class, () -> session.start("any", 1, soon, true));
+    }
+  }
+
   /** Returns the threads of the SDK; those of gRPC are shared with the stub. */
   private static Set<Thread> own() {
     return Thread.getAllStackTraces().keySet().stream()
