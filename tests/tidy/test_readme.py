@@ -16,12 +16,3 @@ def test_code_in_the_readme_is_that_of_the_examples() -> None:
     assert blocks
     strange = [block for block in blocks if not any(block in example for example in examples)]
     assert not strange, sources.lines(strange)
-
-
-def test_programs_of_other_languages_are_those_of_their_sdks() -> None:
-    """Each is the one that tests of its SDK copy out of the README there and run."""
-    programs = re.findall(r"^```(?:go|ts|java|rust)\n(.*?)^```$", sources.text("README.md"), FLAGS)
-    folders = ("go", "typescript", "java", "rust")
-    assert len(programs) == len(folders)
-    for program, folder in zip(programs, folders, strict=True):
-        assert program in sources.text(f"sdks/{folder}/README.md"), folder
