@@ -41,7 +41,7 @@ async def list_users(*, company: str = "", common: Common = COMMON) -> int:
             )
             for each in found
         ]
-        output.listing(documents, header, rows, none="There are no users.")
+        output.listing(documents, header, rows, none="The company has no users that you may see.")
         return exit_codes.DONE
 
 

@@ -74,7 +74,11 @@ async def services(
             )
             for each in found
         ]
-        output.columns(HEADER, rows, none="No services found.", only_wide=ONLY_WIDE)
+        none = (
+            f"No such service is registered in namespace {client.namespace}; those of the suite"
+            " are shown to its operators."
+        )
+        output.columns(HEADER, rows, none=none, only_wide=ONLY_WIDE)
         return exit_codes.DONE
 
 
