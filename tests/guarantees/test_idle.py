@@ -11,7 +11,7 @@ import pytest
 from flowmesh.testing.polling import pause, slowness
 from flowmesh.testing.suite import Suite
 
-# What begins with the start has ended by then.
+# What begins with the start has ended by then, and the statistics are stored.
 SETTLED_S = 5.0
 LEASE_PER_S = 1.0
 # The spread of a loop's rounds, and one more at the edge.
@@ -68,6 +68,10 @@ async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds:
     print(f"{len(asked)} statements and {used:.2%} of a core in {took_s:.0f} s")
     # Quotas are read again each half minute, in case a message about a change was lost.
     asked = [each for each in asked if "from quotas" not in each]
+    # Kept signals are looked for each half minute, in case a process died that knew of them.
+    kept = [each for each in asked if "from kept_signals" in each]
+    assert len(kept) <= took_s / 30 + 1
+    asked = [each for each in asked if each not in kept]
     # Subscriptions of a process that died are looked for each two seconds, its rules each five.
     adopted = [each for each in asked if "with claimed as" in each]
     assert len(adopted) <= took_s * (1 / 2 + 1 / 5) + 2

@@ -121,7 +121,7 @@ class OrchestratorHost:
         world.network.listen(
             self.address,
             self.process,
-            services.execution_server(core, listing),
+            services.execution_server(core, listing, self.life),
             ControlServer(control=core.calls.control, links=no_links),
             PayloadServer(payloads=core.memory.payloads),
             services.partition_server(core, self.life),

@@ -221,7 +221,7 @@ pub struct Signal {
     #[prost(int64, tag = "3")]
     pub received_at_us: i64,
 }
-/// Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+/// Counters and latencies of executions. Those of the last 3 s of a killed process are missing, and
 /// those of a workflow without executions for 90 days.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkflowStats {

@@ -134,7 +134,7 @@ def _committer(
         telemetry=memory.telemetry,
         uncommitted=memory.uncommitted,
         quotas=memory.quotas,
-        awaited=kept_signals.awaited,
+        awaited=kept_signals.wake,
     )
     return Committer(
         store=given.store.starts,

@@ -158,7 +158,7 @@ def _served(runtime: Runtime, core: Core, finished: FinishedStates) -> Lifecycle
     searches = Searches(pool=core.given.store.pool, now_us=core.memory.ownership.now_us)
     bulks = services.bulks_of(core, searches)
     lifecycle = compose_lifecycle(core, recovered=(bulks.gained,))
-    services.serve_executions(runtime, core, searches)
+    services.serve_executions(runtime, core, searches, lifecycle)
     services.serve_control(runtime, core)
     services.serve_searches(runtime, core, searches, bulks)
     services.serve_insights(runtime, core)

@@ -89,12 +89,15 @@ def bulks_of(core: Core, searches: Searches) -> Bulks:
     )
 
 
-def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
+def serve_executions(
+    runtime: Runtime, core: Core, searches: Searches, lifecycle: Lifecycle
+) -> None:
     """Serve starts, reads and changes of executions, their histories, and limits."""
     given, memory, calls = core.given, core.memory, core.calls
     listing = Listing(searches=searches, states=memory.states, state_of=calls.reader.state)
     runtime.serve(
-        execution_server(core, listing), execution_grpc.add_ExecutionServiceServicer_to_server
+        execution_server(core, listing, lifecycle),
+        execution_grpc.add_ExecutionServiceServicer_to_server,
     )
     runtime.serve(
         HistoryServer(histories=Histories(store=given.store.executions), archiving=calls.archiving),
@@ -121,7 +124,7 @@ def serve_executions(runtime: Runtime, core: Core, searches: Searches) -> None:
     runtime.serve(permit_server(core), limits_grpc.add_PermitServiceServicer_to_server)
 
 
-def execution_server(core: Core, listing: Listing) -> ExecutionServer:
+def execution_server(core: Core, listing: Listing, lifecycle: Lifecycle) -> ExecutionServer:
     given, memory, calls = core.given, core.memory, core.calls
     return ExecutionServer(
         executions=calls.executions,
@@ -132,6 +135,7 @@ def execution_server(core: Core, listing: Listing) -> ExecutionServer:
             payloads=memory.payloads,
             store=given.store.messages,
             kept=given.store.kept_signals,
+            on_kept=lifecycle.kept_signals.wake,
         ),
         ended_items=EndedItems(subjects_of(core)),
         listing=listing,

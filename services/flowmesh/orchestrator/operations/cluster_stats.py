@@ -64,7 +64,7 @@ class ClusterStats:
 class StatsLoop(Loop):
     """Stores the statistics of this process; a crash loses those of the last seconds."""
 
-    interval_ms = 10_000
+    interval_ms = 3_000
 
     def __init__(self, *, stats: Stats, store: StatsStore) -> None:
         self._stats = stats

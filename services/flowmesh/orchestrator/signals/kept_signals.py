@@ -21,9 +21,16 @@ from flowmesh.orchestrator.storage.stores.kept_signal_store import (
 )
 from flowmesh.runtime import Loop
 
+IDLE_MS = 30_000
+"""Pause while no signal is kept; those of an ended process are found then."""
+
 
 class KeptSignalLoop(Loop):
-    """Runs in any number of processes; a signal is claimed by one at a time."""
+    """Runs in any number of processes; a signal is claimed by one at a time.
+
+    A round begins when a signal was kept here, when an execution here begins to wait, and each
+    second while signals are kept.
+    """
 
     interval_ms = 1_000
 
@@ -33,10 +40,8 @@ class KeptSignalLoop(Loop):
         self._any = False
         self._log = structlog.get_logger("flowmesh.kept_signals")
 
-    def awaited(self) -> None:
-        """Start a round for a new wait, if the last round knew of kept signals."""
-        if self._any:
-            self.wake()
+    def pause_ms(self) -> float:
+        return self.interval_ms if self._any else IDLE_MS
 
     async def run_once(self) -> int:
         """Return the number of delivered signals."""

@@ -8,6 +8,7 @@ the same ones.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine import signal_with_key
@@ -45,11 +46,13 @@ class KeyedSignals:
         payloads: Payloads,
         store: MessageStore,
         kept: KeptSignalStore,
+        on_kept: Callable[[], None],
     ) -> None:
         self._changes = changes
         self._payloads = payloads
         self._store = store
         self._kept = kept
+        self._on_kept = on_kept
 
     async def send(self, request: pb.SignalByKeyRequest) -> pb.SignalByKeyResponse:
         namespace, name = namespace_of(request), valid_id(request.name, "name")
@@ -103,6 +106,7 @@ class KeyedSignals:
             kept = None
             if request.ttl_ms:
                 kept = await self._kept.keep(_to_keep(namespace, keyed, request))
+                self._on_kept()
             waiting = [] if kept else await self._waiting(namespace, keyed, request.request_id)
             if not (kept or waiting) and request.request_id:
                 kept = await self._kept.kept(namespace, request.request_id)

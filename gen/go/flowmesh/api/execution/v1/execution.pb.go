@@ -1318,7 +1318,7 @@ func (x *Signal) GetReceivedAtUs() int64 {
 	return 0
 }
 
-// Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+// Counters and latencies of executions. Those of the last 3 s of a killed process are missing, and
 // those of a workflow without executions for 90 days.
 type WorkflowStats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`

@@ -665,7 +665,7 @@ Global___Signal: _TypeAlias = Signal  # noqa: Y015
 
 @_typing.final
 class WorkflowStats(_message.Message):
-    """Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+    """Counters and latencies of executions. Those of the last 3 s of a killed process are missing, and
     those of a workflow without executions for 90 days.
     """
 

@@ -588,7 +588,7 @@ export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_execution_v1_execution, 8);
 
 /**
- * Counters and latencies of executions. Those of the last 10 s of a killed process are missing, and
+ * Counters and latencies of executions. Those of the last 3 s of a killed process are missing, and
  * those of a workflow without executions for 90 days.
  *
  * @generated from message flowmesh.api.execution.v1.WorkflowStats
