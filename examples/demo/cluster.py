@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import random
 import signal
-import socket
 import sys
 from collections import deque
 from contextlib import suppress
@@ -16,6 +14,7 @@ from typing import Final
 import psutil
 
 from flowmesh.embedded.child import RunAs, launch_argv
+from flowmesh.embedded.ports import free_ports
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S: Final = 60.0
@@ -24,9 +23,7 @@ DEATH_TIMEOUT_S: Final = 5.0
 POLL_S: Final = 0.02
 LAST_LINES: Final = 40
 # Below the ephemeral ports, so that no connection takes them during a restart.
-PORTS: Final = (20_000, 30_000)
 PORTS_PER_KIND: Final = 10
-PORT_TRIES: Final = 50
 
 
 class ClusterFailed(Exception):
@@ -60,7 +57,8 @@ class Cluster:
 
     def __init__(self, data_dir: Path, log: Path) -> None:
         self.data_dir = data_dir
-        self.ports = free_ports()
+        first = free_ports(2 * PORTS_PER_KIND)
+        self.ports = Ports(first, first + PORTS_PER_KIND)
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -211,28 +209,6 @@ class WorldProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
-
-
-def free_ports() -> Ports:
-    """Return two ranges of free ports."""
-    chance = random.SystemRandom()
-    for _ in range(PORT_TRIES):
-        http = chance.randrange(*PORTS, PORTS_PER_KIND)
-        grpc = chance.randrange(*PORTS, PORTS_PER_KIND)
-        if http != grpc and _all_free(http) and _all_free(grpc):
-            return Ports(http, grpc)
-    raise ClusterFailed(f"no free ports between {PORTS[0]} and {PORTS[1]}")
-
-
-def _all_free(first: int) -> bool:
-    for port in range(first, first + PORTS_PER_KIND):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -19,7 +19,7 @@ async def _stats(suite: Suite) -> dict[str, object]:
 
 
 async def test_statistics_survive_a_restart(tmp_path: Path) -> None:
-    """Those from before are told at once, and those that follow are added to them."""
+    """Statistics from before are shown at once, and later ones are added to them."""
     for starts in (1, 2, 3):
         async with Suite(tmp_path) as suite:
             if starts == 1:

@@ -25,7 +25,7 @@ GROWN: list[Json] = [
     {"operation": "window", "size": 10},
     {"operation": "flatten"},
 ]
-ON_A_MILLION: list[Json] = [{"operation": "shuffle"}, {"operation": "sort"}] * 20
+ON_A_MILLION: list[Json] = [{"operation": "shuffle"}, {"operation": "sort"}] * 48
 PIPELINE = {"source": list(range(1000)), "pipeline": GROWN + ON_A_MILLION}
 TRANSFORMS, LOOPS = 8, 30
 
@@ -180,17 +180,16 @@ async def test_growing_transforms_of_a_tenant_do_not_slow_down_another(
     assert await running(attacker, begun), "the attack has ended before the measurement"
     compared(quiet, during, "growing transforms after a restart")
 
-    ended: list[Json] = []
+    failed: list[Json] = []
 
-    async def any_ended() -> bool:
+    async def any_failed() -> bool:
         # They take turns in an order of their own after the restart.
         found = [await attacker.execution(each) for each in begun]
-        ended.extend(each for each in found if each["status"] != "running")
-        return bool(ended)
+        failed.extend(each for each in found if each["status"] == "failed")
+        return bool(failed)
 
-    await until("an attack ends", any_ended, within_s=120, poll_s=1.0)
-    # A slow machine does not compute one within its bound.
-    assert ended[0]["status"] == "completed" or "CPU time" in str(ended[0]), ended[0]
+    await until("an attack fails", any_failed, within_s=120, poll_s=1.0)
+    assert "CPU time" in str(failed[0]), failed[0]
     for each in begun:
         if each in await running(attacker, [each]):
             await attacker.terminate(each)

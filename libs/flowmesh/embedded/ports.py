@@ -1,4 +1,4 @@
-"""Free ports for servers that are told their port before they start."""
+"""Free ports for servers whose port is chosen before they start."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""Ports of servers that are told theirs before they start."""
+"""Ports that are chosen before their servers start."""
 
 import socket
 from pathlib import Path
