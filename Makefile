@@ -7,7 +7,8 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
-  release-check lock clean sdks test-sdks packages console console-dev console-test console-bench \
+  release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
+  console console-dev console-test console-bench \
   console-pictures
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
@@ -91,19 +92,29 @@ test test-long test-all check conformance: export FLOWMESH_CORE = pure
 # What measures time runs alone, behind the rest, a file of which is in one of three processes: a
 # third of the time of two is waiting. The order is that of tests/conftest.py, not by numbers of
 # tests. What `make check` runs is left out.
-TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py) tests/features/test_scaling.py \
+TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/test_speed.py) \
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
-  $(patsubst %,tests/features/test_%.py,lifecycle cluster_quotas step_workflows \
-    worker_steps worker_tasks) \
-  tests/integration/worker/test_conditions.py tests/hostile/test_fair_processes.py
+  $(patsubst %,tests/features/%.py,executions/test_lifecycle tenants/test_cluster_quotas \
+    definitions/test_step_workflows operations/test_scaling programs/test_worker_steps \
+    programs/test_worker_tasks) \
+  tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy $(TIMED))
 test: $(TESTS) ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not long and not slow" $(SPREAD) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "not long and not slow" $(TIMED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(TIMED) $(PYTEST_ARGS)
 
 test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, browsers; half an hour
-	$(BIN)/pytest -m "long and not slow" $(SPREAD) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "long and not slow" $(TIMED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "long and not slow and not kubernetes" $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "long and not slow and not kubernetes" $(TIMED) $(PYTEST_ARGS)
+
+kubernetes: $(TESTS) ## the servers of a test cluster from their Go modules, kept outside the clone
+	@$(BIN)/python -m tools.kubernetes
+
+test-kubernetes: kubernetes ## kubectl, operator and chart on a real API server; about 5 minutes
+	$(BIN)/pytest -m kubernetes $(PYTEST_ARGS) tests/kubernetes
+
+cluster-smoke: ## the chart in the cluster of your kubectl, such as kind or k3s, and removed again
+	bash tools/cluster_smoke.sh
 
 # In an environment of its own, beside the one that everything else uses.
 test-python: export FLOWMESH_CORE = pure
@@ -148,7 +159,7 @@ conformance: $(TESTS) ## the cases of third parties, from the folder that CONFOR
 
 test-all: export TESTS_DRAW_ALL = 1
 test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the core compiled too
-	$(BIN)/pytest --ignore=tests/faults $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/pytest --ignore=tests/faults --ignore=tests/kubernetes $(SPREAD) $(PYTEST_ARGS)
 	$(BIN)/pytest -m "not slow" tests/faults $(PYTEST_ARGS)
 	$(BIN)/pytest $(TIMED) $(PYTEST_ARGS)
 	$(MAKE) --no-print-directory test-compiled
@@ -178,9 +189,10 @@ format: $(TOOLS) ## put the sources into the form that `make check` asks for
 
 gen: $(TOOLS) ## generate gen/ from protos/ and the async client of the SDK
 	bash tools/gen.sh build/gen
-	rm -rf gen/python/flowmesh/api && cp -r build/gen/flowmesh gen/python/
+	rm -rf gen/python/flowmesh/api gen/python/flowmesh/keda && cp -r build/gen/flowmesh gen/python/
 	bash tools/gen-sdks.sh write
 	python -m tools.sync_client
+	python -m tools.resources
 
 verify: $(TOOLS) ## prove that gen/ is what protos/ and console/ say
 	@bash tools/gen.sh build/gen
@@ -188,6 +200,7 @@ verify: $(TOOLS) ## prove that gen/ is what protos/ and console/ say
 	  || { echo 'gen/python is stale: run "make gen" and commit it' >&2; exit 1; }
 	bash tools/gen-sdks.sh verify
 	python -m tools.rest_types --check
+	python -m tools.resources --check
 	python -m tools.console verify
 
 sdks: $(TESTS) ## build the SDKs of other languages and their conformance drivers
@@ -280,7 +293,7 @@ lock: $(TOOLS) ## resolve pyproject.toml into the lock files, with hashes and wi
 	part() { $(RESOLVE) -c build/versions.txt pyproject.toml "$$@"; }
 	part --all-extras --group test -o requirements-test.lock
 	part --all-extras -o requirements.lock
-	part --extra server -o deploy/requirements.lock
+	part --extra server --extra k8s -o deploy/requirements.lock
 	$(RESOLVE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays

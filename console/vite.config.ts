@@ -7,7 +7,7 @@ const SERVER = process.env.FLOWMESH_URL ?? "http://127.0.0.1:3000";
 const API = ["/api", "/openapi.json"];
 
 const BASE =
-  /console[\\/](messages[/](en|lists|operate)|src[\\/](design[\\/](primitives|status|problem|useNow)|api[\\/](client|problems|feed|fresh|live)|values[\\/]text|model[\\/](filter|status|glyphs|durations|messages)))/;
+  /console[\\/](messages[/](en|lists|operate)|src[\\/](design[\\/](primitives|actionDialog|status|problem|useNow)|api[\\/](client|problems|feed|fresh|live)|values[\\/]text|model[\\/](filter|status|glyphs|durations|messages)))/;
 
 export default defineConfig({
   base: "/console/",

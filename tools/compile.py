@@ -44,7 +44,7 @@ MODULES = {
     ),
     "services/flowmesh/orchestrator/model": "commands ids messages telemetry verdicts",
     "services/flowmesh/orchestrator/operations": (
-        "execution_reader executions outcomes owner_router quick_starts start_calls"
+        "execution_reader executions outcomes owner_router immediate_starts start_service"
     ),
     "services/flowmesh/orchestrator/storage": "batch snapshots states",
     "services/flowmesh/worker": "credit_grants dispatches relay result_router",

@@ -1,6 +1,6 @@
 """Writes the generated pages of docs/ and data of packages.
 
-`tests/tidy/test_docs.py` proves them fresh.
+`tests/tidy/documents/test_docs.py` proves them fresh.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from tools.pages import (
     architecture,
     commands,
     comparison,
+    compliance,
     errors,
     executors,
     explanations,
@@ -34,6 +35,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "architecture.md": architecture.page,
     "commands.md": commands.page,
     "comparison.md": comparison.page,
+    "compliance.md": compliance.page,
     "errors.md": errors.page,
     "executors.md": executors.page,
     "features.md": features.page,

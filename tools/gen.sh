@@ -12,5 +12,8 @@ buf generate build/image.binpb -o "$out"
 (cd protos && find . -name '*.proto' -printf '%P\n' | sort) > build/files
 xargs python -m grpc_tools.protoc --descriptor_set_in=build/image.binpb \
   --grpc_python_out="$out" < build/files
+# The contract of KEDA is none of ours: no SDK has it.
+python -m grpc_tools.protoc -I deploy/keda flowmesh/keda/externalscaler.proto \
+  --python_out="$out" --grpc_python_out="$out" --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out"
 # flowmesh itself is a namespace that libs/ and services/ share: no __init__.py there.
-find "$out/flowmesh/api" -type d -exec touch {}/__init__.py \;
+find "$out/flowmesh/api" "$out/flowmesh/keda" -type d -exec touch {}/__init__.py \;

@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ class Figures:
         return self.interrogative_docstrings / max(self.docstrings, 1)
 
 
-def files(paths: list[str]) -> list[str]:
+def files(paths: Sequence[str]) -> list[str]:
     """Return the tracked files below the paths that hold prose or code."""
     listed = subprocess.run(
         ("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths),
@@ -86,11 +87,14 @@ def docstrings(text: str) -> Iterator[tuple[int, str]]:
 def findings(name: str) -> Iterator[Finding]:
     """Yield every place of a file that the rules name."""
     text = (ROOT / name).read_text()
+    yield from _findings(name, text, list(docstrings(text)) if name.endswith(".py") else [])
+
+
+def _findings(name: str, text: str, documented: list[tuple[int, str]]) -> Iterator[Finding]:
     allowed = RULES["exceptions"].get(name, [])
-    if name.endswith(".py"):
-        for line, docstring in docstrings(text):
-            if INTERROGATIVE.match(docstring):
-                yield Finding(name, line, "docstring", docstring.partition("\n")[0])
+    for line, docstring in documented:
+        if INTERROGATIVE.match(docstring):
+            yield Finding(name, line, "docstring", docstring.partition("\n")[0])
     start = HEADING if name.endswith(".md") else COMMENT
     within = False
     for number, written in enumerate(text.splitlines(), 1):
@@ -104,15 +108,16 @@ def findings(name: str) -> Iterator[Finding]:
         within = opening is not None and start is COMMENT
 
 
-def figures(paths: list[str]) -> Figures:
+@cache
+def figures(*paths: str) -> Figures:
     """Return the counts over all files below the paths."""
     lines = words = documented = interrogative = 0
     for name in files(paths):
         text = (ROOT / name).read_text()
         lines += text.count("\n")
-        if name.endswith(".py"):
-            documented += sum(1 for _ in docstrings(text))
-        kinds = [finding.kind for finding in findings(name)]
+        found = list(docstrings(text)) if name.endswith(".py") else []
+        documented += len(found)
+        kinds = [finding.kind for finding in _findings(name, text, found)]
         words += sum(kind.startswith("word") for kind in kinds)
         interrogative += kinds.count("docstring")
     return Figures(lines, words, documented, interrogative)
@@ -124,7 +129,7 @@ def main() -> None:
         print("\n".join([*found, f"{len(found)} findings"]))
         return
     for part in PARTS:
-        counted = figures([part])
+        counted = figures(part)
         print(
             f"{part:16} {counted.lines:7} lines  {counted.words_per_1000_lines:5.2f} words/1,000"
             f"  {counted.docstrings:5} docstrings  {counted.interrogative_share:6.1%} interrogative"

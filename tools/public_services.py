@@ -1,6 +1,6 @@
 """Print the full names of the gRPC services that the gateway offers to clients, one a line."""
 
-from flowmesh.gateway.front import PUBLIC
+from flowmesh.gateway.grpc_proxy import PUBLIC
 
 
 def names() -> list[str]:

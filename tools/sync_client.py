@@ -2,7 +2,7 @@
 
 `python -m tools.sync_client` writes gen/python/flowmesh/sdk_sync: for each async class a blocking
 one with the same methods, signatures and docstrings, which runs the async method on a background
-loop. tests/tidy/test_sync_client.py proves the package fresh.
+loop. tests/tidy/contracts/test_sync_client.py proves the package fresh.
 """
 
 import ast

@@ -79,7 +79,6 @@ export const lists = {
   "bulkBar.selectMatching": "Select all that match the filter",
   "bulkBar.clear": "Clear",
   "bulkBar.counting": "Counting…",
-  "bulkBar.reason": "Reason",
   "bulkBar.reasonHint": "Recorded in the history of each execution.",
   "bulkBar.notStarted": "The bulk was not started",
   "bulkBar.progress": "Progress of the bulk",

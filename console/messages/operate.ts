@@ -1,20 +1,6 @@
 /** The texts of home, of the list of executions, and of the pages of operation. */
 
 export const operate = {
-  "home.title": "Home",
-  "home.newest": "Newest executions",
-  "home.all": "All executions",
-  "home.day": "The last 24 hours",
-  "home.inDay": "in 24 hours",
-  "home.attention": "Needs attention",
-  "home.calm": "Nothing needs attention",
-  "home.calmHint": "Failures of the last 24 hours and waiting approvals are listed here.",
-  "home.times": "{count, plural, one {# time} other {# times}}",
-  "home.first": "Start your first execution",
-  "home.firstHint":
-    "Nothing has run in this namespace yet. Register a workflow, start it, and watch it here:",
-  "home.firstLive": "It appears on this page the moment it starts; nothing has to be reloaded.",
-
   "workers.title": "Workers",
   "workers.queues": "Queues and limits",
   "workers.partial":

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 
 const FILES = (readdirSync("src", { recursive: true }) as string[]).filter(
@@ -28,6 +29,19 @@ test("a feature imports no other feature, and nothing below imports features", (
       (each) => each.startsWith("features/") && !each.startsWith(`${own}/`),
     );
     if (!ROUTES.has(name)) expect(foreign, name).toEqual([]);
+  }
+});
+
+test("every class that a component names is in its style sheet", () => {
+  for (const name of FILES) {
+    const text = readFileSync(`src/${name}`, "utf8");
+    for (const [, alias, path = ""] of text.matchAll(/import (\w+) from "(.+\.module\.css)"/g)) {
+      const folder = path.startsWith("@/") ? "" : dirname(name);
+      const sheet = readFileSync(join("src", folder, path.replace("@/", "")), "utf8");
+      for (const [, named] of text.matchAll(new RegExp(`{[^}]*\\b${alias}\\.(\\w+)`, "g"))) {
+        expect(sheet, `${name} names ${named}`).toContain(`.${named}`);
+      }
+    }
   }
 });
 

@@ -23,7 +23,7 @@ from examples.demo.load import Curl, Load
 from examples.demo.progress import Board, Screen, plain_console
 from examples.demo.proof import Check, Proof, Record, calls_back, read_back, started_ids
 from examples.demo.workflows import orders, sources
-from flowmesh.cli.executions.histories import spans_of, trace_lines
+from flowmesh.cli.executions.histories import trace_lines
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk import Client
 
@@ -239,8 +239,9 @@ class Demo:
 
         chosen = max((record for record in records if calls_back(record.run)), key=weight)
         self._console.print("\nthe trace of one order")
-        spans = spans_of(chosen.execution.nodes, chosen.events)
-        for text in trace_lines(chosen.execution, spans, datetime.now(UTC)):
+        async with Client(self._cluster.grpc_address) as client:
+            report = await client.trace(chosen.execution.id)
+        for text in trace_lines(report, chosen.execution, datetime.now(UTC)):
             self._console.print(text, markup=False)
 
     def _print(self, checks: list[Check]) -> None:

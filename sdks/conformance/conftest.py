@@ -13,7 +13,7 @@ from flowmesh.testing.suite import Suite
 from sdks.conformance.languages import LANGUAGES, available, command
 from sdks.conformance.process import Driver
 from sdks.conformance.stub import Stub
-from tests.faults.proxy import Proxy
+from tests.faults.harness.proxy import Proxy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

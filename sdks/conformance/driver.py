@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from flowmesh import errors
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk import (
     Client,
     Service,
@@ -21,10 +22,9 @@ from flowmesh.sdk import (
     Tls,
     Worker,
 )
-from flowmesh.sdk.payloads import encode
+from flowmesh.sdk.values.payloads import encode
 from sdks.conformance.values import error_json, events_json, execution_json, expanded, shortened
 
-Json = Any
 LINE_BYTES_MAX = 64 * 1024 * 1024
 CALLS_SHOWN_MAX = 1_000
 PROVIDER_SLOW_S = 0.5
@@ -150,6 +150,8 @@ class Ledger:
         return "x" * input["bytes"]
 
     async def _unencodable(self, input: Json, context: TaskContext) -> Json:
+        if isinstance(input, dict) and input.get("nested"):
+            return {"sums": [1, float("-inf")]}
         return float("nan")
 
     async def _call(self, input: Json, context: TaskContext) -> Json:

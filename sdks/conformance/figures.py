@@ -16,11 +16,11 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from benchmarks.processes import Child
 from benchmarks.system import running
 from benchmarks.temporal.system import READY, development_server
+from flowmesh.contract.json_value import Json
 from flowmesh.embedded.ports import free_port
 from flowmesh.testing.suite import Suite
 from sdks.conformance.languages import LANGUAGES, ROOT, available, command
@@ -28,7 +28,6 @@ from sdks.conformance.process import Driver
 from sdks.conformance.script import source_of
 from sdks.conformance.stub import Stub
 
-Json = Any
 Figures = dict[str, float]
 SLOTS = 500
 STARTS = 10_000

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 def _values(actual: Json, key: str) -> list[str]:

@@ -6,9 +6,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 ANSWER_TIMEOUT_S = 90.0
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_TIMEOUT_S = 10.0

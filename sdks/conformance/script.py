@@ -11,18 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import done, pause
 from sdks.conformance.match import problems
 from sdks.conformance.process import Driver, DriverFailed
 from sdks.conformance.stub import Stub
-from tests.faults.proxy import DOWN, Connection, Proxy
+from tests.faults.harness.proxy import DOWN, Connection, Proxy
 
-Json = Any
 HERE = Path(__file__).parent
 UNTIL_S = 30.0
 RESTART_S = 40.0

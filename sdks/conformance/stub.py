@@ -16,10 +16,10 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkRequest
-from flowmesh.gateway.front import PUBLIC
+from flowmesh.contract.json_value import Json
+from flowmesh.gateway.grpc_proxy import PUBLIC
 from flowmesh.testing.polling import pause
 
-Json = Any
 DETAILS_KEY = "grpc-status-details-bin"
 STEP_TIMEOUT_S = 30.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024

@@ -1,17 +1,15 @@
 """SDKs in a closed installation that speaks TLS: API keys, their roles and certificates."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from flowmesh.contract.json_value import Json
 from sdks.conformance.conftest import Drivers
 from sdks.conformance.process import Driver, DriverFailed
 from sdks.conformance.script import source_of
 from tests.features.closed import Closed, closed_suite
-
-Json = Any
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -32,15 +30,17 @@ async def refusal(driver: Driver, verb: str, **members: Json) -> tuple[str, str]
 async def test_keys_of_roles_do_what_their_roles_permit(
     language: str, drivers: Drivers, closed: Closed
 ) -> None:
-    """An editor registers and runs, a worker key serves and does not start, others are refused."""
+    """An editor registers and runs, a worker key serves and does not start, others are refused.
+
+    No client names a namespace: the keys have one.
+    """
     driver = await drivers.of(language)
     project = await closed.project(f"sdk-{language}")
     editor = await closed.key(project.id, "editor")
     worker = await closed.key(project.id, "worker")
-    server = {
+    server: dict[str, Json] = {
         "address": f"grpcs://{closed.suite.grpc_address}",
         "ca": str(closed.suite.about["ca"]),
-        "namespace": project.namespace,
     }
     main, task_type = f"{language}-main", f"{language}-echo"
     spec = {"tasks": [{"id": "a", "taskRef": task_type, "input": "{{input}}"}]}

@@ -1,16 +1,15 @@
 """One workflow whose tasks are served by every language, started and watched by each."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.cluster import Cluster
 from sdks.conformance.conftest import Drivers, languages
 from sdks.conformance.process import Driver
 from sdks.conformance.script import source_of
 
-Json = Any
 PREFIX = "matrix-"
 VALUE = {"text": "ünïcode 𝄞", "big": 9007199254740993, "none": None, "list": [1.5, True]}
 

@@ -3,14 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from flowmesh import errors
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk import Event, ExecutionFailed
-from flowmesh.sdk.executions import Execution
-from flowmesh.sdk.failures import Failure
+from flowmesh.sdk.values.executions import Execution
+from flowmesh.sdk.values.failures import Failure
 
-Json = Any
 KINDS = (
     *("Invalid", "Unauthenticated", "Forbidden", "NotFound", "Conflict", "WrongState", "Gone"),
     *("TooLarge", "Overloaded", "Unavailable", "Unimplemented", "Timeout"),

@@ -53,8 +53,8 @@ type options struct {
 	dial             []grpc.DialOption
 }
 
-// WithNamespace sets the namespace; the default is FLOWMESH_NAMESPACE or
-// `default`.
+// WithNamespace sets the namespace; the default is FLOWMESH_NAMESPACE, the
+// only one of the credential, or `default`.
 func WithNamespace(namespace string) Option { return func(o *options) { o.namespace = namespace } }
 
 // WithActor sets the identity that is recorded with changes; the default is
@@ -122,10 +122,15 @@ func New(address string, given ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The server takes the only namespace of a credential.
+	last := "default"
+	if credential != nil {
+		last = ""
+	}
 	caller := &core.Caller{
 		Pool:      pool,
 		Address:   address,
-		Namespace: first(o.namespace, os.Getenv("FLOWMESH_NAMESPACE"), "default"),
+		Namespace: first(o.namespace, os.Getenv("FLOWMESH_NAMESPACE"), last),
 		Actor:     first(o.actor, os.Getenv("FLOWMESH_ACTOR")),
 		Log:       o.log,
 	}

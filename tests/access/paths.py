@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flowmesh.api.common.v1.access_pb2 import IdKind
+from flowmesh.contract.json_value import Json
 from flowmesh.gateway.http.operation_docs import PATH_PARAMETER, Route, SocketRoute
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from tests.access.samples import DEFINITION
 from tests.access.tenants import Tenant
 
-Json = Any
 # Public routes have tests of their own.
 CALLS: tuple[Route | SocketRoute, ...] = (
     *(route for route in ROUTES if not route.public),
@@ -34,6 +33,8 @@ IDS: Mapping[str, int] = {
     "projectId": IdKind.ID_KIND_PROJECT,
     "userId": IdKind.ID_KIND_USER,
     "keyId": IdKind.ID_KIND_API_KEY,
+    "providerId": IdKind.ID_KIND_IDENTITY_PROVIDER,
+    "sessionId": IdKind.ID_KIND_SESSION,
     "invitationId": IdKind.ID_KIND_INVITATION,
 }
 NAMED = ("label", "digest", "subject", "hook")

@@ -41,6 +41,7 @@ from flowmesh.api.execution.v1 import (
     limits_service_pb2,
     limits_service_pb2_grpc,
 )
+from flowmesh.api.fleet.v1 import agent_pb2, fleet_service_pb2, fleet_service_pb2_grpc
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
     file_service_pb2,
@@ -48,13 +49,15 @@ from flowmesh.api.identity.v1 import (
     key_service_pb2,
     member_service_pb2,
     principal_pb2,
+    provider_service_pb2,
+    provider_service_pb2_grpc,
     tenant_service_pb2,
 )
 from flowmesh.api.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.polling import until
 from tests.features.closed import PASSWORD, Caller, Closed
 
-Json = Any
 PATIENCE_S = 30.0
 # The name of one workflow, task, template and hook in every tenant.
 SAME = "orders"
@@ -116,6 +119,7 @@ async def tenant(closed: Closed, canary: str) -> Tenant:
         _messages,
         _streams,
         _apps,
+        _agents,
         _others,
     ):
         await seed(closed, made)
@@ -198,6 +202,17 @@ async def _people(closed: Closed, tenant: Tenant) -> None:
             project_id=project, name=tenant.canary, role=Role.VIEWER.value
         )
     )
+    settings = provider_service_pb2.ProviderSettings(
+        name=tenant.canary, kind="oidc", issuer=f"https://{tenant.canary}.example", client_id="c"
+    )
+    provider = await provider_service_pb2_grpc.ProviderServiceStub(
+        closed.owner.channel
+    ).CreateProvider(
+        provider_service_pb2.CreateProviderRequest(
+            company_id=tenant.ids[IdKind.ID_KIND_COMPANY], settings=settings
+        )
+    )
+    tenant.ids[IdKind.ID_KIND_IDENTITY_PROVIDER] = provider.provider.id
     tenant.ids[IdKind.ID_KIND_USER] = registered.user.id
     tenant.ids[IdKind.ID_KIND_INVITATION] = invited.invitation.id
     tenant.ids[IdKind.ID_KIND_API_KEY] = made.key.id
@@ -404,6 +419,33 @@ async def _apps(closed: Closed, tenant: Tenant) -> None:
         )
     )
     tenant.ids[IdKind.ID_KIND_APP] = tenant.canary
+
+
+async def _agents(closed: Closed, tenant: Tenant) -> None:
+    """A spec without agents that shall run, an agent of it, and a policy."""
+    stub = fleet_service_pb2_grpc.FleetServiceStub(tenant.admin.channel)
+    spec = agent_pb2.AgentSpec(
+        spec=tenant.canary,
+        command=["python", "-c", "import signal; signal.pause()"],
+        environment={"NAME": tenant.private},
+        health=agent_pb2.AGENT_HEALTH_PROCESS,
+    )
+    namespace = tenant.namespace
+    await stub.ApplyAgentSpec(
+        fleet_service_pb2.ApplyAgentSpecRequest(namespace=namespace, spec=spec)
+    )
+    spawned = await stub.SpawnAgents(
+        fleet_service_pb2.SpawnAgentsRequest(namespace=namespace, spec=tenant.canary)
+    )
+    policy = agent_pb2.ScalingPolicy(
+        policy=tenant.canary, spec=tenant.canary, strategy=agent_pb2.SCALING_STRATEGY_FIXED
+    )
+    await stub.ApplyScalingPolicy(
+        fleet_service_pb2.ApplyScalingPolicyRequest(namespace=namespace, policy=policy)
+    )
+    tenant.ids[IdKind.ID_KIND_AGENT] = spawned.agents[0].agent_id
+    for kind in (IdKind.ID_KIND_AGENT_SPEC, IdKind.ID_KIND_SCALING_POLICY):
+        tenant.ids[kind] = tenant.canary
 
 
 async def _others(closed: Closed, tenant: Tenant) -> None:

@@ -34,11 +34,17 @@ async def verdicts(method: Method, tenant: Tenant, nothing: Tenant) -> dict[Role
     return found
 
 
+# The owner here is a user; keys, which the other callers are, have no session to share.
+OF_USERS = {"LoginService.ApproveDeviceLogin"}
+
+
 def expected(method: Method, role: Role) -> str:
     """Return the beginning of a refusal as the matrix has it; empty for a call that is served."""
     rule = method.rule
     if rule.is_for_services:
         return "SERVICES_ONLY: "
+    if str(method) in OF_USERS and role is not Role.OWNER:
+        return "ROLE_REQUIRED: only users"
     everywhere = rule.scope == AccessScope.ACCESS_SCOPE_CLUSTER
     if not rule.bits or (PERMISSIONS[role] & rule.bits and not everywhere):
         return ""

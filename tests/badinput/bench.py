@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc.aio
 from aiohttp import web
@@ -14,10 +14,10 @@ from google.protobuf.message import Message
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
 from flowmesh.api.execution.v1.execution_pb2 import EXECUTION_STATUS_COMPLETED, Execution
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.suite import Suite
 from tests.features.hostile import Outcome, send
 
-Json = Any
 INLINE_BYTES = 256 * 1024
 SIGNALS_AT_ONCE = 200
 PIECE = b"x" * 65_536

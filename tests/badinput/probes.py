@@ -3,16 +3,15 @@
 import itertools
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definitions
 from flowmesh.api.execution.v1 import execution_service_pb2 as executions
+from flowmesh.contract.json_value import Json
 from tests.badinput.bench import EXECUTIONS, INLINE_BYTES, VALIDATE, Bench
 from tests.badinput.frames import claimed
 from tests.features.steps import step
 
-Json = Any
 Probe = Callable[[Bench, int], Awaitable[str]]
 PROBES: dict[str, Probe] = {}
 NOBODY = "no-such-workflow"

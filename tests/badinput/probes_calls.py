@@ -1,7 +1,5 @@
 """Probes of what single calls may carry, and of limits that are set while tasks run."""
 
-from typing import Any
-
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as definitions
 from flowmesh.api.definition.v1 import version_service_pb2 as versions
@@ -9,10 +7,10 @@ from flowmesh.api.event.v1 import trigger_service_pb2 as events
 from flowmesh.api.execution.v1 import control_service_pb2 as control
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits
 from flowmesh.api.execution.v1 import retention_service_pb2 as retention
+from flowmesh.contract.json_value import Json
 from tests.badinput.bench import Bench
 from tests.badinput.probes import NOBODY, PROBES, native, probe
 
-Json = Any
 __all__ = ["PROBES"]
 APART = "limits"
 API = "/flowmesh.api"
@@ -79,7 +77,7 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.started(breakpoints=["a"] * n)
 
 
-@probe("actor and reason of a change of definitions")
+@probe("actor, reason and owner of a change of definitions")
 async def _(bench: Bench, n: int) -> str:
     request = versions.SetLabelRequest(workflow_id=NOBODY, label="l", version="1", reason="x" * n)
     return refused(await bench.call(f"{API}.definition.v1.VersionService/SetLabel", request))

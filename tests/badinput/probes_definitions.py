@@ -1,14 +1,13 @@
 """Probes of what a definition may hold beside its graph, its retries and its expressions."""
 
 import base64
-from typing import Any
 
 from google.protobuf import descriptor_pb2
 
+from flowmesh.contract.json_value import Json
 from tests.badinput.bench import Bench
 from tests.badinput.probes import PROBES, native, noop, probe, retried, transform
 
-Json = Any
 __all__ = ["PROBES"]
 LARGE = 2**22
 LIMIT_TO_ONE = transform("{{input.a}}", [{"operation": "limit", "count": 1}])
@@ -114,6 +113,12 @@ async def _(bench: Bench, n: int) -> str:
     return await bench.validated(
         native(LIMIT_TO_ONE | {"permissions": [f"p{i}" for i in range(n)]})
     )
+
+
+@probe("secrets that a task declares")
+async def _(bench: Bench, n: int) -> str:
+    spec = {"type": "theirs", "config": {}, "secrets": [f"s{i}" for i in range(n)]}
+    return await bench.validated({**native(), "kind": "WorkflowTask", "spec": spec})
 
 
 @probe("multiplier of a retry policy")

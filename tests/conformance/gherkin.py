@@ -4,11 +4,11 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 _STEP = re.compile(r"\s*(?:Given|When|Then|And)\s+(.*\S)\s*\Z")
 _SCENARIO = re.compile(r"\s*Scenario:\s*(.*\S)\s*\Z")
 _FENCE = '"""'

@@ -3,11 +3,12 @@
 import base64
 import re
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 PET = {"id": 1, "name": "Rex", "status": "available"}
 # The called operations; addresses without a host are those of the document itself.
 PETSTORE = {

@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
-from flowmesh.definitions.checks.schemas import check_schema
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.plan.schemas import Schema
 from flowmesh.schemas import DRAFT_NAMES
 
-Json = Any
 Record = Callable[[str, object], None]
 SUITE = "json-schema-test-suite"
 REMOTE = "http://localhost:1234/"

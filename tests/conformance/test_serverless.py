@@ -5,12 +5,12 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema_rs
 import pytest
 import pytest_asyncio
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.reading.yaml_text import read_yaml
 from flowmesh.dryrun.editor import SCHEMAS
 from flowmesh.testing.polling import until
@@ -18,7 +18,6 @@ from flowmesh.testing.suite import Suite
 from tests.conformance.gherkin import Scenario, Step, scenarios
 from tests.conformance.services import Services
 
-Json = Any
 Record = Callable[[str, object], None]
 
 ROOT = Path(__file__).parents[2] / os.environ["CONFORMANCE_DATA"] / "serverless-workflow"

@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import yaml
 
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk import Client, TaskFailure, Worker
 from flowmesh.testing.polling import pause
 from tests.console.calls import called
 from tests.features.natives import http_task, resource, workflow
 
-Json = Any
 PREFIX = "shop"
 WIDE = 80
 # Items of a map that has more than ten thousand events.

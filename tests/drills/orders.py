@@ -15,12 +15,12 @@ from typing import Any
 import aiohttp
 
 from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.testing import checker
 from flowmesh.testing.checker import SinkCall, Stored
 from flowmesh.testing.polling import pause
 from flowmesh.testing.world import Call, World
 
-Json = Any
 BOXES = ("pack-1", "pack-2", "pack-3")
 HELD = "pack-2"
 CALLED = ("reserve", *BOXES, "ship")

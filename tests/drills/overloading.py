@@ -144,7 +144,7 @@ async def generator(suite: Suite, by: str = "calls") -> AsyncIterator[Generator]
     """For the workflow `chain`, which it registers; `by` is how starts are sent."""
     await suite.define(CHAIN)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.offering", suite.grpc_address, by),
+        *(sys.executable, "-m", "tests.faults.harness.offering", suite.grpc_address, by),
         cwd=REPOSITORY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

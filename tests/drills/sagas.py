@@ -17,13 +17,13 @@ from flowmesh.api.execution.v1.execution_pb2 import (
     EXECUTION_STATUS_COMPLETED,
     EXECUTION_STATUS_FAILED,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.checker import Stored, value_of
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
 from tests.drills.orders import BOXES, RETRY, UNDER_WAY_WITHIN_S, Orders
 from tests.features.natives import http_task, text, workflow
 
-Json = Any
 UNDONE = ("reserve", *BOXES, "charge")
 REFUSED, REFUSED_STATUS = "refused", 422
 REST = "200ms"

@@ -9,9 +9,9 @@ import pytest_asyncio
 
 from flowmesh.testing import audit
 from flowmesh.testing.world import World
-from tests.faults.rig import Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import Tally
+from tests.faults.harness.rig import Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import Tally
 
 FAILURE_RATE = 0.02
 LATENCY_MS = (1, 10)

@@ -22,10 +22,10 @@ import pytest
 
 from flowmesh.testing.polling import done
 from tests.drills.sagas import REFUSABLE, Sagas
-from tests.faults.protocols import BACKEND, COMMIT, POSITIONS, RUNS
-from tests.faults.proxy import UP, Connection
-from tests.faults.scenario import Scenario
-from tests.faults.tracing import injected
+from tests.faults.harness.protocols import BACKEND, COMMIT, POSITIONS, RUNS
+from tests.faults.harness.proxy import UP, Connection
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tracing import injected
 
 pytestmark = pytest.mark.long
 

@@ -7,9 +7,9 @@ import nats
 import pytest
 
 from flowmesh.testing.polling import allowed_s, done, pause
-from tests.faults.protocols import DELIVERED, POSITIONS, LostPubAcks, StatementFault
-from tests.faults.proxy import DOWN, UP
-from tests.faults.scenario import Scenario
+from tests.faults.harness.protocols import DELIVERED, POSITIONS, LostPubAcks, StatementFault
+from tests.faults.harness.proxy import DOWN, UP
+from tests.faults.harness.scenario import Scenario
 
 AWAY_S = 5.0
 DRAINED_WITHIN_S = 5.0

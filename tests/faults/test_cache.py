@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from flowmesh.testing.polling import pause
-from tests.faults.scenario import Scenario
+from tests.faults.harness.scenario import Scenario
 
 HUNG_S = 5.0
 SLOW_S = 2.0

@@ -15,9 +15,9 @@ from flowmesh.testing.metrics import total
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
 from tests.drills.breaking import epochs, rows_of, there
-from tests.faults.rig import Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import Tally
+from tests.faults.harness.rig import Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import Tally
 
 CLOCK_FILE = "clock"
 LIBRARY = Path(libfaketime.__file__).parent / "vendor/libfaketime/src/libfaketime.so.1"

@@ -15,10 +15,10 @@ from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServic
 from flowmesh.errors import Timeout, Unavailable
 from flowmesh.testing.polling import allowed_s, pause, until
 from tests.drills.breaking import epochs, rows_of, says_ok
-from tests.faults.protocols import COMMIT, StatementFault
-from tests.faults.rig import MEMBERS, Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tracing import family, injected, signal_family
+from tests.faults.harness.protocols import COMMIT, StatementFault
+from tests.faults.harness.rig import MEMBERS, Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tracing import family, injected, signal_family
 
 LOST_REPLIES = 20
 LOST_REPLIES_MIN = 10

@@ -10,9 +10,9 @@ import pytest_asyncio
 from flowmesh.testing import audit, checker
 from flowmesh.testing.polling import pause, until
 from flowmesh.testing.world import World
-from tests.faults.rig import Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import Tally
+from tests.faults.harness.rig import Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import Tally
 
 DISKS = {"postgres": "192m", "nats": "24m"}
 BLOCK = bytes(1 << 20)

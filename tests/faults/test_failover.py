@@ -12,10 +12,10 @@ from flowmesh.testing.polling import pause
 from flowmesh.testing.world import World
 from tests.drills.breaking import epochs
 from tests.drills.drill import Drill
-from tests.faults.rig import Rig
-from tests.faults.scenario import ORDERS, Scenario
-from tests.faults.standby import PostgresPair, postgres_pair
-from tests.faults.tally import Tally
+from tests.faults.harness.rig import Rig
+from tests.faults.harness.scenario import ORDERS, Scenario
+from tests.faults.harness.standby import PostgresPair, postgres_pair
+from tests.faults.harness.tally import Tally
 
 LATE_ORDERS = 240
 # Under load, so that commits are on their way when the primary dies.

@@ -11,10 +11,10 @@ import pytest_asyncio
 from flowmesh.testing import audit
 from flowmesh.testing.polling import pause
 from flowmesh.testing.world import World
-from tests.faults.nats_cluster import NODES, NatsCluster
-from tests.faults.rig import Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import Tally
+from tests.faults.harness.nats_cluster import NODES, NatsCluster
+from tests.faults.harness.rig import Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import Tally
 
 STREAM = "FM_EVENTS"
 KILLS = 9

@@ -13,8 +13,8 @@ from flowmesh.embedded.ports import free_ports
 from flowmesh.errors import FlowmeshError
 from flowmesh.testing.polling import pause, until
 from tests.drills.breaking import rows_of, served
-from tests.faults.proxy import DOWN, UP, Proxy
-from tests.faults.scenario import Scenario
+from tests.faults.harness.proxy import DOWN, UP, Proxy
+from tests.faults.harness.scenario import Scenario
 
 DEAD_S = 25.0
 # Nothing but keepalive can find such a connection, on either side of it.

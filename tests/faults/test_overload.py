@@ -19,7 +19,7 @@ from tests.drills.overloading import (
     generator,
     listing,
 )
-from tests.faults.tally import Tally, share
+from tests.faults.harness.tally import Tally, share
 
 # `make faults-steady` runs it for two minutes.
 OVERLOAD_S = float(os.environ.get("FAULTS_OVERLOAD_S", "20"))

@@ -6,8 +6,8 @@ import pytest
 
 from flowmesh.testing.polling import done, until
 from tests.drills.breaking import epochs, owned_by
-from tests.faults.protocols import RENEWAL, StatementFault
-from tests.faults.scenario import Scenario
+from tests.faults.harness.protocols import RENEWAL, StatementFault
+from tests.faults.harness.scenario import Scenario
 
 SWAPS = 6
 TAKEN_WITHIN_S = 15.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.drills.breaking import owned_by
-from tests.faults.scenario import ORDERS, Scenario
+from tests.faults.harness.scenario import ORDERS, Scenario
 
 ORCHESTRATOR, OTHER = "orchestrator-1", "orchestrator-2"
 

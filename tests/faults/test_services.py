@@ -14,9 +14,9 @@ import pytest
 from flowmesh.embedded.servers import NAMES
 from flowmesh.testing.polling import allowed_s, pause
 from tests.drills.drill import Drill
-from tests.faults.rig import MEMBERS, Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import share
+from tests.faults.harness.rig import MEMBERS, Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import share
 
 KILLS = 4
 RESUMED_S = 2.0

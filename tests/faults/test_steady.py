@@ -14,9 +14,9 @@ from flowmesh.sdk import Client
 from flowmesh.testing.polling import pause, until
 from flowmesh.testing.world import World
 from tests.drills.breaking import epochs
-from tests.faults.rig import MEMBERS, Rig
-from tests.faults.scenario import Scenario
-from tests.faults.tally import Tally
+from tests.faults.harness.rig import MEMBERS, Rig
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import Tally
 
 # `make faults-steady` runs it for ten minutes.
 STEADY_S = float(os.environ.get("FAULTS_STEADY_S", "40"))

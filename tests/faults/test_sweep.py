@@ -6,9 +6,9 @@ import pytest
 
 from flowmesh.testing.polling import pause
 from tests.drills.breaking import owned_by
-from tests.faults.rig import POINTS_FILE
-from tests.faults.scenario import Scenario
-from tests.faults.tally import share
+from tests.faults.harness.rig import POINTS_FILE
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import share
 from tests.faults.test_points import (
     BY_THEMSELVES,
     IN_EVENT,

@@ -11,8 +11,8 @@ from flowmesh.testing.polling import allowed_s
 from tests.drills.breaking import REPOSITORY, packer
 from tests.drills.drill import Outcome
 from tests.drills.packer import ACTION
-from tests.faults.scenario import Scenario
-from tests.faults.tally import share
+from tests.faults.harness.scenario import Scenario
+from tests.faults.harness.tally import share
 
 KILLS = 10
 REPLACED_S = 1.0

@@ -1,11 +1,10 @@
 """Graph JSON in a few words."""
 
 import itertools
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.suite import Suite
 
-Json = Any
 _numbers = itertools.count(1)
 
 

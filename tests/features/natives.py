@@ -1,14 +1,13 @@
 """Native resources as tests write them, and the calls that most of them make."""
 
 import json
-from typing import Any
 
 import yaml
 
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.suite import Response, Suite
 
 YAML = {"content-type": "application/yaml"}
-Json = Any
 
 
 def resource(kind: str, name: str, **spec: Json) -> Json:

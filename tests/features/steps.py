@@ -1,11 +1,10 @@
 """Step-JSON workflows in a few words, and what their events say."""
 
 import itertools
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.testing.world import World
 
-Json = Any
 _numbers = itertools.count(1)
 
 

@@ -21,6 +21,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_event_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.engine import replay
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import compile_plan
@@ -30,7 +31,6 @@ from tests.features.steps import http, retry, step
 from tests.golden import younger
 from tests.golden.shape import described
 
-Json = Any
 SETTLED_S = 30.0
 DAY_MS = 86_400_000
 # Still open when it is written, long due when it is read.

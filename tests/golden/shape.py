@@ -4,9 +4,9 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from flowmesh.contract.json_value import Json
 from flowmesh.engine import NodeState, State
 
-Json = Any
 NUMBERS = (
     "status",
     "attempt",

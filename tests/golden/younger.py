@@ -8,13 +8,13 @@ execution: retries, skips, breakpoints, reruns, erasure. Some end, some stay ope
 from collections.abc import Callable
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk import Client, DurableContext, Retry, Worker
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features.natives import applied, http_task, workflow
 
-Json = Any
 WITHIN_S = 30.0
 LONG = {"duration": "1h"}
 FOUND: dict[str, Json] = {

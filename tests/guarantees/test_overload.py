@@ -1,7 +1,7 @@
 """More starts than can be done: what is too much is told to come back, and nothing is lost.
 
 How much is done meanwhile is measured and printed; what it must be is tested where no other work
-of the machine decides about it: tests/unit/orchestrator/test_admission.py.
+of the machine decides about it: tests/unit/orchestrator/dispatch/test_admission.py.
 """
 
 from pathlib import Path

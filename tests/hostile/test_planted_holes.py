@@ -1,7 +1,7 @@
 """The checks that enumerate find a hole that is planted.
 
-Those of evaluations are planted in `tests/tidy/test_evaluations.py`, imports in
-`tests/tidy/test_imports.py`.
+Those of evaluations are planted in `tests/tidy/code/test_evaluations.py`, imports in
+`tests/tidy/code/test_imports.py`.
 """
 
 import re
@@ -16,8 +16,8 @@ from flowmesh.apps.catalog.descriptor import string
 from tests.access.answers import Answer
 from tests.access.contracts import BY_NAME
 from tests.features.closed import Closed
-from tests.hostile import test_service_identity as identity
-from tests.hostile.test_document_values import without_rule
+from tests.hostile.accounts import test_service_identity as identity
+from tests.hostile.calls.test_document_values import without_rule
 from tests.tidy import sources
 from tests.unit.apps.test_allow_private import ACCEPTING
 
@@ -40,7 +40,7 @@ LOOSENING = re.compile(
 
 def planted(field: Field) -> Descriptor:
     """Return a module type with one key."""
-    return Descriptor(type="x.hole", category="data", label="", text="", fields=(field,))
+    return Descriptor(type="x.hole", build="", category="data", label="", text="", fields=(field,))
 
 
 def believing(modules: Mapping[str, str]) -> set[str]:

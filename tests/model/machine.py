@@ -24,7 +24,6 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2, history_service_pb2_grpc
 from tests.model.reference import CANCELED, KINDS, RUNNING, TERMINATED, Reference, Refused, Run
 
-Json = Any
 CALL_S = 30.0
 WAIT_MS = 20_000
 DETAILS = "grpc-status-details-bin"

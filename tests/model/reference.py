@@ -1,11 +1,10 @@
 """A minimal model of the public API: workflows and executions in dicts."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.api.execution.v1 import execution_pb2 as pb
+from flowmesh.contract.json_value import Json
 
-Json = Any
 RUNNING = pb.EXECUTION_STATUS_RUNNING
 COMPLETED = pb.EXECUTION_STATUS_COMPLETED
 FAILED = pb.EXECUTION_STATUS_FAILED

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from random import Random
 
 from flowmesh.worker import limits
-from tests.simulation.callers import Callers
-from tests.simulation.chaos import Chaos
-from tests.simulation.invariants import events_of, violations
-from tests.simulation.loop import Stuck, elapsed, virtual_loop
-from tests.simulation.operators import Operators
-from tests.simulation.people import People
-from tests.simulation.workload import Workload
-from tests.simulation.world import World
+from tests.simulation.actors.callers import Callers
+from tests.simulation.actors.chaos import Chaos
+from tests.simulation.actors.operators import Operators
+from tests.simulation.actors.people import People
+from tests.simulation.actors.workload import Workload
+from tests.simulation.checks.invariants import events_of, violations
+from tests.simulation.servers.loop import Stuck, elapsed, virtual_loop
+from tests.simulation.servers.world import World
 
 FRAME_BYTES = (limits.FRAME_BYTES_MAX, limits.FRAME_BYTES_MAX, 256)
 """Byte limits of a message to an orchestrator: room for everything, or for less."""

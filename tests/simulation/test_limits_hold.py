@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
-from tests.simulation.history import Effect
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import REMOTE_TYPE
-from tests.simulation.plans import chain
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.peers import REMOTE_TYPE
+from tests.simulation.actors.plans import chain
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.checks.history import Effect
+from tests.simulation.servers.loop import elapsed
 
 pytestmark = pytest.mark.long
 

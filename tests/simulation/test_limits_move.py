@@ -5,10 +5,10 @@ import pytest
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.plan import Plan, compile_plan
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import REMOTE_TYPE
-from tests.simulation.plans import chain
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.peers import REMOTE_TYPE
+from tests.simulation.actors.plans import chain
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.servers.loop import elapsed
 
 LASTS_US = 1_000_000
 

@@ -4,10 +4,10 @@ import pytest
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.engine.state.state import EXECUTION_COMPLETED
-from tests.simulation.hosts import WorkerServiceHost
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import RemoteWorker
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.peers import RemoteWorker
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.servers.hosts import WorkerServiceHost
+from tests.simulation.servers.loop import elapsed
 
 
 def _at(stage: Stage, worker_id: str) -> list[WorkerServiceHost]:

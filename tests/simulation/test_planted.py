@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.planted import PLANTED
+from tests.simulation.checks.planted import PLANTED
 from tests.simulation.simulate import simulate
 
 pytestmark = pytest.mark.long

@@ -9,10 +9,10 @@ import pytest
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.orchestrator.model.errors import StorageFull
-from tests.simulation.commit_sql import Payload
-from tests.simulation.hosts import OrchestratorHost
-from tests.simulation.loop import elapsed
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.servers.commit_sql import Payload
+from tests.simulation.servers.hosts import OrchestratorHost
+from tests.simulation.servers.loop import elapsed
 
 
 def _refuse(host: OrchestratorHost, refuses: Callable[[Any], bool], after_s: float = 0.0) -> None:

@@ -12,14 +12,14 @@ from flowmesh.orchestrator.dispatch.recovery import CLAIM_WAIT_S
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.ownership.ownership import YOUNG_MS
 from flowmesh.plan import Plan, compile_plan
-from tests.simulation.commit_sql import Payload
-from tests.simulation.faults import Fate
-from tests.simulation.history import Outcome
-from tests.simulation.hosts import EventHost, OrchestratorHost, WorkerServiceHost
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import REMOTE_TYPE
-from tests.simulation.scripted import Stage, play
-from tests.simulation.tables import PAYLOAD_KEPT_US
+from tests.simulation.actors.faults import Fate
+from tests.simulation.actors.peers import REMOTE_TYPE
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.checks.history import Outcome
+from tests.simulation.servers.commit_sql import Payload
+from tests.simulation.servers.hosts import EventHost, OrchestratorHost, WorkerServiceHost
+from tests.simulation.servers.loop import elapsed
+from tests.simulation.servers.tables import PAYLOAD_KEPT_US
 
 HEARD_WITHIN_S = 5.0
 """A lease and the look of those that are left; a call is given up after ten seconds."""

@@ -2,9 +2,9 @@
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.plan import compile_plan
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import REMOTE_TYPE
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.peers import REMOTE_TYPE
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.servers.loop import elapsed
 
 NODES = [f"t{number}" for number in range(9)]
 LASTS_S = 1.0

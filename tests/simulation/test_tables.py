@@ -11,10 +11,10 @@ from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.database import Queries
 from flowmesh.orchestrator.storage.statements import commit_statement
 from flowmesh.orchestrator.storage.store import OrchestratorStore
-from tests.simulation.loop import virtual_loop
+from tests.simulation.servers.loop import virtual_loop
+from tests.simulation.servers.tables import Tables
+from tests.simulation.servers.world import START_US, World
 from tests.simulation.simulate import run
-from tests.simulation.tables import Tables
-from tests.simulation.world import START_US, World
 
 INNER = frozenset({"fence", "unlock", "tick", "told", "now_us", "lock_free_partitions"})
 SKIPPED = frozenset({"history_days", "claim_partitions"})

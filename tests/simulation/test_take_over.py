@@ -9,12 +9,12 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2 as limits_pb
 from flowmesh.orchestrator.limits import ready_queues as ready
 from flowmesh.orchestrator.model.ids import partition_of
-from tests.simulation.faults import Fate, Faults
-from tests.simulation.hosts import OrchestratorHost
-from tests.simulation.loop import elapsed
-from tests.simulation.peers import RemoteWorker
-from tests.simulation.plans import chain
-from tests.simulation.scripted import Stage, play
+from tests.simulation.actors.faults import Fate, Faults
+from tests.simulation.actors.peers import RemoteWorker
+from tests.simulation.actors.plans import chain
+from tests.simulation.actors.scripted import Stage, play
+from tests.simulation.servers.hosts import OrchestratorHost
+from tests.simulation.servers.loop import elapsed
 
 
 class _SlowLine(Faults):

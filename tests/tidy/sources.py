@@ -1,5 +1,6 @@
 """What the tests of tidiness look at: the files under version control or about to be."""
 
+import ast
 import subprocess
 from collections.abc import Iterable
 from functools import cache
@@ -48,6 +49,12 @@ def python() -> tuple[str, ...]:
 @cache
 def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def nodes(name: str) -> tuple[ast.AST, ...]:
+    """Every node of a module, which several tests walk through."""
+    return tuple(ast.walk(ast.parse(text(name))))
 
 
 def lines(found: Iterable[str]) -> str:

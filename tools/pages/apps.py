@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from flowmesh.apps.catalog import DESCRIPTORS, STEPS
-from flowmesh.apps.modules.table import runs
-from flowmesh.apps.pipeline.steps import STEP_TYPES
 from tools.pages import markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "apps" / "module-types.md"
@@ -17,17 +15,11 @@ def page() -> str:
     return f"{before}{BEGIN}\n\n{_table()}\n\n{END}{after}"
 
 
-def _where(kind: str) -> str:
-    if kind in STEP_TYPES:
-        return "yes, and in pipelines"
-    return "yes" if runs(kind) else "no"
-
-
 def _table() -> str:
     rows = (
         (
             markdown.code(each.type),
-            _where(each.type),
+            "yes" if each.type in STEPS else "",
             each.text,
             ", ".join(
                 markdown.code(field.key + ("!" if field.required else "")) for field in each.fields
@@ -36,5 +28,5 @@ def _table() -> str:
         for each in DESCRIPTORS.values()
     )
     added = ", ".join(f"`{each}`" for each in STEPS if each not in DESCRIPTORS)
-    lines = markdown.table(("type", "runs", "purpose", "keys, `!` required"), rows)
+    lines = markdown.table(("type", "in pipelines", "purpose", "keys, `!` required"), rows)
     return "\n".join([*lines, f"Further steps of pipelines: {added}."])

@@ -25,7 +25,20 @@ _END: Final = "<!-- end -->\n"
 SERVERS: Final = {
     "postgres[(PostgreSQL)]": re.compile(r"\bimport asyncpg\b"),
     "nats[(NATS JetStream)]": re.compile(r"\bfrom flowmesh\.bus\b"),
-    "redis[(Redis)]": re.compile(r"\bfrom flowmesh\.cache\b|\bfrom redis\b"),
+    "redis[(Redis)]": re.compile(r"\bfrom flowmesh\.storage\.redis_cache\b|\bfrom redis\b"),
+}
+# The libraries by rooms, from what users write down to what carries it.
+ROOMS: Final = {
+    "client": "cli connectors mesh sdk testing",
+    "apps": "apps",
+    "insight": "insight records views",
+    "work": "dryrun egress executors models saml sandbox walls",
+    "engine": "engine plan tasktypes triggers",
+    "language": "definitions expressions filters jsontext schemas sql standards transforms",
+    "platform": (
+        "access audit bus certificates changes contract core embedded errors extras failpoints"
+        " outbox policies rpc runtime storage telemetry"
+    ),
 }
 
 
@@ -93,16 +106,18 @@ def services_part() -> list[str]:
 
 
 def libraries_part() -> list[str]:
-    """Each library, its purpose in the words of its docstring, and the services that import it."""
+    """Each room with its libraries: their purpose, and the services that import them."""
     rows = []
-    for name in packages(LIBS):
-        users = [
-            service
-            for service, source in packages(SERVICES).items()
-            if f"flowmesh.{name}" in imported(source)
-        ]
-        rows.append((f"`{name}`", _purpose(LIBS / name), ", ".join(users)))
-    return markdown.table(("library", "purpose", "imported by"), rows)
+    for room, libraries in ROOMS.items():
+        for name in libraries.split():
+            users = [
+                service
+                for service, source in packages(SERVICES).items()
+                if f"flowmesh.{name}" in imported(source)
+            ]
+            title = f"**{room}**" if libraries.startswith(name) else ""
+            rows.append((title, f"`{name}`", _purpose(LIBS / name), ", ".join(users)))
+    return markdown.table(("room", "library", "purpose", "imported by"), rows)
 
 
 @cache

@@ -27,6 +27,9 @@ the invariants.
 of a run to a file as one line.
 `make faults` tries random boundaries of N2; `make faults-boundaries` tries all of them.
 `make simulate` measures N3 ([simulation.md](simulation.md)), `make bench` measures N13.
+SPIN searches every interleaving of two models, of ownership with its commits and of the redelivery
+of messages ([tests/spin](../tests/spin)), and finds a broken assertion for each guard that is taken
+away.
 Zero failures in n faults prove only a rate below 3/n, so every row has its n, summed over the runs
 in `tests/faults/runs.jsonl`.
 """

@@ -22,7 +22,8 @@ def page() -> str:
     lines += [
         "`flowmesh dev` serves the API on port 3000, with the document at `/openapi.json` and an",
         "interactive page at `/swagger`.",
-        "The header `Flowmesh-Namespace` selects the namespace; the default is `default`.",
+        "The header `Flowmesh-Namespace` selects the namespace; the default is the only one that"
+        " the caller is permitted in, or `default`.",
         "The header `Idempotency-Key` is equivalent to `requestId` of a body:",
         "a repeated request with the same key returns the first response.",
         "[errors.md](errors.md) explains the reasons of errors.",

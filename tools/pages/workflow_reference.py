@@ -75,6 +75,7 @@ SENTENCES = {
     "provider": "The sender, which determines the signature scheme.",
     "payloadSchema": "JSON Schema of the body; other bodies are rejected.",
     "method": "The HTTP method.",
+    "mcp.headers": "Headers of the requests to the server; values are templates.",
     "grpc.method": "The method, as package.Service/Method.",
     "url": "The URL; a template.",
     "headers": "Headers by name; values are templates.",

@@ -7,6 +7,18 @@ export interface AdmissionAnswer {
   response: AdmissionResponse;
 }
 
+/** A problem of the resource. */
+export interface AdmissionCause {
+  reason: string;
+  field: string;
+  message: string;
+}
+
+/** The problems, which `kubectl` prints instead of the message. */
+export interface AdmissionDetails {
+  causes: AdmissionCause[];
+}
+
 /** The resource to be stored; absent for a deletion. */
 export interface AdmissionRequest {
   uid: string;
@@ -31,6 +43,54 @@ export interface AdmissionStatus {
   code: number;
   reason: string;
   message: string;
+  details: AdmissionDetails;
+}
+
+/** Bounds of a namespace, or what it uses of them. */
+export interface AgentBounds {
+  agents: number;
+  cpu: number;
+  memoryBytes: number;
+  startsPerMinute: number;
+}
+
+/** A cause of fewer agents than tasks need. */
+export interface AgentFinding {
+  spec: string;
+  cause: string;
+  evidence: string;
+}
+
+/** One cause for each spec that has one. */
+export interface AgentFindings {
+  findings: AgentFinding[];
+}
+
+/** Agents, the newest first. */
+export interface AgentList {
+  agents: AgentValue[];
+}
+
+/** One life of an agent. */
+export interface AgentValue {
+  agentId: string;
+  spec: string;
+  version: number;
+  state: "degraded" | "draining" | "failed" | "pending" | "ready" | "starting" | "stopped";
+  reason?: string;
+  lastWords?: string;
+  exitCode: number;
+  pid: number;
+  node: string;
+  cpu: number;
+  memoryBytes: number;
+  slots: number;
+  busy: number;
+  isolation: "none" | "sandbox" | "user";
+  enforcement: Record<string, string>;
+  createdAt: string;
+  readyAt?: string;
+  endedAt?: string;
 }
 
 /** An alert for `count` events within the window, or for a metric; once per window. */
@@ -476,6 +536,15 @@ export interface CompanyList {
   nextPageToken: string;
 }
 
+/** The plan of a company, and the use of all its projects in this month. */
+export interface CompanyPlan {
+  plan: PlanValue;
+  used: MeteredValue;
+  resetsAt: string;
+  billedAt?: string;
+  billingProblem?: string;
+}
+
 /** A company; the `ETag` header of the response is for `If-Match`. */
 export interface CompanyValue {
   id: string;
@@ -641,6 +710,11 @@ export interface Decided {
   outcome?: "approved" | "rejected";
 }
 
+/** Decisions, the newest first. */
+export interface DecisionList {
+  decisions: ScalingDecisionValue[];
+}
+
 /** A decision on an approval. */
 export interface DecisionRequest {
   approved: boolean;
@@ -701,6 +775,25 @@ export interface DeploymentValue {
   reason?: string;
   triggers: number;
   pausedTriggers: number;
+}
+
+/** The code that a device shows. */
+export interface DeviceApproval {
+  userCode: string;
+}
+
+/** The codes of a device: one that it keeps, and one that it shows. */
+export interface DeviceLogin {
+  deviceCode: string;
+  userCode: string;
+  expiresAt: string;
+  intervalSeconds: number;
+  verificationUrl?: string;
+}
+
+/** The code that a device keeps. */
+export interface DeviceRequest {
+  deviceCode: string;
 }
 
 /** The causes that would prevent executions of a workflow from ending. */
@@ -789,6 +882,13 @@ export interface Edge {
   target: string;
   condition?: string;
   onFailure?: boolean;
+}
+
+/** Encryption at rest of a project. */
+export interface EncryptionValue {
+  encryption: "destroyed" | "off" | "required";
+  keys: number;
+  keyCreatedAt?: string;
 }
 
 /** A cancellation or termination of an execution. */
@@ -908,6 +1008,12 @@ export interface EventSettlementBody {
   attempt: number;
   error?: string;
   park?: boolean;
+}
+
+/** A part of a file; parts of one file follow each other. */
+export interface EvidencePart {
+  name: string;
+  content: string;
 }
 
 /** Exchanges by name. */
@@ -1102,6 +1208,27 @@ export interface Forest {
   adjacencyList: Record<string, NodeRelationship>;
 }
 
+/** A prompt in English; `source` is a definition to change or to repair. */
+export interface GenerateRequest {
+  prompt: string;
+  source?: string;
+  provider?: string;
+}
+
+/** A draft; `questions` are what the prompt leaves open, `rehearsal` the status of its run. */
+export interface Generated {
+  source: string;
+  valid: boolean;
+  problems: ProblemValue[];
+  questions: string[];
+  rehearsal: string;
+  rounds: number;
+  provider: string;
+  model: string;
+  passedOver: string[];
+  usage: TokenUsage;
+}
+
 /** A role on a level of the hierarchy; `levelId` is absent for the whole installation. */
 export interface GrantValue {
   level: "company" | "installation" | "organization" | "project";
@@ -1191,6 +1318,52 @@ export interface HookValue {
 export interface HubTransport {
   transport: string;
   transferFormats: string[];
+}
+
+/** Identity providers of a company, sorted by name. */
+export interface IdentityProviderList {
+  providers: IdentityProviderValue[];
+}
+
+/** An identity provider. */
+export interface IdentityProviderRequest {
+  name: string;
+  kind?: "oidc" | "saml";
+  disabled?: boolean;
+  issuer: string;
+  clientId: string;
+  clientSecret?: string;
+  scopes?: string[];
+  rules?: RoleRule[];
+  ssoUrl?: string;
+  sloUrl?: string;
+  certificates?: string[];
+  linkByEmail?: boolean;
+}
+
+/** The claims of a user. */
+export interface IdentityProviderTest {
+  claims?: Record<string, unknown>;
+}
+
+/** An identity provider without its secret; the `ETag` header is for `If-Match`. */
+export interface IdentityProviderValue {
+  id: string;
+  companyId: string;
+  name: string;
+  kind: string;
+  disabled: boolean;
+  issuer: string;
+  clientId: string;
+  scopes: string[];
+  rules: RuleValue[];
+  ssoUrl: string;
+  sloUrl: string;
+  certificates: string[];
+  linkByEmail: boolean;
+  hasSecret: boolean;
+  createdAt: string;
+  etag: string;
 }
 
 /** An instantiation of a template. */
@@ -1364,6 +1537,24 @@ export interface LimitValue {
   updatedAt?: string;
 }
 
+/** Upper bounds of one agent; 0 is unlimited. */
+export interface LimitsBody {
+  cpu?: number;
+  memoryBytes?: number;
+  pids?: number;
+  files?: number;
+  diskBytes?: number;
+}
+
+/** Upper bounds of one agent; 0 is unlimited. */
+export interface LimitsValue {
+  cpu: number;
+  memoryBytes: number;
+  pids: number;
+  files: number;
+  diskBytes: number;
+}
+
 /** Keys, newest first. */
 export interface LinkKeyList {
   keys: LinkKeyValue[];
@@ -1421,11 +1612,28 @@ export interface LogValue {
   fields: unknown;
 }
 
+/** Providers that a company offers, sorted by name. */
+export interface LoginProviderList {
+  providers: LoginProviderValue[];
+}
+
+/** A provider that a company offers. */
+export interface LoginProviderValue {
+  id: string;
+  name: string;
+  kind: string;
+}
+
 /** A login. */
 export interface LoginRequest {
   email: string;
   password: string;
   cookie?: boolean;
+}
+
+/** The page at which the identity provider ends its own session. */
+export interface LogoutAnswer {
+  providerLogoutUrl: string;
 }
 
 /** The end of the caller's session. */
@@ -1529,6 +1737,27 @@ export interface MessageValue {
   attempt?: number;
   receipt?: string;
   visibleUntil?: string;
+}
+
+/** Use per hour, newest first. */
+export interface MeterList {
+  hours: MeteredHourValue[];
+  nextPageToken?: string;
+}
+
+/** The use in an hour. */
+export interface MeteredHourValue {
+  hour: string;
+  used: MeteredValue;
+}
+
+/** Metered use; counts of an hour only grow. */
+export interface MeteredValue {
+  executions: number;
+  tasks: number;
+  tokens: number;
+  bytes: number;
+  agentSeconds: number;
 }
 
 /** A threshold of a metric of the namespace. */
@@ -1648,11 +1877,12 @@ export interface NodeCost {
   text: string;
 }
 
-/** The failure of a node or an attempt; `code` is the failure class, `stack` the traceback of the handler. */
+/** The failure of a node or an attempt; `code` is the failure class, `stack` the traceback of the handler, `details` what else is known, such as status and body of an HTTP answer. */
 export interface NodeError {
   message: string;
   code?: string;
   stack?: string;
+  details?: Record<string, unknown>;
 }
 
 /** A node of an execution. */
@@ -1763,6 +1993,18 @@ export interface OperationValue {
   summary: string;
   parameters: Record<string, unknown>;
   example: OperationExample;
+}
+
+/** Proposals, the largest gain first, and the definition with all edits. `verified` is true if there are replays and the output and status of all are the same. */
+export interface Optimization {
+  workflow: string;
+  version: number;
+  executions: number;
+  proposals: Proposal[];
+  replays: Replay[];
+  verified: boolean;
+  diff: string;
+  source: string;
 }
 
 /** Organizations of a company, sorted by slug. */
@@ -1887,6 +2129,15 @@ export interface PicturedStep {
   dependencies: string[];
 }
 
+/** What a company may use in a calendar month of UTC; 0 or a missing limit is unlimited. */
+export interface PlanRequest {
+  name?: string;
+  executions?: number;
+  tasks?: number;
+  tokens?: number;
+  stripeCustomer?: string;
+}
+
 /** A planned node; `body` has the nodes of a map, a group or a state machine. */
 export interface PlanStep {
   id: string;
@@ -1902,6 +2153,15 @@ export interface PlanStep {
   body?: PlanStep[];
 }
 
+/** The limits of a month, and the customer that is billed. */
+export interface PlanValue {
+  name: string;
+  executions: number;
+  tasks: number;
+  tokens: number;
+  stripeCustomer: string;
+}
+
 /** Executions that started in a step, with the percentiles of their durations. */
 export interface PointValue {
   at: string;
@@ -1910,6 +2170,25 @@ export interface PointValue {
   p50Ms?: number;
   p95Ms?: number;
   p99Ms?: number;
+}
+
+/** A policy of one spec. */
+export interface PolicyBody {
+  spec: string;
+  strategy: "auto" | "fixed" | "performance_based" | "workload_based";
+  min?: number;
+  max?: number;
+  waitTargetMs?: number;
+  utilizationPercent?: number;
+  upCooldownMs?: number;
+  downCooldownMs?: number;
+  windowMs?: number;
+  idleAfterMs?: number;
+}
+
+/** Policies by name. */
+export interface PolicyList {
+  policies: ScalingPolicyValue[];
 }
 
 /** Attempts and circuit breaker; 0 is the default. */
@@ -2027,6 +2306,29 @@ export interface ProjectionValue {
   head: number;
   shadowGeneration: number;
   shadowCheckpoint: number;
+}
+
+/** A change of a task. `gainMs` is the estimated part of an execution's duration that it saves; 0 is a gain in reliability only. `edits` is false if the change is not one of the definition. */
+export interface Proposal {
+  kind: "cache" | "concurrency" | "parallel" | "retry" | "timeout" | "workers";
+  task: string;
+  text: string;
+  evidence: string;
+  gainMs: number;
+  edits: boolean;
+}
+
+/** Providers in the order of their use. */
+export interface ProviderList {
+  providers: ProviderValue[];
+}
+
+/** A provider; prompts leave the installation with `remote` ones. */
+export interface ProviderValue {
+  name: string;
+  model: string;
+  remote: boolean;
+  unavailable?: string;
 }
 
 /** A node as written in the newest version of a workflow. */
@@ -2170,6 +2472,20 @@ export interface QueuesValue {
   oldestMs: number;
 }
 
+/** The quota of a namespace and its use. */
+export interface QuotaAnswer {
+  quota: AgentBounds;
+  used: AgentBounds;
+}
+
+/** Upper bounds of a namespace; 0 is unlimited. */
+export interface QuotaBody {
+  agents?: number;
+  cpu?: number;
+  memoryBytes?: number;
+  startsPerMinute?: number;
+}
+
 /** Upper bounds of a project; 0 or a missing one is unlimited. */
 export interface QuotaRequest {
   startsPerSecond?: number;
@@ -2308,6 +2624,15 @@ export interface RemovedValue {
   removed: boolean;
 }
 
+/** An input of the past, rehearsed with both definitions and the recorded results of tasks. */
+export interface Replay {
+  executionId: string;
+  same: boolean;
+  beforeMs: number;
+  afterMs: number;
+  problem?: string;
+}
+
 /** Parked events to deliver again; all without positions. */
 export interface ReplayParkedRequest {
   positions?: number[];
@@ -2414,6 +2739,15 @@ export interface RoleRequest {
   role: "viewer" | "editor" | "admin" | "owner" | "worker";
 }
 
+/** Gives a role to users whose claim has a value. */
+export interface RoleRule {
+  claim?: string;
+  equals?: string;
+  role: "viewer" | "editor" | "admin" | "owner";
+  level?: "company" | "organization" | "project";
+  levelId?: string;
+}
+
 /** A role with its permissions. */
 export interface RoleValue {
   name: string;
@@ -2448,6 +2782,15 @@ export interface RotatedSecret {
   previousUntil: string;
 }
 
+/** A rule of a provider. */
+export interface RuleValue {
+  claim: string;
+  equals: string;
+  role: string;
+  level: "company" | "organization" | "project";
+  levelId: string;
+}
+
 /** An ended run: the outputs of its tasks, and its own output if one is defined. */
 export interface RunAnswer {
   executionId: string;
@@ -2465,6 +2808,37 @@ export interface RunTask {
   attempts: number;
   durationMs?: number;
   error?: FailureValue;
+}
+
+/** The number of agents of a spec. */
+export interface ScaleBody {
+  replicas: number;
+}
+
+/** A decision of a policy, with the bounds that held its wish. */
+export interface ScalingDecisionValue {
+  spec: string;
+  at: string;
+  before: number;
+  wish: number;
+  count: number;
+  reason: string;
+  held: string[];
+}
+
+/** A scaling policy. */
+export interface ScalingPolicyValue {
+  policy: string;
+  spec: string;
+  strategy: "auto" | "fixed" | "performance_based" | "workload_based";
+  min: number;
+  max: number;
+  waitTargetMs: number;
+  utilizationPercent: number;
+  upCooldownMs: number;
+  downCooldownMs: number;
+  windowMs: number;
+  idleAfterMs: number;
 }
 
 /** Secrets by name. */
@@ -2541,6 +2915,21 @@ export interface SessionAnswer {
   refreshToken?: string;
   refreshExpiresAt: string;
   user: UserValue;
+}
+
+/** Open sessions of the caller, newest first. */
+export interface SessionList {
+  sessions: SessionValue[];
+}
+
+/** An open session; `provider` is the name of the identity provider of its login. */
+export interface SessionValue {
+  id: string;
+  createdAt: string;
+  lastUsedAt?: string;
+  address: string;
+  provider?: string;
+  current: boolean;
 }
 
 /** Settlements of deliveries. */
@@ -2623,6 +3012,62 @@ export interface SnapshotValue {
   version: number;
   state: unknown;
   at: string;
+}
+
+/** Further agents of a spec. */
+export interface SpawnBody {
+  spec: string;
+  count?: number;
+}
+
+/** A template of agents. */
+export interface SpecBody {
+  command: string[];
+  files?: Record<string, string>;
+  environment?: Record<string, string>;
+  queues?: string[];
+  taskTypes?: string[];
+  slots?: number;
+  replicas?: number;
+  limits?: LimitsBody;
+  isolation?: "none" | "sandbox" | "user";
+  health?: "heartbeat" | "process";
+  startTimeoutMs?: number;
+  drainTimeoutMs?: number;
+}
+
+/** A template of agents. */
+export interface SpecContent {
+  spec: string;
+  command: string[];
+  files: Record<string, string>;
+  environment: Record<string, string>;
+  queues: string[];
+  taskTypes: string[];
+  slots: number;
+  replicas: number;
+  limits?: LimitsValue;
+  isolation: "none" | "sandbox" | "user";
+  health: "heartbeat" | "process";
+  startTimeoutMs: number;
+  drainTimeoutMs: number;
+}
+
+/** Specs by name. */
+export interface SpecList {
+  specs: SpecValue[];
+}
+
+/** A stored spec. */
+export interface SpecValue {
+  spec: SpecContent;
+  version: number;
+  stableVersion: number;
+  wanted: number;
+  ready: number;
+  problem?: string;
+  createdAt: string;
+  changedAt: string;
 }
 
 /** A service, and the tasks that call it or run on its workers. */
@@ -3112,6 +3557,15 @@ export interface TestSourceRequest {
   workflow?: string;
 }
 
+/** The user that a login would be; without roles the login is refused. */
+export interface TestedUser {
+  reachable: boolean;
+  problem?: string;
+  email: string;
+  name: string;
+  roles: GrantValue[];
+}
+
 /** The outcome of a test event; without an HTTP response, its status is 0. */
 export interface TestedValue {
   delivered: boolean;
@@ -3124,6 +3578,12 @@ export interface TestedValue {
 export interface TimerAt {
   taskId: string;
   dueAt: string;
+}
+
+/** The tokens of the calls of a provider. */
+export interface TokenUsage {
+  inputTokens: number;
+  outputTokens: number;
 }
 
 /** Tokens of a session; absent where they are set as cookies. */
@@ -3163,7 +3623,7 @@ export interface TopologyNodeValue {
   healthy: number;
 }
 
-/** The trace of an execution. */
+/** The trace of an execution. Of the tasks inside maps, groups and state machines it has those of the critical path, the failed and the slowest; `omitted` is the number of others, `counts` has all tasks by status. */
 export interface Trace {
   executionId: string;
   workflow: string;
@@ -3179,6 +3639,8 @@ export interface Trace {
   bottleneck?: Bottleneck;
   slowest?: string;
   longestWait?: string;
+  counts: Record<string, number>;
+  omitted: number;
   truncated: boolean;
 }
 
@@ -3381,7 +3843,7 @@ export interface WorkflowAnswer {
   definition?: unknown;
 }
 
-/** An execution with its graph; `variables` are members of the input and the current declared variables, `metadata` its labels and search attributes. A paused execution has the status running. */
+/** An execution with its graph; `variables` are members of the input and the current declared variables, `metadata` its labels and search attributes. A paused execution has the status running. Large values are references. `omitted` counts the tasks of items that are left out, `truncated` is set if there are even more. */
 export interface WorkflowContext {
   id: string;
   workflowId: string;
@@ -3396,6 +3858,8 @@ export interface WorkflowContext {
   failedNodes: string[];
   activePaths: number[];
   metadata: Record<string, unknown>;
+  omitted?: number;
+  truncated?: boolean;
 }
 
 /** Newest versions, sorted by name. */
@@ -3496,7 +3960,7 @@ export interface Reads {
   "/api/v1/executions/{executionId}/state": { query: { at?: number | string }; body: unknown; answer: StateAnswer | StateAt };
   "/api/v1/executions/{executionId}/nodes": { query: { inputs?: boolean }; body: unknown; answer: NodeRecords };
   "/api/v1/executions/{executionId}/nodes/{node}": { query: {  }; body: unknown; answer: NodeExecution };
-  "/api/v1/executions/{executionId}/context": { query: {  }; body: unknown; answer: WorkflowContext };
+  "/api/v1/executions/{executionId}/context": { query: { limit?: number }; body: unknown; answer: WorkflowContext };
   "/api/v1/approvals": { query: { assignee?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ApprovalList };
   "/api/v1/link-keys": { query: {  }; body: unknown; answer: LinkKeyList };
   "/api/v1/executions:series": { query: { filter?: string; stepS?: number; groupBy?: string[]; durations?: boolean }; body: unknown; answer: SeriesAnswer };
@@ -3506,11 +3970,12 @@ export interface Reads {
   "/api/v1/retention": { query: {  }; body: unknown; answer: RetentionAnswer };
   "/api/v1/archive": { query: { workflow?: string; startedAfter?: string; startedBefore?: string }; body: unknown; answer: ArchivedList };
   "/api/v1/archive/{executionId}": { query: {  }; body: unknown; answer: unknown };
-  "/api/v1/executions/{executionId}/trace": { query: {  }; body: unknown; answer: Trace };
+  "/api/v1/executions/{executionId}/trace": { query: { limit?: number }; body: unknown; answer: Trace };
   "/api/v1/executions/{executionId}/compare/{otherId}": { query: {  }; body: unknown; answer: Comparison };
   "/api/v1/executions/{executionId}/watch": { query: { path: string }; body: unknown; answer: Watch };
   "/api/v1/executions/{executionId}/explain": { query: { task?: string }; body: unknown; answer: Explanation };
   "/api/v1/workflows/{name}/bottlenecks": { query: { executions?: number }; body: unknown; answer: Bottlenecks };
+  "/api/v1/workflows/{name}/optimize": { query: { executions?: number }; body: unknown; answer: Optimization };
   "/api/v1/workflows/{name}/explain": { query: { version?: number }; body: unknown; answer: Diagnosis };
   "/api/v1/stats": { query: { workflow?: string }; body: unknown; answer: StatsAnswer };
   "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
@@ -3518,8 +3983,10 @@ export interface Reads {
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };
   "/api/v1/queues": { query: {  }; body: unknown; answer: QueueList };
   "/api/v1/workers": { query: {  }; body: unknown; answer: WorkerList };
-  "/api/v1/dead-letters": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: DeadLetterList };
+  "/api/v1/dead-letters": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: DeadLetterList };
   "/api/v1/breakers": { query: {  }; body: unknown; answer: BreakerList };
+  "/api/v1/meters": { query: { from?: string; to?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: MeterList };
+  "/api/v1/meters:export": { query: { from?: string; to?: string; format?: "csv" | "openmetrics" }; body: unknown; answer: unknown };
   "/api/v1/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
   "/api/v1/events": { query: { workflow?: string; workflowId?: string; execution?: string; executionId?: string; type?: string[]; after?: string; cursor?: string; view?: "full" | "outline"; envelope?: "none" | "cloudevents" }; body: unknown; answer: unknown };
   "/api/v1/triggers": { query: { workflow?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
@@ -3546,6 +4013,7 @@ export interface Reads {
   "/api/v1/projections": { query: {  }; body: unknown; answer: ProjectionList };
   "/api/v1/projections/{projection}": { query: {  }; body: unknown; answer: ProjectionValue };
   "/api/v1/projections/{projection}/states": { query: { key?: string[]; generation?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: ProjectionStates };
+  "/api/v1/assistant/providers": { query: {  }; body: unknown; answer: ProviderList };
   "/api/v1/apps": { query: {  }; body: unknown; answer: AppList };
   "/api/v1/apps/{app}": { query: {  }; body: unknown; answer: AppValue };
   "/api/v1/apps/{app}/source": { query: { release?: number }; body: unknown; answer: unknown };
@@ -3553,13 +4021,25 @@ export interface Reads {
   "/api/v1/apps/{app}/logs": { query: { limit?: number; level?: "debug" | "info" | "warn" | "error"; text?: string; module?: string }; body: unknown; answer: LogList };
   "/api/v1/module-schemas": { query: { steps?: boolean }; body: unknown; answer: Record<string, ModuleForm> };
   "/api/v1/module-schemas/{type}": { query: {  }; body: unknown; answer: ModuleForm };
+  "/api/v1/agents": { query: { spec?: string; ended?: boolean }; body: unknown; answer: AgentList };
+  "/api/v1/agents/{agentId}": { query: {  }; body: unknown; answer: AgentValue };
+  "/api/v1/agent-specs": { query: {  }; body: unknown; answer: SpecList };
+  "/api/v1/agent-specs/{spec}": { query: {  }; body: unknown; answer: SpecValue };
+  "/api/v1/scaling-policies": { query: {  }; body: unknown; answer: PolicyList };
+  "/api/v1/scaling-decisions": { query: { spec?: string }; body: unknown; answer: DecisionList };
+  "/api/v1/agent-findings": { query: { spec?: string }; body: unknown; answer: AgentFindings };
+  "/api/v1/agent-quota": { query: {  }; body: unknown; answer: QuotaAnswer };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
   "/api/v1/payloads/{digest}": { query: {  }; body: unknown; answer: unknown };
   "/api/v1/topology": { query: { minutes?: number }; body: unknown; answer: CallTopology };
+  "/api/v1/auth/sessions": { query: {  }; body: unknown; answer: SessionList };
   "/api/v1/auth/me": { query: {  }; body: unknown; answer: MeAnswer };
   "/api/v1/roles": { query: {  }; body: unknown; answer: RoleList };
+  "/api/v1/companies/{companyId}/identity-providers": { query: {  }; body: unknown; answer: IdentityProviderList };
+  "/api/v1/identity-providers/{providerId}": { query: {  }; body: unknown; answer: IdentityProviderValue };
+  "/api/v1/auth/providers": { query: { company?: string }; body: unknown; answer: LoginProviderList };
   "/api/v1/companies": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: CompanyList };
   "/api/v1/companies/{companyId}": { query: {  }; body: unknown; answer: CompanyValue };
   "/api/v1/companies/{companyId}/organizations": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: OrganizationList };
@@ -3586,10 +4066,13 @@ export interface Reads {
   "/api/v1/projects/{projectId}/files/{path}": { query: { version?: number }; body: unknown; answer: unknown };
   "/api/v1/projects/{projectId}/quotas": { query: {  }; body: unknown; answer: ProjectQuota };
   "/api/v1/projects/{projectId}/usage": { query: { hours?: number }; body: unknown; answer: UsageList };
+  "/api/v1/companies/{companyId}/plan": { query: {  }; body: unknown; answer: CompanyPlan };
+  "/api/v1/projects/{projectId}/encryption": { query: {  }; body: unknown; answer: EncryptionValue };
   "/api/v1/projects/{projectId}/secrets": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: SecretList };
   "/api/v1/audit": { query: { companyId?: string; actor?: string; method?: string; target?: string; from?: string; until?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: AuditEntryList };
   "/api/v1/audit:verify": { query: { companyId?: string }; body: unknown; answer: AuditVerification };
   "/api/v1/audit:export": { query: { companyId?: string }; body: unknown; answer: unknown };
+  "/api/v1/evidence:export": { query: { companyId?: string }; body: unknown; answer: unknown };
   "/api/v1/projects/{projectId}/workflows": { query: { filter?: string; view?: "plain" | "summary"; pageSize?: number; pageToken?: string }; body: unknown; answer: WorkflowList | WorkflowSummaryList };
   "/api/v1/projects/{projectId}/workflows/{name}": { query: { version?: number | string }; body: unknown; answer: WorkflowAnswer };
   "/api/v1/projects/{projectId}/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
@@ -3603,7 +4086,7 @@ export interface Reads {
   "/api/v1/projects/{projectId}/executions/{executionId}/nodes": { query: { inputs?: boolean }; body: unknown; answer: NodeRecords };
   "/api/v1/projects/{projectId}/executions/{executionId}/nodes/{node}": { query: {  }; body: unknown; answer: NodeExecution };
   "/api/v1/projects/{projectId}/executions:count": { query: { filter?: string; groupBy?: string[] }; body: unknown; answer: CountAnswer };
-  "/api/v1/projects/{projectId}/executions/{executionId}/trace": { query: {  }; body: unknown; answer: Trace };
+  "/api/v1/projects/{projectId}/executions/{executionId}/trace": { query: { limit?: number }; body: unknown; answer: Trace };
   "/api/v1/projects/{projectId}/executions/{executionId}/events": { query: { after?: number; type?: string[]; view?: "full" | "outline" }; body: unknown; answer: unknown };
   "/api/v1/projects/{projectId}/workflows/{name}/deployment": { query: {  }; body: unknown; answer: DeploymentValue };
   "/api/v1/dashboard": { query: { hours?: number }; body: unknown; answer: DashboardAnswer };
@@ -3616,12 +4099,12 @@ export interface Writes {
   "POST /api/v1/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };
   "POST /api/v1/workflows:convert": { query: { to?: "native" | "python" | "steps" | "graph" | "serverless" | "states" }; body: Record<string, unknown>; answer: unknown };
   "POST /api/v1/workflows:analyze": { query: { pathCountMax?: number }; body: Record<string, unknown>; answer: AnalysisAnswer };
-  "POST /api/v1/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "POST /api/v1/workflows": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };
-  "PUT /api/v1/workflows/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "PUT /api/v1/workflows/{name}": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
   "DELETE /api/v1/workflows/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
-  "POST /api/v1/tasks": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
-  "PUT /api/v1/tasks/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "POST /api/v1/tasks": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
+  "PUT /api/v1/tasks/{name}": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
   "DELETE /api/v1/tasks/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
   "DELETE /api/v1/tasks/{name}/versions/{version}": { query: { reason?: string }; body: unknown; answer: unknown };
   "DELETE /api/v1/templates/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
@@ -3706,12 +4189,22 @@ export interface Writes {
   "POST /api/v1/projections/{projection}:commit": { query: {  }; body: CommitProjectionRequest; answer: StoredValue };
   "POST /api/v1/projections/{projection}:rebuild": { query: {  }; body: unknown; answer: ProjectionValue };
   "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
+  "POST /api/v1/workflows:generate": { query: {  }; body: GenerateRequest; answer: Generated };
   "DELETE /api/v1/apps/{app}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/apps/{app}:deploy": { query: {  }; body: DeployRequest; answer: ReleaseValue };
   "POST /api/v1/apps/{app}:validate": { query: {  }; body: ValidateAppRequest; answer: AppValidation };
   "POST /api/v1/apps/{app}:rollback": { query: {  }; body: RollbackRequest; answer: ReleaseValue };
   "POST /api/v1/apps/{app}:stop": { query: {  }; body: unknown; answer: AppValue };
   "POST /api/v1/apps/{app}:start": { query: {  }; body: unknown; answer: AppValue };
+  "POST /api/v1/agents": { query: {  }; body: SpawnBody; answer: AgentList };
+  "POST /api/v1/agents/{agentId}:stop": { query: {  }; body: unknown; answer: AgentValue };
+  "POST /api/v1/agents/{agentId}:restart": { query: {  }; body: unknown; answer: AgentValue };
+  "PUT /api/v1/agent-specs/{spec}": { query: {  }; body: SpecBody; answer: SpecValue };
+  "DELETE /api/v1/agent-specs/{spec}": { query: { stopAgents?: boolean }; body: unknown; answer: unknown };
+  "POST /api/v1/agent-specs/{spec}:scale": { query: {  }; body: ScaleBody; answer: SpecValue };
+  "PUT /api/v1/scaling-policies/{policy}": { query: {  }; body: PolicyBody; answer: ScalingPolicyValue };
+  "DELETE /api/v1/scaling-policies/{policy}": { query: {  }; body: unknown; answer: unknown };
+  "PUT /api/v1/agent-quota": { query: {  }; body: QuotaBody; answer: AgentBounds };
   "POST /api/v1/services": { query: {  }; body: ServiceRequest; answer: ServiceValue };
   "DELETE /api/v1/services/{id}": { query: {  }; body: unknown; answer: DoneValue };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
@@ -3721,8 +4214,16 @@ export interface Writes {
   "POST /api/v1/auth/bootstrap": { query: {  }; body: BootstrapRequest; answer: SessionAnswer };
   "POST /api/v1/auth/login": { query: {  }; body: LoginRequest; answer: SessionAnswer };
   "POST /api/v1/auth/refresh": { query: {  }; body: RefreshRequest; answer: TokensValue };
-  "POST /api/v1/auth/logout": { query: {  }; body: LogoutRequest; answer: unknown };
+  "POST /api/v1/auth/logout": { query: {  }; body: LogoutRequest; answer: LogoutAnswer };
+  "DELETE /api/v1/auth/sessions/{sessionId}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/auth/password": { query: {  }; body: PasswordRequest; answer: unknown };
+  "POST /api/v1/companies/{companyId}/identity-providers": { query: {  }; body: IdentityProviderRequest; answer: IdentityProviderValue };
+  "PUT /api/v1/identity-providers/{providerId}": { query: {  }; body: IdentityProviderRequest; answer: IdentityProviderValue };
+  "DELETE /api/v1/identity-providers/{providerId}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/identity-providers/{providerId}:test": { query: {  }; body: IdentityProviderTest; answer: TestedUser };
+  "POST /api/v1/auth/device": { query: {  }; body: unknown; answer: DeviceLogin };
+  "POST /api/v1/auth/device:complete": { query: {  }; body: DeviceRequest; answer: SessionAnswer };
+  "POST /api/v1/auth/device:approve": { query: {  }; body: DeviceApproval; answer: unknown };
   "POST /api/v1/companies": { query: {  }; body: CreateRequest; answer: CompanyValue };
   "PATCH /api/v1/companies/{companyId}": { query: {  }; body: UpdateRequest; answer: CompanyValue };
   "DELETE /api/v1/companies/{companyId}": { query: {  }; body: unknown; answer: unknown };
@@ -3754,11 +4255,15 @@ export interface Writes {
   "PUT /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: FileValue };
   "DELETE /api/v1/projects/{projectId}/files/{path}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/projects/{projectId}/quotas": { query: {  }; body: QuotaRequest; answer: QuotaValue };
+  "PUT /api/v1/companies/{companyId}/plan": { query: {  }; body: PlanRequest; answer: PlanValue };
+  "PUT /api/v1/projects/{projectId}/encryption": { query: {  }; body: unknown; answer: EncryptionValue };
+  "POST /api/v1/projects/{projectId}/encryption:rotate": { query: {  }; body: unknown; answer: EncryptionValue };
+  "POST /api/v1/projects/{projectId}/encryption:destroy": { query: {  }; body: unknown; answer: EncryptionValue };
   "PUT /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: SecretRequest; answer: SecretValue };
   "DELETE /api/v1/projects/{projectId}/secrets/{secret}": { query: {  }; body: unknown; answer: unknown };
-  "POST /api/v1/projects/{projectId}/workflows": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "POST /api/v1/projects/{projectId}/workflows": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
   "POST /api/v1/projects/{projectId}/workflows:validate": { query: { lint?: boolean; strict?: boolean }; body: unknown; answer: Validation };
-  "PUT /api/v1/projects/{projectId}/workflows/{name}": { query: { reason?: string }; body: Record<string, unknown>; answer: Applied };
+  "PUT /api/v1/projects/{projectId}/workflows/{name}": { query: { reason?: string; takeOver?: boolean }; body: Record<string, unknown>; answer: Applied };
   "DELETE /api/v1/projects/{projectId}/workflows/{name}": { query: { reason?: string }; body: unknown; answer: unknown };
   "POST /api/v1/projects/{projectId}/workflows/{name}/execute": { query: {  }; body: ExecuteRequest; answer: RunAnswer | Started };
   "POST /api/v1/projects/{projectId}/workflows/{name}/start": { query: {  }; body: StartRequest; answer: Started };

@@ -35,6 +35,7 @@ export interface Destination {
     | "/visualization"
     | "/settings"
     | "/workers"
+    | "/agents"
     | "/services"
     | "/bulk"
     | "/tasks"
@@ -70,6 +71,7 @@ export const DESTINATIONS: readonly RailEntry[] = [
 
 export const FURTHER: readonly Destination[] = [
   { to: "/workers", label: "Workers", icon: Cpu },
+  { to: "/agents", label: "Agents", icon: Cpu },
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },

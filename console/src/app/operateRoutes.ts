@@ -35,6 +35,12 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import("@/features/workers/page"), "WorkersPage"),
 });
 
+const agents = createRoute({
+  getParentRoute,
+  path: "/agents",
+  component: lazyRouteComponent(() => import("@/features/agents/page"), "AgentsPage"),
+});
+
 const services = createRoute({
   getParentRoute,
   path: "/services",
@@ -90,6 +96,7 @@ export const operateRoutes = [
   approvals,
   triggers,
   workers,
+  agents,
   services,
   bulks,
   dashboards,

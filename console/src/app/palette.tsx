@@ -12,15 +12,17 @@ import styles from "./palette.module.css";
 import { prefer } from "./preferences";
 
 const FOUND_MAX = 6;
-const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{2,127}$/;
+const WORDS_MIN = 3;
 
-/** Go to a page or an execution, or act on what is shown. */
+/** Go to a page, a workflow or an execution, run a workflow, or act on what is shown. */
 export default function Palette({ close }: { close: () => void }) {
   const [typed, setTyped] = useState("");
   const dialog = useRef<HTMLDialogElement>(null);
   const navigate = useNavigate();
   const { commands } = useCommands();
-  const found = useExecutions(typed.trim());
+  const words = typed.trim();
+  const found = useExecutions(words);
+  const workflows = useWorkflows(words);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
@@ -37,7 +39,7 @@ export default function Palette({ close }: { close: () => void }) {
           ref={input}
           value={typed}
           onValueChange={setTyped}
-          placeholder="Type a command, a page, or the id of an execution"
+          placeholder="Type a command, a page, a workflow, an order"
           className={styles.input}
         />
         <Command.List className={styles.list}>
@@ -63,7 +65,8 @@ export default function Palette({ close }: { close: () => void }) {
               {found.map((each) => (
                 <Command.Item
                   key={each.executionId}
-                  value={`${each.executionId} ${each.workflow}`}
+                  // What the server found is shown, also where its id has other words.
+                  value={`${each.executionId} ${each.workflow} ${words}`}
                   onSelect={run(
                     () =>
                       void navigate({
@@ -77,6 +80,29 @@ export default function Palette({ close }: { close: () => void }) {
                   <small>{each.workflow}</small>
                 </Command.Item>
               ))}
+            </Command.Group>
+          )}
+          {workflows.length > 0 && (
+            <Command.Group heading="Workflows">
+              {workflows.map(({ name, title }) =>
+                (["Open", "Run"] as const).map((act) => (
+                  <Command.Item
+                    key={`${act} ${name}`}
+                    value={`${act} ${name} ${title ?? ""} ${words}`}
+                    onSelect={run(
+                      () =>
+                        void navigate({
+                          to: "/workflows/$workflowId",
+                          params: { workflowId: name },
+                          hash: act === "Run" ? "run" : "",
+                        }),
+                    )}
+                  >
+                    {act} {title ?? name}
+                    <small>{name}</small>
+                  </Command.Item>
+                )),
+              )}
             </Command.Group>
           )}
           <Command.Group heading="Go to">
@@ -119,18 +145,33 @@ export default function Palette({ close }: { close: () => void }) {
 }
 
 function useExecutions(typed: string) {
-  const search = ID.test(typed);
+  const search = typed.length >= WORDS_MIN;
   const { data } = useQuery({
     queryKey: ["palette", typed],
     enabled: search,
     queryFn: ({ signal }) =>
       read("/api/v1/executions", {
         query: {
-          filter: `id ^= ${quoted(typed)} OR workflow ^= ${quoted(typed)}`,
+          filter: `any ^= ${quoted(typed)}`,
           pageSize: FOUND_MAX,
         },
         signal,
       }),
   });
   return (search && data?.executions) || [];
+}
+
+/** Workflows whose id begins with the words. */
+function useWorkflows(typed: string) {
+  const id = typed.replace(/[^A-Za-z0-9._:-]/g, "");
+  const { data } = useQuery({
+    queryKey: ["palette", "workflows", id],
+    enabled: id.length >= WORDS_MIN,
+    queryFn: ({ signal }) =>
+      read("/api/v1/workflows", {
+        query: { filter: `id:${id}*`, pageSize: FOUND_MAX },
+        signal,
+      }),
+  });
+  return (id.length >= WORDS_MIN && data?.workflows) || [];
 }

@@ -137,10 +137,27 @@ const settings = createRoute({
 export const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/login",
-  validateSearch: (search: Record<string, unknown>): { next?: string | undefined } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): {
+    next?: string | undefined;
+    company?: string | undefined;
+    error?: string | undefined;
+  } => ({
     next: text(search.next),
+    company: text(search.company),
+    error: text(search.error),
   }),
   component: lazyRouteComponent(() => import("@/features/login/page"), "LoginPage"),
+});
+
+export const deviceRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/device",
+  validateSearch: (search: Record<string, unknown>): { code?: string | undefined } => ({
+    code: text(search.code),
+  }),
+  component: lazyRouteComponent(() => import("@/features/login/device"), "DevicePage"),
 });
 
 /** Pages are served below `/console` and at plain paths; links stay where the reader is. */
@@ -159,6 +176,7 @@ export const router = createRouter({
     deadLetters,
     settings,
     loginRoute,
+    deviceRoute,
     ...builderRoutes,
     ...operateRoutes,
   ]),

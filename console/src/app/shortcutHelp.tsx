@@ -15,20 +15,43 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["?", "These keys"],
 ];
 
+const BUILDER: readonly (readonly [string, string])[] = [
+  ["Ctrl S", "Save or deploy"],
+  ["Ctrl Z", "Undo"],
+  ["Ctrl Y", "Redo"],
+  ["Ctrl B", "Show or hide the palette"],
+  ["A", "Find in the palette"],
+  ["I", "Add under the pointer"],
+  ["C", "Connect with another box"],
+  ["O", "Open the tasks within"],
+  ["Delete", "Remove what is selected"],
+  ["T", "Text"],
+  ["P", "Properties"],
+  ["R", "Run"],
+];
+
 export default function ShortcutHelp({ close }: { close: () => void }) {
   const go = DESTINATIONS.map((each) => [`G ${each.key.toUpperCase()}`, each.label] as const);
   return (
     <Dialog title="Keys" open onClose={close}>
-      <dl className={styles.help}>
-        {[...KEYS, ...go].map(([keys, what]) => (
-          <div key={keys}>
-            <dt>
-              <Keys keys={keys} />
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
+      <List keys={[...KEYS, ...go]} />
+      <h3>In the builder</h3>
+      <List keys={BUILDER} />
     </Dialog>
+  );
+}
+
+function List({ keys }: { keys: readonly (readonly [string, string])[] }) {
+  return (
+    <dl className={styles.help}>
+      {keys.map(([key, what]) => (
+        <div key={key}>
+          <dt>
+            <Keys keys={key} />
+          </dt>
+          <dd>{what}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -36,15 +36,21 @@ export interface GraphSource {
   version: string | number;
 }
 
+interface PaneProps {
+  source: GraphSource;
+  /** Whether the pane is a part of a page that scrolls: the wheel moves the page then. */
+  embedded?: boolean;
+}
+
 /** The graph, and the same as a tree. */
-export function GraphPane({ source }: { source: GraphSource }) {
+export function GraphPane({ source, embedded = false }: PaneProps) {
   const { graph } = source;
   const placed = useMemo(() => layout({ count: graph.nodes.length, edges: graph.edges }), [graph]);
   const [text, setText] = useState("");
   return (
     <div className={styles.graph}>
       <GraphTree source={source} rank={placed.rank} text={text} setText={setText} />
-      <Stage source={source} layout={placed} text={text} />
+      <Stage source={source} layout={placed} text={text} embedded={embedded} />
     </div>
   );
 }
@@ -53,7 +59,14 @@ const ZOOM_MIN = 0.02;
 const ZOOM_MAX = 2.5;
 const DRAG_PX = 4;
 
-function Stage({ source, layout, text }: { source: GraphSource; layout: Layout; text: string }) {
+interface StageProps {
+  source: GraphSource;
+  layout: Layout;
+  text: string;
+  embedded: boolean;
+}
+
+function Stage({ source, layout, text, embedded }: StageProps) {
   const { graph, statusOf, selected, select } = source;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [view, setView] = useState<View>();
@@ -91,7 +104,7 @@ function Stage({ source, layout, text }: { source: GraphSource; layout: Layout; 
       return { scale, x: x - (x - before.x) * ratio, y: y - (y - before.y) * ratio };
     });
   }, []);
-  useWheel(canvas, zoom, setView);
+  useWheel(canvas, zoom, embedded ? undefined : setView);
   const pointer = useDrag(setView, {
     click: (x, y) => {
       const hit = scene && nodeAt(scene, x, y);
@@ -166,23 +179,25 @@ function firstOpen(graph: Graph, statusOf: (id: string) => string): number | und
 
 type SetView = (change: (before: View | undefined) => View | undefined) => void;
 
-/** Zoom by pinch or with Ctrl, move by wheel or touchpad. */
+/** Zoom by pinch or with Ctrl; move by wheel or touchpad, unless the page is to scroll. */
 function useWheel(
   canvas: React.RefObject<HTMLCanvasElement | null>,
   zoom: (factor: number, x: number, y: number) => void,
-  setView: SetView,
+  setView: SetView | undefined,
 ): void {
   useEffect(() => {
     const element = canvas.current;
     const turn = (event: WheelEvent) => {
+      const scales = event.ctrlKey || event.metaKey;
+      if (!scales && !setView) return;
       event.preventDefault();
       const box = element?.getBoundingClientRect();
-      if (event.ctrlKey || event.metaKey) {
+      if (scales) {
         const [x, y] = [event.clientX - (box?.left ?? 0), event.clientY - (box?.top ?? 0)];
         zoom(Math.exp(-event.deltaY / 180), x, y);
         return;
       }
-      setView(
+      setView?.(
         (before) => before && { ...before, x: before.x - event.deltaX, y: before.y - event.deltaY },
       );
     };

@@ -21,7 +21,7 @@ interface Props {
  * dependency, right to a dependent. It shares its selection with the canvas.
  */
 export function GraphTree({ source, rank, text, setText }: Props) {
-  const { graph, statusOf, otherOf, selected: node, select, wordOf } = source;
+  const { graph, statusOf, otherOf, selected: node, select, wordOf, detailOf, shareOf } = source;
   const scroller = useRef<HTMLDivElement>(null);
   const [focused, setFocused] = useState<number>();
   const order = useMemo(() => {
@@ -38,6 +38,11 @@ export function GraphTree({ source, rank, text, setText }: Props) {
     estimateSize: () => ROW,
     overscan: 10,
   });
+  const wordsOf = (id: string) => {
+    const word = wordOf?.(id) ?? lookOf(statusOf(id)).word;
+    // The progress of a map is a line of the canvas.
+    return shareOf(id) === undefined ? word : `${word}, ${detailOf(id)}`;
+  };
   const current = focused ?? (node === undefined ? order[0] : graph.index.get(node)) ?? order[0];
   const go = (place: number | undefined) => {
     if (place === undefined) return;
@@ -94,7 +99,7 @@ export function GraphTree({ source, rank, text, setText }: Props) {
                 data-place={place}
                 aria-level={(rank[place] ?? 0) + 1}
                 aria-selected={node === each.id}
-                aria-label={label(each.name, wordOf?.(each.id) ?? lookOf(status).word, waits)}
+                aria-label={label(each.name, wordsOf(each.id), waits)}
                 tabIndex={place === current ? 0 : -1}
                 className={styles.item}
                 style={{

@@ -1,7 +1,7 @@
 /** The last executions of a workflow as columns, its tasks as rows. */
 
 import { Link } from "@tanstack/react-router";
-import { type KeyboardEvent, useRef } from "react";
+import { type KeyboardEvent, useLayoutEffect, useRef } from "react";
 import type { GridAnswer, GridCell } from "@/api/schema";
 import { Empty } from "@/design/primitives";
 import { StatusMark } from "@/design/status";
@@ -15,6 +15,10 @@ export function RunGrid({ grid }: { grid: GridAnswer }) {
   const box = useRef<HTMLDivElement>(null);
   // The newest execution stands at the right, as in a timeline.
   const columns = grid.executions.toReversed();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: further executions are brought into view
+  useLayoutEffect(() => {
+    box.current?.scrollTo({ left: box.current.scrollWidth });
+  }, [columns.length]);
   if (columns.length === 0) {
     return (
       <Empty title={say("grid.none")}>

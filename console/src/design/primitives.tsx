@@ -3,6 +3,7 @@
 import { Check, ChevronRight, Copy } from "lucide-react";
 import {
   type ButtonHTMLAttributes,
+  type InputHTMLAttributes,
   type ReactNode,
   useEffect,
   useId,
@@ -83,7 +84,7 @@ export function DialogActions({ children }: { children: ReactNode }) {
   return <div className={styles.dialogActions}>{children}</div>;
 }
 
-interface FieldProps {
+export interface FieldProps {
   label: string;
   hint?: string | undefined;
   error?: string | undefined;
@@ -106,6 +107,28 @@ export function Field({ label, hint, error, children }: FieldProps) {
         {error ?? hint}
       </p>
     </div>
+  );
+}
+
+interface TextFieldProps
+  extends Omit<FieldProps, "children">,
+    InputHTMLAttributes<HTMLInputElement> {
+  change: (value: string) => void;
+}
+
+/** A labelled line of text. */
+export function TextField({ label, hint, error, change, ...rest }: TextFieldProps) {
+  return (
+    <Field label={label} hint={hint} error={error}>
+      {({ id, describedBy }) => (
+        <input
+          id={id}
+          aria-describedby={describedBy}
+          onChange={(event) => change(event.target.value)}
+          {...rest}
+        />
+      )}
+    </Field>
   );
 }
 

@@ -1,6 +1,6 @@
 import { TriangleAlert } from "lucide-react";
 import { asProblem } from "@/api/problems";
-import { Button } from "./primitives";
+import { Button, Skeleton } from "./primitives";
 import styles from "./problem.module.css";
 
 interface Props {
@@ -39,4 +39,17 @@ export function Problem({ error, retry, title = "This could not be loaded" }: Pr
       </div>
     </div>
   );
+}
+
+interface LoadingProps {
+  query: { isPending: boolean; isError: boolean; error: unknown; refetch: () => unknown };
+  /** How many rows are expected. */
+  rows?: number;
+}
+
+/** What stands in place of data that is being loaded, or could not be. */
+export function Loading({ query, rows }: LoadingProps) {
+  if (query.isPending) return <Skeleton rows={rows} />;
+  if (!query.isError) return null;
+  return <Problem error={query.error} retry={() => void query.refetch()} />;
 }

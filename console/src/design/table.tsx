@@ -1,16 +1,79 @@
-import type { ReactNode } from "react";
+import type { HTMLAttributes, ReactNode } from "react";
 import styles from "./table.module.css";
 
-interface Props {
+export interface Column<Row> {
+  /** Empty above buttons. */
+  head: string;
+  /** How the cell looks: text of others, an identifier, code, numbers, or less important. */
+  as?: "text" | "id" | "code" | "numbers" | "muted";
+  cell: (row: Row) => ReactNode;
+  title?: (row: Row) => string | undefined;
+  className?: string | undefined;
+}
+
+interface DataProps<Row> {
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  keyOf: (row: Row) => string | number;
+  rowProps?: (row: Row) => HTMLAttributes<HTMLTableRowElement>;
+  className?: string | undefined;
+}
+
+/** A table of rows by its columns. */
+export function DataTable<Row>({ columns, rows, keyOf, rowProps, className }: DataProps<Row>) {
+  return (
+    <table className={className}>
+      <thead>
+        <tr>
+          {columns.map(({ head }) =>
+            head ? (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ) : (
+              <td key="actions" />
+            ),
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={keyOf(row)} {...rowProps?.(row)}>
+            {columns.map(({ head, as, cell, title, className: own }) => (
+              <td
+                key={head}
+                className={own ?? (as === "numbers" || as === "muted" ? as : undefined)}
+                title={title?.(row)}
+              >
+                {dressed(cell(row), as)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function dressed(content: ReactNode, as: Column<unknown>["as"]): ReactNode {
+  if (as === "text") return <bdi>{content}</bdi>;
+  if (as === "code") return <code>{content}</code>;
+  if (as !== "id") return content;
+  return (
+    <code>
+      <bdi>{content}</bdi>
+    </code>
+  );
+}
+
+interface Props<Row> extends Omit<DataProps<Row>, "className"> {
   title: string;
-  heads: readonly string[];
   /** What stands beside the title. */
   beside?: ReactNode;
-  children: ReactNode;
 }
 
 /** A titled table; a region that scrolls sideways where it is too wide. */
-export function Table({ title, heads, beside, children }: Props) {
+export function Table<Row>({ title, beside, ...data }: Props<Row>) {
   return (
     <section aria-label={title} className={styles.section}>
       <header className={styles.head}>
@@ -19,22 +82,7 @@ export function Table({ title, heads, beside, children }: Props) {
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
       <div className={styles.scroller} role="group" aria-label={`Table: ${title}`} tabIndex={0}>
-        <table className={styles.table}>
-          <thead>
-            <tr>
-              {heads.map((head) =>
-                head ? (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ) : (
-                  <td key="actions" />
-                ),
-              )}
-            </tr>
-          </thead>
-          <tbody>{children}</tbody>
-        </table>
+        <DataTable className={styles.table} {...data} />
       </div>
     </section>
   );

@@ -63,12 +63,14 @@ export interface CanvasProps {
   drop: (event: DragEvent, at: Position, on: Edge | undefined) => void;
   /** The search for what is added under the pointer. */
   search?: ((here: Here, close: () => void) => ReactNode) | undefined;
+  /** Further buttons beside those of the view. */
+  tools: ReactNode;
 }
 
 export function Canvas(props: CanvasProps) {
   const { placed, selected, edge, editable, ids } = props;
   const frame = useRef<HTMLDivElement>(null);
-  const { view, pan, zoom, whole, touch } = useView(frame, placed);
+  const { view, pan, zoom, whole, touch } = useView(frame, placed, selected.at(-1));
   const [gesture, setGesture] = useState<Gesture>();
   const [joining, setJoining] = useState<string>();
   const shown = useMemo(() => moved(placed, gesture), [placed, gesture]);
@@ -210,14 +212,23 @@ export function Canvas(props: CanvasProps) {
           {say("builder.joining", { id: joining })}
         </p>
       )}
-      <Tools zoom={zoom} whole={whole} />
+      <Tools zoom={zoom} whole={whole}>
+        {props.tools}
+      </Tools>
     </div>
   );
 }
 
-function Tools({ zoom, whole }: { zoom: (factor: number) => void; whole: () => void }) {
+interface ToolsProps {
+  zoom: (factor: number) => void;
+  whole: () => void;
+  children: ReactNode;
+}
+
+function Tools({ zoom, whole, children }: ToolsProps) {
   return (
     <div className={styles.tools} onPointerDown={(event) => event.stopPropagation()}>
+      {children}
       <IconButton label={say("graph.zoomIn")} onClick={() => zoom(1.3)}>
         <Plus size={15} />
       </IconButton>

@@ -44,8 +44,8 @@ interface Options {
   draft: Draft;
   release: () => void;
   store: ShownStore;
-  /** Let the shown state follow the text. */
-  read: (text: string) => void;
+  /** Let the shown state follow the text; its name is what the draft is listed by. */
+  read: (text: string) => string | undefined;
   /** Ask the server for what is wrong; further state may be set before it returns. */
   check: (text: string, signal: AbortSignal) => Promise<readonly ProblemValue[]>;
 }
@@ -99,7 +99,7 @@ export class DraftSession {
 
   /** Change the text by an edit of the canvas; a refused edit shows its reason and changes nothing. */
   change(act: (text: string) => string, series = false): boolean {
-    const { store, read } = this.#options;
+    const { store } = this.#options;
     this.#read(this.text);
     const { fault, readOnly } = store.getState();
     const stopped = readOnly ?? (fault && say("builder.faulty", { line: fault.line }));
@@ -109,7 +109,7 @@ export class DraftSession {
       store.setState({ notice: undefined });
       this.#editor?.apply(next, series);
       cancelAnimationFrame(this.#frame);
-      read(this.text);
+      this.#read(this.text);
       return true;
     } catch (raised) {
       if (!(raised instanceof EditRefused)) throw raised;
@@ -170,7 +170,11 @@ export class DraftSession {
 
   #read(text: string): void {
     const { store, read } = this.#options;
-    if (!store.getState().readOnly) read(text);
+    if (store.getState().readOnly) return;
+    const name = read(text);
+    if (!name || name === this.draft.name) return;
+    this.draft = { ...this.draft, name };
+    this.#writer.put(this.draft);
   }
 
   #setSaved(saved?: number): void {

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "react";
-import { Button, Dialog, DialogActions } from "@/design/primitives";
+import { ActionDialog } from "@/design/actionDialog";
 import { say } from "@/model/messages";
 import { joined, merged } from "@/text/merge";
 import { TextDiff } from "@/values/textDiff";
@@ -22,7 +22,7 @@ export function MergeDialog({ mine, base, theirs, title, button, close, take }: 
   const [choices, setChoices] = useState<("mine" | "theirs")[]>([]);
   const result = joined(parts, choices);
   return (
-    <Dialog wide open title={title} onClose={close}>
+    <ActionDialog wide title={title} label={button} close={close} act={() => take(result)}>
       <p>{say("builder.conflictText", { count: conflicts.length })}</p>
       {conflicts.map((conflict, place) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a conflict is known by its place
@@ -47,12 +47,6 @@ export function MergeDialog({ mine, base, theirs, title, button, close, take }: 
         </fieldset>
       ))}
       <TextDiff before={theirs.text} after={result} />
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" onClick={() => take(result)}>
-          {button}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }

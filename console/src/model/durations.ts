@@ -26,15 +26,15 @@ function pair(value: number, large: number, word: string, small: number, smaller
 export function relative(at: number, now: number): string {
   const distance = Math.abs(now - at);
   if (distance < 5 * SECOND) return "just now";
-  const text = short(distance);
-  return at > now ? `in ${text}` : `${text} ago`;
+  // What is due is rounded: 47:59 hours from now are two days.
+  return at > now ? `in ${short(distance, Math.round)}` : `${short(distance, Math.floor)} ago`;
 }
 
-function short(ms: number): string {
-  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} m`;
-  if (ms < DAY) return `${Math.floor(ms / HOUR)} h`;
-  return `${Math.floor(ms / DAY)} d`;
+function short(ms: number, whole: (value: number) => number): string {
+  if (ms < MINUTE) return `${whole(ms / SECOND)} s`;
+  if (ms < HOUR) return `${whole(ms / MINUTE)} m`;
+  if (ms < DAY) return `${whole(ms / HOUR)} h`;
+  return `${whole(ms / DAY)} d`;
 }
 
 /** `26 Nov, 14:03:09.123` in the zone, with milliseconds only if asked for. */

@@ -41,8 +41,20 @@ const FIELDS: Record<string, { hint: string; operators: string; values?: readonl
   "attr.": { hint: "a search attribute, such as attr.amount", operators: "= != > >= < <= IN ^=" },
   "input.": { hint: "a searchable part of the input", operators: "= != > >= < <= IN ^=" },
   version: { hint: "version of the workflow", operators: "= != > >= < <= IN" },
+  needs: {
+    hint: "what a person has to decide",
+    operators: "= != IN",
+    values: ["hold", "approval", "breakpoint"],
+  },
+  any: { hint: "an id, a label, an attribute or an input value", operators: "= ^=" },
   requestId: { hint: "idempotency key of the start", operators: "= != IN ^=" },
 };
+
+/** A filter as it is typed; words without an operator are looked for in every value. */
+export function filterOf(typed: string): string {
+  const text = typed.trim();
+  return !text || /[=<>~]|\bIN\b/.test(text) ? text : `any ^= ${quoted(text)}`;
+}
 
 const OPERATOR = /^(?:!=|<=|>=|\^=|[=<>~]|IN\b)/;
 const WORD = /^[A-Za-z0-9_.-]*/;

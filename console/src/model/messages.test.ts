@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseSync } from "vite";
 import { expect, test } from "vitest";
+import { agents } from "../../messages/agents";
 import { apps } from "../../messages/apps";
 import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
@@ -14,6 +15,7 @@ const TRANSLATED = [
   "canvas/",
   "editing/",
   "features/apps/",
+  "features/agents/",
   "features/approvals/",
   "features/builder/",
   "features/bulk/",
@@ -93,6 +95,7 @@ test("every message is used, and is well-formed", () => {
     ...en,
     ...apps,
     ...builder,
+    ...agents,
     ...numbers,
     ...pages,
   })) {

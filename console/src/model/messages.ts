@@ -3,13 +3,19 @@
  * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
  */
 
+import type { agents } from "../../messages/agents";
 import type { apps } from "../../messages/apps";
 import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
 
-type Catalog = typeof en & typeof apps & typeof builder & typeof numbers & typeof pages;
+type Catalog = typeof en &
+  typeof agents &
+  typeof apps &
+  typeof builder &
+  typeof numbers &
+  typeof pages;
 export type MessageKey = keyof Catalog;
 export type MessageValues = Readonly<Record<string, string | number>>;
 

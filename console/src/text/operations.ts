@@ -107,6 +107,32 @@ export function connect(text: string, place: Place, from: string, to: string, on
   return append(text, at, edge);
 }
 
+/** The outcomes of a task besides success: the conditions of a decision, its default, failure. */
+export function outcomesOf(task: Task | undefined): string[] {
+  return [...branchesOf(task), "failure"];
+}
+
+function branchesOf(task: Task | undefined): string[] {
+  const decision = (task?.value.decision ?? {}) as {
+    conditions?: { id?: string }[];
+    default?: string[];
+  };
+  const named = [
+    ...(decision.conditions ?? []).map((each) => each?.id ?? ""),
+    ...(Array.isArray(decision.default) ? decision.default : []),
+  ];
+  return named.filter(Boolean);
+}
+
+/** The branch of a decision that no task takes yet, its last one where all are taken. */
+export function freeBranch(tasks: readonly Task[], from: string): string | undefined {
+  const branches = branchesOf(tasks.find((each) => each.id === from));
+  const taken = new Set(
+    tasks.flatMap((each) => each.after.filter((edge) => edge.task === from).map(({ on }) => on)),
+  );
+  return branches.find((each) => !taken.has(each)) ?? branches.at(-1);
+}
+
 /** The reason for which an edge cannot be drawn. */
 export function refusal(tasks: readonly Task[], from: string, to: string): string | undefined {
   if (from === to) return `a task cannot wait for itself: ${from}`;

@@ -1,6 +1,7 @@
 /** A form for a JSON Schema. The value is complete JSON at any time; empty fields are left out. */
 
 import { useContext, useId, useMemo } from "react";
+import { SelectField } from "@/design/fields";
 import { Field } from "@/design/primitives";
 import {
   choicesOf,
@@ -15,7 +16,7 @@ import {
 } from "@/model/schema";
 import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
 import { JsonField } from "./schemaJson";
-import { isTemplate, Switchable, TemplateField, TemplateNames, TemplateScope } from "./templates";
+import { Switchable, TemplateNames, TemplateScope } from "./templates";
 
 interface FormProps {
   schema: JsonSchema;
@@ -82,15 +83,10 @@ export function SchemaField(props: FieldProps) {
   if (!templates || kind === "text" || kind === "long" || kind === "number") {
     return <ValueField {...props} />;
   }
-  if (isTemplate(props.value)) return <TemplateField {...props} />;
-  return (
-    <Switchable props={props}>
-      <ValueField {...props} />
-    </Switchable>
-  );
+  return <Switchable {...props} />;
 }
 
-function ValueField(props: FieldProps) {
+export function ValueField(props: FieldProps) {
   switch (kindOf(props.schema)) {
     case "object":
       return <ObjectField {...props} />;
@@ -141,23 +137,20 @@ function ChoiceField(props: FieldProps) {
   const choices = choicesOf(schema);
   const chosen = choices.findIndex((each) => JSON.stringify(each) === JSON.stringify(value));
   return (
-    <Field label={labelOf(props)} hint={hintOf(schema)} error={problems.get(path)}>
-      {({ id, describedBy }) => (
-        <select
-          id={id}
-          aria-describedby={describedBy}
-          value={chosen}
-          onChange={(event) => change(choices[Number(event.target.value)])}
-        >
-          <option value={-1}>Choose…</option>
-          {choices.map((each, place) => (
-            <option key={JSON.stringify(each)} value={place}>
-              {typeof each === "string" ? each : JSON.stringify(each)}
-            </option>
-          ))}
-        </select>
-      )}
-    </Field>
+    <SelectField
+      label={labelOf(props)}
+      hint={hintOf(schema)}
+      error={problems.get(path)}
+      value={chosen}
+      change={(chosen) => change(choices[Number(chosen)])}
+    >
+      <option value={-1}>Choose…</option>
+      {choices.map((each, place) => (
+        <option key={JSON.stringify(each)} value={place}>
+          {typeof each === "string" ? each : JSON.stringify(each)}
+        </option>
+      ))}
+    </SelectField>
   );
 }
 

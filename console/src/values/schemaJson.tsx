@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { Field } from "@/design/primitives";
+import { AreaField } from "@/design/fields";
 import { type FieldProps, hintOf, labelOf } from "./schemaForm";
 import styles from "./schemaForm.module.css";
 
@@ -21,23 +21,16 @@ export function JsonField(props: FieldProps) {
     else if (!mistake(next)) change(JSON.parse(next));
   };
   return (
-    <Field
+    <AreaField
       label={`${labelOf(props)}, as JSON`}
       hint={hintOf(schema)}
       error={wrong ?? problems.get(path)}
-    >
-      {({ id, describedBy }) => (
-        <textarea
-          id={id}
-          aria-describedby={describedBy}
-          className={styles.code}
-          rows={4}
-          spellCheck={false}
-          value={text}
-          onChange={(event) => set(event.target.value)}
-        />
-      )}
-    </Field>
+      className={styles.code}
+      rows={4}
+      spellCheck={false}
+      value={text}
+      change={set}
+    />
   );
 }
 

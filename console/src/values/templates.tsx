@@ -1,10 +1,11 @@
 /** Fields that take a value or a template; completion offers the names in scope. */
 
 import { Braces, Pencil } from "lucide-react";
-import { createContext, type ReactNode, useContext, useId } from "react";
+import { createContext, useContext, useId, useState } from "react";
 import { Field, IconButton } from "@/design/primitives";
 import { say } from "@/model/messages";
-import { type FieldProps, hintOf, labelOf } from "./schemaForm";
+import { kindOf } from "@/model/schema";
+import { type FieldProps, hintOf, labelOf, ValueField } from "./schemaForm";
 import styles from "./schemaForm.module.css";
 
 export interface TemplateName {
@@ -15,7 +16,7 @@ export interface TemplateName {
 /** The names in scope; without it, fields take values only. */
 export const TemplateScope = createContext<readonly TemplateName[] | undefined>(undefined);
 
-export function isTemplate(value: unknown): value is string {
+function isTemplate(value: unknown): value is string {
   return typeof value === "string" && value.includes("{{");
 }
 
@@ -30,8 +31,8 @@ export function TemplateNames({ id, names }: { id: string; names: readonly Templ
   );
 }
 
-/** A template in the place of a value of another type. */
-export function TemplateField(props: FieldProps) {
+/** A template in the place of a value of another type; it stays one until it is left. */
+function TemplateField({ leave, ...props }: FieldProps & { leave: () => void }) {
   const { value, change, schema, problems, path } = props;
   const names = useContext(TemplateScope) ?? [];
   const list = useId();
@@ -48,7 +49,7 @@ export function TemplateField(props: FieldProps) {
             onChange={(event) => change(event.target.value || undefined)}
           />
           <TemplateNames id={list} names={names} />
-          <IconButton label={say("form.value")} onClick={() => change(undefined)}>
+          <IconButton label={say("form.value")} onClick={leave}>
             <Pencil size={13} />
           </IconButton>
         </span>
@@ -57,16 +58,27 @@ export function TemplateField(props: FieldProps) {
   );
 }
 
-/** A field with a way to write a template instead. */
-export function Switchable({ props, children }: { props: FieldProps; children: ReactNode }) {
+/** A field with a way to write a template instead. What is half typed changes no field. */
+export function Switchable(props: FieldProps) {
+  const { value, change, schema } = props;
   const names = useContext(TemplateScope);
-  if (!names) return children;
+  const [chosen, setChosen] = useState(isTemplate(value));
+  const writable = value === undefined || typeof value === "string";
+  // A box for JSON shows a template as well, and may have the cursor.
+  const foreign = isTemplate(value) && kindOf(schema) !== "json";
+  const become = (template: boolean, next: string | undefined) => {
+    setChosen(template);
+    change(next);
+  };
+  if (foreign || (chosen && writable)) {
+    return <TemplateField {...props} leave={() => become(false, undefined)} />;
+  }
   return (
     <div className={styles.switchable}>
-      {children}
+      <ValueField {...props} />
       <IconButton
         label={say("form.template", { name: labelOf(props) })}
-        onClick={() => props.change(`{{${names[0]?.path ?? "input"}}}`)}
+        onClick={() => become(true, `{{${names?.[0]?.path ?? "input"}}}`)}
       >
         <Braces size={13} />
       </IconButton>

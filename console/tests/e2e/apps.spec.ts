@@ -271,8 +271,7 @@ test("a new application is composed, deployed and answers @S1-97 @S1-106 @S1-107
   await page.keyboard.press("ControlOrMeta+b");
   await expect(palette(page)).toBeVisible();
   await dragModule(page, "hello", 10, 80);
-  await page.getByRole("button", { name: "More" }).click();
-  await page.getByRole("menuitem", { name: "Tidy up" }).click();
+  await stage(page).getByRole("button", { name: "Tidy up" }).click();
   expect(await written(page)).not.toContain("layout");
   await clean(page);
   await page.getByRole("button", { name: "Deploy", exact: true }).click();

@@ -8,6 +8,7 @@ for (const [name, path] of [
   ["approvals", "/console/approvals"],
   ["triggers", "/console/triggers"],
   ["workers", "/console/workers"],
+  ["agents", "/console/agents"],
   ["services", "/console/services"],
   ["bulk actions", "/console/bulk"],
   ["dashboards", "/console/dashboards"],

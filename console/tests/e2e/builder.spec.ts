@@ -222,8 +222,7 @@ test("the canvas lays itself out, and forgets moved places in one step @S1-106",
   const before = await task(page, "ship").getAttribute("style");
   await drag(page, "ship", -60, 140);
   await expect(task(page, "ship")).not.toHaveAttribute("style", before ?? "");
-  await page.getByRole("button", { name: "More" }).click();
-  await page.getByRole("menuitem", { name: "Tidy up" }).click();
+  await stage(page).getByRole("button", { name: "Tidy up" }).click();
   await expect(task(page, "ship")).toHaveAttribute("style", before ?? "");
   expect(`${await written(page)}`).toBe(ORDER(name));
 });

@@ -73,10 +73,29 @@ test("letters that failed alike are a group, and a group is shown alone @S1-181"
   const id = await start(request, "trips", SHOP.declined);
   await reached(request, id, "failed");
   await page.goto("/dead-letters");
-  const group = page.getByRole("button", { name: /^trips \/ charge: CardDeclined/ });
+  const group = page.getByRole("button", { name: /^trips: CardDeclined/ });
   await group.click();
   await expect(group).toHaveAttribute("aria-pressed", "true");
   await expect(page.getByRole("row").filter({ hasText: id })).toHaveCount(1);
   await expect(page.getByRole("row").filter({ hasText: "orders" })).toHaveCount(0);
   await clean(page);
+});
+
+test("counts of groups and all of a group are the server's @S1-181", async ({ page, request }) => {
+  const filter = 'workflow = "trips" AND status = failed AND dead_letter = null';
+  for (let each = 0; each < 55; each += 1) await start(request, "trips", SHOP.declined);
+  await expect
+    .poll(async () => {
+      const counted = await request.get("/api/v1/executions:count", { params: { filter } });
+      return (await counted.json()).count;
+    })
+    .toBeGreaterThanOrEqual(55);
+  await page.goto("/dead-letters");
+  const group = page.getByRole("button", { name: /^trips: CardDeclined/ });
+  await group.click();
+  const many = /\d+$/.exec((await group.textContent()) ?? "")?.[0];
+  await page.getByRole("checkbox", { name: "Select all" }).check();
+  await expect(page.getByText("50 executions selected")).toBeVisible();
+  await page.getByRole("button", { name: `Select all ${many} of the group` }).click();
+  await expect(page.getByText(`${many} executions selected`)).toBeVisible();
 });

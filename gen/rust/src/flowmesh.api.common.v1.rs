@@ -41,6 +41,8 @@ pub enum AccessGroup {
     Work = 9,
     /// Services of the suite only.
     Service = 10,
+    /// See values that a schema marks as sensitive. No method needs it alone.
+    Reveal = 11,
 }
 impl AccessGroup {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -60,6 +62,7 @@ impl AccessGroup {
             Self::Own => "ACCESS_GROUP_OWN",
             Self::Work => "ACCESS_GROUP_WORK",
             Self::Service => "ACCESS_GROUP_SERVICE",
+            Self::Reveal => "ACCESS_GROUP_REVEAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -76,6 +79,7 @@ impl AccessGroup {
             "ACCESS_GROUP_OWN" => Some(Self::Own),
             "ACCESS_GROUP_WORK" => Some(Self::Work),
             "ACCESS_GROUP_SERVICE" => Some(Self::Service),
+            "ACCESS_GROUP_REVEAL" => Some(Self::Reveal),
             _ => None,
         }
     }
@@ -140,6 +144,10 @@ pub enum IdKind {
     Projection = 24,
     Subscription = 25,
     App = 26,
+    IdentityProvider = 27,
+    Agent = 28,
+    AgentSpec = 29,
+    ScalingPolicy = 30,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -171,6 +179,10 @@ impl IdKind {
             Self::Projection => "ID_KIND_PROJECTION",
             Self::Subscription => "ID_KIND_SUBSCRIPTION",
             Self::App => "ID_KIND_APP",
+            Self::IdentityProvider => "ID_KIND_IDENTITY_PROVIDER",
+            Self::Agent => "ID_KIND_AGENT",
+            Self::AgentSpec => "ID_KIND_AGENT_SPEC",
+            Self::ScalingPolicy => "ID_KIND_SCALING_POLICY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -199,6 +211,10 @@ impl IdKind {
             "ID_KIND_PROJECTION" => Some(Self::Projection),
             "ID_KIND_SUBSCRIPTION" => Some(Self::Subscription),
             "ID_KIND_APP" => Some(Self::App),
+            "ID_KIND_IDENTITY_PROVIDER" => Some(Self::IdentityProvider),
+            "ID_KIND_AGENT" => Some(Self::Agent),
+            "ID_KIND_AGENT_SPEC" => Some(Self::AgentSpec),
+            "ID_KIND_SCALING_POLICY" => Some(Self::ScalingPolicy),
             _ => None,
         }
     }
@@ -218,6 +234,11 @@ pub struct Payload {
     /// Reference to the stored value, if it is too large to be inline.
     #[prost(message, optional, tag = "3")]
     pub reference: ::core::option::Option<PayloadReference>,
+    /// JSON pointers of the members that a schema marks as sensitive; `*` stands for every member,
+    /// and the empty pointer for the whole value. The orchestrator sets them. Callers without the
+    /// permission `reveal` receive `***` in place of these members, and of a stored value as a whole.
+    #[prost(string, repeated, tag = "4")]
+    pub sensitive: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The identity of a stored payload, derived from its content. Valid within one namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -309,6 +330,9 @@ pub struct JournalRecord {
     /// The called task; set in an open JOURNAL_KIND_CALL.
     #[prost(message, optional, tag = "11")]
     pub call: ::core::option::Option<JournalCall>,
+    /// Of a step that called a model: what the call used. It is booked in the commit of the record.
+    #[prost(message, optional, tag = "12")]
+    pub usage: ::core::option::Option<ModelUsage>,
     /// The outcome. Unset: the operation is requested and still open; steps have no open record.
     #[prost(oneof = "journal_record::Outcome", tags = "4, 5, 6, 7")]
     pub outcome: ::core::option::Option<journal_record::Outcome>,
@@ -329,6 +353,21 @@ pub mod journal_record {
         #[prost(bool, tag = "7")]
         TimedOut(bool),
     }
+}
+/// Tokens and cost of calls of a model. No value is negative.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelUsage {
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub input_tokens: i64,
+    #[prost(int64, tag = "4")]
+    pub output_tokens: i64,
+    /// Millionths of a US dollar, by the prices of the installation.
+    #[prost(int64, tag = "5")]
+    pub micro_usd: i64,
 }
 /// A task called by a handler. It inherits the queue and the priority of the handler's node.
 #[derive(Clone, PartialEq, ::prost::Message)]

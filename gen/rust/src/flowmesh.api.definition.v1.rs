@@ -842,7 +842,7 @@ pub struct MapBody {
     pub counted: bool,
 }
 /// The worker's part of a task definition. Equal specs of one plan are stored once.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskSpec {
     /// Lower-case hex SHA-256 of this message with `digest` empty.
     #[prost(string, tag = "1")]
@@ -867,6 +867,20 @@ pub struct TaskSpec {
     /// The cache rule; absent runs every task.
     #[prost(message, optional, tag = "20")]
     pub cache: ::core::option::Option<CacheRule>,
+    /// Texts of the node's input that stand for secrets. The worker service replaces them when it
+    /// sends or runs the task; the input in the history has their placeholders.
+    #[prost(message, repeated, tag = "40")]
+    pub input_secrets: ::prost::alloc::vec::Vec<InputSecret>,
+}
+/// A text of a node's input that reads secrets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InputSecret {
+    /// Keys from the input to the text: a JSON list of names and positions.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// `secret://name`, or a text with `{{secrets.name}}`.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
 }
 /// URLs that are notified about the progress of an execution.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1336,6 +1350,13 @@ pub struct ApplyRequest {
     /// if it read that there is none. Without it, no change by others is detected.
     #[prost(string, optional, tag = "7")]
     pub expected_digest: ::core::option::Option<::prost::alloc::string::String>,
+    /// The system that manages the definition, as `kubernetes/<cluster>/<uid>`; empty is none. Another
+    /// owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+    #[prost(string, tag = "8")]
+    pub owner: ::prost::alloc::string::String,
+    /// Takes the definitions from their owner.
+    #[prost(bool, tag = "9")]
+    pub take_over: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyResponse {
@@ -1450,6 +1471,22 @@ pub struct DryRunWorkflowRequest {
     pub tests: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OptimizeWorkflowRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workflow_id: ::prost::alloc::string::String,
+    /// The last executions that are analyzed: 0 is 100, at most 1000.
+    #[prost(uint32, tag = "3")]
+    pub execution_count_max: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OptimizeWorkflowResponse {
+    /// JSON report with proposals, replays, diff and source; see docs/optimizing.md.
+    #[prost(bytes = "vec", tag = "1")]
+    pub report: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DryRunWorkflowResponse {
     /// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md. With
     /// `tests`, the result of each test, the problems of their text, and the coverage.
@@ -1561,6 +1598,9 @@ pub struct DeleteWorkflowRequest {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// The owner, as in Apply.
+    #[prost(string, tag = "6")]
+    pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteWorkflowResponse {}
@@ -1725,6 +1765,9 @@ pub struct DeleteTaskRequest {
     /// Only this version; 0 is the task with all versions.
     #[prost(uint32, tag = "6")]
     pub version: u32,
+    /// The owner, as in Apply.
+    #[prost(string, tag = "7")]
+    pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteTaskResponse {}
@@ -1840,6 +1883,7 @@ pub mod definition_service_client {
         ///   RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
         ///   RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
         ///   FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
         pub async fn apply(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyRequest>,
@@ -1960,6 +2004,41 @@ pub mod definition_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.definition.v1.DefinitionService",
                         "DryRunWorkflow",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns proposals for the newest version of a native workflow, from the durations of its last
+        /// executions, and rehearses them with their inputs. Stores and changes nothing.
+        ///
+        ///   NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+        ///   DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
+        pub async fn optimize_workflow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OptimizeWorkflowRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OptimizeWorkflowResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.definition.v1.DefinitionService/OptimizeWorkflow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.definition.v1.DefinitionService",
+                        "OptimizeWorkflow",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -2127,6 +2206,7 @@ pub mod definition_service_client {
         /// A repeated call returns NOT_FOUND.
         ///
         ///   NOT_FOUND / WORKFLOW_NOT_FOUND
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         pub async fn delete_workflow(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteWorkflowRequest>,
@@ -2352,6 +2432,7 @@ pub mod definition_service_client {
         ///
         ///   NOT_FOUND / TASK_NOT_FOUND
         ///   FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         pub async fn delete_task(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteTaskRequest>,
@@ -2487,6 +2568,9 @@ pub struct DeleteTemplateRequest {
     pub actor: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// The owner, as in Apply.
+    #[prost(string, tag = "6")]
+    pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteTemplateResponse {}

@@ -3133,6 +3133,9 @@ pub struct ListDeadLettersRequest {
     pub page_size: u32,
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only letters of executions that match, as in ListExecutionsRequest.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeadLetter {
@@ -3714,6 +3717,269 @@ pub mod limit_service_client {
         }
     }
 }
+/// Metered use. Counts of an hour only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Metered {
+    /// Executions that started.
+    #[prost(int64, tag = "1")]
+    pub executions: i64,
+    /// Attempts of tasks that ended, retries included.
+    #[prost(int64, tag = "2")]
+    pub tasks: i64,
+    /// Tokens that models read and wrote.
+    #[prost(int64, tag = "3")]
+    pub tokens: i64,
+    /// Bytes of events added to histories.
+    #[prost(int64, tag = "4")]
+    pub bytes: i64,
+    /// Seconds that agents were alive.
+    #[prost(int64, tag = "5")]
+    pub agent_seconds: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MeteredHour {
+    /// Begin of the hour.
+    #[prost(int64, tag = "1")]
+    pub hour_us: i64,
+    #[prost(message, optional, tag = "2")]
+    pub used: ::core::option::Option<Metered>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMetersRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The first hour; 0 is the begin of the month in UTC.
+    #[prost(int64, tag = "2")]
+    pub from_us: i64,
+    /// Hours that begin before; 0 is now.
+    #[prost(int64, tag = "3")]
+    pub to_us: i64,
+    /// 0 is 100, at most 1000.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMetersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub hours: ::prost::alloc::vec::Vec<MeteredHour>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SumMetersRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "2")]
+    pub from_us: i64,
+    #[prost(int64, tag = "3")]
+    pub to_us: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SumMetersResponse {
+    #[prost(message, optional, tag = "1")]
+    pub used: ::core::option::Option<Metered>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Booking {
+    /// Identity of what was measured, such as an agent; unique in the installation.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    /// A time within the hour.
+    #[prost(int64, tag = "3")]
+    pub at_us: i64,
+    /// Fields of 0 book nothing.
+    #[prost(message, optional, tag = "4")]
+    pub used: ::core::option::Option<Metered>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BookMetersRequest {
+    /// At most 1000.
+    #[prost(message, repeated, tag = "1")]
+    pub bookings: ::prost::alloc::vec::Vec<Booking>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BookMetersResponse {}
+/// Generated client implementations.
+pub mod meter_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Metered use of namespaces per hour. It is committed with the executions that cause it, so a
+    /// crash loses none and counts none twice. Served by the orchestrator; any instance responds.
+    #[derive(Debug, Clone)]
+    pub struct MeterServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MeterServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MeterServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MeterServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the use per hour of a namespace, newest first, without hours that had none.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   `to_us` is not after `from_us`
+        pub async fn list_meters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMetersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMetersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.MeterService/ListMeters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.MeterService",
+                        "ListMeters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the sum of the use of several namespaces.
+        pub async fn sum_meters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SumMetersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SumMetersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.MeterService/SumMeters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.MeterService",
+                        "SumMeters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Books use that another service has measured. An amount is that of its source in the hour so
+        /// far: a repeat replaces a smaller one, and adds nothing.
+        pub async fn book_meters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BookMetersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BookMetersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.execution.v1.MeterService/BookMeters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.execution.v1.MeterService",
+                        "BookMeters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RebuildExecutionsRequest {
     #[prost(string, tag = "1")]
@@ -4141,7 +4407,7 @@ pub struct CountExecutionsRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub filter: ::prost::alloc::string::String,
-    /// At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
+    /// At most 3 of: status, workflow, version, day, hour, error.class, needs, label.<name>, attr.<name>,
     /// input.<path>. Days and hours are those of the start, in UTC.
     #[prost(string, repeated, tag = "3")]
     pub group_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,

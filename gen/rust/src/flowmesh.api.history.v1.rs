@@ -851,6 +851,9 @@ pub struct AnalyzeTraceRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub execution_id: ::prost::alloc::string::String,
+    /// Number of tasks inside maps, groups and state machines to report; 0 is 200, at most 10,000.
+    #[prost(uint32, tag = "3")]
+    pub task_count_max: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AnalyzeTraceResponse {

@@ -184,6 +184,21 @@ pub struct ExportAuditResponse {
     #[prost(message, optional, tag = "2")]
     pub head: ::core::option::Option<AuditHead>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportEvidenceRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+}
+/// A part of a file; parts of one file follow each other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportEvidenceResponse {
+    /// Such as `access-review.json`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// UTF-8 text.
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+}
 /// The end of a chain, signed with the key of the installation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditHead {
@@ -421,6 +436,40 @@ pub mod audit_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+        /// users and keys with their last use, retention, versions, the bill of materials, and the report
+        /// of the last backup drill.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        pub async fn export_evidence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportEvidenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportEvidenceResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuditService/ExportEvidence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuditService",
+                        "ExportEvidence",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Appends the committed changes of a service to the chains of their companies. A record with a
         /// known `source` is left out.
         pub async fn record_audit(
@@ -556,8 +605,44 @@ pub struct LogoutRequest {
     #[prost(bool, tag = "1")]
     pub all_sessions: bool,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogoutResponse {
+    /// Page at which the identity provider of the session ends its own; empty for other sessions.
+    #[prost(string, tag = "1")]
+    pub provider_logout_url: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Session {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub created_at_us: i64,
+    #[prost(int64, tag = "3")]
+    pub last_used_at_us: i64,
+    /// IP address of the login.
+    #[prost(string, tag = "4")]
+    pub address: ::prost::alloc::string::String,
+    /// Name of the identity provider; empty for a password.
+    #[prost(string, tag = "5")]
+    pub provider: ::prost::alloc::string::String,
+    /// The session of this call.
+    #[prost(bool, tag = "6")]
+    pub current: bool,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LogoutResponse {}
+pub struct ListSessionsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSessionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<Session>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionRequest {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetMeRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -832,6 +917,65 @@ pub mod auth_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the open sessions of the caller, newest first.
+        pub async fn list_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuthService/ListSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.AuthService",
+                        "ListSessions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a session of the caller, everywhere within a second.
+        ///
+        ///   NOT_FOUND / SESSION_NOT_FOUND
+        pub async fn end_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.AuthService/EndSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.identity.v1.AuthService", "EndSession"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Changes the password of the caller and revokes its other sessions.
         ///
         ///   UNAUTHENTICATED / CREDENTIALS_INVALID   the current password is wrong
@@ -891,6 +1035,345 @@ pub mod auth_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.identity.v1.AuthService",
                         "ListSigningKeys",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Encryption {
+    #[prost(enumeration = "EncryptionState", tag = "1")]
+    pub state: i32,
+    /// Number of keys that were made.
+    #[prost(uint32, tag = "2")]
+    pub keys: u32,
+    /// Time of the newest key; 0 without one.
+    #[prost(int64, tag = "3")]
+    pub key_created_at_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEncryptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEncryptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub encryption: ::core::option::Option<Encryption>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequireEncryptionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequireEncryptionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub encryption: ::core::option::Option<Encryption>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateDataKeyRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateDataKeyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub encryption: ::core::option::Option<Encryption>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DestroyDataKeysRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DestroyDataKeysResponse {
+    #[prost(message, optional, tag = "1")]
+    pub encryption: ::core::option::Option<Encryption>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDataKeysRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDataKeysResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<DataKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataKey {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+    /// The key, sealed by the key of the installation; empty once it was destroyed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed_key: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EncryptionState {
+    Unspecified = 0,
+    Off = 1,
+    Required = 2,
+    Destroyed = 3,
+}
+impl EncryptionState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENCRYPTION_STATE_UNSPECIFIED",
+            Self::Off => "ENCRYPTION_STATE_OFF",
+            Self::Required => "ENCRYPTION_STATE_REQUIRED",
+            Self::Destroyed => "ENCRYPTION_STATE_DESTROYED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENCRYPTION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENCRYPTION_STATE_OFF" => Some(Self::Off),
+            "ENCRYPTION_STATE_REQUIRED" => Some(Self::Required),
+            "ENCRYPTION_STATE_DESTROYED" => Some(Self::Destroyed),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod encryption_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Encryption at rest of the values of executions, by keys of their namespace.
+    #[derive(Debug, Clone)]
+    pub struct EncryptionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> EncryptionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EncryptionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EncryptionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn get_encryption(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetEncryptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetEncryptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/GetEncryption",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "GetEncryption",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a key for a namespace that has none. What is written afterwards is encrypted.
+        ///
+        ///   FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
+        ///   FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+        pub async fn require_encryption(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequireEncryptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RequireEncryptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/RequireEncryption",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "RequireEncryption",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a further key. Former ones open what they encrypted.
+        ///
+        ///   FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+        pub async fn rotate_data_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateDataKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateDataKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/RotateDataKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "RotateDataKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Destroys all keys of a namespace: its encrypted values can never be read again.
+        ///
+        ///   FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+        pub async fn destroy_data_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DestroyDataKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DestroyDataKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/DestroyDataKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "DestroyDataKeys",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the keys of all namespaces, oldest first, for the services that encrypt.
+        pub async fn list_data_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDataKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDataKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/ListDataKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "ListDataKeys",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -1585,6 +2068,496 @@ pub mod key_service_client {
         }
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDeviceLoginRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDeviceLoginResponse {
+    /// Proves the device; kept by it.
+    #[prost(string, tag = "1")]
+    pub device_code: ::prost::alloc::string::String,
+    /// Shown to the user, who enters it in the console.
+    #[prost(string, tag = "2")]
+    pub user_code: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub expires_at_us: i64,
+    #[prost(uint32, tag = "4")]
+    pub interval_seconds: u32,
+    /// Page of the console that takes the code, if FLOWMESH_PUBLIC_URL is set.
+    #[prost(string, tag = "5")]
+    pub verification_url: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveDeviceLoginRequest {
+    #[prost(string, tag = "1")]
+    pub user_code: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveDeviceLoginResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteDeviceLoginRequest {
+    #[prost(string, tag = "1")]
+    pub device_code: ::prost::alloc::string::String,
+    /// IP address of the client, stated by the gateway.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CompleteDeviceLoginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<User>,
+    #[prost(message, optional, tag = "2")]
+    pub tokens: ::core::option::Option<Tokens>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LoginProvider {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLoginProvidersRequest {
+    /// Slug of the company; `default` if empty.
+    #[prost(string, tag = "1")]
+    pub company: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLoginProvidersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub providers: ::prost::alloc::vec::Vec<LoginProvider>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartLoginRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// Path of the console to show afterwards.
+    #[prost(string, tag = "2")]
+    pub next: ::prost::alloc::string::String,
+    /// Scheme and host by which the browser reaches the gateway; FLOWMESH_PUBLIC_URL counts before it.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartLoginResponse {
+    #[prost(string, tag = "1")]
+    pub location: ::prost::alloc::string::String,
+    /// Value of the cookie.
+    #[prost(string, tag = "2")]
+    pub binding: ::prost::alloc::string::String,
+    /// The answer comes by a form of another site, to which the cookie has to go too (SAML).
+    #[prost(bool, tag = "3")]
+    pub answered_by_post: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteLoginRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub binding: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// `iss` of the answer (RFC 9207).
+    #[prost(string, tag = "5")]
+    pub issuer: ::prost::alloc::string::String,
+    /// `error` of the answer.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+    /// Answer of a SAML provider, whose `RelayState` is `state`.
+    #[prost(string, tag = "7")]
+    pub saml_response: ::prost::alloc::string::String,
+    /// IP address of the client, stated by the gateway.
+    #[prost(string, tag = "8")]
+    pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CompleteLoginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<User>,
+    #[prost(message, optional, tag = "2")]
+    pub tokens: ::core::option::Option<Tokens>,
+    #[prost(string, tag = "3")]
+    pub next: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndProviderSessionsRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub logout_token: ::prost::alloc::string::String,
+    /// SAML: the field of a form, or the query of a redirect as it came.
+    #[prost(string, tag = "3")]
+    pub saml_request: ::prost::alloc::string::String,
+    /// As in StartLoginRequest.
+    #[prost(string, tag = "4")]
+    pub origin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndProviderSessionsResponse {
+    /// SAML: page to which the browser goes then.
+    #[prost(string, tag = "1")]
+    pub location: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLoginMetadataRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// As in StartLoginRequest.
+    #[prost(string, tag = "2")]
+    pub origin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLoginMetadataResponse {
+    /// XML.
+    #[prost(string, tag = "1")]
+    pub metadata: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod login_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Logins at the identity providers of companies.
+    #[derive(Debug, Clone)]
+    pub struct LoginServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> LoginServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LoginServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LoginServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the providers that a company offers. An unknown company offers none.
+        pub async fn list_login_providers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLoginProvidersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLoginProvidersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/ListLoginProviders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "ListLoginProviders",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the address to which the browser goes, and the value of the cookie that binds the login to
+        /// it for ten minutes.
+        ///
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
+        ///   UNAVAILABLE / PROVIDER_UNAVAILABLE       the documents of the provider cannot be read
+        ///   INVALID_ARGUMENT / REQUEST_INVALID       `next` is no path of this server
+        pub async fn start_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/StartLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "StartLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens a session from the answer of a provider. Each login is completed once.
+        ///
+        ///   UNAUTHENTICATED / LOGIN_REFUSED          another browser, used or old, forged, or no rule matches
+        ///   ALREADY_EXISTS / USER_EXISTS             the email address is that of another user
+        ///   UNAVAILABLE / PROVIDER_UNAVAILABLE
+        pub async fn complete_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/CompleteLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "CompleteLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the description of Flowmesh that a SAML provider imports.
+        ///
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND   also one that is not SAML
+        pub async fn get_login_metadata(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLoginMetadataRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLoginMetadataResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/GetLoginMetadata",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "GetLoginMetadata",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the sessions that a logout token (OpenID Connect Back-Channel Logout) or a logout request
+        /// (SAML Single Logout) of a provider names.
+        ///
+        ///   UNAUTHENTICATED / LOGIN_REFUSED          forged, old, or of another audience
+        pub async fn end_provider_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndProviderSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndProviderSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/EndProviderSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "EndProviderSessions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Begins the login of a program without a browser of its own (RFC 8628). Nothing is stored.
+        pub async fn start_device_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartDeviceLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartDeviceLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/StartDeviceLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "StartDeviceLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets the device that shows a code log in as the caller, within ten minutes.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID     the code is malformed
+        ///   PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+        pub async fn approve_device_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveDeviceLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveDeviceLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/ApproveDeviceLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "ApproveDeviceLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens the session of an approved device; the device asks again while it is not.
+        ///
+        ///   FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
+        ///   UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
+        pub async fn complete_device_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteDeviceLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteDeviceLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/CompleteDeviceLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "CompleteDeviceLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Member {
     #[prost(message, optional, tag = "1")]
@@ -2128,6 +3101,634 @@ pub mod member_service_client {
         }
     }
 }
+/// What a company may use in a calendar month of UTC; 0 is unlimited. Above a limit, executions of
+/// all of its projects are refused with RESOURCE_EXHAUSTED / PLAN_LIMIT_REACHED until the next month;
+/// those that run continue.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Plan {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub executions: u64,
+    #[prost(uint64, tag = "3")]
+    pub tasks: u64,
+    #[prost(uint64, tag = "4")]
+    pub tokens: u64,
+    /// Customer to which each hour's use is billed at Stripe; empty bills nothing.
+    #[prost(string, tag = "5")]
+    pub stripe_customer: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPlanRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPlanResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// Use of all projects in this month.
+    #[prost(message, optional, tag = "2")]
+    pub used: ::core::option::Option<super::super::execution::v1::Metered>,
+    /// Begin of the next month.
+    #[prost(int64, tag = "3")]
+    pub resets_at_us: i64,
+    /// Use before this time is billed; 0 without a customer.
+    #[prost(int64, tag = "4")]
+    pub billed_at_us: i64,
+    /// Why Stripe refused the last events; empty if it did not.
+    #[prost(string, tag = "5")]
+    pub billing_problem: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPlanRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub plan: ::core::option::Option<Plan>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPlanResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+}
+/// Generated client implementations.
+pub mod plan_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Plans of companies: what they may use in a month, and where it is billed.
+    #[derive(Debug, Clone)]
+    pub struct PlanServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PlanServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PlanServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PlanServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        pub async fn get_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.PlanService/GetPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.identity.v1.PlanService", "GetPlan"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the plan of a company; without a name it has none. Needs a role on the installation.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   a limit is above 10^15, or a text is too long
+        pub async fn set_plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPlanResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.PlanService/SetPlan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.identity.v1.PlanService", "SetPlan"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Gives a role to users whose claim has a value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoleRule {
+    /// A claim, or the path of one, such as `realm_access.roles`; empty matches every user.
+    #[prost(string, tag = "1")]
+    pub claim: ::prost::alloc::string::String,
+    /// The claim, or one element of it, equals this text.
+    #[prost(string, tag = "2")]
+    pub equals: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub role: ::prost::alloc::string::String,
+    /// Company by default.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub level: i32,
+    /// Id of an organization or project of the company.
+    #[prost(string, tag = "5")]
+    pub level_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProviderSettings {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// `oidc` or `saml`.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Not offered, and no user logs in by it.
+    #[prost(bool, tag = "3")]
+    pub disabled: bool,
+    /// OIDC: URL of the issuer, without `/.well-known/openid-configuration`. SAML: entity id of the
+    /// provider.
+    #[prost(string, tag = "4")]
+    pub issuer: ::prost::alloc::string::String,
+    /// SAML: entity id of Flowmesh, the audience of the answers.
+    #[prost(string, tag = "5")]
+    pub client_id: ::prost::alloc::string::String,
+    /// Besides `openid`; `profile` and `email` if empty.
+    #[prost(string, repeated, tag = "6")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The widest role of those that match on a level counts.
+    #[prost(message, repeated, tag = "7")]
+    pub rules: ::prost::alloc::vec::Vec<RoleRule>,
+    /// SAML: URL that takes login requests by redirect, and certificates in PEM that sign the answers.
+    #[prost(string, tag = "8")]
+    pub sso_url: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "9")]
+    pub certificates: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// SAML: URL that takes logout requests by redirect; optional.
+    #[prost(string, tag = "10")]
+    pub slo_url: ::prost::alloc::string::String,
+    /// A user with a password and roles in this company only becomes that of a subject with the same
+    /// verified email address at its first login there, and has no password from then on.
+    #[prost(bool, tag = "11")]
+    pub link_by_email: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Provider {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub company_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub settings: ::core::option::Option<ProviderSettings>,
+    #[prost(bool, tag = "4")]
+    pub has_secret: bool,
+    #[prost(int64, tag = "5")]
+    pub created_at_us: i64,
+    /// Changes with every update.
+    #[prost(string, tag = "6")]
+    pub etag: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateProviderRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<ProviderSettings>,
+    #[prost(string, tag = "3")]
+    pub client_secret: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateProviderResponse {
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProviderRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetProviderResponse {
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProvidersRequest {
+    #[prost(string, tag = "1")]
+    pub company_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProvidersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub providers: ::prost::alloc::vec::Vec<Provider>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateProviderRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<ProviderSettings>,
+    #[prost(string, tag = "3")]
+    pub client_secret: ::prost::alloc::string::String,
+    /// Not compared if empty.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateProviderResponse {
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteProviderRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteProviderResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestProviderRequest {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// Claims of a user as JSON.
+    #[prost(string, tag = "2")]
+    pub claims_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TestProviderResponse {
+    /// Documents and keys of the provider can be used; otherwise `problem` says what cannot.
+    #[prost(bool, tag = "1")]
+    pub reachable: bool,
+    #[prost(string, tag = "2")]
+    pub problem: ::prost::alloc::string::String,
+    /// Email address and name that a new user would have.
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// Roles that the rules give; a login without any is refused.
+    #[prost(message, repeated, tag = "5")]
+    pub grants: ::prost::alloc::vec::Vec<Grant>,
+}
+/// Generated client implementations.
+pub mod provider_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Identity providers of companies, at which their users log in. A secret is stored sealed, and no
+    /// call reads it back.
+    #[derive(Debug, Clone)]
+    pub struct ProviderServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ProviderServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProviderServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProviderServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a provider.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        ///   INVALID_ARGUMENT / PROVIDER_INVALID   a setting is missing or malformed
+        ///   PERMISSION_DENIED / ROLE_TOO_WIDE     a rule gives a wider role than the caller's own
+        ///   NOT_FOUND / ORGANIZATION_NOT_FOUND or PROJECT_NOT_FOUND   a rule names none of the company
+        pub async fn create_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/CreateProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "CreateProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
+        pub async fn get_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/GetProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "GetProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the providers of a company, by name.
+        ///
+        ///   NOT_FOUND / COMPANY_NOT_FOUND
+        pub async fn list_providers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProvidersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProvidersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/ListProviders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "ListProviders",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the settings of a provider; an empty secret keeps the former one. A change of the issuer
+        /// makes its users new ones.
+        ///
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
+        ///   FAILED_PRECONDITION / ETAG_MISMATCH   changed since it was read
+        ///   and the errors of CreateProvider
+        pub async fn update_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/UpdateProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "UpdateProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a provider and the roles that its rules gave, and ends the sessions that it opened.
+        ///
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
+        ///   FAILED_PRECONDITION / ETAG_MISMATCH
+        pub async fn delete_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/DeleteProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "DeleteProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns what a login with the given claims would map to, and what the provider's own documents
+        /// say. Nothing is changed.
+        ///
+        ///   NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
+        ///   INVALID_ARGUMENT / REQUEST_INVALID    the claims are no JSON object
+        pub async fn test_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TestProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/TestProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "TestProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 /// Upper bounds; 0 is unlimited.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Quota {
@@ -2214,6 +3815,23 @@ pub struct NamespaceQuota {
     pub namespace: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub quota: ::core::option::Option<Quota>,
+    #[prost(message, optional, tag = "3")]
+    pub used_up: ::core::option::Option<PlanLimit>,
+}
+/// A limit of a company's plan that is reached. Without a name none is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanLimit {
+    #[prost(string, tag = "1")]
+    pub plan: ::prost::alloc::string::String,
+    /// Such as `executions`.
+    #[prost(string, tag = "2")]
+    pub meter: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub limit: u64,
+    #[prost(uint64, tag = "4")]
+    pub used: u64,
+    #[prost(int64, tag = "5")]
+    pub resets_at_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNamespaceQuotasRequest {
@@ -2428,7 +4046,7 @@ pub mod quota_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the namespaces that have a quota, by name.
+        /// Returns the namespaces that have a quota, or whose company has used up its plan, by name.
         pub async fn list_namespace_quotas(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNamespaceQuotasRequest>,

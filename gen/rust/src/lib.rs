@@ -6,6 +6,11 @@ pub mod flowmesh {
                 include!("flowmesh.api.apphost.v1.rs");
             }
         }
+        pub mod assistant {
+            pub mod v1 {
+                include!("flowmesh.api.assistant.v1.rs");
+            }
+        }
         pub mod broker {
             pub mod v1 {
                 include!("flowmesh.api.broker.v1.rs");
@@ -34,6 +39,11 @@ pub mod flowmesh {
         pub mod execution {
             pub mod v1 {
                 include!("flowmesh.api.execution.v1.rs");
+            }
+        }
+        pub mod fleet {
+            pub mod v1 {
+                include!("flowmesh.api.fleet.v1.rs");
             }
         }
         pub mod history {

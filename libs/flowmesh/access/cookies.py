@@ -14,6 +14,9 @@ ACCESS_COOKIE = "__Host-flowmesh-access"
 REFRESH_COOKIE = "__Secure-flowmesh-refresh"
 REFRESH_PATH = "/api/v1/auth/refresh"
 
+# Binds a login at an identity provider to the browser that began it.
+LOGIN_COOKIE = "__Host-flowmesh-login"
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 EVERY_BIT = (1 << 16) - 1
+DEFAULT_NAMESPACE = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ class Principal:
     def ids(self) -> tuple[str, ...]:
         """The ids whose revocation ends the calls of the principal."""
         return tuple(filter(None, (self.id, self.session, self.maker)))
+
+    @property
+    def home(self) -> str:
+        """The namespace of requests that name none, if it is not `default`: the only one."""
+        if self.everywhere or len(self.namespaces) != 1 or DEFAULT_NAMESPACE in self.namespaces:
+            return ""
+        return next(iter(self.namespaces))
 
     def bits(self, namespace: str) -> int:
         """Return the permissions in a namespace."""

@@ -1,4 +1,4 @@
-"""Calls that were refused, for a metric and, as far as possible, for the audit log."""
+"""Calls that were refused, and reveals of sensitive values, for the audit log."""
 
 import time
 from collections import deque
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weakref import ref
 
 from flowmesh.access.principal import Principal, current
+from flowmesh.access.recent import Recent
 from flowmesh.errors import Forbidden, Unauthenticated
 from flowmesh.telemetry.metrics import Metrics
 
@@ -15,11 +16,16 @@ REFUSED = (Unauthenticated, Forbidden)
 # Refusals that wait for the audit log; further ones are counted only.
 WAITING_MAX = 100
 NAME_CHARACTERS_MAX = 200
+# Reveals that wait for the audit log; beyond them nothing is revealed.
+REVEALS_MAX = 1_000
+REVEALED = "revealed"
+# A caller that reads the same values again within this time makes no further entry.
+REVEAL_NOTED_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused call."""
+    """A refused call, or one that revealed sensitive values."""
 
     at_us: int
     actor: str
@@ -28,6 +34,7 @@ class Refusal:
     namespace: str
     reason: str
     address: str
+    target: str = ""
 
 
 class Refusals:
@@ -40,6 +47,8 @@ class Refusals:
             ("method", "reason"),
         )
         self._waiting: deque[Refusal] = deque()
+        self._reveals: deque[Refusal] = deque()
+        self._revealed: Recent[tuple[str, ...], float] = Recent(REVEALS_MAX)
         self._noted: Callable[[], object] = _none
 
     def note(
@@ -69,11 +78,34 @@ class Refusals:
             )
         )
 
+    def note_reveal(
+        self, method: str, namespace: str, target: str, address: Callable[[], str]
+    ) -> bool:
+        """Keep a reveal for the audit log. Return False if there is no room."""
+        principal = current()
+        assert principal is not None
+        key = (principal.id, method, namespace, target)
+        noted = self._revealed.get(key)
+        if noted is not None and time.monotonic() - noted < REVEAL_NOTED_S:
+            return True
+        if len(self._reveals) == REVEALS_MAX:
+            return False
+        self._revealed.put(key, time.monotonic())
+        at_us = time.time_ns() // 1_000
+        who = principal.name
+        self._reveals.append(Refusal(at_us, who, method, namespace, REVEALED, address(), target))
+        return True
+
     def take(self) -> list[Refusal]:
-        """Return the waiting refusals; they wait no more."""
-        taken = list(self._waiting)
+        """Return the waiting refusals and reveals; they wait no more."""
+        taken = [*self._reveals, *self._waiting]
+        self._reveals.clear()
         self._waiting.clear()
         return taken
+
+    def keep_reveals(self, taken: list[Refusal]) -> None:
+        """Let the reveals wait again that the audit log did not take."""
+        self._reveals.extendleft(each for each in reversed(taken) if each.reason == REVEALED)
 
 
 def _place(principal: Principal | None, named: str) -> str:

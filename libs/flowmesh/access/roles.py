@@ -30,9 +30,10 @@ OPERATE = bit(AccessGroup.ACCESS_GROUP_OPERATE)
 MANAGE = bit(AccessGroup.ACCESS_GROUP_MANAGE)
 OWN = bit(AccessGroup.ACCESS_GROUP_OWN)
 WORK = bit(AccessGroup.ACCESS_GROUP_WORK)
+REVEAL = bit(AccessGroup.ACCESS_GROUP_REVEAL)
 
 _EDITOR = READ | RUN | EDIT
-_ADMIN = _EDITOR | OPERATE | MANAGE | WORK
+_ADMIN = _EDITOR | OPERATE | MANAGE | WORK | REVEAL
 PERMISSIONS: dict[Role, int] = {
     Role.VIEWER: READ,
     Role.EDITOR: _EDITOR,
@@ -40,6 +41,8 @@ PERMISSIONS: dict[Role, int] = {
     Role.OWNER: _ADMIN | OWN,
     Role.WORKER: WORK,
 }
+# The name by which an API key of any role gets the permission `reveal`.
+REVEAL_NAME = "values.reveal"
 # Callers with this permission may name another actor and the permissions of a start.
 ACT_AS = OPERATE
 
@@ -51,6 +54,7 @@ GROUP_NAMES: dict[int, str] = {
     MANAGE: "manage",
     OWN: "own",
     WORK: "work",
+    REVEAL: "reveal",
 }
 
 

@@ -8,16 +8,18 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
-from flowmesh.access.principal import Principal
-from flowmesh.access.roles import ACT_AS, WORK, bit, roles_with
+from flowmesh.access.principal import DEFAULT_NAMESPACE, Principal
+from flowmesh.access.roles import ACT_AS, REVEAL, REVEAL_NAME, WORK, bit, roles_with
 from flowmesh.api.common.v1 import access_pb2
 from flowmesh.api.common.v1.access_pb2 import AccessGroup, AccessScope
 from flowmesh.errors import Forbidden, NotFound
+from flowmesh.views.masking import has_payloads
 
-DEFAULT_NAMESPACE = "default"
+NAMESPACES_SHOWN_MAX = 10
 # Looked up once: an attribute of an enum of protobuf costs a microsecond.
 _PUBLIC = AccessGroup.ACCESS_GROUP_PUBLIC
 _SERVICE = AccessGroup.ACCESS_GROUP_SERVICE
+_WORK = AccessGroup.ACCESS_GROUP_WORK
 _CLUSTER = AccessScope.ACCESS_SCOPE_CLUSTER
 _TENANT = AccessScope.ACCESS_SCOPE_TENANT
 
@@ -41,6 +43,8 @@ class Rule:
     namespaces: tuple[tuple[str, ...], ...]
     audit: bool
     states_actor: bool
+    # Whether answers may hold payloads that are shown to the caller.
+    shows_values: bool
     # Paths of the fields that only services set, and whether each is a single message.
     internal: tuple[tuple[tuple[str, ...], bool], ...] = ()
 
@@ -55,7 +59,8 @@ class Rule:
     def check(self, principal: Principal, request: Any, *, first: bool = True) -> None:
         """Raise Forbidden or NotFound if the caller may not send this request.
 
-        `first` is False for later messages of a stream, which may leave their namespace out.
+        A request that names no namespace gets the only one of the caller. `first` is False for
+        later messages of a stream, which may leave their namespace out.
         """
         if self.is_for_services:
             raise Forbidden("SERVICES_ONLY", f"{self.method} is for services of the suite only")
@@ -88,6 +93,17 @@ class Rule:
             if "permissions" in fields:
                 stated.permissions[:] = principal.permissions
 
+    def reveals(self, principal: Principal, request: Any) -> bool:
+        """Return whether the caller sees sensitive values in the answers to a request.
+
+        Where the request names no namespace, the permission is needed in each of the caller's.
+        """
+        if principal.everywhere & REVEAL or REVEAL_NAME in principal.permissions:
+            return True
+        named = list(self._namespaces(request, True)) if isinstance(request, Message) else []
+        places = named or list(principal.namespaces)
+        return bool(places) and all(principal.bits(each) & REVEAL for each in places)
+
     def _holders(self, request: Message) -> Iterator[Message]:
         """Yield the messages of a request that may state an actor."""
         if self.states_actor:
@@ -106,6 +122,8 @@ class Rule:
                     raise Forbidden("SERVICES_ONLY", text)
 
     def _check_namespaces(self, principal: Principal, request: Message, first: bool) -> None:
+        if home := principal.home:
+            self._settle(request, home, first)
         for namespace in self._namespaces(request, first):
             bits = principal.bits(namespace)
             if not bits:
@@ -113,6 +131,13 @@ class Rule:
                 raise NotFound("NAMESPACE_NOT_FOUND", message)
             if not bits & self.bits:
                 raise self._refused(f"namespace `{namespace}`")
+
+    def _settle(self, request: Message, home: str, first: bool) -> None:
+        """Set the namespace of a request where it is empty."""
+        for path in self.namespaces:
+            for holder in _messages(request, path[:-1]) if first or len(path) > 1 else ():
+                if getattr(holder, path[-1]) == "":
+                    setattr(holder, path[-1], home)
 
     def _namespaces(self, request: Message, first: bool) -> Iterator[str]:
         for path in self.namespaces:
@@ -125,10 +150,14 @@ class Rule:
 
 
 def _own(principal: Principal) -> str:
-    """Return where a caller with one namespace has its rights, to follow on a refusal."""
-    if len(principal.namespaces) != 1 or principal.everywhere:
+    """Return where a caller has its rights, to follow on a refusal."""
+    if not principal.namespaces or principal.everywhere:
         return ""
-    return f" for this {principal.kind}; its namespace is `{next(iter(principal.namespaces))}`"
+    names = sorted(principal.namespaces)
+    shown = ", ".join(f"`{name}`" for name in names[:NAMESPACES_SHOWN_MAX])
+    more = ", …" if len(names) > NAMESPACES_SHOWN_MAX else ""
+    what = "namespace is" if len(names) == 1 else "namespaces are"
+    return f" for this {principal.kind}; its {what} {shown}{more}"
 
 
 def rule_of(path: str) -> Rule | None:
@@ -162,6 +191,7 @@ def rule_of_method(method: MethodDescriptor) -> Rule:
         namespaces=namespaces,
         audit=access.audit,
         states_actor="actor" in fields,
+        shows_values=access.group not in (_SERVICE, _WORK) and has_payloads(method.output_type),
         internal=tuple(_internal(method.input_type, ())),
     )
 

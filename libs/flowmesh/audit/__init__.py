@@ -7,6 +7,6 @@ transaction of the change. A loop sends the rows to the identity service and del
 from flowmesh.audit.loop import OutboxLoop
 from flowmesh.audit.outbox import AuditOutbox, OutboxRow
 from flowmesh.audit.records import records_of
-from flowmesh.audit.relay import AuditRelay
+from flowmesh.audit.relay import AuditRelay, audit_relay
 
-__all__ = ["AuditOutbox", "AuditRelay", "OutboxLoop", "OutboxRow", "records_of"]
+__all__ = ["AuditOutbox", "AuditRelay", "OutboxLoop", "OutboxRow", "audit_relay", "records_of"]

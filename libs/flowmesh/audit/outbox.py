@@ -6,9 +6,8 @@ from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.storage import load_queries
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
 import orjson
 
 from flowmesh.api.identity.v1.audit_service_pb2 import AuditRecord
 from flowmesh.audit.outbox import OutboxRow
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 # Larger objects are represented by their digests only.
 DETAILS_BYTES_MAX = 4_096

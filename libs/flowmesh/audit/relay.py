@@ -3,9 +3,11 @@
 from typing import Any, Protocol
 
 from flowmesh.api.identity.v1.audit_service_pb2 import RecordAuditRequest, RecordAuditResponse
+from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.audit.loop import OutboxLoop
 from flowmesh.audit.outbox import AuditOutbox
 from flowmesh.audit.records import records_of
+from flowmesh.runtime import Runtime
 
 ROWS = 200
 RECORDS_MAX = 1_000
@@ -39,3 +41,10 @@ class AuditRelay(OutboxLoop):
             await self._outbox.delete([row.id for row in rows])
             count += len(records)
         return count
+
+
+def audit_relay(runtime: Runtime, pool: Any) -> AuditRelay:
+    """Relay the changes of a schema while the process serves."""
+    relay = AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
+    runtime.add_loop(relay)
+    return relay

@@ -1,7 +1,8 @@
-"""Addresses of NATS servers with their TLS settings.
+"""Addresses of NATS servers with their TLS settings and the key of the user.
 
 `tls://` encrypts. Query parameters name the files, as for PostgreSQL: `sslrootcert` contains the
-authorities of the servers, `sslcert` and `sslkey` the certificate of the client.
+authorities of the servers, `sslcert` and `sslkey` the certificate of the client, `nkey` the seed
+of the user.
 """
 
 import ssl
@@ -13,16 +14,20 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
+from flowmesh.bus.nkeys import Nkey
+
 SECURE = "tls"
-_FILES = frozenset({"sslrootcert", "sslcert", "sslkey"})
+_NKEY = "nkey"
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", _NKEY})
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Servers, and the context of connections to them; None for plain text."""
+    """Servers, the context of connections to them, None for plain text, and the key, if any."""
 
     servers: list[str]
     tls: ssl.SSLContext | None
+    nkey: Nkey | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Addresses":
@@ -35,13 +40,14 @@ class Addresses:
             servers.append(parts._replace(query="").geturl() if parts.query else address)
         if unknown := sorted(files.keys() - _FILES):
             raise ValueError(f"a NATS address has no parameter {unknown[0]!r}")
+        nkey = Nkey.read(files.pop(_NKEY)) if _NKEY in files else None
         if SECURE not in schemes:
             if files:
                 raise ValueError("a NATS address with certificates begins with tls://")
-            return cls(servers, None)
+            return cls(servers, None, nkey)
         if schemes != {SECURE}:
             raise ValueError("of several NATS addresses either all or none begin with tls://")
-        return cls(servers, _context(files))
+        return cls(servers, _context(files), nkey)
 
 
 def _context(files: dict[str, str]) -> ssl.SSLContext:
@@ -58,8 +64,13 @@ def _context(files: dict[str, str]) -> ssl.SSLContext:
 class NatsClient(Client):
     """A client that sends no credential in plain text if TLS is required.
 
-    The library continues without TLS if the server, or a machine in between, offers none.
+    The library continues without TLS if the server, or a machine in between, offers none. It
+    signs with the key of its user, if it has one.
     """
+
+    def __init__(self, nkey: Nkey | None = None) -> None:
+        super().__init__()
+        self._public_nkey = nkey.public if nkey is not None else None
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection and "tls" in self.options and not info.get("tls_required"):

@@ -62,14 +62,14 @@ class Bus:
         replicas: int = 1,
         metrics: Metrics | None = None,
     ) -> None:
-        self.client = NatsClient()
+        self._addresses = Addresses.parse(addresses)
+        self.client = NatsClient(self._addresses.nkey)
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
         # Counts connections, so that a reader detects that its requests are lost. Waiting readers
         # are woken at each new connection.
         self.generation = 0
         self.readers: set[asyncio.Event] = set()
         self.traffic = Traffic(metrics or Metrics(), lambda: len(self.readers))
-        self._addresses = Addresses.parse(addresses)
         self._replicas = replicas
         self._name = name
         self._callbacks: list[Callback] = []
@@ -281,6 +281,7 @@ class Bus:
         await self.client.connect(
             self._addresses.servers,
             tls=self._addresses.tls,
+            signature_cb=nkey.sign if (nkey := self._addresses.nkey) is not None else None,
             name=self._name,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,

@@ -83,11 +83,44 @@ class Authority:
         if place.exists() or (folder / AUTHORITY).exists():
             raise CertificateError(f"{folder} has an authority; remove it only if nothing uses it")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        write(place, _private_pem(key), PRIVATE_MODE)
-        content = _self_signed(key, cluster).public_bytes(Encoding.PEM)
-        write(folder / AUTHORITY, content, PUBLIC_MODE)
+        made = cls.generate(cluster)
+        write(place, made.key_pem, PRIVATE_MODE)
+        write(folder / AUTHORITY, made.pem, PUBLIC_MODE)
         return cls.open(folder)
+
+    @classmethod
+    def generate(
+        cls, cluster: str, life: timedelta = AUTHORITY_LIFE, *, now: datetime | None = None
+    ) -> "Authority":
+        """Return a new authority that is stored nowhere."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _self_signed(key, cluster, life, now or datetime.now(UTC))
+        return cls(certificate=certificate, key=key, bundle=certificate.public_bytes(Encoding.PEM))
+
+    @classmethod
+    def of_pem(cls, bundle: bytes, key_pem: bytes) -> "Authority":
+        """Return the authority whose certificate is the first of a bundle."""
+        key = load_pem_private_key(key_pem, password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return cls(certificate=x509.load_pem_x509_certificates(bundle)[0], key=key, bundle=bundle)
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate of this authority."""
+        return self._certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        """Its private key."""
+        return _private_pem(self._key)
+
+    def issued(self, leaf: x509.Certificate) -> bool:
+        """Return whether a certificate is of this authority."""
+        try:
+            leaf.verify_directly_issued_by(self._certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     @classmethod
     def open(cls, folder: Path) -> "Authority":
@@ -111,7 +144,7 @@ class Authority:
             raise CertificateError(f"{place} is not the key of {folder / AUTHORITY}")
         return cls(certificate=own[0], key=key, bundle=bundle)
 
-    def issue(self, request: Request) -> Certificate:
+    def issue(self, request: Request, *, now: datetime | None = None) -> Certificate:
         """Return a new certificate."""
         names.checked_slug(request.kind, request.name)
         san: list[x509.GeneralName] = names.host_names(request.hosts)
@@ -125,7 +158,11 @@ class Authority:
             raise CertificateError("a server needs a host: name one with --host")
         uses = x509.ExtendedKeyUsage(_USES[request.kind])
         return self._signed(
-            request.name, x509.SubjectAlternativeName(san), uses, request.life + BACKDATED
+            request.name,
+            x509.SubjectAlternativeName(san),
+            uses,
+            request.life + BACKDATED,
+            now or datetime.now(UTC),
         )
 
     def renewed(self, old: Certificate) -> Certificate:
@@ -143,7 +180,7 @@ class Authority:
             raise CertificateError(text) from error
         name = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
         life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
-        return self._signed(str(name), san, uses, life)
+        return self._signed(str(name), san, uses, life, datetime.now(UTC))
 
     def _signed(
         self,
@@ -151,9 +188,10 @@ class Authority:
         san: x509.SubjectAlternativeName,
         uses: x509.ExtendedKeyUsage,
         life: timedelta,
+        now: datetime,
     ) -> Certificate:
         key = ec.generate_private_key(ec.SECP256R1())
-        begins = datetime.now(UTC) - BACKDATED
+        begins = now - BACKDATED
         public = self._certificate.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
         leaf = (
@@ -175,9 +213,11 @@ class Authority:
         return Certificate(leaf.public_bytes(Encoding.PEM), _private_pem(key), self._bundle, leaf)
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey, cluster: str) -> x509.Certificate:
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey, cluster: str, life: timedelta, now: datetime
+) -> x509.Certificate:
     subject = _subject(f"Flowmesh {cluster}")
-    begins = datetime.now(UTC) - BACKDATED
+    begins = now - BACKDATED
     uri = x509.UniformResourceIdentifier(names.cluster_uri(cluster))
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
@@ -187,7 +227,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, cluster: str) -> x509.Certific
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
-        .not_valid_after(begins + AUTHORITY_LIFE)
+        .not_valid_after(begins + life)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .add_extension(x509.SubjectAlternativeName([uri]), critical=False)

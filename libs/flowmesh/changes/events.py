@@ -1,13 +1,13 @@
 """Changes of rows as events of CloudEvents, which triggers see."""
 
-from typing import Any, Final
+from typing import Final
 
 from flowmesh.changes.pgoutput import Left, Relation, RowChange, Value
 from flowmesh.changes.slots import Change, lsn_text
 from flowmesh.changes.values import json_value
+from flowmesh.contract.json_value import Json
 from flowmesh.views import instant
 
-Json = Any
 TYPES: Final = {"insert": "row.inserted", "update": "row.updated", "delete": "row.deleted"}
 
 

@@ -6,13 +6,13 @@ Types that JSON lacks (dates, decimals, UUIDs) and unknown types stay text, so n
 import math
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import inexact
 
-Json = Any
 # The depth of PostgreSQL's arrays is at most 6.
 _ESCAPE: Final = "\\"
 

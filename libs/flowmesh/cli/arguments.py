@@ -33,7 +33,15 @@ ChangeReason = Annotated[str, Parameter(help="Reason, stored with the change.")]
 RequestId = Annotated[
     str, Parameter(help="Idempotency key: a repeated request has no further effect.")
 ]
+ProjectOption = Annotated[
+    str, Parameter(help="Id, slug or namespace of the project; by default that of the namespace.")
+]
+CompanyOption = Annotated[
+    str, Parameter(help="Id or slug of the company; by default the only one.")
+]
+ListLimit = Annotated[int, Parameter(help="Maximum length of the list; 0 lists all.")]
 Flag = Annotated[bool, Parameter(negative="")]
+Strict = Annotated[bool, Parameter(negative="", help="Treat warnings as errors.")]
 Texts = Annotated[list[str] | None, Parameter(negative="")]
 FILES = Parameter(
     name=["--file", "-f"],

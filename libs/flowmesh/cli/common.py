@@ -63,10 +63,7 @@ _NAMESPACE = Parameter(
 _PROFILE = Parameter(help="Profile to use; FLOWMESH_PROFILE.", group=EVERYWHERE, show_default=False)
 _JSON = Parameter(name="--json", negative="", help="The same as -o json.", group=EVERYWHERE)
 _FORMAT = Parameter(
-    name=["--output", "-o"],
-    help="Format of standard output.",
-    group=EVERYWHERE,
-    show_default=False,
+    name=["--output", "-o"], help="Format of standard output.", group=EVERYWHERE, show_default=False
 )
 _UTC = Parameter(negative="", help="Show times in UTC instead of local time.", group=EVERYWHERE)
 
@@ -131,10 +128,12 @@ class Common(Reach):
 COMMON = Common()
 
 
-def command(function: Callable[Params, int | Coroutine[Any, Any, int]]) -> Callable[Params, int]:
+def command(
+    function: Callable[Params, int | Coroutine[Any, Any, int | None] | None],
+) -> Callable[Params, int]:
     """Decorate the function of a command, which may be async.
 
-    Foreseeable failures are reported on standard error. Returns the exit code.
+    Foreseeable failures are reported on standard error. Returns the exit code, DONE without one.
     """
     default = signature(function).parameters["common"].default
 
@@ -145,7 +144,8 @@ def command(function: Callable[Params, int | Coroutine[Any, Any, int]]) -> Calla
 
         def body() -> int:
             result = function(*args, **kwargs)
-            return result if isinstance(result, int) else asyncio.run(result)
+            code = asyncio.run(result) if isinstance(result, Coroutine) else result
+            return exit_codes.DONE if code is None else code
 
         return guarded(common, body)
 
@@ -245,12 +245,7 @@ def error_json(error: FlowmeshError) -> dict[str, Any]:
         for v in error.violations
     ]
     return {
-        "error": {
-            "code": error.http_status,
-            "reason": error.reason,
-            "message": error.message,
-            "details": details,
-        }
+        "error": (output.members(error, "code=http_status reason message") | {"details": details})
     }
 
 

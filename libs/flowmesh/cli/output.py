@@ -5,12 +5,14 @@ are written as `\\x1b`, and line breaks within a line as `\\n`. In documents the
 JSON and YAML do.
 """
 
+import re
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import cache
 from typing import Any, Literal, get_args
 
 import orjson
@@ -156,19 +158,107 @@ def source(value: Any, text: str) -> None:
         block(text.rstrip())
 
 
-def listing(
-    documents: Sequence[Any],
-    header: Sequence[str],
-    rows: Iterable[Sequence[str]],
+def members(value: object, names: str = "*") -> dict[str, Any]:
+    """Return attributes as the members of a JSON object, times as text, records as objects.
+
+    `created_at` is the member `createdAt`; `bulk_id=id` is the attribute `id` as `bulkId`. An
+    empty `reason?` is left out, an empty `version~` is null. `*` stands for all other fields of
+    the record, `*?` for those that are not empty, without `-those` of a minus.
+    """
+    shown = {}
+    for member, name, mark in _members_of(type(value), names):  # type: ignore[arg-type]
+        each = getattr(value, name)
+        if each or mark != "?":
+            shown[member] = _member(each) if each or not mark else None
+    return shown
+
+
+# The sign before a name, the member, its attribute, and the mark after them.
+_NAME = re.compile(r"(-?)(\w+|\*)(?:=(\w+))?([?~]?)")
+
+
+@cache
+def _members_of(kind: Any, names: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the members with their attributes and marks."""
+    given = _NAME.findall(names)
+    known = {own or name for _, name, own, _ in given}
+    found: list[tuple[str, str, str]] = []
+    for minus, name, own, mark in given:
+        if name == "*":
+            rest = [each.name for each in fields(kind) if each.name not in known]
+            found += [(camel(each), each, mark) for each in rest if each[0] != "_"]
+        elif not minus:
+            found.append((camel(name), own or name, mark))
+    return tuple(found)
+
+
+def camel(name: str) -> str:
+    """Return `createdAt` for `created_at`."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _member(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, tuple):
+        return [_member(each) for each in value]
+    return members(value) if is_dataclass(value) else value
+
+
+def table(
+    found: Sequence[Any],
+    document_of: Callable[[Any], Any],
+    names: str,
     *,
     none: str,
     only_wide: Container[str] = (),
+    **cells: Callable[[Any], str],
 ) -> None:
-    """Write a list as one document, or as a table; see `columns`."""
+    """Write a list as one document, or as a table of columns with names.
+
+    `STATE` is the attribute `state`, `LAST_RUN=last_at` the attribute `last_at`; `-` replaces an
+    empty `actor?`. Times are ages. `cells` has the functions of the other columns.
+    """
     if structured():
-        document(documents)
-    else:
-        columns(header, rows, none=none, only_wide=only_wide)
+        document([document_of(each) for each in found])
+        return
+    named = (name.partition("=") for name in names.split())
+    shown = {name: cells.get(name) or _cell(own or name.lower()) for name, _, own in named}
+    header = [name.replace("_", " ") for name in shown]
+    rows = [[cell(each) for cell in shown.values()] for each in found]
+    columns(header, rows, none=none, only_wide=only_wide)
+
+
+def listing(
+    found: Sequence[Any],
+    document_of: Callable[[Any], Any],
+    show: Callable[[Any], object],
+    *,
+    none: str,
+) -> None:
+    """Write a list as one document, or show its items; the text `none` replaces an empty one."""
+    if structured():
+        document([document_of(each) for each in found])
+        return
+    if not found:
+        nothing(none)
+    for each in found:
+        show(each)
+
+
+def _cell(name: str) -> Callable[[Any], str]:
+    own, is_optional = name.removesuffix("?"), name.endswith("?")
+
+    def cell(each: Any) -> str:
+        value = getattr(each, own)
+        if own.endswith("_at_us"):
+            value = datetime.fromtimestamp(value / 1_000_000, UTC) if value else None
+        if value is None or isinstance(value, datetime):
+            return age(value)
+        return str(value or "-") if is_optional else str(value)
+
+    return cell
 
 
 def columns(

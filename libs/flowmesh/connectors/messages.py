@@ -8,7 +8,7 @@ from typing import Any, Final
 from flowmesh.connectors.options import options_of
 from flowmesh.connectors.records import Batch, Context, Record, RecordsRefused
 from flowmesh.errors import REASONS, Overloaded, Unavailable, WrongState
-from flowmesh.sdk.messaging.values import Message, Outgoing
+from flowmesh.sdk.values.messages import Message, Outgoing
 
 BATCH: Final = 100
 WAIT_S: Final = 5.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowmesh.definitions.planning.planner import plan_workflow
     from flowmesh.definitions.problems import Problem, errors_in, refuse, warnings_in
     from flowmesh.definitions.reading.reader import is_id
-    from flowmesh.definitions.reading.sources import (
+    from flowmesh.definitions.sources import (
         Read,
         Reading,
         Resolve,
@@ -44,9 +44,9 @@ else:
         "Dialect": "model",
         "Node": "model",
         "Problem": "problems",
-        "Read": "reading.sources",
-        "Reading": "reading.sources",
-        "Resolve": "reading.sources",
+        "Read": "sources",
+        "Reading": "sources",
+        "Resolve": "sources",
         "TEMPLATE_LABEL": "instantiation",
         "Task": "model",
         "TaskRef": "task_refs",
@@ -60,11 +60,11 @@ else:
         "errors_in": "problems",
         "instantiate": "instantiation",
         "is_id": "reading.reader",
-        "load_task": "reading.sources",
-        "load_template": "reading.sources",
-        "load_workflow": "reading.sources",
+        "load_task": "sources",
+        "load_template": "sources",
+        "load_workflow": "sources",
         "plan_workflow": "planning.planner",
-        "read_source": "reading.sources",
+        "read_source": "sources",
         "refuse": "problems",
         "task_ref": "task_refs",
         "trigger_message": "trigger_messages",

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.model import Dialect
 
 
@@ -20,3 +21,8 @@ def digest_of_document(document: Any, dialect: Dialect) -> str:
     """
     canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(dialect.value.encode() + b"\0" + canonical).hexdigest()
+
+
+def schema_bytes(schema: Json) -> bytes:
+    """Return the JSON of a schema; empty for one that takes everything."""
+    return b"" if schema is None or schema is True or schema == {} else json_bytes(schema)

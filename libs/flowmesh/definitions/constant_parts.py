@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.model import Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.errors import FlowmeshError
 from flowmesh.expressions.secrets import is_secret_reference
 
-Json = Any
 _INVALID = "DEFINITION_INVALID"
 _HEADER = "HEADER_INVALID"
 _FORM = "application/x-www-form-urlencoded"

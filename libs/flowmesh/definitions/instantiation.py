@@ -6,10 +6,10 @@ value is written as text, objects as JSON. `{{ }}` belongs to the workflow and i
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.formats.load import load
 from flowmesh.definitions.model import WorkflowTemplate
@@ -17,7 +17,6 @@ from flowmesh.definitions.problems import Path, Problems
 from flowmesh.errors import Invalid, Violation
 from flowmesh.plan.schemas import Schema
 
-Json = Any
 # Label that names the template of a workflow.
 TEMPLATE_LABEL = "flowmesh.io/template"
 _OPEN = "${{"

@@ -8,14 +8,11 @@ Graphs have no cycles; repetition is a state machine (decision 0008).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from flowmesh.contract import DEFAULT_RETRY
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.triggers import Trigger
-
-Json = Any
-
 
 # Additional names for templates in the body of a map, and in that of a state machine.
 ITEM_NAMES = frozenset({"item", "index"})
@@ -140,6 +137,8 @@ class Task:
     timeout_ms: int = 0
     queue: str = ""
     permissions: tuple[str, ...] = ()
+    # Secrets that its remote workers may receive in inputs.
+    secrets: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     visibility: Visibility = Visibility.NAMESPACE
     path: Path = ()

@@ -163,3 +163,14 @@ def refuse(problems: Sequence[Problem]) -> None:
         errors[0].text() + more,
         violations=tuple(Violation(p.place, p.message, p.code, p.line, p.column) for p in errors),
     )
+
+
+_SEGMENT = re.compile(r'\.?([\w$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
+
+
+def split_path(text: str) -> Path:
+    """Return the keys and indexes of a path as expressions write it (`items[0].email`)."""
+    keys: list[str | int] = []
+    for name, index, quoted in _SEGMENT.findall(text):
+        keys.append(name or (int(index) if index else orjson.loads(quoted)))
+    return tuple(keys)

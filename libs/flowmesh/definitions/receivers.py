@@ -3,9 +3,10 @@
 from typing import Final
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import RECEIVE
 from flowmesh.definitions.formats.triggers import read_receiver
-from flowmesh.definitions.model import ITEM_NAMES, Json, Node, Task
+from flowmesh.definitions.model import ITEM_NAMES, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.definitions.trigger_messages import receiver_message

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Collection, Container, Iterator
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import TRANSFORM
-from flowmesh.definitions.model import Dialect, Json, Node, Task, Workflow
+from flowmesh.definitions.model import Dialect, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.expressions import Reference
 from flowmesh.expressions.cel_source import Token, tokenize
 from flowmesh.expressions.secrets import ROOT as SECRETS
+from flowmesh.expressions.secrets import with_placeholders
 from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.conditions import DECISION
 
@@ -98,9 +100,10 @@ def split_input(node: Node) -> tuple[Json, Json]:
     """Split a node's input into the rendered part and a literal pipeline.
 
     The pipeline of the built-in transform has its own templates over the items, so it is passed
-    unrendered unless it refers to the workflow.
+    unrendered unless it refers to the workflow. Secrets are rendered by the worker service: here
+    placeholders stand for them.
     """
-    given = node.input if node.has_input else {}
+    given = with_placeholders(node.input) if node.has_input else {}
     if node.task_ref != TRANSFORM or not isinstance(given, dict):
         return given, None
     pipeline = given.get("pipeline")

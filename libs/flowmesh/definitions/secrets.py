@@ -3,12 +3,11 @@
 import math
 import re
 from collections import Counter
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.secrets import is_secret_reference
 
-Json = Any
 MASK = "***"
 _NAME = re.compile(
     r"(?:^|[-_.\s]|(?<=[a-z]))"

@@ -1,12 +1,11 @@
 """Triggers of a workflow in the canonical model."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path
-
-Json = Any
 
 TRIGGERS_MAX: Final = 100
 CATCH_UP_MAX: Final = 1_000

@@ -8,7 +8,6 @@ completely; only their calls are answered.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -17,6 +16,7 @@ from msgspec import UNSET
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.secrets import MASK, masked, masked_url
 from flowmesh.dryrun.examples import example_of
 from flowmesh.dryrun.mocks import Mock, Mocks
@@ -27,6 +27,7 @@ from flowmesh.engine import NodeState, State
 from flowmesh.executors.base import Attempt, InlineStep, Output
 from flowmesh.executors.builtin import builtin_executors
 from flowmesh.executors.collaborators import Collaborators
+from flowmesh.executors.completion.messages import json_of
 from flowmesh.executors.databases import DatabaseCall, Rows
 from flowmesh.executors.failures import TIMEOUT, TaskFailure
 from flowmesh.executors.rpc import Rpc, RpcAnswer
@@ -34,13 +35,16 @@ from flowmesh.executors.schemas import SchemaCheck
 from flowmesh.executors.secrets import AttemptSecrets
 from flowmesh.executors.serverless.openapi import Operation
 from flowmesh.executors.specs import ReadySpecs
+from flowmesh.executors.tools.calls import ToolCall
 from flowmesh.expressions import MOMENT, Moment, RenderError
 from flowmesh.jsontext import dump_json
+from flowmesh.models.port import Conversation
+from flowmesh.models.prices import Prices
+from flowmesh.models.selection import Chosen
 from flowmesh.plan import Plan, moment_of, render_input
 from flowmesh.sandbox import Sandbox
 from flowmesh.tasktypes import TASK_TYPES
 
-Json = Any
 _RUN = frozenset(name for name, each in TASK_TYPES.items() if each.is_run_by_worker)
 # Types that a dry run executes, because they call no other system.
 _INSIDE = frozenset(name for name in _RUN if TASK_TYPES[name].stays_inside)
@@ -100,6 +104,7 @@ class _RecordingClient:
     def __init__(self) -> None:
         self.attempt: _Attempt | None = None
         self.reply: Callable[[], bytes] | None = None
+        self.prices = Prices()
 
     async def send(
         self,
@@ -135,6 +140,19 @@ class _RecordingClient:
     async def call(self, rpc: Rpc) -> RpcAnswer:
         url = f"grpc://{rpc.service or rpc.target.address}/{rpc.method}"
         self._record("CALL", url, masked(rpc.request), masked(dict(rpc.metadata)))
+        raise _NotSent
+
+    async def call_tool(self, call: ToolCall) -> Json:
+        url = f"mcp:{call.server or call.capability}/{call.tool}"
+        self._record("CALL", url, masked(dict(call.arguments)), masked(dict(call.headers)))
+        raise _NotSent
+
+    def model_of(self, wanted: str) -> str:
+        return wanted
+
+    async def turn(self, conversation: Conversation, wanted: str) -> Chosen:
+        sent = {"system": conversation.system, "messages": json_of(conversation.messages)}
+        self._record("CALL", f"model:{wanted or 'default'}", masked(sent))
         raise _NotSent
 
     async def publish(
@@ -187,6 +205,8 @@ class Attempts:
                     now_us=now_us,
                     databases=self._out,
                     caller=self._out,
+                    tools=self._out,
+                    models=self._out,
                     publisher=self._out,
                     messages=self._out,
                     draw=lambda: 0.0,
@@ -295,7 +315,10 @@ class Attempts:
         ready = self._specs.ready(spec.digest, {spec.digest: spec})
         task = _task(attempt)
         placeholders = AttemptSecrets(dict.fromkeys(ready.secrets, MASK), "")
-        one = Attempt(task, attempt.data, attempt.node.planned.timeout_ms, placeholders)
+        data = attempt.data
+        if ready.input_secrets is not None:
+            data = ready.input_secrets.filled(data, placeholders)
+        one = Attempt(task, data, attempt.node.planned.timeout_ms, placeholders)
         if isinstance(ready.step, InlineStep):
             return await ready.step.run_off_loop(one)
         return await ready.step.run(one)

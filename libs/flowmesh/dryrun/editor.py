@@ -1,25 +1,24 @@
 """JSON Schemas for `flowmesh schema`: of definitions and of test files."""
 
 from collections.abc import Callable
-from typing import Any
 
 from flowmesh.definitions.editor.parts import (
     ANYTHING,
     DURATION,
     ID,
     Schema,
+    anything,
     choice,
     described,
     document,
     members,
-    number,
     text,
+    whole,
 )
 from flowmesh.definitions.formats import table
 from flowmesh.dryrun.expectations import NODE_STATUSES, ROOTS, STATUSES
 from flowmesh.dryrun.limits import MOCKS_MAX
 
-Json = Any
 _TIME: Schema = {
     "anyOf": [{"type": ["number", "null"], "minimum": 0}, DURATION],
     "description": "A duration with its unit, or a number of ms.",
@@ -40,7 +39,7 @@ def tests_schema() -> Schema:
         {
             **shared,
             "name": {"type": "string", "pattern": r"\S"},
-            "input": described("The input; templates over fixtures.", ANYTHING),
+            "input": anything("The input; templates over fixtures."),
             "expect": {"anyOf": [{"$ref": "#/$defs/expect"}, {"type": "null"}]},
         },
         "name",
@@ -87,7 +86,7 @@ def _mock() -> Schema:
     failure = members({"class": ID, "message": text(), "retryAfter": _TIME}, "class")
     schema = members(
         {
-            "output": described("The output; templates over input, attempt, fixtures.", ANYTHING),
+            "output": anything("The output; templates over input, attempt, fixtures."),
             "failure": failure,
             "after": _TIME,
         }
@@ -104,11 +103,11 @@ def _expect() -> Schema:
     node = members(
         {
             "status": choice(NODE_STATUSES, ""),
-            "attempts": number(0, 2**31, whole=True),
+            "attempts": whole(0, 2**31),
             **_values("input"),
             **_values("output"),
-            "call": described(
-                "Members that one of its calls must have: method, url, headers, body.", ANYTHING
+            "call": anything(
+                "Members that one of its calls must have: method, url, headers, body."
             ),
             "failure": {"anyOf": [{"$ref": "#/$defs/failure"}, {"type": "null"}]},
         }
@@ -138,8 +137,8 @@ def _expect() -> Schema:
 
 def _values(name: str) -> dict[str, Schema]:
     return {
-        name: described(f"The {name}, equal to this.", ANYTHING),
-        f"{name}Matches": described(f"Members that the {name} must have, among others.", ANYTHING),
+        name: anything(f"The {name}, equal to this."),
+        f"{name}Matches": anything(f"Members that the {name} must have, among others."),
     }
 
 

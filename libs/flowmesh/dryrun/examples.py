@@ -1,11 +1,10 @@
 """Deterministic example values of a JSON Schema: the outputs of tasks without a mock."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.limits import EXAMPLE_DEPTH_MAX, EXAMPLE_ITEMS_MAX
 
-Json = Any
 _FORMATS = {
     "date-time": "2026-01-01T00:00:00Z",
     "date": "2026-01-01",

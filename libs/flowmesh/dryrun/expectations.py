@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from msgspec import UnsetType
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.dryrun.mocks import duration_us
@@ -16,7 +16,6 @@ from flowmesh.dryrun.values import differences, shown
 from flowmesh.expressions import ExpressionInvalid, RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
 
-Json = Any
 STATUSES = ("completed", "failed", "running", "canceled")
 NODE_STATUSES = ("completed", "failed", "skipped", "canceled", "running", "pending")
 ROOTS = ("input", "output", "status", "nodes", "calls", "path", "skipped", "durationMs")

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.contract.durations import duration_ms
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.dryrun.limits import MOCKS_MAX
@@ -14,7 +14,6 @@ from flowmesh.engine import NodeState
 from flowmesh.expressions import Template, TemplateInvalid, compile_template
 from flowmesh.plan import Graph, PlanNode
 
-Json = Any
 _CODE = "MOCKS_INVALID"
 # Roots in the template of a mocked output.
 ROOTS = frozenset({"input", "attempt", "fixtures"})

@@ -1,11 +1,12 @@
 """The report of a dry run: one shape for the command line, REST and the SDK."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Source = Literal["mock", "run", "schema", "use", "none"]
 
 

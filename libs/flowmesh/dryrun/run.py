@@ -4,12 +4,12 @@ import asyncio
 import heapq
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
 
 from flowmesh.api.common.v1 import link_pb2, payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2, execution_service_pb2
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
+from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.attempts import Attempts
 from flowmesh.dryrun.limits import ATTEMPTS_MAX, COMMANDS_MAX, YIELD_COMMANDS
 from flowmesh.dryrun.mocks import Mocks, Signal
@@ -58,7 +58,6 @@ from flowmesh.plan import (
 )
 from flowmesh.sandbox import Sandbox
 
-Json = Any
 # The start of the virtual clock: 1 January 2026, 00:00 UTC.
 START_US = 1_767_225_600_000_000
 EXECUTION_ID = "dry-run"

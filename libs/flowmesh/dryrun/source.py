@@ -1,10 +1,9 @@
 """Inputs of a dry run: a source of definitions, and mocks and signals as JSON."""
 
 from functools import cache
-from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.bundled import items
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import (
     Read,
     Reading,
@@ -14,14 +13,13 @@ from flowmesh.definitions import (
     plan_workflow,
     read_source,
 )
+from flowmesh.definitions.bundled import items
 from flowmesh.definitions.problems import Problem, Problems, placed, refuse
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.dryrun.mocks import Mocks, Signal, check_names, known_names, read_mocks
 from flowmesh.dryrun.mocks import read_signals as signals_of
 from flowmesh.errors import Invalid, NotFound
 from flowmesh.plan import compile_plan
-
-Json = Any
 
 
 @cache

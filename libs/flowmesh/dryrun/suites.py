@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Any
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import Task, Workflow, check, plan_workflow
 from flowmesh.definitions.problems import Path, Problem, Problems, errors_in, nearest
 from flowmesh.definitions.reading.documents import Source, parse
 from flowmesh.definitions.reading.reader import Reader, kind_of
-from flowmesh.definitions.reading.sources import Read, Reading, read_source
 from flowmesh.definitions.reading.yaml_text import Unreadable
+from flowmesh.definitions.sources import Read, Reading, read_source
 from flowmesh.dryrun.expectations import Expected, read_expected
 from flowmesh.dryrun.mocks import (
     Mock,
@@ -38,7 +38,6 @@ from flowmesh.expressions import (
 from flowmesh.plan import compile_plan
 from flowmesh.sandbox import Sandbox
 
-Json = Any
 ENDINGS = (".test.yaml", ".test.yml", ".test.json")
 DEFINITIONS = (".yaml", ".yml", ".json")
 _CODE = "DEFINITION_INVALID"

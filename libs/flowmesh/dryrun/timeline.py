@@ -1,12 +1,11 @@
 """The timeline of each node in a dry run, from its events, for the report."""
 
-from typing import Any
-
 import orjson
 
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.attempts import Answer
 from flowmesh.dryrun.mocks import Mocks
 from flowmesh.dryrun.names import is_made
@@ -15,8 +14,6 @@ from flowmesh.engine import State
 from flowmesh.plan import Graph, Plan
 from flowmesh.tasktypes.builtin.conditions import CONDITION, DECISION
 from flowmesh.views import EXECUTION_STATUS_WORDS
-
-Json = Any
 
 
 class NodeTimeline:

@@ -1,12 +1,11 @@
 """Example outputs without a schema, built from the members that templates read."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions import Reference
 from flowmesh.plan import Graph, Plan, PlanNode
 
-Json = Any
 _LEAF = "text"
 
 

@@ -1,12 +1,11 @@
 """Comparison of expected and actual values, as readable differences."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext import dump_json
 from flowmesh.jsontext.places import Place, place_text
 
-Json = Any
 _SHOWN_MAX = 200
 DIFFERENCES_MAX = 20
 

@@ -74,6 +74,8 @@ SETTINGS = {
     "log_min_messages": "warning",
     "log_checkpoints": "off",
     "timezone": "UTC",
+    # Each service has a role that owns its schema only.
+    "flowmesh.service_roles": "on",
 }
 
 
@@ -186,11 +188,23 @@ class Postgres:
     def _maintenance(self) -> str:
         return self.address.replace(f"/{DATABASE}?", "/postgres?")
 
-    async def _ensure_database(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        found = await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE)
+    async def database(self, name: str) -> str:
+        """Return the address of a database, which is made if it is not there; the server runs."""
+        connection = await asyncpg.connect(self._maintenance())
+        try:
+            await self._ensure_database(connection, name)
+        finally:
+            await connection.close()
+        return self.address.replace(f"/{DATABASE}?", f"/{quote(name, safe='')}?")
+
+    async def _ensure_database(
+        self, connection: "asyncpg.Connection[asyncpg.Record]", name: str = DATABASE
+    ) -> None:
+        found = await connection.fetchval("select 1 from pg_database where datname = $1", name)
         if found is None:
+            quoted = name.replace('"', '""')
             with contextlib.suppress(asyncpg.DuplicateDatabaseError):
-                await connection.execute(f'create database "{DATABASE}"')
+                await connection.execute(f'create database "{quoted}"')
 
     def _has_password(self) -> bool:
         mark = self._folder / SECURED_MARK

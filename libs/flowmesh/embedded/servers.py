@@ -5,7 +5,6 @@ import json
 import signal
 from collections.abc import Collection
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
 from flowmesh.embedded.child import Child, Program
@@ -56,15 +55,14 @@ class EmbeddedServers:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stop_all()
         (self.data_dir.path / RUNNING_FILE).unlink(missing_ok=True)
         self.data_dir.release()
+
+    async def database(self, name: str) -> str:
+        """Return the address of a database of PostgreSQL, which is made if it is not there."""
+        return await Postgres(self.data_dir).database(name)
 
     @property
     def identity(self) -> str:

@@ -30,7 +30,7 @@ from flowmesh.engine.decisions.outcomes import cancel_open_nodes, complete, take
 from flowmesh.engine.decisions.progress import advance, begin_roots, release_all
 from flowmesh.engine.decisions.steering import set_breakpoints, steer
 from flowmesh.engine.decisions.step import Step, repeated
-from flowmesh.engine.decisions.values import NULL, failure_of
+from flowmesh.engine.decisions.values import NULL, failure_of, mark
 from flowmesh.engine.events.apply import APPLY
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, State
@@ -128,7 +128,9 @@ def _start(step: Step, command: c.Start) -> None:
     if command.breakpoints is not None:
         set_breakpoints(step, command.breakpoints)
     for name, edited in command.edits.items():
-        step.emit("node_steered", history.NodeSteered(node=name, input=edited))
+        steered = history.NodeSteered(node=name, input=edited)
+        mark(steered.input, step.plan.at(name).sensitive_input)
+        step.emit("node_steered", steered)
     for reused in command.reused:
         step.emit("result_reused", reused)
     policy = step.plan.start
@@ -143,6 +145,8 @@ def _workflow_started(step: Step, command: c.Start) -> None:
     body.version = plan.version
     body.plan_digest = plan.digest
     body.input.CopyFrom(command.input)
+    if plan.input_schema.sensitive:
+        mark(body.input, plan.input_schema.sensitive)
     body.request_id = command.request_id
     body.actor = command.actor
     body.traceparent = command.traceparent

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
+from flowmesh.engine.decisions.values import mark
 from flowmesh.engine.state.transition import Full
 from flowmesh.plan import decode
 
@@ -35,16 +36,15 @@ def set_variable(step: Step, command: SetVariable) -> None:
     """Record a new value. The caller has checked the status and the request id."""
     if len(step.state.variables_set) >= CHANGES_MAX:
         raise Full("VARIABLES_FULL", f"{CHANGES_MAX:,} changes of variables")
-    step.emit(
-        "variable_set",
-        history.VariableSet(
-            name=command.name,
-            value=command.value,
-            reason=command.reason,
-            actor=command.actor,
-            request_id=command.request_id,
-        ),
+    changed = history.VariableSet(
+        name=command.name,
+        value=command.value,
+        reason=command.reason,
+        actor=command.actor,
+        request_id=command.request_id,
     )
+    mark(changed.value, step.plan.variable_schemas[command.name].sensitive)
+    step.emit("variable_set", changed)
 
 
 def apply_set(state: State, event: history.VariableSet) -> None:

@@ -13,6 +13,9 @@ FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
         "AuthenticationError": "The called service refused the credentials (HTTP 401, 403).",
         "ClientError": "The called service refused the request (HTTP 4xx).",
         "ValidationError": "An input, an output or a configuration does not fit its schema.",
+        "GuardrailError": "A guard of a model step stopped it: a pattern, a refusal, an answer that"
+        " is cut or does not fit its schema.",
+        "BudgetError": "A model step has no tokens or no money left in one of its budgets.",
         "SecretUnavailable": "A secret of the task is not stored, or cannot be opened.",
         "ResourceLimit": "A limit of memory, size, time or rounds was exceeded.",
         "Cancelled": "The task was canceled, or its handler canceled itself.",

@@ -1,22 +1,42 @@
 """The interface of executors: an executor compiles a TaskSpec to a step; the step runs attempts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import orjson
 
+from flowmesh.api.common.v1.journal_pb2 import ModelUsage
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import Response
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.secrets import NO_SECRETS, AttemptSecrets
 from flowmesh.jsontext.integers import inexact
 
-Json = Any
 _UNREAD = object()
+Journaled = Callable[[], Awaitable[tuple[Json, ModelUsage]]]
+"""The work of a step, which returns its result and what a model used for it."""
+
+
+class Journal(Protocol):
+    """The steps of an attempt that are committed one by one."""
+
+    async def step(self, index: int, name: str, run: Journaled) -> Json:
+        """Return the committed result of a step, or run it and commit its result and usage."""
+
+
+class NoJournal:
+    """A journal that keeps nothing, for task types without one and for dry runs."""
+
+    async def step(self, index: int, name: str, run: Journaled) -> Json:
+        return (await run())[0]
+
+
+NO_JOURNAL = NoJournal()
 
 
 @dataclass(slots=True)
@@ -28,6 +48,7 @@ class Attempt:
     # The remaining time of the attempt; always above 0.
     timeout_ms: int
     secrets: AttemptSecrets = field(default_factory=lambda: NO_SECRETS)
+    journal: Journal = NO_JOURNAL
     _value: Json = field(default=_UNREAD)
 
     @property

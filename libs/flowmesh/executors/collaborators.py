@@ -8,12 +8,15 @@ from typing import Any
 
 from flowmesh.executors.base import Sender
 from flowmesh.executors.code.python import Interpreters
+from flowmesh.executors.completion.budgets import Spending
+from flowmesh.executors.completion.task import Models
 from flowmesh.executors.databases import Databases
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.log import Log
 from flowmesh.executors.publish import MessageSender, Publisher
 from flowmesh.executors.rpc import Caller
 from flowmesh.executors.serverless.openapi import Documents, Operations
+from flowmesh.executors.tools.calls import ToolCaller
 from flowmesh.sandbox import Sandbox
 
 
@@ -31,6 +34,9 @@ class Collaborators:
     python: Interpreters | None = None
     databases: Databases | None = None
     caller: Caller | None = None
+    tools: ToolCaller | None = None
+    models: Models | None = None
+    spending: Spending | None = None
     publisher: Publisher | None = None
     messages: MessageSender | None = None
     log: Log | None = None

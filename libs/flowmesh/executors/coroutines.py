@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.databases.calls import DatabaseCall, Databases
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs

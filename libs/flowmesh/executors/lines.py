@@ -1,8 +1,7 @@
 """Log lines of a task that are kept with its node, limited in number and length."""
 
-from typing import Any
+from flowmesh.contract.json_value import Json
 
-Json = Any
 LINES_MAX = 100
 LINE_CHARACTERS_MAX = 1_000
 

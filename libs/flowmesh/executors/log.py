@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, InlineStep, Json, Output
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, InlineStep, Output
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.lines import LINE_CHARACTERS_MAX

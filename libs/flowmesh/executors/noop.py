@@ -1,7 +1,8 @@
 """`builtin.noop`: returns its input. The cheapest task; benchmarks use it."""
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, InlineStep, Json, Output
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, InlineStep, Output
 
 
 class Noop(InlineStep):

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, TooLarge
 from flowmesh.executors import failures
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.templates import Rendered

@@ -1,11 +1,8 @@
 """Checks of task values against JSON Schemas. Problems become ValidationErrors."""
 
-from typing import Any
-
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.plan.schemas import Schema, SchemaProblem
-
-Json = Any
 
 
 class SchemaCheck:

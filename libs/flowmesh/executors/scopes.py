@@ -6,15 +6,15 @@ see `secrets` as well, which registration checks.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.base import Attempt
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.expressions import MOMENT, Moment, Reference, RenderError, TemplateInvalid
 from flowmesh.expressions.secrets import ROOT as SECRETS
 
-Json = Any
 T = TypeVar("T")
 
 

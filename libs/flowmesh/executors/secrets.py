@@ -1,20 +1,12 @@
-"""Secrets of attempts: their values, and the masking of these in stored data."""
-
-import base64
-import re
-from collections.abc import Collection, Iterator
-from typing import Any
-from urllib.parse import quote, quote_plus
+"""Secrets of attempts: their values, and their places in inputs."""
 
 import orjson
 
+from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.failures import SECRET_UNAVAILABLE, TaskFailure
-
-Json = Any
-
-MASK = "***"
-# Shorter texts are not masked, because they occur in too many other values.
-MASKED_CHARACTERS_MIN = 4
+from flowmesh.expressions import compile_template
+from flowmesh.expressions.secrets import ROOT, InputSecret, with_templates
 
 
 class AttemptSecrets(dict[str, Json]):
@@ -34,33 +26,31 @@ class AttemptSecrets(dict[str, Json]):
 NO_SECRETS = AttemptSecrets({}, "the task declares none")
 
 
-def texts_of(value: Json) -> Iterator[str]:
-    """Yield every text in a secret that is long enough to mask, also as others encode it."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from texts_of(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts_of(item)
-    elif isinstance(value, str) and len(value) >= MASKED_CHARACTERS_MIN:
-        yield from {value, quote(value, safe=""), quote_plus(value)}
-        yield orjson.dumps(value).decode()[1:-1]
-        yield base64.b64encode(value.encode()).decode().rstrip("=")
+class InputSecrets:
+    """The texts of a task's input that stand for secrets."""
 
+    def __init__(self, spec: TaskSpec) -> None:
+        self._texts = [
+            InputSecret(tuple(orjson.loads(each.path)), each.text) for each in spec.input_secrets
+        ]
+        self.keys = frozenset(key for text in self._texts for key in text.keys)
 
-def without(value: Json, secrets: Collection[str]) -> Json:
-    """Return the value with every text of a secret masked."""
-    if not secrets:
-        return value
-    # Longest first, because one text can contain another.
-    parts = sorted(secrets, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, parts)))
+    def filled(self, data: bytes, secrets: AttemptSecrets) -> bytes:
+        """Return an input with the values of its secrets.
 
-    def masked(item: Json) -> Json:
-        if isinstance(item, str):
-            return pattern.sub(MASK, item)
-        if isinstance(item, dict):
-            return {masked(key): masked(each) for key, each in item.items()}
-        return [masked(each) for each in item] if isinstance(item, list) else item
-
-    return masked(value)
+        A text that is not the placeholder at its place is data, and stays as it is.
+        """
+        holder: dict[str | int, Json] = {"": orjson.loads(data) if data else None}
+        for text in self._texts:
+            at: Json = holder
+            *path, last = ("", *text.path)
+            try:
+                for key in path:
+                    at = at[key]
+                is_placeholder = at[last] == text.placeholder
+            except (KeyError, IndexError, TypeError):
+                continue
+            if is_placeholder:
+                template = compile_template(with_templates(text.text), (ROOT,))
+                at[last] = template.render({ROOT: secrets})
+        return orjson.dumps(holder[""])

@@ -14,6 +14,7 @@ from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.limits import COMPILED_SPECS_MAX
 from flowmesh.executors.memo import MemoRule
 from flowmesh.executors.schemas import SchemaCheck
+from flowmesh.executors.secrets import InputSecrets
 from flowmesh.expressions.secrets import keys_in, with_templates
 from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.standards import SERVERLESS_TASK
@@ -30,6 +31,8 @@ class ReadySpec:
     memo: MemoRule | None = None
     # Keys of the secrets that an attempt needs.
     secrets: frozenset[str] = frozenset()
+    # Set if the input of the node has secrets.
+    input_secrets: InputSecrets | None = None
 
 
 class ReadySpecs:
@@ -67,12 +70,14 @@ class ReadySpecs:
         if executor is None:
             raise invalid(f"task type {spec.task_type} is not built in")
         config, secrets = _with_secrets(spec, _config(spec))
+        inputs = InputSecrets(spec) if spec.input_secrets else None
         return ReadySpec(
             step=executor(spec, config),
             input_check=SchemaCheck(spec.input_schema, "input") if spec.input_schema else None,
             output_check=SchemaCheck(spec.output_schema, "output") if spec.output_schema else None,
             memo=MemoRule(spec, self._now_us) if spec.HasField("cache") else None,
-            secrets=secrets,
+            secrets=secrets | inputs.keys if inputs is not None else secrets,
+            input_secrets=inputs,
         )
 
 

@@ -1,6 +1,7 @@
 """Configuration values with templates that are rendered for each attempt."""
 
-from flowmesh.executors.base import Attempt, Json
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.scopes import compiled, rendered, results_read, roots_of, scope_of
 from flowmesh.expressions import compile_template

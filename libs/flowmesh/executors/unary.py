@@ -5,7 +5,8 @@ from base64 import b64decode
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.rpc.calls import Caller, Rpc, Target
 from flowmesh.executors.templates import Rendered

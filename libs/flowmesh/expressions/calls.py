@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.functions import Function, result_schema
 from flowmesh.expressions.references import Reference
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)

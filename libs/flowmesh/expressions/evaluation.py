@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.calls import Call, Expression, Literal
 from flowmesh.expressions.errors import RenderError
 from flowmesh.expressions.functions.signatures import (
@@ -14,7 +15,6 @@ from flowmesh.expressions.functions.signatures import (
 from flowmesh.expressions.moments import MOMENT
 from flowmesh.expressions.references import Reference, getter
 
-Json = Any
 Scope = Mapping[str, Any]
 
 NESTING_MAX = 64

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.calls import Call, Expression, Literal
 from flowmesh.expressions.errors import Problem, TemplateInvalid
 from flowmesh.expressions.evaluation import NESTING_MAX
@@ -33,8 +33,6 @@ from flowmesh.expressions.scanner import (
     PROBLEMS_MAX,
 )
 from flowmesh.expressions.templates import Template, compile_template
-
-Json = Any
 
 DATA = "data"
 """The default root of fields."""

@@ -39,10 +39,9 @@ from jsonpath_rfc9535.selectors import (
     WildcardSelector,
 )
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
 from flowmesh.expressions.patterns import ProgramTooLarge, compile_pattern
-
-Json = Any
 
 SOURCE_CHARACTERS_MAX = 4_096
 TOKENS_MAX = 200

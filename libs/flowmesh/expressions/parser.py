@@ -9,7 +9,6 @@ literals. It also computes constant calls, so that a wrong literal is reported a
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
 
 import orjson
 
@@ -26,8 +25,6 @@ from flowmesh.expressions.references import (
     root_at,
     unquoted,
 )
-
-Json = Any
 
 CALLS_NESTING_MAX = 32
 NUMBER_CHARACTERS_MAX = 40

@@ -6,14 +6,13 @@ nowhere else.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.errors import TemplateInvalid
 from flowmesh.expressions.references import Reference
 from flowmesh.expressions.scanner import OPEN
 from flowmesh.expressions.templates import compile_template
-
-Json = Any
 
 ROOT = "secrets"
 SCHEME = "secret://"
@@ -61,6 +60,62 @@ def with_templates(value: Json) -> Json:
 def keys_in(value: Json) -> frozenset[str]:
     """Return the keys of the secrets that the templates of a value read. Raises ValueError."""
     return frozenset(key_of(found) for text in _texts(value) for found in _references(text))
+
+
+@dataclass(frozen=True, slots=True)
+class InputSecret:
+    """A text of an input that stands for secrets, and its place."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the secrets. Raises ValueError."""
+        return keys_in(with_templates(self.text))
+
+    @property
+    def placeholder(self) -> str:
+        """The text in the stored input; it is no template."""
+        return _placeholder(self.text)
+
+
+def input_secrets(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[InputSecret]:
+    """Yield the texts of an input that stand for secrets and read nothing else."""
+    if isinstance(value, str):
+        if _stands_for_secret(value):
+            yield InputSecret(path, value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from input_secrets(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from input_secrets(item, (*path, index))
+
+
+def with_placeholders(value: Json) -> Json:
+    """Return an input whose texts that stand for secrets are constants."""
+    if isinstance(value, str):
+        return _placeholder(value) if _stands_for_secret(value) else value
+    if isinstance(value, dict):
+        return {key: with_placeholders(item) for key, item in value.items()}
+    return [with_placeholders(item) for item in value] if isinstance(value, list) else value
+
+
+def _stands_for_secret(text: str) -> bool:
+    if is_secret_reference(text):
+        return True
+    if OPEN not in text or ROOT not in text:
+        return False
+    try:
+        compile_template(text, (ROOT,))
+    except TemplateInvalid:
+        return False
+    return any(_references(text))
+
+
+def _placeholder(text: str) -> str:
+    return text.replace(OPEN, "${").replace("}}", "}")
 
 
 def _references(text: str) -> Iterator[Reference]:

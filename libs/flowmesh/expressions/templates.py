@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.calls import Expression, needed_in, references_in
 from flowmesh.expressions.errors import Problem, RenderError, TemplateInvalid
 from flowmesh.expressions.evaluation import (
@@ -30,8 +31,6 @@ from flowmesh.expressions.scanner import EXPRESSIONS_MAX, OPEN, PROBLEMS_MAX, Pa
 
 STRING_BYTES_MAX = 256 * 1024
 REFERENCES_MAX = EXPRESSIONS_MAX
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,10 @@ MODULES = {
     "keyring": ("keyring",),
     "brokers": ("aio_pika", "aiormq", "aiokafka", "paho"),
     "apps": ("bcrypt", "botocore", "gcloud", "hvac"),
+    "saml": ("lxml", "onelogin", "xmlsec"),
+    "k8s": ("httpx2", "lightkube"),
     "server": (
-        *("argon2", "cryptography", "jwt", "zxcvbn"),
+        *("argon2", "cryptography", "cyclonedx", "jwt", "packageurl", "zxcvbn"),
         *("aiosql", "asyncpg", "grpc_health", "grpc_reflection", "httptools", "nats", "pydantic"),
         *("pydantic_settings", "redis", "swagger_ui", "uvicorn", "uvloop", "websockets"),
     ),

@@ -15,6 +15,7 @@ character of the error and the expected token.
 from flowmesh.filters.fields import (
     FAMILIES,
     LABEL_NAME,
+    NEEDS,
     Field,
     Kind,
     status_names,
@@ -43,6 +44,7 @@ __all__ = [
     "FILTER_TERMS_MAX",
     "GROUPS_MAX",
     "LABEL_NAME",
+    "NEEDS",
     "AllOf",
     "AnyOf",
     "Field",

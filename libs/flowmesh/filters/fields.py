@@ -18,6 +18,9 @@ class Kind(Enum):
     TIME = "a time"
     DURATION = "a duration"
     ERROR = "text of an error"
+    NEED = "what a person has to decide"
+    MARK = "a mark"
+    ANYWHERE = "a text"
     ANY = "text, a number, a flag or a time"
 
 
@@ -46,10 +49,19 @@ FIELDS = {
     "requestId": Kind.TEXT,
     "error": Kind.ERROR,
     "error.class": Kind.TEXT,
+    "needs": Kind.NEED,
+    "dead_letter": Kind.MARK,
+    "any": Kind.ANYWHERE,
 }
+NEEDS = ("hold", "approval", "breakpoint")
+"""What a person has to decide before an execution goes on, the most urgent first."""
+
+MARKS = ("discarded",)
+"""Marks of a failed execution whose dead letters are off the list."""
+
 FAMILIES = {"label": Kind.TEXT, "attr": Kind.ANY, "input": Kind.ANY}
 LABEL_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
-_STORED = frozenset({"error", "error.class"})
+_STORED = frozenset({"error", "error.class", "needs", "dead_letter"})
 _IN_FAMILY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,190}")
 NAME_CHARACTERS_MAX = 200
 

@@ -8,7 +8,7 @@ from flowmesh.filters.terms import refuse
 
 GROUPS_MAX = 3
 _ORDERS = ("started", "ended")
-_GROUPS = ("status", "workflow", "version", "day", "hour", "error.class")
+_GROUPS = ("status", "workflow", "version", "day", "hour", "error.class", "needs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ _OPS: dict[Kind, frozenset[Op]] = {
     Kind.TIME: _ORDERED | {Op.EQ, Op.NE},
     Kind.DURATION: _ORDERED,
     Kind.ERROR: frozenset({Op.EQ, Op.NE, Op.PREFIX, Op.WORDS}),
+    Kind.NEED: _EQUAL,
+    Kind.MARK: _EQUAL,
+    Kind.ANYWHERE: frozenset({Op.EQ, Op.PREFIX}),
     Kind.ANY: _EQUAL | _ORDERED | {Op.PREFIX},
 }
 

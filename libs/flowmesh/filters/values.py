@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from flowmesh.filters.fields import Field, Kind, status_names, suggestion
+from flowmesh.filters.fields import MARKS, NEEDS, Field, Kind, status_names, suggestion
 from flowmesh.filters.scanner import NUMBER, Token
 from flowmesh.filters.terms import Instant, Op, Value, refuse
 
@@ -31,7 +32,7 @@ def value_for(field: Field, op: Op, literal: Value, token: Token, now_us: int) -
         return None
     match field.kind:
         case Kind.STATUS:
-            return _status(token)
+            return _one_of(token, tuple(status_names()), "a status")
         case Kind.NUMBER:
             if isinstance(literal, float):
                 return literal
@@ -45,7 +46,11 @@ def value_for(field: Field, op: Op, literal: Value, token: Token, now_us: int) -
                 return literal * 1_000
             if span is not None:
                 return float(span)
-        case Kind.TEXT | Kind.ERROR:
+        case Kind.NEED:
+            return _one_of(token, NEEDS, "a decision")
+        case Kind.MARK:
+            return _one_of(token, MARKS, "a mark")
+        case Kind.TEXT | Kind.ERROR | Kind.ANYWHERE:
             return _text(token)
         case Kind.ANY:
             if isinstance(literal, str):
@@ -67,15 +72,14 @@ _HINTS = {
 def _check_null(field: Field, op: Op, token: Token) -> None:
     if op not in _NULLABLE:
         refuse(f"null goes with = and !=, not with {op.value}", token.at)
-    if field.name in ("id", "workflow", "version", "status", "started"):
+    if field.name in ("id", "workflow", "version", "status", "started", "any"):
         refuse(f"{field.name} always has a value", token.at)
 
 
-def _status(token: Token) -> str:
-    if token.text not in status_names():
-        words = ", ".join(status_names())
-        near = suggestion(token.text, status_names())
-        refuse(f"{token.text[:64]!r} is not a status; known: {words}{near}", token.at)
+def _one_of(token: Token, known: Sequence[str], what: str) -> str:
+    if token.text not in known:
+        near = suggestion(token.text, known)
+        refuse(f"{token.text[:64]!r} is not {what}; known: {', '.join(known)}{near}", token.at)
     return token.text
 
 

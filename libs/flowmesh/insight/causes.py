@@ -3,6 +3,7 @@
 A cause is a row of the table. Add its rule in `flowmesh.insight.rules`.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,7 +84,8 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "wait some seconds until another one takes it over; start one if none runs",
         ),
         Cause.PAUSED: Texts(
-            "it is paused{by}{reason}", "`flowmesh resume` continues it with all waiting nodes"
+            "it is paused{by}{reason}",
+            "`flowmesh resume {execution}` continues it with all waiting nodes",
         ),
         Cause.COMPENSATING: Texts(
             "it compensates completed work before it ends; {left:task} left", "wait for it"
@@ -144,7 +146,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         Cause.HANDLER: Texts("its handler waits for {names}", "wait, or send the awaited signal"),
         Cause.APPROVAL: Texts(
             "it waits for approval by {names} ({left} left)",
-            "`flowmesh approve {execution} {task}`, or `reject`",
+            "`flowmesh approve {execution} {task} --by {by}`, or `reject`",
         ),
         Cause.ON_HOLD: Texts(
             "it failed ({error}) and is held until a caller decides its outcome",
@@ -163,7 +165,8 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         Cause.DEPENDENCY: Texts("it waits for {names}", "explain these nodes"),
         Cause.JOIN: Texts("it waits until an edge from {names} is taken", "explain these nodes"),
         Cause.BREAKPOINT: Texts(
-            "it is ready and stopped at a breakpoint", "`flowmesh step {execution}` continues it"
+            "it is ready and stopped at a breakpoint",
+            "`flowmesh step {execution} {task}` continues it",
         ),
         Cause.PARALLELISM: Texts(
             "it is ready, but the workflow runs {running:task}, its limit",
@@ -180,7 +183,9 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "its dispatch was denied: {reason}",
             "start the workflow with the missing permissions, which the definition lists",
         ),
-        Cause.OTHER: Texts("it is open: {status}", "`flowmesh history` shows the last events"),
+        Cause.OTHER: Texts(
+            "it is open: {status}", "`flowmesh history {execution}` shows its events"
+        ),
         Cause.GRAPH_CYCLE: Texts("{problem}", "remove one of the dependencies"),
         Cause.DEFINITION_INVALID: Texts("{problem}", "`flowmesh errors {code}` explains it"),
         Cause.LIMIT_MISSING: Texts(
@@ -198,6 +203,10 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         ),
     }
 )
+
+
+# Details that are words of commands in a remedy; a shell expands `each[3]/charge`.
+_WORDS = ("task", "signal", "child", "code")
 
 
 class Finding(Part, kw_only=True):
@@ -253,11 +262,12 @@ def finding(
 ) -> Finding:
     """Return a finding with its texts filled from the details."""
     texts = TEXTS[cause]
+    words = {name: shlex.quote(str(details[name])) for name in _WORDS if name in details}
     return Finding(
         cause=cause,
         task_id=task_id or UNSET,
         text=text_of(texts.sentence, details),
-        remedy=text_of(texts.remedy, details),
+        remedy=text_of(texts.remedy, details | words),
         since=since,
         until=until,
         because_of=because_of or UNSET,

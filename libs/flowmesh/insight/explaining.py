@@ -87,7 +87,8 @@ def _explain_open(case: Case, node: NodeState) -> None:
         if case.add(rule(case, node)):
             return
     if not case.state.paused and case.live is not None:
-        case.add(iter([finding(Cause.OTHER, node.id, status=node_word(node.status))]))
+        status, execution = node_word(node.status), case.state.execution_id
+        case.add(iter([finding(Cause.OTHER, node.id, status=status, execution=execution)]))
 
 
 def _explain_node(case: Case, node_id: str) -> None:

@@ -3,6 +3,7 @@
 A new kind of waiting in the engine needs a rule here and a row in `causes`.
 """
 
+import shlex
 from collections.abc import Callable, Iterator
 
 from flowmesh.api.common.v1 import failure_pb2
@@ -38,7 +39,8 @@ def limited(case: Case, node_id: str) -> Iterator[Finding]:
 
 
 def at_breakpoint(case: Case, node_id: str) -> Iterator[Finding]:
-    yield finding(Cause.BREAKPOINT, node_id, execution=case.state.execution_id)
+    execution = case.state.execution_id
+    yield finding(Cause.BREAKPOINT, node_id, execution=execution, task=node_id)
 
 
 def not_undone(case: Case, node: NodeState) -> Iterator[Finding]:
@@ -72,7 +74,8 @@ def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
         since=moment_or_unset(node.ended_at_us),
         status=node_word(node.status),
         because=f" after attempt {node.attempt}: {error}{final}" if error else "",
-        helps=f"`flowmesh logs {case.state.execution_id} --task {node.id}` shows its log lines"
+        helps=f"`flowmesh logs {case.state.execution_id} --task {shlex.quote(node.id)}` shows its"
+        " log lines"
         if failed
         else "no action is needed",
     )
@@ -107,7 +110,7 @@ def _ended(case: Case) -> Iterator[Finding]:
         else "",
         helps=f"fix the cause, then `flowmesh rerun {state.execution_id} --from-failed`"
         if failure
-        else "`flowmesh get execution` shows the result",
+        else f"`flowmesh get execution {state.execution_id}` shows the result",
     )
 
 
@@ -125,7 +128,13 @@ def _paused(case: Case) -> Iterator[Finding]:
         since_us = pause.at_us
         by = f" by {pause.workflow_paused.actor}" if pause.workflow_paused.actor else ""
         reason = f" ({pause.workflow_paused.reason})" if pause.workflow_paused.reason else ""
-    yield finding(Cause.PAUSED, since=moment_or_unset(since_us), by=by, reason=reason)
+    yield finding(
+        Cause.PAUSED,
+        since=moment_or_unset(since_us),
+        by=by,
+        reason=reason,
+        execution=case.state.execution_id,
+    )
 
 
 def _compensating(case: Case) -> Iterator[Finding]:
@@ -285,6 +294,7 @@ def _approval(case: Case, node: NodeState) -> Iterator[Finding]:
             until=moment_or_unset(asked.due_at_us),
             left=left,
             names=listed(names) or "any person",
+            by=shlex.quote(names[0]) if names else '"$USER"',
             execution=case.state.execution_id,
             task=node.id,
         )

@@ -5,9 +5,11 @@ until its attempt ends. The critical path leads from the last ended task back ov
 that each waited for; its largest cost is the bottleneck.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
@@ -27,7 +29,7 @@ from flowmesh.insight.parts import (
     node_word,
     type_of,
 )
-from flowmesh.insight.times import AttemptTimes, History, read
+from flowmesh.insight.times import FAILED, AttemptTimes, History, NodeTimes, read
 from flowmesh.insight.waits import Wait, WaitReason, Waits, owner_of, prefix_of, waited_for
 from flowmesh.views import raw_json
 
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
 
 CostReason = WaitReason | Literal["run"]
 
+TASKS_SHOWN = 200
 TASKS_SHOWN_MAX = 10_000
-"""Tasks inside maps, groups and state machines in one trace."""
+"""Tasks inside maps, groups and state machines in one trace: by default, and at most."""
 
 TREE_DEPTH_MAX = 24
 """Levels of the tree. Many JSON readers, ours included, reject deeper nesting."""
@@ -112,7 +115,11 @@ class Bottleneck(Part, kw_only=True):
 
 
 class Trace(Part, kw_only=True):
-    """The trace of an execution."""
+    """The trace of an execution.
+
+    Of the tasks inside maps, groups and state machines it has those of the critical path, the
+    failed and the slowest; `omitted` is the number of others, `counts` has all tasks by status.
+    """
 
     execution_id: str
     workflow: str
@@ -128,6 +135,8 @@ class Trace(Part, kw_only=True):
     bottleneck: Bottleneck | UnsetType = UNSET
     slowest: str | UnsetType = UNSET
     longest_wait: str | UnsetType = UNSET
+    counts: dict[NodeWord, int]
+    omitted: int
     truncated: bool
 
 
@@ -137,10 +146,12 @@ def trace_of(
     events: Iterable[pb.HistoryEvent],
     *,
     now_us: int,
+    tasks_max: int = TASKS_SHOWN,
     truncated: bool = False,
 ) -> Trace:
     """Return the trace; running attempts count until `now_us`."""
-    return Tracing(plan, read(events), now_us).trace(execution_id, truncated=truncated)
+    tracing = Tracing(plan, read(events), now_us, tasks_max)
+    return tracing.trace(execution_id, truncated=truncated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,23 +164,55 @@ class Cost:
 
 
 class Tracing:
-    """Computations over the times of one history."""
+    """Computations over the times of one history, with `tasks_max` tasks inside others."""
 
-    def __init__(self, plan: "Plan", history: History, now_us: int) -> None:
+    def __init__(
+        self, plan: "Plan", history: History, now_us: int, tasks_max: int = TASKS_SHOWN_MAX
+    ) -> None:
         self.plan = plan
         self.history = history
         self.now_us = history.ended_us or now_us
         self.waits = Waits(plan, history, now_us)
-        ids = [node.id for node in plan.nodes]
-        known = frozenset(ids)
-        below = (node_id for node_id in history.nodes if node_id not in known)
-        self.ids = ids + [id_ for id_, _ in zip(below, range(TASKS_SHOWN_MAX), strict=False)]
-        self.released = {node_id: self.waits.released_by(node_id) for node_id in self.ids}
-        self._last_below: dict[str, str] = {}
-        for node_id in sorted(self.ids, key=lambda each: history.node(each).ended_us):
-            owner = owner_of(prefix_of(node_id))
-            if owner and history.node(node_id).ended_us:
-                self._last_below[owner] = node_id
+        outer = {node.id: None for node in plan.nodes}
+        inner: list[NodeTimes] = []
+        last: dict[str, NodeTimes] = {}
+        for node in history.nodes.values():
+            owner = owner_of(prefix_of(node.id))
+            if not owner:
+                outer[node.id] = None
+                continue
+            inner.append(node)
+            if node.ended_us and (owner not in last or node.ended_us >= last[owner].ended_us):
+                last[owner] = node
+        self._outer = list(outer)
+        self._last_below = {owner: node.id for owner, node in last.items()}
+        leaves = [each for each in history.nodes.values() if each.ready_us and each.id not in last]
+        self.slowest = max(leaves, key=_ran_us).id if leaves else UNSET
+        self.longest_wait = max(leaves, key=_waited_us).id if leaves else UNSET
+        self.ids, self._analyzed = self._outer, self._outer
+        self._choose(inner, tasks_max)
+
+    def _choose(self, inner: list[NodeTimes], tasks_max: int) -> None:
+        """Choose the tasks inside others that are shown, with their containers."""
+        named = {*self.critical_path(), self.slowest, self.longest_wait}
+        chosen = nlargest(
+            tasks_max,
+            inner,
+            key=lambda node: (
+                node.id in named,
+                node.status == FAILED,
+                _waited_us(node) + _ran_us(node),
+            ),
+        )
+        shown, prefixes = set[str](), set[str]()
+        for node_id in (node.id for node in chosen):
+            while node_id not in shown and (prefix := prefix_of(node_id)):
+                shown.add(node_id)
+                prefixes.add(prefix)
+                node_id = owner_of(prefix)
+        self.ids = self._outer + [node.id for node in inner if node.id in shown]
+        # The slack of a task depends on the others of its item.
+        self._analyzed = self._outer + [node.id for node in inner if prefix_of(node.id) in prefixes]
 
     @property
     def duration_ms(self) -> float:
@@ -186,10 +229,6 @@ class Tracing:
         places = {id_: place for place, id_ in enumerate(order, 1)}
         critical = frozenset(path)
         shown = [self._task(id_, places.get(id_), slack, id_ in critical) for id_ in self.ids]
-        # The time of a container is that of the tasks inside.
-        began = [
-            task for task in shown if task.ready_ms is not UNSET and task.id not in self._last_below
-        ]
         return Trace(
             execution_id=execution_id,
             workflow=plan.workflow_id,
@@ -203,9 +242,11 @@ class Tracing:
             groups=groups_of(plan, history, self.now_us),
             critical_path=path,
             bottleneck=self._bottleneck([cost for id_ in path for cost in costs[id_]]),
-            slowest=max(began, key=lambda task: task.run_ms).id if began else UNSET,
-            longest_wait=max(began, key=lambda task: task.wait_ms).id if began else UNSET,
-            truncated=truncated or len(self.ids) >= len(plan.nodes) + TASKS_SHOWN_MAX,
+            slowest=self.slowest,
+            longest_wait=self.longest_wait,
+            counts=dict(Counter(node_word(node.status) for node in history.nodes.values())),
+            omitted=len(history.nodes.keys() - self.ids),
+            truncated=truncated,
         )
 
     # --- the critical path ---
@@ -215,11 +256,7 @@ class Tracing:
 
         While the execution runs, the path leads to the task that has been open longest.
         """
-        begun = [
-            node
-            for node in map(self.history.node, self.ids)
-            if node.ready_us and not prefix_of(node.id)
-        ]
+        begun = [node for node in map(self.history.node, self._outer) if node.ready_us]
         if not begun:
             return []
         still = [node for node in begun if not node.ended_us]
@@ -240,7 +277,7 @@ class Tracing:
         while node_id:
             inner = self._last_below.get(node_id, "")
             paths.append([node_id, *(self._path_to(inner) if inner else ())])
-            node_id = self.released.get(node_id, "")
+            node_id = self.waits.released_by(node_id)
         return [each for path in reversed(paths) for each in path]
 
     def costs(self, node_id: str) -> list[Cost]:
@@ -281,14 +318,14 @@ class Tracing:
         history = self.history
         slack: dict[str, int] = {}
         followers: dict[str, list[str]] = {}
-        for node_id in self.ids:
+        for node_id in self._analyzed:
             for dependency in self.waits.dependencies(node_id):
                 followers.setdefault(dependency, []).append(node_id)
         # Computed once per task: it reads all dependencies.
-        eligible_us = {node_id: self.waits.eligible_us(node_id) for node_id in self.ids}
+        eligible_us = {node_id: self.waits.eligible_us(node_id) for node_id in self._analyzed}
         # The latest ends first: successors and containers of a task end after it.
         for node in sorted(
-            map(history.node, self.ids), key=lambda each: (-each.ended_us, len(each.id))
+            map(history.node, self._analyzed), key=lambda each: (-each.ended_us, len(each.id))
         ):
             if not node.ended_us:
                 continue
@@ -316,7 +353,7 @@ class Tracing:
             type=type_of(planned),
             status=node_word(node.status),
             dependencies=self.waits.dependencies(node_id),
-            released_by=self.released[node_id] or UNSET,
+            released_by=self.waits.released_by(node_id) or UNSET,
             order=UNSET if place is None else place,
             queued_ms=_since(begun_us, self.waits.eligible_us(node_id)),
             ready_ms=_since(begun_us, node.ready_us),
@@ -363,7 +400,7 @@ class Tracing:
         # For each task the list for the tasks that it releases, and its level.
         places: dict[str, tuple[list[TraceBranch], int]] = {"": (roots, 0)}
         for id_ in order:
-            parent = self.released[id_] or owner_of(prefix_of(id_))
+            parent = self.waits.released_by(id_) or owner_of(prefix_of(id_))
             siblings, level = places.get(parent, places[""])
             branch = TraceBranch(id=id_, children=[])
             siblings.append(branch)
@@ -387,6 +424,14 @@ COST_TEXTS: dict[CostReason, str] = {
     "people": "waited for people",
     "engine": "waited for the orchestrator",
 }
+
+
+def _waited_us(node: NodeTimes) -> int:
+    return sum(each.begins_us - each.ready_us for each in node.attempts.values() if each.begins_us)
+
+
+def _ran_us(node: NodeTimes) -> int:
+    return sum(each.ended_us - each.begins_us for each in node.attempts.values() if each.ended_us)
 
 
 def _since(begun_us: int, at_us: int) -> float | UnsetType:

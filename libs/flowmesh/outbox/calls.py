@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 _START: Final = "select flowmesh.start({}, {}::jsonb, {}, {})"
 _SIGNAL: Final = "select flowmesh.signal({}, {}, {}::jsonb, {}, {})"
 _PUBLISH: Final = "select flowmesh.publish({}, {}::jsonb, {}, {}, {})"

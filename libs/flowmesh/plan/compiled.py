@@ -14,6 +14,7 @@ from flowmesh.expressions import Template, compile_template
 from flowmesh.plan.defaults import defaults_of, misfits, with_defaults, without
 from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of
 from flowmesh.plan.schemas import Schema
+from flowmesh.schemas.sensitive import sensitive_paths
 from flowmesh.tasktypes import timeout_of
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
@@ -66,7 +67,8 @@ class PlanNode:
     `required` are the sources that a join needs in any case. `undo` is the node that undoes this
     one, with the same id and a suffix; its `undoes` refers back. A node that `waits` starts an
     execution, or waits for a signal with a key or a timeout (`engine.children`). `names` is the
-    template of the names of its child, `first_priority` the priority of its first node.
+    template of the names of its child, `first_priority` the priority of its first node. `sensitive`
+    and `sensitive_input` are the pointers to the masked members of its output and input.
     """
 
     __slots__ = (
@@ -112,6 +114,8 @@ class PlanNode:
         "requires",
         "retry",
         "rules",
+        "sensitive",
+        "sensitive_input",
         "signal",
         "single",
         "spec",
@@ -142,6 +146,8 @@ class PlanNode:
         self.kind = message.kind
         self.is_task = message.kind == plan_pb2.NODE_KIND_TASK
         self.spec = spec
+        self.sensitive = sensitive_paths(spec.output_schema) if spec is not None else ()
+        self.sensitive_input = sensitive_paths(spec.input_schema) if spec is not None else ()
         self.dependencies: tuple[int, ...] = tuple(message.dependencies)
         self.successors: list[PlanNode] = []
         self.input_mode = message.input_mode
@@ -295,6 +301,7 @@ class Plan(Graph):
     `lanes` are the pairs of queue and priority of its tasks, indexed by `PlanNode.lane`.
     `variables` are initial values by name, `variable_schemas` their schemas.
     With `prioritizes` ready tasks get the slots of `parallelism` by priority.
+    With `marks_outputs` outputs of nodes have sensitive members.
     `start_shared` is true if starts with the same key affect one another.
     """
 
@@ -307,6 +314,7 @@ class Plan(Graph):
         "input_schema",
         "lanes",
         "limits",
+        "marks_outputs",
         "message",
         "name",
         "namespace",
@@ -341,6 +349,7 @@ class Plan(Graph):
         self.name = message.name or message.workflow_id
         self.version = message.version
         self.lanes = _assign_lanes(self.all_nodes())
+        self.marks_outputs = any(node.sensitive for node in self.all_nodes())
         self.output = output
         self.input_schema = Schema(message.input_schema)
         self.input_defaults = defaults_of(message.input_schema)

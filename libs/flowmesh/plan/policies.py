@@ -7,6 +7,7 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.contract import FINAL_BY_DEFAULT, NEVER_RETRIED, TEMPORARY
+from flowmesh.contract.retries import backoff
 from flowmesh.expressions import Template, compile_template
 from flowmesh.tasktypes import TASK_TYPES
 
@@ -82,7 +83,7 @@ class Retry:
         """Return the delay after failed `attempt` (from 1); `draw` in [0, 1) sets the jitter."""
         delay = float(self.initial_delay_us)
         if self.multiplier > 1 and attempt > 1:
-            delay *= self.multiplier ** min(attempt - 1, 64)
+            delay = backoff(delay, attempt, factor=self.multiplier)
         if self.max_delay_us:
             delay = min(delay, float(self.max_delay_us))
         return int(delay * (1 - self.jitter * draw))

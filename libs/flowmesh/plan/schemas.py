@@ -8,6 +8,9 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from flowmesh.schemas.sensitive import sensitive_paths
+from flowmesh.views.masking import MASK
+
 VIOLATIONS_MAX = 20
 # Characters of a message, which contains the invalid value; a longer one is cut in the middle.
 MESSAGE_CHARACTERS_MAX = 500
@@ -42,13 +45,15 @@ class SchemaProblem:
 class Schema:
     """A JSON Schema, compiled on first use. An empty source accepts any value.
 
-    `retrieve` resolves external references; without it they are rejected.
+    `retrieve` resolves external references; without it they are rejected. `sensitive` are the
+    pointers to members that are masked, also in the messages of problems.
     """
 
-    __slots__ = ("_parts", "_retrieve", "_source", "_validator", "_words")
+    __slots__ = ("_parts", "_retrieve", "_source", "_validator", "_words", "sensitive")
 
     def __init__(self, source: bytes, retrieve: Callable[[str], Any] | None = None) -> None:
         self._source = source
+        self.sensitive = sensitive_paths(source)
         self._retrieve = retrieve or _refuse
         self._validator: jsonschema_rs.Validator | None = None
         self._parts = 0
@@ -77,7 +82,10 @@ class Schema:
             word for level in levels for each in level if isinstance(each, dict) for word in each
         )
         return jsonschema_rs.validator_for(
-            schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=self._retrieve
+            schema,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            retriever=self._retrieve,
+            mask=MASK if self.sensitive else None,
         )
 
     def _errors(

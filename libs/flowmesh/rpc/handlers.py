@@ -21,10 +21,10 @@ from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
 from flowmesh.access.audited import enter_audited, leave_audited
-from flowmesh.access.principal import acting_as, http_address
+from flowmesh.access.authorization import Authorization
+from flowmesh.access.principal import DEFAULT_NAMESPACE, acting_as, http_address
 from flowmesh.access.refusals import REFUSED
-from flowmesh.access.rules import DEFAULT_NAMESPACE, Rule, rule_of
-from flowmesh.access.wall import Wall
+from flowmesh.access.rules import Rule, rule_of
 from flowmesh.errors import FlowmeshError, Invalid, Unavailable, Unimplemented
 from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.coroutines import as_generator, as_stream_unary
@@ -61,10 +61,10 @@ class Method:
         path: str,
         handler: grpc.RpcMethodHandler[Any, Any],
         metrics: Metrics,
-        wall: Wall | None = None,
+        authorization: Authorization | None = None,
     ) -> None:
         self.path = path
-        self._wall = wall
+        self._authorization = authorization
         # Also without access control: it raises for a method without an access rule.
         self._rule = rule_of(path)
         self.request_streaming = bool(handler.request_streaming)
@@ -72,9 +72,16 @@ class Method:
         self.deserialize = handler.request_deserializer
         self.serialize = handler.response_serializer
         call = _behaviour(handler)
+        # Answers that are forwarded as bytes are masked where they are made.
+        self._shows = (
+            authorization is not None
+            and self._rule is not None
+            and self._rule.shows_values
+            and self.deserialize is not bytes
+        )
         # The process that serves a call notes a refusal, and the caller of an internal method.
         self._notes = False
-        if wall is not None and self._rule is not None:
+        if authorization is not None and self._rule is not None:
             self._notes = self.deserialize is not bytes and not self._rule.is_for_services
             if self._rule.audit and not self.response_streaming:
                 call = _audited(call, self._rule)
@@ -100,6 +107,8 @@ class Method:
         started = time.perf_counter()
         try:
             response = await self._call(self._admitted(request, context), context)
+            if self._shows:
+                response = self._shown(request, response, context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error, request, context) from None
         self._counted("OK")
@@ -112,7 +121,7 @@ class Method:
         try:
             async with aclosing(self._call(self._admitted(request, context), context)) as responses:
                 async for response in responses:
-                    yield response
+                    yield self._shown(request, response, context) if self._shows else response
         except GeneratorExit:
             self._counted("CANCELLED")
             raise
@@ -122,46 +131,54 @@ class Method:
 
     async def authenticate(self, context: Any) -> None:
         """Set the principal of a call from a socket."""
-        if self._wall is not None:
+        if self._authorization is not None:
             metadata, address = context.invocation_metadata(), address_of(context.peer())
             try:
-                await self._wall.admit(self._rule, metadata, address, context.auth_context)
+                await self._authorization.admit(self._rule, metadata, address, context.auth_context)
             except REFUSED as error:
-                self._wall.refusals.note(error, self._name, address=address)
+                self._authorization.refusals.note(error, self._name, address=address)
                 raise
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, the call ends when its credential is revoked."""
-        return nullcontext() if self._wall is None else self._wall.revocable()
+        return nullcontext() if self._authorization is None else self._authorization.revocable()
 
     def _admitted(self, request: Any, context: Any) -> Any:
         """Return the request or the stream of requests after the access check."""
         if request is MALFORMED:
             raise _malformed(self.path)
-        if self._wall is None or self._rule is None:
+        if self._authorization is None or self._rule is None:
             return request
         if self.request_streaming:
-            return self._checked(self._wall, self._rule, request, context)
+            return self._checked(self._authorization, self._rule, request, context)
         try:
-            self._wall.check(self._rule, request)
+            self._authorization.check(self._rule, request)
         except REFUSED as error:
             self._note_refusal(error, request, context)
             raise
         return request
 
     async def _checked(
-        self, wall: Wall, rule: Rule, requests: Any, context: Any
+        self, authorization: Authorization, rule: Rule, requests: Any, context: Any
     ) -> AsyncIterator[Any]:
         """Yield the messages of a stream, each after its check."""
         first = True
         async for request in requests:
             try:
-                wall.check(rule, request, first=first)
+                authorization.check(rule, request, first=first)
             except REFUSED as error:
                 self._note_refusal(error, request, context)
                 raise
             first = False
             yield request
+
+    def _shown(self, request: Any, response: Any, context: Any) -> Any:
+        """Return what the caller may see of a response."""
+        assert self._authorization is not None
+        assert self._rule is not None
+        return self._authorization.shown(
+            self._rule, request, response, lambda: caller_address(context, http_address())
+        )
 
     def _counted(self, code: str) -> None:
         child = self._counts.get(code)
@@ -171,12 +188,14 @@ class Method:
 
     def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
         """Count an error that is a refusal, and keep it for the audit log."""
-        if self._wall is not None and isinstance(error, REFUSED):
+        if self._authorization is not None and isinstance(error, REFUSED):
             # A request that is forwarded is bytes here.
             default = "" if self.deserialize is bytes else DEFAULT_NAMESPACE
             namespace = str(getattr(request, "namespace", "")) or default
             address = caller_address(context, http_address())
-            self._wall.refusals.note(error, self._name, namespace=namespace, address=address)
+            self._authorization.refusals.note(
+                error, self._name, namespace=namespace, address=address
+            )
 
     def _translated(self, error: BaseException, request: Any, context: Any) -> BaseException:
         """Return the error for the caller."""
@@ -272,11 +291,11 @@ def _malformed(path: str) -> Invalid:
 class Handlers:
     """The methods of all servicers; an argument of the generated `add_..._to_server` functions."""
 
-    def __init__(self, metrics: Metrics, wall: Wall | None = None) -> None:
+    def __init__(self, metrics: Metrics, authorization: Authorization | None = None) -> None:
         self.methods: dict[str, Method] = {}
         self.services: set[str] = set()
         self._metrics = metrics
-        self._wall = wall
+        self._authorization = authorization
 
     def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
         """Do nothing: `add_registered_method_handlers` receives the same methods."""
@@ -287,7 +306,7 @@ class Handlers:
         self.services.add(service)
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self.methods[path] = Method(path, handler, self._metrics, self._wall)
+            self.methods[path] = Method(path, handler, self._metrics, self._authorization)
 
     def install(self, server: grpc.aio.Server) -> None:
         """Add all methods to a gRPC server before it starts."""

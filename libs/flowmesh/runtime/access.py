@@ -1,4 +1,4 @@
-"""The wall of a process: authentication and authorization, when the installation is closed."""
+"""Authentication and authorization of callers of a process, when the installation is closed."""
 
 import hmac
 import json
@@ -13,25 +13,25 @@ from urllib.parse import parse_qsl
 import structlog
 
 from flowmesh.access.authenticator import AUTHORIZATION, Authenticator, PeerService
+from flowmesh.access.authorization import Authorization
 from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, cookie_of
 from flowmesh.access.keys import InstallationKeys, KeyFileError, read_key_file
 from flowmesh.access.principal import (
+    DEFAULT_NAMESPACE,
     Principal,
     acting_as,
     current,
     enter_principal,
     http_address,
 )
-from flowmesh.access.refusals import REFUSED, Refusal, Refusals
+from flowmesh.access.refusals import REFUSED, REVEALED, Refusal, Refusals
 from flowmesh.access.roles import READ
-from flowmesh.access.rules import DEFAULT_NAMESPACE
 from flowmesh.access.service_tokens import (
     INTERNAL_METADATA,
     METADATA_KEY,
     PEER,
     ServiceTokens,
 )
-from flowmesh.access.wall import Wall
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
@@ -122,7 +122,7 @@ def principal_of(message: principal_pb2.Principal) -> Principal:
 
 
 class ProcessAccess:
-    """Keys, tokens and the wall of a process in a closed installation."""
+    """Keys, tokens and the authorization of a process in a closed installation."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class ProcessAccess:
         self._authenticator = Authenticator(
             resolver=resolver, tokens=self._tokens, peer_service=peer_service
         )
-        self.wall = Wall(self._authenticator, refusals)
+        self.authorization = Authorization(self._authenticator, refusals)
         self._log = structlog.get_logger("flowmesh.access")
 
     def metadata(self, principal: Principal | None, audience: str) -> tuple[tuple[str, str], ...]:
@@ -178,9 +178,9 @@ class ProcessAccess:
         if refresh:
             self._authenticator.revoke(())
         if ends_us:
-            self.wall.revoke_at(ids, ends_us)
+            self.authorization.revoke_at(ids, ends_us)
         elif ids:
-            self.wall.revoke(() if EVERY_ID in ids else ids)
+            self.authorization.revoke(() if EVERY_ID in ids else ids)
 
     async def admit_http(self, scope: Any, *, public: bool) -> None:
         """Set the principal of an HTTP request; raise Unauthenticated, Forbidden or Invalid."""
@@ -241,7 +241,7 @@ class ProcessAccess:
 
     def revocable(self) -> AbstractContextManager[None]:
         """Inside the block, this task ends when its principal is revoked."""
-        return self.wall.revocable()
+        return self.authorization.revocable()
 
 
 class MetricsKey:
@@ -272,7 +272,9 @@ class MetricsKey:
 
 
 class RefusalLoop(Loop):
-    """Sends refusals to the audit log; those that do not arrive are counted only."""
+    """Sends refusals and reveals to the audit log. Refusals that do not arrive are counted only,
+    reveals are sent again.
+    """
 
     def __init__(self, refusals: Refusals, channel: Callable[[], Channel]) -> None:
         self._refusals = refusals
@@ -284,14 +286,18 @@ class RefusalLoop(Loop):
         if waiting:
             records = [_record(each) for each in waiting]
             stub: Any = audit_service_pb2_grpc.AuditServiceStub(self._channel())
-            with acting_as(None), suppress(FlowmeshError):
-                await stub.RecordAudit(audit_service_pb2.RecordAuditRequest(records=records))
+            try:
+                with acting_as(None):
+                    await stub.RecordAudit(audit_service_pb2.RecordAuditRequest(records=records))
+            except FlowmeshError:
+                self._refusals.keep_reveals(waiting)
         return len(waiting)
 
 
 def _record(refusal: Refusal) -> audit_service_pb2.AuditRecord:
     return audit_service_pb2.AuditRecord(
-        source=f"refusal/{uuid.uuid4()}",
+        source=f"{'reveal' if refusal.reason == REVEALED else 'refusal'}/{uuid.uuid4()}",
+        target=refusal.target,
         at_us=refusal.at_us,
         actor=refusal.actor,
         method=refusal.method,

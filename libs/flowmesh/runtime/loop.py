@@ -6,6 +6,8 @@ These tasks of the services have a `run` of their own, because no interval drive
 - `Publisher`: a commit queues events, which are published in order.
 - `Peer`: it lives as long as its stream to another orchestrator.
 - `OrchestratorStream`: it reattaches to an orchestrator until it is retired.
+- `Watcher`: it follows the changes of an API server, and begins again with a list after a gap.
+- `Controller`: its workers wait for keys of a queue.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from typing import Any, ClassVar
 
 import structlog
 
+from flowmesh.contract.retries import backoff
 from flowmesh.telemetry.metrics import Metrics
 
 JITTER = 0.1
@@ -87,8 +90,8 @@ class Loop(ABC):
     async def _rest(self, failures: int) -> None:
         delay_ms = self.pause_ms()
         if failures:
-            backoff_ms = min(self.interval_ms * 2 ** min(failures, 16), BACKOFF_MAX_MS)
-            delay_ms = max(backoff_ms, self.interval_ms)
+            delay_ms = backoff(2 * self.interval_ms, failures, most=BACKOFF_MAX_MS)
+            delay_ms = max(delay_ms, self.interval_ms)
         if self.jitter:
             # Processes that started together must not run their rounds at the same time.
             delay_ms *= 1 + self.jitter * (2 * random.random() - 1)

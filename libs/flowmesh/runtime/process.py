@@ -15,7 +15,6 @@ import structlog
 from flowmesh import failpoints
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.bus import Bus
-from flowmesh.cache import open_cache
 from flowmesh.rpc import Handlers
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime.access import CLOSED, OpenAccess, access_of
@@ -37,6 +36,7 @@ from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings
 from flowmesh.runtime.sockets import InternalSockets, socket_service
 from flowmesh.runtime.tracing import ServedBy
+from flowmesh.storage.redis_cache import open_cache
 from flowmesh.telemetry import VERSION, Metrics
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Process:
             self.metrics,
             named.peer_service if named else socket_service,
         )
-        self.handlers = Handlers(self.metrics, self.access.wall if self.access else None)
+        self.handlers = Handlers(self.metrics, self.access.authorization if self.access else None)
         self.directory = Directory()
         self.bus = _bus_of(settings, "+".join(services), self.metrics)
         self.cache: Redis = open_cache(settings.redis)

@@ -44,6 +44,11 @@ def _check_host(name: str) -> None:
         raise ValueError(f"{name!r} is not a host name; write it without scheme and port")
 
 
+def _check_provider(name: str) -> None:
+    if name not in ("claude", "openai"):
+        raise ValueError(f"{name!r} is no provider; there are claude and openai")
+
+
 def _check_origin(origin: str) -> None:
     if origin != ANY:
         _check_exact_origin(origin)
@@ -153,6 +158,55 @@ class Settings(BaseSettings):
         description="origins whose web pages may call the REST API and read its responses with"
         " the cookies of the user, such as https://ui.example.com, separated by commas",
     )
+    mcp_write: bool = Field(
+        default=False,
+        description="offer clients of the Model Context Protocol the tools that change something;"
+        " their permissions apply as everywhere",
+    )
+    ai_providers: Annotated[str, _check_each(_check_provider)] = Field(
+        default="",
+        description="model services of the assistant in the order of their use, of claude and"
+        " openai; prompts leave the installation with these only, and without one its rules answer",
+    )
+    ai_prices_file: str = Field(
+        default="",
+        description="TOML file with prices of models, as those that ship: `[models]` with"
+        ' `"name" = {input = 1.0, output = 2.0}` in USD for a million tokens',
+    )
+    ai_tokens_per_execution: int = Field(
+        default=0, ge=0, description="tokens that the model steps of an execution may use; 0 is any"
+    )
+    ai_usd_per_execution: float = Field(
+        default=0, ge=0, description="US dollars that they may cost; 0 is any"
+    )
+    ai_tokens_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="tokens that the model steps of a namespace may use in a day of UTC; 0 is any",
+    )
+    ai_usd_per_day: float = Field(
+        default=0, ge=0, description="US dollars that they may cost in such a day; 0 is any"
+    )
+    ai_claude_url: Server = Field(
+        default="https://api.anthropic.com", description="URL of the Messages API"
+    )
+    ai_claude_model: str = Field(default="claude-sonnet-5", description="model of claude")
+    stripe_url: Server = Field(
+        default="https://api.stripe.com", description="URL to which metered use is billed"
+    )
+    stripe_key_file: str = Field(
+        default="", description="file with the key of Stripe; empty bills nothing"
+    )
+    ai_claude_key_file: str = Field(default="", description="file with the key of claude")
+    ai_openai_url: Server = Field(
+        default="https://api.openai.com/v1",
+        description="URL of a service that speaks Chat Completions, such as a local Ollama, which"
+        " the egress rules must allow",
+    )
+    ai_openai_model: str = Field(default="gpt-5", description="model of openai")
+    ai_openai_key_file: str = Field(
+        default="", description="file with the key of openai; empty for a service without keys"
+    )
     trusted_proxy: Networks = Field(
         default="",
         description="networks of the proxies whose X-Forwarded-For names the client, such as"
@@ -173,6 +227,52 @@ class Settings(BaseSettings):
         default="auto",
         description="walls around hosted applications: required refuses them on a host that lacks"
         " walls, best uses those that stand; auto is required where calls need a credential",
+    )
+    agent_isolation: Literal["auto", "none", "user", "sandbox"] = Field(
+        default="auto",
+        description="least isolation of agents: none is a folder of its own, user also a user,"
+        " sandbox walls; auto is sandbox where calls need a credential, else none",
+    )
+    agent_driver: Literal["process", "kubernetes"] = Field(
+        default="process",
+        description="agents as processes of the fleet's machine, or as pods of its cluster",
+    )
+    agent_namespaces: str = Field(
+        default="",
+        max_length=4096,
+        description="namespaces of the cluster that may have agents, separated by commas; by"
+        " default all",
+    )
+    kubernetes_cluster: str = Field(
+        default="",
+        max_length=128,
+        description="name of the cluster as the owner of definitions; by default the uid of its"
+        " namespace kube-system",
+    )
+    kubernetes_namespace: str = Field(
+        default="",
+        max_length=63,
+        description="namespace of the operator, and of agents without a resource; by default that"
+        " of the pod or kubeconfig",
+    )
+    webhook_port: int = Field(
+        default=9443, ge=1, le=65535, description="port of the operator's admission webhook"
+    )
+    scaler_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="port of the operator's scaler for KEDA, without credentials; 0 is none",
+    )
+    webhook_service: str = Field(
+        default="flowmesh-webhook",
+        max_length=63,
+        description="name of the Service of the admission webhook, which its certificate names",
+    )
+    app_image: str = Field(
+        default="flowmesh:latest",
+        max_length=512,
+        description="image of the pods of agents, and of an App without one of its own",
     )
     apps_max: int = Field(
         default=100,
@@ -238,6 +338,13 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds between exports of metrics to the collector; 0 disables them",
     )
+    definition_cache_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="seconds for which starts may use a definition that was changed while the bus"
+        " was away; 0 reads it at every start",
+    )
     metrics_workflows: int = Field(
         default=0,
         ge=0,
@@ -286,6 +393,10 @@ class Settings(BaseSettings):
         default="",
         description="folder in which ended executions are archived before they are deleted",
     )
+    drill_report: str = Field(
+        default="",
+        description="JSON file with the report of the last backup drill, for exports of evidence",
+    )
     reflection: bool = Field(default=True, description="serve gRPC reflection")
     failpoints: str = Field(
         default="", description="for tests: failpoints at which the process fails on purpose"
@@ -295,6 +406,25 @@ class Settings(BaseSettings):
     def egress_networks(self) -> tuple[str, ...]:
         """The networks of `egress_allow`."""
         return _split(self.egress_allow)
+
+    @property
+    def agent_namespace_names(self) -> tuple[str, ...]:
+        """The names of `agent_namespaces`."""
+        return _split(self.agent_namespaces)
+
+    @property
+    def ai_provider_names(self) -> tuple[str, ...]:
+        """The names of `ai_providers`."""
+        return _split(self.ai_providers)
+
+    @property
+    def ai_services(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Name, URL, model and key file of each of `ai_providers`."""
+        known = {
+            "claude": (self.ai_claude_url, self.ai_claude_model, self.ai_claude_key_file),
+            "openai": (self.ai_openai_url, self.ai_openai_model, self.ai_openai_key_file),
+        }
+        return tuple((name, *known[name]) for name in self.ai_provider_names)
 
     @property
     def builtin_task_types(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ ADDRESS_SPACE_BYTES_MAX = {
     "jsonata": 512 * 1024 * 1024,
     "condition": 1024 * 1024 * 1024,
     "pipeline": 2 * 1024 * 1024 * 1024,
+    "saml": 1024 * 1024 * 1024,
 }
 # The processes of the suite go first.
 NICE = 10
@@ -384,6 +385,23 @@ def pipeline() -> Evaluate:
     return run_pipeline
 
 
+def saml() -> Evaluate:
+    """Verify messages of SAML providers: XML that strangers have written."""
+    import json
+    from importlib import import_module
+
+    verifier = import_module("flowmesh.saml.verifier")
+    verifier.prepare()
+
+    def run_saml(_limit_ms: int, kind: str, expected: str, message: str) -> tuple[bytes, bytes]:
+        try:
+            return VALUE, verifier.verified(kind, expected, json.loads(message))
+        except verifier.Refused as error:
+            return USER_ERROR, json.dumps(["Refused", str(error)]).encode()
+
+    return run_saml
+
+
 # CPU time of one call; Python limits its own.
 CPU_TIME_MS_MAX = {
     "javascript": CPU_MS_MAX + CPU_GRACE_MS,
@@ -392,6 +410,7 @@ CPU_TIME_MS_MAX = {
     "jsonata": CPU_MS_MAX,
     "condition": CPU_MS_MAX,
     "pipeline": PIPELINE_CPU_MS_MAX,
+    "saml": CPU_MS_MAX,
 }
 INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "javascript": javascript,
@@ -401,6 +420,7 @@ INTERPRETERS: dict[str, Callable[[], Evaluate]] = {
     "python": python,
     "condition": condition,
     "pipeline": pipeline,
+    "saml": saml,
 }
 
 

@@ -8,11 +8,11 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext import not_unicode
 from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox.child import (
@@ -32,14 +32,13 @@ from flowmesh.sandbox.errors import SandboxFailure, out_of_cpu
 from flowmesh.sandbox.process import Answer, Call, Child, ChildGone, Language
 from flowmesh.sandbox.turns import Turns, current_account
 
-Json = Any
-
 CHILDREN_MAX = 2
 RUNS_PER_CHILD_MAX = 10_000
 IDLE_SECONDS_MAX = 30.0
 # The time from the limit that the child enforces to the kill.
 KILL_GRACE_MS = 250
 TIMEOUT_MS_MAX = 60_000
+TIMEOUT_MS = 5_000
 CODE_BYTES_MAX = 256 * 1024
 VARIABLES_BYTES_MAX = 32 * 1024 * 1024
 
@@ -90,12 +89,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
@@ -194,6 +188,13 @@ class Sandbox:
         if answer.status != VALUE:
             raise _failure(answer, PIPELINE_BYTES_MAX, PIPELINE_CPU_MS_MAX)
         return answer.text
+
+    async def verify(self, kind: str, expected: Mapping[str, Json], message: str) -> Json:
+        """Return what a message of a SAML provider says, as in `flowmesh.saml.verifier`.
+
+        Raises SandboxFailure; of class Refused if the message does not count.
+        """
+        return await self._outcome(_call("saml", kind, expected, message, TIMEOUT_MS))
 
     async def _answer(self, call: Call) -> Answer:
         """Run a call, again in a new child if a reused one died; code has no side effects."""

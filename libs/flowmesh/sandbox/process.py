@@ -16,7 +16,9 @@ from flowmesh.sandbox.child import ANSWER_BYTES_MAX, CPU_TIME_MS_MAX, PIPELINE_B
 EXIT_SECONDS_MAX = 1.0
 CHILD = Path(__file__).with_name("child.py")
 
-Language = Literal["javascript", "jq", "jmespath", "jsonata", "python", "condition", "pipeline"]
+Language = Literal[
+    "javascript", "jq", "jmespath", "jsonata", "python", "condition", "pipeline", "saml"
+]
 _INTERPRETERS: dict[Language, str] = {
     "javascript": "_quickjs",
     "jq": "jq",
@@ -147,7 +149,7 @@ def _answer_bytes_max(language: Language) -> int:
 
 def command(language: Language) -> Sequence[str]:
     """Return the command line of a child, which gets no environment."""
-    if language in ("condition", "pipeline"):
+    if language in ("condition", "pipeline", "saml"):
         # These children import the installed packages.
         return (sys.executable, "-I", str(CHILD), language, str(CHILD.parent))
     if language == "python":

@@ -4,10 +4,10 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox.child import CPU, MEMORY, RESULT_BYTES_MAX, TIMEOUT, TOO_LARGE, VALUE
 from flowmesh.sandbox.errors import SandboxFailure, out_of_cpu
@@ -21,7 +21,6 @@ from flowmesh.sandbox.pool import (
 )
 from flowmesh.sandbox.process import Call
 
-Json = Any
 TIMEOUT_MS_MAX = 3_600_000
 MIB = 1024 * 1024
 _DIED, _UNCONFINED = b"D", b"U"

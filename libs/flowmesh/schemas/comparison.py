@@ -8,10 +8,10 @@ compatible when it recurs, which is sound for finite values. It is incompatible 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.schemas.documents import Document, Path
 from flowmesh.schemas.expansion import Expansion
 from flowmesh.schemas.relation import How, relation
@@ -33,7 +33,6 @@ from flowmesh.schemas.shapes import (
 from flowmesh.schemas.verdicts import Finding, Kind, Outcome, Verdict
 from flowmesh.schemas.words import types_of, words_of
 
-Json = Any
 OTHERS = "*"
 """Stands in a path for members that neither schema names."""
 STEPS_MAX = 5_000

@@ -7,10 +7,10 @@ with an `$id`. Nothing is fetched; published metaschemas are known by name.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Path = tuple[str | int, ...]
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")

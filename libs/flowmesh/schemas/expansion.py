@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.schemas.documents import DRAFT_URIS, METASCHEMA, Document, Draft
 from flowmesh.schemas.shapes import (
     ANYTHING,
@@ -29,7 +29,6 @@ from flowmesh.schemas.shapes import (
     type_name,
 )
 
-Json = Any
 SHAPES_MAX = 48
 DEPTH_MAX = 40
 ONE_OF_MAX = 16

@@ -8,15 +8,14 @@ shape of a schema with unsupported keywords allows more than the schema and is m
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.schemas.compiling import compiled
 from flowmesh.schemas.documents import Document
 
-Json = Any
 Number = int | float
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 _PROBES_MAX = 2_000

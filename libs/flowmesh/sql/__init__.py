@@ -9,6 +9,7 @@ from flowmesh.sql.statement import (
     Dialect,
     SqlForbidden,
     Statement,
+    parse_statement,
     read_statement,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "Dialect",
     "SqlForbidden",
     "Statement",
+    "parse_statement",
     "read_statement",
 ]

@@ -62,7 +62,7 @@ def read_statement(
     if "\0" in text:
         raise SqlForbidden("a statement must not contain a NUL character")
     try:
-        tree = _parse(text, dialect)
+        tree = parse_statement(text, dialect)
         for name, identifier in (identifiers or {}).items():
             _replace_name(tree, name, identifier)
         kinds = _kinds(tree)
@@ -75,7 +75,8 @@ def read_statement(
     return Statement(written, parameters, kinds, tables, functions)
 
 
-def _parse(text: str, dialect: Dialect) -> "exp.Expr":
+def parse_statement(text: str, dialect: Dialect) -> "exp.Expr":
+    """Return the tree of one statement. Raises SqlForbidden."""
     import sqlglot
     from sqlglot import errors
 
@@ -83,7 +84,7 @@ def _parse(text: str, dialect: Dialect) -> "exp.Expr":
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     try:
         found = [each for each in sqlglot.parse(text, dialect=dialect) if each is not None]
-    except errors.SqlglotError as error:
+    except (errors.SqlglotError, RecursionError) as error:
         first = str(error).partition("\n")[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
         raise SqlForbidden(f"not SQL: {first[:_MESSAGE_CHARACTERS_MAX]}") from None
     statements = [each for each in found if each.key != "semicolon"]
@@ -203,7 +204,7 @@ def _generate(tree: "exp.Expr", dialect: Dialect) -> str:
 
     try:
         written = tree.sql(dialect=dialect, comments=False)
-        again = _parse(written, dialect).sql(dialect=dialect, comments=False)
+        again = parse_statement(written, dialect).sql(dialect=dialect, comments=False)
     except (errors.SqlglotError, ValueError):
         again = written = ""
     if not written or again != written:

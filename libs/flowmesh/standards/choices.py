@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.standards.paths import PathFailed, PathInvalid, compile_path
 
-Json = Any
 Problem = tuple[tuple[str | int, ...], str]
 
 NESTING_MAX = 20

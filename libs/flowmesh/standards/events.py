@@ -2,9 +2,8 @@
 
 import re
 from datetime import datetime
-from typing import Any
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 SUBJECT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 SUBJECT_FORM = "words of letters, digits, - and _ with dots between them"

@@ -1,13 +1,11 @@
 """Extension attributes of CloudEvents 1.0, in JSON and in messages."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, Violation
 from flowmesh.standards.events import ATTRIBUTES, NAME, NAME_FORM, violated_requirement
-
-Json = Any
 
 
 def extension_values(event: Mapping[str, Json]) -> dict[str, Json]:

@@ -9,13 +9,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.standards.paths import JsonPath, PathFailed, PathInvalid, compile_path
-
-Json = Any
 
 NESTING_MAX = 10
 CHARACTERS_MAX = 8 * 1024

@@ -6,11 +6,10 @@ A value without expressions stays a value; any other becomes a program that make
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 EXPRESSION_CHARACTERS_MAX = 16 * 1024
 _OPEN = "${"
@@ -89,10 +88,6 @@ def uri_program(uri: str) -> str:
         position = match.end()
     parts.append(_literal(uri[position:]))
     return "(" + "+".join(parts) + ")"
-
-
-def has_expressions(value: Json) -> bool:
-    return bool(expressions_in(value))
 
 
 def variables_in(program: str) -> frozenset[str]:

@@ -5,9 +5,9 @@ Expressions are checked here; a sandbox evaluates them.
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Problem = tuple[tuple[str | int, ...], str]
 
 CHARACTERS_MAX = 8 * 1024

@@ -9,14 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions import ExpressionInvalid, RenderError
 from flowmesh.expressions.jsonpath import JsonPath as Query
 from flowmesh.expressions.jsonpath import compile_jsonpath
 from flowmesh.standards.path_names import as_rfc9535
-
-Json = Any
 
 _COMPILED_MAX = 4_096
 _VARIABLE = re.compile(r"\$([^\W\d]\w{0,79})")

@@ -1,11 +1,8 @@
 """Payload templates of the Amazon States Language: a member `name.$` is a lookup."""
 
-from typing import Any
-
+from flowmesh.contract.json_value import Json
 from flowmesh.standards.intrinsics import Call, Randomness, compile_call, is_call
 from flowmesh.standards.paths import JsonPath, PathInvalid, compile_path
-
-Json = Any
 
 _SUFFIX = ".$"
 Problem = tuple[tuple[str | int, ...], str]

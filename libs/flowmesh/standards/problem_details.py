@@ -5,9 +5,8 @@ itself are reason codes in upper case (`CIRCUIT_OPEN`). Both are wire values.
 """
 
 from http import HTTPStatus
-from typing import Any
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 BASE = "https://serverlessworkflow.io/spec/1.0.0/errors/"
 # Prefixes of the same types in earlier versions of the standard.

@@ -71,7 +71,9 @@ async def _apply_missing(
     connection: "asyncpg.Connection[asyncpg.Record]", schema: str, migrations: list[Migration]
 ) -> int:
     quoted = '"' + schema.replace('"', '""') + '"'
-    await connection.execute(f"create schema if not exists {quoted}")
+    # Without the right to create schemas, the statement fails also for one that exists.
+    if not await connection.fetchval("select to_regnamespace($1) is not null", quoted):
+        await connection.execute(f"create schema if not exists {quoted}")
     await connection.execute(f"set search_path = {quoted}, public")
     await connection.execute(
         "create table if not exists schema_migrations (version int primary key, name text not null,"

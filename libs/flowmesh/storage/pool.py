@@ -13,6 +13,7 @@ import structlog
 from flowmesh.storage.durability import durability, unsafe
 from flowmesh.storage.errors import DatabaseUnreachable
 from flowmesh.storage.migrations import migrate
+from flowmesh.storage.service_roles import service_address
 
 COMMAND_TIMEOUT_S = 10.0
 MIGRATION_TIMEOUT_S = 60.0
@@ -45,6 +46,7 @@ async def open_database(
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     """Wait for the database, migrate the schema, and yield a pool with it as search path.
 
+    On a server that asks for it, both are done by the role of the schema; see `service_roles`.
     Commits are confirmed after they are on the disk, independent of the server's default.
     """
     try:
@@ -57,6 +59,10 @@ async def open_database(
         )
         raise DatabaseUnreachable(text) from None
     try:
+        own = await service_address(connection, address, schema)
+        if own != address:
+            await _close(connection)
+            address, connection = own, await _reach(own, application)
         await migrate(connection, schema, migrations)
         settings = await durability(connection)
     finally:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Schema = dict[str, Any]
 TIMEOUT_MS = 300_000
 """The default limit of an attempt."""
@@ -100,6 +101,8 @@ class TaskType:
     """A parameter; without it the whole context is sent."""
     timeout_ms: int = TIMEOUT_MS
     upstream: Upstream | None = None
+    journaled: bool = False
+    """True if the steps of an attempt are committed one by one."""
     composite: bool = False
     """True if one attempt consists of several steps of an open standard."""
     by_name: bool = False

@@ -2,6 +2,7 @@
 
 The triggers record every change of an owner and every commit in the order of their locks. The
 record proves the invariant I5: epochs only rise, and only the owner of a partition commits to it.
+Services have no rights in its schema, so its functions run with those of their owner.
 """
 
 from collections.abc import Iterable
@@ -18,12 +19,12 @@ create table audit.commits (moment bigint, at_us bigint, incarnation bigint, pos
                             execution_ids text[], seqs bigint[]);
 insert into audit.owners select nextval('audit.moment'), id, epoch, incarnation
 from orchestrator.partitions;
-create function audit.owner_changed() returns trigger language plpgsql as $$ begin
+create function audit.owner_changed() returns trigger language plpgsql security definer as $$ begin
     insert into audit.owners
     values (nextval('audit.moment'), new.id, new.epoch, new.incarnation);
     return null;
 end $$;
-create function audit.committed() returns trigger language plpgsql as $$ begin
+create function audit.committed() returns trigger language plpgsql security definer as $$ begin
     insert into audit.commits
     values (nextval('audit.moment'), (extract(epoch from clock_timestamp()) * 1000000)::bigint,
             new.incarnation, new.position, new.execution_ids, new.seqs);

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -20,11 +19,11 @@ import psutil
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Unavailable
 from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.testing.databases import InitialDatabase
 
-Json = Any
 READY_TIMEOUT_S = 60.0
 REQUEST_TIMEOUT_S = 60.0
 RUN_TIMEOUT_S = 30.0
@@ -88,12 +87,7 @@ class Suite:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     @property

@@ -16,13 +16,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import orjson
 from aiohttp import web
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 _UNSET = object()
 BODY_BYTES_MAX = 16 * 1024 * 1024
 CALLS_MAX = 100_000
@@ -107,12 +106,7 @@ class World:
         self._port = self._runner.addresses[0][1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for gate in self._gates.values():
             gate.set()
         if self._runner is not None:

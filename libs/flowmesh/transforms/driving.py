@@ -9,11 +9,12 @@ from functools import partial
 import msgspec
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.sandbox import Sandbox, SandboxFailure
 from flowmesh.sandbox.child import PIPELINE_FAILED
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import INLINE_COST_MAX
-from flowmesh.transforms.operation import Flow, Json
+from flowmesh.transforms.operation import Flow
 from flowmesh.transforms.pipeline import compile_pipeline
 from flowmesh.transforms.remote import RemoteFailure, RemoteRun
 from flowmesh.transforms.run import Pipeline, Request, Run, TooCostly

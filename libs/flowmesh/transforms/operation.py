@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.transforms.limits import OPERATIONS_MAX
 
 if TYPE_CHECKING:
     from flowmesh.transforms.run import Request, Run
 
-Json = Any
 Parameters = Mapping[str, Json]
 Step = Callable[[Json], Json]
 # The run of an operation with programs or nested pipelines.

@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-from flowmesh.transforms.operation import Json, Parameter
+from flowmesh.transforms.operation import Parameter
 from flowmesh.transforms.texts import compile_text
 from flowmesh.transforms.values import field_path, is_number
 

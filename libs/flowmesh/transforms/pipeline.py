@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import child_path, kind_of
 from flowmesh.expressions.scanner import OPEN
 from flowmesh.sandbox.syntax import check_syntax, jq_errors
 from flowmesh.transforms.catalog import OPERATIONS
 from flowmesh.transforms.errors import PipelineInvalid, PipelineProblem, TransformError
 from flowmesh.transforms.limits import INLINE_PATTERNS_MAX, OPERATIONS_MAX, PIPELINE_DEPTH_MAX
-from flowmesh.transforms.operation import Json, Operation, Parameter, Prepared
+from flowmesh.transforms.operation import Operation, Parameter, Prepared
 from flowmesh.transforms.parameters import NAME_CHARACTERS_SHOWN, misfit, nearest
 from flowmesh.transforms.run import Pipeline
 

@@ -2,17 +2,10 @@
 
 import re
 
+from flowmesh.contract.json_value import Json
 from flowmesh.sandbox.errors import SandboxFailure
 from flowmesh.transforms.errors import VALIDATION, TransformError
-from flowmesh.transforms.operation import (
-    Example,
-    Flow,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-)
+from flowmesh.transforms.operation import Example, Flow, Operation, Parameter, Parameters, Prepared
 from flowmesh.transforms.run import Request, Run
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import inexact
 from flowmesh.sandbox import SandboxFailure
 from flowmesh.sandbox.pool import outputs_of
@@ -15,7 +16,6 @@ from flowmesh.transforms.errors import (
     PipelineProblem,
     TransformError,
 )
-from flowmesh.transforms.operation import Json
 from flowmesh.transforms.pipeline import compile_pipeline
 from flowmesh.transforms.run import Pipeline, Request, Run
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from flowmesh.contract.json_value import Json
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import ITEMS_MAX, OPERATION_COST, WORK_ITEMS_MAX
-from flowmesh.transforms.operation import Flow, Json, Prepared
+from flowmesh.transforms.operation import Flow, Prepared
 from flowmesh.transforms.values import array, bounded, check_size, size_of
 
 

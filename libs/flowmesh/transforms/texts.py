@@ -7,7 +7,7 @@ write nothing. Templates of workflows (`{{ }}`) are a different language and ren
 import re
 from collections.abc import Callable
 
-from flowmesh.transforms.operation import Json
+from flowmesh.contract.json_value import Json
 from flowmesh.transforms.values import TextMeter, reader, text_of
 
 _PART = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")

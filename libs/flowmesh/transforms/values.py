@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import ReferenceInvalid, kind_of, parse_reference
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import (
@@ -13,7 +14,7 @@ from flowmesh.transforms.limits import (
     VALUE_BYTES,
     VALUE_BYTES_MAX,
 )
-from flowmesh.transforms.operation import Json, Step
+from flowmesh.transforms.operation import Step
 
 Read = Callable[[Json], Json]
 

@@ -1,13 +1,13 @@
 """Filters of users over events and messages, evaluated in services that all namespaces share."""
 
-from typing import Any, Final
+from typing import Final
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Overloaded
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.jsontext import dump_json
 from flowmesh.sandbox import Sandbox, SandboxFailure, on_behalf_of
 
-Json = Any
 # The time of one evaluation in a child process, including the wait for its turn.
 TIMEOUT_MS: Final = 5_000
 

@@ -1,15 +1,15 @@
 """Types and sources of event triggers, and inputs of the executions that triggers start."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from flowmesh.api.definition.v1 import trigger_pb2 as pb
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions import compile_template
 from flowmesh.jsontext import dump_json
 
-Json = Any
 CRON_ROOTS: Final = frozenset({"trigger"})
 EVENT_ROOTS: Final = frozenset({"trigger", "event"})
 WEBHOOK_ROOTS: Final = frozenset({"trigger", "payload"})

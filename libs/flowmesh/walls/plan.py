@@ -60,8 +60,11 @@ class Plan:
     uid: int = -1
     interpreter: tuple[str, ...]
 
-    def argv(self, program: Sequence[str]) -> tuple[str, ...]:
-        """Return the command line that executes a program behind the walls."""
+    def argv(self, program: Sequence[str], *, parent: int = 0) -> tuple[str, ...]:
+        """Return the command line that executes a program behind the walls.
+
+        `parent` is the process that executes it, by default this one.
+        """
         walls = self.walls
         spec = {
             "namespaces": walls.namespaces,
@@ -78,7 +81,14 @@ class Plan:
         if walls.connections:
             folder = str(Path(policy.__file__).parent)
             spec["connections"] = {**asdict(self.connections), "policy_folder": folder}
-        words = (sys.executable, "-I", "-S", str(ENTER), str(os.getpid()), json.dumps(spec))
+        words = (
+            sys.executable,
+            "-I",
+            "-S",
+            str(ENTER),
+            str(parent or os.getpid()),
+            json.dumps(spec),
+        )
         return (*words, *program)
 
 

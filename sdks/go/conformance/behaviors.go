@@ -40,6 +40,7 @@ type input struct {
 	RetryAfterMs, Ms, EveryMs int
 	Attempts, Count, Bytes    int
 	Details, Input            json.RawMessage
+	Nested                    bool
 }
 
 func (l *ledger) handler(behavior string) func(context.Context, json.RawMessage) (any, error) {
@@ -113,6 +114,9 @@ func (l *ledger) behave(ctx context.Context, behavior string, in input) (any, er
 	case "big":
 		return strings.Repeat("x", in.Bytes), nil
 	case "unencodable":
+		if in.Nested {
+			return object{"sums": []float64{1, math.Inf(-1)}}, nil
+		}
 		return math.NaN(), nil
 	case "call":
 		output, err := flowmesh.Run[any](ctx, l.client, in.Workflow, in.Input)

@@ -46,6 +46,7 @@ struct Input {
     bytes: usize,
     details: Option<Value>,
     input: Value,
+    nested: bool,
 }
 
 type Outcome = Result<Given, TaskError>;
@@ -172,6 +173,9 @@ async fn behave(client: &Client, behavior: &str, given: Value, task: Context) ->
         }
         "beat" => beat(&task, &input).await?,
         "big" => json!("x".repeat(input.bytes)),
+        "unencodable" if input.nested => {
+            return Ok(Given(json!({"sums": [1, {"$bad": "-infinity"}]})));
+        }
         "unencodable" => return Ok(Given(json!({"$bad": "nan"}))),
         "call" => {
             let output: Value = client.run(&input.workflow, &input.input).await?;

@@ -34,6 +34,7 @@ impl Serialize for Given {
         }
         match member("$bad").and_then(Value::as_str) {
             Some("function") => return Err(S::Error::custom("the value refuses to be written")),
+            Some("-infinity") => return serializer.serialize_f64(f64::NEG_INFINITY),
             Some(_) => return serializer.serialize_f64(f64::NAN),
             None => {}
         }

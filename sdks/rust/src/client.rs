@@ -55,7 +55,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Set the namespace; the default is `FLOWMESH_NAMESPACE` or `default`.
+    /// Set the namespace; the default is `FLOWMESH_NAMESPACE`, the only one of the
+    /// credential, or `default`.
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespace = name.into();
         self
@@ -129,11 +130,13 @@ impl Builder {
             false => text,
         };
         let namespace = or_variable(self.namespace, "FLOWMESH_NAMESPACE");
+        // The server takes the only namespace of a credential.
+        let last = if credential.is_some() { "" } else { "default" };
         let caller = Arc::new(Caller {
             pool: Pool::new(endpoint),
             credential,
             address,
-            namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
+            namespace: if namespace.is_empty() { last.to_owned() } else { namespace },
             actor: or_variable(self.actor, "FLOWMESH_ACTOR"),
             budget: RetryBudget::default(),
             ended: CancellationToken::new(),

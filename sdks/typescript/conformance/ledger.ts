@@ -113,7 +113,7 @@ export const behaviors: Readonly<Record<string, TaskHandler>> = {
     return { beats: input.count };
   },
   big: ({ bytes }) => "x".repeat(bytes),
-  unencodable: () => Number.NaN,
+  unencodable: (input) => (input?.nested ? { sums: [1, Number.NEGATIVE_INFINITY] } : Number.NaN),
   call: async ({ workflow, input }, context) => {
     const output = await context.client.run(workflow, input);
     return { traceparent: context.traceparent, output };

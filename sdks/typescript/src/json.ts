@@ -128,6 +128,14 @@ class Scan {
     if (this.#above.size >= DEPTH_MAX) {
       throw this.#refused(`is nested more than ${DEPTH_MAX} levels deep`);
     }
+    if (value instanceof Number) {
+      this.check(value.valueOf());
+      return;
+    }
+    // Its toJSON returns null.
+    if (value instanceof Date && Number.isNaN(value.getTime())) {
+      throw this.#refused("is not a valid date");
+    }
     if (isOpaque(value)) {
       throw this.#refused(`is a ${value.constructor.name}`);
     }

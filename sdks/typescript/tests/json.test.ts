@@ -9,6 +9,8 @@ test("a value that cannot be JSON is refused with its path", () => {
   const cases: [unknown, RegExp][] = [
     [{ a: [1, Number.NaN] }, /^value\.a\[1\] is not a finite number/],
     [{ a: Number.NEGATIVE_INFINITY }, /^value\.a is not a finite number/],
+    [{ at: new Date(Number.NaN) }, /^value\.at is not a valid date/],
+    [{ a: Object(Number.NaN) }, /^value\.a is not a finite number/],
     [{ a: "\ud800" }, /^value\.a is not Unicode/],
     [{ "\udc00": 1 }, /has a name that is not Unicode/],
     [cycle, /^value\[0\] contains itself/],

@@ -8,7 +8,6 @@ from flowmesh.access.keys import OPEN_KEYS
 from flowmesh.access.sealing import Sealer
 from flowmesh.api.apphost.v1 import app_service_pb2_grpc
 from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
-from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.apphost.apps import Apps
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
@@ -20,7 +19,7 @@ from flowmesh.apphost.server import AppServer
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import Key
 from flowmesh.apphost.storage.store import MIGRATIONS, SCHEMA, AppStore, Leadership
-from flowmesh.audit import AuditOutbox, AuditRelay
+from flowmesh.audit import audit_relay
 from flowmesh.bus import Message
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Runtime
@@ -36,10 +35,7 @@ async def run(runtime: Runtime) -> None:
         pool = await stack.enter_async_context(
             runtime.database(SCHEMA, MIGRATIONS, pool_max=CONNECTIONS)
         )
-        relay = AuditRelay(
-            outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
-        )
-        runtime.add_loop(relay)
+        relay = audit_relay(runtime, pool)
         store = AppStore(pool, apps_max=runtime.settings.apps_max, call=relay.call)
         contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
         suites = Suites(runtime, runtime.stub(AccessServiceStub, IDENTITY))

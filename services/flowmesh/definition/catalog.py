@@ -9,11 +9,11 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
-from flowmesh.definition.api.paging import page_size, parse_filter
 from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText
 from flowmesh.definition.checks.references import References, visible_namespaces
 from flowmesh.definition.notices import Notices
+from flowmesh.definition.paging import page_size, parse_filter
 from flowmesh.definition.registration import applied_of, require_one_workflow, write
 from flowmesh.definition.storage.caching import Cache, CacheMetrics
 from flowmesh.definition.storage.records import (

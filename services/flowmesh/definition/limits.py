@@ -49,4 +49,11 @@ MOVES_AT_ONCE = 100
 # Concurrent dry runs, the time limit of one, and the size limit of its report.
 DRY_RUNS_MAX = 4
 DRY_RUN_S = 8.0
+OPTIMIZE_S = 20.0
+OPTIMIZE_EXECUTIONS = 100
+OPTIMIZE_EXECUTIONS_MAX = 1_000
+PROPOSALS_MAX = 20
+# Executions that are rehearsed as they are, and with all proposals.
+REHEARSED_MAX = 50
+REPLAYS_MAX = 5
 REPORT_BYTES_MAX = 8 * 1024 * 1024

@@ -2,8 +2,8 @@
 
 A change is acknowledged once every instance has confirmed it: a start then uses the new version,
 and hooks, events and schedules the new triggers. An instance that does not answer delays the
-acknowledgment by at most 2 s; it learns of the change later: cached plans expire after 30 s, and
-event services read all triggers after a reconnect.
+acknowledgment by at most 2 s; it learns of the change later: cached plans expire by
+`definition_cache_seconds`, and event services read all triggers after a reconnect.
 """
 
 from collections.abc import Sequence

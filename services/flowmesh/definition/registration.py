@@ -34,7 +34,7 @@ from flowmesh.definitions import (
     WorkflowTemplate,
 )
 from flowmesh.errors import Invalid, WrongState
-from flowmesh.quotas import quota_exceeded
+from flowmesh.runtime.namespace_quotas import quota_exceeded
 
 # The database sets the time of the rows.
 _UNDATED = datetime.fromtimestamp(0, UTC)
@@ -94,8 +94,11 @@ async def write(
                 await _write(change, compiled, namespace, read, version, checked, locked)
                 if isinstance(read.resource, Workflow):
                     triggers.append(triggers_of(namespace, read.resource, version, applied_by))
-            elif isinstance(read.resource, Workflow) and applied_by:
-                granted = await change.trigger_grants.take_over(read.name, applied_by)
+            else:
+                if author.owner:
+                    await change.owners.claim(read.kind, read.name, author)
+                if isinstance(read.resource, Workflow) and applied_by:
+                    granted = await change.trigger_grants.take_over(read.name, applied_by)
             result = Applied(
                 read.kind,
                 read.name,

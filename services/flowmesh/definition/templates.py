@@ -8,10 +8,9 @@ from typing import Any
 import orjson
 import yaml
 
-from flowmesh.bundled import bundled_templates
 from flowmesh.definition import limits
-from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.catalog import VERSION_MAX, DefinitionCatalog, request_of
+from flowmesh.definition.paging import page_size
 from flowmesh.definition.registration import applied_of
 from flowmesh.definition.storage.records import (
     Action,
@@ -30,6 +29,7 @@ from flowmesh.definitions import (
     refuse,
     warnings_in,
 )
+from flowmesh.definitions.bundled import bundled_templates
 from flowmesh.errors import Invalid, NotFound, Violation
 from flowmesh.jsontext import parse_json
 from flowmesh.rpc import last_of_token, page_token

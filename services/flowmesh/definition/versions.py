@@ -8,7 +8,6 @@ from datetime import datetime
 import orjson
 
 from flowmesh.definition import limits
-from flowmesh.definition.api.paging import page_size
 from flowmesh.definition.catalog import (
     DefinitionCatalog,
     label_not_found,
@@ -17,6 +16,7 @@ from flowmesh.definition.catalog import (
     workflow_not_found,
 )
 from flowmesh.definition.notices import Notices
+from flowmesh.definition.paging import page_size
 from flowmesh.definition.storage.records import (
     Action,
     Author,

@@ -1,9 +1,8 @@
 """Composition root of the event service."""
 
 from contextlib import AsyncExitStack
-from typing import Any
 
-from flowmesh.api.broker.v1 import broker_service_pb2_grpc, message_service_pb2_grpc
+from flowmesh.access.encryption import DataKeys
 from flowmesh.api.event.v1 import (
     alert_service_pb2_grpc,
     event_service_pb2_grpc,
@@ -12,36 +11,30 @@ from flowmesh.api.event.v1 import (
 )
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc
-from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
-from flowmesh.audit import AuditOutbox, AuditRelay
+from flowmesh.audit import AuditRelay, audit_relay
 from flowmesh.egress import Egress, Policy
-from flowmesh.event.broker.composition import broker_parts
-from flowmesh.event.broker.store import MIGRATIONS as TOPOLOGY
-from flowmesh.event.broker.store import SCHEMA, TopologyStore
+from flowmesh.event.api.alert_server import AlertServer
+from flowmesh.event.api.event_server import EventServer
+from flowmesh.event.composition.notifications import sending_parts, subscription_server
+from flowmesh.event.composition.triggers import trigger_parts
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
-from flowmesh.event.eventstore.composition import serve_event_store
-from flowmesh.event.eventstore.store import MIGRATIONS as EVENT_STREAMS
-from flowmesh.event.eventstore.store import SCHEMA as EVENT_STORE
 from flowmesh.event.intake.buffer import IntakeBuffer, IntakeStoreLoop
 from flowmesh.event.intake.intake import GapFillLoop, Intake, IntakeLoop
 from flowmesh.event.intake.reports import ORCHESTRATOR, OrchestratorWatchLoop, ReportLoop
 from flowmesh.event.intake.sequencer import Sequencer
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.live.fanout import Fanout
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.notifications.composition import sending_parts, subscription_server
 from flowmesh.event.notifications.store import NotificationStore
 from flowmesh.event.outbox.relay import add_relays
+from flowmesh.event.queues import Queues
 from flowmesh.event.secrets import EventSecrets
-from flowmesh.event.server import EventServer
-from flowmesh.event.store import MIGRATIONS, EventStore
-from flowmesh.event.subscriptions.fanout import Fanout
+from flowmesh.event.store import MIGRATIONS, DeliveryStore
 from flowmesh.event.subscriptions.flows import Flows
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.event.subscriptions.watch_execution import ExecutionWatch
-from flowmesh.event.triggers.alerts import AlertServer
-from flowmesh.event.triggers.composition import trigger_parts
 from flowmesh.event.triggers.published import LifecycleTriggers
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.runtime import Runtime
@@ -49,78 +42,70 @@ from flowmesh.sandbox import CpuLedger, Sandbox
 
 SERVICE = "flowmesh.api.event.v1.EventService"
 TRIGGER_SERVICE = "flowmesh.api.event.v1.TriggerService"
-TOPOLOGY_CONNECTIONS = 4
-EVENT_STORE_CONNECTIONS = 6
 # CPU time per minute of the filters of one namespace, beyond what is evaluated at once.
 FILTER_CPU_MS_MAX = 15_000
 
 
-async def run(runtime: Runtime) -> None:
-    """Serve event streams, triggers and callbacks until the process drains."""
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
-        topology = await stack.enter_async_context(
-            runtime.database(SCHEMA, TOPOLOGY, pool_max=TOPOLOGY_CONNECTIONS)
-        )
-        streams = await stack.enter_async_context(
-            runtime.database(EVENT_STORE, EVENT_STREAMS, pool_max=EVENT_STORE_CONNECTIONS)
-        )
-        relay, broker_relay = _relay(runtime, pool), _relay(runtime, topology)
-        policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
-        egress = await stack.enter_async_context(Egress(policy))
-        sandbox = await stack.enter_async_context(_sandbox(runtime))
-        store = EventStore(pool)
-        metrics = EventMetrics(runtime.metrics)
-        parts = _Parts(runtime, metrics, relay)
-        deliveries = parts.deliveries(store, egress)
-        broker = await broker_parts(runtime, TopologyStore(topology, call=broker_relay.call))
-        sending = await sending_parts(
-            runtime, NotificationStore(pool, call=relay.call), metrics, egress, broker, sandbox
-        )
-        published = TriggerStore(pool, call=relay.call)
-        triggers = await trigger_parts(
-            runtime,
-            published,
-            pool,
-            metrics,
-            broker,
-            sending.subscriptions,
-            sending.alerts.stored,
-            sandbox,
-        )
-        intake = await parts.intake(store, deliveries, triggers.lifecycle)
-        executions = parts.watch()
-        watch = parts.namespaces(intake)
-        server = EventServer(executions=executions, namespaces=watch, store=store)
-        await serve_event_store(runtime, streams, _relay(runtime, streams), executions)
-        subscriptions = subscription_server(
-            runtime, sending, published, intake, parts.stream, watch, broker
-        )
-        runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
-        runtime.serve(
-            triggers.server,
-            trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
-            TRIGGER_SERVICE,
-        )
-        runtime.serve(
-            subscriptions,
-            subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server,
-        )
-        alerts = AlertServer(
-            publisher=triggers.publisher,
-            store=store,
-            deliveries=deliveries,
-            url=runtime.settings.alert_webhook,
-            secret=runtime.settings.alert_webhook_secret,
-            log=runtime.log,
-        )
-        runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
-        runtime.serve(broker.broker, broker_service_pb2_grpc.add_BrokerServiceServicer_to_server)
-        runtime.serve(
-            broker.messages, message_service_pb2_grpc.add_MessageServiceServicer_to_server
-        )
-        add_relays(runtime, stack)
-        await runtime.until_stopped()
+async def serve_events(
+    runtime: Runtime, stack: AsyncExitStack, keys: DataKeys, queues: Queues
+) -> ExecutionWatch:
+    """Serve event streams, triggers and callbacks until the stack is closed."""
+    pool = await stack.enter_async_context(runtime.database("event", MIGRATIONS))
+    relay = audit_relay(runtime, pool)
+    policy = Policy.named(runtime.settings.egress, runtime.settings.egress_networks)
+    egress = await stack.enter_async_context(Egress(policy))
+    sandbox = await stack.enter_async_context(_sandbox(runtime))
+    store = DeliveryStore(pool, keys=keys)
+    metrics = EventMetrics(runtime.metrics)
+    parts = _Parts(runtime, metrics, relay, keys)
+    deliveries = parts.deliveries(store, egress)
+    sending = await sending_parts(
+        runtime,
+        NotificationStore(pool, call=relay.call, keys=keys),
+        metrics,
+        egress,
+        queues,
+        sandbox,
+    )
+    published = TriggerStore(pool, call=relay.call, keys=keys)
+    triggers = await trigger_parts(
+        runtime,
+        published,
+        pool,
+        keys,
+        metrics,
+        queues,
+        sending.subscriptions,
+        sending.alerts.stored,
+        sandbox,
+    )
+    intake = await parts.intake(store, deliveries, triggers.lifecycle)
+    executions = parts.watch()
+    watch = parts.namespaces(intake)
+    server = EventServer(executions=executions, namespaces=watch, store=store)
+    subscriptions = subscription_server(
+        runtime, sending, published, intake, parts.stream, watch, queues
+    )
+    alerts = AlertServer(
+        publisher=triggers.publisher,
+        store=store,
+        deliveries=deliveries,
+        url=runtime.settings.alert_webhook,
+        secret=runtime.settings.alert_webhook_secret,
+        log=runtime.log,
+    )
+    runtime.serve(server, event_service_pb2_grpc.add_EventServiceServicer_to_server, SERVICE)
+    runtime.serve(
+        triggers.server,
+        trigger_service_pb2_grpc.add_TriggerServiceServicer_to_server,
+        TRIGGER_SERVICE,
+    )
+    runtime.serve(
+        subscriptions, subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server
+    )
+    runtime.serve(alerts, alert_service_pb2_grpc.add_AlertServiceServicer_to_server)
+    add_relays(runtime, stack)
+    return executions
 
 
 def _sandbox(runtime: Runtime) -> Sandbox:
@@ -133,28 +118,23 @@ def _sandbox(runtime: Runtime) -> Sandbox:
     )
 
 
-def _relay(runtime: Runtime, pool: Any) -> AuditRelay:
-    """Send the audited changes of a schema to the audit log."""
-    relay = AuditRelay(outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity"))
-    runtime.add_loop(relay)
-    return relay
-
-
 class _Parts:
     """Factory of the parts of the service; adds their loops to the runtime."""
 
-    def __init__(self, runtime: Runtime, metrics: EventMetrics, relay: AuditRelay) -> None:
+    def __init__(
+        self, runtime: Runtime, metrics: EventMetrics, relay: AuditRelay, keys: DataKeys
+    ) -> None:
         self._runtime = runtime
         self._relay = relay
         self._metrics = metrics
-        self.stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix)
+        self.stream = EventStream(bus=runtime.bus, prefix=runtime.settings.bus_prefix, keys=keys)
         self._fanout = Fanout(clock=runtime.clock, metrics=metrics, log=runtime.log)
         self._executions = runtime.stub(
             execution_service_pb2_grpc.ExecutionServiceStub, ORCHESTRATOR
         )
         self._flows = Flows(executions=self._executions)
 
-    def deliveries(self, store: EventStore, egress: Egress) -> DeliveryLoop:
+    def deliveries(self, store: DeliveryStore, egress: Egress) -> DeliveryLoop:
         clock = self._runtime.clock
         loop = DeliveryLoop(
             store=store,
@@ -173,7 +153,7 @@ class _Parts:
         return loop
 
     async def intake(
-        self, store: EventStore, deliveries: DeliveryLoop, lifecycle: LifecycleTriggers
+        self, store: DeliveryStore, deliveries: DeliveryLoop, lifecycle: LifecycleTriggers
     ) -> Intake:
         runtime, metrics = self._runtime, self._metrics
         positions = await store.positions()

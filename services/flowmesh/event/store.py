@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from flowmesh.event.delivery.callbacks import Callback
+from flowmesh.access.encryption import NO_KEYS, DataKeys
+from flowmesh.event.callbacks import Callback
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ class Due:
     attempts: int
 
 
-class EventStore:
-    """Persistent state of the event service, without triggers."""
+class DeliveryStore:
+    """Positions in the event stream, and deliveries of callbacks."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, keys: DataKeys = NO_KEYS) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"))
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), keys=keys)
 
     async def positions(self) -> dict[int, int]:
         rows = [row async for row in self._sql.load_positions(self._pool)]

@@ -24,22 +24,19 @@ from flowmesh.gateway.http.errors import error_response, internal_response
 from flowmesh.gateway.http.operation_docs import PAGE, Route, SocketRoute
 from flowmesh.gateway.http.requests import (
     AnyResponse,
-    ClientGone,
-    Receive,
     Request,
     Response,
-    Scope,
-    Send,
     StreamResponse,
 )
-from flowmesh.gateway.http.router import Router
 from flowmesh.gateway.http.sockets import INTERNAL_ERROR, POLICY_VIOLATION, Socket
 from flowmesh.gateway.http.streams import EVENT_STREAM, error_event
+from flowmesh.runtime.http.requests import CLIENT_GONE_STATUS, ClientGone, Receive, Scope, Send
+from flowmesh.runtime.http.router import Leaf, Router
 from flowmesh.telemetry import Span, Spans, child_traceparent, current_traceparent, trace
 
-# The status in the metrics of a client that disconnected, as proxies use it.
-CLIENT_GONE_STATUS = 499
 UNKNOWN_ROUTE = "unknown"
+# The parameter of a template that matches all remaining segments.
+REST = "{path}"
 # The name of a span without a matching route.
 HTTP_SPAN = "HTTP"
 _VARY = (b"vary", b"accept")
@@ -67,10 +64,6 @@ class Access(Protocol):
     async def admit_http(self, scope: Any, *, public: bool) -> None: ...
 
     def revocable(self) -> AbstractContextManager[None]: ...
-
-
-class Stopwatch(Protocol):
-    def monotonic_ms(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +104,9 @@ class Gateway:
     ) -> None:
         self._access = access
         self._backends = backends
-        self._routes = Router((route.key, route.path, (route, route.rules())) for route in routes)
+        self._routes = Router(
+            ((route.key, route.path, (route, route.rules())) for route in routes), rest=REST
+        )
         self._sockets = Router(("GET", socket.path, (socket, socket.rules())) for socket in sockets)
         self._observer = observer
         self._spans = spans
@@ -141,25 +136,26 @@ class Gateway:
         template = UNKNOWN_ROUTE
         try:
             path = _raw_path(scope)
-            match = self._routes.match(path)
-            if match is None:
+            found = self._routes.match(path)
+            if found is None:
                 if self._sockets.match(path) is None:
                     raise _route_not_found()
                 await _send(_other_protocol(), method, started)
                 return
-            template = match.template
-            served = match.methods.get(_target(scope, match.methods))
+            leaf, params = found
+            template = leaf.template
+            served = leaf.methods.get(_target(scope, leaf.methods))
             if served is None:
-                await _send(_other_method(method, match.methods), method, started)
+                await _send(_other_method(method, leaf), method, started)
                 return
             route, rules = served
             await self._access.admit_http(scope, public=route.public)
-            request = Request(scope, match.params, receive)
+            request = Request(scope, params, receive)
             request.check(rules)
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
-            if "GET" in match.methods and PAGE in match.methods:
+            if "GET" in leaf.methods and PAGE in leaf.methods:
                 answer = replace(answer, headers=(*answer.headers, _VARY))
             await _send(answer, method, started, self._access.revocable)
         except ClientGone:
@@ -182,19 +178,19 @@ class Gateway:
             await self._converse(scope, receive, send)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match = self._sockets.match(_raw_path(scope))
-        socket = Socket(scope, match.params if match else {}, receive, send)
+        found = self._sockets.match(_raw_path(scope))
+        socket = Socket(scope, found[1] if found else {}, receive, send)
         await socket.opened()
         try:
-            if match is None:
+            if found is None:
                 raise _route_not_found()
-            route, rules = match.methods["GET"]
+            route, rules = found[0].methods["GET"]
             await self._access.admit_http(scope, public=False)
             socket.check(rules)
             with self._access.revocable():
                 await route.endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above
-            refusal = self._refusal(raised, match.template if match else UNKNOWN_ROUTE)
+            refusal = self._refusal(raised, found[0].template if found else UNKNOWN_ROUTE)
             if socket.accepted:
                 with contextlib.suppress(OSError, RuntimeError):
                     await socket.close(*_closing(raised))
@@ -261,10 +257,8 @@ def _other_protocol() -> Response:
     return error_response(error, headers=((b"upgrade", b"websocket"), (b"connection", b"upgrade")))
 
 
-def _other_method(method: str, methods: Collection[str]) -> Response:
-    allowed = {each.partition(" ")[0] for each in methods} | {"OPTIONS"}
-    allowed |= {"HEAD"} if "GET" in allowed else set()
-    allow = ((b"allow", ", ".join(sorted(allowed)).encode()),)
+def _other_method(method: str, leaf: Leaf[Any]) -> Response:
+    allow = ((b"allow", leaf.allowed.encode()),)
     if method == "OPTIONS":
         return Response(HTTPStatus.NO_CONTENT, headers=allow)
     error = MethodNotAllowed("METHOD_NOT_ALLOWED", f"This path does not support {method}.")

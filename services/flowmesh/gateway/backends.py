@@ -5,147 +5,139 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
-from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
-from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
-from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
-from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
-from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
-from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceStub
-from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
-from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
-from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceStub
-from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
-from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
-from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceStub
-from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceStub
-from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
-    ExecutionServiceStub,
-    PayloadServiceStub,
-)
-from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
-from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
-from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
-from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
-from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
-from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
-from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
-from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
-from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
-from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
-from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
-from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
-from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
-from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from flowmesh.api.apphost.v1 import app_service_pb2_grpc as app
+from flowmesh.api.assistant.v1 import assistant_service_pb2_grpc as assistant
+from flowmesh.api.broker.v1 import broker_service_pb2_grpc as broker
+from flowmesh.api.broker.v1 import message_service_pb2_grpc as message
+from flowmesh.api.definition.v1 import definition_service_pb2_grpc as definition
+from flowmesh.api.definition.v1 import template_service_pb2_grpc as template
+from flowmesh.api.definition.v1 import version_service_pb2_grpc as version
+from flowmesh.api.event.v1 import event_service_pb2_grpc as event
+from flowmesh.api.event.v1 import subscription_service_pb2_grpc as subscription
+from flowmesh.api.event.v1 import trigger_service_pb2_grpc as trigger
+from flowmesh.api.eventstore.v1 import event_group_service_pb2_grpc as event_group
+from flowmesh.api.eventstore.v1 import event_store_service_pb2_grpc as event_store
+from flowmesh.api.eventstore.v1 import projection_service_pb2_grpc as projection
+from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk
+from flowmesh.api.execution.v1 import control_service_pb2_grpc as control
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution
+from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits
+from flowmesh.api.execution.v1 import meter_service_pb2_grpc as meter
+from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention
+from flowmesh.api.execution.v1 import search_service_pb2_grpc as search
+from flowmesh.api.fleet.v1 import fleet_service_pb2_grpc as fleet
+from flowmesh.api.history.v1 import history_service_pb2_grpc as history
+from flowmesh.api.history.v1 import insight_service_pb2_grpc as insight
+from flowmesh.api.identity.v1 import audit_service_pb2_grpc as audit
+from flowmesh.api.identity.v1 import auth_service_pb2_grpc as auth
+from flowmesh.api.identity.v1 import encryption_service_pb2_grpc as encryption
+from flowmesh.api.identity.v1 import file_service_pb2_grpc as file
+from flowmesh.api.identity.v1 import key_service_pb2_grpc as key
+from flowmesh.api.identity.v1 import login_service_pb2_grpc as login
+from flowmesh.api.identity.v1 import member_service_pb2_grpc as member
+from flowmesh.api.identity.v1 import plan_service_pb2_grpc as plan
+from flowmesh.api.identity.v1 import provider_service_pb2_grpc as provider
+from flowmesh.api.identity.v1 import quota_service_pb2_grpc as quota
+from flowmesh.api.identity.v1 import secret_service_pb2_grpc as secret
+from flowmesh.api.identity.v1 import tenant_service_pb2_grpc as tenant
+from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry
 
 if TYPE_CHECKING:
-    from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceAsyncStub
-    from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceAsyncStub
-    from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceAsyncStub
-    from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
-    from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceAsyncStub
-    from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceAsyncStub
-    from flowmesh.api.event.v1.event_service_pb2_grpc import EventServiceAsyncStub
-    from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceAsyncStub
-    from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceAsyncStub
-    from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceAsyncStub
-    from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceAsyncStub
-    from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceAsyncStub
-    from flowmesh.api.execution.v1.bulk_service_pb2_grpc import BulkServiceAsyncStub
-    from flowmesh.api.execution.v1.control_service_pb2_grpc import ControlServiceAsyncStub
-    from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
-        ExecutionServiceAsyncStub,
-        PayloadServiceAsyncStub,
-    )
-    from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceAsyncStub
-    from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceAsyncStub
-    from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
-    from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
-    from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceAsyncStub
-    from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
-    from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceAsyncStub
-    from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceAsyncStub
-    from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceAsyncStub
-    from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceAsyncStub
-    from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceAsyncStub
-    from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceAsyncStub
-    from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
-    from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
     from flowmesh.runtime import Clock, Runtime
     from flowmesh.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """Stubs of local and remote services, the clock, and the metrics of the process."""
+    """Stubs of local and remote services, the clock, metrics and settings of the process."""
 
-    definitions: DefinitionServiceAsyncStub
-    versions: VersionServiceAsyncStub
-    templates: TemplateServiceAsyncStub
-    executions: ExecutionServiceAsyncStub
-    control: ControlServiceAsyncStub
-    payloads: PayloadServiceAsyncStub
-    limits: LimitServiceAsyncStub
-    histories: HistoryServiceAsyncStub
-    insights: InsightServiceAsyncStub
-    events: EventServiceAsyncStub
-    registry: RegistryServiceAsyncStub
-    triggers: TriggerServiceAsyncStub
-    subscriptions: SubscriptionServiceAsyncStub
-    broker: BrokerServiceAsyncStub
-    messages: MessageServiceAsyncStub
-    event_store: EventStoreServiceAsyncStub
-    event_groups: EventGroupServiceAsyncStub
-    projections: ProjectionServiceAsyncStub
-    searches: SearchServiceAsyncStub
-    bulks: BulkServiceAsyncStub
-    retention: RetentionServiceAsyncStub
-    auth: AuthServiceAsyncStub
-    api_keys: KeyServiceAsyncStub
-    members: MemberServiceAsyncStub
-    tenants: TenantServiceAsyncStub
-    files: FileServiceAsyncStub
-    quotas: QuotaServiceAsyncStub
-    secrets: SecretServiceAsyncStub
-    audit: AuditServiceAsyncStub
-    apps: AppServiceAsyncStub
+    definitions: definition.DefinitionServiceAsyncStub
+    versions: version.VersionServiceAsyncStub
+    templates: template.TemplateServiceAsyncStub
+    executions: execution.ExecutionServiceAsyncStub
+    control: control.ControlServiceAsyncStub
+    payloads: execution.PayloadServiceAsyncStub
+    limits: limits.LimitServiceAsyncStub
+    meters: meter.MeterServiceAsyncStub
+    histories: history.HistoryServiceAsyncStub
+    insights: insight.InsightServiceAsyncStub
+    events: event.EventServiceAsyncStub
+    registry: registry.RegistryServiceAsyncStub
+    triggers: trigger.TriggerServiceAsyncStub
+    subscriptions: subscription.SubscriptionServiceAsyncStub
+    broker: broker.BrokerServiceAsyncStub
+    messages: message.MessageServiceAsyncStub
+    event_store: event_store.EventStoreServiceAsyncStub
+    event_groups: event_group.EventGroupServiceAsyncStub
+    projections: projection.ProjectionServiceAsyncStub
+    searches: search.SearchServiceAsyncStub
+    bulks: bulk.BulkServiceAsyncStub
+    retention: retention.RetentionServiceAsyncStub
+    auth: auth.AuthServiceAsyncStub
+    api_keys: key.KeyServiceAsyncStub
+    providers: provider.ProviderServiceAsyncStub
+    logins: login.LoginServiceAsyncStub
+    members: member.MemberServiceAsyncStub
+    tenants: tenant.TenantServiceAsyncStub
+    files: file.FileServiceAsyncStub
+    plans: plan.PlanServiceAsyncStub
+    quotas: quota.QuotaServiceAsyncStub
+    encryption: encryption.EncryptionServiceAsyncStub
+    secrets: secret.SecretServiceAsyncStub
+    audit: audit.AuditServiceAsyncStub
+    apps: app.AppServiceAsyncStub
+    assistant: assistant.AssistantServiceAsyncStub
+    fleet: fleet.FleetServiceAsyncStub
     clock: Clock
     metrics: Metrics
+    # host:port of the gRPC of this process.
+    grpc_address: str
+    # Clients of the Model Context Protocol may change something.
+    mcp_write: bool
 
 
 def backends_of(runtime: Runtime) -> Backends:
     """Return the stubs of the runtime, typed for asyncio channels."""
     return Backends(
-        definitions=runtime.stub(DefinitionServiceStub, "definition"),
-        versions=runtime.stub(VersionServiceStub, "definition"),
-        templates=runtime.stub(TemplateServiceStub, "definition"),
-        executions=runtime.stub(ExecutionServiceStub, "orchestrator"),
-        control=runtime.stub(ControlServiceStub, "orchestrator"),
-        payloads=runtime.stub(PayloadServiceStub, "orchestrator"),
-        limits=runtime.stub(LimitServiceStub, "orchestrator"),
-        histories=runtime.stub(HistoryServiceStub, "orchestrator"),
-        insights=runtime.stub(InsightServiceStub, "orchestrator"),
-        events=runtime.stub(EventServiceStub, "event"),
-        registry=runtime.stub(RegistryServiceStub, "registry"),
-        triggers=runtime.stub(TriggerServiceStub, "event"),
-        subscriptions=runtime.stub(SubscriptionServiceStub, "event"),
-        broker=runtime.stub(BrokerServiceStub, "event"),
-        messages=runtime.stub(MessageServiceStub, "event"),
-        event_store=runtime.stub(EventStoreServiceStub, "event"),
-        event_groups=runtime.stub(EventGroupServiceStub, "event"),
-        projections=runtime.stub(ProjectionServiceStub, "event"),
-        searches=runtime.stub(SearchServiceStub, "orchestrator"),
-        bulks=runtime.stub(BulkServiceStub, "orchestrator"),
-        retention=runtime.stub(RetentionServiceStub, "orchestrator"),
-        auth=runtime.stub(AuthServiceStub, "identity"),
-        api_keys=runtime.stub(KeyServiceStub, "identity"),
-        members=runtime.stub(MemberServiceStub, "identity"),
-        tenants=runtime.stub(TenantServiceStub, "identity"),
-        files=runtime.stub(FileServiceStub, "identity"),
-        quotas=runtime.stub(QuotaServiceStub, "identity"),
-        secrets=runtime.stub(SecretServiceStub, "identity"),
-        audit=runtime.stub(AuditServiceStub, "identity"),
-        apps=runtime.stub(AppServiceStub, "apphost"),
+        definitions=runtime.stub(definition.DefinitionServiceStub, "definition"),
+        versions=runtime.stub(version.VersionServiceStub, "definition"),
+        templates=runtime.stub(template.TemplateServiceStub, "definition"),
+        executions=runtime.stub(execution.ExecutionServiceStub, "orchestrator"),
+        control=runtime.stub(control.ControlServiceStub, "orchestrator"),
+        payloads=runtime.stub(execution.PayloadServiceStub, "orchestrator"),
+        meters=runtime.stub(meter.MeterServiceStub, "orchestrator"),
+        limits=runtime.stub(limits.LimitServiceStub, "orchestrator"),
+        histories=runtime.stub(history.HistoryServiceStub, "orchestrator"),
+        insights=runtime.stub(insight.InsightServiceStub, "orchestrator"),
+        events=runtime.stub(event.EventServiceStub, "event"),
+        registry=runtime.stub(registry.RegistryServiceStub, "registry"),
+        triggers=runtime.stub(trigger.TriggerServiceStub, "event"),
+        subscriptions=runtime.stub(subscription.SubscriptionServiceStub, "event"),
+        broker=runtime.stub(broker.BrokerServiceStub, "event"),
+        messages=runtime.stub(message.MessageServiceStub, "event"),
+        event_store=runtime.stub(event_store.EventStoreServiceStub, "event"),
+        event_groups=runtime.stub(event_group.EventGroupServiceStub, "event"),
+        projections=runtime.stub(projection.ProjectionServiceStub, "event"),
+        searches=runtime.stub(search.SearchServiceStub, "orchestrator"),
+        bulks=runtime.stub(bulk.BulkServiceStub, "orchestrator"),
+        retention=runtime.stub(retention.RetentionServiceStub, "orchestrator"),
+        auth=runtime.stub(auth.AuthServiceStub, "identity"),
+        api_keys=runtime.stub(key.KeyServiceStub, "identity"),
+        providers=runtime.stub(provider.ProviderServiceStub, "identity"),
+        logins=runtime.stub(login.LoginServiceStub, "identity"),
+        members=runtime.stub(member.MemberServiceStub, "identity"),
+        tenants=runtime.stub(tenant.TenantServiceStub, "identity"),
+        files=runtime.stub(file.FileServiceStub, "identity"),
+        plans=runtime.stub(plan.PlanServiceStub, "identity"),
+        quotas=runtime.stub(quota.QuotaServiceStub, "identity"),
+        encryption=runtime.stub(encryption.EncryptionServiceStub, "identity"),
+        secrets=runtime.stub(secret.SecretServiceStub, "identity"),
+        audit=runtime.stub(audit.AuditServiceStub, "identity"),
+        apps=runtime.stub(app.AppServiceStub, "apphost"),
+        assistant=runtime.stub(assistant.AssistantServiceStub, "definition"),
+        fleet=runtime.stub(fleet.FleetServiceStub, "fleet"),
         clock=runtime.clock,
         metrics=runtime.metrics,
+        grpc_address=runtime.address,
+        mcp_write=runtime.settings.mcp_write,
     )

@@ -2,7 +2,7 @@
 
 from flowmesh.gateway.app import Gateway
 from flowmesh.gateway.backends import backends_of
-from flowmesh.gateway.front import forward_public
+from flowmesh.gateway.grpc_proxy import forward_public
 from flowmesh.gateway.http.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.runtime import Runtime

@@ -1,26 +1,26 @@
 """Users register, log in, refresh their tokens and log out."""
 
-import re
 import secrets
 from dataclasses import dataclass
 
 from flowmesh.access.bootstrap import is_bootstrap_token
 from flowmesh.access.keys import InstallationKeys
 from flowmesh.access.roles import Role
-from flowmesh.errors import Conflict, Forbidden, Invalid, Unauthenticated, Violation
+from flowmesh.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Violation
 from flowmesh.identity.attempts import Attempts, network_of
 from flowmesh.identity.credentials import one_time
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords, check_password
+from flowmesh.identity.emails import is_email
 from flowmesh.identity.limits import EMAIL_CHARS_MAX, NAME_CHARS_MAX, REFRESH_TOKEN_DAYS
+from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.storage.records import Grant, Level, User
-from flowmesh.identity.storage.sessions import SessionStore
+from flowmesh.identity.storage.sessions import Opening, OpenSession, SessionStore
 from flowmesh.identity.storage.users import UserStore
 from flowmesh.runtime import Clock
 
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@.\x00-\x1f\x7f]+(\.[^\s@.\x00-\x1f\x7f]+)*")
 _DAY_US = 86_400 * 1_000_000
 
 
@@ -44,6 +44,7 @@ class Accounts:
         passwords: Passwords,
         attempts: Attempts,
         revocations: Revocations,
+        provider_sessions: ProviderSessions,
         keys: InstallationKeys,
         registration: str,
         clock: Clock,
@@ -51,12 +52,13 @@ class Accounts:
         self._users, self._sessions = users, sessions
         self._tokens, self._passwords = tokens, passwords
         self._attempts, self._revocations = attempts, revocations
+        self._provider_sessions = provider_sessions
         self._pepper, self._bootstrap_key = keys.pepper, keys.bootstrap
         self._registration = registration
         self._clock = clock
 
     async def register(
-        self, email: str, name: str, password: str, invitation: str
+        self, email: str, name: str, password: str, invitation: str, address: str
     ) -> tuple[User, TokenPair]:
         """Create a user, with the role of its invitation if there is one."""
         closed = self._registration == "off"
@@ -75,13 +77,13 @@ class Accounts:
                 granted = await users.invitations.take(one_time.digest(invitation), email)
                 if granted is None:
                     raise _not_invited()
-            user = await _created(users, email, name, hashed)
+            user = await created(users, email, name, hashed)
             if granted is not None:
                 await users.set_grant(user.id, granted.grant, granted.created_by)
-        return user, await self._opened(user.id)
+        return user, await self.opened(user.id, Opening(address))
 
     async def bootstrap(
-        self, token: str, email: str, name: str, password: str
+        self, token: str, email: str, name: str, password: str, address: str
     ) -> tuple[User, TokenPair]:
         """Create the first owner of the installation."""
         email = valid_email(email)
@@ -94,10 +96,10 @@ class Accounts:
         async with self._users.changing() as users:
             if not await users.use_bootstrap(one_time.digest(token)):
                 raise refused
-            user = await _created(users, email, name, hashed)
+            user = await created(users, email, name, hashed)
             owner = Grant(Level.INSTALLATION, "", Role.OWNER)
             await users.set_grant(user.id, owner, "bootstrap")
-        return user, await self._opened(user.id)
+        return user, await self.opened(user.id, Opening(address))
 
     async def login(self, email: str, password: str, address: str) -> tuple[User, TokenPair]:
         """Open a session; a wrong password and an unknown user have the same answer and time."""
@@ -107,24 +109,24 @@ class Accounts:
         if not await self._is_right(account, address, password, hashed) or user is None:
             raise Unauthenticated("CREDENTIALS_INVALID", "the email address or password is wrong")
         await self._users.note_login(user.id)
-        return user, await self._opened(user.id)
+        return user, await self.opened(user.id, Opening(address))
 
     async def refresh(self, token: str, address: str) -> TokenPair:
         """Exchange a refresh token; one that was used before revokes its session."""
         await self._attempts.begin("", address)
-        successor = one_time.successor(token, self._pepper)
+        await self._provider_sessions.check(one_time.digest(token))
+        successor, ended = one_time.successor(token, self._pepper), list[str]()
         async with self._sessions.changing() as sessions:
             found = await sessions.lock_refresh_token(
                 one_time.digest(token), one_time.digest(successor)
             )
             if found is not None and found.reused:
-                await sessions.revoke(found.session)
+                ended = await sessions.revoke(found.session)
             elif found is not None:
                 await sessions.use_refresh_token(one_time.digest(token))
                 await sessions.insert_refresh_token(one_time.digest(successor), found.session)
         if found is None or found.reused:
-            if found is not None:
-                await self._revocations.announce(found.session)
+            await self._revocations.announce(*ended)
             text = "the refresh token is unknown, expired, used or revoked; log in again"
             raise Unauthenticated("CREDENTIALS_INVALID", text)
         await self._attempts.succeeded("", address)
@@ -145,17 +147,31 @@ class Accounts:
         async with self._passwords.turn("new users"):
             return await self._passwords.hashed(password)
 
-    async def logout(self, *, all_sessions: bool) -> None:
-        """End the session of the caller, or all sessions of its user."""
+    async def logout(self, *, all_sessions: bool) -> str:
+        """End the session of the caller, or all sessions of its user.
+
+        Return the page at which its identity provider ends its own; empty for none.
+        """
         principal = caller()
         if principal.kind != "user":
-            return
+            return ""
+        page = await self._provider_sessions.end(principal.session)
         if all_sessions:
             ended = await self._sessions.revoke_all(principal.id)
         else:
-            await self._sessions.revoke(principal.session)
-            ended = [principal.session]
+            ended = await self._sessions.revoke(principal.session)
         await self._revocations.announce(*ended)
+        return page
+
+    async def sessions(self) -> list[OpenSession]:
+        """Return the sessions of the caller, newest first."""
+        return await self._sessions.open_sessions(caller().id)
+
+    async def end_session(self, session: str) -> None:
+        """End a session of the caller."""
+        if await self._sessions.user_of(session) != caller().id:
+            raise NotFound("SESSION_NOT_FOUND", f"you have no open session `{session}`")
+        await self._revocations.announce(*await self._sessions.revoke(session))
 
     async def change_password(self, current: str, new: str) -> None:
         """Change the password of the caller, and end its other sessions."""
@@ -178,10 +194,11 @@ class Accounts:
             await self._revocations.announce(user_id, *ended)
         return True
 
-    async def _opened(self, user_id: str) -> TokenPair:
+    async def opened(self, user_id: str, opening: Opening) -> TokenPair:
+        """Open a session of a user that has proved itself."""
         session, refresh = f"ses_{secrets.token_hex(10)}", one_time.new_token()
         async with self._sessions.changing() as sessions:
-            await sessions.insert(session, user_id)
+            await sessions.insert(session, user_id, opening)
             await sessions.insert_refresh_token(one_time.digest(refresh), session)
         return await self._pair(user_id, session, refresh)
 
@@ -191,7 +208,8 @@ class Accounts:
         return TokenPair(access, expires_at_us, refresh, refresh_until)
 
 
-async def _created(users: UserStore, email: str, name: str, hashed: str) -> User:
+async def created(users: UserStore, email: str, name: str, hashed: str) -> User:
+    """Insert a user; raise USER_EXISTS. The hash is empty for a user of an identity provider."""
     name = name.strip() or email.partition("@")[0]
     if len(name) > NAME_CHARS_MAX:
         raise _wrong("name", f"the name has more than {NAME_CHARS_MAX} characters")
@@ -209,7 +227,7 @@ def _not_invited() -> Forbidden:
 def valid_email(text: str) -> str:
     """Return an email address in lower case; raise REQUEST_INVALID if it is none."""
     email = text.strip().lower()
-    if len(email) > EMAIL_CHARS_MAX or not _EMAIL.fullmatch(email):
+    if not is_email(email):
         raise _wrong("email", f"{text[:100]!r} is no email address; expected name@example.com")
     return email
 

@@ -18,8 +18,8 @@ from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.storage.keys import KeyStore
 from flowmesh.identity.storage.records import ApiKey, Project
-from flowmesh.quotas import quota_exceeded
 from flowmesh.runtime import Clock
+from flowmesh.runtime.namespace_quotas import quota_exceeded
 
 _LISTED = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -44,7 +44,7 @@ class ApiKeys:
 
     async def create(self, key: ApiKey) -> tuple[ApiKey, str]:
         """Store a key for a project; return it with its text, which is shown once."""
-        project = await self._permissions.project(key.project, MANAGE)
+        project = await self._permissions.tenant(Project, key.project, MANAGE)
         await self._permissions.check_grant(project.place, key.role)
         check_key(key, self._clock.now_us())
         text = api_keys.new_key(key.id.removeprefix("key_"))
@@ -58,7 +58,7 @@ class ApiKeys:
 
     async def keys(self, project: str, before_us: int | None, count: int) -> list[ApiKey]:
         """Return the keys of a project, newest first."""
-        await self._permissions.project(project, MANAGE)
+        await self._permissions.tenant(Project, project, MANAGE)
         return await self._store.of_project(project, before_us, count)
 
     async def key(self, id: str) -> ApiKey:
@@ -104,7 +104,7 @@ class ApiKeys:
         if key is None:
             raise _missing(id)
         try:
-            return key, await self._permissions.project(key.project, MANAGE)
+            return key, await self._permissions.tenant(Project, key.project, MANAGE)
         except (NotFound, Forbidden):
             raise _missing(id) from None
 

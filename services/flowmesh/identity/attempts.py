@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from flowmesh.access.recent import Recent
+from flowmesh.contract.retries import backoff
 from flowmesh.errors import Overloaded
 from flowmesh.identity.limits import (
     ACCOUNT_FAILURES_MAX,
@@ -65,8 +66,7 @@ class Doubling:
     def counted(self, count: Count, now: float) -> Count:
         failures = count.failures + 1
         over = failures - self.free
-        # A larger exponent would only be cut off again.
-        delay_s = 0 if over < 0 else min(2 ** min(over, 32), DELAY_S_MAX)
+        delay_s = 0 if over < 0 else backoff(1, over + 1, most=DELAY_S_MAX)
         return Count(failures, now + delay_s, count.since or now)
 
 

@@ -72,3 +72,23 @@ QUOTA_MAX: Final = 10**15
 USAGE_HOURS: Final = 24
 USAGE_KEPT_DAYS: Final = 90
 USAGE_HOURS_MAX: Final = 720
+# Of a login at an identity provider, from its start to its answer.
+LOGIN_S: Final = 600
+CLOCK_SKEW_S: Final = 60
+PROVIDERS_MAX: Final = 20
+PROVIDER_RULES_MAX: Final = 100
+PROVIDER_TEXT_MAX: Final = 512
+PROVIDER_CERTIFICATES_MAX: Final = 5
+PROVIDER_CERTIFICATE_CHARS_MAX: Final = 8_192
+# Of a session whose provider gives no refresh token to look after it.
+PROVIDER_SESSION_S: Final = 8 * 3_600
+PROVIDER_CALL_MS: Final = 5_000
+PROVIDER_DOCUMENT_BYTES_MAX: Final = 256 << 10
+PROVIDER_KEYS_MAX: Final = 100
+PROVIDER_TOKEN_BYTES_MAX: Final = 64 << 10
+# Documents of a provider are read again after this time; keys also for an unknown key id.
+PROVIDER_KEPT_S: Final = 600.0
+PROVIDER_READ_AGAIN_S: Final = 60.0
+DEVICE_POLL_S: Final = 2
+# The report of a backup drill that an export of evidence contains.
+DRILL_REPORT_BYTES_MAX: Final = 1 << 20

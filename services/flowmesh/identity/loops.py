@@ -3,6 +3,7 @@
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.limits import FILE_ABANDONED_S
 from flowmesh.identity.storage.files import FileStore
+from flowmesh.identity.storage.logins import LoginStore
 from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.tenants import TenantStore
@@ -35,12 +36,15 @@ class ExpiryLoop(Loop):
         tenants: TenantStore,
         files: FileStore,
         secrets: SecretStore,
+        logins: LoginStore,
     ) -> None:
         self._sessions, self._tenants = sessions, tenants
         self._files, self._secrets = files, secrets
+        self._logins = logins
 
     async def run_once(self) -> int:
         await self._secrets.erase()
         await self._tenants.erase()
+        await self._logins.delete_used()
         await self._files.discard_abandoned(FILE_ABANDONED_S)
         return await self._sessions.delete_expired()

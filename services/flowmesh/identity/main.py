@@ -1,29 +1,46 @@
 """Composition root of the identity service."""
 
 from contextlib import AsyncExitStack
+from pathlib import Path
 
+from flowmesh.access.encryption import DataKeys
 from flowmesh.access.keys import OPEN_KEYS, InstallationKeys
 from flowmesh.access.sealing import Sealer
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
+from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
     audit_service_pb2_grpc,
     auth_service_pb2_grpc,
+    encryption_service_pb2_grpc,
     file_service_pb2_grpc,
     key_service_pb2_grpc,
+    login_service_pb2_grpc,
     member_service_pb2_grpc,
+    plan_service_pb2_grpc,
+    provider_service_pb2_grpc,
     quota_service_pb2_grpc,
     secret_service_pb2_grpc,
     tenant_service_pb2_grpc,
 )
+from flowmesh.api.identity.v1.encryption_service_pb2 import (
+    ListDataKeysRequest,
+    ListDataKeysResponse,
+)
+from flowmesh.egress import Egress, Policy
 from flowmesh.identity.accounts import Accounts
 from flowmesh.identity.api.access_server import AccessServer
 from flowmesh.identity.api.audit_server import AuditServer
 from flowmesh.identity.api.auth_server import AuthServer
+from flowmesh.identity.api.encryption_server import EncryptionServer
 from flowmesh.identity.api.file_server import FileServer
 from flowmesh.identity.api.key_server import KeyServer
+from flowmesh.identity.api.login_server import LoginServer
 from flowmesh.identity.api.member_server import MemberServer
+from flowmesh.identity.api.plan_server import PlanServer
+from flowmesh.identity.api.provider_server import ProviderServer
 from flowmesh.identity.api.quota_server import QuotaServer
 from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
@@ -32,18 +49,33 @@ from flowmesh.identity.app_keys import AppKeys
 from flowmesh.identity.attempts import Attempts
 from flowmesh.identity.auditing.appending import AuditAppender, AuditLoop
 from flowmesh.identity.auditing.log import AuditLog
+from flowmesh.identity.billing.bills import BillingLoop
+from flowmesh.identity.billing.plans import CompanyUse, PlanLoop, Plans
+from flowmesh.identity.billing.stripe import Stripe
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords
+from flowmesh.identity.encryption import Encryption
+from flowmesh.identity.evidence.bundle import Evidence
+from flowmesh.identity.login.devices import Devices
+from flowmesh.identity.login.logins import Logins
+from flowmesh.identity.login.providers import Providers
 from flowmesh.identity.loops import ExpiryLoop, SigningKeyLoop
 from flowmesh.identity.members import Members
+from flowmesh.identity.openid.client import OpenIdConnect
+from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
+from flowmesh.identity.saml.client import Saml
 from flowmesh.identity.secrets import Secrets
 from flowmesh.identity.storage.audit import AuditStore
 from flowmesh.identity.storage.database import MIGRATIONS, Database
+from flowmesh.identity.storage.evidence import EvidenceStore
 from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.keys import KeyStore
+from flowmesh.identity.storage.logins import LoginStore
+from flowmesh.identity.storage.payload_keys import PayloadKeyStore
+from flowmesh.identity.storage.plans import PlanStore
 from flowmesh.identity.storage.quotas import QuotaStore
 from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.identity.storage.sessions import SessionStore
@@ -53,7 +85,10 @@ from flowmesh.identity.tenants import Tenants
 from flowmesh.identity.workspace.files import Files
 from flowmesh.identity.workspace.quotas import Announcements, Quotas, UsageLoop
 from flowmesh.identity.workspace.use import ProjectUse
-from flowmesh.runtime import Runtime
+from flowmesh.runtime import Runtime, StartError
+from flowmesh.runtime.data_keys import encrypting
+from flowmesh.runtime.loop import Loop
+from flowmesh.sandbox import Sandbox
 
 
 async def run(runtime: Runtime) -> None:
@@ -64,7 +99,13 @@ async def run(runtime: Runtime) -> None:
         chains = AuditStore(Database(pool))
         appender = AuditAppender(store=chains, key=keys.audit, clock=runtime.clock)
         audit_loop = AuditLoop(appender)
-        parts = _Parts(runtime, Database(pool, call=audit_loop.call), keys)
+        settings = runtime.settings
+        policy = Policy.named(settings.egress, settings.egress_networks)
+        egress = await stack.enter_async_context(Egress(policy))
+        data_keys = DataKeys()
+        database = Database(pool, call=audit_loop.call, keys=data_keys)
+        saml = Saml(await stack.enter_async_context(Sandbox()), runtime.clock)
+        parts = _Parts(runtime, database, keys, egress, saml)
         await parts.tokens.rotate()
         runtime.serve(parts.access(), access_service_pb2_grpc.add_AccessServiceServicer_to_server)
         runtime.serve(parts.auth(), auth_service_pb2_grpc.add_AuthServiceServicer_to_server)
@@ -72,13 +113,27 @@ async def run(runtime: Runtime) -> None:
             parts.tenant_server(), tenant_service_pb2_grpc.add_TenantServiceServicer_to_server
         )
         runtime.serve(parts.member(), member_service_pb2_grpc.add_MemberServiceServicer_to_server)
+        runtime.serve(
+            parts.provider(), provider_service_pb2_grpc.add_ProviderServiceServicer_to_server
+        )
+        runtime.serve(parts.login(), login_service_pb2_grpc.add_LoginServiceServicer_to_server)
         runtime.serve(parts.key(), key_service_pb2_grpc.add_KeyServiceServicer_to_server)
         runtime.serve(parts.file(), file_service_pb2_grpc.add_FileServiceServicer_to_server)
         runtime.serve(parts.quota(), quota_service_pb2_grpc.add_QuotaServiceServicer_to_server)
+        parts.serve_plans(egress)
         runtime.add_loop(UsageLoop(store=parts.quotas, use=parts.use, clock=runtime.clock))
         runtime.serve(
             parts.secret_server(), secret_service_pb2_grpc.add_SecretServiceServicer_to_server
         )
+        encryption = parts.encryption_server()
+        runtime.serve(
+            encryption, encryption_service_pb2_grpc.add_EncryptionServiceServicer_to_server
+        )
+
+        async def own_keys(request: ListDataKeysRequest) -> ListDataKeysResponse:
+            return await encryption.ListDataKeys(request, None)
+
+        await encrypting(runtime, data_keys, list_keys=own_keys)
         log = AuditLog(
             store=chains,
             appender=appender,
@@ -87,7 +142,8 @@ async def run(runtime: Runtime) -> None:
             clock=runtime.clock,
         )
         runtime.serve(
-            AuditServer(log, appender), audit_service_pb2_grpc.add_AuditServiceServicer_to_server
+            AuditServer(log, appender, parts.evidence(log)),
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
         )
         runtime.add_loop(audit_loop)
         runtime.add_loop(SigningKeyLoop(parts.tokens))
@@ -97,6 +153,7 @@ async def run(runtime: Runtime) -> None:
                 tenants=parts.tenants,
                 files=parts.files,
                 secrets=parts.secrets,
+                logins=parts.logins,
             )
         )
         runtime.add_loop(HeartbeatLoop(parts.revocations))
@@ -106,7 +163,14 @@ async def run(runtime: Runtime) -> None:
 class _Parts:
     """The stores and parts that several servers share."""
 
-    def __init__(self, runtime: Runtime, database: Database, keys: InstallationKeys) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        database: Database,
+        keys: InstallationKeys,
+        egress: Egress,
+        saml: Saml,
+    ) -> None:
         self._runtime = runtime
         self._pepper = keys.pepper
         self.users = UserStore(database)
@@ -115,6 +179,8 @@ class _Parts:
         self.keys = KeyStore(database)
         self.files = FileStore(database)
         self.quotas = QuotaStore(database)
+        self._plans = PlanStore(database)
+        self._announcements = Announcements(runtime.bus, runtime.settings.bus_prefix)
         self.use = ProjectUse(
             searches=runtime.stub(SearchServiceStub, "orchestrator"),
             definitions=runtime.stub(DefinitionServiceStub, "definition"),
@@ -122,17 +188,32 @@ class _Parts:
             keys=self.keys,
         )
         self.secrets = SecretStore(database)
+        self._payload_keys = PayloadKeyStore(database)
+        self._evidence = EvidenceStore(database)
         self._sealer = Sealer(keys.wrapping)
         self.tokens = AccessTokens(sessions=self.sessions, sealer=self._sealer)
         self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
         self.permissions = Permissions(tenants=self.tenants, users=self.users)
+        self.logins = LoginStore(database)
+        self._oidc, self._saml = OpenIdConnect(egress), saml
+        self._provider_sessions = ProviderSessions(
+            store=self.logins,
+            sessions=self.sessions,
+            oidc=self._oidc,
+            saml=saml,
+            revocations=self.revocations,
+            sealer=self._sealer,
+            public_url=runtime.settings.public_url,
+        )
+        self._attempts = Attempts(redis=runtime.cache, prefix=runtime.settings.bus_prefix)
         self.accounts = Accounts(
             users=self.users,
             sessions=self.sessions,
             tokens=self.tokens,
             passwords=Passwords(),
-            attempts=Attempts(redis=runtime.cache, prefix=runtime.settings.bus_prefix),
+            attempts=self._attempts,
             revocations=self.revocations,
+            provider_sessions=self._provider_sessions,
             keys=keys,
             registration=runtime.settings.registration,
             clock=runtime.clock,
@@ -158,6 +239,39 @@ class _Parts:
     def auth(self) -> AuthServer:
         return AuthServer(accounts=self.accounts, tokens=self.tokens, users=self.users)
 
+    def provider(self) -> ProviderServer:
+        providers = Providers(
+            store=self.logins,
+            permissions=self.permissions,
+            sessions=self._provider_sessions,
+            oidc=self._oidc,
+            sealer=self._sealer,
+            revocations=self.revocations,
+        )
+        return ProviderServer(providers)
+
+    def login(self) -> LoginServer:
+        logins = Logins(
+            store=self.logins,
+            oidc=self._oidc,
+            saml=self._saml,
+            sessions=self._provider_sessions,
+            accounts=self.accounts,
+            attempts=self._attempts,
+            sealer=self._sealer,
+            pepper=self._pepper,
+            public_url=self._runtime.settings.public_url,
+            clock=self._runtime.clock,
+        )
+        devices = Devices(
+            store=self.logins,
+            accounts=self.accounts,
+            sealer=self._sealer,
+            pepper=self._pepper,
+            clock=self._runtime.clock,
+        )
+        return LoginServer(logins, devices, self._runtime.settings.public_url)
+
     def tenant_server(self) -> TenantServer:
         tenants = Tenants(
             store=self.tenants,
@@ -168,6 +282,16 @@ class _Parts:
         )
         return TenantServer(tenants)
 
+    def evidence(self, log: AuditLog) -> Evidence:
+        return Evidence(
+            log=log,
+            store=self._evidence,
+            retention=self._runtime.stub(RetentionServiceStub, "orchestrator"),
+            searches=self._runtime.stub(SearchServiceStub, "orchestrator"),
+            drill_report=self._runtime.settings.drill_report,
+            clock=self._runtime.clock,
+        )
+
     def member(self) -> MemberServer:
         members = Members(
             users=self.users, permissions=self.permissions, revocations=self.revocations
@@ -176,6 +300,15 @@ class _Parts:
 
     def secret_server(self) -> SecretServer:
         return SecretServer(Secrets(store=self.secrets, installation=self._sealer))
+
+    def encryption_server(self) -> EncryptionServer:
+        encryption = Encryption(
+            store=self._payload_keys,
+            installation=self._sealer if self._runtime.keys is not None else None,
+            bus=self._runtime.bus,
+            prefix=self._runtime.settings.bus_prefix,
+        )
+        return EncryptionServer(encryption)
 
     def key(self) -> KeyServer:
         keys = ApiKeys(
@@ -196,7 +329,50 @@ class _Parts:
             store=self.quotas,
             permissions=self.permissions,
             use=self.use,
-            announcements=Announcements(self._runtime.bus, self._runtime.settings.bus_prefix),
+            announcements=self._announcements,
             clock=self._runtime.clock,
         )
         return QuotaServer(quotas)
+
+    def serve_plans(self, egress: Egress) -> None:
+        """Serve plans of companies, compare them with the use, and bill it."""
+        runtime, settings = self._runtime, self._runtime.settings
+        use = CompanyUse(self._plans, runtime.stub(MeterServiceStub, "orchestrator"))
+        loop = PlanLoop(
+            store=self._plans, use=use, announcements=self._announcements, clock=runtime.clock
+        )
+        loops: list[Loop] = [loop]
+        if settings.stripe_key_file:
+            stripe = Stripe(egress, settings.stripe_url, _key(settings.stripe_key_file))
+            loops.append(
+                BillingLoop(
+                    store=self._plans,
+                    use=use,
+                    stripe=stripe,
+                    clock=runtime.clock,
+                    log=runtime.log,
+                )
+            )
+
+        def changed() -> None:
+            for each in loops:
+                each.wake()
+
+        plans = Plans(
+            store=self._plans,
+            use=use,
+            permissions=self.permissions,
+            changed=changed,
+            clock=runtime.clock,
+        )
+        runtime.serve(PlanServer(plans), plan_service_pb2_grpc.add_PlanServiceServicer_to_server)
+        for each in loops:
+            runtime.add_loop(each)
+
+
+def _key(file: str) -> str:
+    """Return the key in a file. Raises StartError."""
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise StartError(f"the key of Stripe cannot be read: {error}") from None

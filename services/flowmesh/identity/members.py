@@ -8,7 +8,15 @@ from flowmesh.identity.accounts import valid_email
 from flowmesh.identity.credentials import one_time
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.revocations import Revocations
-from flowmesh.identity.storage.records import Grant, Invitation, Level, Member, Place, User
+from flowmesh.identity.storage.records import (
+    Company,
+    Grant,
+    Invitation,
+    Level,
+    Member,
+    Place,
+    User,
+)
 from flowmesh.identity.storage.users import UserStore
 
 _ROLES = ", ".join(role.value for role in Role)
@@ -45,7 +53,7 @@ class Members:
         return Member(user, roles[max(roles)], max(roles))
 
     async def users(self, company: str, after: str, count: int) -> list[User]:
-        await self._permissions.company(company, MANAGE)
+        await self._permissions.tenant(Company, company, MANAGE)
         return await self._users.of_company(company, after, count)
 
     async def set_member(self, user_id: str, level: Level, id: str, role: str) -> None:

@@ -12,9 +12,16 @@ from flowmesh.identity.storage.records import (
     Organization,
     Place,
     Project,
+    Tenant,
 )
-from flowmesh.identity.storage.tenants import TenantStore
+from flowmesh.identity.storage.tenants import T, TenantStore
 from flowmesh.identity.storage.users import UserStore
+
+_KINDS: dict[Level, type[Tenant]] = {
+    Level.COMPANY: Company,
+    Level.ORGANIZATION: Organization,
+    Level.PROJECT: Project,
+}
 
 
 class Permissions:
@@ -23,35 +30,17 @@ class Permissions:
     def __init__(self, *, tenants: TenantStore, users: UserStore) -> None:
         self._tenants, self._users = tenants, users
 
-    async def company(self, id: str, bits: int) -> Company:
-        found = await self._tenants.company(id)
+    async def tenant(self, kind: type[T], id: str, bits: int) -> T:
+        found = await self._tenants.get(kind, id)
         if found is None or not await self._sees(found.place):
-            raise NotFound("COMPANY_NOT_FOUND", f"there is no company `{id}`")
-        await self.require(found.place, bits)
-        return found
-
-    async def organization(self, id: str, bits: int) -> Organization:
-        found = await self._tenants.organization(id)
-        if found is None or not await self._sees(found.place):
-            raise NotFound("ORGANIZATION_NOT_FOUND", f"there is no organization `{id}`")
-        await self.require(found.place, bits)
-        return found
-
-    async def project(self, id: str, bits: int) -> Project:
-        found = await self._tenants.project(id)
-        if found is None or not await self._sees(found.place):
-            raise NotFound("PROJECT_NOT_FOUND", f"there is no project `{id}`")
+            raise NotFound(kind.missing, f"there is no {kind.kind} `{id}`")
         await self.require(found.place, bits)
         return found
 
     async def place(self, level: Level, id: str, bits: int) -> Place:
         """Return a level of the hierarchy that the caller may use."""
-        if level is Level.COMPANY:
-            return (await self.company(id, bits)).place
-        if level is Level.ORGANIZATION:
-            return (await self.organization(id, bits)).place
-        if level is Level.PROJECT:
-            return (await self.project(id, bits)).place
+        if kind := _KINDS.get(level):
+            return (await self.tenant(kind, id, bits)).place
         await self.require(Place(), bits)
         return Place()
 
@@ -80,7 +69,7 @@ class Permissions:
             for role in await self._users.roles_on(principal.id, place):
                 found |= PERMISSIONS[role]
         elif place.project:
-            project = await self._tenants.project(place.project)
+            project = await self._tenants.get(Project, place.project)
             found |= principal.namespaces.get(project.namespace, 0) if project else 0
         return found
 

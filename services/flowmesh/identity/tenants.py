@@ -14,8 +14,9 @@ from flowmesh.identity.storage.records import (
     Level,
     Organization,
     Project,
+    Tenant,
 )
-from flowmesh.identity.storage.tenants import TenantStore
+from flowmesh.identity.storage.tenants import T, TenantStore
 from flowmesh.identity.storage.users import UserStore
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -47,142 +48,97 @@ class Tenants:
         if not may_create_companies(principal, self._registration):
             text = "creating a company needs the role admin or owner on the whole installation"
             raise Forbidden("ROLE_REQUIRED", text)
-        check_names(slug, name)
-        created = await self._store.insert_company(
-            _new_id("co"), slug, name or slug, _own(request_id)
-        )
-        if created is None:
-            repeated = await self._store.company_of_request(_own(request_id))
-            if repeated is None:
-                raise _taken(slug)
-            return repeated
-        if principal.kind == "user":
+        company = Company(id=_new_id(Company), slug=slug, name=name or slug)
+        created, is_new = await self._create(company, request_id)
+        if is_new and principal.kind == "user":
             owner = Grant(Level.COMPANY, created.id, Role.OWNER)
             await self._users.set_grant(principal.id, owner, principal.id)
             await self._revocations.announce(principal.id)
         return created
 
-    async def company(self, id: str) -> Company:
-        return await self._permissions.company(id, READ)
-
-    async def companies(self, after: str, count: int) -> list[Company]:
-        """Return the companies in which the caller has a role."""
-        principal = caller()
-        everything = principal.everywhere & READ
-        return await self._store.companies(None if everything else principal.id, after, count)
-
-    async def update_company(self, id: str, slug: str, name: str, etag: str) -> Company:
-        found = await self._permissions.company(id, MANAGE)
-        check_names(slug or found.slug, name)
-        changed = await self._store.update_company(id, slug, name, _etag(etag))
-        if changed is None:
-            raise _mismatch("company", found.etag, etag)
-        return changed
-
-    async def delete_company(self, id: str, etag: str) -> None:
-        found = await self._permissions.company(id, OWN)
-        if not await self._store.delete_company(id, _etag(etag)):
-            raise _mismatch("company", found.etag, etag)
-        await self._revocations.announce_all()
-
     async def create_organization(
         self, company: str, slug: str, name: str, request_id: str
     ) -> Organization:
-        await self._permissions.company(company, MANAGE)
-        check_names(slug, name)
-        created = await self._store.insert_organization(
-            _new_id("org"), company, slug, name or slug, _own(request_id)
+        await self._permissions.tenant(Company, company, MANAGE)
+        organization = Organization(
+            id=_new_id(Organization), company=company, slug=slug, name=name or slug
         )
-        if created is None:
-            created = await self._store.organization_of_request(company, _own(request_id))
-        if created is None:
-            raise _taken(slug)
-        return created
-
-    async def organization(self, id: str) -> Organization:
-        return await self._permissions.organization(id, READ)
-
-    async def organizations(self, company: str, after: str, count: int) -> list[Organization]:
-        await self._permissions.company(company, READ)
-        return await self._store.organizations(company, after, count)
-
-    async def update_organization(self, id: str, slug: str, name: str, etag: str) -> Organization:
-        found = await self._permissions.organization(id, MANAGE)
-        check_names(slug or found.slug, name)
-        changed = await self._store.update_organization(id, slug, name, _etag(etag))
-        if changed is None:
-            raise _mismatch("organization", found.etag, etag)
-        return changed
-
-    async def delete_organization(self, id: str, etag: str) -> None:
-        found = await self._permissions.organization(id, OWN)
-        if not await self._store.delete_organization(id, _etag(etag)):
-            raise _mismatch("organization", found.etag, etag)
-        await self._revocations.announce_all()
+        return (await self._create(organization, request_id, company=company))[0]
 
     async def create_project(
         self, organization: str, slug: str, name: str, namespace: str, request_id: str
     ) -> Project:
         """Create a project; its namespace is its slug unless another one is asked for."""
-        parent = await self._permissions.organization(organization, MANAGE)
+        parent = await self._permissions.tenant(Organization, organization, MANAGE)
         check_names(slug, name)
         namespace = namespace or slug
         _check_slug("namespace", namespace)
         project = Project(
-            id=_new_id("prj"),
+            id=_new_id(Project),
             organization=organization,
             company=parent.company,
             slug=slug,
             name=name or slug,
             namespace=namespace,
-            etag=1,
-            created_at_us=0,
         )
-        created = await self._store.insert_project(project, _own(request_id))
-        if created is not None:
+        created, is_new = await self._create(project, request_id, organization=organization)
+        if is_new:
             # The members of the levels above have permissions in the new namespace.
             await self._revocations.refresh()
-            return created
-        repeated = await self._store.project_of_request(organization, _own(request_id))
-        if repeated is not None:
-            return repeated
-        if await self._store.namespace_is_taken(namespace):
-            text = f"another project has the namespace `{namespace}`; name another one"
-            raise Conflict("NAMESPACE_TAKEN", text)
-        raise _taken(slug)
+        return created
 
-    async def project(self, id: str) -> Project:
-        return await self._permissions.project(id, READ)
+    async def get(self, kind: type[T], id: str) -> T:
+        return await self._permissions.tenant(kind, id, READ)
+
+    async def companies(self, after: str, count: int) -> list[Company]:
+        """Return the companies in which the caller has a role."""
+        principal = caller()
+        user_id = None if principal.everywhere & READ else principal.id
+        return await self._store.list(Company, after, count, user_id=user_id)
+
+    async def organizations(self, company: str, after: str, count: int) -> list[Organization]:
+        await self._permissions.tenant(Company, company, READ)
+        return await self._store.list(Organization, after, count, company=company)
 
     async def projects(self, organization: str, after: str, count: int) -> list[Project]:
-        await self._permissions.organization(organization, READ)
-        return await self._store.projects(organization, after, count)
+        await self._permissions.tenant(Organization, organization, READ)
+        return await self._store.list(Project, after, count, organization=organization)
 
-    async def update_project(self, id: str, slug: str, name: str, etag: str) -> Project:
-        found = await self._permissions.project(id, MANAGE)
+    async def update(self, kind: type[T], id: str, slug: str, name: str, etag: str) -> T:
+        found = await self._permissions.tenant(kind, id, MANAGE)
         check_names(slug or found.slug, name)
-        changed = await self._store.update_project(id, slug, name, _etag(etag))
+        changed = await self._store.update(kind, id, slug, name, etag_number(etag))
         if changed is None:
-            raise _mismatch("project", found.etag, etag)
+            raise _mismatch(found, etag)
         return changed
 
-    async def delete_project(self, id: str, etag: str) -> None:
-        found = await self._permissions.project(id, OWN)
-        if not await self._store.delete_project(id, _etag(etag)):
-            raise _mismatch("project", found.etag, etag)
+    async def delete(self, kind: type[Tenant], id: str, etag: str) -> None:
+        found = await self._permissions.tenant(kind, id, OWN)
+        if not await self._store.delete(kind, id, etag_number(etag)):
+            raise _mismatch(found, etag)
         await self._revocations.announce_all()
 
+    async def _create(self, tenant: T, request_id: str, **above: str) -> tuple[T, bool]:
+        """Return a new tenant, or that of an earlier call with the request id, and which it is."""
+        check_names(tenant.slug, tenant.name)
+        request_id = f"{caller().id}/{request_id}" if request_id else ""
+        created = await self._store.insert(tenant, request_id)
+        if created is not None:
+            return created, True
+        repeated = await self._store.of_request(type(tenant), request_id, **above)
+        if repeated is not None:
+            return repeated, False
+        if isinstance(tenant, Project) and await self._store.namespace_is_taken(tenant.namespace):
+            text = f"another project has the namespace `{tenant.namespace}`; name another one"
+            raise Conflict("NAMESPACE_TAKEN", text)
+        raise Conflict("SLUG_TAKEN", f"the slug `{tenant.slug}` is taken; choose another one")
 
-def _new_id(prefix: str) -> str:
-    return f"{prefix}_{secrets.token_hex(8)}"
+
+def _new_id(kind: type[Tenant]) -> str:
+    return f"{kind.prefix}_{secrets.token_hex(8)}"
 
 
-def _own(request_id: str) -> str:
-    """Return a request id that no other caller can repeat."""
-    return f"{caller().id}/{request_id}" if request_id else ""
-
-
-def _etag(text: str) -> int | None:
+def etag_number(text: str) -> int | None:
     """Return the number of an etag; None for an empty one, 0 for one that never was."""
     if not text:
         return None
@@ -212,10 +168,8 @@ def _check_slug(field: str, slug: str) -> None:
     raise Invalid("SLUG_INVALID", text, violations=(Violation(field, text, "SLUG_INVALID"),))
 
 
-def _taken(slug: str) -> FlowmeshError:
-    return Conflict("SLUG_TAKEN", f"the slug `{slug}` is taken; choose another one")
-
-
-def _mismatch(kind: str, current: int, stated: str) -> FlowmeshError:
-    text = f"the {kind} changed since it was read: its etag is {current}, not {stated[:20]}"
+def _mismatch(found: Tenant, stated: str) -> FlowmeshError:
+    text = (
+        f"the {found.kind} changed since it was read: its etag is {found.etag}, not {stated[:20]}"
+    )
     return WrongState("ETAG_MISMATCH", text)

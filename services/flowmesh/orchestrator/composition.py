@@ -37,12 +37,12 @@ from flowmesh.orchestrator.operations.control import Control
 from flowmesh.orchestrator.operations.deliveries import Deliveries
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.immediate_starts import ImmediateStarts
 from flowmesh.orchestrator.operations.outcomes import Outcomes
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
-from flowmesh.orchestrator.operations.quick_starts import QuickStarts
 from flowmesh.orchestrator.operations.runs import Runs
 from flowmesh.orchestrator.operations.start_admission import QueueSizes, StartAdmission
-from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.operations.start_service import StartService
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
@@ -135,13 +135,13 @@ class Calls:
     router: OwnerRouter
     reader: ExecutionReader
     runs: Runs
-    starts: StartCalls
+    starts: StartService
     changes: ExecutionChanges
     deliveries: Deliveries
     archiving: Archiving
     outcomes: Outcomes
     executions: Executions
-    quick_starts: QuickStarts
+    immediate_starts: ImmediateStarts
     control: Control
 
 
@@ -170,6 +170,7 @@ def compose_memory(given: Environment) -> Memory:
         plans=given.plans,
         epochs=ownership.epochs,
         log=given.log,
+        keys=given.store.keys,
         finished=given.finished,
     )
     uncommitted = UncommittedExecutions()
@@ -278,7 +279,7 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
     )
     reader = ExecutionReader(states=memory.states, ownership=ownership, lock=memory.lock)
     runs = Runs(store=given.store.executions)
-    starts = StartCalls(
+    starts = StartService(
         store=given.store.executions,
         plans=given.plans,
         payloads=memory.payloads,
@@ -327,7 +328,7 @@ def compose_calls(given: Environment, memory: Memory, dispatch: Dispatch) -> Cal
             runs=runs,
             archiving=archiving,
         ),
-        quick_starts=QuickStarts(
+        immediate_starts=ImmediateStarts(
             starts=starts,
             plans=given.plans,
             ownership=ownership,
@@ -342,7 +343,7 @@ def _control(
     given: Environment,
     memory: Memory,
     changes: ExecutionChanges,
-    starts: StartCalls,
+    starts: StartService,
     reader: ExecutionReader,
     router: OwnerRouter,
 ) -> Control:

@@ -138,6 +138,7 @@ def _committer(
     )
     return Committer(
         store=given.store.starts,
+        keys=given.store.keys,
         line=memory.line,
         states=memory.states,
         ownership=memory.ownership,

@@ -13,19 +13,20 @@ from typing import Any
 import orjson
 
 from flowmesh import policies
+from flowmesh.access.encryption import DataKeys
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc
 from flowmesh.api.event.v1 import alert_service_pb2_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
-from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
-from flowmesh.audit import AuditOutbox, AuditRelay
+from flowmesh.audit import audit_relay
 from flowmesh.bus import Message, confirm
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.composition import Core, Environment, compose
 from flowmesh.orchestrator.lifecycle import Lifecycle, compose_lifecycle
+from flowmesh.orchestrator.limits.active_loop import ActiveLoop
 from flowmesh.orchestrator.limits.quota_loop import QuotaLoop
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
@@ -39,8 +40,9 @@ from flowmesh.orchestrator.storage.database import CONNECTION_LOST, Queries
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
-from flowmesh.quotas import NamespaceQuotas
 from flowmesh.runtime import Runtime
+from flowmesh.runtime.data_keys import encrypting
+from flowmesh.runtime.namespace_quotas import NamespaceQuotas
 
 RESTART_PAUSE_S = 1.0
 
@@ -50,11 +52,10 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         migrations = files("flowmesh.orchestrator.storage.migrations")
         pool = await stack.enter_async_context(runtime.database("orchestrator", migrations))
-        relay = AuditRelay(
-            outbox=AuditOutbox(pool), audit=runtime.stub(AuditServiceStub, "identity")
-        )
-        runtime.add_loop(relay)
+        relay = audit_relay(runtime, pool)
+        keys = DataKeys()
         finished = FinishedStates(
+            keys=keys,
             cache=runtime.cache,
             prefix=runtime.settings.bus_prefix,
             seconds=runtime.settings.finished_seconds,
@@ -62,8 +63,11 @@ async def run(runtime: Runtime) -> None:
             monotonic_ms=runtime.clock.monotonic_ms,
         )
         core = compose(
-            _environment(runtime, OrchestratorStore(Queries(pool, call=relay.call)), finished)
+            _environment(
+                runtime, OrchestratorStore(Queries(pool, call=relay.call, keys=keys)), finished
+            )
         )
+        await encrypting(runtime, keys, core.memory.states.evict_namespaces)
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
         await _forget_changed_plans(runtime, core.given.plans)
@@ -72,7 +76,7 @@ async def run(runtime: Runtime) -> None:
         statistics = StatsLoop(stats=core.memory.stats, store=core.given.store.stats)
         stack.push_async_callback(_store_last, statistics, runtime.log)
         for run_forever in (lifecycle.committer.run, core.memory.publisher.run):
-            task = asyncio.create_task(restarted(run_forever, runtime.log))
+            task = asyncio.create_task(_with_keys(keys, run_forever, runtime.log))
             stack.push_async_callback(_stop, task)
         runtime.add_loop(core.dispatch.timers)
         runtime.add_loop(lifecycle.kept_signals)
@@ -83,6 +87,13 @@ async def run(runtime: Runtime) -> None:
             LeaseLoop(lifecycle.keeper, expired=incarnation.lease_expired, over=incarnation.over)
         )
         await _count_quotas(runtime, core)
+        runtime.add_loop(
+            ActiveLoop(
+                store=core.given.store.quotas,
+                partitions=core.memory.ownership.epochs,
+                metrics=runtime.metrics,
+            )
+        )
         if runtime.settings.alert_slowdown:
             runtime.add_loop(_slowdowns(runtime, core))
         runtime.on_drain(lifecycle.keeper.drain)
@@ -123,17 +134,27 @@ def _environment(
 
     def publisher(outbox: Outbox) -> Publisher:
         return Publisher(
-            bus=runtime.bus, outbox=outbox, prefix=settings.bus_prefix, log=runtime.log
+            bus=runtime.bus,
+            outbox=outbox,
+            prefix=settings.bus_prefix,
+            log=runtime.log,
+            keys=store.keys,
         )
 
+    metrics = OrchestratorMetrics(runtime.metrics, settings.metrics_workflows)
     return Environment(
         store=store,
-        plans=PlanCache(definitions=definitions, clock=runtime.clock),
+        plans=PlanCache(
+            definitions=definitions,
+            clock=runtime.clock,
+            fresh_s=settings.definition_cache_seconds,
+            lookups=metrics.plan_lookups,
+        ),
         clock=runtime.clock,
         log=runtime.log,
         address=runtime.address,
         data_dir_id=settings.data_dir_id,
-        metrics=OrchestratorMetrics(runtime.metrics, settings.metrics_workflows),
+        metrics=metrics,
         spans=runtime.spans,
         publisher=publisher,
         ids=ExecutionIds(secrets.randbits(25)),
@@ -146,7 +167,7 @@ def _environment(
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
         control_stub=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
-        archive=Archive(Path(settings.archive_dir)) if settings.archive_dir else None,
+        archive=Archive(Path(settings.archive_dir), store.keys) if settings.archive_dir else None,
         finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,
         log_transitions=settings.log_transitions,
@@ -155,7 +176,11 @@ def _environment(
 
 def _served(runtime: Runtime, core: Core, finished: FinishedStates) -> Lifecycle:
     """Add every service and loop to the runtime."""
-    searches = Searches(pool=core.given.store.pool, now_us=core.memory.ownership.now_us)
+    searches = Searches(
+        pool=core.given.store.pool,
+        now_us=core.memory.ownership.now_us,
+        keys=core.given.store.keys,
+    )
     bulks = services.bulks_of(core, searches)
     lifecycle = compose_lifecycle(core, recovered=(bulks.gained,))
     services.serve_executions(runtime, core, searches, lifecycle)
@@ -177,6 +202,12 @@ async def _forget_changed_plans(runtime: Runtime, plans: PlanCache) -> None:
 
     subject = f"{runtime.settings.bus_prefix}.definitions.changed"
     await runtime.bus.subscribe_core(subject, changed)
+
+
+async def _with_keys(keys: DataKeys, run: Callable[[], Awaitable[None]], log: Any) -> None:
+    """Run an endless task once the data keys are known: nothing is committed in plain before."""
+    await keys.known.wait()
+    await restarted(run, log)
 
 
 async def restarted(run: Callable[[], Awaitable[None]], log: Any) -> None:

@@ -11,7 +11,8 @@ from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as bulk_grpc
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
-from flowmesh.api.execution.v1 import receiver_service_pb2_grpc
+from flowmesh.api.execution.v1 import meter_service_pb2_grpc, receiver_service_pb2_grpc
+from flowmesh.api.execution.v1 import model_usage_service_pb2_grpc as usage_grpc
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention_grpc
 from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_grpc
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_grpc
@@ -35,9 +36,11 @@ from flowmesh.orchestrator.api.execution_server import (
 )
 from flowmesh.orchestrator.api.insight_server import InsightServer
 from flowmesh.orchestrator.api.limit_server import LimitServer, PermitServer
+from flowmesh.orchestrator.api.meter_server import MeterServer
 from flowmesh.orchestrator.api.retention_server import RetentionServer
 from flowmesh.orchestrator.api.search_server import SearchServer
 from flowmesh.orchestrator.api.session import Sessions
+from flowmesh.orchestrator.api.usage_server import ModelUsageServer
 from flowmesh.orchestrator.bulk.actions import Calls as BulkCalls
 from flowmesh.orchestrator.bulk.bulks import Bulks
 from flowmesh.orchestrator.composition import Core
@@ -54,6 +57,7 @@ from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
 from flowmesh.orchestrator.operations.dead_letters import DeadLetters
 from flowmesh.orchestrator.operations.limit_operations import Limits
 from flowmesh.orchestrator.operations.live_workers import Workers
+from flowmesh.orchestrator.operations.meters import Meters
 from flowmesh.orchestrator.retention.deletion import ExecutionDeletion
 from flowmesh.orchestrator.retention.erasure import ExecutionErasure
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
@@ -116,10 +120,16 @@ def serve_executions(
         LimitServer(
             limits=limits_of(core, lambda at: runtime.stub_at(limits_grpc.LimitServiceStub, at)),
             dead_letters=DeadLetters(
-                listing=listing, states=memory.states, store=given.store.letters
+                listing=listing, states=memory.states, store=given.store.dead_letters
             ),
         ),
         limits_grpc.add_LimitServiceServicer_to_server,
+    )
+    runtime.serve(
+        MeterServer(meters_of(core)), meter_service_pb2_grpc.add_MeterServiceServicer_to_server
+    )
+    runtime.serve(
+        ModelUsageServer(given.store.usage), usage_grpc.add_ModelUsageServiceServicer_to_server
     )
     runtime.serve(permit_server(core), limits_grpc.add_PermitServiceServicer_to_server)
 
@@ -153,12 +163,16 @@ def sessions_of(core: Core) -> Sessions:
     memory, calls = core.memory, core.calls
     return Sessions(
         executions=calls.executions,
-        quick_starts=calls.quick_starts,
+        immediate_starts=calls.immediate_starts,
         outcomes=calls.outcomes,
         runs=calls.runs,
         waiters=memory.waiters,
         states=memory.states,
     )
+
+
+def meters_of(core: Core) -> Meters:
+    return Meters(store=core.given.store.meters, now_us=core.memory.ownership.now_us)
 
 
 def limits_of(core: Core, stub_at: Callable[[str], LimitStub]) -> Limits:
@@ -320,6 +334,7 @@ def serve_retention(runtime: Runtime, core: Core, finished: FinishedStates) -> H
     )
     erasure = ExecutionErasure(
         store=given.store.erasures,
+        keys=given.store.keys,
         executions=given.store.executions,
         reader=calls.reader,
         changes=calls.changes,

@@ -19,6 +19,7 @@ SERVERS = ("postgres", "nats", "redis")
 # The order of draining: services that accept work, then those that run and store it, then those
 # that these depend on.
 STOP_ORDER = (
+    ("fleet",),
     ("gateway", "worker", "apphost"),
     ("orchestrator",),
     ("event", "registry", "definition", "identity"),
@@ -31,7 +32,7 @@ def layout(settings: Settings, *, orchestrators: int, workers: int) -> list[Memb
     names += [("event", "event")]
     names += [(f"orchestrator-{n}", "orchestrator") for n in range(1, orchestrators + 1)]
     names += [(f"worker-{n}", "worker") for n in range(1, workers + 1)]
-    names += [("identity", "identity"), ("apphost", "apphost")]
+    names += [("identity", "identity"), ("apphost", "apphost"), ("fleet", "fleet")]
     return [
         Member(
             name,

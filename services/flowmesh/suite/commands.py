@@ -70,43 +70,26 @@ def dev(
 ) -> int:
     """Start the whole suite on this machine: servers, services, REST and gRPC in one process.
 
-    Parameters
-    ----------
-    egress
-        Addresses that steps may call: any (default if open), or public ones (if closed).
-    ephemeral
-        Keep the data in a temporary folder that is removed at exit.
-    orchestrators
-        How many orchestrators; those after the first are processes of their own.
-    workers
-        How many worker services; those after the first are processes of their own.
-    data_dir
-        Where everything is kept.
-    http_port
-        Port of REST, events and metrics; 0 picks a free one.
-    grpc_port
-        Port of gRPC; 0 picks a free one.
-    host
-        Address to listen on.
-    auth
-        open: every caller may do everything; closed: each call needs a credential.
-    key_file
-        Key file of a closed installation, made by `flowmesh identity init`.
-    open_to_network
-        Listen on another address than this machine's own although everything is open.
-    tls
-        Speak TLS on both ports, with an authority in `certs` of the data directory.
-    http_hosts
-        Host names that HTTP requests may name beside localhost and IP addresses, separated by
-        commas; * is any.
-    postgres
-        Address of a PostgreSQL to use instead of the embedded one.
-    nats
-        Address of a NATS server with JetStream to use instead of the embedded one.
-    redis
-        Address of a Redis to use instead of the embedded one.
-    otlp_endpoint
-        host:port of an OTLP/gRPC collector for traces.
+    Args:
+        egress: Addresses that steps may call: any (default if open), or public ones (if closed).
+        ephemeral: Keep the data in a temporary folder that is removed at exit.
+        orchestrators: How many orchestrators; those after the first are processes of their own.
+        workers: How many worker services; those after the first are processes of their own.
+        data_dir: Where everything is kept.
+        http_port: Port of REST, events and metrics; 0 picks a free one.
+        grpc_port: Port of gRPC; 0 picks a free one.
+        host: Address to listen on.
+        auth: open: every caller may do everything; closed: each call needs a credential.
+        key_file: Key file of a closed installation, made by `flowmesh identity init`.
+        open_to_network: Listen on another address than this machine's own although everything is
+            open.
+        tls: Speak TLS on both ports, with an authority in `certs` of the data directory.
+        http_hosts: Host names that HTTP requests may name beside localhost and IP addresses,
+            separated by commas; * is any.
+        postgres: Address of a PostgreSQL to use instead of the embedded one.
+        nats: Address of a NATS server with JetStream to use instead of the embedded one.
+        redis: Address of a Redis to use instead of the embedded one.
+        otlp_endpoint: host:port of an OTLP/gRPC collector for traces.
     """
     flags: dict[str, Any] = dict(locals())
     flags["egress"] = egress or _egress_of(auth)
@@ -139,42 +122,25 @@ def serve(
 ) -> int:
     """Run services in this process against given servers. What no flag says, FLOWMESH_* says.
 
-    Parameters
-    ----------
-    services
-        identity, definition, registry, event, orchestrator, worker, apphost, gateway; one or more.
-    postgres
-        postgresql://user:password@host:port/name
-    nats
-        nats://token@host:port
-    redis
-        redis://host:port/0 or unix:///path
-    registry
-        host:port of the registry, where it is not in this process.
-    host
-        Address to listen on.
-    grpc_port
-        Port of gRPC; 0 picks a free one.
-    http_port
-        Port of health, metrics and REST; 0 picks a free one.
-    advertise
-        host:port others reach this process at.
-    auth
-        closed: each call needs a credential; open: every caller may do everything.
-    key_file
-        Key file of the installation, made by `flowmesh identity init`.
-    certs
-        Folder of the certificate of this process, made by `flowmesh certs issue service`.
-    data_dir
-        Folder for what this process keeps.
-    egress
-        Addresses that steps may call: any (default if open), or public ones (if closed).
-    log_level
-        debug, info, warning or error.
-    log_format
-        json or console.
-    otlp_endpoint
-        host:port of an OTLP/gRPC collector for traces.
+    Args:
+        services: identity, definition, registry, event, orchestrator, worker, apphost, gateway,
+            fleet, or the operator; one or more.
+        postgres: postgresql://user:password@host:port/name
+        nats: nats://token@host:port
+        redis: redis://host:port/0 or unix:///path
+        registry: host:port of the registry, where it is not in this process.
+        host: Address to listen on.
+        grpc_port: Port of gRPC; 0 picks a free one.
+        http_port: Port of health, metrics and REST; 0 picks a free one.
+        advertise: host:port others reach this process at.
+        auth: closed: each call needs a credential; open: every caller may do everything.
+        key_file: Key file of the installation, made by `flowmesh identity init`.
+        certs: Folder of the certificate of this process, made by `flowmesh certs issue service`.
+        data_dir: Folder for what this process keeps.
+        egress: Addresses that steps may call: any (default if open), or public ones (if closed).
+        log_level: debug, info, warning or error.
+        log_format: json or console.
+        otlp_endpoint: host:port of an OTLP/gRPC collector for traces.
     """
     from flowmesh.suite.serve import run_serve
 
@@ -204,37 +170,23 @@ def cluster(
 ) -> int:
     """Start the servers and each core service as a process of its own, on this machine.
 
-    Parameters
-    ----------
-    data_dir
-        Where everything is kept; cluster.json in it names the processes.
-    http_port
-        Port of the gateway, the others follow; 0 picks free ones.
-    grpc_port
-        First gRPC port, the others follow; 0 picks free ones.
-    orchestrators
-        How many orchestrators.
-    workers
-        How many worker services.
-    egress
-        Addresses that steps may call: any (default if open), or public ones (if closed).
-    postgres
-        Address of a PostgreSQL to use instead of the embedded one.
-    nats
-        Address of a NATS server with JetStream to use instead of the embedded one.
-    redis
-        Address of a Redis to use instead of the embedded one.
-    auth
-        closed: each call needs a credential; open: every caller may do everything.
-    key_file
-        Key file of the installation, made by `flowmesh identity init`.
-    certs
-        Folder of an authority, made if missing: the processes speak TLS and verify each other.
-    http_hosts
-        Host names that HTTP requests may name beside localhost and IP addresses, separated by
-        commas; * is any.
-    log_level
-        debug, info, warning or error.
+    Args:
+        data_dir: Where everything is kept; cluster.json in it names the processes.
+        http_port: Port of the gateway, the others follow; 0 picks free ones.
+        grpc_port: First gRPC port, the others follow; 0 picks free ones.
+        orchestrators: How many orchestrators.
+        workers: How many worker services.
+        egress: Addresses that steps may call: any (default if open), or public ones (if closed).
+        postgres: Address of a PostgreSQL to use instead of the embedded one.
+        nats: Address of a NATS server with JetStream to use instead of the embedded one.
+        redis: Address of a Redis to use instead of the embedded one.
+        auth: closed: each call needs a credential; open: every caller may do everything.
+        key_file: Key file of the installation, made by `flowmesh identity init`.
+        certs: Folder of an authority, made if missing: the processes speak TLS and verify each
+            other.
+        http_hosts: Host names that HTTP requests may name beside localhost and IP addresses,
+            separated by commas; * is any.
+        log_level: debug, info, warning or error.
     """
     from flowmesh.suite.cluster import run_cluster
 

@@ -47,7 +47,7 @@ def _run_command(line: spelling.Line) -> int | str:
 
 def _prepare_server() -> None:
     from flowmesh.suite.allocator import return_large_blocks
-    from flowmesh.suite.lean import load_libraries
+    from flowmesh.suite.import_filter import load_libraries
 
     return_large_blocks()
     # No object that is loaded now becomes garbage; collection is enabled when the process serves.

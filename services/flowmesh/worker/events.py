@@ -13,11 +13,10 @@ from flowmesh.api.broker.v1.message_pb2 import HeaderValue, Message
 from flowmesh.api.broker.v1.message_service_pb2 import PublishRequest
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.event.v1.trigger_service_pb2 import Event, PublishEventRequest
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import REASONS
 from flowmesh.executors.publish import Publisher
 from flowmesh.standards.extensions import extension_values, extensions_of
-
-Json = Any
 
 
 class Triggers(Protocol):

@@ -27,6 +27,9 @@ WORKER_RESULTS_MAX = 20_000
 # Running tasks and unacknowledged results.
 HELD_TOKENS_MAX = WORKER_SLOTS_MAX + WORKER_RESULTS_MAX
 WORKER_SILENCE_MS = 10_000
+# Tasks of remote workers whose results are searched for the secrets that they received.
+TASKS_WITH_SECRETS_MAX = 10_000
+SECRETS_MS = 30_000
 REATTACH_GRACE_MS = 500
 
 # The process has 7 s to drain all of its services, 5 s for each.

@@ -10,6 +10,7 @@ from typing import Any, cast
 from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
+from flowmesh.api.execution.v1.model_usage_service_pb2_grpc import ModelUsageServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -24,16 +25,24 @@ from flowmesh.executors.publish import Subjects
 from flowmesh.executors.rpc import Channels
 from flowmesh.executors.rpc.services import ServiceCaller
 from flowmesh.executors.specs import ReadySpecs
+from flowmesh.executors.tools.client import McpClient
+from flowmesh.models.configured import configured
+from flowmesh.models.prices import Prices
+from flowmesh.models.rules import RulesProvider
+from flowmesh.models.selection import Providers
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.runtime.names import REGISTRY
 from flowmesh.sandbox import CpuLedger, Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
 from flowmesh.worker.attempts.memo import Memo
+from flowmesh.worker.attempts.model_usage import BookedUsage, UsageCalls
 from flowmesh.worker.attempts.payloads import PayloadCalls, Payloads
+from flowmesh.worker.attempts.remote_secrets import RemoteSecrets
 from flowmesh.worker.attempts.secrets import SecretCalls, Secrets
 from flowmesh.worker.events import Broker, Events, Messages, Triggers
 from flowmesh.worker.loops import RelayLoop
+from flowmesh.worker.mcp_servers import McpServers, RegistryLists
 from flowmesh.worker.offers import checked_queues, offered
 from flowmesh.worker.pool import BuiltinPool
 from flowmesh.worker.registered import CallReportLoop, RegisteredServices, RegistryCalls
@@ -54,6 +63,7 @@ async def run(runtime: Runtime) -> None:
         now_us, monotonic_ms = runtime.clock.now_us, runtime.clock.monotonic_ms
         sandbox = await stack.enter_async_context(Sandbox(cpu=(cpu := _cpu_ledger(runtime))))
         service_id = f"worker-{uuid.uuid4()}"
+        secrets = _secrets(runtime)
         relay = Relay(worker_service_id=service_id, monotonic_ms=monotonic_ms)
         calls = runtime.stub(PayloadServiceStub, "orchestrator")
         breakers = Breakers(monotonic_ms=monotonic_ms)
@@ -61,7 +71,6 @@ async def run(runtime: Runtime) -> None:
         guarded = GuardedSender(egress, breakers)
         databases = await stack.enter_async_context(_connections(settings.databases))
         channels = await stack.enter_async_context(Channels(egress))
-        events = _events(runtime)
         services = _services(runtime)
         stack.push_async_callback(services.close)
         caller = ServiceCaller(GuardedCaller(channels, breakers), services, services.count)
@@ -73,7 +82,10 @@ async def run(runtime: Runtime) -> None:
                 python=await stack.enter_async_context(_interpreters(settings, cpu)),
                 databases=databases,
                 caller=caller,
-                publisher=events,
+                tools=McpClient(guarded, _mcp_servers(runtime).find),
+                models=_models(runtime, egress),
+                spending=_spending(runtime),
+                publisher=_events(runtime),
                 messages=Messages(cast(Broker, runtime.stub(MessageServiceStub, "event"))),
                 log=runtime.log,
             )
@@ -82,7 +94,7 @@ async def run(runtime: Runtime) -> None:
             worker_id=service_id,
             specs=ReadySpecs(offered(executors, settings.builtin_task_types), now_us),
             payloads=Payloads(cast(PayloadCalls, calls)),
-            secrets=_secrets(runtime),
+            secrets=secrets,
             sink=relay,
             monotonic_ms=monotonic_ms,
             telemetry=PoolTelemetry(runtime.metrics, runtime.spans, runtime.log),
@@ -91,13 +103,11 @@ async def run(runtime: Runtime) -> None:
             memo=Memo(runtime.cache, settings.bus_prefix, runtime.metrics, now_us, monotonic_ms),
         )
         relay.add_set(pool)
-        server = WorkServer(relay=relay, monotonic_ms=monotonic_ms, new_id=_short_id)
+        remote = RemoteSecrets(secrets)
+        server = WorkServer(relay, remote, monotonic_ms=monotonic_ms, new_id=_short_id)
         runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
         runtime.add_loop(RelayLoop(relay, runtime.metrics))
-        open_breakers = runtime.metrics.gauge(
-            "flowmesh_breakers_open", "Circuit breakers that are open or half open."
-        )
-        open_breakers.set_function(lambda: len(breakers.not_closed()))
+        _count_open(runtime, breakers)
 
         def make_stream(instance_id: str, address: str) -> OrchestratorStream:
             stub: Any = runtime.stub_at(DispatchServiceStub, address)
@@ -117,6 +127,13 @@ async def run(runtime: Runtime) -> None:
         await runtime.until_stopped()
 
 
+def _count_open(runtime: Runtime, breakers: Breakers) -> None:
+    gauge = runtime.metrics.gauge(
+        "flowmesh_breakers_open", "Circuit breakers that are open or half open."
+    )
+    gauge.set_function(lambda: len(breakers.not_closed()))
+
+
 def _egress(settings: Settings) -> Egress:
     policy = Policy.named(settings.egress, settings.egress_networks)
     return Egress(policy, pool=Pool.of_calls(settings.worker_slots))
@@ -126,6 +143,27 @@ def _events(runtime: Runtime) -> Events:
     triggers = runtime.stub(TriggerServiceStub, "event")
     subjects = Subjects(runtime.bus, runtime.settings.publish_prefix)
     return Events(cast(Triggers, triggers), subjects)
+
+
+def _mcp_servers(runtime: Runtime) -> McpServers:
+    return McpServers(cast(RegistryLists, runtime.stub(RegistryServiceStub, REGISTRY)))
+
+
+def _models(runtime: Runtime, egress: Egress) -> Providers:
+    """The named model services; the rules answer only without one, or where a step names them."""
+    settings = runtime.settings
+    try:
+        found = configured(settings.ai_services, egress)
+        prices = Prices(settings.ai_prices_file)
+    except (OSError, ValueError) as error:
+        raise StartError(f"the model services cannot be used: {error}") from None
+    clock = runtime.clock.monotonic_ms
+    return Providers([*found, RulesProvider()], clock, prices, rules_after=False)
+
+
+def _spending(runtime: Runtime) -> BookedUsage:
+    calls = runtime.stub(ModelUsageServiceStub, "orchestrator")
+    return BookedUsage(cast(UsageCalls, calls), runtime.settings)
 
 
 def _services(runtime: Runtime) -> RegisteredServices:

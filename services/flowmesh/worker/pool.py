@@ -10,16 +10,23 @@ from typing import Protocol
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.dispatch_service_pb2 import Grant
-from flowmesh.api.worker.v1.task_pb2 import Heartbeat, Task, TaskResult
+from flowmesh.api.worker.v1.task_pb2 import (
+    Heartbeat,
+    Task,
+    TaskRecorded,
+    TaskRecords,
+    TaskResult,
+)
 from flowmesh.executors import failures
-from flowmesh.executors.base import AnyStep, Attempt, InlineStep, Output
+from flowmesh.executors.base import NO_JOURNAL, AnyStep, Attempt, InlineStep, Journal, Output
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.limits import LOOP_BYTES_MAX
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.sandbox import on_behalf_of
-from flowmesh.tasktypes import timeout_of
+from flowmesh.tasktypes import TASK_TYPES, timeout_of
 from flowmesh.telemetry.export import VERSION
+from flowmesh.worker.attempts.journal import AttemptJournal
 from flowmesh.worker.attempts.memo import Memo
 from flowmesh.worker.attempts.payloads import Payloads
 from flowmesh.worker.attempts.secrets import Secrets, masked_failure, masked_output
@@ -36,6 +43,7 @@ class ResultSink(Protocol):
 
     def complete(self, worker_set: WorkerSet, results: Sequence[TaskResult]) -> None: ...
     def heartbeats(self, worker_set: WorkerSet, heartbeats: Sequence[Heartbeat]) -> None: ...
+    def records(self, worker_set: WorkerSet, records: Sequence[TaskRecords]) -> None: ...
 
 
 class BuiltinPool(WorkerSet):
@@ -66,6 +74,7 @@ class BuiltinPool(WorkerSet):
         self._telemetry = telemetry
         self._turn = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._journals: dict[str, AttemptJournal] = {}
         # Running tasks with a heartbeat timeout: token to interval and time of the last heartbeat.
         self._beating: dict[str, tuple[float, float]] = {}
 
@@ -107,6 +116,10 @@ class BuiltinPool(WorkerSet):
 
     def settled(self, receipts: Sequence[Receipt], stale: Sequence[str]) -> None:
         """Do nothing: the pool keeps no results."""
+
+    def recorded(self, recorded: TaskRecorded) -> None:
+        if journal := self._journals.get(recorded.token):
+            journal.recorded(recorded)
 
     def check_alive(self, now_ms: float) -> None:
         due = [t for t, (every, last) in self._beating.items() if now_ms - last >= every]
@@ -166,6 +179,7 @@ class BuiltinPool(WorkerSet):
         except Exception as error:  # noqa: BLE001 (an executor's fault must fail one attempt only)
             result = self._failed(task, self._fault(task, error))
         self._beating.pop(task.token, None)
+        self._journals.pop(task.token, None)
         if self._running.pop(task.token, None) is not None:
             self._sink.complete(self, [result])
 
@@ -174,10 +188,14 @@ class BuiltinPool(WorkerSet):
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 data = await self._payloads.read(task.namespace, task.input)
-                attempt = Attempt(task, data, timeout_ms)
+                journal = self._journal_of(task)
+                attempt = Attempt(task, data, timeout_ms, journal=journal)
                 _check_input(spec, attempt)
                 if spec.secrets and self._secrets is not None:
-                    attempt.secrets = await self._secrets.of(task.namespace, spec.secrets)
+                    secrets = await self._secrets.of(task.namespace, spec.secrets)
+                    if spec.input_secrets is not None:
+                        data = spec.input_secrets.filled(data, secrets)
+                    attempt = Attempt(task, data, timeout_ms, secrets, journal)
                 if spec.memo is not None and self._memo is not None:
                     run = partial(self._ran, spec, attempt)
                     output = await self._memo.cached_or_run(spec.memo, attempt, run)
@@ -191,6 +209,16 @@ class BuiltinPool(WorkerSet):
         return TaskResult(
             token=task.token, output=payload, metadata=output.metadata, worker_id=self.worker_id
         )
+
+    def _journal_of(self, task: Task) -> Journal:
+        known = TASK_TYPES.get(task.task_type)
+        if known is None or not known.journaled:
+            return NO_JOURNAL
+        journal = AttemptJournal(
+            task, self._payloads, lambda records: self._sink.records(self, [records])
+        )
+        self._journals[task.token] = journal
+        return journal
 
     async def _ran(self, spec: ReadySpec, attempt: Attempt) -> Output:
         if not attempt.secrets:
@@ -228,7 +256,7 @@ class BuiltinPool(WorkerSet):
 def _inline_attempt(task: Task, spec: ReadySpec) -> Attempt | None:
     """Return the attempt of a step that runs at once; None if it needs a task of its own."""
     step = spec.step
-    if not isinstance(step, InlineStep) or spec.memo is not None:
+    if not isinstance(step, InlineStep) or spec.memo is not None or spec.input_secrets:
         return None
     if len(task.input.data) > LOOP_BYTES_MAX or task.input.HasField("reference"):
         return None

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -18,9 +19,10 @@ from flowmesh.api.worker.v1.task_pb2 import (
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.errors import Invalid, Overloaded
-from flowmesh.executors.failures import VALIDATION, TaskFailure
+from flowmesh.executors.failures import INTERNAL, NETWORK, VALIDATION, TaskFailure
 from flowmesh.jsontext.integers import ALLOWED, has_long_number, inexact
 from flowmesh.worker import limits
+from flowmesh.worker.attempts.remote_secrets import RemoteSecrets
 from flowmesh.worker.leases import Receipt
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.sets import Owner, WorkerSet
@@ -37,10 +39,14 @@ class RemoteWorker(WorkerSet):
         relay: Relay,
         monotonic_ms: Callable[[], float],
         owner: Owner | None = None,
+        secrets: RemoteSecrets | None = None,
     ) -> None:
         super().__init__(set_id=set_id, worker_id=hello.worker_id, slots=hello.slots, owner=owner)
         self._hello = hello
         self._relay = relay
+        self._secrets = secrets
+        # Tasks that wait for the values of their secrets, by token.
+        self._filling: dict[str, asyncio.Task[None]] = {}
         self._monotonic_ms = monotonic_ms
         self._heard_at_ms = monotonic_ms()
         self._next = WorkResponse(pong=True)
@@ -71,11 +77,43 @@ class RemoteWorker(WorkerSet):
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
         for task in tasks:
-            self._tasks.append((task, specs.get(task.spec_digest)))
+            spec = specs.get(task.spec_digest)
+            if spec is not None and spec.input_secrets and self._secrets is not None:
+                filling = asyncio.create_task(self._fill(task, spec, self._secrets))
+                self._filling[task.token] = filling
+            else:
+                self._tasks.append((task, spec))
         self._wake.set()
 
+    async def _fill(self, task: Task, spec: TaskSpec, secrets: RemoteSecrets) -> None:
+        """Send a task once its input has the values of its secrets."""
+        try:
+            async with asyncio.timeout(limits.SECRETS_MS / 1000):
+                filled = await secrets.filled(task, spec, self.owner)
+        except TaskFailure as failure:
+            self._relay.complete(self, [failure.result(task.token, self.worker_id)])
+        except TimeoutError:
+            late = TaskFailure(NETWORK, "the secrets of the task could not be read in time")
+            self._relay.complete(self, [late.result(task.token, self.worker_id)])
+        except Exception:  # noqa: BLE001 (its text may contain a secret)
+            fault = TaskFailure(INTERNAL, "the secrets of the input could not be inserted")
+            self._relay.complete(self, [fault.result(task.token, self.worker_id)])
+        else:
+            self._tasks.append((filled, spec))
+            self._wake.set()
+        finally:
+            del self._filling[task.token]
+
     def cancel(self, tokens: Sequence[str]) -> None:
-        self._cancels.extend(tokens)
+        for token in tokens:
+            if token in self._filling:
+                # After the task, which is not sent yet.
+                self._filling[token].add_done_callback(partial(self._cancel, token))
+            else:
+                self._cancel(token)
+
+    def _cancel(self, token: str, _filled: object = None) -> None:
+        self._cancels.append(token)
         self._wake.set()
 
     def recorded(self, recorded: TaskRecorded) -> None:
@@ -130,7 +168,10 @@ class RemoteWorker(WorkerSet):
             if self._waiting_results > limits.WORKER_RESULTS_MAX:
                 message = f"more than {limits.WORKER_RESULTS_MAX} results are unacknowledged"
                 raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
-            self._relay.complete(self, _bounded(request), receipt)
+            results = _bounded(request)
+            if self._secrets is not None:
+                results = self._secrets.masked(results)
+            self._relay.complete(self, results, receipt)
         if request.records:
             self._relay.records(self, request.records)
         if request.heartbeats:

@@ -13,12 +13,16 @@ from flowmesh.worker.leases import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The credential of a worker, and the tasks that it permits; empty sets permit all."""
+    """The credential of a worker, and the tasks that it permits; empty sets of queues and types
+    permit all.
+    """
 
     principal_id: str
     namespace: str
     queues: frozenset[str] = frozenset()
     task_types: frozenset[str] = frozenset()
+    # Names of secrets that the worker may receive, `*` for all; empty permits none.
+    secrets: frozenset[str] = frozenset()
 
     @property
     def scope(self) -> WorkerScope:

@@ -14,6 +14,7 @@ from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Violation
 from flowmesh.executors.builtin import RESERVED_TASK_TYPES
 from flowmesh.rpc import valid_id
 from flowmesh.worker import limits
+from flowmesh.worker.attempts.remote_secrets import PERMISSION, RemoteSecrets
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
 from flowmesh.worker.sets import Owner
@@ -28,14 +29,16 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
 
     def __init__(
         self,
-        *,
         relay: Relay,
+        secrets: RemoteSecrets | None = None,
+        *,
         monotonic_ms: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
         self._relay = relay
         self._monotonic_ms = monotonic_ms
         self._new_id = new_id
+        self._secrets = secrets
         self._workers: dict[str, RemoteWorker] = {}
 
     async def Work(
@@ -78,6 +81,7 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
             owner=owner,
             relay=self._relay,
             monotonic_ms=self._monotonic_ms,
+            secrets=self._secrets,
         )
         self._workers[hello.worker_id] = worker
         self._relay.add_set(worker, hello.held)
@@ -108,7 +112,10 @@ def owner_of(caller: Principal, hello: WorkHello) -> Owner:
             text = f"the API key does not permit the {kind} {foreign[0]}; it permits {names}"
             raise Forbidden("WORKER_NOT_PERMITTED", text)
     namespace = hello.namespace or DEFAULT_NAME
-    return Owner(caller.id, namespace, caller.queues, caller.task_types)
+    secrets = frozenset(
+        name.removeprefix(PERMISSION) for name in caller.permissions if name.startswith(PERMISSION)
+    )
+    return Owner(caller.id, namespace, caller.queues, caller.task_types, secrets)
 
 
 def _checked(request: WorkRequest) -> WorkHello:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from flowmesh.bus import Bus
-from flowmesh.cache import CONNECTIONS_MAX, open_cache
 from flowmesh.embedded import DataDirLocked, EmbeddedServers, binaries
+from flowmesh.storage.redis_cache import CONNECTIONS_MAX, open_cache
 
 HOLDER = """
 import asyncio, sys

@@ -11,10 +11,10 @@ import pytest
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.api.event.v1 import event_service_pb2_grpc
 from flowmesh.embedded import EmbeddedServers
-from flowmesh.event import main
 from flowmesh.event.intake.stream import EventStream
 from flowmesh.rpc import RemoteTarget, channel_to
 from flowmesh.runtime import Process, Runtime, Settings
+from flowmesh.suite import event
 
 from .orchestrator import Book, Owner, serve
 from .receiver import Receiver
@@ -28,7 +28,7 @@ class Events:
     def __init__(self, settings: Settings, book: Book) -> None:
         self.book = book
         self.settings = settings
-        self._process = Process(settings, {"event": main.run, "orchestrator": self._run})
+        self._process = Process(settings, {"event": event.run, "orchestrator": self._run})
         self._ready = asyncio.Event()
         self._runtime: Runtime | None = None
         self._task: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.event.v1 import event_service_pb2 as pb
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.delivery import sender as deliver
-from flowmesh.event.store import MIGRATIONS, Due, EventStore
+from flowmesh.event.store import MIGRATIONS, DeliveryStore, Due
 from flowmesh.runtime import Settings
 from flowmesh.storage import open_database
 
@@ -173,7 +173,7 @@ async def test_an_interrupted_attempt_is_repeated_with_its_id(
     await events.owner(1).commit("exec-1", started(), ended(), callbacks=callbacks(receiver))
     (first,) = await receiver.until(1)
     async with open_database(settings.postgres, schema="event", migrations=MIGRATIONS) as pool:
-        dead = EventStore(pool)
+        dead = DeliveryStore(pool)
         claimed: list[Due] = []
         async with asyncio.timeout(PATIENCE_S):
             while not claimed:

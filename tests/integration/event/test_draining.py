@@ -6,12 +6,12 @@ from typing import Any
 import structlog
 
 from flowmesh.egress import Egress, Policy
-from flowmesh.event.delivery.callbacks import Callback
+from flowmesh.event.callbacks import Callback
 from flowmesh.event.delivery.deliveries import DeliveryLoop
 from flowmesh.event.delivery.sender import Deliverer
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.secrets import EventSecrets
-from flowmesh.event.store import MIGRATIONS, EventStore, StreamPosition
+from flowmesh.event.store import MIGRATIONS, DeliveryStore, StreamPosition
 from flowmesh.runtime import Clock, Settings
 from flowmesh.storage import open_database
 from flowmesh.telemetry import Metrics
@@ -33,7 +33,7 @@ async def test_deliveries_claimed_while_draining_are_returned(settings: Settings
         happened_us=1,
     )
     async with open_database(settings.postgres, schema="event", migrations=MIGRATIONS) as pool:
-        store = EventStore(pool)
+        store = DeliveryStore(pool)
         assert await store.take_in({1: 1}, StreamPosition("stream", 1, 1), [due]) == 1
         loop = DeliveryLoop(
             store=store,

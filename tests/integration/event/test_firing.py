@@ -18,10 +18,11 @@ from flowmesh.bus import Message
 from flowmesh.errors import NotFound, Unavailable
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.notifications.compiled import SubscriptionCache
+from flowmesh.event.publishing import Publisher
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.catalog import TriggerSyncLoop
 from flowmesh.event.triggers.firing import FiringLoop
-from flowmesh.event.triggers.published import Publisher, TriggerCache
+from flowmesh.event.triggers.published import TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.failpoints import Injected
 from flowmesh.sandbox import Sandbox

@@ -10,9 +10,10 @@ from flowmesh.api.event.v1 import trigger_service_pb2
 from flowmesh.api.execution.v1 import receiver_service_pb2 as pb
 from flowmesh.errors import Unavailable
 from flowmesh.event.notifications.compiled import SubscriptionCache
+from flowmesh.event.publishing import Publisher
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.listeners import BYTES_MAX, ListenerLoop
-from flowmesh.event.triggers.published import Publisher, TriggerCache
+from flowmesh.event.triggers.published import TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.sandbox import Sandbox
 from flowmesh.storage import open_database

@@ -15,8 +15,8 @@ from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.bus import Message
 from flowmesh.event.store import MIGRATIONS
 from flowmesh.event.triggers.catalog import TriggerSyncLoop
-from flowmesh.event.triggers.composition import FORGET_EVERY_S, TriggerMaintenanceLoop
 from flowmesh.event.triggers.listeners import ListenerLoop
+from flowmesh.event.triggers.maintenance import FORGET_EVERY_S, TriggerMaintenanceLoop
 from flowmesh.event.triggers.published import LifecycleTriggers, TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.sandbox import Sandbox

@@ -9,10 +9,11 @@ import pytest
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.errors import Invalid
+from flowmesh.event.api.trigger_server import TriggerServer
 from flowmesh.event.notifications.compiled import SubscriptionCache
+from flowmesh.event.publishing import NAMES_BYTES_MAX, Publisher
 from flowmesh.event.store import MIGRATIONS
-from flowmesh.event.triggers.published import NAMES_BYTES_MAX, Publisher, TriggerCache
-from flowmesh.event.triggers.server import TriggerServer
+from flowmesh.event.triggers.published import TriggerCache
 from flowmesh.event.triggers.store import TriggerStore
 from flowmesh.rpc.limits import MESSAGE_BYTES_MAX
 from flowmesh.sandbox import Sandbox

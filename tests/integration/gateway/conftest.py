@@ -31,6 +31,7 @@ from flowmesh.runtime import Clock, Runtime
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
 from flowmesh.runtime.http.server import HttpServer, listen
+from flowmesh.runtime.settings import Settings
 from flowmesh.telemetry import Metrics, Spans
 from tests.integration.gateway.description import Description
 from tests.integration.gateway.standin import (
@@ -84,7 +85,8 @@ class _Stubs:
     """The part of the runtime that creates stubs, all of one process."""
 
     def __init__(self, handlers: Handlers, metrics: Metrics) -> None:
-        self.clock, self.metrics = Clock(), metrics
+        self.clock, self.metrics, self.address = Clock(), metrics, ""
+        self.settings = Settings()
         self._channel = channel_to(LocalTarget(handlers))
 
     def stub(self, stub_class: Any, _service: str) -> Any:

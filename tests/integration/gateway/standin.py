@@ -59,6 +59,7 @@ class Definitions(definition_grpc.DefinitionServiceServicer):
     GetPlan = NEVER_CALLED
     ListPublicNodes = NEVER_CALLED
     ListTaskVersions = NEVER_CALLED
+    OptimizeWorkflow = NEVER_CALLED
 
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], list[definition_pb2.Workflow]] = {}

@@ -8,7 +8,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from flowmesh.cache import open_cache
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.errors import Overloaded
 from flowmesh.identity.attempts import Attempts
@@ -18,6 +17,7 @@ from flowmesh.identity.limits import (
     DELAY_S_MAX,
     FAILURES_FREE,
 )
+from flowmesh.storage.redis_cache import open_cache
 
 ACCOUNT, HOME, OUTSIDE = "ann@example.com", "192.0.2.7", "198.51.100.9"
 

@@ -176,7 +176,12 @@ class Core:
 
         self.given = Environment(
             store=self.store,
-            plans=PlanCache(definitions=definitions, clock=self.clock),
+            plans=PlanCache(
+                definitions=definitions,
+                clock=self.clock,
+                fresh_s=30,
+                lookups=self.metrics.plan_lookups,
+            ),
             clock=self.clock,
             log=self.log,
             address="127.0.0.1:1",

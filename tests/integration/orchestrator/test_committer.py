@@ -358,15 +358,13 @@ async def test_a_payload_that_is_about_to_be_referred_to_is_not_collected(
             await core.memory.payloads.read("default", payload.reference.digest)
         await store.pool.execute("update payloads set used_at = now() - interval '25 hours'")
         start = pb.StartExecutionRequest(workflow_id="w", input=used)
-        plan = await core.calls.starts.plan_for(start)
+        planned = await core.calls.starts.prepare(start)
         assert await store.payloads.collect() == 1
-        await core.ask(
-            lambda reply: core.calls.starts.build_command(start, start.input, plan, 1, reply, ())
-        )
+        await core.ask(lambda reply: planned._replace(partition=1).command((), reply))
 
         start.input.CopyFrom(unused)
         with pytest.raises(WrongState) as refused:
-            await core.calls.starts.plan_for(start)
+            await core.calls.starts.prepare(start)
         assert refused.value.reason == "PAYLOAD_MISSING"
 
 

@@ -7,11 +7,11 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from flowmesh.cache import open_cache
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.registry.instances import Instances
 from flowmesh.registry.store import InstanceStore
 from flowmesh.registry.watch import Watchers
+from flowmesh.storage.redis_cache import open_cache
 
 
 class Registry:

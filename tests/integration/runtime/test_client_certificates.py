@@ -13,7 +13,7 @@ from flowmesh.certificates import Authority, CertificateFiles, Request, issue
 from flowmesh.certificates.files import write
 from flowmesh.runtime.tls.process import ProcessTls
 from flowmesh.sdk import Tls
-from flowmesh.sdk.client.calls import Caller
+from flowmesh.sdk.transport.calls import Caller
 from flowmesh.testing.polling import pause, until
 from tests.unit.rpc.servicers import Registry
 from tests.unit.runtime.test_tls import ID, LOCAL, Certificates, serving

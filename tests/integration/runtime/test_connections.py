@@ -10,9 +10,9 @@ from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
 from flowmesh.rpc.limits import PUBLIC_STREAMS_MAX, SUITE_STREAMS_MAX
 from flowmesh.runtime import Runtime, Settings
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.channels import Channels
-from flowmesh.sdk.client.endpoint import Endpoint
+from flowmesh.sdk.transport.channels import Channels
+from flowmesh.sdk.transport.endpoint import Endpoint
+from flowmesh.sdk.values import limits
 from flowmesh.testing.polling import until
 from tests.integration.runtime.test_process import NAME, running
 

@@ -11,7 +11,8 @@ import pytest
 
 from flowmesh.runtime.access import OpenAccess
 from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http.server import HttpServer, Receive, Scope, Send, answer, listen
+from flowmesh.runtime.http.requests import Receive, Scope, Send
+from flowmesh.runtime.http.server import HttpServer, answer, listen
 from flowmesh.telemetry import Metrics
 
 ANSWERED_S = 10.0

@@ -12,11 +12,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as pb_grpc
-from flowmesh.cache import CONNECTIONS_MAX
 from flowmesh.errors import Unavailable
 from flowmesh.runtime import Endpoint, Loop, Process, Runtime, Settings, StartError
 from flowmesh.runtime.http.server import answer
 from flowmesh.runtime.process import ServiceRun
+from flowmesh.storage.redis_cache import CONNECTIONS_MAX
 from flowmesh.testing.reflection import reflected_services
 
 NAME = "flowmesh.api.registry.v1.RegistryService"

@@ -14,13 +14,19 @@ import pytest
 from redis.exceptions import ConnectionError as RedisUnreachable
 
 from flowmesh.bus import Bus
-from flowmesh.cache import open_cache
+from flowmesh.bus.nkeys import Nkey
 from flowmesh.certificates import Authority, CertificateFiles, Request, issue
+from flowmesh.contract.json_value import Json
 from flowmesh.embedded import EmbeddedServers, binaries
 from flowmesh.embedded.ports import free_port
+from flowmesh.storage.redis_cache import open_cache
 from flowmesh.testing.polling import until
 
 TOKEN = "t0ken"
+# Nkeys of users, for this test only.
+SEED = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y"
+PUBLIC = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+OTHER_SEED = "SUAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB6IC5CQ"
 # The first packet of a client that asks PostgreSQL for TLS.
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -129,19 +135,10 @@ async def test_redis_is_verified(
 
 
 @asynccontextmanager
-async def nats_server(folder: Path, files: CertificateFiles) -> AsyncIterator[int]:
-    """NATS with TLS, which wants a certificate of its clients."""
+async def nats_server(folder: Path, **config: Json) -> AsyncIterator[int]:
+    """NATS with a configuration."""
     port = free_port()
-    config = {
-        "listen": f"127.0.0.1:{port}",
-        "authorization": {"token": TOKEN},
-        "tls": {
-            "cert_file": str(files.certificate),
-            "key_file": str(files.key),
-            "ca_file": str(files.authorities),
-            "verify": True,
-        },
-    }
+    config |= {"listen": f"127.0.0.1:{port}"}
     (folder / "nats.conf").write_text(json.dumps(config))
     process = await asyncio.create_subprocess_exec(
         str(binaries.nats_server()), "-c", str(folder / "nats.conf"), stderr=asyncio.subprocess.PIPE
@@ -182,13 +179,53 @@ async def test_nats_is_verified(tmp_path: Path, own: CertificateFiles, foreign: 
     authority = Authority.open(tmp_path / "own")
     client = issue(authority, Request("client", "bus"), tmp_path / "own" / "bus")
     shown = f"sslcert={client.certificate}&sslkey={client.key}"
-    async with nats_server(tmp_path, own) as port:
+    tls = {
+        "cert_file": str(own.certificate),
+        "key_file": str(own.key),
+        "ca_file": str(own.authorities),
+        "verify": True,
+    }
+    async with nats_server(tmp_path, authorization={"token": TOKEN}, tls=tls) as port:
         place = f"{TOKEN}@localhost:{port}"
         assert await reaches(f"tls://{place}?sslrootcert={own.authorities}&{shown}")
         assert not await reaches(f"tls://{place}?sslrootcert={own.authorities}")
         assert not await reaches(f"tls://{place}?sslrootcert={foreign}&{shown}")
         ip = place.replace("localhost", "127.0.0.1")
         assert not await reaches(f"tls://{ip}?sslrootcert={own.authorities}&{shown}")
+
+
+async def test_a_service_signs_with_its_nkey(tmp_path: Path) -> None:
+    """The server knows the public part, and lets each user publish its own subjects only."""
+    seeds = {"event": SEED, "other": OTHER_SEED}
+    for name, seed in seeds.items():
+        (tmp_path / name).write_text(seed + "\n")
+    public = Nkey.read(str(tmp_path / "event")).public
+    assert public == PUBLIC
+    users: list[Json] = [
+        {
+            "nkey": public,
+            "permissions": {"publish": ["mine.>"], "subscribe": ["mine.>", "_INBOX.>"]},
+        }
+    ]
+    async with nats_server(tmp_path, authorization={"users": users}) as port:
+        address = f"nats://127.0.0.1:{port}?nkey={tmp_path}"
+        assert await reaches(f"{address}/event")
+        assert not await reaches(f"{address}/other")
+        assert not await reaches(f"nats://127.0.0.1:{port}")
+        bus, heard = Bus(f"{address}/event"), asyncio.Event()
+        bus.start()
+        await bus.until_connected()
+
+        async def hear(_message: object) -> None:
+            heard.set()
+
+        await bus.client.subscribe("mine.*", cb=hear)
+        await bus.client.publish("foreign.it", b"")
+        await bus.client.flush()
+        assert "permissions violation" in str(bus.client.last_error)
+        await bus.client.publish("mine.it", b"")
+        await asyncio.wait_for(heard.wait(), 10)
+        await bus.close()
 
 
 async def test_no_credential_is_sent_to_a_server_without_tls(own: CertificateFiles) -> None:
@@ -215,6 +252,8 @@ async def test_no_credential_is_sent_to_a_server_without_tls(own: CertificateFil
         ("nats://s3cret@a:1?sslrootcert=ca.pem", "begins with tls://"),
         ("tls://s3cret@a:1?ca=ca.pem", "no parameter 'ca'"),
         ("tls://s3cret@a:1?sslrootcert=/nowhere/ca.pem", "do not load"),
+        ("nats://a:1?nkey=/nowhere/seed", "cannot be read"),
+        ("nats://a:1?nkey=/dev/null", "not the seed of a user"),
     ],
 )
 def test_addresses_of_nats_that_are_none_are_refused(address: str, problem: str) -> None:

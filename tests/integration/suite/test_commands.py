@@ -83,7 +83,7 @@ def loaded(code: str, *names: str) -> str:
         ("from flowmesh.runtime import Settings", ("grpc", "asyncpg", "redis", "nats", "uvicorn")),
         ("import flowmesh.suite.cluster", ("grpc", "redis", "nats", "uvicorn")),
         ("import flowmesh.gateway.main", ("jsonschema", "yaml", "flowmesh.definitions.checks")),
-        ("import flowmesh.suite.lean as lean; lean.load_libraries()", ("rich", "aiohttp")),
+        ("import flowmesh.suite.import_filter as f; f.load_libraries()", ("rich", "aiohttp")),
     ],
 )
 def test_commands_load_only_the_modules_they_use(code: str, names: tuple[str, ...]) -> None:
@@ -93,7 +93,7 @@ def test_commands_load_only_the_modules_they_use(code: str, names: tuple[str, ..
 
 def test_what_a_library_was_not_shown_is_there_afterwards() -> None:
     """Only the first import goes without: HTTP and OpenTelemetry work as ever."""
-    code = "import flowmesh.suite.lean as lean; lean.load_libraries(); import aiohttp, rich"
+    code = "import flowmesh.suite.import_filter as f; f.load_libraries(); import aiohttp, rich"
     names = ("aiohttp", "rich", "redis", "nats", "structlog")
     assert loaded(f"{code}; import opentelemetry.sdk.trace", *names) == " ".join(names)
 

@@ -7,13 +7,13 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import orjson
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.executors.base import Attempt, Step
 from flowmesh.executors.database import database_executor
@@ -23,7 +23,6 @@ from flowmesh.testing.databases import fresh_database
 from flowmesh.testing.polling import done
 from tests.integration.worker.orchestrator import spec_of, task_of
 
-Json = Any
 Run = Callable[..., Awaitable[Json]]
 KINDS = ["select", "insert", "update", "delete"]
 TABLE = "create table orders (id integer primary key, name text not null, total numeric)"

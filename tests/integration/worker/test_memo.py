@@ -13,17 +13,17 @@ from flowmesh.api.definition.v1.plan_pb2 import (
     CACHE_SCOPE_WORKFLOW,
     TaskSpec,
 )
-from flowmesh.cache import open_cache
+from flowmesh.contract.json_value import Json
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.executors.base import Attempt, Output
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.memo import MemoRule
 from flowmesh.runtime import Clock
+from flowmesh.storage.redis_cache import open_cache
 from flowmesh.telemetry import Metrics
 from flowmesh.worker.attempts.memo import CACHED_BYTES_MAX, Memo
 from tests.integration.worker.orchestrator import spec_of, task_of
 
-Json = Any
 HUNG_MS = 2_000
 BUDGET_S = 0.05
 COUNTED = "flowmesh_result_cache_total"

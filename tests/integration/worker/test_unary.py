@@ -11,6 +11,7 @@ import orjson
 import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import OPEN, PUBLIC, Egress
 from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.failures import TaskFailure
@@ -19,8 +20,6 @@ from flowmesh.executors.rpc.channels import CHANNEL_LIFE_S
 from flowmesh.executors.unary import unary_executor
 from tests.integration.worker.orchestrator import spec_of, task_of
 from tests.integration.worker.payments import CHARGE, SERVICE, Payments, files, serving
-
-Json = Any
 
 
 class Unary:

@@ -1,4 +1,4 @@
-"""The cost of the wall for a call whose credential is known."""
+"""The cost of the authorization for a call whose credential is known."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,9 +8,9 @@ import pytest
 
 from flowmesh.access import PERMISSIONS, Principal, Role, rule_of
 from flowmesh.access.authenticator import ANY_SERVICE, Authenticator
+from flowmesh.access.authorization import Authorization
 from flowmesh.access.refusals import Refusals
 from flowmesh.access.service_tokens import METADATA_KEY, ServiceTokens
-from flowmesh.access.wall import Wall
 from flowmesh.api.execution.v1 import execution_service_pb2
 from flowmesh.telemetry.metrics import Metrics
 from flowmesh.testing.polling import target_s
@@ -44,7 +44,7 @@ def test_a_known_credential_costs_ten_microseconds(sender: str) -> None:
     authenticator = Authenticator(
         resolver=Identity(), tokens=tokens, peer_service=lambda _: ANY_SERVICE
     )
-    wall = Wall(authenticator, Refusals(Metrics()))
+    authorization = Authorization(authenticator, Refusals(Metrics()))
     rule = rule_of("/flowmesh.api.execution.v1.ExecutionService/StartExecution")
     assert rule is not None
     proof = {
@@ -56,8 +56,8 @@ def test_a_known_credential_costs_ten_microseconds(sender: str) -> None:
 
     async def calls() -> None:
         for _ in range(CALLS):
-            await wall.admit(rule, metadata, "127.0.0.1")
-            wall.check(rule, request)
+            await authorization.admit(rule, metadata, "127.0.0.1")
+            authorization.check(rule, request)
 
     _run(calls())
     assert request.actor == "shop"

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 from flowmesh.access import PERMISSIONS, Principal, Role, Rule, RuleMissing, rule_of, rule_of_method
+from flowmesh.access.principal import EVERY_BIT
 from flowmesh.api.common.v1 import access_pb2
+from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2, limits_service_pb2
+from flowmesh.api.worker.v1 import worker_service_pb2
 from flowmesh.errors import Forbidden, NotFound
 
 GENERATED = Path(__file__).resolve().parents[3] / "gen" / "python"
+DEFINITIONS = "/flowmesh.api.definition.v1.DefinitionService"
 EXECUTIONS = "/flowmesh.api.execution.v1.ExecutionService"
 
 
@@ -90,12 +95,39 @@ def test_a_viewer_reads_and_does_not_start() -> None:
 def test_a_foreign_namespace_is_missing() -> None:
     """The answer is that of a namespace that never existed."""
     editor = principal(Role.EDITOR, "a")
-    for namespace in ("b", "never-existed", ""):
+    for namespace in ("b", "never-existed", "default"):
         request = execution_service_pb2.GetExecutionRequest(namespace=namespace)
         with pytest.raises(NotFound) as refused:
             rule(f"{EXECUTIONS}/GetExecution").check(editor, request)
         assert refused.value.reason == "NAMESPACE_NOT_FOUND"
         assert refused.value.message.endswith("its namespace is `a`")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
+def test_the_only_namespace_is_set_in_requests_of_all_methods(method: MethodDescriptor) -> None:
+    """So that no handler sees an empty one."""
+    request = GetMessageClass(method.input_type)()
+    found = rule_of_method(method)
+    if not found.bits or found.is_for_services or ("namespace",) not in found.namespaces:
+        return
+    caller = Principal("key_1", "key", "ci", namespaces={"a": EVERY_BIT})
+    found.check(caller, request)
+    assert getattr(request, "namespace") == "a"  # noqa: B009 not of all messages
+
+
+def test_a_request_without_a_namespace_gets_the_only_one_of_its_caller() -> None:
+    """Not that of a caller of `default` or of several, whose refusal names them."""
+    get = rule(f"{EXECUTIONS}/GetExecution")
+    for namespaces, found in ((["a"], "a"), (["a", "default"], ""), (["default"], "")):
+        request = execution_service_pb2.GetExecutionRequest()
+        get.check(principal(Role.EDITOR, *namespaces), request)
+        assert request.namespace == found
+    with pytest.raises(NotFound) as refused:
+        get.check(principal(Role.EDITOR, "b", "a"), execution_service_pb2.GetExecutionRequest())
+    assert refused.value.message.endswith("for this user; its namespaces are `a`, `b`")
+    work = worker_service_pb2.WorkRequest(hello=worker_service_pb2.WorkHello())
+    rule("/flowmesh.api.worker.v1.WorkerService/Work").check(principal(Role.WORKER, "a"), work)
+    assert work.hello.namespace == "a"
 
 
 def test_each_frame_of_a_session_is_checked() -> None:
@@ -163,3 +195,14 @@ def test_fields_of_services_are_closed_to_users() -> None:
         frame.starts.add().start.CopyFrom(request)
         with pytest.raises(Forbidden):
             rule(f"{EXECUTIONS}/Session").check(editor, frame)
+
+
+def test_users_act_in_the_name_of_no_owner() -> None:
+    """Not even admins: they would change what a cluster manages, unseen by it."""
+    for method in ("Apply", "DeleteWorkflow", "DeleteTask"):
+        request = getattr(definition_service_pb2, f"{method}Request")(
+            namespace="a", owner="kubernetes/c1/a"
+        )
+        with pytest.raises(Forbidden) as refused:
+            rule(f"{DEFINITIONS}/{method}").check(principal(Role.ADMIN, "a"), request)
+        assert refused.value.reason == "SERVICES_ONLY"

@@ -3,7 +3,6 @@
 import socket
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,9 +13,8 @@ from flowmesh.apps.modules.http_client import HOSTED_CONNECTIONS_MAX
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.release_process.confinement import confined, leaves_bounds
 from flowmesh.apps.runtime.building import build
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.policy import PUBLIC
-
-Json = Any
 
 
 def document(folder: Path, text: str) -> AppDocument:

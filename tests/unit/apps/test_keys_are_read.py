@@ -4,7 +4,6 @@ import dataclasses
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -15,9 +14,8 @@ from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.runtime.building import build
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.policy import OPEN
-
-Json = Any
 
 # Code that handles keys by their descriptors, whatever they mean.
 _GENERIC = ("flowmesh.apps.wiring", "flowmesh.apps.document", "flowmesh.apps.runtime.building")

@@ -1,7 +1,6 @@
 """The published JSON Schema requires what the check requires."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -10,8 +9,8 @@ from jsonschema import Draft202012Validator
 from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
 from flowmesh.apps.catalog.schema import app_schema, config_schema
 from flowmesh.apps.document.loading import Loading, load
+from flowmesh.contract.json_value import Json
 
-Json = Any
 REQUIRED = [
     (each, field.key)
     for each in (*DESCRIPTORS.values(), *STEPS.values())

@@ -1,7 +1,6 @@
 """A check of documents whose variables are not set: warnings of them, and nothing else of them."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -10,8 +9,8 @@ from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Descriptor
 from flowmesh.apps.catalog.descriptor import Field
 from flowmesh.apps.release_process.checking import checked
 from flowmesh.apps.release_process.conversation import Begin, Placed
+from flowmesh.contract.json_value import Json
 
-Json = Any
 UNSET = "${UNSET}"
 SERVER = [
     {"name": "web", "type": "http.server", "config": {"address": ":0"}},

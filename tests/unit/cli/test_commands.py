@@ -12,8 +12,8 @@ from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.definitions.reading.yaml_text import read_yaml
 from tests.unit.cli.conftest import Run
+from tests.unit.sdk.client.test_events import ALL
 from tests.unit.sdk.stand_ins import FAILED, StandIn, execution, failure, payload
-from tests.unit.sdk.test_events import ALL
 
 TASK = {"kind": "WorkflowTask", "metadata": {"name": "fetch"}}
 FLOW = {"kind": "Workflow", "metadata": {"name": "order"}}

@@ -1,6 +1,7 @@
 """Completion of commands, options and choices, without a suite and without the parser."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from flowmesh.cli.completion.scripts import SCRIPTS
 from tests.unit.cli.conftest import Run
+from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
 
 SCRIPT_BYTES_MAX = 2_000
 
@@ -62,6 +64,31 @@ def test_a_completion_loads_no_parser(words: tuple[str, ...]) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr.strip() == "[]"
+
+
+async def test_a_completion_of_ids_loads_little(server: StandIn) -> None:
+    """The connection and one call, not the whole client: 0.2 s of CPU time."""
+    server.executions.put(execution("exec-1", COMPLETED))
+    script = (
+        "import sys, time\n"
+        "from flowmesh.cli.command_line import run\n"
+        "run(['__complete', 'get', 'execution', ''])\n"
+        "heavy = {'cyclopts', 'flowmesh.sdk.client.client', 'flowmesh.sdk.worker.worker'}\n"
+        "print(sorted(heavy & sys.modules.keys()), time.process_time(), file=sys.stderr)\n"
+    )
+    for _ in range(2):  # the second one finds compiled modules
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            script,
+            env={**os.environ, "FLOWMESH_ADDRESS": server.address, "PYTHONDONTWRITEBYTECODE": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        loaded, _, seconds = err.decode().strip().rpartition(" ")
+        assert (out.decode().partition("\t")[0], loaded) == ("exec-1", "[]")
+    assert float(seconds) < 0.6
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)

@@ -10,8 +10,8 @@ from typing import get_args
 import jsonschema_rs
 import pytest
 
-from flowmesh.bundled import items
 from flowmesh.cli.definitions.problems import snippet
+from flowmesh.definitions.bundled import items
 from flowmesh.dryrun.editor import SCHEMAS
 from flowmesh.errors.failures import FAILURE_CLASSES
 from flowmesh.insight.causes import Cause

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from flowmesh.cli.targets import target
 from flowmesh.sdk import Client, Tls
-from flowmesh.sdk.environment import located, running_suite
+from flowmesh.sdk.transport.environment import located, running_suite
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import StandIn
 

@@ -1,6 +1,7 @@
 """The views of `trace` and `watch` for constructed executions."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,12 @@ from rich.console import Console
 from flowmesh.cli import output
 from flowmesh.cli.executions import tree
 from flowmesh.cli.executions.board import Board
-from flowmesh.cli.executions.histories import spans_of, trace_lines
+from flowmesh.cli.executions.histories import trace_lines
 from flowmesh.cli.executions.shapes import ENDED_LINES_MAX, node_line, shown_nodes
 from flowmesh.cli.executions.watching import draw
+from flowmesh.insight.parallelism import TraceGroups
+from flowmesh.insight.parts import ErrorPart
+from flowmesh.insight.traces import AttemptTrace, TaskTrace, Trace
 from flowmesh.sdk import Event, Execution, Failure, Items, Node, NodeStatus, Status
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,9 +93,54 @@ EVENTS = [
 ]
 
 
+def task(
+    task_id: str, begin: float, end: float, *before: str, attempts: Sequence[AttemptTrace] = ()
+) -> TaskTrace:
+    return TaskTrace(
+        id=task_id,
+        name=task_id,
+        type="t",
+        status="success",
+        dependencies=list(before),
+        ready_ms=float(begin),
+        ended_ms=float(end),
+        wait_ms=0.0,
+        run_ms=0.0,
+        critical=False,
+        waits=[],
+        attempts=list(attempts),
+    )
+
+
 def test_a_trace_shows_each_task_below_its_dependency() -> None:
     """The parent is the dependency that ended last; attempts have their own times."""
-    assert list(trace_lines(ORDER, spans_of(ORDER.nodes, EVENTS), at(100))) == [
+    error = ErrorPart(class_="ServerError", message="503")
+    first, second = (
+        AttemptTrace(attempt=1, ready_ms=10.0, wait_ms=2.0, run_ms=28.0, deliveries=1, error=error),
+        AttemptTrace(attempt=2, ready_ms=60.0, wait_ms=1.0, run_ms=29.0, deliveries=2),
+    )
+    tasks = [
+        task("validate", 0, 10),
+        task("charge", 10, 90, "validate", attempts=[first, second]),
+        task("mail", 10, 30, "validate"),
+        task("ship", 90, 100, "charge", "mail"),
+    ]
+    report = Trace(
+        execution_id="exec-1",
+        workflow="order",
+        version=2,
+        status="completed",
+        duration_ms=100.0,
+        tasks=tasks,
+        tree=[],
+        resolution_order=[],
+        groups=TraceGroups(planned=[], actual=[], planned_width=0, actual_width=0),
+        critical_path=[],
+        counts={"success": 4},
+        omitted=0,
+        truncated=False,
+    )
+    assert list(trace_lines(report, ORDER, at(100))) == [
         "✔ order v2  completed  100 ms  exec-1",
         "└─ ✔ validate  10 ms  at +0 ms",
         "   ├─ ✔ charge  80 ms  at +10 ms",

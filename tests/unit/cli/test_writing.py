@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flowmesh.cli import output
-from flowmesh.sdk.executions import Status
+from flowmesh.sdk.values.executions import Status
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import COMPLETED, StandIn, execution
 

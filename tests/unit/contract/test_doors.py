@@ -17,7 +17,7 @@ from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.rpc.channels import host_and_port
 from flowmesh.rpc.endpoints import Address
 from flowmesh.runtime import Settings
-from flowmesh.sdk.client.endpoint import Endpoint
+from flowmesh.sdk.transport.endpoint import Endpoint
 
 HOSTS = ("xn--", "256.256.256.256", "a..example", "a" * 64 + ".example", "-a.example")
 

@@ -1,13 +1,12 @@
 """Distributed Maps of the Amazon States Language, from their objects to their results."""
 
 import json
-from typing import Any
 
 import pytest
 
+from flowmesh.contract.json_value import Json
 from tests.unit.dryrun.conftest import Run
 
-Json = Any
 DISTRIBUTED = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 GET = "arn:aws:states:::s3:getObject"
 LIST = "arn:aws:states:::s3:listObjectsV2"

@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.errors import Overloaded
-from flowmesh.event.subscriptions.backlog import BYTES_MAX, EVENTS_MAX, Backlog
+from flowmesh.event.live.backlog import BYTES_MAX, EVENTS_MAX, Backlog
 
 
 async def test_all_pending_items_are_taken_at_once() -> None:

@@ -10,7 +10,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
-from flowmesh.event.delivery.callbacks import Callback, callbacks_of
+from flowmesh.event.callbacks import Callback, callbacks_of
 from flowmesh.event.delivery.sender import callback_body, signed_headers
 from flowmesh.event.store import Due
 

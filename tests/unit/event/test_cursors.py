@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowmesh.errors import Invalid
-from flowmesh.event.subscriptions.cursors import (
+from flowmesh.event.live.cursors import (
     END,
     PASSED_MAX,
     Cursor,

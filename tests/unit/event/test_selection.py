@@ -3,7 +3,7 @@
 import pytest
 
 from flowmesh.api.history.v1 import history_event_pb2 as pb
-from flowmesh.event.subscriptions.selection import Selection, is_end
+from flowmesh.event.live.selection import Selection, is_end
 from flowmesh.views import EVENT_TYPES
 
 SCHEDULED = pb.HistoryEvent(task_scheduled=pb.TaskScheduled(node="a", attempt=1))

@@ -6,8 +6,9 @@ import pytest
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
 from flowmesh.event.intake import sequencer
-from flowmesh.event.intake.sequencer import Arrival, Gap, Sequencer
-from flowmesh.event.subscriptions.cursors import END
+from flowmesh.event.intake.sequencer import Gap, Sequencer
+from flowmesh.event.live.arrival import Arrival
+from flowmesh.event.live.cursors import END
 
 
 def batch(

@@ -20,11 +20,11 @@ from flowmesh.event.intake.buffer import IntakeBuffer
 from flowmesh.event.intake.intake import Intake
 from flowmesh.event.intake.sequencer import Gap, Sequencer
 from flowmesh.event.intake.stream import StreamState
+from flowmesh.event.live.cursors import END, Cursor, Place, encode
+from flowmesh.event.live.fanout import Fanout
+from flowmesh.event.live.selection import Selection
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.store import StreamPosition as Stored
-from flowmesh.event.subscriptions.cursors import END, Cursor, Place, encode
-from flowmesh.event.subscriptions.fanout import Fanout
-from flowmesh.event.subscriptions.selection import Selection
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.runtime import Clock
 from flowmesh.telemetry import Metrics
@@ -63,6 +63,9 @@ class Stream:
 
     async def state(self) -> StreamState:
         return StreamState(self.made_us, 1, len(self.batches))
+
+    def batch(self, data: bytes) -> pb.EventBatch:
+        return pb.EventBatch.FromString(data)
 
     def put(self, *batches: pb.EventBatch) -> None:
         self.batches.extend(batches)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.expressions import RenderError, compile_condition
 from flowmesh.expressions.conditions import Condition
 from flowmesh.expressions.jsonpath import compile_jsonpath

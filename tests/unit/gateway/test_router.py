@@ -2,8 +2,9 @@
 
 import pytest
 
-from flowmesh.gateway.http.router import Router
+from flowmesh.gateway.app import REST
 from flowmesh.gateway.routes import ROUTES
+from flowmesh.runtime.http.router import Router
 
 ROUTER = Router(
     [
@@ -15,7 +16,8 @@ ROUTER = Router(
         ("GET", "/things/{id}/parts/{part}", "part"),
         ("GET", "/things/{id}/files", "files"),
         ("GET", "/things/{id}/files/{path}", "file"),
-    ]
+    ],
+    rest=REST,
 )
 
 
@@ -37,9 +39,9 @@ ROUTER = Router(
 )
 def test_a_path_finds_its_route(path: str, template: str, params: dict[str, str]) -> None:
     """Literals take precedence over parameters, a known verb over an id with a colon."""
-    match = ROUTER.match(path)
-    assert match is not None
-    assert (match.template, match.params) == (template, params)
+    found = ROUTER.match(path)
+    assert found is not None
+    assert (found[0].template, found[1]) == (template, params)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +54,25 @@ def test_other_paths_find_nothing(path: str) -> None:
 
 def test_a_duplicate_route_is_rejected() -> None:
     """Two handlers of a method and path are a bug, found at startup."""
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="already"):
         Router([("GET", "/a", 1), ("GET", "/a", 2)])
 
 
 def test_every_route_of_the_gateway_is_reachable() -> None:
     """No template hides another one."""
-    router = Router((route.key, route.path, route) for route in ROUTES)
+    router = Router(((route.key, route.path, route) for route in ROUTES), rest=REST)
     for route in ROUTES:
-        match = router.match(route.path.replace("{", "").replace("}", ""))
-        assert match is not None
-        assert match.methods[route.key] is route
+        found = router.match(route.path.replace("{", "").replace("}", ""))
+        assert found is not None
+        assert found[0].methods[route.key] is route
+
+
+@pytest.mark.parametrize("template", ["/", "/a/", "/a/{$}"])
+def test_an_empty_segment_is_no_wildcard(template: str) -> None:
+    """A route of the root, or with a slash at its end, has its own path only."""
+    router = Router([("GET", template, "one")])
+    path = template.replace("{$}", "")
+    found = router.match(path)
+    assert found is not None
+    assert found[0].target("GET") == "one"
+    assert router.match(f"{path}b") is None

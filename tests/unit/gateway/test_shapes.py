@@ -9,7 +9,7 @@ from flowmesh.api.execution.v1 import execution_pb2 as pb
 from flowmesh.gateway.bodies import answers, step_answers
 from flowmesh.gateway.bodies.views import execution_answer, read_members
 from flowmesh.views import execution_view
-from tests.features.shapes import ONLY_CANONICAL, ONLY_OF_TASKS, as_steps
+from tests.features.rest.shapes import ONLY_CANONICAL, ONLY_OF_TASKS, as_steps
 
 SECOND_US = 1_000_000
 

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowmesh.access import refusals
+from flowmesh.access.principal import Principal, acting_as
 from flowmesh.access.refusals import Refusals
 from flowmesh.audit import OutboxLoop, OutboxRow, records, records_of
 from flowmesh.errors import Forbidden, Invalid
@@ -151,6 +152,20 @@ def test_records_are_bounded() -> None:
     assert (len(large.target), large.details) == (records.TEXT_CHARACTERS_MAX, "")
     assert len(large.after) == len(small.after) == 64
     assert small.actor == "a\ufffdb"
+
+
+def test_reveals_that_wait_are_bounded() -> None:
+    """A further one is not noted, so that its values stay masked; the same one counts once."""
+    found = Refusals(Metrics())
+    with acting_as(Principal("u_1", "user", "ann")):
+        noted = [
+            found.note_reveal("Some.Call", "n", str(number), str)
+            for number in range(refusals.REVEALS_MAX)
+        ]
+        assert all(noted)
+        assert found.note_reveal("Some.Call", "n", "0", str)
+        assert not found.note_reveal("Some.Call", "n", "another", str)
+    assert len(found.take()) == refusals.REVEALS_MAX
 
 
 def test_refusals_that_wait_are_bounded() -> None:

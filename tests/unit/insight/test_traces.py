@@ -7,7 +7,7 @@ from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as pb
 from flowmesh.insight.traces import TREE_DEPTH_MAX, Trace, trace_of
-from tests.unit.engine.factories import node, plan
+from tests.unit.engine.factories import each, node, plan
 
 BEGUN_US = 1_700_000_000_000_000
 MS = 1_000
@@ -151,3 +151,36 @@ def test_many_tasks_that_wait_for_many_are_traced_at_once() -> None:
     found = trace(nodes, events)
     assert time.monotonic() - begun_s < 10  # some 0.5 s; it were 40
     assert {task.slack_ms for task in found.tasks} == {0}
+
+
+def test_a_trace_of_many_items_has_the_failed_and_the_slowest() -> None:
+    """With the items of the critical path; the others are counted."""
+    nodes = [each("m", "[1]", node("a"), node("b", "a"))]
+    events = [event(0, map_started=pb.MapStarted(node="m"))]
+    for item in range(40):
+        slow = 30 if item == 7 else 0
+        events += [
+            *ran(f"m[{item}]/a", item, item, item + 1 + slow),
+            *ran(f"m[{item}]/b", item + 1 + slow, item + 1 + slow, item + 2 + slow),
+        ]
+    failure = failure_pb2.Failure(message="no")
+    failed = pb.TaskFailed(node="m[3]/b", attempt=1, failure=failure)
+    events[events.index(event(5, task_completed=pb.TaskCompleted(node="m[3]/b", attempt=1)))] = (
+        event(5, task_failed=failed)
+    )
+    ends = pb.TaskCompleted(node="m", attempt=1)
+    events = [
+        event(0, task_scheduled=pb.TaskScheduled(node="m", attempt=1)),
+        *events,
+        event(45, task_completed=ends),
+    ]
+    began = event(0, workflow_started=pb.WorkflowStarted())
+    of = plan(*nodes)
+    found = trace_of("exec-1", of, [began, *events], now_us=BEGUN_US + 50 * MS, tasks_max=5)
+    named = ["m[0]/a", "m[3]/b", "m[7]/a", "m[39]/a", "m[39]/b"]
+    assert {task.id for task in found.tasks} == {"m", *named}
+    assert (found.omitted, found.counts["failed"], found.counts["success"]) == (75, 1, 80)
+    assert (found.slowest, found.longest_wait) == ("m[7]/a", "m[0]/a")
+    whole = trace_of("exec-1", of, [began, *events], now_us=BEGUN_US + 50 * MS)
+    slack = {task.id: task.slack_ms for task in whole.tasks}
+    assert {task.id: task.slack_ms for task in found.tasks}.items() <= slack.items()

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 NAMES = ("a", "b", "c", "x-1")
 OTHER_NAMES = ("z", "x-2")

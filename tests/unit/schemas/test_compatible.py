@@ -1,12 +1,10 @@
 """Verdicts on pairs of schemas, keyword by keyword."""
 
-from typing import Any
-
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.schemas import Kind, Outcome, compatible
 
-Json = Any
 YES, NO, MAYBE = Outcome.COMPATIBLE, Outcome.INCOMPATIBLE, Outcome.UNKNOWN
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
 

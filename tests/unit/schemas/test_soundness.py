@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowmesh.contract.json_value import Json
 from flowmesh.schemas import OTHERS, Kind, Outcome, Verdict, compatible
 from tests.draws import draws
 from tests.unit.schemas import generators
 
-Json = Any
 SETTINGS = settings(
     deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

@@ -1,10 +1,9 @@
 """Values with runtime expressions as jq programs, and errors of Serverless Workflow."""
 
-from typing import Any
-
 import jq
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.standards.jq_values import (
     MalformedExpression,
     expressions_in,
@@ -15,7 +14,6 @@ from flowmesh.standards.jq_values import (
 )
 from flowmesh.standards.problem_details import BASE, canonical, error_of
 
-Json = Any
 DATA = {"x": "v", "n": {"m": 1}, "id": "a/b"}
 
 

@@ -1,15 +1,13 @@
 """Paths, functions and choice rules of the Amazon States Language."""
 
-from typing import Any
-
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.standards import choices
 from flowmesh.standards.intrinsics import Randomness
 from flowmesh.standards.paths import PathFailed, PathInvalid, compile_path, compile_reference, put
 from flowmesh.standards.payloads import fill_template, look_up, problems_of
 
-Json = Any
 DATA = {"n": 3, "t": "x", "a": [1, 2, 3], "o": {"q": 1}, "p": {"q": 2, "r": 2}, "j": '{"b": 1}'}
 RANDOMNESS = Randomness(lambda: "an-id", lambda: 0.5)
 

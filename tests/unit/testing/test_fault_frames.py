@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.faults.protocols import NatsLines, PostgresClient, PostgresServer
-from tests.faults.proxy import Frames, Whole
+from tests.faults.harness.protocols import NatsLines, PostgresClient, PostgresServer
+from tests.faults.harness.proxy import Frames, Whole
 
 STARTUP = (8).to_bytes(4) + b"v3.0"
 QUERY = b"Q" + (9).to_bytes(4) + b"hello"

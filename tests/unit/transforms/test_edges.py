@@ -1,12 +1,10 @@
 """Operations at their edges: nothing, null, mixed types, unicode, huge numbers."""
 
-from typing import Any
-
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.transforms import Run, TransformError, compile_pipeline
 
-Json = Any
 HUGE = 9_223_372_036_854_775_807
 
 

@@ -11,5 +11,6 @@ async def test_every_built_in_type_is_reserved() -> None:
     executors = builtin_executors(
         Collaborators(egress=Egress(OPEN), sandbox=Sandbox(), now_us=lambda: 0)
     )
-    with_a_client = {"db.query", "db.exec", "grpc.call", "publish", "message.publish"}
+    with_a_client = {"db.query", "db.exec", "grpc.call", "publish", "message.publish", "mcp.call"}
+    with_a_client.add("ai.complete")
     assert set(executors) | with_a_client | {"noop", "delay"} == RESERVED_TASK_TYPES

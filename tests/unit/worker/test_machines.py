@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 import pytest
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.api.worker.v1.task_pb2 import Task
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import Response
 from flowmesh.engine.decisions.delays import DELAY_MS_MAX
 from flowmesh.executors.base import Attempt, Executor, Step
@@ -24,7 +24,6 @@ from flowmesh.executors.states.running import Tools
 from flowmesh.sandbox import Sandbox
 from flowmesh.standards.intrinsics import Randomness
 
-Json = Any
 JSON = {"content-type": "application/json"}
 
 

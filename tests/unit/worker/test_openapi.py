@@ -1,13 +1,11 @@
 """Operations of OpenAPI documents as requests."""
 
-from typing import Any
-
 import pytest
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.serverless.openapi import operation_of
 
-Json = Any
 URL = "https://docs.example/api/v1.json"
 
 

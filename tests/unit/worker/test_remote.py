@@ -16,7 +16,7 @@ from flowmesh.worker import limits
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
 from flowmesh.worker.streams.orchestrator_stream import OrchestratorStream
-from tests.simulation.loop import elapsed, virtual_loop
+from tests.simulation.servers.loop import elapsed, virtual_loop
 
 GRACE_S = limits.REATTACH_GRACE_MS / 1000
 

@@ -1,18 +1,20 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { newKey, write } from "@/api/client";
 import type { DecisionValue, PendingApproval } from "@/api/schema";
 import { prefer, usePreference } from "@/app/preferences";
+import { sessionQuery } from "@/app/session";
+import { AreaField } from "@/design/fields";
 import { Button, Field, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
+import { titleOf } from "@/model/approvals";
 import { say } from "@/model/messages";
 import { initialOf, type Json, type JsonSchema, problemsOf, resolved } from "@/model/schema";
 import { SchemaForm } from "@/values/schemaForm";
 import { ValueTree } from "@/values/valueTree";
 import styles from "./page.module.css";
-import { titleOf } from "./queries";
 
 /** What is asked, what has been decided, and a form to decide. */
 export function DecisionPanel({ approval }: { approval: PendingApproval }) {
@@ -104,9 +106,12 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
   const [busy, setBusy] = useState(false);
   const [key] = useState(newKey);
   const client = useQueryClient();
+  const { data: session } = useQuery(sessionQuery);
+  const nameless = !by.trim() && session?.auth === "open";
   const decide = async (approved: boolean) => {
     setChecked(true);
     setError(undefined);
+    if (nameless) return;
     if (approved && schema && problemsOf(schema, value).size > 0) return;
     setBusy(true);
     try {
@@ -135,18 +140,18 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
     <form onSubmit={submit} noValidate className={styles.form}>
       <h3>{say("approvals.yours")}</h3>
       {schema && <SchemaForm schema={schema} value={value} change={setValue} checked={checked} />}
-      <Field label={say("approvals.comment")} hint={say("approvals.commentHint")}>
-        {({ id, describedBy }) => (
-          <textarea
-            id={id}
-            aria-describedby={describedBy}
-            value={comment}
-            maxLength={1_024}
-            onChange={(event) => setComment(event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label={say("approvals.as")} hint={say("approvals.asHint")}>
+      <AreaField
+        label={say("approvals.comment")}
+        hint={say("approvals.commentHint")}
+        value={comment}
+        maxLength={1_024}
+        change={setComment}
+      />
+      <Field
+        label={say("approvals.as")}
+        hint={say("approvals.asHint")}
+        error={checked && nameless ? say("approvals.asMissing") : undefined}
+      >
         {({ id, describedBy }) => (
           <>
             <input

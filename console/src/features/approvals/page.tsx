@@ -6,13 +6,15 @@ import type { PendingApproval } from "@/api/schema";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
 import { usePreference } from "@/app/preferences";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { StatusMark } from "@/design/status";
+import { titleOf } from "@/model/approvals";
 import { say } from "@/model/messages";
 import { DecisionPanel } from "./decisionPanel";
 import styles from "./page.module.css";
-import { keyOf, titleOf, useInbox } from "./queries";
+import { keyOf, useInbox } from "./queries";
 
 const REFRESH_MS = 1_000;
 const route = getRouteApi("/approvals");
@@ -58,8 +60,7 @@ export function ApprovalsPage() {
           </>
         }
       />
-      {inbox.isPending && <Skeleton rows={6} />}
-      {inbox.isError && <Problem error={inbox.error} retry={() => void inbox.refetch()} />}
+      <Loading query={inbox} rows={6} />
       {inbox.isSuccess && rows.length === 0 && <Nothing assignee={assignee} />}
       {row && (
         <div className={styles.inbox}>
@@ -148,7 +149,8 @@ function AssigneeFilter(props: {
         id="assignee"
         name="assignee"
         type="search"
-        className={styles.search}
+        className={frame.search}
+        style={{ width: 180 }}
         aria-label={say("approvals.only")}
         placeholder={say("approvals.assignee")}
         defaultValue={assignee}

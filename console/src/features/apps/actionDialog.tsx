@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { newKey, write } from "@/api/client";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { write } from "@/api/client";
+import { ActionDialog } from "@/design/actionDialog";
+import { TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 
 /** A change of an application that asks first. */
@@ -18,25 +18,15 @@ interface Props {
 }
 
 /** The consequence of an action; a deletion wants the name typed. */
-export function ActionDialog({ app, action, close, done }: Props) {
+export function AppActionDialog({ app, action, close, done }: Props) {
   const [typed, setTyped] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const client = useQueryClient();
   const { kind } = action;
-  const apply = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await sent(app, action, key);
-      await client.invalidateQueries({ queryKey: ["apps"] });
-      if (kind !== "delete") await client.invalidateQueries({ queryKey: ["app", app] });
-      done(kind);
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
-    }
+  const apply = async (key: string) => {
+    await sent(app, action, key);
+    await client.invalidateQueries({ queryKey: ["apps"] });
+    if (kind !== "delete") await client.invalidateQueries({ queryKey: ["app", app] });
+    done(kind);
   };
   const values = {
     app,
@@ -45,27 +35,20 @@ export function ActionDialog({ app, action, close, done }: Props) {
   };
   const words = say(`appDo.${kind}`, values);
   return (
-    <Dialog title={words} open onClose={close}>
+    <ActionDialog
+      title={words}
+      label={words}
+      danger={kind === "stop" || kind === "delete"}
+      disabled={kind === "delete" && typed !== app}
+      failed={say("apps.unchanged")}
+      close={close}
+      act={apply}
+    >
       <p>{say(`appEffect.${kind}`, values)}</p>
       {kind === "delete" && (
-        <Field label={say("apps.typeName", { app })}>
-          {({ id }) => (
-            <input id={id} value={typed} onChange={(event) => setTyped(event.target.value)} />
-          )}
-        </Field>
+        <TextField label={say("apps.typeName", { app })} value={typed} change={setTyped} />
       )}
-      {error !== undefined && <Problem error={error} title={say("apps.unchanged")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button
-          kind={kind === "start" || kind === "rollback" ? "primary" : "danger"}
-          disabled={busy || (kind === "delete" && typed !== app)}
-          onClick={() => void apply()}
-        >
-          {words}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }
 

@@ -7,6 +7,7 @@ import type { ProblemValue, ReleaseValue } from "@/api/schema";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
+import frame from "@/design/page.module.css";
 import { Button } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Splitter, useWidth } from "@/design/splitter";
@@ -17,12 +18,13 @@ import type { Held } from "@/editing/drafting";
 import { Findings } from "@/editing/findings";
 import page from "@/editing/page.module.css";
 import { TextPane } from "@/editing/textPane";
+import { undoKeys } from "@/editing/undoKeys";
 import { say } from "@/model/messages";
 import { placeAt } from "@/text/source";
 import { complete } from "./completion";
 import { DeployDialog } from "./deployDialog";
 import { useForms } from "./forms";
-import { MoreMenu, SaveWord, Served } from "./header";
+import { Download, SaveWord, Served } from "./header";
 import { Inspector } from "./inspector";
 import { ModulePalette } from "./modulePalette";
 import { RoutesPanel } from "./routes";
@@ -50,14 +52,11 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
   const [palette, setPalette] = useState(() => matchMedia("(min-width: 901px)").matches);
   const setPanel = (next: Panel) => useComposer.setState({ panel: next });
   const known = useVariables(session.draft.workflow);
+  const fold = () => setPalette((before) => !before);
   useKeys({
     "mod+s": () => setDeploying(true),
-    // Fields of the dialog undo their own letters.
-    ...(!deploying && {
-      "mod+z": ({ shiftKey }) => (shiftKey ? session.redo() : session.undo()),
-      "mod+y": () => session.redo(),
-    }),
-    "mod+b": () => setPalette((before) => !before),
+    ...undoKeys(session, deploying),
+    "mod+b": fold,
     t: () => setPanel("text"),
     p: () => setPanel("properties"),
     u: () => setPanel("routes"),
@@ -81,7 +80,7 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
         beside={<SaveWord />}
         actions={
           <>
-            <MoreMenu session={session} />
+            <Download session={session} />
             <Button kind="primary" onClick={() => setDeploying(true)}>
               {say("apps.deploy")}
             </Button>
@@ -98,7 +97,7 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
         {served && <Served app={session.draft.workflow} release={served} />}
         {forms.isError && <Problem error={forms.error} retry={() => void forms.refetch()} />}
       </PageHeader>
-      <div className={page.body}>
+      <div className={frame.split}>
         {palette && <ModulePalette session={session} />}
         <div className={page.centre}>
           {flow && (
@@ -109,7 +108,7 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
               / <code>{flow.title}</code>
             </nav>
           )}
-          <Stage />
+          <Stage fold={fold} />
           <Findings session={session} shown={state} go={go} />
         </div>
         <Splitter width={width} setWidth={setWidth} label={say("builder.width")} />

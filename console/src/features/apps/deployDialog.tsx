@@ -3,8 +3,8 @@ import type { AppSource } from "@/api/apps";
 import { read } from "@/api/client";
 import { asProblem } from "@/api/problems";
 import type { ReleaseValue } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog } from "@/design/actionDialog";
+import { TextField } from "@/design/primitives";
 import styles from "@/editing/dialogs.module.css";
 import { MergeDialog } from "@/editing/mergeDialog";
 import { say } from "@/model/messages";
@@ -27,8 +27,6 @@ export function DeployDialog({ known, close, deployed }: Props) {
   const { base, workflow } = session.draft;
   const [name, setName] = useState(() => workflow || slug(app?.name ?? ""));
   const [values, setValues] = useState<Record<string, string>>({});
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const [theirs, setTheirs] = useState<AppSource>();
   const wanted = useMemo(
     () => variablesOf(session.text).filter((each) => !known.includes(each) && each !== "APP_NAME"),
@@ -37,16 +35,12 @@ export function DeployDialog({ known, close, deployed }: Props) {
   // A name without a value is asked for here.
   const errors = findings.filter((each) => each.severity === "error").length;
   const deploy = async () => {
-    setBusy(true);
-    setError(undefined);
+    if (!workflow && (await exists(name))) throw new Error(say("apps.taken", { name }));
     try {
-      if (!workflow && (await exists(name))) throw new Error(say("apps.taken", { name }));
       deployed(name, await session.deploy(name, values));
     } catch (raised) {
-      if (asProblem(raised).reason === "ETAG_MISMATCH") setTheirs(await session.stored());
-      else setError(raised);
-    } finally {
-      setBusy(false);
+      if (asProblem(raised).reason !== "ETAG_MISMATCH") throw raised;
+      setTheirs(await session.stored());
     }
   };
   const take = (result: string, other: AppSource) => {
@@ -68,32 +62,34 @@ export function DeployDialog({ known, close, deployed }: Props) {
     );
   }
   return (
-    <Dialog wide open title={say("apps.deployTitle")} onClose={close}>
+    <ActionDialog
+      wide
+      title={say("apps.deployTitle")}
+      label={say("apps.deployAs", { name: name || "…" })}
+      busyLabel={say("apps.deploying")}
+      disabled={errors > 0 || !name}
+      failed={say("apps.notDeployed")}
+      close={close}
+      act={deploy}
+    >
       {!workflow && (
-        <Field label={say("apps.appName")} hint={say("apps.appNameHint")}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label={say("apps.appName")}
+          hint={say("apps.appNameHint")}
+          value={name}
+          change={setName}
+        />
       )}
       {wanted.map((each) => (
-        <Field key={each} label={each} hint={say("apps.variableHint")}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              type="password"
-              autoComplete="off"
-              value={values[each] ?? ""}
-              onChange={(event) => setValues({ ...values, [each]: event.target.value })}
-            />
-          )}
-        </Field>
+        <TextField
+          key={each}
+          label={each}
+          hint={say("apps.variableHint")}
+          type="password"
+          autoComplete="off"
+          value={values[each] ?? ""}
+          change={(text) => setValues({ ...values, [each]: text })}
+        />
       ))}
       <TextDiff before={base?.text ?? ""} after={session.text} />
       {errors > 0 && (
@@ -101,14 +97,7 @@ export function DeployDialog({ known, close, deployed }: Props) {
           {say("builder.errors", { count: errors })}
         </p>
       )}
-      {error !== undefined && <Problem error={error} title={say("apps.notDeployed")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" disabled={busy || errors > 0 || !name} onClick={() => void deploy()}>
-          {busy ? say("apps.deploying") : say("apps.deployAs", { name: name || "…" })}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }
 

@@ -9,12 +9,13 @@ import { read } from "@/api/client";
 import { asProblem } from "@/api/problems";
 import type { AppValue, ReleaseValue } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Field, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import { SelectField } from "@/design/fields";
+import { Button, Empty, TextField, Time } from "@/design/primitives";
+import { Loading, Problem } from "@/design/problem";
+import { type Column, Table } from "@/design/table";
 import { bytes } from "@/model/durations";
 import { say } from "@/model/messages";
-import { type Action, ActionDialog } from "./actionDialog";
+import { type Action, AppActionDialog } from "./actionDialog";
 import { Addresses } from "./list";
 import styles from "./page.module.css";
 import { ServedRoutes } from "./servedRoutes";
@@ -57,8 +58,7 @@ export function AppPage() {
         }
       />
       <div className={styles.page}>
-        {app.isPending && <Skeleton />}
-        {app.isError && <Problem error={app.error} retry={() => void app.refetch()} />}
+        <Loading query={app} />
         {app.data && (
           <>
             <Facts app={app.data} />
@@ -69,7 +69,7 @@ export function AppPage() {
         )}
       </div>
       {action && (
-        <ActionDialog
+        <AppActionDialog
           app={name}
           action={action}
           close={() => setAction(undefined)}
@@ -131,15 +131,6 @@ function Routes({ app, release }: { app: string; release: number }) {
   return found.data ? <ServedRoutes text={found.data.text} /> : null;
 }
 
-const HEADS = [
-  say("apps.number"),
-  say("apps.stateHead"),
-  say("apps.created"),
-  say("apps.by"),
-  say("apps.problemHead"),
-  "",
-] as const;
-
 interface ReleasesProps {
   app: string;
   serving: number;
@@ -152,42 +143,29 @@ function Releases({ app, serving, act }: ReleasesProps) {
     queryFn: ({ signal }) => read("/api/v1/apps/{app}/releases", { path: { app }, signal }),
   });
   if (found.isError) return <Problem error={found.error} retry={() => void found.refetch()} />;
-  return (
-    <Table title={say("apps.releases")} heads={HEADS}>
-      {found.data?.releases.map((each) => (
-        <Row key={each.release} release={each} serving={serving} act={act} />
-      ))}
-    </Table>
-  );
-}
-
-interface RowProps extends Pick<ReleasesProps, "serving" | "act"> {
-  release: ReleaseValue;
-}
-
-function Row({ release, serving, act }: RowProps) {
-  const back = () => act({ kind: "rollback", release: release.release, serving });
-  return (
-    <tr>
-      <td className="numbers">{release.release}</td>
-      <td>
-        <StateMark state={release.state} />
-      </td>
-      <td className="muted">
-        <Time at={release.createdAt} />
-      </td>
-      <td>
-        <bdi>{release.createdBy || "–"}</bdi>
-      </td>
-      <td>{release.problem ?? release.warnings.join("\n")}</td>
-      <td>
-        {release.state === "replaced" && (
-          <Button small onClick={back}>
+  const columns: readonly Column<ReleaseValue>[] = [
+    { head: say("apps.number"), as: "numbers", cell: (each) => each.release },
+    { head: say("apps.stateHead"), cell: (each) => <StateMark state={each.state} /> },
+    { head: say("apps.created"), as: "muted", cell: (each) => <Time at={each.createdAt} /> },
+    { head: say("apps.by"), as: "text", cell: (each) => each.createdBy || "–" },
+    { head: say("apps.problemHead"), cell: (each) => each.problem ?? each.warnings.join("\n") },
+    {
+      head: "",
+      cell: ({ state, release }) =>
+        state === "replaced" && (
+          <Button small onClick={() => act({ kind: "rollback", release, serving })}>
             {say("apps.rollback")}
           </Button>
-        )}
-      </td>
-    </tr>
+        ),
+    },
+  ];
+  return (
+    <Table
+      title={say("apps.releases")}
+      columns={columns}
+      rows={found.data?.releases ?? []}
+      keyOf={(each) => each.release}
+    />
   );
 }
 
@@ -210,29 +188,16 @@ function Log({ app }: { app: string }) {
     <section aria-label={say("apps.log")}>
       <h2>{say("apps.log")}</h2>
       <div className={styles.bar}>
-        <Field label={say("apps.level")}>
-          {({ id }) => (
-            <select
-              id={id}
-              value={level}
-              onChange={(event) => setLevel(event.target.value as typeof level)}
-            >
-              {LEVELS.map((each) => (
-                <option key={each}>{each}</option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label={say("apps.contains")}>
-          {({ id }) => (
-            <input
-              id={id}
-              type="search"
-              value={text}
-              onChange={(event) => setText(event.target.value)}
-            />
-          )}
-        </Field>
+        <SelectField
+          label={say("apps.level")}
+          value={level}
+          change={(chosen) => setLevel(chosen as typeof level)}
+        >
+          {LEVELS.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </SelectField>
+        <TextField label={say("apps.contains")} type="search" value={text} change={setText} />
         <Button onClick={() => void found.refetch()}>{say("apps.refresh")}</Button>
       </div>
       {found.isError && <Problem error={found.error} retry={() => void found.refetch()} />}

@@ -2,11 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import type { ReleaseValue } from "@/api/schema";
-import { Menu, MenuItem } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import page from "@/editing/page.module.css";
 import { say } from "@/model/messages";
-import { forgetPlaces } from "@/text/appEdits";
 import styles from "./page.module.css";
 import type { AppSession } from "./session";
 import { useComposer } from "./store";
@@ -49,7 +47,7 @@ export function Served({ app, release }: { app: string; release: ReleaseValue })
 }
 
 /** Undo, redo, tidy up, and the text as a file. */
-export function MoreMenu({ session }: { session: AppSession }) {
+export function Download({ session }: { session: AppSession }) {
   const save = () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([session.text], { type: "application/yaml" }));
@@ -57,17 +55,5 @@ export function MoreMenu({ session }: { session: AppSession }) {
     link.click();
     URL.revokeObjectURL(link.href);
   };
-  return (
-    <Menu
-      label={say("builder.moreActions")}
-      trigger={<Button>{say("builder.moreActions")}</Button>}
-    >
-      <MenuItem onSelect={() => session.undo()}>{say("builder.undo")}</MenuItem>
-      <MenuItem onSelect={() => session.redo()}>{say("builder.redo")}</MenuItem>
-      <MenuItem onSelect={() => session.change((text) => forgetPlaces(text))}>
-        {say("builder.tidy")}
-      </MenuItem>
-      <MenuItem onSelect={save}>{say("builder.download")}</MenuItem>
-    </Menu>
-  );
+  return <Button onClick={save}>{say("builder.download")}</Button>;
 }

@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import { useState } from "react";
-import { Button, Field, IconButton } from "@/design/primitives";
+import { SelectField } from "@/design/fields";
+import { Button, IconButton, TextField } from "@/design/primitives";
 import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { Json, JsonSchema } from "@/model/schema";
@@ -76,18 +77,14 @@ function NameField({ module }: { module: AppModule }) {
     else setName(module.id);
   };
   return (
-    <Field label={say("apps.name")} hint={say("apps.nameHint")}>
-      {({ id, describedBy }) => (
-        <input
-          id={id}
-          aria-describedby={describedBy}
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-          onBlur={rename}
-          onKeyDown={(event) => event.key === "Enter" && rename()}
-        />
-      )}
-    </Field>
+    <TextField
+      label={say("apps.name")}
+      hint={say("apps.nameHint")}
+      value={name}
+      onBlur={rename}
+      onKeyDown={(event) => event.key === "Enter" && rename()}
+      change={setName}
+    />
   );
 }
 
@@ -99,24 +96,20 @@ function AfterList({ module }: { module: AppModule }) {
   const free = modules.filter((each) => !moduleRefusal(modules, forms, each.id, module.id));
   return (
     <div className={styles.after}>
-      <Field label={say("apps.dependsOn")}>
-        {({ id }) => (
-          <select
-            id={id}
-            value=""
-            onChange={(event) =>
-              session.edit((text, now) => connectModules(text, now, event.target.value, module.id))
-            }
-          >
-            <option value="" disabled>
-              {say("apps.chooseModule")}
-            </option>
-            {free.map((each) => (
-              <option key={each.id}>{each.id}</option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <SelectField
+        label={say("apps.dependsOn")}
+        value=""
+        change={(chosen) =>
+          session.edit((text, now) => connectModules(text, now, chosen, module.id))
+        }
+      >
+        <option value="" disabled>
+          {say("apps.chooseModule")}
+        </option>
+        {free.map((each) => (
+          <option key={each.id}>{each.id}</option>
+        ))}
+      </SelectField>
       <ul>
         {module.after.map(({ task }) => (
           <li key={task}>

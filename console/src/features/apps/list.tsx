@@ -6,8 +6,8 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import type { AppValue } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 import { StateMark } from "./states";
@@ -49,8 +49,7 @@ export function AppsPage() {
             })
           }
         />
-        {found.isPending && <Skeleton rows={6} />}
-        {found.isError && <Problem error={found.error} retry={() => void found.refetch()} />}
+        <Loading query={found} rows={6} />
         {found.data && all.length === 0 && (
           <Empty title={say("apps.none")}>
             <p>{say("apps.noneHint")}</p>

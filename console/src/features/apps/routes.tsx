@@ -1,4 +1,5 @@
-import { Button, Field, Fold } from "@/design/primitives";
+import { SelectField } from "@/design/fields";
+import { Button, Fold, TextField } from "@/design/primitives";
 import inspector from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { AppRoute } from "@/text/app";
@@ -91,37 +92,33 @@ function RouteForm({ route }: { route: AppRoute }) {
   return (
     <div className={styles.routeForm} role="group" aria-label={routeTitle(route)}>
       <div className={styles.pair}>
-        <Field label={say("apps.method")}>
-          {({ id }) => (
-            <select id={id} value={route.method} onChange={(e) => put("method", e.target.value)}>
-              <option value="">{say("apps.anyMethod")}</option>
-              {[...new Set([...METHODS, ...(route.method ? [route.method] : [])])].map((each) => (
-                <option key={each}>{each}</option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label={say("apps.path")}>
-          {({ id }) => (
-            <input id={id} value={route.path} onChange={(e) => put("path", e.target.value)} />
-          )}
-        </Field>
+        <SelectField
+          label={say("apps.method")}
+          value={route.method}
+          change={(chosen) => put("method", chosen)}
+        >
+          <option value="">{say("apps.anyMethod")}</option>
+          {[...new Set([...METHODS, ...(route.method ? [route.method] : [])])].map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </SelectField>
+        <TextField
+          label={say("apps.path")}
+          value={route.path}
+          change={(text) => put("path", text)}
+        />
       </div>
-      <Field label={say("apps.handler")} hint={say("apps.handlerHint")}>
-        {({ id, describedBy }) => (
-          <select
-            id={id}
-            aria-describedby={describedBy}
-            value={route.handler}
-            onChange={(e) => put("handler", e.target.value)}
-          >
-            <option value="">{say("apps.noHandler")}</option>
-            {handlers.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <SelectField
+        label={say("apps.handler")}
+        hint={say("apps.handlerHint")}
+        value={route.handler}
+        change={(chosen) => put("handler", chosen)}
+      >
+        <option value="">{say("apps.noHandler")}</option>
+        {handlers.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </SelectField>
       <Chain route={route} free={offering("Middleware")} />
       <h3>{say("apps.pipeline")}</h3>
       <Steps

@@ -5,12 +5,14 @@ import { Canvas, NUDGE } from "@/editing/canvas";
 import { findingsOf } from "@/editing/diagnostics";
 import { type Look, NodeBox } from "@/editing/nodeBox";
 import { type DrawnEdge, type Placed, placedOf } from "@/editing/placing";
+import { EditTools } from "@/editing/tools";
 import { NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
 import { say } from "@/model/messages";
 import type { App, AppModule, AppRoute, AppStep } from "@/text/app";
 import {
   connectModules,
   disconnectModules,
+  forgetPlaces,
   moveItem,
   placeModules,
   removeModules,
@@ -25,14 +27,20 @@ import styles from "./page.module.css";
 import { useSession } from "./session";
 import { chainOf, select, showFlow, useComposer } from "./store";
 
-export function Stage() {
+interface Props {
+  /** Show or hide the palette. */
+  fold: () => void;
+}
+
+export function Stage({ fold }: Props) {
   const flow = useComposer((state) => state.flow);
-  return flow ? <StepStage key={flow.steps.path.join(".")} /> : <ModuleStage />;
+  if (flow) return <StepStage key={flow.steps.path.join(".")} fold={fold} />;
+  return <ModuleStage fold={fold} />;
 }
 
 const NONE: readonly AppModule[] = [];
 
-function ModuleStage() {
+function ModuleStage({ fold }: Props) {
   const session = useSession();
   const state = useComposer();
   const { app, forms, positions, selected, edge, fault, readOnly } = state;
@@ -68,6 +76,7 @@ function ModuleStage() {
       edge={edge}
       stale={!!fault}
       editable={!fault && !readOnly}
+      tools={<EditTools session={session} tidy={forgetPlaces} fold={fold} />}
       box={(id, box) => {
         const module = byId.get(id);
         const place = chain.indexOf(id);
@@ -166,7 +175,7 @@ function flowOf(steps: readonly AppStep[]): Placed {
   return { at, edges, rank, width: 2 * NODE_WIDTH, height: Math.max(1, steps.length) * ROW };
 }
 
-function StepStage() {
+function StepStage({ fold }: Props) {
   const session = useSession();
   const state = useComposer();
   const { steps, flow, selected, fault, readOnly } = state;
@@ -196,6 +205,7 @@ function StepStage() {
       edge={undefined}
       stale={!!fault}
       editable={!fault && !readOnly}
+      tools={<EditTools session={session} tidy={forgetPlaces} fold={fold} />}
       box={(id, box) => {
         const step = steps[index(id)];
         return (

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "react";
-import { Button, Field } from "@/design/primitives";
+import { Button, TextField } from "@/design/primitives";
 import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { Json, JsonSchema } from "@/model/schema";
@@ -68,18 +68,14 @@ export function StepForm({ step }: { step: AppStep }) {
   if (!app) return null;
   return (
     <TemplateScope.Provider value={names}>
-      <Field label={say("apps.stepName")} hint={say("apps.stepNameHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-            onBlur={rename}
-            onKeyDown={(event) => event.key === "Enter" && rename()}
-          />
-        )}
-      </Field>
+      <TextField
+        label={say("apps.stepName")}
+        hint={say("apps.stepNameHint")}
+        value={name}
+        onBlur={rename}
+        onKeyDown={(event) => event.key === "Enter" && rename()}
+        change={setName}
+      />
       <ConfigForm part={step} />
       <SchemaForm schema={STEP_SCHEMA} value={step.value as Json} change={edit} checked={false} />
     </TemplateScope.Provider>

@@ -53,8 +53,8 @@ export const INITIAL: ComposerState = {
 
 export const useComposer = create<ComposerState>(() => INITIAL);
 
-/** Read the text anew; with a fault, the last good state stays. */
-export function readText(text: string): void {
+/** Read the text anew; with a fault, the last good state stays. Return its name. */
+export function readText(text: string): string | undefined {
   const source = parsed(text);
   const fault = source.faults[0];
   useComposer.setState((before) => {
@@ -78,6 +78,7 @@ export function readText(text: string): void {
       route: app?.routes.some((each) => each.id === route) ? route : undefined,
     };
   });
+  return useComposer.getState().app?.name;
 }
 
 /** The types of modules and steps have arrived. */

@@ -3,7 +3,7 @@
 import type { TaskAnswer, TaskTypeValue, TemplateAnswer } from "@/api/schema";
 import type { Edge } from "@/editing/edgeLines";
 import { say } from "@/model/messages";
-import { addTask, connect, freeId, insertTask, refusal } from "@/text/operations";
+import { addTask, connect, freeBranch, freeId, insertTask, refusal } from "@/text/operations";
 import { setPositions } from "@/text/positions";
 import { parsed } from "@/text/source";
 import { type Position, tasksOf, workflowOf } from "@/text/workflow";
@@ -178,7 +178,8 @@ export function addedTo(session: Session, addition: Addition, { on, at, after }:
     let next = addTask(text, place, task, addition.resources);
     if (at) next = setPositions(next, new Map([[prefix + id, at]]));
     for (const before of after ? [after] : at ? [] : selected) {
-      if (!refusal(tasks, before, id)) next = connect(next, place, before, id);
+      if (!refusal(tasks, before, id))
+        next = connect(next, place, before, id, freeBranch(tasks, before));
     }
     return next;
   });

@@ -4,7 +4,6 @@ import { asProblem } from "@/api/problems";
 import { Menu, MenuItem } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
-import { clearPositions } from "@/text/positions";
 import { ImportDialog } from "./importDialog";
 import { useSession } from "./session";
 import { useBuilder } from "./store";
@@ -18,7 +17,7 @@ const EXTENSIONS: Record<Export, string> = {
   python: "py",
 };
 
-/** Import, export, tidy up, undo and redo. */
+/** Import and export. */
 export function MoreMenu() {
   const session = useSession();
   const [importing, setImporting] = useState(false);
@@ -43,11 +42,6 @@ export function MoreMenu() {
         label={say("builder.moreActions")}
         trigger={<Button>{say("builder.moreActions")}</Button>}
       >
-        <MenuItem onSelect={() => session.undo()}>{say("builder.undo")}</MenuItem>
-        <MenuItem onSelect={() => session.redo()}>{say("builder.redo")}</MenuItem>
-        <MenuItem onSelect={() => session.edit((text) => clearPositions(text))}>
-          {say("builder.tidy")}
-        </MenuItem>
         <MenuItem onSelect={() => void toNative()}>{say("builder.toNative")}</MenuItem>
         <MenuItem onSelect={() => setImporting(true)}>{say("builder.import")}</MenuItem>
         <MenuItem

@@ -6,12 +6,14 @@ import { useState } from "react";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
+import frame from "@/design/page.module.css";
 import { Button, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Splitter, useWidth } from "@/design/splitter";
 import { TabPanel, Tabs } from "@/design/tabs";
 import { useOpened } from "@/editing/opening";
 import styles from "@/editing/page.module.css";
+import { undoKeys } from "@/editing/undoKeys";
 import { say } from "@/model/messages";
 import { type Draft, putDraft } from "@/text/drafts";
 import { Banner } from "./banner";
@@ -107,9 +109,11 @@ function Builder({ opened, stored }: Props) {
     setSaving(undefined);
     if (saved) stored();
   };
+  const fold = () => setPalette((before) => !before);
   useKeys({
     "mod+s": save,
-    "mod+b": () => setPalette((before) => !before),
+    ...undoKeys(session, saving !== undefined),
+    "mod+b": fold,
     t: () => setPanel("text"),
     p: () => setPanel("task"),
     r: () => setPanel("run"),
@@ -136,11 +140,11 @@ function Builder({ opened, stored }: Props) {
       >
         <Banner opened={opened} />
       </PageHeader>
-      <div className={styles.body}>
+      <div className={frame.split}>
         {palette && <PalettePanel />}
         <div className={styles.centre}>
           <Levels />
-          <Stage />
+          <Stage fold={fold} />
           <FindingsBar />
         </div>
         <Splitter width={width} setWidth={setWidth} label={say("builder.width")} />

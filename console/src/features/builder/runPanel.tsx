@@ -6,11 +6,12 @@ import type { Report } from "@/api/schema";
 import { Button, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import styles from "@/editing/inspector.module.css";
+import { inputSchemaOf, keep, kept } from "@/launch/input";
+import { InputForm } from "@/launch/inputForm";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
-import { initialOf, type Json, type JsonSchema, kindOf } from "@/model/schema";
+import { initialOf, type Json, type JsonSchema } from "@/model/schema";
 import type { NodeStatus } from "@/model/status";
-import { simplified } from "@/text/schemas";
 import type { Task } from "@/text/workflow";
 import { SchemaForm } from "@/values/schemaForm";
 import { upTo } from "./cut";
@@ -23,17 +24,15 @@ interface Props {
   save: () => Promise<string | undefined>;
 }
 
-const INPUTS = "flowmesh.builder.input.";
-
 /** Runs of the draft: on a virtual clock without storing it, or as a real execution. */
 export function RunPanel({ save }: Props) {
   const session = useSession();
   const { workflow, selected, fault, tasks } = useBuilder();
   const mockable = useMemo(() => mocksOf(tasks), [tasks]);
   const name = workflow?.name ?? "";
-  const schema = inputSchema(workflow?.value);
+  const schema = inputSchemaOf(workflow?.value);
   const [input, setInput] = useState<Json | undefined>(
-    () => remembered(name) ?? initialOf(schema, schema),
+    () => kept(name) ?? initialOf(schema, schema),
   );
   const [mocks, setMocks] = useState<Json | undefined>({});
   const [report, setReport] = useState<Report>();
@@ -43,7 +42,7 @@ export function RunPanel({ save }: Props) {
   const attempt = async (act: () => Promise<void>) => {
     setBusy(true);
     setError(undefined);
-    localStorage.setItem(INPUTS + name, JSON.stringify(input ?? {}));
+    keep(name, input);
     try {
       await act();
     } catch (raised) {
@@ -80,11 +79,7 @@ export function RunPanel({ save }: Props) {
     <section className={styles.panel} aria-label={say("builder.run")}>
       <fieldset>
         <legend>{say("builder.input")}</legend>
-        {kindOf(schema) === "object" ? (
-          <SchemaForm schema={schema} value={input} change={setInput} checked />
-        ) : (
-          <SchemaForm schema={ANY} value={input} change={setInput} checked={false} />
-        )}
+        <InputForm schema={schema} value={input} change={setInput} />
       </fieldset>
       <fieldset>
         <legend>{say("builder.mocks")}</legend>
@@ -120,8 +115,6 @@ export function RunPanel({ save }: Props) {
   );
 }
 
-const ANY: JsonSchema = { title: say("builder.inputJson") };
-
 function mocksOf(tasks: readonly Task[]): JsonSchema {
   const names = tasks.map((each) => each.id);
   const title = say("builder.mocks");
@@ -143,21 +136,6 @@ function isMock(value: Json): boolean {
   const known = ["output", "failure", "after"];
   const names = value && typeof value === "object" ? Object.keys(value) : [];
   return names.length > 0 && names.every((each) => known.includes(each));
-}
-
-function inputSchema(value: Record<string, unknown> | undefined): JsonSchema {
-  const spec = (value?.spec ?? value) as Record<string, unknown> | undefined;
-  const found = spec?.inputSchema;
-  if (!found || typeof found !== "object") return {};
-  return simplified(found, found as JsonSchema);
-}
-
-function remembered(name: string): Json | undefined {
-  try {
-    return JSON.parse(localStorage.getItem(INPUTS + name) ?? "null") ?? undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 const STATUSES: Record<string, NodeStatus> = {

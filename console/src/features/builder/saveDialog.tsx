@@ -4,8 +4,8 @@ import { send } from "@/api/client";
 import type { Stored } from "@/api/definitions";
 import { asProblem } from "@/api/problems";
 import type { CompatibilityAnswer } from "@/api/schema";
-import { Button, Dialog, DialogActions } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog } from "@/design/actionDialog";
+import frame from "@/design/page.module.css";
 import styles from "@/editing/dialogs.module.css";
 import { MergeDialog } from "@/editing/mergeDialog";
 import { say } from "@/model/messages";
@@ -22,22 +22,16 @@ interface Props {
 export function SaveDialog({ close, saved }: Props) {
   const session = useSession();
   const { findings } = useBuilder();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const [theirs, setTheirs] = useState<Stored>();
   const errors = findings.filter((each) => each.severity === "error").length;
   const { base } = session.draft;
   const save = async () => {
-    setBusy(true);
-    setError(undefined);
     try {
       await session.save();
       saved(session.draft.workflow);
     } catch (raised) {
-      if (asProblem(raised).reason === "ETAG_MISMATCH") setTheirs(await session.stored());
-      else setError(raised);
-    } finally {
-      setBusy(false);
+      if (asProblem(raised).reason !== "ETAG_MISMATCH") throw raised;
+      setTheirs(await session.stored());
     }
   };
   const take = (result: string, other: Stored) => {
@@ -59,7 +53,17 @@ export function SaveDialog({ close, saved }: Props) {
     );
   }
   return (
-    <Dialog wide open title={say("builder.saveTitle")} onClose={close}>
+    <ActionDialog
+      wide
+      title={say("builder.saveTitle")}
+      label={
+        base ? say("builder.saveVersion", { version: base.version + 1 }) : say("builder.saveNew")
+      }
+      disabled={errors > 0}
+      failed={say("builder.notSaved")}
+      close={close}
+      act={save}
+    >
       <TextDiff before={base?.text ?? ""} after={session.text} />
       {base && <Compatibility name={session.draft.workflow} text={session.text} />}
       {errors > 0 && (
@@ -67,16 +71,7 @@ export function SaveDialog({ close, saved }: Props) {
           {say("builder.errors", { count: errors })}
         </p>
       )}
-      {error !== undefined && <Problem error={error} title={say("builder.notSaved")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" disabled={busy || errors > 0} onClick={() => void save()}>
-          {base
-            ? say("builder.saveVersion", { version: base.version + 1 })
-            : say("builder.saveNew")}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }
 
@@ -100,7 +95,7 @@ function Compatibility({ name, text }: { name: string; text: string }) {
   if (!found.data) return null;
   const { verdict, reasons } = found.data;
   return (
-    <div className={styles.verdict} data-verdict={verdict}>
+    <div className={`${frame.verdict} ${styles.verdict}`} data-verdict={verdict}>
       <strong>{say(`builder.verdict.${verdict}`)}</strong>
       <ul>
         {reasons.map((each) => (

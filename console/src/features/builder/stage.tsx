@@ -5,9 +5,10 @@ import { Canvas } from "@/editing/canvas";
 import { findingsOf } from "@/editing/diagnostics";
 import { NodeBox } from "@/editing/nodeBox";
 import { placedOf } from "@/editing/placing";
+import { EditTools } from "@/editing/tools";
 import { say } from "@/model/messages";
-import { connect, disconnect, refusal, removeTasks } from "@/text/operations";
-import { setPositions } from "@/text/positions";
+import { connect, disconnect, freeBranch, refusal, removeTasks } from "@/text/operations";
+import { clearPositions, setPositions } from "@/text/positions";
 import { type Addition, addedTo, DRAGGED } from "./additions";
 import { tasksOfAnalysis } from "./foreign";
 import { QuickAdd } from "./quickAdd";
@@ -17,7 +18,8 @@ import { select, showLevels, useBuilder } from "./store";
 import { taskLook } from "./taskBox";
 import { useAdding } from "./useAdditions";
 
-export function Stage() {
+/** With the way to show or hide the palette. */
+export function Stage({ fold }: { fold: () => void }) {
   const session = useSession();
   const state = useBuilder();
   const { workflow, analysis, positions, selected, edge, fault, readOnly, statuses } = state;
@@ -76,7 +78,9 @@ export function Stage() {
           );
         }}
         refusal={(from, to) => refusal(tasks, from, to)}
-        join={(from, to) => session.edit((text, at) => connect(text, at, from, to))}
+        join={(from, to) =>
+          session.edit((text, at) => connect(text, at, from, to, freeBranch(tasks, from)))
+        }
         move={(next) => {
           const prefix = state.levels.map((each) => `${each.id}/`).join("");
           const named = new Map([...next].map(([id, at]) => [prefix + id, at]));
@@ -88,6 +92,7 @@ export function Stage() {
         }
         remove={remove}
         open={open}
+        tools={<EditTools session={session} tidy={clearPositions} fold={fold} />}
         drop={(event, at, on) => {
           const data = event.dataTransfer.getData(DRAGGED);
           if (!data) return;

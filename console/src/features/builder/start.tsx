@@ -4,7 +4,8 @@ import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { TemplateAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Dialog, DialogActions, Empty, Field, Skeleton } from "@/design/primitives";
+import { ActionDialog } from "@/design/actionDialog";
+import { Button, Empty, Skeleton, TextField } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { DraftList } from "@/editing/draftList";
 import styles from "@/editing/page.module.css";
@@ -91,40 +92,27 @@ export function TemplateDialog({ template, close, begin }: TemplateProps) {
   const schema = (template.parameters ?? {}) as JsonSchema;
   const [name, setName] = useState(template.name);
   const [parameters, setParameters] = useState<Json | undefined>(() => initialOf(schema, schema));
-  const [error, setError] = useState<unknown>();
   const [checked, setChecked] = useState(false);
   const make = async () => {
     setChecked(true);
-    try {
-      const made = await write("POST /api/v1/templates/{name}:instantiate", {
-        path: { name: template.name },
-        body: {
-          name,
-          parameters: (parameters ?? {}) as Record<string, unknown>,
-          dryRun: true,
-        },
-      });
-      begin(made.source);
-    } catch (raised) {
-      setError(raised);
-    }
+    const made = await write("POST /api/v1/templates/{name}:instantiate", {
+      path: { name: template.name },
+      body: { name, parameters: (parameters ?? {}) as Record<string, unknown>, dryRun: true },
+    });
+    begin(made.source);
   };
   return (
-    <Dialog wide open title={template.name} onClose={close}>
+    <ActionDialog
+      wide
+      title={template.name}
+      label={say("builder.useTemplate")}
+      failed={say("builder.notMade")}
+      close={close}
+      act={make}
+    >
       <p className="muted">{template.description}</p>
-      <Field label={say("builder.nameOfNew")}>
-        {({ id }) => (
-          <input id={id} value={name} onChange={(event) => setName(event.target.value)} />
-        )}
-      </Field>
+      <TextField label={say("builder.nameOfNew")} value={name} change={setName} />
       <SchemaForm schema={schema} value={parameters} change={setParameters} checked={checked} />
-      {error !== undefined && <Problem error={error} title={say("builder.notMade")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="primary" onClick={() => void make()}>
-          {say("builder.useTemplate")}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }

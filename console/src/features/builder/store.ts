@@ -73,8 +73,8 @@ export function placeOf({ workflow, levels }: Pick<BuilderState, "workflow" | "l
   );
 }
 
-/** Read the text anew; with a fault, the last good tasks stay. */
-export function readText(text: string): void {
+/** Read the text anew; with a fault, the last good tasks stay. Return its name. */
+export function readText(text: string): string | undefined {
   const source = parsed(text);
   const fault = source.faults[0];
   useBuilder.setState((before) => {
@@ -95,6 +95,7 @@ export function readText(text: string): void {
       edge: shown ? before.edge : undefined,
     };
   });
+  return useBuilder.getState().workflow?.name;
 }
 
 function graphOf(workflow: Workflow | undefined, levels: readonly Level[]) {

@@ -1,10 +1,11 @@
 import { X } from "lucide-react";
 import { useState } from "react";
-import { Field, IconButton } from "@/design/primitives";
+import { SelectField } from "@/design/fields";
+import { IconButton, TextField } from "@/design/primitives";
 import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { Json } from "@/model/schema";
-import { connect, disconnect, refusal, renameTask } from "@/text/operations";
+import { connect, disconnect, freeBranch, refusal, renameTask } from "@/text/operations";
 import type { Task } from "@/text/workflow";
 import { useLibrary } from "./completion";
 import { useSession } from "./session";
@@ -22,18 +23,14 @@ export function IdField({ task }: { task: Task }) {
     else setId(task.id);
   };
   return (
-    <Field label={say("builder.id")} hint={say("builder.idHint")}>
-      {({ id: field, describedBy }) => (
-        <input
-          id={field}
-          aria-describedby={describedBy}
-          value={id}
-          onChange={(event) => setId(event.target.value)}
-          onBlur={rename}
-          onKeyDown={(event) => event.key === "Enter" && rename()}
-        />
-      )}
-    </Field>
+    <TextField
+      label={say("builder.id")}
+      hint={say("builder.idHint")}
+      value={id}
+      onBlur={rename}
+      onKeyDown={(event) => event.key === "Enter" && rename()}
+      change={setId}
+    />
   );
 }
 
@@ -43,26 +40,24 @@ export function AfterList({ task, tasks }: { task: Task; tasks: readonly Task[] 
   const free = tasks.filter((each) => !refusal(tasks, each.id, task.id));
   return (
     <div className={styles.after}>
-      <Field label={say("builder.runsAfter")}>
-        {({ id }) => (
-          <select
-            id={id}
-            value=""
-            onChange={(event) =>
-              session.edit((text, place) => connect(text, place, event.target.value, task.id))
-            }
-          >
-            <option value="" disabled>
-              {say("builder.chooseTask")}
-            </option>
-            {free.map((each) => (
-              <option key={each.id} value={each.id}>
-                {each.id}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <SelectField
+        label={say("builder.runsAfter")}
+        value=""
+        change={(chosen) =>
+          session.edit((text, place) =>
+            connect(text, place, chosen, task.id, freeBranch(tasks, chosen)),
+          )
+        }
+      >
+        <option value="" disabled>
+          {say("builder.chooseTask")}
+        </option>
+        {free.map((each) => (
+          <option key={each.id} value={each.id}>
+            {each.id}
+          </option>
+        ))}
+      </SelectField>
       <ul>
         {task.after.map((each) => (
           <li key={each.task}>
@@ -106,20 +101,16 @@ export function UndoField({ task, edit }: UndoProps) {
     edit(name ? { ...others, undo: { ...before, taskRef: name } } : others);
   };
   return (
-    <Field label={say("builder.undo.by")} hint={say("builder.undo.hint")}>
-      {({ id, describedBy }) => (
-        <select
-          id={id}
-          aria-describedby={describedBy}
-          value={task.undo ?? ""}
-          onChange={(event) => choose(event.target.value)}
-        >
-          <option value="">{say("builder.undo.none")}</option>
-          {[...names].sort().map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-      )}
-    </Field>
+    <SelectField
+      label={say("builder.undo.by")}
+      hint={say("builder.undo.hint")}
+      value={task.undo ?? ""}
+      change={choose}
+    >
+      <option value="">{say("builder.undo.none")}</option>
+      {[...names].sort().map((each) => (
+        <option key={each}>{each}</option>
+      ))}
+    </SelectField>
   );
 }

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { runTests } from "@/api/definitions";
 import type { TestResults } from "@/api/schema";
+import { AreaField } from "@/design/fields";
 import { Button, Field } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import styles from "@/editing/inspector.module.css";
@@ -54,19 +55,15 @@ export function TestPanel() {
           />
         )}
       </Field>
-      <Field label={say("builder.testText")} hint={say("builder.testHint")}>
-        {({ id, describedBy }) => (
-          <textarea
-            id={id}
-            aria-describedby={describedBy}
-            className={styles.source}
-            rows={14}
-            spellCheck={false}
-            value={tests}
-            onChange={(event) => write(event.target.value)}
-          />
-        )}
-      </Field>
+      <AreaField
+        label={say("builder.testText")}
+        hint={say("builder.testHint")}
+        className={styles.source}
+        rows={14}
+        spellCheck={false}
+        value={tests}
+        change={write}
+      />
       <div className={styles.actions}>
         <Button kind="primary" disabled={busy || !!fault} onClick={() => void run()}>
           {say("builder.runTests")}

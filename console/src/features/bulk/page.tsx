@@ -5,10 +5,12 @@ import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { BulkAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Dialog, DialogActions, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog } from "@/design/actionDialog";
+import frame from "@/design/page.module.css";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { Status } from "@/design/status";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
@@ -17,13 +19,14 @@ const FOLLOW_MS = 1_000;
 /** Bulk actions with their progress and what they could not do. */
 export function BulksPage() {
   const [stopping, setStopping] = useState<BulkAnswer>();
-  const { data, isPending, isError, error, refetch } = useQuery({
+  const query = useQuery({
     queryKey: ["bulks"],
     queryFn: ({ signal }) => read("/api/v1/bulk", { signal }),
     // A bulk has no events of its own; only one that runs is followed.
     refetchInterval: ({ state }) =>
       state.data?.bulks.some((each) => each.status === "running") ? FOLLOW_MS : false,
   });
+  const { data } = query;
   const bulks = data?.bulks ?? [];
   const failures = bulks.filter((each) => each.failures.length > 0);
   return (
@@ -36,16 +39,16 @@ export function BulksPage() {
           </Link>
         }
       />
-      <div className={styles.page}>
-        {isPending && <Skeleton rows={4} />}
-        {isError && <Problem error={error} retry={() => void refetch()} />}
+      <div className={frame.page}>
+        <Loading query={query} rows={4} />
         {data && bulks.length === 0 && <Nothing />}
         {bulks.length > 0 && (
-          <Table title={say("bulk.count", { count: bulks.length })} heads={HEADS}>
-            {bulks.map((each) => (
-              <Row key={each.bulkId} bulk={each} stop={setStopping} />
-            ))}
-          </Table>
+          <Table
+            title={say("bulk.count", { count: bulks.length })}
+            columns={columnsOf(setStopping)}
+            rows={bulks}
+            keyOf={(each) => each.bulkId}
+          />
         )}
         {failures.map((each) => (
           <Failures key={each.bulkId} bulk={each} />
@@ -56,119 +59,93 @@ export function BulksPage() {
   );
 }
 
-const HEADS = [
-  say("bulk.action"),
-  say("bulk.filter"),
-  say("bulk.status"),
-  say("bulk.progress"),
-  say("bulk.reason"),
-  say("bulk.by"),
-  say("bulk.started"),
-  "",
-] as const;
-
-function Row({ bulk, stop }: { bulk: BulkAnswer; stop: (bulk: BulkAnswer) => void }) {
-  const done = bulk.applied + bulk.skipped + bulk.failed;
-  return (
-    <tr>
-      <td>
-        <strong>{bulk.action}</strong>
-      </td>
-      <td>
-        <Link to="/executions" search={{ q: bulk.filter, range: "all" }} title={bulk.filter}>
+function columnsOf(stop: (bulk: BulkAnswer) => void): readonly Column<BulkAnswer>[] {
+  return [
+    { head: say("bulk.action"), cell: (each) => <strong>{each.action}</strong> },
+    {
+      head: say("bulk.filter"),
+      cell: ({ filter }) => (
+        <Link to="/executions" search={{ q: filter, range: "all" }} title={filter}>
           <code>
-            <bdi>{bulk.filter}</bdi>
+            <bdi>{filter}</bdi>
           </code>
         </Link>
-      </td>
-      <td>
-        <Status status={bulk.status} />
-      </td>
-      <td>
-        <progress
-          aria-label={say("bulk.progressOf", { action: bulk.action })}
-          className={styles.progress}
-          max={Math.max(1, bulk.matched)}
-          value={Math.min(done, bulk.matched)}
-        />{" "}
-        <span className="numbers">
-          {say("bulk.done", {
-            applied: bulk.applied,
-            skipped: bulk.skipped,
-            failed: bulk.failed,
-            matched: bulk.matched,
-          })}
-        </span>
-      </td>
-      <td>
-        <bdi>{bulk.reason || "–"}</bdi>
-      </td>
-      <td>
-        <bdi>{bulk.actor || "–"}</bdi>
-      </td>
-      <td className="muted">
-        <Time at={bulk.createdAt} />
-      </td>
-      <td>
-        {bulk.status === "running" && (
-          <Button small kind="danger" onClick={() => stop(bulk)}>
+      ),
+    },
+    { head: say("bulk.status"), cell: (each) => <Status status={each.status} /> },
+    { head: say("bulk.progress"), cell: (each) => <Progress bulk={each} /> },
+    { head: say("bulk.reason"), as: "text", cell: (each) => each.reason || "–" },
+    { head: say("bulk.by"), as: "text", cell: (each) => each.actor || "–" },
+    { head: say("bulk.started"), as: "muted", cell: (each) => <Time at={each.createdAt} /> },
+    {
+      head: "",
+      cell: (each) =>
+        each.status === "running" && (
+          <Button small kind="danger" onClick={() => stop(each)}>
             {say("bulk.stop")}
           </Button>
-        )}
-      </td>
-    </tr>
+        ),
+    },
+  ];
+}
+
+function Progress({ bulk }: { bulk: BulkAnswer }) {
+  const { action, applied, skipped, failed, matched } = bulk;
+  return (
+    <>
+      <progress
+        aria-label={say("bulk.progressOf", { action })}
+        className={styles.progress}
+        max={Math.max(1, matched)}
+        value={Math.min(applied + skipped + failed, matched)}
+      />{" "}
+      <span className="numbers">{say("bulk.done", { applied, skipped, failed, matched })}</span>
+    </>
   );
 }
+
+const FAILURES: readonly Column<BulkAnswer["failures"][number]>[] = [
+  {
+    head: say("bulk.execution"),
+    cell: ({ executionId }) => (
+      <Link to="/executions/$executionId" params={{ executionId }}>
+        <code>{executionId}</code>
+      </Link>
+    ),
+  },
+  { head: say("bulk.reason"), as: "code", cell: (each) => each.reason },
+  { head: say("bulk.message"), cell: (each) => each.message },
+];
 
 function Failures({ bulk }: { bulk: BulkAnswer }) {
   return (
     <Table
       title={say("bulk.failures", { action: bulk.action })}
-      heads={[say("bulk.execution"), say("bulk.reason"), say("bulk.message")]}
-    >
-      {bulk.failures.map((each) => (
-        <tr key={each.executionId}>
-          <td>
-            <Link to="/executions/$executionId" params={{ executionId: each.executionId }}>
-              <code>{each.executionId}</code>
-            </Link>
-          </td>
-          <td>
-            <code>{each.reason}</code>
-          </td>
-          <td>{each.message}</td>
-        </tr>
-      ))}
-    </Table>
+      columns={FAILURES}
+      rows={bulk.failures}
+      keyOf={(each) => each.executionId}
+    />
   );
 }
 
 function StopDialog({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const client = useQueryClient();
-  const cancel = async () => {
-    setBusy(true);
-    try {
-      await write("POST /api/v1/bulk/{bulkId}:cancel", { path: { bulkId: bulk.bulkId } });
-      await client.invalidateQueries({ queryKey: ["bulks"] });
-      close();
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
-    }
+  const cancel = async (key: string) => {
+    await write("POST /api/v1/bulk/{bulkId}:cancel", { path: { bulkId: bulk.bulkId }, key });
+    await client.invalidateQueries({ queryKey: ["bulks"] });
+    close();
   };
   return (
-    <Dialog title={say("bulk.stopTitle", { action: bulk.action })} open onClose={close}>
+    <ActionDialog
+      title={say("bulk.stopTitle", { action: bulk.action })}
+      label={say("bulk.stopIt")}
+      danger
+      failed={say("bulk.notStopped")}
+      close={close}
+      act={cancel}
+    >
       <p>{say("bulk.stopHint")}</p>
-      {error !== undefined && <Problem error={error} title={say("bulk.notStopped")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button kind="danger" disabled={busy} onClick={() => void cancel()}>
-          {say("bulk.stopIt")}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }
 

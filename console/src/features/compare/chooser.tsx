@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { read } from "@/api/client";
 import type { CompareSearch } from "@/app/routes";
-import { Button, Empty, Field, Time } from "@/design/primitives";
+import { Button, Empty, TextField, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
 import { say } from "@/model/messages";
@@ -26,28 +26,13 @@ export function Chooser({ left, choose }: Props) {
   return (
     <div className={styles.page}>
       <form className={styles.choose} onSubmit={submit}>
-        <Field label={say("compare.leftId")}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              value={one}
-              spellCheck={false}
-              onChange={(event) => setOne(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label={say("compare.rightId")}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              value={other}
-              spellCheck={false}
-              onChange={(event) => setOther(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField label={say("compare.leftId")} value={one} spellCheck={false} change={setOne} />
+        <TextField
+          label={say("compare.rightId")}
+          value={other}
+          spellCheck={false}
+          change={setOther}
+        />
         <Button type="submit" kind="primary" disabled={!one.trim()}>
           {other.trim() ? say("compare.go") : say("compare.find")}
         </Button>

@@ -1,3 +1,4 @@
+import "../../../messages/pages";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { ArrowLeftRight } from "lucide-react";
@@ -8,6 +9,7 @@ import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
 import type { CompareSearch } from "@/app/routes";
 import { GraphPane } from "@/canvas/graphStage";
+import frame from "@/design/page.module.css";
 import { Button, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { duration } from "@/model/durations";
@@ -94,7 +96,7 @@ function Compared({ left, right, search, change }: ComparedProps) {
   return (
     <>
       <Sides comparison={data} select={(chosen) => change({ node: chosen })} />
-      <div className={styles.body}>
+      <div className={`${frame.split} ${styles.body}`}>
         <Graph comparison={data} node={node} select={(chosen) => change({ node: chosen })} />
         <Details comparison={data} node={node} select={(chosen) => change({ node: chosen })} />
       </div>

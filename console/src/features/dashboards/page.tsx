@@ -5,9 +5,10 @@ import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
 import type { DashboardAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Empty, Skeleton } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import frame from "@/design/page.module.css";
+import { Empty } from "@/design/primitives";
+import { Loading } from "@/design/problem";
+import { type Column, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
@@ -31,11 +32,12 @@ export function DashboardsPage() {
   const { hours = DEFAULT_HOURS, workflow } = route.useSearch();
   const navigate = route.useNavigate();
   useFresh("dashboards", REFRESH_MS);
-  const { data, isPending, isError, error, refetch } = useQuery({
+  const query = useQuery({
     queryKey: ["dashboards", "numbers", hours],
     queryFn: ({ signal }) => read("/api/v1/dashboard", { query: { hours }, signal }),
     placeholderData: (before) => before,
   });
+  const { data } = query;
   return (
     <>
       <PageHeader
@@ -43,7 +45,7 @@ export function DashboardsPage() {
         crumbs={workflow && <Link to="/dashboards">{say("dashboards.title")}</Link>}
         actions={
           <select
-            className={styles.range}
+            className={frame.select}
             aria-label={say("dashboards.range")}
             value={hours}
             onChange={(event) =>
@@ -58,9 +60,8 @@ export function DashboardsPage() {
           </select>
         }
       />
-      <div className={styles.page}>
-        {isPending && <Skeleton rows={8} />}
-        {isError && <Problem error={error} retry={() => void refetch()} />}
+      <div className={frame.page}>
+        <Loading query={query} rows={8} />
         {data && !workflow && <Tiles numbers={data} />}
         <Charts hours={hours} workflow={workflow} />
         {workflow && <WorkflowPanels workflow={workflow} />}
@@ -141,43 +142,32 @@ function rangeOf(hours: number): string {
 
 function Failures({ numbers, hours }: PartProps) {
   if (numbers.errors.length === 0) return null;
-  return (
-    <Table
-      title={say("dashboards.failures")}
-      heads={[say("dashboards.workflow"), say("dashboards.error"), say("dashboards.executions")]}
-    >
-      {numbers.errors.map(({ workflow, errorClass, count: number }) => {
+  const columns: readonly Column<DashboardAnswer["errors"][number]>[] = [
+    { head: say("dashboards.workflow"), as: "text", cell: (each) => each.workflow },
+    { head: say("dashboards.error"), as: "code", cell: (each) => each.errorClass || "–" },
+    {
+      head: say("dashboards.executions"),
+      as: "numbers",
+      cell: ({ workflow, errorClass, count: number }) => {
         const filter = `status = failed AND workflow = ${quoted(workflow)}`;
         const q = errorClass ? `${filter} AND error.class = ${quoted(errorClass)}` : filter;
         return (
-          <tr key={`${workflow} ${errorClass}`}>
-            <td>
-              <bdi>{workflow}</bdi>
-            </td>
-            <td>
-              <code>{errorClass || "–"}</code>
-            </td>
-            <td className="numbers">
-              <Link to="/executions" search={{ q, range: rangeOf(hours) }}>
-                {count(number)}
-              </Link>
-            </td>
-          </tr>
+          <Link to="/executions" search={{ q, range: rangeOf(hours) }}>
+            {count(number)}
+          </Link>
         );
-      })}
-    </Table>
+      },
+    },
+  ];
+  return (
+    <Table
+      title={say("dashboards.failures")}
+      columns={columns}
+      rows={numbers.errors}
+      keyOf={(each) => `${each.workflow} ${each.errorClass}`}
+    />
   );
 }
-
-const WORKFLOW_HEADS = [
-  say("dashboards.workflow"),
-  say("dashboards.started"),
-  say("dashboards.completed"),
-  say("dashboards.failed"),
-  "p50",
-  "p95",
-  "p99",
-] as const;
 
 function Workflows({ numbers, hours }: PartProps) {
   if (numbers.workflows.length === 0) {
@@ -188,27 +178,29 @@ function Workflows({ numbers, hours }: PartProps) {
     );
   }
   const slowest = numbers.workflows.toSorted((left, right) => right.p95Ms - left.p95Ms);
+  const columns: readonly Column<DashboardAnswer["workflows"][number]>[] = [
+    {
+      head: say("dashboards.workflow"),
+      cell: ({ workflow }) => (
+        <Link to="/dashboards" search={{ workflow, hours }}>
+          <bdi>{workflow}</bdi>
+        </Link>
+      ),
+    },
+    { head: say("dashboards.started"), as: "numbers", cell: (each) => count(each.started) },
+    { head: say("dashboards.completed"), as: "numbers", cell: (each) => count(each.completed) },
+    { head: say("dashboards.failed"), as: "numbers", cell: (each) => count(each.failed) },
+    { head: "p50", as: "numbers", cell: (each) => duration(each.p50Ms) },
+    { head: "p95", as: "numbers", cell: (each) => duration(each.p95Ms) },
+    { head: "p99", as: "numbers", cell: (each) => duration(each.p99Ms) },
+  ];
   return (
     <Table
       title={say("dashboards.slowest")}
       beside={<span className="muted">{say("dashboards.since")}</span>}
-      heads={WORKFLOW_HEADS}
-    >
-      {slowest.map((each) => (
-        <tr key={each.workflow}>
-          <td>
-            <Link to="/dashboards" search={{ workflow: each.workflow, hours }}>
-              <bdi>{each.workflow}</bdi>
-            </Link>
-          </td>
-          <td className="numbers">{count(each.started)}</td>
-          <td className="numbers">{count(each.completed)}</td>
-          <td className="numbers">{count(each.failed)}</td>
-          <td className="numbers">{duration(each.p50Ms)}</td>
-          <td className="numbers">{duration(each.p95Ms)}</td>
-          <td className="numbers">{duration(each.p99Ms)}</td>
-        </tr>
-      ))}
-    </Table>
+      columns={columns}
+      rows={slowest}
+      keyOf={(each) => each.workflow}
+    />
   );
 }

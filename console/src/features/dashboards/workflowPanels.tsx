@@ -3,9 +3,9 @@ import { Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import type { Bottlenecks } from "@/api/schema";
 import { RunGrid } from "@/canvas/runGrid";
-import { Empty, Skeleton } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import { Share, Table } from "@/design/table";
+import { Empty } from "@/design/primitives";
+import { Loading } from "@/design/problem";
+import { type Column, Share, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
@@ -26,10 +26,7 @@ export function WorkflowPanels({ workflow }: { workflow: string }) {
   });
   return (
     <>
-      {bottlenecks.isPending && <Skeleton rows={4} />}
-      {bottlenecks.isError && (
-        <Problem error={bottlenecks.error} retry={() => void bottlenecks.refetch()} />
-      )}
+      <Loading query={bottlenecks} rows={4} />
       {bottlenecks.data && <Costs report={bottlenecks.data} />}
       <section aria-label={say("dashboards.byTask")} className={styles.grid}>
         <header>
@@ -38,23 +35,32 @@ export function WorkflowPanels({ workflow }: { workflow: string }) {
             {say("dashboards.larger")}
           </Link>
         </header>
-        {grid.isPending && <Skeleton rows={6} />}
-        {grid.isError && <Problem error={grid.error} retry={() => void grid.refetch()} />}
+        <Loading query={grid} rows={6} />
         {grid.data && <RunGrid grid={grid.data} />}
       </section>
     </>
   );
 }
 
-const HEADS = [
-  say("dashboards.task"),
-  say("dashboards.share"),
-  "p50",
-  "p95",
-  say("dashboards.waitP95"),
-  say("dashboards.retries"),
-  say("dashboards.cause"),
-] as const;
+const COLUMNS: readonly Column<Bottlenecks["nodes"][number]>[] = [
+  { head: say("dashboards.task"), as: "text", cell: (each) => each.id },
+  {
+    head: say("dashboards.share"),
+    cell: ({ id, share }) => (
+      <Share
+        part={share}
+        whole={1}
+        label={say("dashboards.shareOf", { task: id })}
+        text={`${(100 * share).toFixed(0)} %`}
+      />
+    ),
+  },
+  { head: "p50", as: "numbers", cell: (each) => duration(each.run.p50Ms) },
+  { head: "p95", as: "numbers", cell: (each) => duration(each.run.p95Ms) },
+  { head: say("dashboards.waitP95"), as: "numbers", cell: (each) => duration(each.wait.p95Ms) },
+  { head: say("dashboards.retries"), as: "numbers", cell: (each) => count(each.retries) },
+  { head: say("dashboards.cause"), as: "muted", cell: (each) => each.text },
+];
 
 function Costs({ report }: { report: Bottlenecks }) {
   if (report.nodes.length === 0) {
@@ -75,28 +81,9 @@ function Costs({ report }: { report: Bottlenecks }) {
           })}
         </span>
       }
-      heads={HEADS}
-    >
-      {report.nodes.map((each) => (
-        <tr key={each.id}>
-          <td>
-            <bdi>{each.id}</bdi>
-          </td>
-          <td>
-            <Share
-              part={each.share}
-              whole={1}
-              label={say("dashboards.shareOf", { task: each.id })}
-              text={`${(100 * each.share).toFixed(0)} %`}
-            />
-          </td>
-          <td className="numbers">{duration(each.run.p50Ms)}</td>
-          <td className="numbers">{duration(each.run.p95Ms)}</td>
-          <td className="numbers">{duration(each.wait.p95Ms)}</td>
-          <td className="numbers">{count(each.retries)}</td>
-          <td className="muted">{each.text}</td>
-        </tr>
-      ))}
-    </Table>
+      columns={COLUMNS}
+      rows={report.nodes}
+      keyOf={(each) => each.id}
+    />
   );
 }

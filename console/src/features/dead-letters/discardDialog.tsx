@@ -20,7 +20,7 @@ export function DiscardDialog({ ids, close, done }: Props) {
       consequence={say("letters.discardHint")}
       hint={say("letters.discardReason")}
       label={say("letters.discardCount", { count: ids.length })}
-      kind="danger"
+      danger
       failed={say("letters.notDiscarded")}
       close={close}
       send={async (reason, key) => {

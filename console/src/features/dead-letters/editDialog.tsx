@@ -1,13 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { newKey, read, write } from "@/api/client";
+import { read, write } from "@/api/client";
 import type { DeadLetterValue, NodeExecution, Rerun } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field, Skeleton } from "@/design/primitives";
+import { ActionForm, ReasonField } from "@/design/actionDialog";
+import { AreaField } from "@/design/fields";
+import { Button, Dialog, DialogActions, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import { jsonFault } from "@/values/jsonFault";
-import styles from "./page.module.css";
 
 interface Props {
   letter: DeadLetterValue;
@@ -40,66 +41,36 @@ function EditForm({ letter, node, close }: Props & { node: NodeExecution }) {
   const [text, setText] = useState(before);
   const [reason, setReason] = useState("");
   const [sent, setSent] = useState<Rerun>();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const fault = jsonFault(text);
-  const send = async () => {
-    setBusy(true);
-    setError(undefined);
+  const send = async (key: string) => {
     const other = text === before ? {} : { nodeInputs: { [letter.task]: JSON.parse(text) } };
-    try {
-      setSent(
-        await write("POST /api/v1/executions/{executionId}:rerun", {
-          path: { executionId: letter.executionId },
-          body: { fromFailed: true, reason, ...other },
-          key,
-        }),
-      );
-    } catch (raised) {
-      setError(raised);
-    } finally {
-      setBusy(false);
-    }
+    setSent(
+      await write("POST /api/v1/executions/{executionId}:rerun", {
+        path: { executionId: letter.executionId },
+        body: { fromFailed: true, reason, ...other },
+        key,
+      }),
+    );
   };
   if (sent?.executionId) return <Started executionId={sent.executionId} close={close} />;
   return (
-    <>
-      <Field label={say("letters.input")} error={fault}>
-        {({ id, describedBy }) => (
-          <textarea
-            id={id}
-            aria-describedby={describedBy}
-            className={styles.code}
-            rows={10}
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label={say("action.reason")} hint={say("rerun.reasonHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
-      {error !== undefined && <Problem error={error} title={say("letters.notSentOne")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button
-          kind="primary"
-          disabled={!!fault || !reason.trim() || busy}
-          onClick={() => void send()}
-        >
-          {say(text === before ? "letters.send" : "letters.sendEdited")}
-        </Button>
-      </DialogActions>
-    </>
+    <ActionForm
+      label={say(text === before ? "letters.send" : "letters.sendEdited")}
+      disabled={!!fault || !reason.trim()}
+      failed={say("letters.notSentOne")}
+      close={close}
+      act={send}
+    >
+      <AreaField
+        label={say("letters.input")}
+        error={fault}
+        className="mono"
+        rows={10}
+        value={text}
+        change={setText}
+      />
+      <ReasonField hint={say("rerun.reasonHint")} value={reason} change={setReason} />
+    </ActionForm>
   );
 }
 

@@ -1,40 +1,63 @@
-import type { DeadLetterValue } from "@/api/schema";
+import { useQuery } from "@tanstack/react-query";
+import { read } from "@/api/client";
+import { Problem } from "@/design/problem";
 import { count } from "@/model/durations";
+import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 const GROUPS_MAX = 10;
+const LISTED = "status = failed AND dead_letter = null";
 
-/** Letters that failed alike: the same task of the same workflow with the same error class. */
-export function groupOf(letter: DeadLetterValue): string {
-  return `${letter.workflow} / ${letter.task}: ${letter.error.class}`;
+/** Executions that failed alike: the same workflow with the same class of error. */
+export interface Group {
+  label: string;
+  count: number;
+  /** The filter of its executions. */
+  filter: string;
+}
+
+/** All groups as the server counts them, the largest first. */
+export function useGroups() {
+  return useQuery({
+    queryKey: ["dead-letters", "groups"],
+    queryFn: async ({ signal }) => {
+      const query = { filter: LISTED, groupBy: ["workflow", "error.class"] };
+      const { groups } = await read("/api/v1/executions:count", { query, signal });
+      return groups.map(({ values, count }): Group => {
+        const { workflow = "", "error.class": error = "" } = values;
+        const same = error ? `error.class = ${quoted(error)}` : "error.class = null";
+        return {
+          label: `${workflow}: ${error}`,
+          count,
+          filter: `${LISTED} AND workflow = ${quoted(workflow)} AND ${same}`,
+        };
+      });
+    },
+  });
 }
 
 interface Props {
-  letters: readonly DeadLetterValue[];
-  chosen: string | undefined;
-  choose: (group: string | undefined) => void;
+  chosen: Group | undefined;
+  choose: (group: Group | undefined) => void;
 }
 
-/** The groups of the loaded letters, the largest first; a click shows one alone. */
-export function Groups({ letters, chosen, choose }: Props) {
-  const counts = new Map<string, number>();
-  for (const letter of letters) {
-    counts.set(groupOf(letter), (counts.get(groupOf(letter)) ?? 0) + 1);
-  }
-  const groups = [...counts].sort(([, left], [, right]) => right - left);
+/** The largest groups; a click shows one alone. */
+export function Groups({ chosen, choose }: Props) {
+  const { data: groups = [], isError, error } = useGroups();
+  if (isError) return <Problem error={error} />;
   return (
     <ul className={styles.groups} aria-label={say("letters.groups")}>
-      {groups.slice(0, GROUPS_MAX).map(([group, size]) => (
-        <li key={group}>
+      {groups.slice(0, GROUPS_MAX).map((group) => (
+        <li key={group.label}>
           <button
             type="button"
-            aria-pressed={chosen === group}
-            title={group}
-            onClick={() => choose(chosen === group ? undefined : group)}
+            aria-pressed={chosen?.label === group.label}
+            title={group.label}
+            onClick={() => choose(chosen?.label === group.label ? undefined : group)}
           >
-            <bdi className="truncate">{group}</bdi>
-            <span className="numbers">{count(size)}</span>
+            <bdi className="truncate">{group.label}</bdi>
+            <span className="numbers">{count(group.count)}</span>
           </button>
         </li>
       ))}

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { DeadLetterValue } from "@/api/schema";
+import frame from "@/design/page.module.css";
 import { Button, Time } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { shownText } from "@/values/text";
@@ -22,7 +23,7 @@ export function Letters({ letters, selected, select, edit }: Props) {
     select(next);
   };
   return (
-    <table className={styles.table}>
+    <table className={`${frame.rows} ${styles.letters}`}>
       <thead>
         <tr>
           <td>
@@ -93,7 +94,7 @@ function Row({ letter, picked, toggle, edit }: RowProps) {
       <td className="muted">
         <Time at={letter.failedAt} />
       </td>
-      <td className={styles.code}>
+      <td className="mono">
         <Link to="/executions/$executionId" params={{ executionId }} search={{ node: task }}>
           {executionId}
         </Link>

@@ -1,15 +1,18 @@
+import "../../../messages/pages";
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read } from "@/api/client";
 import type { DeadLetterValue } from "@/api/schema";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Button, Empty } from "@/design/primitives";
+import { Loading } from "@/design/problem";
+import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
 import { DiscardDialog, Discarded } from "./discardDialog";
 import { EditDialog } from "./editDialog";
-import { Groups, groupOf } from "./groups";
+import { type Group, Groups } from "./groups";
 import { Letters } from "./letters";
 import styles from "./page.module.css";
 import { SendDialog, Sent } from "./sendDialog";
@@ -22,46 +25,54 @@ const SELECTED_MAX = 60;
 /** Tasks that failed for good: look at them, and send them again, one with other input or many. */
 export function DeadLettersPage() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [group, setGroup] = useState<string>();
+  const [group, setGroup] = useState<Group>();
+  const [whole, setWhole] = useState(false);
   const [edited, setEdited] = useState<DeadLetterValue>();
   const [asked, setAsked] = useState<"send" | "discard">();
   const [bulkId, setBulkId] = useState<string>();
   const [discarded, setDiscarded] = useState<readonly string[]>([]);
   const client = useQueryClient();
   const query = useInfiniteQuery({
-    queryKey: ["dead-letters"],
+    queryKey: ["dead-letters", "list", group?.filter ?? ""],
     queryFn: ({ pageParam, signal }) =>
       read("/api/v1/dead-letters", {
-        query: { pageSize: PAGE_SIZE, pageToken: pageParam },
+        query: { filter: group?.filter, pageSize: PAGE_SIZE, pageToken: pageParam },
         signal,
       }),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
   });
-  const all = query.data?.pages.flatMap((page) => page.letters) ?? [];
-  const letters = group === undefined ? all : all.filter((each) => groupOf(each) === group);
+  const letters = query.data?.pages.flatMap((page) => page.letters) ?? [];
+  const select = (ids: ReadonlySet<string>) => {
+    setSelected(ids);
+    setWhole(false);
+  };
+  const none = () => select(new Set());
+  const choose = (next: Group | undefined) => {
+    none();
+    setGroup(next);
+  };
   const fresh = () => void client.invalidateQueries({ queryKey: ["dead-letters"] });
-  useKeys({ Escape: () => setSelected(new Set()) });
+  useKeys({ Escape: none });
   return (
     <>
       <PageHeader
         title={say("letters.title")}
         actions={<Button onClick={fresh}>{say("action.again")}</Button>}
       />
-      <div className={styles.page}>
-        {query.isPending && <Skeleton rows={10} />}
-        {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
-        {query.isSuccess && all.length === 0 && (
+      <div className={frame.whole}>
+        <Loading query={query} rows={10} />
+        {query.isSuccess && letters.length === 0 && !query.hasNextPage && (
           <Empty title={say("letters.none")}>
             <p>{say("letters.noneHint")}</p>
           </Empty>
         )}
-        {all.length > 0 && <Groups letters={all} chosen={group} choose={setGroup} />}
+        <Groups chosen={group} choose={choose} />
         {letters.length > 0 && (
-          <Letters letters={letters} selected={selected} select={setSelected} edit={setEdited} />
+          <Letters letters={letters} selected={selected} select={select} edit={setEdited} />
         )}
         {query.hasNextPage && (
-          <Button className={styles.more} onClick={() => void query.fetchNextPage()}>
+          <Button className={frame.more} onClick={() => void query.fetchNextPage()}>
             {say("action.more")}
           </Button>
         )}
@@ -78,16 +89,24 @@ export function DeadLettersPage() {
         />
       )}
       {selected.size > 0 && (
-        <Bar selected={selected} ask={setAsked} clear={() => setSelected(new Set())} />
+        <Bar
+          selected={whole && group ? group.count : selected.size}
+          whole={whole}
+          group={group}
+          all={() => setWhole(true)}
+          ask={setAsked}
+          clear={none}
+        />
       )}
       {edited && <EditDialog letter={edited} close={() => setEdited(undefined)} />}
       {asked === "send" && (
         <SendDialog
-          ids={[...selected]}
+          filter={whole && group ? group.filter : `id IN (${[...selected].map(quoted).join(", ")})`}
+          count={whole && group ? group.count : selected.size}
           close={() => setAsked(undefined)}
           started={(id) => {
             setAsked(undefined);
-            setSelected(new Set());
+            none();
             setBulkId(id);
           }}
         />
@@ -99,7 +118,7 @@ export function DeadLettersPage() {
           done={() => {
             setAsked(undefined);
             setDiscarded([...selected]);
-            setSelected(new Set());
+            none();
             fresh();
           }}
         />
@@ -109,20 +128,30 @@ export function DeadLettersPage() {
 }
 
 interface BarProps {
-  selected: ReadonlySet<string>;
+  /** The number of chosen executions. */
+  selected: number;
+  /** Whether these are all of the group, loaded or not. */
+  whole: boolean;
+  group: Group | undefined;
+  all: () => void;
   ask: (what: "send" | "discard") => void;
   clear: () => void;
 }
 
-function Bar({ selected, ask, clear }: BarProps) {
-  const tooMany = selected.size > SELECTED_MAX;
+function Bar({ selected, whole, group, all, ask, clear }: BarProps) {
+  const tooMany = !whole && selected > SELECTED_MAX;
   return (
     <section className={styles.bar} aria-label={say("letters.bulk")}>
-      <strong className="numbers">{say("letters.selected", { count: selected.size })}</strong>
+      <strong className="numbers">{say("letters.selected", { count: selected })}</strong>
+      {group && !whole && group.count > selected && (
+        <Button small onClick={all}>
+          {say("letters.selectGroup", { count: group.count })}
+        </Button>
+      )}
       <Button kind="primary" small disabled={tooMany} onClick={() => ask("send")}>
         {say("letters.send")}
       </Button>
-      <Button kind="danger" small disabled={tooMany} onClick={() => ask("discard")}>
+      <Button kind="danger" small disabled={tooMany || whole} onClick={() => ask("discard")}>
         {say("letters.discard")}
       </Button>
       <Button kind="quiet" small onClick={clear}>

@@ -8,24 +8,24 @@ import styles from "./page.module.css";
 import { ReasonDialog } from "./reasonDialog";
 
 interface SendProps {
-  ids: readonly string[];
+  /** The filter of the executions, and their number. */
+  filter: string;
+  count: number;
   close: () => void;
   started: (bulkId: string) => void;
 }
 
 /** Send the failed tasks of the chosen executions again, in one bulk. */
-export function SendDialog({ ids, close, started }: SendProps) {
+export function SendDialog({ filter, count, close, started }: SendProps) {
   return (
     <ReasonDialog
       title={say("letters.send")}
       consequence={say("letters.sendHint")}
       hint={say("letters.sendReason")}
-      label={say("letters.sendCount", { count: ids.length })}
-      kind="primary"
+      label={say("letters.sendCount", { count })}
       failed={say("letters.notSent")}
       close={close}
       send={async (reason, key) => {
-        const filter = `id IN (${ids.map((id) => `"${id}"`).join(", ")})`;
         const body = { filter, action: "rerun", fromFailed: true, reason };
         started(((await write("POST /api/v1/bulk", { body, key })) as BulkAnswer).bulkId);
       }}

@@ -1,11 +1,11 @@
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
-import { newKey, write } from "@/api/client";
+import { useState } from "react";
+import { write } from "@/api/client";
 import type { Writes } from "@/api/schema";
 import { prefer, usePreference } from "@/app/preferences";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import styles from "./actionDialog.module.css";
+import { ActionDialog, ReasonField } from "@/design/actionDialog";
+import { Field, TextField } from "@/design/primitives";
+import { say } from "@/model/messages";
 import type { Action, ActionInput } from "./actionTable";
 
 interface Props {
@@ -20,14 +20,12 @@ interface Props {
 const SLOW_MS = 5_000;
 
 /** Asks for what an action needs; stays open with the error if the server refuses it. */
-export function ActionDialog({ action, executionId, node, close, asked }: Props) {
+export function ExecutionActionDialog({ action, executionId, node, close, asked }: Props) {
   const [values, setValues] = useState<Record<string, string>>(() =>
     Object.fromEntries(action.inputs.map((input) => [input.name, input.initial ?? ""])),
   );
   const [reason, setReason] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState<"" | "asked" | "slow">("");
-  const [key] = useState(newKey);
+  const [slow, setSlow] = useState(false);
   const actor = usePreference("actor");
   const navigate = useNavigate();
   const problems = Object.fromEntries(
@@ -35,12 +33,8 @@ export function ActionDialog({ action, executionId, node, close, asked }: Props)
   );
   const missing = action.reason && !reason.trim();
   const refused = missing || Object.values(problems).some(Boolean);
-  const send = async (event: FormEvent) => {
-    event.preventDefault();
-    if (refused || busy) return;
-    setBusy("asked");
-    setError(undefined);
-    const slow = setTimeout(() => setBusy("slow"), SLOW_MS);
+  const send = async (key: string) => {
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
     try {
       const path = { executionId, ...(node && { node }) };
       const answer = await write(action.operation, {
@@ -54,82 +48,63 @@ export function ActionDialog({ action, executionId, node, close, asked }: Props)
       if (action.id === "rerun" && started) {
         void navigate({ to: "/executions/$executionId", params: { executionId: started } });
       }
-    } catch (raised) {
-      setError(raised);
-      setBusy("");
     } finally {
-      clearTimeout(slow);
+      clearTimeout(timer);
+      setSlow(false);
     }
   };
-  const title = node ? `${action.label}: ${node}` : action.label;
   return (
-    <Dialog title={title} open onClose={close}>
-      <form onSubmit={send}>
-        <p className={styles.consequence}>{action.consequence}</p>
-        {action.inputs.map((input) => (
-          <Field key={input.name} label={input.label} error={problems[input.name]}>
-            {({ id, describedBy }) => {
-              const shared = {
-                id,
-                "aria-describedby": describedBy,
-                value: values[input.name] ?? "",
-                spellCheck: input.kind === "text",
-                onChange: (change: { target: { value: string } }) =>
-                  setValues({ ...values, [input.name]: change.target.value }),
-              };
-              return input.kind === "json" ? (
-                <textarea {...shared} className={styles.code} rows={6} />
-              ) : (
-                <input {...shared} />
-              );
-            }}
-          </Field>
-        ))}
-        {action.reason && (
-          <Field label="Reason" hint="Recorded in the history of the execution.">
-            {({ id, describedBy }) => (
-              <input
-                id={id}
-                aria-describedby={describedBy}
-                value={reason}
-                maxLength={1_024}
-                onChange={(change) => setReason(change.target.value)}
-              />
-            )}
-          </Field>
-        )}
-        <Field
-          label="Your name"
-          hint="Recorded as the actor; not verified unless you are signed in."
-        >
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              value={actor}
-              maxLength={200}
-              onChange={(change) => prefer({ actor: change.target.value })}
-            />
-          )}
+    <ActionDialog
+      title={node ? `${action.label}: ${node}` : action.label}
+      label={action.label}
+      busyLabel="Asked…"
+      danger={action.danger}
+      disabled={!!refused}
+      failed={say("action.notDone")}
+      byEnter
+      close={close}
+      act={send}
+    >
+      <p className="muted">{action.consequence}</p>
+      {action.inputs.map((input) => (
+        <Field key={input.name} label={input.label} error={problems[input.name]}>
+          {({ id, describedBy }) => {
+            const shared = {
+              id,
+              "aria-describedby": describedBy,
+              value: values[input.name] ?? "",
+              spellCheck: input.kind === "text",
+              onChange: (change: { target: { value: string } }) =>
+                setValues({ ...values, [input.name]: change.target.value }),
+            };
+            return input.kind === "json" ? (
+              <textarea {...shared} className="mono" rows={6} />
+            ) : (
+              <input {...shared} />
+            );
+          }}
         </Field>
-        {error !== undefined && <Problem error={error} title="It was not done" />}
-        {busy === "slow" && (
-          <p role="status">
-            The server has not answered yet. The request can be repeated safely: it counts once.
-          </p>
-        )}
-        <DialogActions>
-          <Button onClick={close}>Back</Button>
-          <Button
-            type="submit"
-            kind={action.danger ? "danger" : "primary"}
-            disabled={!!refused || busy === "asked"}
-          >
-            {busy ? "Asked…" : action.label}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      ))}
+      {action.reason && (
+        <ReasonField
+          hint="Recorded in the history of the execution."
+          value={reason}
+          change={setReason}
+        />
+      )}
+      <TextField
+        label="Your name"
+        hint="Recorded as the actor; not verified unless you are signed in."
+        value={actor}
+        maxLength={200}
+        change={(text) => prefer({ actor: text })}
+      />
+      {slow && (
+        <p role="status">
+          The server has not answered yet. The request can be repeated safely: it counts once.
+        </p>
+      )}
+    </ActionDialog>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect } from "react";
 import { create } from "zustand";
-import { ActionDialog } from "./actionDialog";
+import { ExecutionActionDialog } from "./actionDialog";
 import type { Action } from "./actionTable";
 import { useExecution } from "./data";
 
@@ -34,7 +34,7 @@ export function AskedDialog() {
   useEffect(() => () => useAsking.setState({ asking: undefined, sent: undefined }), []);
   if (!asking) return null;
   return (
-    <ActionDialog
+    <ExecutionActionDialog
       action={asking.action}
       executionId={executionId}
       node={asking.node}

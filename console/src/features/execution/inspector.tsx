@@ -109,6 +109,8 @@ function NodeActions({ node }: { node: string }) {
   );
 }
 
+const ENDED = new Set(["ENDED", "NODE_ENDED"]);
+
 /** The causes for which the task waits, asked for this task alone. */
 function Why({ node }: { node: string }) {
   const { executionId, execution, at, select } = useExecution();
@@ -122,7 +124,7 @@ function Why({ node }: { node: string }) {
       }),
     enabled: at === undefined && !!execution && isOpen(execution.status),
   });
-  const findings = data?.findings.filter((each) => each.cause !== "NODE_ENDED") ?? [];
+  const findings = data?.findings.filter((each) => !ENDED.has(each.cause)) ?? [];
   if (findings.length === 0) return null;
   return (
     <section>
@@ -145,9 +147,11 @@ function Why({ node }: { node: string }) {
 }
 
 function Failure({ node }: { node: string }) {
-  const { history, at } = useExecution();
+  const { history, at, statusOf } = useExecution();
   const error = history.nodes.get(node)?.error;
-  if (!error || (at !== undefined && error.sequence > at)) return null;
+  // A task that was completed after its failure, by a retry or by hand, has none any more.
+  if (!error || statusOf(node) === "success" || (at !== undefined && error.sequence > at))
+    return null;
   return (
     <section className={styles.error}>
       <h3>{error.class}</h3>
@@ -201,7 +205,7 @@ function Attempts({ node }: { node: string }) {
 }
 
 function Values({ executionId, node }: { executionId: string; node: string }) {
-  const { history, at } = useExecution();
+  const { history, at, statusOf } = useExecution();
   const changes = history.nodes.get(node)?.changes ?? [];
   const newest = changes.at(-1);
   const begun = changes.length > 0 && newest?.status !== "skipped";
@@ -219,8 +223,14 @@ function Values({ executionId, node }: { executionId: string; node: string }) {
   if (!begun || !first || (at !== undefined && first.sequence > at)) return null;
   if (isError) return <Problem error={error} retry={() => void refetch()} />;
   const ended = at === undefined || (newest !== undefined && newest.sequence <= at);
+  const details = data?.error?.details;
   return (
     <>
+      {details && statusOf(node) !== "success" && (
+        <Fold title={say("inspector.details")} open>
+          <ValueTree value={details} root="error" />
+        </Fold>
+      )}
       {data?.input !== undefined && (
         <Fold title="Input" open>
           <ValueTree value={data.input} root={`tasks.${node}.input`} />

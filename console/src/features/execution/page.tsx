@@ -4,6 +4,7 @@ import { lazy, Suspense } from "react";
 import { asProblem } from "@/api/problems";
 import { useKeys } from "@/app/keys";
 import type { ExecutionSearch } from "@/app/routes";
+import frame from "@/design/page.module.css";
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { TabPanel, Tabs } from "@/design/tabs";
@@ -90,7 +91,7 @@ function Views({ executionId, search, change, debug = false }: ViewsProps) {
       {data.error && !data.execution ? (
         <Problem error={data.error} retry={data.retry} />
       ) : (
-        <div className={styles.body}>
+        <div className={frame.split}>
           <TabPanel tab={tab.id} className={styles.view}>
             <Suspense fallback={<Skeleton />}>
               <View />

@@ -8,6 +8,7 @@ import { AXIS, NAMES, paintTimeline, ROW, type Window } from "@/canvas/timelineP
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
+import { type Column, DataTable } from "@/design/table";
 import { useNow } from "@/design/useNow";
 import { duration } from "@/model/durations";
 import { isOpen } from "@/model/status";
@@ -16,6 +17,8 @@ import styles from "./timelineTab.module.css";
 
 const ORDERS = { start: "Start", critical: "Critical path", name: "Name" } as const;
 type Order = keyof typeof ORDERS;
+/** A cost below is no bottleneck, such as beside a long hold. */
+const SHARE_MIN = 0.01;
 
 /** When each task waited and ran; a table has the same. */
 export default function TimelineTab() {
@@ -45,13 +48,16 @@ export default function TimelineTab() {
             ))}
           </select>
         </label>
-        {data.bottleneck && (
+        {data.bottleneck && data.bottleneck.share >= SHARE_MIN && (
           <span className="muted truncate" title={data.bottleneck.text}>
             Bottleneck: <code>{data.bottleneck.taskId}</code>, {duration(data.bottleneck.ms)} (
             {Math.round(data.bottleneck.share * 100)} %)
           </span>
         )}
         {data.truncated && <span>Only the first events are shown.</span>}
+        {data.omitted > 0 && (
+          <span>{data.omitted.toLocaleString("en")} more tasks of items are not shown.</span>
+        )}
         <Button small kind="quiet" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
           {asTable ? "As a chart" : "As a table"}
         </Button>
@@ -179,38 +185,28 @@ function useTimelineWheel(canvas: React.RefObject<HTMLCanvasElement | null>, giv
 
 function TraceTable({ tasks }: { tasks: TaskTrace[] }) {
   const { select } = useExecution();
+  const columns: readonly Column<TaskTrace>[] = [
+    {
+      head: "Task",
+      cell: ({ id, name }) => (
+        <button type="button" onClick={() => select(id)}>
+          {name}
+        </button>
+      ),
+    },
+    { head: "Status", cell: (task) => <Status status={task.status} /> },
+    { head: "Ready", as: "numbers", cell: (task) => `+${duration(task.readyMs ?? 0)}` },
+    { head: "Waited", as: "numbers", cell: (task) => duration(task.waitMs) },
+    { head: "Ran", as: "numbers", cell: (task) => duration(task.runMs) },
+    { head: "Attempts", as: "numbers", cell: (task) => task.attempts.length },
+    { head: "Critical", cell: (task) => (task.critical ? "yes" : "") },
+  ];
   return (
-    <table className={styles.table}>
-      <thead>
-        <tr>
-          <th>Task</th>
-          <th>Status</th>
-          <th>Ready</th>
-          <th>Waited</th>
-          <th>Ran</th>
-          <th>Attempts</th>
-          <th>Critical</th>
-        </tr>
-      </thead>
-      <tbody>
-        {tasks.slice(0, 1_000).map((task) => (
-          <tr key={task.id}>
-            <td>
-              <button type="button" onClick={() => select(task.id)}>
-                {task.name}
-              </button>
-            </td>
-            <td>
-              <Status status={task.status} />
-            </td>
-            <td className="numbers">+{duration(task.readyMs ?? 0)}</td>
-            <td className="numbers">{duration(task.waitMs)}</td>
-            <td className="numbers">{duration(task.runMs)}</td>
-            <td className="numbers">{task.attempts.length}</td>
-            <td>{task.critical ? "yes" : ""}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <DataTable
+      className={styles.table}
+      columns={columns}
+      rows={tasks.slice(0, 1_000)}
+      keyOf={(task) => task.id}
+    />
   );
 }

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { newKey, read, write } from "@/api/client";
-import { asProblem } from "@/api/problems";
+import { read, write } from "@/api/client";
 import type { BulkAnswer, PreviewAnswer } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
+import { ActionDialog, ReasonField } from "@/design/actionDialog";
+import { Button, TextField } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./bulkBar.module.css";
@@ -129,9 +129,6 @@ interface DialogProps {
 function BulkDialog({ action, filter, known, close, started }: DialogProps) {
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const body = { filter, action: action.id, ...action.extra };
   const preview = useQuery({
     queryKey: ["bulk", "preview", body],
@@ -140,18 +137,21 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
   });
   const found = preview.data as PreviewAnswer | undefined;
   const confirmed = !found || found.count <= TYPED_FROM || typed.trim() === String(found.count);
-  const run = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      started((await write("POST /api/v1/bulk", { body: { ...body, reason }, key })) as BulkAnswer);
-    } catch (raised) {
-      setError(asProblem(raised));
-      setBusy(false);
-    }
-  };
+  const run = async (key: string) =>
+    started((await write("POST /api/v1/bulk", { body: { ...body, reason }, key })) as BulkAnswer);
   return (
-    <Dialog title={say("bulkBar.preview", { action: action.label })} open wide onClose={close}>
+    <ActionDialog
+      wide
+      title={say("bulkBar.preview", { action: action.label })}
+      label={
+        found ? say("bulkBar.goes", { action: action.label, count: found.count }) : action.label
+      }
+      danger={action.danger}
+      disabled={!found || found.count === 0 || !reason.trim() || !confirmed}
+      failed={say("bulkBar.notStarted")}
+      close={close}
+      act={run}
+    >
       <p>
         {action.consequence} {say("bulkBar.later")}
       </p>
@@ -179,42 +179,16 @@ function BulkDialog({ action, filter, known, close, started }: DialogProps) {
           </ul>
         </>
       )}
-      <Field label={say("bulkBar.reason")} hint={say("bulkBar.reasonHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
+      <ReasonField hint={say("bulkBar.reasonHint")} value={reason} change={setReason} />
       {found && found.count > TYPED_FROM && (
-        <Field label={say("bulkBar.confirm", { number: String(found.count) })}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              inputMode="numeric"
-              value={typed}
-              onChange={(event) => setTyped(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label={say("bulkBar.confirm", { number: String(found.count) })}
+          inputMode="numeric"
+          value={typed}
+          change={setTyped}
+        />
       )}
-      {error !== undefined && <Problem error={error} title={say("bulkBar.notStarted")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button
-          kind={action.danger ? "danger" : "primary"}
-          disabled={!found || found.count === 0 || !reason.trim() || !confirmed || busy}
-          onClick={() => void run()}
-        >
-          {found ? say("bulkBar.goes", { action: action.label, count: found.count }) : action.label}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }
 

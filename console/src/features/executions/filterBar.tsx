@@ -5,7 +5,7 @@ import { asProblem } from "@/api/problems";
 import type { ListSearch } from "@/app/routes";
 import { Menu, MenuCheck } from "@/design/menu";
 import { Button } from "@/design/primitives";
-import { type Completion, completions } from "@/model/filter";
+import { type Completion, completions, filterOf } from "@/model/filter";
 import { say } from "@/model/messages";
 import { COLUMNS, shownColumns } from "./columns";
 import styles from "./filterBar.module.css";
@@ -89,7 +89,7 @@ function FilterInput({
   }, [open, text, workflows.data]);
   const apply = (value: string) => {
     setOpen(false);
-    change({ q: value.trim() || undefined });
+    change({ q: filterOf(value) || undefined });
   };
   const take = (completion: Completion) => {
     setText(text.slice(0, completion.from) + completion.text);

@@ -3,7 +3,8 @@ import { useState } from "react";
 import { create } from "zustand";
 import { persist } from "zustand/middleware";
 import type { ListSearch } from "@/app/routes";
-import { Button, Dialog, DialogActions, Field, IconButton } from "@/design/primitives";
+import { ActionDialog } from "@/design/actionDialog";
+import { Button, IconButton, TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./savedViews.module.css";
 
@@ -89,38 +90,27 @@ function NameDialog(props: { taken: string[]; close: () => void; save: (name: st
   const trimmed = name.trim();
   const taken = props.taken.includes(trimmed);
   return (
-    <Dialog title={say("executions.saveThis")} open onClose={props.close}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!trimmed || taken) return;
-          props.save(trimmed);
-          props.close();
-        }}
-      >
-        <Field
-          label={say("executions.name")}
-          hint={say("executions.nameHint")}
-          error={taken ? say("executions.nameTaken") : undefined}
-        >
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              value={name}
-              maxLength={40}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <DialogActions>
-          <Button onClick={props.close}>{say("executions.cancel")}</Button>
-          <Button kind="primary" type="submit" disabled={!trimmed || taken}>
-            {say("executions.saveView")}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <ActionDialog
+      title={say("executions.saveThis")}
+      label={say("executions.saveView")}
+      disabled={!trimmed || taken}
+      back={say("executions.cancel")}
+      byEnter
+      close={props.close}
+      act={() => {
+        props.save(trimmed);
+        props.close();
+      }}
+    >
+      <TextField
+        label={say("executions.name")}
+        hint={say("executions.nameHint")}
+        error={taken ? say("executions.nameTaken") : undefined}
+        value={name}
+        maxLength={40}
+        change={setName}
+      />
+    </ActionDialog>
   );
 }
 

@@ -1,20 +1,11 @@
 import { Link } from "@tanstack/react-router";
 import type { MapWorkflow } from "@/api/schema";
 import { Button } from "@/design/primitives";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { count } from "@/model/durations";
 import type { Activity } from "@/model/galaxy";
 import { say } from "@/model/messages";
 
-const HEADS = [
-  say("galaxyTable.workflow"),
-  say("galaxyTable.tasks"),
-  say("galaxyTable.calls"),
-  say("galaxyTable.started"),
-  say("galaxyTable.completed"),
-  say("galaxyTable.failed"),
-  "",
-];
 const SHOWN = 200;
 
 interface Props {
@@ -25,6 +16,36 @@ interface Props {
 
 /** The content of the galaxy in words and numbers. */
 export function BodiesTable({ workflows, activity, fly }: Props) {
+  const number = (of: keyof Activity) => (each: MapWorkflow) =>
+    count(activity?.get(each.workflow)?.[of] ?? 0);
+  const columns: readonly Column<MapWorkflow>[] = [
+    {
+      head: say("galaxyTable.workflow"),
+      cell: ({ workflow }) => (
+        <Link to="/dashboards" search={{ workflow }}>
+          <bdi>{workflow}</bdi>
+        </Link>
+      ),
+    },
+    { head: say("galaxyTable.tasks"), as: "numbers", cell: (each) => count(each.tasks.length) },
+    {
+      head: say("galaxyTable.calls"),
+      as: "text",
+      title: (each) => each.services.join("\n"),
+      cell: (each) => each.services.join(", ") || "–",
+    },
+    { head: say("galaxyTable.started"), as: "numbers", cell: number("started") },
+    { head: say("galaxyTable.completed"), as: "numbers", cell: number("completed") },
+    { head: say("galaxyTable.failed"), as: "numbers", cell: number("failed") },
+    {
+      head: "",
+      cell: ({ workflow }) => (
+        <Button small onClick={() => fly(workflow)}>
+          {say("galaxyTable.flyThere")}
+        </Button>
+      ),
+    },
+  ];
   return (
     <Table
       title={say("galaxyTable.table")}
@@ -35,32 +56,9 @@ export function BodiesTable({ workflows, activity, fly }: Props) {
           </span>
         )
       }
-      heads={HEADS}
-    >
-      {workflows.slice(0, SHOWN).map((each) => {
-        const found = activity?.get(each.workflow);
-        return (
-          <tr key={each.workflow}>
-            <td>
-              <Link to="/dashboards" search={{ workflow: each.workflow }}>
-                <bdi>{each.workflow}</bdi>
-              </Link>
-            </td>
-            <td className="numbers">{count(each.tasks.length)}</td>
-            <td title={each.services.join("\n")}>
-              <bdi>{each.services.join(", ") || "–"}</bdi>
-            </td>
-            <td className="numbers">{count(found?.started ?? 0)}</td>
-            <td className="numbers">{count(found?.completed ?? 0)}</td>
-            <td className="numbers">{count(found?.failed ?? 0)}</td>
-            <td>
-              <Button small onClick={() => fly(each.workflow)}>
-                {say("galaxyTable.flyThere")}
-              </Button>
-            </td>
-          </tr>
-        );
-      })}
-    </Table>
+      columns={columns}
+      rows={workflows.slice(0, SHOWN)}
+      keyOf={(each) => each.workflow}
+    />
   );
 }

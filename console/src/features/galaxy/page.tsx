@@ -6,6 +6,7 @@ import { useTopic } from "@/api/topics";
 import { workflowMap } from "@/api/workflowMap";
 import { PageHeader } from "@/app/pageHeader";
 import { TopologyPicture } from "@/canvas/topologyPicture";
+import frame from "@/design/page.module.css";
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { type Body, type Galaxy, galaxyOf, sunId } from "@/model/galaxy";
@@ -55,7 +56,7 @@ export function GalaxyPage() {
           )
         }
       />
-      <div className={styles.page}>
+      <div className={frame.page}>
         {error && <Problem error={error} retry={retry} />}
         {!galaxy && !error && <Skeleton rows={10} />}
         {galaxy && galaxy.bodies.length === 0 && (
@@ -153,7 +154,7 @@ function Search({ galaxy, fly }: { galaxy: Galaxy; fly: (place: number) => void 
         ref={input}
         type="search"
         list="galaxy-names"
-        className={styles.search}
+        className={frame.search}
         aria-label={say("galaxy.flyTo")}
         placeholder={say("galaxy.fly")}
         onChange={(event) => names.has(event.target.value) && find(event.target.value)}

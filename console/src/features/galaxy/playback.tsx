@@ -4,6 +4,7 @@ import { type RefObject, useEffect, useRef, useState } from "react";
 import { read } from "@/api/client";
 import type { ExecutionSummary } from "@/api/schema";
 import { usePreference } from "@/app/preferences";
+import frame from "@/design/page.module.css";
 import { Button } from "@/design/primitives";
 import { serverNow } from "@/design/useNow";
 import { clockTime } from "@/model/durations";
@@ -78,6 +79,7 @@ export function Playback({ galaxy, scene }: Props) {
         {playing ? say("galaxy.stop") : say("galaxy.play")}
       </Button>
       <select
+        className={frame.select}
         aria-label={say("galaxy.speed")}
         value={speed}
         onChange={(event) => setSpeed(Number(event.target.value))}

@@ -1,14 +1,17 @@
+import "../../../messages/pages";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
 import { PageHeader } from "@/app/pageHeader";
-import { Elapsed, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Elapsed, Time } from "@/design/primitives";
+import { Loading, Problem } from "@/design/problem";
 import { Status, StatusMark } from "@/design/status";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
+import { Attention } from "./attention";
 import styles from "./page.module.css";
 
 const REFRESH_MS = 1_000;
@@ -25,7 +28,7 @@ export function HomePage() {
   return (
     <>
       <PageHeader title={say("home.title")} />
-      <div className={styles.page}>
+      <div className={`${frame.framed} ${styles.page}`}>
         {first ? (
           <FirstRun />
         ) : (
@@ -38,10 +41,7 @@ export function HomePage() {
                   <h2>{say("home.newest")}</h2>
                   <Link to="/executions">{say("home.all")}</Link>
                 </header>
-                {recent.isPending && <Skeleton rows={SHOWN} />}
-                {recent.isError && (
-                  <Problem error={recent.error} retry={() => void recent.refetch()} />
-                )}
+                <Loading query={recent} rows={SHOWN} />
                 <ul>
                   {recent.data?.executions.map((row) => (
                     <li key={row.executionId}>
@@ -102,82 +102,6 @@ function Counts() {
           <small>{say("home.inDay")}</small>
         </Link>
       ))}
-    </section>
-  );
-}
-
-/** Failures of the day by class, and approvals that wait. */
-function Attention() {
-  const failures = useQuery({
-    queryKey: ["home", "failures"],
-    queryFn: ({ signal }) =>
-      read("/api/v1/executions:count", {
-        query: {
-          filter: 'status = failed AND started > "-24h"',
-          groupBy: ["workflow", "error.class"],
-        },
-        signal,
-      }),
-  });
-  const approvals = useQuery({
-    queryKey: ["home", "approvals"],
-    queryFn: ({ signal }) => read("/api/v1/approvals", { query: { pageSize: SHOWN }, signal }),
-  });
-  const groups = failures.data?.groups.slice(0, SHOWN) ?? [];
-  const waiting = approvals.data?.approvals ?? [];
-  const loaded = failures.isSuccess && approvals.isSuccess;
-  return (
-    <section className={styles.panel}>
-      <header>
-        <h2>{say("home.attention")}</h2>
-      </header>
-      {!loaded && !failures.isError && <Skeleton rows={4} />}
-      {failures.isError && <Problem error={failures.error} />}
-      {loaded && groups.length === 0 && waiting.length === 0 && (
-        <Empty title={say("home.calm")}>
-          <p>{say("home.calmHint")}</p>
-        </Empty>
-      )}
-      <ul>
-        {waiting.map((one) => (
-          <li key={`${one.executionId} ${one.task}`}>
-            <Link
-              to="/executions/$executionId"
-              params={{ executionId: one.executionId }}
-              search={{ node: one.task }}
-              className={styles.row}
-            >
-              <Status status="asking" />
-              <bdi className="truncate">{one.name || one.task}</bdi>
-              <span className="muted truncate">{one.workflow}</span>
-              <span className="muted">
-                <Time at={one.askedAt} />
-              </span>
-            </Link>
-          </li>
-        ))}
-        {groups.map((group) => {
-          const { workflow = "", "error.class": error = "" } = group.values;
-          const filter = `status = failed AND workflow = "${workflow}"`;
-          return (
-            <li key={`${workflow} ${error}`}>
-              <Link
-                to="/executions"
-                search={{
-                  q: error ? `${filter} AND error.class = "${error}"` : filter,
-                  range: "24h",
-                }}
-                className={styles.row}
-              >
-                <Status status="failed" />
-                <bdi className="truncate">{workflow}</bdi>
-                <span className="muted truncate">{error}</span>
-                <span className="numbers">{say("home.times", { count: group.count })}</span>
-              </Link>
-            </li>
-          );
-        })}
-      </ul>
     </section>
   );
 }

@@ -6,7 +6,10 @@ import { useState } from "react";
 import { newKey, write } from "@/api/client";
 import { validate } from "@/api/definitions";
 import type { TaskAnswer, Validation, WorkflowReference } from "@/api/schema";
-import { Button, Field } from "@/design/primitives";
+import { ReasonField } from "@/design/actionDialog";
+import { AreaField } from "@/design/fields";
+import frame from "@/design/page.module.css";
+import { Button } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { type Impact, impactOf } from "@/model/impact";
 import { say } from "@/model/messages";
@@ -57,19 +60,16 @@ export function ChangeTask({ task, users }: Props) {
     });
   return (
     <section aria-label={say("library.change")}>
-      <Field label={say("library.changeText")} hint={say("library.changeHint")} error={fault}>
-        {({ id, describedBy }) => (
-          <textarea
-            id={id}
-            aria-describedby={describedBy}
-            className={styles.source}
-            rows={12}
-            spellCheck={false}
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-          />
-        )}
-      </Field>
+      <AreaField
+        label={say("library.changeText")}
+        hint={say("library.changeHint")}
+        error={fault}
+        className={styles.source}
+        rows={12}
+        spellCheck={false}
+        value={text}
+        change={setText}
+      />
       <Button disabled={busy || !!fault || text === before} onClick={() => void check()}>
         {say("library.check")}
       </Button>
@@ -77,16 +77,7 @@ export function ChangeTask({ task, users }: Props) {
       {current && <Verdicts found={current} users={users} here={task.namespace} />}
       {current?.valid && (
         <>
-          <Field label={say("action.reason")}>
-            {({ id }) => (
-              <input
-                id={id}
-                value={reason}
-                maxLength={1_024}
-                onChange={(event) => setReason(event.target.value)}
-              />
-            )}
-          </Field>
+          <ReasonField value={reason} change={setReason} />
           <Button kind="primary" disabled={busy} onClick={() => void store()}>
             {say("library.store")}
           </Button>
@@ -108,7 +99,7 @@ function Verdicts({ found, users, here }: VerdictsProps) {
   const breaking = impacts.filter((each) => each.verdict === "breaks").length;
   return (
     <div
-      className={styles.verdict}
+      className={`${frame.verdict} ${styles.verdict}`}
       data-verdict={found.valid ? "compatible" : "breaking"}
       role="status"
     >

@@ -7,8 +7,10 @@ import { useState } from "react";
 import { read } from "@/api/client";
 import type { TaskAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Empty, Fold, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Empty, Fold, Time } from "@/design/primitives";
+import { Loading, Problem } from "@/design/problem";
+import { type Column, DataTable } from "@/design/table";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 import { ChangeTask } from "./impact";
@@ -41,14 +43,21 @@ export function TasksPage() {
           />
         }
       />
-      <div className={styles.body}>
+      <div className={frame.split}>
         <div className={styles.list}>
-          {list.isPending && <Skeleton />}
-          {list.isError && <Problem error={list.error} retry={() => void list.refetch()} />}
+          <Loading query={list} />
           {list.isSuccess && tasks.length === 0 && (
             <Empty title={say("library.none")}>{say("library.noneHint")}</Empty>
           )}
-          {tasks.length > 0 && <TaskTable tasks={tasks} chosen={chosen} />}
+          {tasks.length > 0 && (
+            <DataTable
+              className={styles.table}
+              columns={COLUMNS}
+              rows={tasks}
+              keyOf={(task) => task.name}
+              rowProps={(task) => ({ "aria-selected": task.name === chosen })}
+            />
+          )}
         </div>
         {chosen && <TaskPanel key={chosen} name={chosen} />}
       </div>
@@ -56,46 +65,20 @@ export function TasksPage() {
   );
 }
 
-function TaskTable({
-  tasks,
-  chosen,
-}: {
-  tasks: readonly TaskAnswer[];
-  chosen: string | undefined;
-}) {
-  return (
-    <table className={styles.table}>
-      <thead>
-        <tr>
-          <th>{say("library.task")}</th>
-          <th>{say("library.type")}</th>
-          <th>{say("workflow.versions")}</th>
-          <th>{say("library.visible")}</th>
-          <th>{say("library.changed")}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {tasks.map((task) => (
-          <tr key={task.name} aria-selected={task.name === chosen}>
-            <td>
-              <Link to="/tasks" search={{ chosen: task.name }}>
-                <bdi>{task.name}</bdi>
-              </Link>
-            </td>
-            <td>
-              <code>{task.type}</code>
-            </td>
-            <td className="numbers">{task.version}</td>
-            <td className="muted">{task.visibility}</td>
-            <td className="muted">
-              <Time at={task.createdAt} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
+const COLUMNS: readonly Column<TaskAnswer>[] = [
+  {
+    head: say("library.task"),
+    cell: ({ name }) => (
+      <Link to="/tasks" search={{ chosen: name }}>
+        <bdi>{name}</bdi>
+      </Link>
+    ),
+  },
+  { head: say("library.type"), as: "code", cell: (task) => task.type },
+  { head: say("workflow.versions"), as: "numbers", cell: (task) => task.version },
+  { head: say("library.visible"), as: "muted", cell: (task) => task.visibility },
+  { head: say("library.changed"), as: "muted", cell: (task) => <Time at={task.createdAt} /> },
+];
 
 function TaskPanel({ name }: { name: string }) {
   const path = { name };

@@ -5,8 +5,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { PageHeader } from "@/app/pageHeader";
-import { Empty, Skeleton } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { Empty } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
@@ -31,8 +31,7 @@ export function TemplatesPage() {
             {say("library.share", { count: made.fromTemplates, total: made.workflows })}
           </p>
         )}
-        {list.isPending && <Skeleton />}
-        {list.isError && <Problem error={list.error} retry={() => void list.refetch()} />}
+        <Loading query={list} />
         {list.data?.templates.length === 0 && <Empty title={say("builder.noTemplates")} />}
         <ul className={styles.cards}>
           {list.data?.templates.map((each) => (

@@ -1,17 +1,17 @@
 import "../../../messages/pages";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
-import { write } from "@/api/client";
+import { read, write } from "@/api/client";
 import { BrandMark } from "@/design/brand";
-import { Button, Field } from "@/design/primitives";
+import { Button, TextField } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** Sign in with e-mail and password; the session is kept in cookies that scripts cannot read. */
 export function LoginPage() {
-  const { next } = getRouteApi("/login").useSearch();
+  const { next, company, error: reason } = getRouteApi("/login").useSearch();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [error, setError] = useState<unknown>();
@@ -39,37 +39,51 @@ export function LoginPage() {
       <form onSubmit={signIn} className={styles.form}>
         <BrandMark size={36} />
         <h1>{say("login.title")}</h1>
-        <Field label={say("login.email")}>
-          {({ id }) => (
-            <input
-              id={id}
-              type="email"
-              autoComplete="username"
-              required
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label={say("login.password")}>
-          {({ id }) => (
-            <input
-              id={id}
-              type="password"
-              autoComplete="current-password"
-              required
-              value={password}
-              onChange={(event) => setPassword(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label={say("login.email")}
+          type="email"
+          autoComplete="username"
+          required
+          value={email}
+          change={setEmail}
+        />
+        <TextField
+          label={say("login.password")}
+          type="password"
+          autoComplete="current-password"
+          required
+          value={password}
+          change={setPassword}
+        />
+        {error === undefined && reason !== undefined && (
+          <p role="alert" className={styles.reason}>
+            {refusals.has(reason) ? say(`login.${reason}` as "login.other") : say("login.other")}
+          </p>
+        )}
         {error !== undefined && <Problem error={error} title={say("login.refused")} />}
         <Button kind="primary" type="submit" disabled={busy || !email || !password}>
           {busy ? say("login.busy") : say("login.go")}
         </Button>
+        <Providers company={company} next={ownPath(next)} />
       </form>
     </main>
   );
+}
+
+const refusals = new Set(["LOGIN_REFUSED", "USER_EXISTS", "PROVIDER_UNAVAILABLE"]);
+
+/** The identity providers of a company; the browser leaves for the chosen one. */
+function Providers({ company, next }: { company: string | undefined; next: string }) {
+  const { data } = useQuery({
+    queryKey: ["login-providers", company],
+    queryFn: () =>
+      read("/api/v1/auth/providers", { query: company === undefined ? {} : { company } }),
+  });
+  return data?.providers.map(({ id, name }) => (
+    <a key={id} className={styles.provider} href={`/login/${id}?${new URLSearchParams({ next })}`}>
+      {say("login.at", { name })}
+    </a>
+  ));
 }
 
 /** Where to go after the sign-in: a path of this server, never an address of another. */

@@ -2,13 +2,32 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { read } from "@/api/client";
+import type { BreakerValue, LimitChangeValue } from "@/api/schema";
 import { Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
 
-const CHANGES = 20;
+const CHANGES_SHOWN = 20;
+const BREAKERS: readonly Column<BreakerValue>[] = [
+  { head: say("queues.upstream"), as: "text", cell: (each) => each.upstream },
+  { head: say("queues.state"), cell: (each) => each.state.replace("_", " ") },
+  { head: say("queues.trial"), as: "numbers", cell: (each) => duration(each.retryAfterMs) },
+  {
+    head: say("queues.failedCalls"),
+    as: "numbers",
+    cell: ({ failures, calls }) => say("queues.ofCalls", { failures, calls }),
+  },
+  { head: say("queues.workerService"), as: "code", cell: (each) => each.workerService },
+];
+const CHANGES: readonly Column<LimitChangeValue>[] = [
+  { head: say("queues.time"), as: "muted", cell: (each) => <Time at={each.at} /> },
+  { head: say("queues.change"), cell: (each) => each.action },
+  { head: say("queues.of"), as: "text", cell: (each) => each.subject || say("queues.namespace") },
+  { head: say("queues.by"), as: "text", cell: (each) => each.actor || "–" },
+  { head: say("queues.reason"), as: "text", cell: (each) => each.reason || "–" },
+];
 
 export function Breakers() {
   const { data, isError, error, refetch } = useQuery({
@@ -20,30 +39,10 @@ export function Breakers() {
   return (
     <Table
       title={say("queues.breakers")}
-      heads={[
-        say("queues.upstream"),
-        say("queues.state"),
-        say("queues.trial"),
-        say("queues.failedCalls"),
-        say("queues.workerService"),
-      ]}
-    >
-      {data.breakers.map((each) => (
-        <tr key={`${each.upstream} ${each.workerService}`}>
-          <td>
-            <bdi>{each.upstream}</bdi>
-          </td>
-          <td>{each.state.replace("_", " ")}</td>
-          <td className="numbers">{duration(each.retryAfterMs)}</td>
-          <td className="numbers">
-            {say("queues.ofCalls", { failures: each.failures, calls: each.calls })}
-          </td>
-          <td>
-            <code>{each.workerService}</code>
-          </td>
-        </tr>
-      ))}
-    </Table>
+      columns={BREAKERS}
+      rows={data.breakers}
+      keyOf={(each) => `${each.upstream} ${each.workerService}`}
+    />
   );
 }
 
@@ -52,7 +51,7 @@ export function Changes({ version }: { version: string }) {
   const { data, isError, error } = useQuery({
     queryKey: ["limit-changes", version],
     queryFn: ({ signal }) =>
-      read("/api/v1/limits/changes", { query: { pageSize: CHANGES }, signal }),
+      read("/api/v1/limits/changes", { query: { pageSize: CHANGES_SHOWN }, signal }),
     placeholderData: (before) => before,
     // A version may return, as when the only limit is deleted.
     staleTime: 0,
@@ -62,31 +61,9 @@ export function Changes({ version }: { version: string }) {
   return (
     <Table
       title={say("queues.changes")}
-      heads={[
-        say("queues.time"),
-        say("queues.change"),
-        say("queues.of"),
-        say("queues.by"),
-        say("queues.reason"),
-      ]}
-    >
-      {data.changes.map((each) => (
-        <tr key={each.number}>
-          <td className="muted">
-            <Time at={each.at} />
-          </td>
-          <td>{each.action}</td>
-          <td>
-            <bdi>{each.subject || say("queues.namespace")}</bdi>
-          </td>
-          <td>
-            <bdi>{each.actor || "–"}</bdi>
-          </td>
-          <td>
-            <bdi>{each.reason || "–"}</bdi>
-          </td>
-        </tr>
-      ))}
-    </Table>
+      columns={CHANGES}
+      rows={data.changes}
+      keyOf={(each) => each.number}
+    />
   );
 }

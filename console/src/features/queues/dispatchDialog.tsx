@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { newKey, write } from "@/api/client";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { write } from "@/api/client";
+import { ActionDialog, ReasonField } from "@/design/actionDialog";
+import { TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 
 /** A stop or start of dispatch; without a workflow it is that of the namespace. */
@@ -20,65 +20,38 @@ const CONSEQUENCES = {
 export function DispatchDialog({ change, close }: { change: Change; close: () => void }) {
   const [workflow, setWorkflow] = useState(change.workflow ?? "");
   const [reason, setReason] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const client = useQueryClient();
-  const apply = async () => {
-    setBusy(true);
-    setError(undefined);
+  const apply = async (key: string) => {
     const of = workflow.trim();
-    try {
-      await write(`POST /api/v1/dispatch/${change.kind}`, {
-        body: { reason, ...(of && { workflow: of }) },
-        key,
-      });
-      await client.invalidateQueries({ queryKey: ["live"] });
-      close();
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
-    }
+    await write(`POST /api/v1/dispatch/${change.kind}`, {
+      body: { reason, ...(of && { workflow: of }) },
+      key,
+    });
+    await client.invalidateQueries({ queryKey: ["live"] });
+    close();
   };
   return (
-    <Dialog title={TITLES[change.kind]} open onClose={close}>
+    <ActionDialog
+      title={TITLES[change.kind]}
+      label={say("queues.changeOf", {
+        change: TITLES[change.kind],
+        subject: workflow.trim() || say("queues.namespace"),
+      })}
+      danger={change.kind === "stop"}
+      disabled={!reason.trim()}
+      failed={say("queues.dispatchSame")}
+      close={close}
+      act={apply}
+    >
       <p>{CONSEQUENCES[change.kind]}</p>
-      <Field label={say("queues.workflow")} hint={say("queues.workflowHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={workflow}
-            readOnly={change.kind === "start"}
-            onChange={(event) => setWorkflow(event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label={say("queues.reason")} hint={say("queues.reasonHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
-      {error !== undefined && <Problem error={error} title={say("queues.dispatchSame")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button
-          kind={change.kind === "stop" ? "danger" : "primary"}
-          disabled={!reason.trim() || busy}
-          onClick={() => void apply()}
-        >
-          {say("queues.changeOf", {
-            change: TITLES[change.kind],
-            subject: workflow.trim() || say("queues.namespace"),
-          })}
-        </Button>
-      </DialogActions>
-    </Dialog>
+      <TextField
+        label={say("queues.workflow")}
+        hint={say("queues.workflowHint")}
+        value={workflow}
+        readOnly={change.kind === "start"}
+        change={setWorkflow}
+      />
+      <ReasonField hint={say("queues.reasonHint")} value={reason} change={setReason} />
+    </ActionDialog>
   );
 }

@@ -1,9 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { newKey, write } from "@/api/client";
+import { write } from "@/api/client";
 import type { LimitRequest, LimitValue } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog, ReasonField } from "@/design/actionDialog";
+import { SelectField } from "@/design/fields";
+import { TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
@@ -38,26 +39,16 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
     retries: limit?.retries ?? 0,
   });
   const [reason, setReason] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const [key] = useState(newKey);
   const client = useQueryClient();
-  const send = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      if (remove) {
-        await write("DELETE /api/v1/limits", { query: { kind, subject, reason }, key });
-      } else {
-        const body = { kind, subject: subject.trim(), reason, ...values };
-        await write("PUT /api/v1/limits", { body, key });
-      }
-      await client.invalidateQueries({ queryKey: ["live", "limits"] });
-      close();
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
+  const send = async (key: string) => {
+    if (remove) {
+      await write("DELETE /api/v1/limits", { query: { kind, subject, reason }, key });
+    } else {
+      const body = { kind, subject: subject.trim(), reason, ...values };
+      await write("PUT /api/v1/limits", { body, key });
     }
+    await client.invalidateQueries({ queryKey: ["live", "limits"] });
+    close();
   };
   const names = NUMBERS.filter(({ kinds }) => !kinds || kinds.includes(kind));
   const title = remove
@@ -66,75 +57,51 @@ export function LimitDialog({ editing, close }: { editing: Editing; close: () =>
       ? say("queues.changeLimit")
       : say("queues.setLimit");
   return (
-    <Dialog title={title} open onClose={close}>
+    <ActionDialog
+      title={title}
+      label={say(remove ? "queues.deleteLimit" : "queues.setTheLimit")}
+      danger={remove}
+      disabled={!reason.trim()}
+      failed={say("queues.limitSame")}
+      close={close}
+      act={send}
+    >
       <p>{remove ? say("queues.deleteHint") : say("queues.setHint")}</p>
-      <Field label={say("queues.kind")}>
-        {({ id }) => (
-          <select
-            id={id}
-            value={kind}
-            disabled={!!limit}
-            onChange={(event) => setKind(event.target.value as Kind)}
-          >
-            {KINDS.map((each) => (
-              <option key={each} value={each}>
-                {each.replace("_", " ")}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
-      <Field label={say("queues.of")} hint={SUBJECTS[kind]}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={subject}
-            readOnly={!!limit}
-            onChange={(event) => setSubject(event.target.value)}
-          />
-        )}
-      </Field>
+      <SelectField
+        label={say("queues.kind")}
+        value={kind}
+        disabled={!!limit}
+        change={(chosen) => setKind(chosen as Kind)}
+      >
+        {KINDS.map((each) => (
+          <option key={each} value={each}>
+            {each.replace("_", " ")}
+          </option>
+        ))}
+      </SelectField>
+      <TextField
+        label={say("queues.of")}
+        hint={SUBJECTS[kind]}
+        value={subject}
+        readOnly={!!limit}
+        change={setSubject}
+      />
       {!remove && (
         <div className={styles.numbers}>
           {names.map(({ name, label }) => (
-            <Field key={name} label={label}>
-              {({ id }) => (
-                <input
-                  id={id}
-                  type="number"
-                  min={0}
-                  value={values[name]}
-                  onChange={(event) => setValues({ ...values, [name]: Number(event.target.value) })}
-                />
-              )}
-            </Field>
+            <TextField
+              key={name}
+              label={label}
+              type="number"
+              min={0}
+              value={values[name]}
+              change={(text) => setValues({ ...values, [name]: Number(text) })}
+            />
           ))}
         </div>
       )}
-      <Field label={say("queues.reason")} hint={say("queues.reasonHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={reason}
-            maxLength={1_024}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        )}
-      </Field>
-      {error !== undefined && <Problem error={error} title={say("queues.limitSame")} />}
-      <DialogActions>
-        <Button onClick={close}>{say("action.back")}</Button>
-        <Button
-          kind={remove ? "danger" : "primary"}
-          disabled={busy || !reason.trim()}
-          onClick={() => void send()}
-        >
-          {say(remove ? "queues.deleteLimit" : "queues.setTheLimit")}
-        </Button>
-      </DialogActions>
-    </Dialog>
+      <ReasonField hint={say("queues.reasonHint")} value={reason} change={setReason} />
+    </ActionDialog>
   );
 }
 

@@ -4,9 +4,10 @@ import { useState } from "react";
 import type { LimitList, LimitValue, QueueValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import frame from "@/design/page.module.css";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading, Problem } from "@/design/problem";
+import { type Column, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import { Breakers, Changes } from "./beside";
@@ -37,9 +38,8 @@ export function QueuesPage() {
           </>
         }
       />
-      <div className={styles.page}>
-        {queues.isPending && <Skeleton rows={6} />}
-        {queues.isError && <Problem error={queues.error} retry={() => void queues.refetch()} />}
+      <div className={frame.page}>
+        <Loading query={queues} rows={6} />
         {queues.data && <Load queues={queues.data.queues} />}
         {limits.isError && <Problem error={limits.error} retry={() => void limits.refetch()} />}
         {limits.data && <Stops stops={limits.data.stops} start={setChange} />}
@@ -60,59 +60,45 @@ function versionOf(list: LimitList | undefined): string {
   return [...limits, ...stops].join();
 }
 
-const LOAD = [
-  say("queues.queue"),
-  say("queues.taskType"),
-  say("queues.ready"),
-  say("queues.held"),
-  say("queues.stopped"),
-  say("queues.running"),
-  say("queues.oldest"),
-  say("queues.failed"),
-  say("queues.free"),
-  say("queues.arrivals"),
-  say("queues.duration"),
-] as const;
+const LOAD: readonly Column<QueueValue>[] = [
+  { head: say("queues.queue"), as: "text", cell: (each) => each.queue },
+  { head: say("queues.taskType"), as: "text", cell: (each) => each.taskType },
+  { head: say("queues.ready"), as: "numbers", cell: (each) => count(each.ready) },
+  { head: say("queues.held"), as: "numbers", cell: (each) => count(each.waitingForLimits) },
+  { head: say("queues.stopped"), as: "numbers", cell: (each) => count(each.stopped) },
+  { head: say("queues.running"), as: "numbers", cell: (each) => count(each.running) },
+  { head: say("queues.oldest"), as: "numbers", cell: ({ oldestMs }) => durationOr(oldestMs) },
+  { head: say("queues.failed"), as: "numbers", cell: (each) => count(each.failed) },
+  {
+    head: say("queues.free"),
+    as: "numbers",
+    cell: (each) => (each.workerSets ? count(each.freeSlots) : say("queues.noWorker")),
+  },
+  {
+    head: say("queues.arrivals"),
+    as: "numbers",
+    cell: (each) => each.arrivalsPerSecond.toFixed(1),
+  },
+  { head: say("queues.duration"), as: "numbers", cell: ({ serviceMs }) => durationOr(serviceMs) },
+];
+
+function durationOr(ms: number | undefined): string {
+  return ms ? duration(ms) : "–";
+}
 
 function Load({ queues }: { queues: readonly QueueValue[] }) {
   if (queues.length === 0) {
     return <Empty title={say("queues.none")}>{say("queues.noneHint")}</Empty>;
   }
   return (
-    <Table title={say("queues.load")} heads={LOAD}>
-      {queues.map((each) => (
-        <tr key={`${each.queue} ${each.taskType} ${each.requires}`}>
-          <td>
-            <bdi>{each.queue}</bdi>
-          </td>
-          <td>
-            <bdi>{each.taskType}</bdi>
-          </td>
-          <td className="numbers">{count(each.ready)}</td>
-          <td className="numbers">{count(each.waitingForLimits)}</td>
-          <td className="numbers">{count(each.stopped)}</td>
-          <td className="numbers">{count(each.running)}</td>
-          <td className="numbers">{each.oldestMs ? duration(each.oldestMs) : "–"}</td>
-          <td className="numbers">{count(each.failed)}</td>
-          <td className="numbers">
-            {each.workerSets ? count(each.freeSlots) : say("queues.noWorker")}
-          </td>
-          <td className="numbers">{each.arrivalsPerSecond.toFixed(1)}</td>
-          <td className="numbers">{each.serviceMs ? duration(each.serviceMs) : "–"}</td>
-        </tr>
-      ))}
-    </Table>
+    <Table
+      title={say("queues.load")}
+      columns={LOAD}
+      rows={queues}
+      keyOf={(each) => `${each.queue} ${each.taskType} ${each.requires}`}
+    />
   );
 }
-
-const STOPS = [
-  say("queues.of"),
-  say("queues.waitingTasks"),
-  say("queues.reason"),
-  say("queues.by"),
-  say("queues.since"),
-  "",
-] as const;
 
 interface StopsProps {
   stops: LimitList["stops"];
@@ -121,44 +107,30 @@ interface StopsProps {
 
 function Stops({ stops, start }: StopsProps) {
   if (stops.length === 0) return null;
+  const columns: readonly Column<LimitList["stops"][number]>[] = [
+    { head: say("queues.of"), as: "text", cell: (each) => each.workflow ?? say("queues.whole") },
+    { head: say("queues.waitingTasks"), as: "numbers", cell: (each) => count(each.waiting) },
+    { head: say("queues.reason"), as: "text", cell: (each) => each.reason },
+    { head: say("queues.by"), as: "text", cell: (each) => each.actor },
+    { head: say("queues.since"), as: "muted", cell: (each) => <Time at={each.stoppedAt} /> },
+    {
+      head: "",
+      cell: ({ workflow }) => (
+        <Button small onClick={() => start({ kind: "start", workflow })}>
+          {say("queues.start")}
+        </Button>
+      ),
+    },
+  ];
   return (
-    <Table title={say("queues.stops")} heads={STOPS}>
-      {stops.map((each) => (
-        <tr key={each.workflow ?? ""}>
-          <td>
-            <bdi>{each.workflow ?? say("queues.whole")}</bdi>
-          </td>
-          <td className="numbers">{count(each.waiting)}</td>
-          <td>
-            <bdi>{each.reason}</bdi>
-          </td>
-          <td>
-            <bdi>{each.actor}</bdi>
-          </td>
-          <td className="muted">
-            <Time at={each.stoppedAt} />
-          </td>
-          <td>
-            <Button small onClick={() => start({ kind: "start", workflow: each.workflow })}>
-              {say("queues.start")}
-            </Button>
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <Table
+      title={say("queues.stops")}
+      columns={columns}
+      rows={stops}
+      keyOf={(each) => each.workflow ?? ""}
+    />
   );
 }
-
-const LIMITS = [
-  say("queues.kind"),
-  say("queues.of"),
-  say("queues.inUse"),
-  say("queues.waiting"),
-  say("queues.atOnce"),
-  say("queues.perSecond"),
-  say("queues.reason"),
-  "",
-] as const;
 
 interface LimitsProps {
   list: LimitList;
@@ -174,32 +146,33 @@ function Limits({ list, edit }: LimitsProps) {
       </Empty>
     );
   }
+  const used = (of: "inUse" | "waiting") => (limit: LimitValue) =>
+    count(
+      list.uses
+        .filter((use) => use.kind === limit.kind && use.subject === limit.subject)
+        .reduce((sum, use) => sum + use[of], 0),
+    );
+  const columns: readonly Column<LimitValue>[] = [
+    { head: say("queues.kind"), cell: (each) => each.kind.replace("_", " ") },
+    { head: say("queues.of"), as: "text", cell: (each) => each.subject || "–" },
+    { head: say("queues.inUse"), as: "numbers", cell: used("inUse") },
+    { head: say("queues.waiting"), as: "numbers", cell: used("waiting") },
+    {
+      head: say("queues.atOnce"),
+      as: "numbers",
+      cell: (each) => (each.concurrency ? count(each.concurrency) : "–"),
+    },
+    { head: say("queues.perSecond"), as: "numbers", cell: (each) => each.rate || "–" },
+    { head: say("queues.reason"), as: "text", cell: (each) => each.reason || "–" },
+    { head: "", cell: (each) => <Edit limit={each} edit={edit} /> },
+  ];
   return (
-    <Table title={say("queues.limits")} heads={LIMITS}>
-      {list.limits.map((each) => {
-        const uses = list.uses.filter(
-          (use) => use.kind === each.kind && use.subject === each.subject,
-        );
-        return (
-          <tr key={`${each.kind} ${each.subject}`}>
-            <td>{each.kind.replace("_", " ")}</td>
-            <td>
-              <bdi>{each.subject || "–"}</bdi>
-            </td>
-            <td className="numbers">{count(uses.reduce((sum, use) => sum + use.inUse, 0))}</td>
-            <td className="numbers">{count(uses.reduce((sum, use) => sum + use.waiting, 0))}</td>
-            <td className="numbers">{each.concurrency ? count(each.concurrency) : "–"}</td>
-            <td className="numbers">{each.rate || "–"}</td>
-            <td>
-              <bdi>{each.reason || "–"}</bdi>
-            </td>
-            <td>
-              <Edit limit={each} edit={edit} />
-            </td>
-          </tr>
-        );
-      })}
-    </Table>
+    <Table
+      title={say("queues.limits")}
+      columns={columns}
+      rows={list.limits}
+      keyOf={(each) => `${each.kind} ${each.subject}`}
+    />
   );
 }
 

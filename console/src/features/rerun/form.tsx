@@ -3,7 +3,8 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, Fragment, useState } from "react";
 import { newKey, read, write } from "@/api/client";
 import type { ExecutionAnswer, Rerun } from "@/api/schema";
-import { Button, Field } from "@/design/primitives";
+import { ReasonField } from "@/design/actionDialog";
+import { Button } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import { JsonField } from "./jsonField";
@@ -72,17 +73,11 @@ export function RerunForm({ execution, choices, plan }: Props) {
         change={(input) => setDraft({ ...draft, input })}
       />
       <NodeInputs executionId={executionId} choices={choices} draft={draft} change={setDraft} />
-      <Field label={say("action.reason")} hint={say("rerun.reasonHint")}>
-        {({ id, describedBy }) => (
-          <input
-            id={id}
-            aria-describedby={describedBy}
-            value={draft.reason}
-            maxLength={1_024}
-            onChange={(event) => setDraft({ ...draft, reason: event.target.value })}
-          />
-        )}
-      </Field>
+      <ReasonField
+        hint={say("rerun.reasonHint")}
+        value={draft.reason}
+        change={(text) => setDraft({ ...draft, reason: text })}
+      />
       {error !== undefined && <Problem error={error} title={say("rerun.notStarted")} />}
       <div className={styles.buttons}>
         <Link to="/executions/$executionId" params={{ executionId }} className="boxed">

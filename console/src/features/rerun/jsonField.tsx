@@ -1,7 +1,6 @@
 import { Button, Field } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { jsonFault } from "@/values/jsonFault";
-import styles from "./page.module.css";
 
 interface Props {
   label: string;
@@ -23,7 +22,7 @@ export function JsonField({ label, hint, value, before, change, remove }: Props)
           <textarea
             id={id}
             aria-describedby={describedBy}
-            className={styles.code}
+            className="mono"
             rows={Math.min(14, Math.max(3, value.split("\n").length))}
             spellCheck={false}
             value={value}

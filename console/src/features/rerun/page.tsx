@@ -6,6 +6,7 @@ import { asProblem } from "@/api/problems";
 import type { ExecutionAnswer, StateAnswer } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { GraphPane } from "@/canvas/graphStage";
+import frame from "@/design/page.module.css";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
@@ -103,7 +104,7 @@ function Planned({ execution, progress, choices }: PlannedProps) {
     if (id !== undefined) choices.toggle(id);
   };
   return (
-    <div className={styles.body}>
+    <div className={`${frame.split} ${styles.body}`}>
       <GraphPane
         source={{
           graph,

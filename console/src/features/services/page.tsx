@@ -3,17 +3,18 @@ import { Link } from "@tanstack/react-router";
 import type { ServiceValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
 import { PageHeader } from "@/app/pageHeader";
-import { Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { Status } from "@/design/status";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { say } from "@/model/messages";
-import styles from "./page.module.css";
 
 /** Instances of services in the registry with their health. */
 export function ServicesPage() {
   useTopics(["services"]);
-  const { data, isPending, isError, error, refetch } = useTopic("services");
+  const query = useTopic("services");
+  const { data } = query;
   const services = data?.services ?? [];
   return (
     <>
@@ -25,35 +26,26 @@ export function ServicesPage() {
           </Link>
         }
       />
-      <div className={styles.page}>
-        {isPending && <Skeleton rows={8} />}
-        {isError && <Problem error={error} retry={() => void refetch()} />}
+      <div className={frame.page}>
+        <Loading query={query} rows={8} />
         {data && services.length === 0 && (
           <Empty title={say("services.none")}>
             <p>{say("services.noneHint")}</p>
           </Empty>
         )}
         {services.length > 0 && (
-          <Table title={say("services.count", { count: services.length })} heads={HEADS}>
-            {services.map((each) => (
-              <Row key={each.id} instance={each} />
-            ))}
-          </Table>
+          <Table
+            title={say("services.count", { count: services.length })}
+            columns={COLUMNS}
+            rows={services}
+            keyOf={(each) => each.id}
+          />
         )}
       </div>
     </>
   );
 }
 
-const HEADS = [
-  say("services.service"),
-  say("services.instance"),
-  say("services.health"),
-  say("services.address"),
-  say("services.version"),
-  say("services.heartbeat"),
-  say("services.capabilities"),
-] as const;
 const HEALTH: Record<ServiceValue["status"], string> = {
   HEALTHY: "healthy",
   DEGRADED: "degraded",
@@ -61,34 +53,26 @@ const HEALTH: Record<ServiceValue["status"], string> = {
   OFFLINE: "offline",
 };
 
-function Row({ instance }: { instance: ServiceValue }) {
-  return (
-    <tr>
-      <td>
-        <strong>
-          <bdi>{instance.name}</bdi>
-        </strong>
-      </td>
-      <td>
-        <code>
-          <bdi>{instance.id}</bdi>
-        </code>
-      </td>
-      <td>
-        <Status status={HEALTH[instance.status]} />
-      </td>
-      <td>
-        <code>
-          <bdi>{instance.endpoint || "–"}</bdi>
-        </code>
-      </td>
-      <td className="numbers">{instance.version || "–"}</td>
-      <td className="muted">
-        <Time at={instance.heartbeatAt} />
-      </td>
-      <td className="muted" title={instance.capabilities.join("\n")}>
-        <bdi>{instance.capabilities.map((each) => each.split(".").at(-1)).join(", ") || "–"}</bdi>
-      </td>
-    </tr>
-  );
-}
+const COLUMNS: readonly Column<ServiceValue>[] = [
+  {
+    head: say("services.service"),
+    cell: (each) => (
+      <strong>
+        <bdi>{each.name}</bdi>
+      </strong>
+    ),
+  },
+  { head: say("services.instance"), as: "id", cell: (each) => each.id },
+  { head: say("services.health"), cell: (each) => <Status status={HEALTH[each.status]} /> },
+  { head: say("services.address"), as: "id", cell: (each) => each.endpoint || "–" },
+  { head: say("services.version"), as: "numbers", cell: (each) => each.version || "–" },
+  { head: say("services.heartbeat"), as: "muted", cell: (each) => <Time at={each.heartbeatAt} /> },
+  {
+    head: say("services.capabilities"),
+    as: "muted",
+    title: (each) => each.capabilities.join("\n"),
+    cell: (each) => (
+      <bdi>{each.capabilities.map((name) => name.split(".").at(-1)).join(", ") || "–"}</bdi>
+    ),
+  },
+];

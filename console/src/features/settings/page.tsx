@@ -6,7 +6,9 @@ import { write } from "@/api/client";
 import { PageHeader } from "@/app/pageHeader";
 import { type Density, prefer, type Theme, usePreference } from "@/app/preferences";
 import { sessionQuery } from "@/app/session";
-import { Button, Field } from "@/design/primitives";
+import { SelectField } from "@/design/fields";
+import frame from "@/design/page.module.css";
+import { Button, TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
@@ -21,52 +23,40 @@ export function SettingsPage() {
   return (
     <>
       <PageHeader title={say("settings.title")} />
-      <div className={styles.page}>
+      <div className={`${frame.framed} ${styles.page}`}>
         <section>
           <h2>{say("settings.appearance")}</h2>
-          <Field label={say("settings.theme")}>
-            {({ id }) => (
-              <select
-                id={id}
-                value={theme}
-                onChange={(event) => prefer({ theme: event.target.value as Theme })}
-              >
-                <option value="system">{say("settings.asSystem")}</option>
-                <option value="light">{say("settings.light")}</option>
-                <option value="dark">{say("settings.dark")}</option>
-              </select>
-            )}
-          </Field>
-          <Field label={say("settings.density")} hint={say("settings.densityHint")}>
-            {({ id, describedBy }) => (
-              <select
-                id={id}
-                aria-describedby={describedBy}
-                value={density}
-                onChange={(event) => prefer({ density: event.target.value as Density })}
-              >
-                <option value="normal">{say("settings.normal")}</option>
-                <option value="compact">{say("settings.compact")}</option>
-              </select>
-            )}
-          </Field>
-          <Field label={say("settings.zone")}>
-            {({ id }) => (
-              <select
-                id={id}
-                value={zone}
-                onChange={(event) => prefer({ zone: event.target.value })}
-              >
-                <option value="">{say("settings.asSystem")}</option>
-                <option value="UTC">{"UTC"}</option>
-                {zones.map((name) => (
-                  <option key={name} value={name}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <SelectField
+            label={say("settings.theme")}
+            value={theme}
+            change={(chosen) => prefer({ theme: chosen as Theme })}
+          >
+            <option value="system">{say("settings.asSystem")}</option>
+            <option value="light">{say("settings.light")}</option>
+            <option value="dark">{say("settings.dark")}</option>
+          </SelectField>
+          <SelectField
+            label={say("settings.density")}
+            hint={say("settings.densityHint")}
+            value={density}
+            change={(chosen) => prefer({ density: chosen as Density })}
+          >
+            <option value="normal">{say("settings.normal")}</option>
+            <option value="compact">{say("settings.compact")}</option>
+          </SelectField>
+          <SelectField
+            label={say("settings.zone")}
+            value={zone}
+            change={(chosen) => prefer({ zone: chosen })}
+          >
+            <option value="">{say("settings.asSystem")}</option>
+            <option value="UTC">{"UTC"}</option>
+            {zones.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </SelectField>
           <label className={styles.check}>
             <input
               type="checkbox"
@@ -79,17 +69,13 @@ export function SettingsPage() {
         <Namespace />
         <section>
           <h2>{say("settings.you")}</h2>
-          <Field label={say("settings.name")} hint={say("settings.nameHint")}>
-            {({ id, describedBy }) => (
-              <input
-                id={id}
-                aria-describedby={describedBy}
-                value={actor}
-                maxLength={200}
-                onChange={(event) => prefer({ actor: event.target.value })}
-              />
-            )}
-          </Field>
+          <TextField
+            label={say("settings.name")}
+            hint={say("settings.nameHint")}
+            value={actor}
+            maxLength={200}
+            change={(text) => prefer({ actor: text })}
+          />
           <SignedIn />
         </section>
       </div>
@@ -116,19 +102,15 @@ function Namespace() {
           apply();
         }}
       >
-        <Field label={say("settings.shownNamespace")} hint={say("settings.namespaceHint")}>
-          {({ id, describedBy }) => (
-            <input
-              id={id}
-              aria-describedby={describedBy}
-              list="namespaces"
-              placeholder={"default"}
-              pattern="[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}"
-              value={text}
-              onChange={(event) => setText(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label={say("settings.shownNamespace")}
+          hint={say("settings.namespaceHint")}
+          list="namespaces"
+          placeholder={"default"}
+          pattern="[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}"
+          value={text}
+          change={setText}
+        />
         <datalist id="namespaces">
           {known.map((name) => (
             <option key={name} value={name} />
@@ -148,8 +130,9 @@ function SignedIn() {
   const client = useQueryClient();
   if (!data?.me) return <p className="muted">{say("settings.open")}</p>;
   const signOut = async () => {
-    await write("POST /api/v1/auth/logout");
+    const ended = await write("POST /api/v1/auth/logout");
     client.clear();
+    if (ended?.providerLogoutUrl) return location.assign(ended.providerLogoutUrl);
     void navigate({ to: "/login" });
   };
   return (

@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { newKey, write } from "@/api/client";
+import { write } from "@/api/client";
 import type { TriggerValue } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog } from "@/design/actionDialog";
+import { AreaField } from "@/design/fields";
 import { say } from "@/model/messages";
 import { jsonFault } from "@/values/jsonFault";
 import styles from "./page.module.css";
@@ -31,58 +31,48 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
   const [input, setInput] = useState(() =>
     trigger.input === undefined ? "" : JSON.stringify(trigger.input, undefined, 2),
   );
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const [fired, setFired] = useState<string>();
-  const [key] = useState(newKey);
   const client = useQueryClient();
   const wrong = kind === "fire" && input.trim() ? jsonFault(input) : undefined;
-  const send = async () => {
-    setBusy(true);
-    setError(undefined);
+  const send = async (key: string) => {
     const path = { name: trigger.workflow, trigger: trigger.id };
-    try {
-      if (kind === "fire") {
-        const body = input.trim() ? { input: JSON.parse(input) as unknown } : {};
-        const route = "POST /api/v1/workflows/{name}/triggers/{trigger}:fire";
-        setFired((await write(route, { path, body, key })).executionId);
-      } else {
-        await write(`POST /api/v1/workflows/{name}/triggers/{trigger}:${kind}`, { path, key });
-        close();
-      }
-      await client.invalidateQueries({ queryKey: ["triggers"] });
-    } catch (raised) {
-      setError(raised);
-      setBusy(false);
+    if (kind === "fire") {
+      const body = input.trim() ? { input: JSON.parse(input) as unknown } : {};
+      const route = "POST /api/v1/workflows/{name}/triggers/{trigger}:fire";
+      setFired((await write(route, { path, body, key })).executionId);
+    } else {
+      await write(`POST /api/v1/workflows/{name}/triggers/{trigger}:${kind}`, { path, key });
+      close();
     }
+    await client.invalidateQueries({ queryKey: ["triggers"] });
   };
   return (
-    <Dialog
+    <ActionDialog
       title={say("triggers.actTitle", {
         act: TITLES[kind],
         trigger: trigger.id,
         workflow: trigger.workflow,
       })}
-      open
-      onClose={close}
+      label={fired ? undefined : TITLES[kind]}
+      disabled={!!wrong}
+      back={fired && say("action.close")}
+      failed={say("action.notDone")}
+      close={close}
+      act={send}
     >
       <p>{CONSEQUENCES[kind]}</p>
       {kind === "fire" && (
-        <Field label={say("triggers.input")} hint={say("triggers.inputHint")} error={wrong}>
-          {({ id, describedBy }) => (
-            <textarea
-              id={id}
-              aria-describedby={describedBy}
-              className={styles.code}
-              rows={6}
-              spellCheck={false}
-              value={input}
-              onChange={(event) => setInput(event.target.value)}
-            />
-          )}
-        </Field>
+        <AreaField
+          label={say("triggers.input")}
+          hint={say("triggers.inputHint")}
+          error={wrong}
+          className={styles.code}
+          rows={6}
+          spellCheck={false}
+          value={input}
+          change={setInput}
+        />
       )}
-      {error !== undefined && <Problem error={error} title={say("action.notDone")} />}
       {fired && (
         <p role="status">
           {say("triggers.started")}{" "}
@@ -91,14 +81,6 @@ export function ActDialog({ act, close }: { act: Act; close: () => void }) {
           </Link>
         </p>
       )}
-      <DialogActions>
-        <Button onClick={close}>{fired ? say("action.close") : say("action.back")}</Button>
-        {!fired && (
-          <Button kind="primary" disabled={busy || !!wrong} onClick={() => void send()}>
-            {TITLES[kind]}
-          </Button>
-        )}
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }

@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import type { TriggerValue } from "@/api/schema";
-import { Button, Dialog, DialogActions, Field } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { ActionDialog } from "@/design/actionDialog";
+import { SelectField } from "@/design/fields";
 import { say } from "@/model/messages";
 import { type BackfillState, backfill } from "./backfill";
 import styles from "./page.module.css";
@@ -20,7 +20,6 @@ const AT_ONCE = [1, 4, 8, 16] as const;
 export function BackfillDialog({ trigger, range, total, close }: Props) {
   const [atOnce, setAtOnce] = useState(4);
   const [state, setState] = useState<BackfillState>();
-  const [error, setError] = useState<unknown>();
   const stop = useRef(new AbortController());
   const client = useQueryClient();
   useEffect(() => {
@@ -28,38 +27,40 @@ export function BackfillDialog({ trigger, range, total, close }: Props) {
     return () => controller.abort();
   }, []);
   const run = async () => {
-    setError(undefined);
     stop.current = new AbortController();
     try {
       await backfill({ trigger, range, atOnce, signal: stop.current.signal, report: setState });
     } catch (raised) {
-      setError(raised);
       setState((before) => before && { ...before, running: false });
+      throw raised;
+    } finally {
+      await client.invalidateQueries({ queryKey: ["triggers"] });
     }
-    await client.invalidateQueries({ queryKey: ["triggers"] });
   };
   const running = state?.running ?? false;
   return (
-    <Dialog
+    <ActionDialog
       title={say("triggers.backfillTitle", { workflow: trigger.workflow })}
-      open
-      onClose={close}
+      label={
+        state && !running ? say("triggers.again") : say("triggers.startCount", { count: total })
+      }
+      disabled={running}
+      back={say(running ? "triggers.stopClose" : "action.close")}
+      failed={say("triggers.interrupted")}
+      close={close}
+      act={run}
     >
       <p>{say("triggers.backfillHint", { count: total })}</p>
-      <Field label={say("triggers.startsAtOnce")}>
-        {({ id }) => (
-          <select
-            id={id}
-            disabled={running}
-            value={atOnce}
-            onChange={(event) => setAtOnce(Number(event.target.value))}
-          >
-            {AT_ONCE.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <SelectField
+        label={say("triggers.startsAtOnce")}
+        disabled={running}
+        value={atOnce}
+        change={(chosen) => setAtOnce(Number(chosen))}
+      >
+        {AT_ONCE.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </SelectField>
       {state && (
         <div role="status" className={styles.progress}>
           <progress max={Math.max(1, total)} value={state.accepted + state.failed} />
@@ -75,13 +76,6 @@ export function BackfillDialog({ trigger, range, total, close }: Props) {
           ))}
         </ul>
       )}
-      {error !== undefined && <Problem error={error} title={say("triggers.interrupted")} />}
-      <DialogActions>
-        <Button onClick={close}>{running ? say("triggers.stopClose") : say("action.close")}</Button>
-        <Button kind="primary" disabled={running} onClick={() => void run()}>
-          {state && !running ? say("triggers.again") : say("triggers.startCount", { count: total })}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </ActionDialog>
   );
 }

@@ -3,9 +3,9 @@ import { useState } from "react";
 import { read } from "@/api/client";
 import type { CauseValue, TriggerValue } from "@/api/schema";
 import { usePreference } from "@/app/preferences";
-import { Button, Field, Skeleton } from "@/design/primitives";
+import { Button, Skeleton, TextField } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { serverNow } from "@/design/useNow";
 import { clockTime, count } from "@/model/durations";
 import { say } from "@/model/messages";
@@ -97,17 +97,12 @@ function dayOf(at: number): string {
 
 function DateField(props: { label: string; value: string; change: (value: string) => void }) {
   return (
-    <Field label={props.label}>
-      {({ id, describedBy }) => (
-        <input
-          id={id}
-          aria-describedby={describedBy}
-          type="date"
-          value={props.value}
-          onChange={(event) => event.target.value && props.change(event.target.value)}
-        />
-      )}
-    </Field>
+    <TextField
+      label={props.label}
+      type="date"
+      value={props.value}
+      change={(text) => text && props.change(text)}
+    />
   );
 }
 
@@ -153,24 +148,17 @@ function Causes({ causes, total }: { causes: readonly CauseValue[]; total: numbe
     total > causes.length
       ? say("triggers.causesFirst", { shown: causes.length, total })
       : say("triggers.causes");
-  return (
-    <Table
-      title={title}
-      heads={[say("triggers.time"), say("triggers.requestId"), say("triggers.problem")]}
-    >
-      {causes.map((each) => (
-        <tr key={each.requestId}>
-          <td>
-            <time dateTime={each.at} className="numbers" title={each.name}>
-              {clockTime(Date.parse(each.at), zone)}
-            </time>
-          </td>
-          <td>
-            <code>{each.requestId}</code>
-          </td>
-          <td className="muted">{each.error ?? "–"}</td>
-        </tr>
-      ))}
-    </Table>
-  );
+  const columns: readonly Column<CauseValue>[] = [
+    {
+      head: say("triggers.time"),
+      cell: ({ at, name }) => (
+        <time dateTime={at} className="numbers" title={name}>
+          {clockTime(Date.parse(at), zone)}
+        </time>
+      ),
+    },
+    { head: say("triggers.requestId"), as: "code", cell: (each) => each.requestId },
+    { head: say("triggers.problem"), as: "muted", cell: (each) => each.error ?? "–" },
+  ];
+  return <Table title={title} columns={columns} rows={causes} keyOf={(each) => each.requestId} />;
 }

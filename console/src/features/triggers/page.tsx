@@ -6,10 +6,11 @@ import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
 import type { TriggerValue } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { Status } from "@/design/status";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
 import { type Act, ActDialog } from "./actDialog";
@@ -52,16 +53,25 @@ export function TriggersPage() {
           )
         }
       />
-      <div className={styles.page}>
-        {query.isPending && <Skeleton rows={6} />}
-        {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
+      <div className={frame.page}>
+        <Loading query={query} rows={6} />
         {query.isSuccess && rows.length === 0 && <Nothing />}
         {rows.length > 0 && (
-          <Table title={say("triggers.count", { count: rows.length })} heads={HEADS}>
-            {rows.map((each) => (
-              <Row key={keyOf(each)} trigger={each} act={setAct} choose={choose} chosen={chosen} />
-            ))}
-          </Table>
+          <Table
+            title={say("triggers.count", { count: rows.length })}
+            columns={[
+              ...COLUMNS,
+              {
+                head: "",
+                cell: (each) => (
+                  <Buttons trigger={each} act={setAct} choose={choose} chosen={chosen} />
+                ),
+              },
+            ]}
+            rows={rows}
+            keyOf={keyOf}
+            rowProps={(each) => (keyOf(each) === chosen ? { className: styles.chosen } : {})}
+          />
         )}
         {query.hasNextPage && (
           <Button onClick={() => void query.fetchNextPage()}>{say("action.more")}</Button>
@@ -73,82 +83,83 @@ export function TriggersPage() {
   );
 }
 
-const HEADS = [
-  say("triggers.trigger"),
-  say("triggers.workflow"),
-  say("triggers.fires"),
-  say("triggers.state"),
-  say("triggers.next"),
-  say("triggers.last"),
-  say("triggers.fired"),
-  say("triggers.missed"),
-  say("triggers.refused"),
-  "",
-] as const;
+const COLUMNS: readonly Column<TriggerValue>[] = [
+  {
+    head: say("triggers.trigger"),
+    cell: (each) => (
+      <strong>
+        <bdi>{each.id}</bdi>
+      </strong>
+    ),
+  },
+  {
+    head: say("triggers.workflow"),
+    cell: ({ workflow }) => (
+      <Link to="/triggers" search={{ workflow }}>
+        <bdi>{workflow}</bdi>
+      </Link>
+    ),
+  },
+  { head: say("triggers.fires"), cell: (each) => <Rule trigger={each} /> },
+  {
+    head: say("triggers.state"),
+    title: (each) => each.slot?.problem ?? each.lastError,
+    cell: (each) => <State trigger={each} />,
+  },
+  {
+    head: say("triggers.next"),
+    as: "muted",
+    cell: (each) => (each.paused ? "–" : <Time at={each.nextAt} />),
+  },
+  {
+    head: say("triggers.last"),
+    as: "muted",
+    cell: ({ lastAt, lastExecutionId }) =>
+      lastExecutionId ? (
+        <Link to="/executions/$executionId" params={{ executionId: lastExecutionId }}>
+          <Time at={lastAt} />
+        </Link>
+      ) : (
+        <Time at={lastAt} />
+      ),
+  },
+  { head: say("triggers.fired"), as: "numbers", cell: (each) => count(each.fired) },
+  { head: say("triggers.missed"), as: "numbers", cell: (each) => count(each.missed) },
+  { head: say("triggers.refused"), as: "numbers", cell: (each) => count(each.refused) },
+];
 
 function keyOf({ workflow, id }: TriggerValue): string {
   return `${workflow}/${id}`;
 }
 
-interface RowProps {
+interface ButtonsProps {
   trigger: TriggerValue;
   act: (act: Act) => void;
   choose: (key: string | undefined) => void;
   chosen: string | undefined;
 }
 
-function Row({ trigger, act, choose, chosen }: RowProps) {
+function Buttons({ trigger, act, choose, chosen }: ButtonsProps) {
   const key = keyOf(trigger);
   const isChosen = key === chosen;
   return (
-    <tr className={isChosen ? styles.chosen : undefined}>
-      <td>
-        <strong>
-          <bdi>{trigger.id}</bdi>
-        </strong>
-      </td>
-      <td>
-        <Link to="/triggers" search={{ workflow: trigger.workflow }}>
-          <bdi>{trigger.workflow}</bdi>
-        </Link>
-      </td>
-      <td>
-        <Rule trigger={trigger} />
-      </td>
-      <td title={trigger.slot?.problem ?? trigger.lastError}>
-        <State trigger={trigger} />
-      </td>
-      <td className="muted">{trigger.paused ? "–" : <Time at={trigger.nextAt} />}</td>
-      <td className="muted">
-        {trigger.lastExecutionId ? (
-          <Link to="/executions/$executionId" params={{ executionId: trigger.lastExecutionId }}>
-            <Time at={trigger.lastAt} />
-          </Link>
-        ) : (
-          <Time at={trigger.lastAt} />
-        )}
-      </td>
-      <td className="numbers">{count(trigger.fired)}</td>
-      <td className="numbers">{count(trigger.missed)}</td>
-      <td className="numbers">{count(trigger.refused)}</td>
-      <td>
-        <Button small onClick={() => act({ kind: trigger.paused ? "resume" : "pause", trigger })}>
-          {trigger.paused ? say("triggers.resume") : say("triggers.pause")}
-        </Button>
-        <Button small onClick={() => act({ kind: "fire", trigger })}>
-          {say("triggers.fire")}
-        </Button>
-        <Button
-          small
-          aria-expanded={isChosen}
-          disabled={trigger.kind === "webhook"}
-          title={trigger.kind === "webhook" ? say("triggers.notKept") : undefined}
-          onClick={() => choose(isChosen ? undefined : key)}
-        >
-          {say("triggers.causes")}
-        </Button>
-      </td>
-    </tr>
+    <>
+      <Button small onClick={() => act({ kind: trigger.paused ? "resume" : "pause", trigger })}>
+        {trigger.paused ? say("triggers.resume") : say("triggers.pause")}
+      </Button>
+      <Button small onClick={() => act({ kind: "fire", trigger })}>
+        {say("triggers.fire")}
+      </Button>
+      <Button
+        small
+        aria-expanded={isChosen}
+        disabled={trigger.kind === "webhook"}
+        title={trigger.kind === "webhook" ? say("triggers.notKept") : undefined}
+        onClick={() => choose(isChosen ? undefined : key)}
+      >
+        {say("triggers.causes")}
+      </Button>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import { useFresh } from "@/api/fresh";
 import type { WorkflowList } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { RunGrid } from "@/canvas/runGrid";
+import frame from "@/design/page.module.css";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
@@ -40,7 +41,7 @@ export function GridPage() {
         crumbs={<Link to="/visualization">{say("visualize.title")}</Link>}
         actions={
           <select
-            className={styles.chooser}
+            className={`${frame.select} ${styles.chooser}`}
             aria-label={say("visualize.workflow")}
             value={workflow ?? ""}
             onChange={(event) =>
@@ -54,7 +55,7 @@ export function GridPage() {
           </select>
         }
       />
-      <div className={styles.page}>
+      <div className={`${frame.page} ${styles.column}`}>
         {workflows.isError && (
           <Problem error={workflows.error} retry={() => void workflows.refetch()} />
         )}

@@ -5,6 +5,7 @@ import { ChartGantt, Grid3x3, Network, Orbit, Share2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { read } from "@/api/client";
 import { PageHeader } from "@/app/pageHeader";
+import frame from "@/design/page.module.css";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
@@ -29,7 +30,7 @@ export function VisualizePage() {
   return (
     <>
       <PageHeader title={say("visualize.title")} />
-      <div className={styles.page}>
+      <div className={`${frame.page} ${styles.column}`}>
         {newest.isError && <Problem error={newest.error} retry={() => void newest.refetch()} />}
         <ul className={styles.views}>
           <View

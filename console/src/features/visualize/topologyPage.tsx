@@ -6,9 +6,10 @@ import { useTopic, useTopics } from "@/api/topics";
 import { workflowMap } from "@/api/workflowMap";
 import { PageHeader } from "@/app/pageHeader";
 import { TopologyPicture } from "@/canvas/topologyPicture";
+import frame from "@/design/page.module.css";
 import { Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { duration, percent } from "@/model/durations";
 import { say } from "@/model/messages";
 import { type Calls, rate, shownService, type Topology, topologyOf } from "@/model/topology";
@@ -41,7 +42,7 @@ export function TopologyPage() {
         title={say("topology.title")}
         crumbs={<Link to="/visualization">{say("topology.visualize")}</Link>}
       />
-      <div className={styles.page}>
+      <div className={`${frame.page} ${styles.column}`}>
         {services.isError && (
           <Problem error={services.error} retry={() => void services.refetch()} />
         )}
@@ -65,16 +66,23 @@ export function TopologyPage() {
   );
 }
 
-const CALL_HEADS = [
-  say("topology.caller"),
-  say("topology.called"),
-  say("topology.rate"),
-  say("topology.errors"),
-  say("topology.p50"),
-  say("topology.p95"),
-  say("topology.p99"),
-  say("topology.last"),
-] as const;
+const CALLS: readonly Column<Calls>[] = [
+  { head: say("topology.caller"), as: "text", cell: (each) => each.source },
+  { head: say("topology.called"), as: "text", cell: (each) => shownService(each.target) },
+  { head: say("topology.rate"), as: "numbers", cell: (each) => rate(each.perMinute) },
+  {
+    head: say("topology.errors"),
+    as: "numbers",
+    cell: ({ errors, calls }) =>
+      errors > 0
+        ? say("topology.errorShare", { errors, share: percent(errors / calls) })
+        : say("topology.noErrors"),
+  },
+  { head: say("topology.p50"), as: "numbers", cell: (each) => duration(each.p50Ms) },
+  { head: say("topology.p95"), as: "numbers", cell: (each) => duration(each.p95Ms) },
+  { head: say("topology.p99"), as: "numbers", cell: (each) => duration(each.p99Ms) },
+  { head: say("topology.last"), as: "muted", cell: (each) => <Time at={each.lastAt} /> },
+];
 
 /** Real calls between services, with their rates, errors and durations. */
 function CallTable({ calls, minutes }: { calls: readonly Calls[]; minutes: number }) {
@@ -82,70 +90,47 @@ function CallTable({ calls, minutes }: { calls: readonly Calls[]; minutes: numbe
     return <p className="muted">{say("topology.quiet", { minutes })}</p>;
   }
   return (
-    <Table title={say("topology.calls", { minutes })} heads={CALL_HEADS}>
-      {calls.map((each) => (
-        <tr key={`${each.source} ${each.target}`}>
-          <td>
-            <bdi>{each.source}</bdi>
-          </td>
-          <td>
-            <bdi>{shownService(each.target)}</bdi>
-          </td>
-          <td className="numbers">{rate(each.perMinute)}</td>
-          <td className="numbers">
-            {each.errors > 0
-              ? say("topology.errorShare", {
-                  errors: each.errors,
-                  share: percent(each.errors / each.calls),
-                })
-              : say("topology.noErrors")}
-          </td>
-          <td className="numbers">{duration(each.p50Ms)}</td>
-          <td className="numbers">{duration(each.p95Ms)}</td>
-          <td className="numbers">{duration(each.p99Ms)}</td>
-          <td className="muted">
-            <Time at={each.lastAt} />
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <Table
+      title={say("topology.calls", { minutes })}
+      columns={CALLS}
+      rows={calls}
+      keyOf={(each) => `${each.source} ${each.target}`}
+    />
   );
 }
 
-const HEADS = [
-  say("topology.service"),
-  say("topology.kind"),
-  say("topology.callers"),
-  say("topology.tasks"),
-] as const;
+const OUTSIDE: readonly Column<Topology["outside"][number]>[] = [
+  { head: say("topology.service"), as: "text", cell: (each) => shownService(each.name) },
+  { head: say("topology.kind"), as: "muted", cell: (each) => each.kind },
+  { head: say("topology.callers"), cell: (each) => <Callers callers={each.callers} /> },
+  { head: say("topology.tasks"), as: "numbers", cell: (each) => each.tasks },
+];
 
 /** The same as the picture, in words. */
 function Connections({ topology }: { topology: Topology }) {
   if (topology.outside.length === 0) return null;
   return (
-    <Table title={say("topology.services")} heads={HEADS}>
-      {topology.outside.map((each) => (
-        <tr key={each.name}>
-          <td>
-            <bdi>{shownService(each.name)}</bdi>
-          </td>
-          <td className="muted">{each.kind}</td>
-          <td>
-            {each.callers.slice(0, 4).map((caller, place) => (
-              <span key={caller}>
-                {place > 0 && ", "}
-                <Link to="/dashboards" search={{ workflow: caller }}>
-                  <bdi>{caller}</bdi>
-                </Link>
-              </span>
-            ))}
-            {each.callers.length > 4 && (
-              <> {say("topology.moreCallers", { count: each.callers.length - 4 })}</>
-            )}
-          </td>
-          <td className="numbers">{each.tasks}</td>
-        </tr>
+    <Table
+      title={say("topology.services")}
+      columns={OUTSIDE}
+      rows={topology.outside}
+      keyOf={(each) => each.name}
+    />
+  );
+}
+
+function Callers({ callers }: { callers: readonly string[] }) {
+  return (
+    <>
+      {callers.slice(0, 4).map((caller, place) => (
+        <span key={caller}>
+          {place > 0 && ", "}
+          <Link to="/dashboards" search={{ workflow: caller }}>
+            <bdi>{caller}</bdi>
+          </Link>
+        </span>
       ))}
-    </Table>
+      {callers.length > 4 && <> {say("topology.moreCallers", { count: callers.length - 4 })}</>}
+    </>
   );
 }

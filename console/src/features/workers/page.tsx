@@ -2,9 +2,10 @@ import { Link } from "@tanstack/react-router";
 import type { WorkerValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
 import { PageHeader } from "@/app/pageHeader";
-import { Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
-import { Share, Table } from "@/design/table";
+import frame from "@/design/page.module.css";
+import { Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
+import { type Column, Share, Table } from "@/design/table";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
@@ -29,9 +30,8 @@ export function WorkersPage() {
           </Link>
         }
       />
-      <div className={styles.page}>
-        {workers.isPending && <Skeleton rows={6} />}
-        {workers.isError && <Problem error={workers.error} retry={() => void workers.refetch()} />}
+      <div className={frame.page}>
+        <Loading query={workers} rows={6} />
         {(workers.data?.unreachable.length ?? 0) > 0 && (
           <p role="alert" className={styles.partial}>
             {say("workers.partial", { count: workers.data?.unreachable.length ?? 0 })}
@@ -66,61 +66,58 @@ export function WorkersPage() {
   );
 }
 
-const HEADS = [
-  say("workers.worker"),
-  say("workers.slots"),
-  say("workers.since"),
-  say("workers.version"),
-  say("workers.queuesHead"),
-  say("workers.types"),
-  say("workers.labels"),
-] as const;
+const COLUMNS: readonly Column<WorkerValue>[] = [
+  { head: say("workers.worker"), as: "id", cell: (each) => each.workerId },
+  {
+    head: say("workers.slots"),
+    cell: ({ workerId, running, slots }) => (
+      <Share part={running} whole={slots} label={say("workers.at", { worker: workerId })} />
+    ),
+  },
+  { head: say("workers.since"), as: "muted", cell: (each) => <Time at={each.attachedAt} /> },
+  {
+    head: say("workers.version"),
+    as: "muted",
+    cell: (each) => <bdi>{each.version || say("workers.unknown")}</bdi>,
+  },
+  {
+    head: say("workers.queuesHead"),
+    as: "text",
+    cell: (each) => each.queues.join(", ") || say("workers.allQueues"),
+  },
+  {
+    head: say("workers.types"),
+    title: (each) => each.taskTypes.join(", "),
+    cell: ({ taskTypes }) => (
+      <>
+        <bdi>{taskTypes.slice(0, TYPES_SHOWN).join(", ")}</bdi>
+        {taskTypes.length > TYPES_SHOWN && (
+          <span className="muted">
+            {" "}
+            {say("workers.more", { count: taskTypes.length - TYPES_SHOWN })}
+          </span>
+        )}
+      </>
+    ),
+  },
+  {
+    head: say("workers.labels"),
+    as: "text",
+    cell: (each) =>
+      Object.entries(each.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(", ") || "–",
+  },
+];
 
 function Workers({ title, rows }: { title: string; rows: readonly WorkerValue[] }) {
   return (
-    <Table title={title} heads={HEADS}>
-      {rows.map((each) => (
-        <tr key={`${each.workerId} ${each.workerService}`}>
-          <td>
-            <code>
-              <bdi>{each.workerId}</bdi>
-            </code>
-          </td>
-          <td>
-            <Share
-              part={each.running}
-              whole={each.slots}
-              label={say("workers.at", { worker: each.workerId })}
-            />
-          </td>
-          <td className="muted">
-            <Time at={each.attachedAt} />
-          </td>
-          <td className="muted">
-            <bdi>{each.version || say("workers.unknown")}</bdi>
-          </td>
-          <td>
-            <bdi>{each.queues.join(", ") || say("workers.allQueues")}</bdi>
-          </td>
-          <td title={each.taskTypes.join(", ")}>
-            <bdi>{each.taskTypes.slice(0, TYPES_SHOWN).join(", ")}</bdi>
-            {each.taskTypes.length > TYPES_SHOWN && (
-              <span className="muted">
-                {" "}
-                {say("workers.more", { count: each.taskTypes.length - TYPES_SHOWN })}
-              </span>
-            )}
-          </td>
-          <td>
-            <bdi>
-              {Object.entries(each.labels)
-                .map(([name, value]) => `${name}=${value}`)
-                .join(", ") || "–"}
-            </bdi>
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <Table
+      title={title}
+      columns={COLUMNS}
+      rows={rows}
+      keyOf={(each) => `${each.workerId} ${each.workerService}`}
+    />
   );
 }
 

@@ -10,7 +10,7 @@ import { TopologyPicture } from "@/canvas/topologyPicture";
 import { Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
-import { Table } from "@/design/table";
+import { type Column, Table } from "@/design/table";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import { type CalledService, rate, shownService, topologyOfWorkflow } from "@/model/topology";
@@ -49,42 +49,35 @@ export function CalledServices({ name }: { name: string }) {
       {found && found.called.length > 0 && (
         <>
           <TopologyPicture topology={found.topology} chosen={chosen} choose={setChosen} />
-          <Table title={say("workflow.calledTable")} heads={HEADS}>
-            {found.called.map((each) => (
-              <Row key={each.name} service={each} />
-            ))}
-          </Table>
+          <Table
+            title={say("workflow.calledTable")}
+            columns={COLUMNS}
+            rows={found.called}
+            keyOf={(each) => each.name}
+          />
         </>
       )}
     </section>
   );
 }
 
-const HEADS = [
-  say("topology.service"),
-  say("topology.kind"),
-  say("topology.tasks"),
-  say("services.health"),
-  say("topology.rate"),
-  say("topology.errors"),
-  say("topology.p95"),
-] as const;
-
-function Row({ service }: { service: CalledService }) {
-  const { name, kind, tasks, health, calls } = service;
-  return (
-    <tr>
-      <td>
-        <bdi>{shownService(name)}</bdi>
-      </td>
-      <td className="muted">{kind}</td>
-      <td>
-        <bdi>{tasks.join(", ")}</bdi>
-      </td>
-      <td>{health ? <Status status={health} /> : "–"}</td>
-      <td className="numbers">{calls ? rate(calls.perMinute) : "–"}</td>
-      <td className="numbers">{calls ? calls.errors : "–"}</td>
-      <td className="numbers">{calls ? duration(calls.p95Ms) : "–"}</td>
-    </tr>
-  );
-}
+const COLUMNS: readonly Column<CalledService>[] = [
+  { head: say("topology.service"), as: "text", cell: (each) => shownService(each.name) },
+  { head: say("topology.kind"), as: "muted", cell: (each) => each.kind },
+  { head: say("topology.tasks"), as: "text", cell: (each) => each.tasks.join(", ") },
+  {
+    head: say("services.health"),
+    cell: ({ health }) => (health ? <Status status={health} /> : "–"),
+  },
+  {
+    head: say("topology.rate"),
+    as: "numbers",
+    cell: ({ calls }) => (calls ? rate(calls.perMinute) : "–"),
+  },
+  { head: say("topology.errors"), as: "numbers", cell: ({ calls }) => calls?.errors ?? "–" },
+  {
+    head: say("topology.p95"),
+    as: "numbers",
+    cell: ({ calls }) => (calls ? duration(calls.p95Ms) : "–"),
+  },
+];

@@ -1,7 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, write } from "@/api/client";
-import { Button, Field, Time } from "@/design/primitives";
+import frame from "@/design/page.module.css";
+import { Button, TextField, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
@@ -64,23 +65,15 @@ export function Labels({ name, newest }: Props) {
           </li>
         ))}
       </ul>
-      <Field label={say("workflow.newLabel")}>
-        {({ id }) => (
-          <input id={id} value={label} onChange={(event) => setLabel(event.target.value)} />
-        )}
-      </Field>
-      <Field label={say("workflow.chosen")}>
-        {({ id }) => (
-          <input
-            id={id}
-            type="number"
-            min={1}
-            max={newest}
-            value={version}
-            onChange={(event) => setVersion(Number(event.target.value))}
-          />
-        )}
-      </Field>
+      <TextField label={say("workflow.newLabel")} value={label} change={setLabel} />
+      <TextField
+        label={say("workflow.chosen")}
+        type="number"
+        min={1}
+        max={newest}
+        value={version}
+        change={(text) => setVersion(Number(text))}
+      />
       {former !== undefined && former !== version && (
         <Verdict name={name} from={former} to={version} />
       )}
@@ -106,7 +99,7 @@ function Verdict({ name, from, to }: { name: string; from: number; to: number })
   if (!found.data) return null;
   const { verdict, reasons } = found.data;
   return (
-    <div className={styles.verdict} data-verdict={verdict} role="status">
+    <div className={`${frame.verdict} ${styles.verdict}`} data-verdict={verdict} role="status">
       {say("workflow.verdictOf", { from, to })} <strong>{say(`builder.verdict.${verdict}`)}</strong>
       <ul>
         {reasons.map((each) => (

@@ -9,7 +9,8 @@ import { asProblem } from "@/api/problems";
 import { PageHeader } from "@/app/pageHeader";
 import { GraphPane, type GraphSource } from "@/canvas/graphStage";
 import { Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { Loading, Problem } from "@/design/problem";
+import { RunButton } from "@/launch/runButton";
 import { duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { graphOf } from "@/model/graph";
@@ -42,6 +43,7 @@ export function WorkflowPage() {
         }
         actions={
           <>
+            <RunButton workflow={name} />
             <Link to="/executions" search={{ q: `workflow = ${quoted(name)}` }}>
               {say("workflow.runs")}
             </Link>
@@ -52,21 +54,18 @@ export function WorkflowPage() {
         }
       />
       <div className={styles.page}>
-        {workflow.isPending && <Skeleton />}
-        {workflow.isError && (
-          <Problem error={workflow.error} retry={() => void workflow.refetch()} />
-        )}
+        <Loading query={workflow} />
         {workflow.data && (
           <>
             <Graph name={name} />
             <div className={styles.columns}>
-              <CalledServices name={name} />
               <Versions name={name} newest={workflow.data.version} />
               <Labels name={name} newest={workflow.data.version} />
               <UsedTasks definition={workflow.data.definition} />
               <Slowest name={name} />
               <Triggers name={name} />
               <Changes name={name} />
+              <CalledServices name={name} />
             </div>
           </>
         )}
@@ -96,7 +95,7 @@ function Graph({ name }: { name: string }) {
   };
   return (
     <section aria-label={say("workflow.graph")} className={styles.graph}>
-      <GraphPane source={source} />
+      <GraphPane source={source} embedded />
     </section>
   );
 }
@@ -152,7 +151,11 @@ function Slowest({ name }: { name: string }) {
       <ol>
         {nodes.map((each) => (
           <li key={each.id}>
-            <code>{each.id}</code> {duration(each.criticalMs)}
+            <code>{each.id}</code>{" "}
+            {say("workflow.usually", {
+              usual: duration(each.run.p50Ms),
+              slow: duration(each.run.p95Ms),
+            })}
           </li>
         ))}
       </ol>

@@ -7,9 +7,12 @@ import { useFresh } from "@/api/fresh";
 import type { WorkflowSummary, WorkflowSummaryList } from "@/api/schema";
 import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
-import { Button, Empty, Skeleton, Time } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import frame from "@/design/page.module.css";
+import { Button, Empty, Time } from "@/design/primitives";
+import { Loading } from "@/design/problem";
 import { StatusMark } from "@/design/status";
+import { type Column, DataTable } from "@/design/table";
+import { RunButton } from "@/launch/runButton";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
@@ -59,7 +62,7 @@ export function WorkflowsPage() {
               <input
                 ref={input}
                 type="search"
-                className={styles.search}
+                className={frame.search}
                 aria-label="Find workflows by the beginning of their id"
                 placeholder="Find by id"
                 value={text}
@@ -72,13 +75,19 @@ export function WorkflowsPage() {
           </>
         }
       />
-      <div className={styles.page}>
-        {query.isPending && <Skeleton rows={10} />}
-        {query.isError && <Problem error={query.error} retry={() => void query.refetch()} />}
+      <div className={frame.whole}>
+        <Loading query={query} rows={10} />
         {query.isSuccess && rows.length === 0 && <Nothing filtered={!!q} />}
-        {rows.length > 0 && <Table rows={rows} />}
+        {rows.length > 0 && (
+          <DataTable
+            className={frame.rows}
+            columns={COLUMNS}
+            rows={rows}
+            keyOf={(each) => each.name}
+          />
+        )}
         {query.hasNextPage && (
-          <Button className={styles.more} onClick={() => void query.fetchNextPage()}>
+          <Button className={frame.more} onClick={() => void query.fetchNextPage()}>
             Show more
           </Button>
         )}
@@ -87,77 +96,67 @@ export function WorkflowsPage() {
   );
 }
 
-function Table({ rows }: { rows: readonly WorkflowSummary[] }) {
-  return (
-    <table className={styles.table}>
-      <thead>
-        <tr>
-          <th>Workflow</th>
-          <th>Last {STRIP} executions, newest right</th>
-          <th>7 days</th>
-          <th>Success</th>
-          <th>p95</th>
-          <th>Triggers</th>
-          <th>Version</th>
-          <th>Changed</th>
-          <th>{say("workflow.open")}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <Row key={row.name} row={row} />
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function Row({ row }: { row: WorkflowSummary }) {
-  const total = Object.values(row.executions).reduce((sum, each) => sum + each, 0);
-  const failed = row.executions.failed ?? 0;
-  const ended = (row.executions.completed ?? 0) + failed;
-  return (
-    <tr>
-      <td className={styles.name}>
-        <Link to="/executions" search={{ q: `workflow = ${quoted(row.name)}` }}>
-          <bdi>{row.title ?? row.name}</bdi>
+const COLUMNS: readonly Column<WorkflowSummary>[] = [
+  {
+    head: "Workflow",
+    className: styles.name,
+    cell: ({ name, title }) => (
+      <>
+        <Link to="/executions" search={{ q: `workflow = ${quoted(name)}` }}>
+          <bdi>{title ?? name}</bdi>
         </Link>
-        {row.title && row.title !== row.name && <code className="muted">{row.name}</code>}
-      </td>
-      <td>
-        <span className={styles.strip}>
-          {[...row.recent].reverse().map((each) => (
-            <Link
-              key={each.executionId}
-              to="/executions/$executionId"
-              params={{ executionId: each.executionId }}
-              title={`${lookOf(each.status).word}: ${each.executionId}`}
-            >
-              <StatusMark status={each.status} named />
-            </Link>
-          ))}
-          {row.recent.length === 0 && <span className="muted">never started</span>}
-        </span>
-      </td>
-      <td className="numbers">{count(total)}</td>
-      <td className="numbers">
-        {ended > 0 ? `${Math.floor(((ended - failed) / ended) * 1_000) / 10} %` : "–"}
-      </td>
-      <td className="numbers">{row.p95Ms ? duration(row.p95Ms) : "–"}</td>
-      <td className="numbers">{row.triggers || "–"}</td>
-      <td className="numbers">{row.version}</td>
-      <td className="muted">
-        <Time at={row.createdAt} />
-      </td>
-      <td>
-        <Link to="/workflows/$workflowId" params={{ workflowId: row.name }}>
+        {title && title !== name && <code className="muted">{name}</code>}
+      </>
+    ),
+  },
+  { head: `Last ${STRIP} executions, newest right`, cell: (row) => <Strip row={row} /> },
+  {
+    head: "7 days",
+    as: "numbers",
+    cell: (row) => count(Object.values(row.executions).reduce((sum, each) => sum + each, 0)),
+  },
+  { head: "Success", as: "numbers", cell: (row) => success(row.executions) },
+  { head: "p95", as: "numbers", cell: (row) => (row.p95Ms ? duration(row.p95Ms) : "–") },
+  { head: "Triggers", as: "numbers", cell: (row) => row.triggers || "–" },
+  { head: "Version", as: "numbers", cell: (row) => row.version },
+  { head: "Changed", as: "muted", cell: (row) => <Time at={row.createdAt} /> },
+  {
+    head: say("workflow.open"),
+    className: styles.open,
+    cell: ({ name }) => (
+      <>
+        <RunButton workflow={name} small />{" "}
+        <Link to="/workflows/$workflowId" params={{ workflowId: name }}>
           {say("workflow.details")}
         </Link>{" "}
-        <Link to="/workflows/$workflowId/edit" params={{ workflowId: row.name }}>
+        <Link to="/workflows/$workflowId/edit" params={{ workflowId: name }}>
           {say("workflow.edit")}
         </Link>
-      </td>
-    </tr>
+      </>
+    ),
+  },
+];
+
+function success({ completed = 0, failed = 0 }: WorkflowSummary["executions"]): string {
+  const ended = completed + failed;
+  return ended > 0 ? `${Math.floor((completed / ended) * 1_000) / 10} %` : "–";
+}
+
+function Strip({ row }: { row: WorkflowSummary }) {
+  return (
+    <span className={styles.strip}>
+      {[...row.recent].reverse().map(({ executionId, status }) => (
+        <Link
+          key={executionId}
+          to="/executions/$executionId"
+          params={{ executionId }}
+          title={`${lookOf(status).word}: ${executionId}`}
+        >
+          <StatusMark status={status} named />
+        </Link>
+      ))}
+      {row.recent.length === 0 && <span className="muted">never started</span>}
+    </span>
   );
 }
 

@@ -9,6 +9,7 @@ from flowmesh.apps.catalog.descriptor import (
     duration,
     file,
     flag,
+    group,
     mapping,
     number,
     string,
@@ -25,11 +26,16 @@ _REFERRER_POLICIES = (
     "unsafe-url",
 )
 _LEVELS = ("debug", "info", "warn", "error")
+_DELEGATING = (
+    string("delegate", "Handler of routes without a pipeline.", refers="Handler", soft=True),
+    anything("routes", "Routes: {path, method, pipeline}."),
+)
 
-MIDDLEWARE = (
+MIDDLEWARE = group(
+    "middleware",
     Descriptor(
         type="http.middleware.auth",
-        category="middleware",
+        build="modules.middlewares:authentication",
         label="Authentication",
         text="Refuses requests without valid credentials.",
         fields=(
@@ -44,7 +50,7 @@ MIDDLEWARE = (
     ),
     Descriptor(
         type="http.middleware.cors",
-        category="middleware",
+        build="modules.middlewares:cors",
         label="CORS",
         text="Lets web pages of other origins read answers.",
         fields=(
@@ -60,7 +66,7 @@ MIDDLEWARE = (
     ),
     Descriptor(
         type="http.middleware.logging",
-        category="middleware",
+        build="modules.middlewares:request_log",
         label="Request log",
         text="Logs one line for each request.",
         fields=(choice("logLevel", "Level of the lines.", *_LEVELS, default="info"),),
@@ -68,7 +74,7 @@ MIDDLEWARE = (
     ),
     Descriptor(
         type="http.middleware.ratelimit",
-        category="middleware",
+        build="modules.middlewares:rate_limit",
         label="Rate limit",
         text="Refuses callers that send too many requests, with 429.",
         fields=(
@@ -82,7 +88,7 @@ MIDDLEWARE = (
     ),
     Descriptor(
         type="http.middleware.requestid",
-        category="middleware",
+        build="modules.middlewares:request_id",
         label="Request id",
         text="Gives every request an id, in the answer and in logs.",
         fields=(string("header", "Header of the id.", default="X-Request-ID"),),
@@ -90,7 +96,7 @@ MIDDLEWARE = (
     ),
     Descriptor(
         type="http.middleware.securityheaders",
-        category="middleware",
+        build="modules.middlewares:security_headers",
         label="Security headers",
         text="Sets the security headers that a handler has not set.",
         fields=(
@@ -114,10 +120,11 @@ MIDDLEWARE = (
     ),
 )
 
-AUTH = (
+AUTH = group(
+    "auth",
     Descriptor(
         type="auth.jwt",
-        category="auth",
+        build="modules.auth:jwt_auth",
         label="JWT authentication",
         text="Users, login and JSON Web Tokens.",
         fields=(
@@ -143,7 +150,7 @@ AUTH = (
     ),
     Descriptor(
         type="auth.modular",
-        category="auth",
+        build="modules.modular_auth:modular_auth",
         label="Authentication (modular)",
         text="Tokens, cookie sessions, OAuth2 login and password rules.",
         fields=(
@@ -174,7 +181,7 @@ AUTH = (
     ),
     Descriptor(
         type="auth.user-store",
-        category="auth",
+        build="modules.users:user_store",
         label="User store",
         text="Users; with a database they outlive a restart.",
         fields=(string("database", "Database of the users.", refers="Database"),),
@@ -183,10 +190,11 @@ AUTH = (
     ),
 )
 
-API = (
+API = group(
+    "api",
     Descriptor(
         type="api.handler",
-        category="api",
+        build="modules.resources:resource",
         label="REST resource",
         text="A resource with list, get, create, update and delete.",
         fields=(
@@ -211,29 +219,19 @@ API = (
     ),
     Descriptor(
         type="api.command",
-        category="api",
+        build="modules.data_services:delegating",
         label="Commands",
         text="Routes that change state, each with a pipeline.",
-        fields=(
-            string(
-                "delegate", "Handler of routes without a pipeline.", refers="Handler", soft=True
-            ),
-            anything("routes", "Routes: {path, method, pipeline}."),
-        ),
+        fields=_DELEGATING,
         offers=("Handler",),
         needs=(Need(kind="Router", optional=True),),
     ),
     Descriptor(
         type="api.query",
-        category="api",
+        build="modules.data_services:delegating",
         label="Queries",
         text="Routes that read state, each with a pipeline.",
-        fields=(
-            string(
-                "delegate", "Handler of routes without a pipeline.", refers="Handler", soft=True
-            ),
-            anything("routes", "Routes: {path, method, pipeline}."),
-        ),
+        fields=_DELEGATING,
         offers=("Handler",),
         needs=(Need(kind="Router", optional=True),),
     ),

@@ -11,6 +11,7 @@ from flowmesh.apps.catalog.descriptor import (
     file,
     flag,
     folder,
+    group,
     mapping,
     number,
     string,
@@ -24,10 +25,11 @@ _MIGRATIONS = array(
 
 _AWS_KEYS = {"accessKeyId": "${AWS_KEY_ID}", "secretAccessKey": "${AWS_KEY}"}
 
-DATABASE = (
+DATABASE = group(
+    "database",
     Descriptor(
         type="database.workflow",
-        category="database",
+        build="modules.databases:database",
         label="Database",
         text="SQLite or PostgreSQL.",
         fields=(
@@ -51,7 +53,7 @@ DATABASE = (
     ),
     Descriptor(
         type="database.modular",
-        category="database",
+        build="modules.databases:databases",
         label="Databases (modular)",
         text="Several databases by name: `module.connection`.",
         fields=(
@@ -68,7 +70,7 @@ DATABASE = (
     ),
     Descriptor(
         type="persistence.store",
-        category="database",
+        build="modules.databases:persistence",
         label="Persistence",
         text="Stores resources, users and instances; answers follow the commit.",
         fields=(
@@ -80,9 +82,11 @@ DATABASE = (
     ),
 )
 
-STORAGE = (
+STORAGE = group(
+    "storage",
     Descriptor(
         type="storage.sqlite",
+        build="modules.databases:sqlite_storage",
         category="database",
         label="SQLite storage",
         text="A database and an object store in one file.",
@@ -96,7 +100,7 @@ STORAGE = (
     ),
     Descriptor(
         type="storage.local",
-        category="storage",
+        build="modules.outbound.objects:local",
         label="Local storage",
         text="An object store in a folder.",
         fields=(folder("rootDir", "Folder.", required=True),),
@@ -105,7 +109,7 @@ STORAGE = (
     ),
     Descriptor(
         type="storage.s3",
-        category="storage",
+        build="modules.outbound.objects:s3",
         label="S3 storage",
         text="An object store in Amazon S3 or a compatible service.",
         fields=(
@@ -122,7 +126,7 @@ STORAGE = (
     ),
     Descriptor(
         type="storage.gcs",
-        category="storage",
+        build="modules.outbound.objects:gcs",
         label="GCS storage",
         text="An object store in Google Cloud Storage.",
         fields=(
@@ -137,10 +141,11 @@ STORAGE = (
     ),
 )
 
-SECRETS = (
+SECRETS = group(
+    "secrets",
     Descriptor(
         type="secrets.vault",
-        category="secrets",
+        build="modules.outbound.secrets:secrets",
         label="Vault secrets",
         text="Secrets of HashiCorp Vault.",
         fields=(
@@ -158,7 +163,7 @@ SECRETS = (
     ),
     Descriptor(
         type="secrets.aws",
-        category="secrets",
+        build="modules.outbound.secrets:secrets",
         label="AWS secrets",
         text="Secrets of AWS Secrets Manager.",
         fields=(
@@ -172,10 +177,11 @@ SECRETS = (
     ),
 )
 
-OTHER_DATA = (
+OTHER_DATA = group(
+    "data",
     Descriptor(
         type="cache.modular",
-        category="data",
+        build="modules.outbound.caches:cache",
         label="Cache",
         text="Values with a time to live, in memory or in Redis.",
         fields=(
@@ -192,7 +198,7 @@ OTHER_DATA = (
     ),
     Descriptor(
         type="jsonschema.modular",
-        category="data",
+        build="modules.data_services:schemas",
         label="JSON Schemas",
         text="Named schemas for `step.validate` and POST /validate/{name}.",
         fields=(
@@ -208,7 +214,7 @@ OTHER_DATA = (
     ),
     Descriptor(
         type="data.transformer",
-        category="data",
+        build="modules.data_services:transformer",
         label="Transformer",
         text="Named pipelines of transform operations.",
         fields=(
@@ -219,7 +225,7 @@ OTHER_DATA = (
     ),
     Descriptor(
         type="workflow.registry",
-        category="data",
+        build="modules.data_services:registry",
         label="Workflow registry",
         text="Lists what the application has loaded.",
         fields=(
@@ -234,7 +240,7 @@ OTHER_DATA = (
     ),
     Descriptor(
         type="dynamic.component",
-        category="data",
+        build="modules.outbound.components:dynamic",
         label="Dynamic component",
         text="A Python component in a confined process.",
         fields=(

@@ -4,11 +4,12 @@ A descriptor is the one source of the JSON Schema, the pages of docs, the comple
 of a builder. Keys are accepted in snake and camel case.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any, Literal, cast
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 Kind = Literal[
     "string",
@@ -79,12 +80,18 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """A module type."""
+    """A module type.
+
+    `build` names the function that builds a module, or compiles a step, as `module:function` below
+    `flowmesh.apps`. It is imported when an application needs it, so small ones start fast.
+    """
 
     type: str
-    category: str
+    build: str
     label: str
     text: str
+    # That of its group, unless it has one of its own.
+    category: str = ""
     fields: tuple[Field, ...] = ()
     offers: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
@@ -95,6 +102,16 @@ class Descriptor:
     @property
     def defaults(self) -> dict[str, Json]:
         return {each.key: each.default for each in self.fields if each.default is not None}
+
+    def builder(self) -> Callable[..., Any]:
+        """Import the function that builds this type."""
+        module, _, function = self.build.partition(":")
+        return cast(Callable[..., Any], getattr(import_module(f"flowmesh.apps.{module}"), function))
+
+
+def group(category: str, *types: Descriptor) -> tuple[Descriptor, ...]:
+    """Return the types of a category."""
+    return tuple(replace(each, category=each.category or category) for each in types)
 
 
 def string(key: str, text: str, **rest: Any) -> Field:

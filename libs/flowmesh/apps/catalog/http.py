@@ -9,6 +9,7 @@ from flowmesh.apps.catalog.descriptor import (
     duration,
     file,
     flag,
+    group,
     mapping,
     number,
     size,
@@ -55,10 +56,11 @@ _PROXY = (
     flag("allow_private", _PRIVATE),
 )
 
-HTTP = (
+HTTP = group(
+    "http",
     Descriptor(
         type="http.server",
-        category="http",
+        build="modules.servers:http_server",
         label="HTTP server",
         text="Listens on an address and serves its routers.",
         fields=(
@@ -75,7 +77,7 @@ HTTP = (
     ),
     Descriptor(
         type="http.router",
-        category="http",
+        build="modules.servers:router",
         label="HTTP router",
         text="Leads requests to handlers by path and method.",
         fields=(
@@ -88,7 +90,7 @@ HTTP = (
     ),
     Descriptor(
         type="http.handler",
-        category="http",
+        build="modules.servers:handler",
         label="HTTP handler",
         text="Answers with a fixed or templated body.",
         fields=(
@@ -104,7 +106,7 @@ HTTP = (
     ),
     Descriptor(
         type="http.proxy",
-        category="http",
+        build="modules.proxies:reverse_proxy",
         label="HTTP proxy",
         text="Forwards requests to backends.",
         fields=_PROXY,
@@ -113,7 +115,7 @@ HTTP = (
     ),
     Descriptor(
         type="reverseproxy",
-        category="http",
+        build="modules.proxies:reverse_proxy",
         label="Reverse proxy",
         text="Forwards requests to backends; also configured by the section `reverseproxy`.",
         fields=_PROXY,
@@ -122,7 +124,7 @@ HTTP = (
     ),
     Descriptor(
         type="http.simple_proxy",
-        category="http",
+        build="modules.proxies:simple_proxy",
         label="Simple proxy",
         text="Forwards by path prefix; the longest prefix wins.",
         fields=(
@@ -136,7 +138,7 @@ HTTP = (
     ),
     Descriptor(
         type="httpserver.modular",
-        category="http",
+        build="modules.servers:modular_server",
         label="HTTP server (modular)",
         text="An HTTP server by the keys of the modular framework.",
         fields=(
@@ -149,7 +151,7 @@ HTTP = (
     ),
     Descriptor(
         type="httpclient.modular",
-        category="http",
+        build="modules.http_client:http_client",
         label="HTTP client (modular)",
         text="The client of `step.http_call` with `client`.",
         fields=(
@@ -180,7 +182,7 @@ HTTP = (
     ),
     Descriptor(
         type="chimux.router",
-        category="http",
+        build="modules.servers:router",
         label="Chi router",
         text="A router with patterns such as /users/{id:[0-9]+}.",
         fields=(
@@ -199,7 +201,7 @@ HTTP = (
     ),
     Descriptor(
         type="static.fileserver",
-        category="http",
+        build="modules.files:static_files",
         label="Static files",
         text="Serves the files of a folder.",
         fields=(

@@ -11,15 +11,17 @@ from flowmesh.apps.catalog.descriptor import (
     file,
     flag,
     folder,
+    group,
     mapping,
     number,
     string,
 )
 
-MACHINES = (
+MACHINES = group(
+    "statemachine",
     Descriptor(
         type="statemachine.engine",
-        category="statemachine",
+        build="modules.outbound.machines:engine",
         label="State machines",
         text="Runs instances of state machines.",
         fields=(
@@ -37,7 +39,7 @@ MACHINES = (
     ),
     Descriptor(
         type="state.tracker",
-        category="statemachine",
+        build="modules.outbound.machines:tracker",
         label="State tracker",
         text="Last state and changes of any resource.",
         fields=(
@@ -49,7 +51,7 @@ MACHINES = (
     ),
     Descriptor(
         type="state.connector",
-        category="statemachine",
+        build="modules.outbound.machines:connector",
         label="State connector",
         text="Connects resources with instances, and machines with each other.",
         fields=(
@@ -59,7 +61,7 @@ MACHINES = (
     ),
     Descriptor(
         type="processing.step",
-        category="statemachine",
+        build="modules.outbound.machines:processing_step",
         label="Processing step",
         text="A hook that runs a component and then a transition.",
         fields=(
@@ -75,10 +77,11 @@ MACHINES = (
     ),
 )
 
-MESSAGING = (
+MESSAGING = group(
+    "messaging",
     Descriptor(
         type="messaging.broker",
-        category="messaging",
+        build="modules.outbound.brokers:broker",
         label="Message broker",
         text="A broker in this process.",
         fields=(
@@ -96,14 +99,14 @@ MESSAGING = (
     ),
     Descriptor(
         type="messaging.broker.eventbus",
-        category="messaging",
+        build="modules.outbound.brokers:event_bus_broker",
         label="Event bus broker",
         text="A broker over the event bus of the application.",
         offers=("Broker",),
     ),
     Descriptor(
         type="messaging.handler",
-        category="messaging",
+        build="modules.outbound.brokers:message_handler",
         label="Message handler",
         text="Runs a pipeline or component for each message; else logs and counts.",
         fields=(
@@ -120,7 +123,7 @@ MESSAGING = (
     ),
     Descriptor(
         type="messaging.kafka",
-        category="messaging",
+        build="modules.outbound.brokers:kafka",
         label="Kafka",
         text="A broker in Apache Kafka.",
         fields=(
@@ -138,7 +141,7 @@ MESSAGING = (
     ),
     Descriptor(
         type="messaging.nats",
-        category="messaging",
+        build="modules.outbound.brokers:nats",
         label="NATS",
         text="A broker in NATS.",
         fields=(
@@ -152,7 +155,7 @@ MESSAGING = (
     ),
     Descriptor(
         type="eventbus.modular",
-        category="messaging",
+        build="modules.outbound.brokers:event_bus",
         label="Event bus",
         text="Topics with * and >, delivered to modules.",
         fields=(
@@ -183,10 +186,11 @@ MESSAGING = (
     ),
 )
 
-INTEGRATION = (
+INTEGRATION = group(
+    "integration",
     Descriptor(
         type="webhook.sender",
-        category="integration",
+        build="modules.outbound.senders:webhook",
         label="Webhooks",
         text="Delivers messages to an address, with retries and dead letters.",
         fields=(
@@ -210,7 +214,7 @@ INTEGRATION = (
     ),
     Descriptor(
         type="notification.slack",
-        category="integration",
+        build="modules.outbound.senders:slack",
         label="Slack",
         text="Sends messages to a Slack channel.",
         fields=(
@@ -224,7 +228,7 @@ INTEGRATION = (
     ),
     Descriptor(
         type="openapi.consumer",
-        category="integration",
+        build="modules.outbound.consumer:consumer",
         label="OpenAPI client",
         text="Operations of an OpenAPI document as a service.",
         fields=(
@@ -239,7 +243,7 @@ INTEGRATION = (
     ),
     Descriptor(
         type="openapi.generator",
-        category="integration",
+        build="modules.openapi:generator",
         label="OpenAPI document",
         text="Describes the routes at /api/openapi.json and .yaml.",
         fields=(
@@ -252,10 +256,11 @@ INTEGRATION = (
     ),
 )
 
-SCHEDULING = (
+SCHEDULING = group(
+    "scheduling",
     Descriptor(
         type="scheduler.modular",
-        category="scheduling",
+        build="modules.outbound.schedulers:scheduler",
         label="Scheduler",
         text="Fires jobs at the times of cron expressions.",
         fields=(
@@ -275,10 +280,11 @@ SCHEDULING = (
     ),
 )
 
-OBSERVABILITY = (
+OBSERVABILITY = group(
+    "observability",
     Descriptor(
         type="metrics.collector",
-        category="observability",
+        build="modules.observability:metrics",
         label="Metrics",
         text="Metrics of the application for Prometheus.",
         fields=(
@@ -292,7 +298,7 @@ OBSERVABILITY = (
     ),
     Descriptor(
         type="health.checker",
-        category="observability",
+        build="modules.observability:health",
         label="Health",
         text="Health of all modules.",
         fields=(
@@ -306,7 +312,7 @@ OBSERVABILITY = (
     ),
     Descriptor(
         type="log.collector",
-        category="observability",
+        build="modules.observability:logs",
         label="Logs",
         text="Collects the logs of all modules: GET /logs.",
         fields=(
@@ -328,7 +334,7 @@ OBSERVABILITY = (
     ),
     Descriptor(
         type="eventlogger.modular",
-        category="observability",
+        build="modules.event_log:event_log",
         label="Event log",
         text="Logs the events of the life of the application as CloudEvents.",
         fields=(
@@ -350,7 +356,7 @@ OBSERVABILITY = (
     ),
     Descriptor(
         type="observability.otel",
-        category="observability",
+        build="modules.outbound.tracing:tracing",
         label="OpenTelemetry",
         text="Exports spans of requests, pipelines, steps and messages.",
         fields=(

@@ -1,11 +1,8 @@
 """JSON Schemas of module types and of whole applications, from the descriptors."""
 
-from typing import Any
-
 from flowmesh.apps.catalog.descriptor import Descriptor, Field
 from flowmesh.apps.catalog.table import DESCRIPTORS, STEPS
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: dict[str, Json] = {"type": "string"}

@@ -15,9 +15,10 @@ from flowmesh.apps.catalog.descriptor import (
 )
 
 
-def _step(kind: str, label: str, text: str, *fields: Field) -> Descriptor:
+def _step(kind: str, function: str, label: str, text: str, *fields: Field) -> Descriptor:
     return Descriptor(
         type=f"step.{kind}",
+        build=f"pipeline.steps.{function}",
         category="pipeline",
         label=label,
         text=text,
@@ -33,6 +34,7 @@ _PARAMS = array("params", "Values of ? or $1, templates allowed.", item="any")
 MODULE_STEPS = (
     _step(
         "validate",
+        "values:validate",
         "Validate",
         "Refuses data without required fields, or that does not fit a schema.",
         choice("strategy", "Check; by its key if empty.", "required_fields", "json_schema"),
@@ -42,6 +44,7 @@ MODULE_STEPS = (
     ),
     _step(
         "transform",
+        "values:transform",
         "Transform",
         "Applies transform operations.",
         string("transformer", "Module data.transformer.", refers="Transformer", soft=True),
@@ -51,6 +54,7 @@ MODULE_STEPS = (
     ),
     _step(
         "conditional",
+        "values:conditional",
         "Branch",
         "Continues with the step of a value.",
         string("field", "Path or template of the value."),
@@ -61,12 +65,14 @@ MODULE_STEPS = (
     ),
     _step(
         "set",
+        "values:set_values",
         "Set",
         "Sets values.",
         mapping("values", "Values; templates allowed.", required=True),
     ),
     _step(
         "log",
+        "values:log",
         "Log",
         "Writes a log record.",
         choice("level", "Level.", "debug", "info", "warn", "error", default="info"),
@@ -75,6 +81,7 @@ MODULE_STEPS = (
     ),
     _step(
         "publish",
+        "calls:publish",
         "Publish",
         "Publishes an event.",
         string("topic", "Topic.", required=True),
@@ -85,6 +92,7 @@ MODULE_STEPS = (
     ),
     _step(
         "http_call",
+        "calls:http_call",
         "HTTP call",
         "Sends a request.",
         string("url", "Address.", required=True, rules={"": "target"}),
@@ -98,6 +106,7 @@ MODULE_STEPS = (
     ),
     _step(
         "delegate",
+        "calls:delegate",
         "Delegate",
         "Calls a named service.",
         string("service", "Service.", required=True),
@@ -106,6 +115,7 @@ MODULE_STEPS = (
     ),
     _step(
         "request_parse",
+        "requests:request_parse",
         "Parse request",
         "Reads path, query, body and headers of the request.",
         array("path_params", "Names of path parameters."),
@@ -116,6 +126,7 @@ MODULE_STEPS = (
     ),
     _step(
         "db_query",
+        "database:db_query",
         "Database query",
         "Reads rows.",
         _DATABASE,
@@ -126,6 +137,7 @@ MODULE_STEPS = (
     ),
     _step(
         "db_exec",
+        "database:db_exec",
         "Database change",
         "Changes rows.",
         _DATABASE,
@@ -136,6 +148,7 @@ MODULE_STEPS = (
     ),
     _step(
         "json_response",
+        "requests:json_response",
         "JSON answer",
         "Answers the request and ends the run.",
         anything("status", "Status; a template is allowed.", default=200),
@@ -148,6 +161,7 @@ MODULE_STEPS = (
 ADDED_STEPS = (
     _step(
         "foreach",
+        "calls:foreach",
         "For each",
         "Runs steps for each item.",
         anything("items", "List; a path or template.", required=True),
@@ -157,6 +171,7 @@ ADDED_STEPS = (
     ),
     _step(
         "pipeline",
+        "calls:pipeline",
         "Pipeline",
         "Runs a named pipeline.",
         string("name", "Pipeline.", required=True),
@@ -164,6 +179,7 @@ ADDED_STEPS = (
     ),
     _step(
         "statemachine",
+        "machines:statemachine",
         "State machine",
         "Reads an instance or fires a transition.",
         string("machine", "Engine.", required=True, refers="Machine", soft=True),
@@ -174,6 +190,7 @@ ADDED_STEPS = (
     ),
     _step(
         "cache",
+        "calls:cache",
         "Cache",
         "Reads or writes a value.",
         string("cache", "Cache.", refers="Cache", soft=True),
@@ -184,6 +201,7 @@ ADDED_STEPS = (
     ),
     _step(
         "jq",
+        "values:jq",
         "jq",
         "Computes a value with a jq program.",
         string("program", "Program.", required=True),
@@ -191,6 +209,7 @@ ADDED_STEPS = (
     ),
     _step(
         "raw_response",
+        "requests:raw_response",
         "Raw answer",
         "Answers the request with a text and ends the run.",
         anything("status", "Status; a template is allowed.", default=200),
@@ -200,6 +219,7 @@ ADDED_STEPS = (
     ),
     _step(
         "workflow",
+        "executions:workflow",
         "Workflow",
         "Starts an execution of the suite.",
         string("workflow", "Workflow.", required=True),

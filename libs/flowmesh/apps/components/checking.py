@@ -32,7 +32,7 @@ class Flaw:
 
 
 def flaws_of(source: str) -> list[Flaw]:
-    """Return what is wrong with a source."""
+    """Return the problem of a source."""
     if len(source.encode()) > SOURCE_BYTES_MAX:
         return [Flaw(0, f"a source has at most {SOURCE_BYTES_MAX // 1024} KiB")]
     try:

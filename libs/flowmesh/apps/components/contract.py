@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 TYPES = ("string", "int", "bool", "float", "map", "slice", "any")
 FIELDS_MAX = 200

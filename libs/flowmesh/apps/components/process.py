@@ -7,16 +7,15 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.components.contract import Contract, ContractInvalid, read_contract
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.sandbox import process as sandbox
 
-Json = Any
 Ask = Callable[[str, Mapping[str, Json]], Awaitable[Json]]
 """Does what a component asks for. Raises HttpProblem."""
 

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from flowmesh.apps.data.statements import Dialect, Statement
+from flowmesh.apps.data.statements import Statement
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Conflict, Invalid, TooLarge, Unavailable
+from flowmesh.sql import Dialect
 
-Json = Any
 Row = dict[str, Json]
 
 ROWS_MAX = 10_000
@@ -52,7 +53,7 @@ class Database(Session, Protocol):
     async def stop(self) -> None: ...
 
     async def health(self) -> str:
-        """Return what is wrong; "" if nothing is."""
+        """Return the problem, or an empty string."""
 
     async def script(self, statements: Sequence[str]) -> None:
         """Run statements of the application itself, in one transaction."""
@@ -64,7 +65,7 @@ def rows_limit(rows_max: int) -> TooLarge:
 
 
 def unique_violated(name: str) -> Conflict:
-    return Conflict("ROW_CONFLICT", f"{name}: a row with this unique value is there already")
+    return Conflict("ROW_CONFLICT", f"{name}: a row with this unique value already exists")
 
 
 def statement_failed(name: str, message: str) -> Invalid:

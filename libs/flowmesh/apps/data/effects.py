@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.data.database import Database, Session
-from flowmesh.apps.data.statements import Dialect, Statement, own_statement
+from flowmesh.apps.data.statements import Statement, own_statement
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Conflict
-
-Json = Any
+from flowmesh.sql import Dialect
 
 EFFECT_KEY: ContextVar[str] = ContextVar("flowmesh_effect_key", default="")
 """The key of the running step of a durable run; empty in inline runs."""

@@ -21,10 +21,10 @@ from flowmesh.apps.data.database import (
     unavailable,
     unique_violated,
 )
-from flowmesh.apps.data.statements import Dialect, Statement
+from flowmesh.apps.data.statements import Statement
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid
-
-Json = Any
+from flowmesh.sql import Dialect
 
 STATEMENTS_CACHED = 256
 # The roles by which a session reads files of its server, or runs programs there. Before version

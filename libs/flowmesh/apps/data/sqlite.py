@@ -13,22 +13,22 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flowmesh.apps.data.database import (
     ROWS_MAX,
     Changed,
     Row,
-    rows_limit,
     statement_failed,
     unavailable,
     unique_violated,
 )
-from flowmesh.apps.data.sqlite_writer import SqliteWriter
-from flowmesh.apps.data.statements import Dialect, Statement
+from flowmesh.apps.data.sqlite_writer import SqliteWriter, changed, fetched
+from flowmesh.apps.data.statements import Statement
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
+from flowmesh.sql import Dialect
 
-Json = Any
 T = TypeVar("T")
 
 READ_BUDGET_S = 0.0005
@@ -174,7 +174,7 @@ class SqliteDatabase:
             return self._query_later(text, values, rows_max)
         self._deadline = self._spent() + self._budget_s
         try:
-            return _fetched(self._reads.execute(text, values), rows_max)
+            return fetched(self._reads.execute(text, values), rows_max)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise self._failed(error) from None
@@ -245,7 +245,7 @@ class SqliteDatabase:
         deadline = self._clock() + self._timeout_s
         connection.set_progress_handler(lambda: int(self._clock() > deadline), 10_000)
         try:
-            return _fetched(connection.execute(text, values), rows_max)
+            return fetched(connection.execute(text, values), rows_max)
         finally:
             self._idle.append(connection)
 
@@ -255,8 +255,7 @@ class SqliteDatabase:
         if code in unique:
             return unique_violated(self._name)
         if code == sqlite3.SQLITE_INTERRUPT:
-            text = f"the statement was stopped after {self._timeout_s:g} s"
-            return unavailable(self._name, text)
+            return unavailable(self._name, f"the statement was stopped after {self._timeout_s:g} s")
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
             return unavailable(self._name, str(error))
         return statement_failed(self._name, str(error))
@@ -293,15 +292,13 @@ class SqliteTransaction:
         self, statement: Statement, values: Sequence[Json], rows_max: int = ROWS_MAX
     ) -> list[Row]:
         def read() -> list[Row]:
-            return _fetched(self._execute(statement.text, values), rows_max)
+            return fetched(self._execute(statement.text, values), rows_max)
 
         return await self._run(read)
 
     async def execute(self, statement: Statement, values: Sequence[Json]) -> Changed:
         def change() -> Changed:
-            cursor = self._execute(statement.text, values)
-            rows = _fetched(cursor, ROWS_MAX) if statement.returns else []
-            return Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
+            return changed(self._execute(statement.text, values), returns=statement.returns)
 
         return await self._run(change)
 
@@ -325,18 +322,3 @@ class SqliteTransaction:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OverflowError) as error:
             raise self._failed(error) from None
-
-
-def _fetched(cursor: sqlite3.Cursor, rows_max: int) -> list[Row]:
-    if cursor.description is None:
-        return []
-    names = [each[0] for each in cursor.description]
-    rows = cursor.fetchmany(rows_max + 1)
-    cursor.close()
-    if len(rows) > rows_max:
-        raise rows_limit(rows_max)
-    return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
-
-
-def _plain(value: Json) -> Json:
-    return value if value.__class__ is not bytes else value.decode("utf-8", "replace")

@@ -5,11 +5,9 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Sequence
-from typing import Any
 
-from flowmesh.apps.data.database import ROWS_MAX, Changed, rows_limit
-
-Json = Any
+from flowmesh.apps.data.database import ROWS_MAX, Changed, Row, rows_limit
+from flowmesh.contract.json_value import Json
 
 GROUP_MAX = 256
 WAITING_MAX = 10_000
@@ -92,8 +90,8 @@ class SqliteWriter:
         if not alone:
             connection.execute("SAVEPOINT one")
         try:
-            changed = self._one(*statements[0])
-            for each in statements[1:] if changed.count else ():
+            result = self._one(*statements[0])
+            for each in statements[1:] if result.count else ():
                 self._one(*each)
         except Exception as error:  # noqa: BLE001 - it is the result of this write
             if not alone:
@@ -105,19 +103,36 @@ class SqliteWriter:
             return error
         if not alone:
             connection.execute("RELEASE one")
-        return changed
+        return result
 
     def _one(self, text: str, values: Sequence[Json], returns: bool) -> Changed:
         cursor = self._connection.execute(text, values)
-        rows = []
-        if returns and cursor.description is not None:
-            names = [each[0] for each in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(ROWS_MAX + 1)]
-            if len(rows) > ROWS_MAX:
-                raise rows_limit(ROWS_MAX)
-        changed = Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
-        cursor.close()
-        return changed
+        try:
+            return changed(cursor, returns=returns)
+        finally:
+            cursor.close()
+
+
+def changed(cursor: sqlite3.Cursor, *, returns: bool) -> Changed:
+    """Return the result of a change. Raises TooLarge."""
+    rows = fetched(cursor, ROWS_MAX) if returns else []
+    return Changed(max(cursor.rowcount, 0), cursor.lastrowid, rows)
+
+
+def fetched(cursor: sqlite3.Cursor, rows_max: int) -> list[Row]:
+    """Return all rows of a cursor. Raises TooLarge beyond `rows_max`."""
+    if cursor.description is None:
+        return []
+    names = [each[0] for each in cursor.description]
+    rows = cursor.fetchmany(rows_max + 1)
+    cursor.close()
+    if len(rows) > rows_max:
+        raise rows_limit(rows_max)
+    return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+
+
+def _plain(value: Json) -> Json:
+    return value if value.__class__ is not bytes else value.decode("utf-8", "replace")
 
 
 def _settle(group: list[Write], results: list[Changed | Exception]) -> None:

@@ -1,15 +1,13 @@
 """The configuration of modules and steps, checked and converted by their descriptors."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from flowmesh.apps.catalog import Descriptor, key_form, nearest_names
-from flowmesh.apps.catalog.values import TEMPLATE, Unfit, convert, fields_by_form
+from flowmesh.apps.catalog.values import TEMPLATE, ValueMismatch, convert, fields_by_form
 from flowmesh.apps.document.expansion import Unresolved
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 # Keys that every configuration may have.
 _COMMON = frozenset({"description", "ui"})
@@ -17,7 +15,12 @@ _TEXTS = frozenset({"string", "filepath", "sql", "json"})
 
 
 def configured(
-    descriptor: Descriptor, raw: Json, at: At, findings: Findings, *, templates: bool = False
+    descriptor: Descriptor,
+    raw: Json,
+    at: SourcePath,
+    findings: Findings,
+    *,
+    templates: bool = False,
 ) -> dict[str, Json]:
     """Return the configuration with canonical keys and defaults; report what does not fit.
 
@@ -26,8 +29,7 @@ def configured(
     """
     given = raw if raw is not None else {}
     if not isinstance(given, dict):
-        message = f"config must be an object, not {kind_of(given)}"
-        findings.error("APP_CONFIG_INVALID", message, at)
+        findings.error("APP_CONFIG_INVALID", f"config must be an object, not {kind_of(given)}", at)
         given = {}
     by_form = fields_by_form(descriptor.fields)
     found: dict[str, Json] = {}
@@ -41,7 +43,7 @@ def configured(
                 _unknown(descriptor, name, at / name, findings)
             continue
         if field.key in found:
-            message = f"{name} is a second spelling of {field.key}, which is there already"
+            message = f"{name} is a second spelling of {field.key}, which exists already"
             findings.error("APP_CONFIG_INVALID", message, at / name, at_key=True)
         if value is None:
             continue
@@ -53,7 +55,7 @@ def configured(
             continue
         try:
             found[field.key] = convert(field, value)
-        except Unfit as error:
+        except ValueMismatch as error:
             findings.error("APP_CONFIG_INVALID", f"{name} {error}", at / name)
     for field in descriptor.fields:
         if field.key in found:
@@ -66,7 +68,7 @@ def configured(
     return found
 
 
-def _unknown(descriptor: Descriptor, name: str, at: At, findings: Findings) -> None:
+def _unknown(descriptor: Descriptor, name: str, at: SourcePath, findings: Findings) -> None:
     names = [each.key for each in descriptor.fields]
     near = nearest_names(name, names) or f"; it has {', '.join(names) or 'none'}"
     message = f"{descriptor.type} has no key {name!r}{near}"

@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.limits import INCLUDED_FILE_BYTES_MAX
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
 
-Json = Any
 # The variable with the address of the suite of an application.
 ADDRESS = "FLOWMESH_ADDRESS"
 # Returns the secret of a form and a reference, None for one that is not read yet. Raises
@@ -30,7 +29,7 @@ _FORM = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ExpansionContext:
     """The values that an application is expanded with."""
 
     environment: Mapping[str, str]
@@ -52,18 +51,18 @@ class Unresolved(str):
     __slots__ = ()
 
 
-def expand(value: Json, at: At, around: Surroundings, findings: Findings) -> Json:
+def expand(value: Json, at: SourcePath, context: ExpansionContext, findings: Findings) -> Json:
     """Return the value with every string in it expanded; all missing names are reported."""
     if isinstance(value, str):
-        return _text(value, at, around, findings) if "$" in value else value
+        return _text(value, at, context, findings) if "$" in value else value
     if isinstance(value, list):
-        return [expand(item, at / i, around, findings) for i, item in enumerate(value)]
+        return [expand(item, at / i, context, findings) for i, item in enumerate(value)]
     if isinstance(value, dict):
-        return {key: expand(item, at / key, around, findings) for key, item in value.items()}
+        return {key: expand(item, at / key, context, findings) for key, item in value.items()}
     return value
 
 
-def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
+def _text(text: str, at: SourcePath, context: ExpansionContext, findings: Findings) -> str:
     unread = False
 
     def replaced(found: re.Match[str]) -> str:
@@ -71,11 +70,11 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
             return "${"
         if found["source"]:
             return _sourced(found["source"], found["reference"], found.group())
-        value = around.environment.get(found["name"], "")
+        value = context.environment.get(found["name"], "")
         operator, rest = found["operator"], found["rest"] or ""
         if operator == ":-":
             return value or rest
-        if value or (not operator and found["name"] in around.environment):
+        if value or (not operator and found["name"] in context.environment):
             return value
         return _missing(found["name"], rest)
 
@@ -84,18 +83,18 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
         unread = True
         text = f"the environment has no {name}" + (f": {message}" if message else "")
         text += f"; set it, or write ${{{name}:-default}}"
-        (findings.error if around.required else findings.warn)("ENV_MISSING", text, at)
+        (findings.error if context.required else findings.warn)("ENV_MISSING", text, at)
         return ""
 
     def _sourced(source: str, reference: str, whole: str) -> str:
         if source == "env":
-            value = around.environment.get(reference)
+            value = context.environment.get(reference)
             return value if value is not None else _missing(reference, "")
         if source == "file":
             return _file(reference)
         nonlocal unread
         try:
-            value = around.secret(source, reference)
+            value = context.secret(source, reference)
         except (LookupError, FlowmeshError) as error:
             findings.error("SECRET_UNRESOLVED", f"{whole}: {error}", at)
             return ""
@@ -103,10 +102,9 @@ def _text(text: str, at: At, around: Surroundings, findings: Findings) -> str:
         return value or ""
 
     def _file(name: str) -> str:
-        path = around.folder / name
-        if around.within and not path.resolve().is_relative_to(around.within):
-            message = f"{name} is outside of the files of the release"
-            findings.error("APP_PATH_FOREIGN", message, at)
+        path = context.folder / name
+        if context.within and not path.resolve().is_relative_to(context.within):
+            findings.error("APP_PATH_FOREIGN", f"{name} is outside of the files of the release", at)
             return ""
         try:
             if path.stat().st_size > INCLUDED_FILE_BYTES_MAX:

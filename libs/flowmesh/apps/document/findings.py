@@ -16,14 +16,14 @@ FINDINGS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class SourcePath:
     """A place: the number of the file, and the keys that lead to a value in it."""
 
     file: int = 0
     keys: Keys = ()
 
-    def __truediv__(self, key: str | int) -> "At":
-        return At(self.file, (*self.keys, key))
+    def __truediv__(self, key: str | int) -> "SourcePath":
+        return SourcePath(self.file, (*self.keys, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Findings:
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
-    def error(self, code: str, message: str, at: At, *, at_key: bool = False) -> None:
+    def error(self, code: str, message: str, at: SourcePath, *, at_key: bool = False) -> None:
         self._add(Problem(code, message, at.keys, at.file, at_key=at_key))
 
-    def warn(self, code: str, message: str, at: At, *, at_key: bool = False) -> None:
+    def warn(self, code: str, message: str, at: SourcePath, *, at_key: bool = False) -> None:
         self._add(Problem(code, message, at.keys, at.file, warning=True, at_key=at_key))
 
     @property

@@ -6,10 +6,9 @@ Branches lead to the modules that they name; every other step leads to those tha
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from flowmesh.apps.catalog import DESCRIPTORS, nearest_names
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.limits import STEPS_MAX
 from flowmesh.apps.document.model import (
     FlowSpec,
@@ -20,8 +19,7 @@ from flowmesh.apps.document.model import (
     TriggerSpec,
     WorkflowSpec,
 )
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 BRANCH = "step.conditional"
 # The step that calls a module of another type; documents cannot name it.
@@ -59,18 +57,19 @@ def names_in(
     parts += [route.handler for route in routes]
     parts += [s.config for route in routes if route.pipeline for s in route.pipeline.steps]
     parts += [each.config for each in modules if not is_step(each)]
-    return frozenset(_texts(parts))
+    return frozenset(texts_in(parts))
 
 
-def _texts(value: Json) -> Iterator[str]:
+def texts_in(value: Json) -> Iterator[str]:
+    """Yield all texts of a value, without keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for each in value.values():
-            yield from _texts(each)
+            yield from texts_in(each)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _texts(each)
+            yield from texts_in(each)
 
 
 class FlowReader:
@@ -219,7 +218,7 @@ class FlowReader:
                 self._findings.error("APP_CONFIG_INVALID", message, here)
         return routes
 
-    def _case(self, module: ModuleSpec, key: str, at: At) -> str | None:
+    def _case(self, module: ModuleSpec, key: str, at: SourcePath) -> str | None:
         """Return the value of a branch: `case-0` is the first of the cases."""
         found = _CASE.match(key)
         if found is None:
@@ -231,7 +230,7 @@ class FlowReader:
             return None
         return _key(cases[int(found[1])])
 
-    def _check_target(self, name: str, at: At) -> bool:
+    def _check_target(self, name: str, at: SourcePath) -> bool:
         module = self._modules.get(name)
         if module is None:
             message = f"there is no module {name!r}{nearest_names(name, self._modules)}"

@@ -1,14 +1,12 @@
 """Links between applications: `[{source, target, link_type, event_pattern, target_action}]`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from flowmesh.apps.catalog import nearest_names
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.model import LinkSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 LINKS_MAX = 200
 TRIGGER, FORWARD = "event_trigger", "event_forward"
@@ -21,8 +19,8 @@ _SPELLINGS = {
 }
 
 
-def read_links(raw: Json, at: At, findings: Findings) -> list[LinkSpec]:
-    """Return the links of a file; what is wrong becomes a finding."""
+def read_links(raw: Json, at: SourcePath, findings: Findings) -> list[LinkSpec]:
+    """Return the links of a file; problems become findings."""
     if raw is None:
         return []
     if not isinstance(raw, list):
@@ -42,7 +40,7 @@ def read_links(raw: Json, at: At, findings: Findings) -> list[LinkSpec]:
     return found
 
 
-def _link(raw: Json, at: At, findings: Findings) -> LinkSpec | None:
+def _link(raw: Json, at: SourcePath, findings: Findings) -> LinkSpec | None:
     if not isinstance(raw, dict):
         findings.error("APP_LINK_INVALID", f"a link is an object, not {kind_of(raw)}", at)
         return None

@@ -3,22 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from flowmesh.apps.document.expansion import ReadSecret, Surroundings, expand
-from flowmesh.apps.document.findings import At, Findings, SourceFile, refuse
+from flowmesh.apps.document.expansion import ExpansionContext, ReadSecret, expand
+from flowmesh.apps.document.findings import Findings, SourceFile, SourcePath, refuse
 from flowmesh.apps.document.limits import FILES_MAX, SOURCE_BYTES_MAX
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.document.overlay import Overlay
 from flowmesh.apps.document.parts import PartsReader
 from flowmesh.apps.secrets.sources import SOURCES, SecretSource
-from flowmesh.definitions.problems import Problem
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.reading.documents import Source, parse
 from flowmesh.definitions.reading.yaml_text import Unreadable
 from flowmesh.errors import Invalid, TooLarge
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 # Templates of other programs, whose names are not those of the environment.
 _UNEXPANDED = frozenset({"platform", "ui"})
@@ -27,7 +24,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
-    """The circumstances of a load."""
+    """Options of a load."""
 
     environment: Mapping[str, str]
     overlay: Overlay = field(default_factory=Overlay)
@@ -72,16 +69,16 @@ def _document(
     parts = PartsReader(findings)
     within = path.parent.resolve() if how.confine is not None else None
     for number, raw in enumerate(raws):
-        at = At(number)
+        at = SourcePath(number)
         if not isinstance(raw, dict):
             message = f"an application is an object with modules, not {kind_of(raw)}"
             findings.error("APP_INVALID", message, at)
             continue
         folder = files[number].folder
-        around = Surroundings(how.environment, folder, how.required, within, secret)
+        context = ExpansionContext(how.environment, folder, how.required, within, secret)
         raw = how.overlay.applied(raw) if number == 0 else raw
         expanded = {
-            key: value if key in _UNEXPANDED else expand(value, at / key, around, findings)
+            key: value if key in _UNEXPANDED else expand(value, at / key, context, findings)
             for key, value in raw.items()
         }
         parts.read(expanded, at)
@@ -145,7 +142,7 @@ def _files(
 ) -> list[Json]:
     """Read a file and those that it imports; the first is the application itself."""
     raws: list[Json] = []
-    waiting: list[tuple[Path, At | None]] = [(path, None)]
+    waiting: list[tuple[Path, SourcePath | None]] = [(path, None)]
     while waiting:
         here, named_at = waiting.pop(0)
         resolved = here.resolve()
@@ -155,7 +152,7 @@ def _files(
             raise TooLarge("APP_TOO_LARGE", f"an application has at most {FILES_MAX} files")
         if confined and not resolved.is_relative_to(path.parent.resolve()):
             message = f"{here} is outside of the files of the release"
-            findings.error("APP_PATH_FOREIGN", message, named_at or At())
+            findings.error("APP_PATH_FOREIGN", message, named_at or SourcePath())
             continue
         if named_at is not None and not here.is_file():
             findings.error("APP_INVALID", f"there is no file {here}", named_at)
@@ -167,11 +164,11 @@ def _files(
         number = len(files) - 1
         if len(source.documents) > 1:
             message = "an application file holds one document; this one has several"
-            findings.error("APP_INVALID", message, At(number))
+            findings.error("APP_INVALID", message, SourcePath(number))
         imports = raw.get("imports") if isinstance(raw, dict) else None
         for index, each in enumerate(imports if isinstance(imports, list) else ()):
             name = each.get("path") if isinstance(each, dict) else each
-            at = At(number, ("imports", index))
+            at = SourcePath(number, ("imports", index))
             if isinstance(name, str):
                 waiting.append((here.parent / name, at))
             else:
@@ -193,7 +190,3 @@ def _parsed(path: Path) -> Source:
     except Unreadable as error:
         refuse([error.problem], [SourceFile(path, Source("", ()))])
         raise
-
-
-def errors_of(problems: Sequence[Problem]) -> list[Problem]:
-    return [each for each in problems if not each.warning]

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from flowmesh.apps.document.findings import At, Findings, SourceFile
-
-Json = Any
+from flowmesh.apps.document.findings import Findings, SourceFile, SourcePath
+from flowmesh.contract.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class ModuleSpec:
     config: Mapping[str, Json]
     depends_on: tuple[str, ...]
     branches: Mapping[str, str]
-    at: At
+    at: SourcePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class StepSpec:
     name: str
     type: str
     config: Mapping[str, Json]
-    at: At
+    at: SourcePath
     condition: str = ""
     skip: str = ""
     on_error: str = ""
@@ -46,7 +44,7 @@ class PipelineSpec:
 
     name: str
     steps: tuple[StepSpec, ...]
-    at: At
+    at: SourcePath
     trigger: Mapping[str, Json] = field(default_factory=dict)
     on_error: str = "stop"
     timeout_s: float = 0.0
@@ -79,7 +77,7 @@ class RouteSpec:
 
     method: str
     path: str
-    at: At
+    at: SourcePath
     router: str = ""
     server: str = ""
     handler: str = ""
@@ -97,7 +95,7 @@ class TriggerSpec:
     config: Mapping[str, Json]
     workflow: str
     action: str
-    at: At
+    at: SourcePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class WorkflowSpec:
 
     kind: str
     config: Mapping[str, Json]
-    at: At
+    at: SourcePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class LinkSpec:
     pattern: str
     action: str
     forward: bool
-    at: At
+    at: SourcePath
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target} ({self.pattern})"

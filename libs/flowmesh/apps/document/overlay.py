@@ -7,13 +7,11 @@ replaces those of the same name.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 _KEYS = ("addresses", "settings", "modules", "environment")
 
@@ -44,7 +42,7 @@ class Overlay:
         for name, values in [*changes.items(), *self.settings.items()]:
             if name not in by_name:
                 known = ", ".join(str(each) for each in by_name)
-                raise Invalid("APP_INVALID", f"there is no module {name!r}; there are {known}")
+                raise Invalid("APP_INVALID", f"unknown module {name!r}; known: {known}")
             module = dict(modules[by_name[name]])
             config = module.get("config")
             module["config"] = {**(config if isinstance(config, dict) else {}), **values}

@@ -1,11 +1,10 @@
 """The parts of documents in one form, out of maps by kind, lists, and the form of the examples."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from flowmesh.apps.catalog import DESCRIPTORS, foreign_hint, nearest_names
 from flowmesh.apps.document.configuration import configured, section_of
-from flowmesh.apps.document.findings import At, Findings, SourceFile
+from flowmesh.apps.document.findings import Findings, SourceFile, SourcePath
 from flowmesh.apps.document.flows import FlowReader, names_in
 from flowmesh.apps.document.limits import MODULES_MAX, NAME_CHARACTERS_MAX, ROUTES_MAX
 from flowmesh.apps.document.links import read_links
@@ -20,9 +19,8 @@ from flowmesh.apps.document.model import (
 )
 from flowmesh.apps.document.routes import RouteReader
 from flowmesh.apps.document.steps import StepReader
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 _KEYS = (
     *("name", "description", "version", "modules", "workflows", "triggers", "pipelines"),
@@ -74,7 +72,7 @@ class PartsReader:
         self._settings: dict[str, Json] = {}
         self._links: list[LinkSpec] = []
 
-    def read(self, raw: dict[str, Json], at: At) -> None:
+    def read(self, raw: dict[str, Json], at: SourcePath) -> None:
         """Read one expanded file."""
         for key in raw:
             if key not in _KEYS and key not in _SECTIONS:
@@ -117,7 +115,7 @@ class PartsReader:
             links=tuple(self._links),
         )
 
-    def _requires(self, raw: Json, at: At) -> None:
+    def _requires(self, raw: Json, at: SourcePath) -> None:
         plugins = raw.get("plugins") if isinstance(raw, dict) else None
         for index, each in enumerate(plugins if isinstance(plugins, list) else ()):
             name = each.get("name") if isinstance(each, dict) else each
@@ -127,7 +125,7 @@ class PartsReader:
                 )
                 self._findings.warn("APP_REQUIRES", message, at / "plugins" / index)
 
-    def _listed(self, raw: Json, at: At) -> Iterator[tuple[int, dict[str, Json]]]:
+    def _listed(self, raw: Json, at: SourcePath) -> Iterator[tuple[int, dict[str, Json]]]:
         if raw is None:
             return
         if not isinstance(raw, list):
@@ -144,13 +142,13 @@ class PartsReader:
                 message = f"must be an object, not {kind_of(item)}"
                 self._findings.error("APP_INVALID", message, at / index)
 
-    def _module(self, raw: dict[str, Json], at: At, document: dict[str, Json]) -> None:
+    def _module(self, raw: dict[str, Json], at: SourcePath, document: dict[str, Json]) -> None:
         name, kind = self._name_of(raw, at), raw.get("type")
         if not name:
             return
         if name in self._modules:
             there = self._modules[name].at.keys[-1]
-            message = f"a module {name!r} is there already: modules[{there}]"
+            message = f"a module {name!r} already exists: modules[{there}]"
             self._findings.error("APP_NAME_TAKEN", message, at / "name")
             return
         for key in raw:
@@ -189,7 +187,7 @@ class PartsReader:
         elif module.type in ("api.command", "api.query"):
             self._route_specs += self._routes.routes(listed, at, handler=module.name)
 
-    def _name_of(self, raw: dict[str, Json], at: At) -> str:
+    def _name_of(self, raw: dict[str, Json], at: SourcePath) -> str:
         name = raw.get("name")
         if not isinstance(name, str) or not name:
             self._findings.error("APP_INVALID", "a module needs a name, a text", at)
@@ -201,7 +199,7 @@ class PartsReader:
             return ""
         return name
 
-    def _unknown_type(self, kind: Json, at: At) -> None:
+    def _unknown_type(self, kind: Json, at: SourcePath) -> None:
         if not isinstance(kind, str):
             self._findings.error("APP_INVALID", "a module needs a type, a text", at)
             return
@@ -209,7 +207,7 @@ class PartsReader:
         message = f"unknown module type {kind!r}: {why}; `flowmesh app modules` lists the types"
         self._findings.error("MODULE_TYPE_UNKNOWN", message, at)
 
-    def _names(self, raw: Json, at: At) -> tuple[str, ...]:
+    def _names(self, raw: Json, at: SourcePath) -> tuple[str, ...]:
         if raw is None:
             return ()
         if isinstance(raw, list) and all(isinstance(each, str) for each in raw):
@@ -217,7 +215,7 @@ class PartsReader:
         self._findings.error("APP_INVALID", "must be a list of names of modules", at)
         return ()
 
-    def _branches(self, raw: Json, at: At) -> dict[str, str]:
+    def _branches(self, raw: Json, at: SourcePath) -> dict[str, str]:
         if raw is None:
             return {}
         if isinstance(raw, dict) and all(isinstance(each, str) for each in raw.values()):
@@ -225,7 +223,9 @@ class PartsReader:
         self._findings.error("APP_INVALID", "must be an object of names of modules", at)
         return {}
 
-    def _kinds(self, raw: Json, at: At) -> Iterator[tuple[str, str, dict[str, Json], At]]:
+    def _kinds(
+        self, raw: Json, at: SourcePath
+    ) -> Iterator[tuple[str, str, dict[str, Json], SourcePath]]:
         """Yield kind, name, config and place of workflows or triggers, from a map or a list."""
         if isinstance(raw, dict):
             items = [(kind, "", config, at / kind) for kind, config in raw.items()]
@@ -252,7 +252,7 @@ class PartsReader:
                 continue
             yield kind, name, config, here
 
-    def _workflow(self, kind: str, name: str, config: dict[str, Json], at: At) -> None:
+    def _workflow(self, kind: str, name: str, config: dict[str, Json], at: SourcePath) -> None:
         if kind == "http" or kind.startswith("http-"):
             self._route_specs += self._routes.workflow(config, at)
             if len(self._route_specs) > ROUTES_MAX:
@@ -268,7 +268,7 @@ class PartsReader:
             return
         self._workflows.append(WorkflowSpec(kind, {**config, "name": name}, at))
 
-    def _trigger(self, kind: str, name: str, config: dict[str, Json], at: At) -> None:
+    def _trigger(self, kind: str, name: str, config: dict[str, Json], at: SourcePath) -> None:
         if kind not in TRIGGER_KINDS:
             near = nearest_names(kind, TRIGGER_KINDS)
             message = f"there is no trigger kind {kind!r}{near or ': ' + ', '.join(TRIGGER_KINDS)}"
@@ -283,7 +283,7 @@ class PartsReader:
         if config:
             self._one_trigger(kind, config, at)
 
-    def _one_trigger(self, kind: str, config: dict[str, Json], at: At) -> None:
+    def _one_trigger(self, kind: str, config: dict[str, Json], at: SourcePath) -> None:
         trigger = TriggerSpec(
             kind=kind,
             config=config,
@@ -295,7 +295,7 @@ class PartsReader:
         if kind == "http":
             self._route_specs += self._routes.trigger(trigger)
 
-    def _pipeline(self, name: str, raw: Json, at: At) -> None:
+    def _pipeline(self, name: str, raw: Json, at: SourcePath) -> None:
         pipeline = self._steps.pipeline(name, raw, at)
         if pipeline is None:
             return

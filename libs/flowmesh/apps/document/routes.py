@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from flowmesh.apps.catalog import nearest_names
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.model import PipelineSpec, RouteSpec, TriggerSpec
 from flowmesh.apps.document.steps import StepReader
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ANY_METHOD = ""
@@ -29,7 +27,7 @@ class RouteReader:
         self._findings = findings
         self._steps = steps
 
-    def workflow(self, config: dict[str, Json], at: At) -> list[RouteSpec]:
+    def workflow(self, config: dict[str, Json], at: SourcePath) -> list[RouteSpec]:
         """Return the routes of a workflow of the kind http."""
         for key in config:
             if key not in _WORKFLOW_KEYS:
@@ -43,7 +41,7 @@ class RouteReader:
         return found
 
     def routes(
-        self, raw: Json, at: At, *, router: str = "", server: str = "", handler: str = ""
+        self, raw: Json, at: SourcePath, *, router: str = "", server: str = "", handler: str = ""
     ) -> list[RouteSpec]:
         """Return the routes of a list; `handler` serves those without one of their own."""
         if raw is None:
@@ -62,7 +60,7 @@ class RouteReader:
         return found
 
     def _route(
-        self, raw: dict[str, Json], at: At, router: str, server: str, handler: str
+        self, raw: dict[str, Json], at: SourcePath, router: str, server: str, handler: str
     ) -> Iterable[RouteSpec]:
         for key in raw:
             if key not in _ROUTE_KEYS:
@@ -128,15 +126,14 @@ class RouteReader:
             )
         ]
 
-    def path(self, raw: Json, at: At) -> str:
+    def path(self, raw: Json, at: SourcePath) -> str:
         """Return a path with its parameters in braces; "" after an error."""
         if not isinstance(raw, str) or not raw.startswith("/"):
-            message = "a route needs a path that begins with /"
-            self._findings.error("APP_INVALID", message, at)
+            self._findings.error("APP_INVALID", "a route needs a path that begins with /", at)
             return ""
         return _COLON.sub(r"/{\1}", raw)
 
-    def method(self, raw: Json, at: At) -> str:
+    def method(self, raw: Json, at: SourcePath) -> str:
         name = str(raw).upper()
         if name in ("", "*", "ANY"):
             return ANY_METHOD
@@ -146,7 +143,7 @@ class RouteReader:
             self._findings.error("ROUTE_INVALID", message, at)
         return name
 
-    def _middlewares(self, raw: Json, at: At) -> tuple[str, ...]:
+    def _middlewares(self, raw: Json, at: SourcePath) -> tuple[str, ...]:
         if raw is None:
             return ()
         if isinstance(raw, list) and all(isinstance(each, str) for each in raw):

@@ -1,17 +1,14 @@
 """Pipelines and steps of documents."""
 
-from typing import Any
-
 from flowmesh.apps.catalog import STEPS, foreign_hint, nearest_names
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.document.configuration import configured
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.limits import STEPS_MAX
 from flowmesh.apps.document.model import PipelineSpec, StepSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 _STEP_KEYS = (
     *("name", "type", "config", "if", "skip_if", "on_error", "timeout", "retry", "ignore_error"),
@@ -32,7 +29,7 @@ class StepReader:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
 
-    def pipeline(self, name: str, raw: Json, at: At) -> PipelineSpec | None:
+    def pipeline(self, name: str, raw: Json, at: SourcePath) -> PipelineSpec | None:
         """Return the pipeline: an object with steps, or the list of steps itself."""
         if isinstance(raw, list):
             raw = {"steps": raw}
@@ -66,7 +63,7 @@ class StepReader:
             detach=raw.get("detach") is True,
         )
 
-    def _durable(self, raw: dict[str, Json], at: At) -> bool:
+    def _durable(self, raw: dict[str, Json], at: SourcePath) -> bool:
         found = raw.get("durable", False)
         if not isinstance(found, bool):
             message = f"durable is true or false, not {kind_of(found)}"
@@ -76,7 +73,7 @@ class StepReader:
             self._findings.error("APP_CONFIG_INVALID", message, at / "wait")
         return found is True
 
-    def _wait(self, raw: dict[str, Json], at: At) -> float:
+    def _wait(self, raw: dict[str, Json], at: SourcePath) -> float:
         if "wait" not in raw:
             return WAIT_S
         seconds = self._seconds(raw["wait"], at / "wait")
@@ -85,10 +82,9 @@ class StepReader:
             self._findings.error("APP_CONFIG_INVALID", message, at / "wait")
         return seconds
 
-    def steps(self, raw: Json, at: At) -> tuple[StepSpec, ...]:
+    def steps(self, raw: Json, at: SourcePath) -> tuple[StepSpec, ...]:
         if not isinstance(raw, list):
-            message = f"steps is a list, not {kind_of(raw)}"
-            self._findings.error("APP_INVALID", message, at)
+            self._findings.error("APP_INVALID", f"steps is a list, not {kind_of(raw)}", at)
             return ()
         if len(raw) > STEPS_MAX:
             message = f"a pipeline has at most {STEPS_MAX} steps, not {len(raw)}"
@@ -100,13 +96,13 @@ class StepReader:
             if step is None:
                 continue
             if step.name in found:
-                message = f"a step {step.name!r} is there already"
+                message = f"a step {step.name!r} already exists"
                 self._findings.error("APP_NAME_TAKEN", message, step.at / "name")
                 continue
             found[step.name] = step
         return tuple(found.values())
 
-    def _step(self, raw: Json, at: At, index: int) -> StepSpec | None:
+    def _step(self, raw: Json, at: SourcePath, index: int) -> StepSpec | None:
         if not isinstance(raw, dict):
             self._findings.error("APP_INVALID", f"a step is an object, not {kind_of(raw)}", at)
             return None
@@ -139,12 +135,12 @@ class StepReader:
             retry=retry if isinstance(retry, dict) else {},
         )
 
-    def _seconds(self, raw: Json, at: At) -> float:
+    def _seconds(self, raw: Json, at: SourcePath) -> float:
         if raw is None:
             return 0.0
         try:
             return float(convert(_TIMEOUT, raw))
-        except Unfit as error:
+        except ValueMismatch as error:
             self._findings.error("APP_CONFIG_INVALID", f"{at.keys[-1]} {error}", at)
             return 0.0
 

@@ -1,17 +1,15 @@
 """The journal of a durable run, over a durable handler of the suite."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.durable.messages import failure_of, problem_of_failure
 from flowmesh.apps.http.problems import problem_of
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.durable.context import NAME_CHARS_MAX, DurableContext
 from flowmesh.sdk.durable.failures import StepFailed
 from flowmesh.sdk.durable.steps import step_key
-
-Json = Any
 
 
 class RunJournal:

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any
 
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.http.problems import INTERNAL_TEXT, HttpProblem, problem_of
@@ -13,10 +12,9 @@ from flowmesh.apps.pipeline.journal import (
     problem_from,
 )
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.durable.failures import OperationFailed
-from flowmesh.sdk.failures import Failure, TaskFailure
-
-Json = Any
+from flowmesh.sdk.values.failures import Failure, TaskFailure
 
 # Credentials are not stored in histories; the others differ between repetitions of a request.
 _LEFT_OUT = frozenset(

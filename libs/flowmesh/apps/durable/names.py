@@ -4,13 +4,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.document.model import PipelineSpec, StepSpec
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 _FOREIGN = re.compile(r"[^a-z0-9]+")
 _APP_CHARACTERS_MAX, _NAME_CHARACTERS_MAX = 40, 48

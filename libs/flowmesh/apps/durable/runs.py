@@ -13,12 +13,11 @@ from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.journal import answer_of
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Conflict, Invalid, NotFound, Timeout
 from flowmesh.sdk.client.handle import Handle
-from flowmesh.sdk.executions import Status
-from flowmesh.sdk.failures import ExecutionFailed
-
-Json = Any
+from flowmesh.sdk.values.executions import Status
+from flowmesh.sdk.values.failures import ExecutionFailed
 
 EXECUTION = b"flowmesh-execution"
 KEY_CHARACTERS_MAX = 255

@@ -20,13 +20,13 @@ from flowmesh.apps.http.problems import problem_of
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.program import RunObserver
 from flowmesh.apps.pipeline.run import Run
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Unavailable
 from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.worker.worker import Worker
 from flowmesh.sdk.workflows.declarations import Retry
 from flowmesh.sdk.workflows.flow import Workflow
 
-Json = Any
 Handler = Callable[[DurableContext, Json], Coroutine[Any, Any, Json]]
 
 SLOTS = 64

@@ -9,26 +9,28 @@ from typing import Any, Protocol
 from flowmesh.apps.http.chain import Chain, Middleware
 from flowmesh.apps.http.messages import (
     Handle,
-    Receive,
     Request,
     Response,
-    Scope,
-    Send,
     problem_response,
 )
 from flowmesh.apps.http.problems import HttpProblem, problem_of
-from flowmesh.apps.http.router import Leaf, Router
+from flowmesh.errors import TooLarge
+from flowmesh.runtime.http.requests import (
+    CLIENT_GONE_STATUS,
+    Body,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+)
+from flowmesh.runtime.http.router import Leaf, Router
 
 BODY_READ_S = 30.0
 # Smaller answers fit into the buffer of a connection.
 LARGE_BYTES = 64 * 1024
 UNKNOWN_ROUTE = "unmatched"
-CLIENT_GONE_STATUS = 499
+_CLOSE = (b"connection", b"close")
 _BODILESS = frozenset({204, 304})
-
-
-class ClientGone(Exception):
-    """The client left before its request was complete."""
 
 
 class Observer(Protocol):
@@ -195,8 +197,8 @@ class HttpApplication:
             request.route = leaf.template
             if request.method == "OPTIONS":
                 return lambda request: _options(request, leaf)
-            allow = (b"allow", ", ".join(leaf.allowed).encode())
-            text = f"{request.path} serves {', '.join(leaf.allowed)}"
+            allow = (b"allow", leaf.allowed.encode())
+            text = f"{request.path} serves {leaf.allowed}"
             raise HttpProblem(405, "METHOD_NOT_ALLOWED", text, headers=[allow])
         for prefix, handle in self._fallbacks:
             if request.path.startswith(prefix) or request.path == prefix[:-1]:
@@ -206,34 +208,15 @@ class HttpApplication:
 
     async def _body(self, request: Request) -> bytes:
         """Read the whole body, within its bounds."""
-        receive = request.receive
-        if receive is None:
+        if request.receive is None:
             return request.body
-        if request.header(b"content-encoding") not in ("", "identity"):
-            text = "send the body without Content-Encoding"
-            raise HttpProblem(415, "CONTENT_TYPE_UNSUPPORTED", text)
-        pieces: list[bytes] = []
-        size = 0
         try:
-            async with asyncio.timeout(self._read_s):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientGone
-                    piece = message.get("body", b"")
-                    size += len(piece)
-                    if size > self._bytes_max:
-                        text = f"a body has at most {self._bytes_max} bytes"
-                        close = (b"connection", b"close")
-                        raise HttpProblem(413, "BODY_TOO_LARGE", text, headers=[close])
-                    pieces.append(piece)
-                    if not message.get("more_body", False):
-                        break
+            return await Body(request.receive, request.headers).read(self._bytes_max, self._read_s)
+        except TooLarge as error:
+            raise HttpProblem(413, error.reason, error.message, headers=[_CLOSE]) from None
         except TimeoutError:
             text = f"the body did not arrive within {self._read_s:g} s"
-            close = (b"connection", b"close")
-            raise HttpProblem(408, "BODY_LATE", text, headers=[close]) from None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            raise HttpProblem(408, "BODY_LATE", text, headers=[_CLOSE]) from None
 
 
 def _options(request: Request, leaf: Leaf[Target]) -> Response:
@@ -247,7 +230,7 @@ def _options(request: Request, leaf: Leaf[Target]) -> Response:
             response = early if early.status < 400 else None
             break
     response = response or Response(204, content_type=b"")
-    response.headers.append((b"allow", ", ".join(leaf.allowed).encode()))
+    response.headers.append((b"allow", leaf.allowed.encode()))
     if wanted:
         target.chain.finish(request, response)
     return response

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.http.messages import Request
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 BREAKER_FAILURES = 5
 BREAKER_OPEN_S = 10.0
@@ -127,5 +125,5 @@ def _whole(where: str, key: str, raw: Mapping[str, Json], default: int) -> int:
 def _seconds(where: str, key: str, raw: Mapping[str, Json], default: float) -> float:
     try:
         return float(convert(_TIME, raw.get(key, default)))
-    except Unfit as error:
+    except ValueMismatch as error:
         raise Invalid("APP_CONFIG_INVALID", f"{where}.{key} {error}") from None

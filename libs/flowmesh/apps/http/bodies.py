@@ -1,12 +1,10 @@
 """Bodies of requests as data: JSON, forms, and multipart fields."""
 
-from typing import Any
 from urllib.parse import parse_qsl
 
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.http.problems import HttpProblem
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 FORM_FIELDS_MAX = 1_000
 _FORM = "application/x-www-form-urlencoded"

@@ -1,20 +1,19 @@
 """Requests and answers of applications."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from copy import copy
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl
 
 import orjson
 
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
 from flowmesh.jsontext import parse_json
+from flowmesh.runtime.http.requests import Receive, Scope
 
-Json = Any
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 QUERY_FIELDS_MAX = 256
@@ -22,55 +21,27 @@ JSON_TYPE = b"application/json"
 _UNPARSED: Any = object()
 
 
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Request:
     """A request. Its body has been read, except for handlers that stream."""
 
-    __slots__ = (
-        "_json",
-        "_query",
-        "auth",
-        "begun",
-        "body",
-        "client",
-        "headers",
-        "id",
-        "method",
-        "params",
-        "path",
-        "raw_query",
-        "receive",
-        "route",
-        "scheme",
-    )
-
-    def __init__(
-        self,
-        *,
-        method: str,
-        path: str,
-        headers: Headers,
-        raw_query: bytes = b"",
-        client: str = "",
-        scheme: str = "http",
-        receive: Receive | None = None,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.raw_query = raw_query
-        self.client = client
-        self.scheme = scheme
-        self.receive = receive
-        self.body = b""
-        self.params: Mapping[str, str] = {}
-        # The template of the matched route.
-        self.route = ""
-        self.id = ""
-        self.begun = 0.0
-        # The claims of the caller, None without one.
-        self.auth: dict[str, Json] | None = None
-        self._query: dict[str, str] | None = None
-        self._json: Json = _UNPARSED
+    method: str
+    path: str
+    headers: Headers
+    raw_query: bytes = b""
+    client: str = ""
+    scheme: str = "http"
+    receive: Receive | None = None
+    body: bytes = b""
+    params: Mapping[str, str] = field(default_factory=dict)
+    # The template of the matched route.
+    route: str = ""
+    id: str = ""
+    begun: float = 0.0
+    # The claims of the caller, None without one.
+    auth: dict[str, Json] | None = None
+    _query: dict[str, str] | None = None
+    _json: Json = _UNPARSED
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> "Request":
@@ -131,9 +102,6 @@ class Request:
                     raise HttpProblem(400, error.reason, error.message) from None
         return self._json
 
-    def decoded_path(self) -> str:
-        return unquote_to_bytes(self.path).decode("utf-8", "replace")
-
 
 class Response:
     """An answer; `stream` replaces the body if it is set."""
@@ -186,6 +154,14 @@ def dump(value: Json) -> bytes:
         except (TypeError, ValueError, OverflowError):
             text = "the answer cannot be written as JSON"
             raise HttpProblem(500, "ANSWER_INVALID", text) from None
+
+
+def json_or_text(body: bytes) -> Json:
+    """Return the value of a body; text that is not JSON stays text."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")
 
 
 def problem_response(problem: HttpProblem, request_id: str = "") -> Response:

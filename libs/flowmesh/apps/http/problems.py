@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
 
-Json = Any
 INTERNAL_TEXT = "the application failed; its log says why"
-RETRY_AFTER = b"retry-after"
 
 
 class HttpProblem(Exception):

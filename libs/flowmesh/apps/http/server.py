@@ -1,6 +1,7 @@
 """The listener of a server: uvicorn with httptools and bounded request heads."""
 
 import asyncio
+import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -35,15 +36,16 @@ class Listening:
 
 
 def parse_address(text: str, *, public: bool) -> tuple[str, int]:
-    """Return host and port of `:8080`, `8080` or `host:8080`; a missing host is loopback.
+    """Return host and port of `:8080`, `8080` or `host:8080`.
 
-    Raises Invalid.
+    A missing host is loopback; with `public` FLOWMESH_HOST, or all interfaces. Raises Invalid.
     """
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     if not is_whole(port) or int(port) > 65_535:
         raise Invalid("ADDRESS_INVALID", f"{text!r} is no address such as :8080 or 127.0.0.1:8080")
-    return host or ("0.0.0.0" if public else LOOPBACK), int(port)
+    everywhere = os.environ.get("FLOWMESH_HOST") or "0.0.0.0"
+    return host or (everywhere if public else LOOPBACK), int(port)
 
 
 class Listener:

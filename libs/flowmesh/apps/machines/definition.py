@@ -3,17 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.catalog.values import ValueMismatch, convert
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.conditions import compile_condition
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
 
-Json = Any
 Condition = Callable[[Mapping[str, Json]], bool]
 
 STATES_MAX = 1_000
@@ -84,7 +83,7 @@ class DefinitionReader:
         self._findings = findings
         self._initial = initial
 
-    def read(self, raw: Json, at: At) -> Definition | None:
+    def read(self, raw: Json, at: SourcePath) -> Definition | None:
         """Return a definition; None if it cannot be used at all."""
         if not isinstance(raw, dict) or not raw.get("name"):
             self._error("a definition is an object with a name and states", at)
@@ -115,7 +114,7 @@ class DefinitionReader:
         self._reachable(definition, at)
         return definition
 
-    def _state(self, name: str, raw: Json, at: At) -> State:
+    def _state(self, name: str, raw: Json, at: SourcePath) -> State:
         if not isinstance(raw, dict):
             self._error("a state is an object", at)
             return State(name)
@@ -126,7 +125,7 @@ class DefinitionReader:
             try:
                 seconds = float(convert(_AFTER, timeout["after"]))
                 transition = str(timeout["transition"])
-            except (Unfit, KeyError, TypeError):
+            except (ValueMismatch, KeyError, TypeError):
                 self._error("timeout is {after: duration, transition: name}", at / "timeout")
         data = raw.get("data")
         return State(
@@ -139,7 +138,7 @@ class DefinitionReader:
         )
 
     def _transition(
-        self, name: str, raw: Json, states: Mapping[str, State], at: At
+        self, name: str, raw: Json, states: Mapping[str, State], at: SourcePath
     ) -> Transition | None:
         if not isinstance(raw, dict):
             self._error("a transition is an object with fromState and toState", at)
@@ -164,7 +163,7 @@ class DefinitionReader:
             data=data if isinstance(data, dict) else {},
         )
 
-    def _condition(self, text: Json, at: At) -> Condition | None:
+    def _condition(self, text: Json, at: SourcePath) -> Condition | None:
         source = str(text)
         plain = re.sub(r"\"[^\"]*\"|'[^']*'", '""', source)
         roots = sorted({name for name in _NAME.findall(plain) if name not in _WORDS})
@@ -184,7 +183,7 @@ class DefinitionReader:
 
         return holds
 
-    def _timeouts(self, definition: Definition, at: At) -> None:
+    def _timeouts(self, definition: Definition, at: SourcePath) -> None:
         for state in definition.states.values():
             name = state.timeout_transition
             transition = definition.transitions.get(name)
@@ -192,7 +191,7 @@ class DefinitionReader:
                 message = f"the timeout of {state.name} names no transition out of it: {name!r}"
                 self._error(message, at / "states" / state.name / "timeout")
 
-    def _reachable(self, definition: Definition, at: At) -> None:
+    def _reachable(self, definition: Definition, at: SourcePath) -> None:
         """Warn of states that nothing leads to, and of dead ends that are not final."""
         found, waiting = {definition.initial}, [definition.initial]
         while waiting:
@@ -207,11 +206,13 @@ class DefinitionReader:
             message = f"no transition leads to the state {name}"
             self._findings.warn("STATE_UNREACHABLE", message, at / "states" / name)
 
-    def _keys(self, what: str, raw: Mapping[str, Json], known: tuple[str, ...], at: At) -> None:
+    def _keys(
+        self, what: str, raw: Mapping[str, Json], known: tuple[str, ...], at: SourcePath
+    ) -> None:
         for key in raw:
             if key not in known:
                 message = f"{what} has no key {key!r}{nearest_names(str(key), known)}"
                 self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
 
-    def _error(self, message: str, at: At) -> None:
+    def _error(self, message: str, at: SourcePath) -> None:
         self._findings.error("MACHINE_INVALID", message, at)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.definition import Definition
@@ -18,14 +18,13 @@ from flowmesh.apps.machines.step import (
     target_of,
 )
 from flowmesh.apps.machines.store import EffectRow, MachineStore
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 
-Json = Any
 Log = Callable[..., None]
 
 BEFORE_S = 5.0
-ATTEMPTS = 5
-BACKOFF_S = 0.2
-BACKOFF_MAX_S = 60.0
+RETRY = Retry(attempts=5, initial_s=0.2, factor=4, most_s=60)
 CONFLICTS_MAX = 20
 DRAINS_MAX = 64
 POLL_S = 1.0
@@ -237,8 +236,7 @@ class MachineEngine:
         """Return an instance. Raises HttpProblem if there is none."""
         found = await self.store.get(id)
         if found is None:
-            text = f"{self.name} has no instance {id[:80]!r}"
-            raise HttpProblem(404, "INSTANCE_NOT_FOUND", text)
+            raise HttpProblem(404, "INSTANCE_NOT_FOUND", f"{self.name} has no instance {id[:80]!r}")
         return found
 
     async def orphans(self) -> list[Instance]:
@@ -262,7 +260,7 @@ class MachineEngine:
         found = self.definitions.get(workflow)
         if found is None:
             known = ", ".join(self.definitions) or "none"
-            text = f"{self.name} has no definition {workflow[:80]!r}; there are {known}"
+            text = f"{self.name} has no definition {workflow[:80]!r}; known: {known}"
             raise HttpProblem(404, "MACHINE_NOT_FOUND", text)
         return found
 
@@ -436,13 +434,12 @@ class MachineEngine:
     async def _failed(self, effect: EffectRow, error: Exception) -> bool:
         reason = str(getattr(error, "detail", "") or error or type(error).__name__)[:500]
         attempt = effect.attempts + 1
-        if attempt >= ATTEMPTS:
+        if attempt >= RETRY.attempts:
             await self.store.bury(effect, reason)
             text = f"{effect.kind} {effect.name} of {effect.id} failed for good: {reason}"
             self._log("error", text, attempts=attempt)
             return True
-        pause = min(BACKOFF_S * 4 ** (attempt - 1), BACKOFF_MAX_S)
-        await self.store.postpone(effect, self._now() + pause, reason)
+        await self.store.postpone(effect, self._now() + RETRY.delay_s(attempt), reason)
         text = f"{effect.kind} {effect.name} of {effect.id} failed: {reason}"
         self._log("warn", text, attempt=attempt)
         self._wake.set()

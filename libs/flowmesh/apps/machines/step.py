@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.definition import Definition, State
+from flowmesh.contract.json_value import Json
 
-Json = Any
 EffectKind = Literal["hook", "auto", "timeout"]
 
 AUTOMATIC_IN_A_ROW_MAX = 100
@@ -100,7 +100,7 @@ def target_of(
     found = definition.transitions.get(transition)
     if found is None:
         known = ", ".join(definition.transitions) or "none"
-        text = f"{definition.name} has no transition {transition[:80]!r}; there are {known}"
+        text = f"{definition.name} has no transition {transition[:80]!r}; known: {known}"
         raise HttpProblem(404, "TRANSITION_NOT_FOUND", text)
     state = definition.states.get(instance.state)
     if state is None or not found.leaves(state):

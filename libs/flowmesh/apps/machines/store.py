@@ -5,7 +5,6 @@ A change writes all three in one transaction, whose first statement compares the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -13,8 +12,7 @@ from flowmesh.apps.data.database import Database, Row
 from flowmesh.apps.data.statements import Statement, own_statement
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.step import Change, EffectKind, Instance, Outcome
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 DATA_BYTES_MAX = 1024 * 1024
 PAGE_MAX = 10_000

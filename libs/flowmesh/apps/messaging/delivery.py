@@ -6,16 +6,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flowmesh.apps.messaging.messages import Log, Message, Subscribed, reason_of
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 
 DEAD_LETTERS_MAX = 1_000
 ATTEMPTS = 3
 DELIVERY_S = 30.0
-BACKOFF_S = 0.1
 BACKOFF_MAX_S = 5.0
 
 
@@ -70,16 +68,15 @@ class Delivery:
         log: Log,
         attempts: int = ATTEMPTS,
         timeout_s: float = DELIVERY_S,
-        backoff_s: float = BACKOFF_S,
         dead: DeadLetters | None = None,
         workers: asyncio.Semaphore | None = None,
     ) -> None:
         """`workers` bounds the receivers that run at once."""
         self.attempts = attempts
+        self._retry = Retry(attempts=attempts, most_s=BACKOFF_MAX_S)
         self.dead = dead or DeadLetters()
         self._log = log
         self._timeout_s = timeout_s
-        self._backoff_s = backoff_s
         self._workers = workers or contextlib.nullcontext()
 
     async def once(self, subscription: Subscribed, message: Message) -> str:
@@ -100,14 +97,13 @@ class Delivery:
 
     async def until_dead(self, subscription: Subscribed, message: Message) -> str:
         """Deliver until it succeeds; return the reason of the last attempt of a dead letter."""
-        pause, reason = self._backoff_s, ""
+        reason = ""
         for attempt in range(message.attempt, self.attempts + 1):
             reason = await self.once(subscription, replace(message, attempt=attempt))
             if not reason:
                 return ""
             if attempt < self.attempts:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, BACKOFF_MAX_S)
+                await asyncio.sleep(self._retry.delay_s(attempt - message.attempt + 1))
         self.bury(subscription, replace(message, attempt=self.attempts), reason)
         return reason
 

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from flowmesh.apps.messaging.messages import Broker, Message, Subscribed, check_topic, fits
+from flowmesh.contract.json_value import Json
 
-Json = Any
 CE_TYPE = "ce-type"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowmesh.apps.http.messages import json_or_text
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.delivery import Delivery
 from flowmesh.apps.messaging.messages import (
@@ -15,14 +16,12 @@ from flowmesh.apps.messaging.messages import (
     Subscribed,
     check_pattern,
     check_topic,
-    decoded,
     encoded,
     new_id,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.extras import needed_by
-
-Json = Any
 
 RECORDS_MAX = 500
 POLL_MS = 200
@@ -223,7 +222,7 @@ class KafkaBroker:
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         message = Message(
             topic=record.topic,
-            value=decoded(record.value or b"null"),
+            value=json_or_text(record.value or b"null"),
             id=headers.pop(_ID, f"{record.topic}-{record.partition}-{record.offset}"),
             key=(record.key or b"").decode("utf-8", "replace"),
             headers=headers,

@@ -5,7 +5,7 @@ import contextlib
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.delivery import Delivery
@@ -18,8 +18,8 @@ from flowmesh.apps.messaging.messages import (
     encoded,
     new_id,
 )
+from flowmesh.contract.json_value import Json
 
-Json = Any
 WhenFull = Literal["block", "drop", "timeout"]
 Queued = tuple[Message, float]
 

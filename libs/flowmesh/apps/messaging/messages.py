@@ -12,13 +12,11 @@ from typing import Any, Protocol
 import orjson
 
 from flowmesh.apps.http.problems import HttpProblem
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 _GIVEN_ID: ContextVar[str] = ContextVar("flowmesh_message_id", default="")
 MESSAGE_BYTES_MAX = 1024 * 1024
 TOPIC_CHARACTERS_MAX = 200
-ATTEMPT_HEADER = "fm-attempt"
 REASON_HEADER = "fm-reason"
 _TOPIC = re.compile(r"[A-Za-z0-9_$:/-]+(?:\.[A-Za-z0-9_$:/-]+)*\Z")
 _PATTERN = re.compile(r"(?:\*|[A-Za-z0-9_$:/-]+)(?:\.(?:\*|[A-Za-z0-9_$:/-]+))*(?:\.>)?\Z|>\Z")
@@ -83,7 +81,7 @@ class Broker(Protocol):
         """Disconnect; nothing can be published any more."""
 
     async def health(self) -> str:
-        """Return what is wrong; "" if nothing is."""
+        """Return the problem, or an empty string."""
 
 
 def new_id() -> str:
@@ -143,14 +141,6 @@ def encoded(value: Json) -> bytes:
         text = f"a message has at most {MESSAGE_BYTES_MAX} bytes, not {len(body)}"
         raise HttpProblem(413, "MESSAGE_TOO_LARGE", text)
     return body
-
-
-def decoded(body: bytes) -> Json:
-    """Return the value of a body; a text that is no JSON stays a text."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def reason_of(error: BaseException) -> str:

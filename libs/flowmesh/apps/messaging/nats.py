@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flowmesh.apps.http.messages import json_or_text
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.delivery import DELIVERY_S, Delivery
 from flowmesh.apps.messaging.messages import (
@@ -13,13 +14,11 @@ from flowmesh.apps.messaging.messages import (
     Subscribed,
     check_pattern,
     check_topic,
-    decoded,
     encoded,
     new_id,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Unavailable
-
-Json = Any
 
 CONNECT_S = 5
 PENDING_MAX = 1_000
@@ -200,7 +199,7 @@ class NatsBroker:
         return receive
 
     async def _pull(self, subscription: Subscribed) -> None:
-        """Fetch, deliver and acknowledge; what is not acknowledged is delivered again."""
+        """Fetch, deliver and acknowledge; unacknowledged messages are redelivered."""
         from nats.errors import Error
         from nats.errors import TimeoutError as NoMessages
 
@@ -254,7 +253,7 @@ class NatsBroker:
         headers = dict(raw.headers or {})
         return Message(
             topic=raw.subject.removeprefix(self._prefix),
-            value=decoded(raw.data),
+            value=json_or_text(raw.data),
             id=headers.pop(_ID_HEADER, ""),
             key=headers.pop(KEY_HEADER, ""),
             headers=headers,
@@ -269,7 +268,7 @@ async def _in_progress(raw: Any) -> None:
 
 
 async def _quiet(_error: Exception) -> None:
-    """Leave errors of the connection to the health check; reconnecting goes by itself."""
+    """Leave errors of the connection to the health check; the client reconnects automatically."""
 
 
 def _covers(pattern: str, subject: str) -> bool:

@@ -3,11 +3,11 @@
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from flowmesh.apps.messaging.messages import fits
+from flowmesh.contract.json_value import Json
 
-Json = Any
 Condition = Literal["count", "sequence", "all", "absence"]
 
 EVENTS_MAX = 10_000

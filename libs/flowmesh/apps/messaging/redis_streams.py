@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from flowmesh.apps.http.messages import json_or_text
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.delivery import Delivery
 from flowmesh.apps.messaging.messages import (
@@ -15,13 +16,11 @@ from flowmesh.apps.messaging.messages import (
     Subscribed,
     check_pattern,
     check_topic,
-    decoded,
     encoded,
     new_id,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Unavailable
-
-Json = Any
 
 BLOCK_MS = 1_000
 READ_MAX = 64
@@ -163,7 +162,7 @@ class RedisBroker:
 def _message(raw: Mapping[bytes, bytes]) -> Message:
     return Message(
         topic=raw[b"topic"].decode(),
-        value=decoded(raw[b"value"]),
+        value=json_or_text(raw[b"value"]),
         id=raw[b"id"].decode(),
         key=raw[b"key"].decode(),
         headers=orjson.loads(raw[b"headers"]),

@@ -16,12 +16,11 @@ from flowmesh.apps.messaging.messages import (
     encoded,
     new_id,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.connector import check_endpoint
 from flowmesh.egress.errors import Unreachable
 from flowmesh.egress.policy import Policy
 from flowmesh.errors import FlowmeshError, Unavailable
-
-Json = Any
 
 _KEY = "app-key"
 # Names that the broker and its users here keep for themselves travel behind a prefix.

@@ -5,7 +5,6 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem
@@ -29,9 +28,9 @@ from flowmesh.apps.modules.users import (
     public,
     shown,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 
-Json = Any
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 SECRET_BYTES_MIN = 16
@@ -174,7 +173,7 @@ class JwtAuth:
         address = checked_address(body.get("email"))
         name = str(body.get("name") or "")
         if self._users.find(address) is not None:
-            raise HttpProblem(409, "USER_EXISTS", "a user with this address is there already")
+            raise HttpProblem(409, "USER_EXISTS", "a user with this address already exists")
         user = {
             "id": new_id(),
             "email": address,
@@ -330,8 +329,7 @@ async def add_seed(users: UserStore, passwords: Passwords, records: list[Json]) 
         password = data.pop("password", None)
         imported = str(data.pop("passwordHash", None) or data.pop("password_hash", None) or "")
         if imported and not imported.startswith((*BCRYPT, "$argon2")):
-            text = "a passwordHash is one of bcrypt or argon2"
-            raise Invalid("SEED_INVALID", text)
+            raise Invalid("SEED_INVALID", "a passwordHash is one of bcrypt or argon2")
         hashed = await passwords.hash(str(password)) if password else imported
         user = {**data, "id": str(data.get("id") or new_id()), "passwordHash": hashed}
         await users.add(user)

@@ -12,9 +12,8 @@ from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 from flowmesh.apps.pipeline.transforming import Apply, compile_operations
 from flowmesh.apps.wiring.ports import DATABASE, HANDLER
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 _LISTED = "workflow_registry"
 
@@ -69,7 +68,7 @@ class Transformer:
         found = self._pipelines.get(name or self._default)
         if found is None:
             known = ", ".join(self._pipelines) or "none"
-            text = f"there is no pipeline {name or self._default!r}; there are {known}"
+            text = f"unknown pipeline {name or self._default!r}; known: {known}"
             raise HttpProblem(500, "PIPELINE_UNKNOWN", text)
         return found(value)
 
@@ -87,7 +86,7 @@ def transformer(setting: Setting) -> Module:
     problems: list[str] = []
     built = {name: compile_operations(each, problems) for name, each in raw.items()}
     if problems:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: {problems[0]}")
+        raise setting.invalid(f"{problems[0]}")
     made = Transformer(built, default)
 
     async def handle(request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
@@ -10,9 +9,8 @@ from flowmesh.apps.data.database import Database
 from flowmesh.apps.data.statements import Statement, own_statement
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.wiring.ports import DATABASE, Port
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 _SQLITE = frozenset({"sqlite", "sqlite3"})
 TABLES = ("resources", "users", "workflow_instances")
@@ -53,15 +51,14 @@ def databases(setting: Setting) -> Module:
     """Build database.modular: each connection is `module.name`."""
     connections: Mapping[str, Mapping[str, Json]] = setting.config["connections"]
     if not connections:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: connections is empty")
+        raise setting.invalid("connections is empty")
     made = {
         name: make_database(setting, f"{setting.name}.{name}", config)
         for name, config in connections.items()
     }
     default = str(setting.config.get("default") or next(iter(made)))
     if default not in made:
-        text = f"{setting.name}: default is {default!r}; there are {', '.join(made)}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"default is {default!r}; known: {', '.join(made)}")
 
     async def start() -> None:
         for name, each in made.items():

@@ -4,16 +4,15 @@ import asyncio
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 import orjson
 
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.observing.logs import LEVELS
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 FORMATS = ("structured", "text", "json")
 # Of one file; the older half is in the file `.1` beside it.

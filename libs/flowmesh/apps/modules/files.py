@@ -83,8 +83,7 @@ class StaticFiles:
         if status.st_size > FILE_BYTES_MAX:
             text = f"files have at most {FILE_BYTES_MAX // 1024**2} MiB"
             raise HttpProblem(413, "FILE_TOO_LARGE", text)
-        body = path.read_bytes()
-        return _ranged(request, body, kind.encode(), headers)
+        return _ranged(request, path.read_bytes(), kind.encode(), headers)
 
 
 def _precompressed(request: Request, path: Path) -> tuple[Path, bytes]:

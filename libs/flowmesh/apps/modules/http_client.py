@@ -5,20 +5,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.apps.catalog.values import Unfit
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.retries import Retries
 from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.modules.module import Module, Setting
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
 
 if TYPE_CHECKING:
     from flowmesh.egress.client import Pool, Response
 
-Json = Any
 
-BACKOFF_MAX_S = 60.0
 LOGGED_BODY_BYTES = 1_024
 # Connections of one client in a hosted application.
 HOSTED_CONNECTIONS_MAX = 1_000
@@ -39,7 +37,7 @@ class HttpClient:
         base: str = "",
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 3_600.0,
-        retries: Retries | None = None,
+        retry: Retry | None = None,
         pool: "Pool | None" = None,
         log: Callable[..., None] | None = None,
     ) -> None:
@@ -50,7 +48,7 @@ class HttpClient:
         self._base = base.rstrip("/")
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
-        self._retries = retries or Retries()
+        self._retry = retry or Retry()
         self._log = log
         self._open = False
 
@@ -61,16 +59,16 @@ class HttpClient:
         headers: Mapping[str, str],
         body: bytes | None,
         timeout_s: float,
-        retries: Retries | None = None,
+        retry: Retry | None = None,
     ) -> Any:
         """Send a request. Raises HttpProblem with 502 or 504, and errors of egress.
 
         It is repeated if that is safe: by its method, or by an Idempotency-Key.
         """
         given = {**self._headers, **headers}
-        chosen = retries or self._retries
+        retry = retry or self._retry
         repeatable = method.upper() in _REPEATABLE or _has(given, "idempotency-key")
-        attempts, pause = chosen.attempts if repeatable else 1, chosen.backoff_s
+        attempts = retry.attempts if repeatable else 1
         for attempt in range(1, attempts + 1):
             try:
                 answer = await self._logged(method, url, given, body, timeout_s)
@@ -80,8 +78,7 @@ class HttpClient:
             else:
                 if attempt == attempts or answer.status not in _RETRIED:
                     return answer
-            await asyncio.sleep(min(pause, BACKOFF_MAX_S))
-            pause *= 2
+            await asyncio.sleep(retry.delay_s(attempt))
         raise AssertionError("the last attempt returns or raises")
 
     async def stop(self) -> None:
@@ -151,10 +148,6 @@ def http_client(setting: Setting) -> Module:
         text = f"{setting.name}: max_idle_conns of a hosted application is a number from 1"
         text = f"{text} to {HOSTED_CONNECTIONS_MAX:,}, not {connections_max}"
         raise Invalid("APP_CONFIG_INVALID", text)
-    try:
-        retries = Retries.read(config.get("retry"))
-    except Unfit as error:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: retry {error}") from None
     headers = {str(k): str(v) for k, v in (config.get("headers") or {}).items()}
     if config["disable_compression"] and not _has(headers, "accept-encoding"):
         headers["Accept-Encoding"] = "identity"
@@ -163,7 +156,7 @@ def http_client(setting: Setting) -> Module:
         base=str(config.get("baseURL") or ""),
         headers=headers,
         timeout_s=float(config["request_timeout"]),
-        retries=retries,
+        retry=setting.retry(),
         pool=Pool(
             connections_max=connections_max,
             host_connections_max=int(config["max_idle_conns_per_host"]),
@@ -179,8 +172,7 @@ def _request_log(setting: Setting) -> Callable[..., None] | None:
     """Return the log of requests, where `verbose` asks for it. Raises Invalid."""
     details = setting.config.get("verbose_options") or {}
     if unknown := [key for key in details if key not in _DETAILS]:
-        text = f"{setting.name}: verbose_options has {', '.join(_DETAILS)}, not {unknown[0]!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"verbose_options has {', '.join(_DETAILS)}, not {unknown[0]!r}")
     if not setting.config["verbose"]:
         return None
     most = int(details.get("max_body_log_size", LOGGED_BODY_BYTES))

@@ -13,9 +13,8 @@ from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.wiring.ports import AUTH_PROVIDER
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 CALLERS_MAX = 100_000
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
@@ -253,8 +252,7 @@ def authentication(setting: Setting) -> Module:
 def cors(setting: Setting) -> Module:
     """Build http.middleware.cors. Raises Invalid for `*` with credentials."""
     if setting.config["allowCredentials"] and "*" in setting.config["allowedOrigins"]:
-        text = f"{setting.name}: credentials need a list of origins, not *"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("credentials need a list of origins, not *")
     return _module(setting, Cors(setting.config))
 
 

@@ -2,10 +2,9 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.modules.auth import auth_module, check_secret
 from flowmesh.apps.modules.databases import STORE
 from flowmesh.apps.modules.http_client import HttpClient
@@ -14,9 +13,8 @@ from flowmesh.apps.modules.outbound.oauth2 import OAuthLogin, OAuthProvider
 from flowmesh.apps.modules.passwords import PasswordRules
 from flowmesh.apps.modules.sessions import Cookies, Tokens
 from flowmesh.apps.modules.users import USERS
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 _TIME = duration("time", "")
 _JWT = ("secret", "expiration", "refresh_expiration", "issuer", "algorithm")
@@ -145,7 +143,7 @@ def _known(setting: Setting, where: str, raw: Json, known: Sequence[str]) -> Map
 def _seconds(setting: Setting, key: str, value: Json) -> float:
     try:
         return float(convert(_TIME, value))
-    except Unfit as error:
+    except ValueMismatch as error:
         raise _wrong(setting, f"{key} {error}") from None
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from flowmesh.apps.catalog.retries import read_retry
+from flowmesh.apps.catalog.values import ValueMismatch
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
@@ -14,10 +16,11 @@ from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.wiring.ports import Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.egress.policy import OPEN, PUBLIC, Policy
 from flowmesh.errors import Invalid
 
-Json = Any
 T = TypeVar("T")
 
 
@@ -45,8 +48,8 @@ class Mounts(Protocol):
 class Module:
     """A module with its services by kind.
 
-    `mount` adds routes after all modules are built; `health` returns what is wrong, "" if nothing
-    is. A name such as `.main` in `services` is a service below the name of the module.
+    `mount` adds routes after all modules are built; `health` returns the problem, or an empty
+    string. A name such as `.main` in `services` is a service below the name of the module.
     """
 
     name: str
@@ -110,8 +113,7 @@ class Setting:
         """
         allows = self.config.get("allow_private", self.config.get("allowPrivate"))
         if allows and self.context.policy.public_only:
-            text = f"{self.name}: allow_private: this host allows calls to public addresses only"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise self.invalid("allow_private: this host allows calls to public addresses only")
         return PUBLIC if allows is False else self.context.policy
 
     def partner(self, port: Port[T]) -> T | None:
@@ -121,6 +123,17 @@ class Setting:
 
     def later(self, port: Port[T], name: str) -> Callable[[], T]:
         return self.context.registry.later(port, name)
+
+    def retry(self) -> Retry:
+        """Return the policy of the key `retry`. Raises Invalid."""
+        try:
+            return read_retry(self.config.get("retry"))
+        except ValueMismatch as error:
+            raise self.invalid(f"retry {error}") from None
+
+    def invalid(self, text: str) -> Invalid:
+        """Return the error of a wrong configuration."""
+        return Invalid("APP_CONFIG_INVALID", f"{self.name}: {text}")
 
     def log(self, level: str, message: str, **fields: Json) -> None:
         self.context.log.write(level, self.name, message, **fields)

@@ -15,8 +15,6 @@ from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.observing.logs import LEVELS, Record
 from flowmesh.jsontext.integers import is_whole
 
-Json = Any
-
 LINES_DEFAULT = 200
 LINES_MAX = 10_000
 NDJSON = b"application/x-ndjson"
@@ -145,8 +143,7 @@ def logs(setting: Setting) -> Module:
         query = request.query
         level = query.get("level", "")
         if level and level not in LEVELS:
-            text = f"level is one of {', '.join(LEVELS)}"
-            raise HttpProblem(400, "REQUEST_INVALID", text)
+            raise HttpProblem(400, "REQUEST_INVALID", f"level is one of {', '.join(LEVELS)}")
         limit = query.get("limit", str(LINES_DEFAULT))
         if not is_whole(limit) or not 1 <= int(limit) <= LINES_MAX:
             raise HttpProblem(400, "REQUEST_INVALID", f"limit is a number from 1 to {LINES_MAX}")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any
 
 import orjson
 import yaml
@@ -11,9 +10,8 @@ from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.messages import Handle, Request, Response
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import is_whole
-
-Json = Any
 
 PATHS = ("/api/openapi.json", "/api/openapi.yaml")
 _PARAMETER = re.compile(r"\{([A-Za-z_][\w-]*)(?:\.\.\.|:[^}]+)?\}")

@@ -8,13 +8,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from flowmesh.apps.http.problems import HttpProblem
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.extras import needed_by
-
-Json = Any
 
 PASSWORD_CHARACTERS_MAX = 1_024
 PASSWORD_CHARACTERS_MIN = 8

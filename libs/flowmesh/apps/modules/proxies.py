@@ -10,15 +10,14 @@ import aiohttp
 import orjson
 
 from flowmesh.apps.http.backends import Backend, Checking, read_backend
-from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.http.messages import Request, Response, json_or_text
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.router import RouteConflict, Router
 from flowmesh.apps.modules.module import Module, Mounts, Setting
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.connector import http_session
 from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid
-
-Json = Any
+from flowmesh.runtime.http.router import RouteConflict, Router
 
 CONNECTIONS_MAX = 256
 COMPOSITE_BYTES_MAX = 8 * 1024 * 1024
@@ -176,8 +175,7 @@ def simple_proxy(setting: Setting) -> Module:
     targets = {str(k): str(v) for k, v in config["targets"].items()}
     for prefix, url in targets.items():
         if not url.startswith(("http://", "https://")):
-            text = f"{setting.name}: the target of {prefix} must begin with http://, not {url!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"the target of {prefix} must begin with http://, not {url!r}")
     ordered = sorted(targets.items(), key=lambda each: -len(each[0]))
     backends = [(prefix.rstrip("/"), Backend(prefix, url)) for prefix, url in ordered]
     forwarder = Forwarder(policy=setting.policy, timeout_s=float(config["timeout"]))
@@ -288,7 +286,7 @@ class ReverseProxy:
         for backend, result in zip(backends, results, strict=True):
             if not isinstance(result, Response) or result.status >= 400:
                 continue
-            value = _data(result.body)
+            value = json_or_text(result.body)
             if strategy == "merge" and isinstance(value, dict):
                 found |= value
             else:
@@ -296,13 +294,6 @@ class ReverseProxy:
         if not found:
             raise HttpProblem(502, "BACKEND_FAILED", "no backend succeeded")
         return Response(200, orjson.dumps(found))
-
-
-def _data(body: bytes) -> Json:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def _copied(response: Response) -> Response:
@@ -348,8 +339,7 @@ def reverse_proxy(setting: Setting) -> Module:
         for name, url in services.items()
     }
     if unknown := [each for each in rules if each not in services]:
-        text = f"{setting.name}: backend_configs has {unknown[0]!r}, which is no backend"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"backend_configs has {unknown[0]!r}, which is no backend")
     routes = {str(k): str(v) for k, v in (config.get("routes") or {}).items()}
     composites = {
         str(each.get("pattern", pattern)): (
@@ -361,8 +351,7 @@ def reverse_proxy(setting: Setting) -> Module:
     default = str(config.get("default_backend") or "")
     named = {*routes.values(), *(n for names, _ in composites.values() for n in names), default}
     for name in sorted(named - {""} - set(backends)):
-        text = f"{setting.name}: there is no backend {name!r}; there are {', '.join(backends)}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"unknown backend {name!r}; known: {', '.join(backends)}")
     headers = frozenset(each.lower().encode() for each in config.get("forward_headers") or ())
     forwarder = Forwarder(
         policy=setting.policy, timeout_s=float(config["request_timeout"]), forwarded=headers

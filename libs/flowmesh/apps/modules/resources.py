@@ -18,9 +18,8 @@ from flowmesh.apps.modules.databases import STORE, RecordStore
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import validator_of, violations_of
 from flowmesh.apps.wiring.ports import BROKER, COLLECTION, MACHINE
-from flowmesh.errors import Invalid
+from flowmesh.contract.json_value import Json
 
-Json = Any
 Resource = dict[str, Json]
 
 RESOURCES_MAX = 1_000_000
@@ -95,8 +94,7 @@ class Resources:
             return await self._update(request, id)
         elif request.method == "DELETE":
             return await self._delete(request, id)
-        text = f"{request.method} is not served here"
-        raise HttpProblem(405, "METHOD_NOT_ALLOWED", text)
+        raise HttpProblem(405, "METHOD_NOT_ALLOWED", f"{request.method} is not served here")
 
     def _target(self, request: Request) -> tuple[str | None, str]:
         """Return the id and the action of a path: `/orders/{id}/cancel`."""
@@ -366,8 +364,7 @@ def resource(setting: Setting) -> Module:
         registry.put(COLLECTION, kind, items)
     for role in config.get("fieldMapping") or {}:
         if role not in _ROLES:
-            text = f"{setting.name}: fieldMapping has the roles {', '.join(_ROLES)}, not {role!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"fieldMapping has the roles {', '.join(_ROLES)}, not {role!r}")
     resources = Resources(
         name=kind,
         items=items,

@@ -12,8 +12,6 @@ from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, compile_value, is_constant
 from flowmesh.apps.wiring.ports import HANDLER, PLACEHOLDER
 
-Json = Any
-
 
 def http_server(setting: Setting) -> Module:
     """Build http.server."""

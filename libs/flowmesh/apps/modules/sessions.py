@@ -10,8 +10,7 @@ from typing import Any
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.users import User, public
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 TOKEN_CHARACTERS_MAX = 16 * 1024
 # Of one user; the oldest ends when another one begins.

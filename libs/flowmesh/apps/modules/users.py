@@ -2,14 +2,13 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.databases import RecordStore
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.wiring.ports import DATABASE, Port
+from flowmesh.contract.json_value import Json
 
-Json = Any
 User = dict[str, Json]
 
 USERS_MAX = 1_000_000
@@ -56,7 +55,7 @@ class UserStore:
     async def add(self, user: User) -> None:
         """Add a user. Raises HttpProblem if the address is taken."""
         if self.find(str(user["email"])) is not None:
-            raise HttpProblem(409, "USER_EXISTS", "a user with this address is there already")
+            raise HttpProblem(409, "USER_EXISTS", "a user with this address already exists")
         if len(self._users) >= USERS_MAX:
             raise HttpProblem(503, "USERS_FULL", f"there are {USERS_MAX} users already")
         # Reserved before the write, so that two registrations at once cannot both succeed.

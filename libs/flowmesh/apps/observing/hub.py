@@ -4,13 +4,12 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from flowmesh.apps.http.messages import Request
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.observing.logs import LogHub
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 RUNS_MAX = 1_000
 FRAMES_MAX = 12

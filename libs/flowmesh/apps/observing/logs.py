@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Record = dict[str, Json]
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40}

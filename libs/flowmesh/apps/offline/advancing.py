@@ -1,16 +1,13 @@
 """Moving the clock of an application in a test: every instant on the way fires its jobs."""
 
-from typing import Any
-
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Scheduler
 from flowmesh.apps.wiring.ports import SCHEDULER
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 INSTANTS_MAX = 10_000
 _ADVANCE = duration("advance", "Time that passes.")
@@ -20,7 +17,7 @@ def seconds_of(raw: Json) -> float:
     """Return a time to advance by. Raises Invalid."""
     try:
         found = float(convert(_ADVANCE, raw))
-    except Unfit as error:
+    except ValueMismatch as error:
         raise Invalid("APP_INVALID", f"advance {error}") from None
     if found <= 0:
         raise Invalid("APP_INVALID", "advance is a time such as 90s or 24h, more than 0")

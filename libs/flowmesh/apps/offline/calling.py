@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.pipeline.starting import run_with
 from flowmesh.apps.runtime.application import Application
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, NotFound
-
-Json = Any
 
 
 def request_of(method: str, target: str, headers: Sequence[str] = (), body: bytes = b"") -> Request:
@@ -65,8 +63,7 @@ async def pipeline_run(path: Path, how: Loading, *, name: str, data: dict[str, J
     program = application.built.programs.get(name)
     if program is None:
         known = ", ".join(application.built.programs) or "none"
-        text = f"there is no pipeline {name!r}; there are {known}"
-        raise NotFound("PIPELINE_NOT_FOUND", text)
+        raise NotFound("PIPELINE_NOT_FOUND", f"unknown pipeline {name!r}; known: {known}")
     await application.start(listen=False)
     try:
         return await run_with(program, data)

@@ -1,12 +1,10 @@
 """Differences of two applications: modules and routes, and the effect of each on a release."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from flowmesh.apps.modules.openapi import served_routes
 from flowmesh.apps.runtime.building import Built
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,11 @@
 """Reports on built applications: modules, partners, routes, order of starts."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from flowmesh.apps.modules.openapi import served_routes
-from flowmesh.apps.modules.table import runs
 from flowmesh.apps.runtime.building import Built
+from flowmesh.contract.json_value import Json
 
-Json = Any
 Rows = list[Sequence[str]]
 
 
@@ -19,7 +17,7 @@ def inspected(built: Built) -> dict[str, Json]:
             {
                 "name": each.name,
                 "type": each.type,
-                "runs": runs(each.type),
+                "runs": True,
                 "dependsOn": list(each.depends_on),
                 "partners": dict(built.plan.partners.get(each.name, {})),
             }
@@ -51,10 +49,7 @@ def table_of(built: Built, view: str) -> tuple[Sequence[str], Rows]:
             )
             for each in built.document.modules
         ]
-    return ("MODULE", "TYPE", "RUNS"), [
-        (each.name, each.type, "yes" if runs(each.type) else "no")
-        for each in built.document.modules
-    ]
+    return ("MODULE", "TYPE"), [(each.name, each.type) for each in built.document.modules]
 
 
 def _routes(built: Built) -> Rows:

@@ -1,15 +1,14 @@
 """Advice on applications that are valid: likely mistakes, each with its place."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from flowmesh.apps.catalog import DESCRIPTORS, key_form
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
+from flowmesh.apps.document.flows import texts_in
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.offline.checking import Checked
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Problem
-
-Json = Any
 
 LINT = "APP_LINT"
 _WRITES = frozenset({"POST", "PUT", "PATCH"})
@@ -32,15 +31,15 @@ def advice(checked: Checked) -> list[Problem]:
     return document.findings.placed_with(found, document.files)
 
 
-def _unused(document: AppDocument) -> Iterator[tuple[str, At]]:
+def _unused(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     """Modules that only serve others, and that nothing names."""
-    named = set(_texts([*(m.config for m in document.modules)]))
+    named = set(texts_in([*(m.config for m in document.modules)]))
     named |= {name for m in document.modules for name in m.depends_on}
-    named |= set(_texts([w.config for w in document.workflows]))
-    named |= set(_texts([t.config for t in document.triggers]))
+    named |= set(texts_in([w.config for w in document.workflows]))
+    named |= set(texts_in([t.config for t in document.triggers]))
     for pipeline in document.all_pipelines():
         for step in (*pipeline.steps, *pipeline.compensation):
-            named |= set(_texts(step.config))
+            named |= set(texts_in(step.config))
     for route in document.routes:
         named |= {route.handler, *route.middlewares}
     for module in document.modules:
@@ -52,7 +51,7 @@ def _unused(document: AppDocument) -> Iterator[tuple[str, At]]:
                 yield f"nothing names the module {module.name} ({module.type})", module.at
 
 
-def _plain_secrets(document: AppDocument) -> Iterator[tuple[str, At]]:
+def _plain_secrets(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     """Sensitive values that are written in the file."""
     for module in document.modules:
         raw = _raw_config(document, module)
@@ -79,7 +78,7 @@ def _raw_config(document: AppDocument, module: ModuleSpec) -> dict[str, Json]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _unchecked_writes(document: AppDocument) -> Iterator[tuple[str, At]]:
+def _unchecked_writes(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     """Routes that change rows by a body that nothing validates."""
     for route in document.routes:
         if route.pipeline is None or route.method not in _WRITES:
@@ -90,7 +89,7 @@ def _unchecked_writes(document: AppDocument) -> Iterator[tuple[str, At]]:
             yield message, route.at
 
 
-def _forgotten_states(document: AppDocument) -> Iterator[tuple[str, At]]:
+def _forgotten_states(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     """Machines and resources whose state ends with the process."""
     if any(each.type == "persistence.store" for each in document.modules):
         return
@@ -98,14 +97,3 @@ def _forgotten_states(document: AppDocument) -> Iterator[tuple[str, At]]:
         if module.type in ("statemachine.engine", "api.handler"):
             message = f"{module.name} keeps its state in memory; add a persistence.store"
             yield message, module.at
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)

@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 import yaml
@@ -35,10 +34,9 @@ from flowmesh.apps.offline.checking import silent_log
 from flowmesh.apps.offline.upstreams import Upstream, running
 from flowmesh.apps.runtime.application import Application
 from flowmesh.apps.scheduling.clock import Clock
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.jsontext.integers import is_whole
-
-Json = Any
 
 # Interval at which an awaited answer is asked for, and time in which messages reach upstreams.
 POLL_S = 0.05

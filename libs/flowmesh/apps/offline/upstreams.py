@@ -9,16 +9,15 @@ The name is that of the variable that gets the address. Requests are recorded an
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.http.application import HttpApplication
-from flowmesh.apps.http.messages import Handle, Request, Response
+from flowmesh.apps.http.messages import Handle, Request, Response, json_or_text
 from flowmesh.apps.http.server import LOOPBACK, Listener, Listening
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 
-Json = Any
 ANSWER_KEYS = frozenset({"status", "body", "headers"})
 BODY_BYTES_MAX = 8 * 1024 * 1024
 
@@ -78,7 +77,7 @@ class Upstream:
                     "path": request.path,
                     "query": dict(request.query) if request.raw_query else {},
                     "headers": {str(k, "latin-1"): str(v, "latin-1") for k, v in request.headers},
-                    "body": _read(request.body),
+                    "body": (json_or_text(request.body) if request.body else None),
                 }
             )
             return Response(status, content, kind, headers)
@@ -101,10 +100,3 @@ async def running(
     finally:
         for each in started:
             await each.stop()
-
-
-def _read(body: bytes) -> Json:
-    try:
-        return orjson.loads(body) if body else None
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")

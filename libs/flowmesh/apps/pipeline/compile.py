@@ -2,35 +2,34 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from flowmesh.apps.catalog import STEPS, nearest_names
-from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.retries import read_retry
+from flowmesh.apps.catalog.values import ValueMismatch
 from flowmesh.apps.data.database import Database
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
+from flowmesh.apps.document.flows import CALL
 from flowmesh.apps.document.model import PipelineSpec, StepSpec
 from flowmesh.apps.document.steps import StepReader
 from flowmesh.apps.pipeline.conditions import compile_condition_text
 from flowmesh.apps.pipeline.context import Log, Services, StepContext
 from flowmesh.apps.pipeline.journal import has_effect, journaled, logged_once
-from flowmesh.apps.pipeline.program import CompiledStep, Program, Retry, RunObserver
+from flowmesh.apps.pipeline.program import CompiledStep, Program, RunObserver
 from flowmesh.apps.pipeline.run import Run, StepCall
-from flowmesh.apps.pipeline.steps import FLOW_STEPS
+from flowmesh.apps.pipeline.steps.modules import call_module
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_value
 from flowmesh.apps.pipeline.tracing import Tracing
 from flowmesh.apps.wiring.ports import DATABASE
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 
-Json = Any
-
-ATTEMPTS_MAX = 100
 SUITE_MISSING = "SUITE_MISSING"
 _SUITE_TEXT = (
     "a durable pipeline is an execution of a suite, and none is attached; set FLOWMESH_ADDRESS to"
     " the host:port of its gRPC, such as that of `flowmesh dev`, or host the application in it with"
     " `flowmesh app deploy`"
 )
-_BACKOFF = duration("backoff", "Time before a retry.")
 _SQL_STEPS = frozenset({"step.db_query", "step.db_exec"})
 _IN_TRANSACTION = _SQL_STEPS | {
     *("step.set", "step.conditional", "step.validate", "step.json_response", "step.log"),
@@ -61,7 +60,7 @@ class PipelineCompiler:
         self._strict = strict
 
     def compile(self, spec: PipelineSpec) -> Program:
-        """Compile a pipeline; report what is wrong in it."""
+        """Compile a pipeline; report its problems."""
         if spec.durable and not self._suite:
             self._findings.warn(SUITE_MISSING, _SUITE_TEXT, spec.at / "durable")
         compiling = Compiling(
@@ -103,12 +102,9 @@ class PipelineCompiler:
             compiling=compiling,
             inner=self._inner(pipeline),
         )
-        compile_step = FLOW_STEPS.get(spec.type)
-        if compile_step is None:
-            message = f"step type {spec.type} is known, but this version does not run it"
-            self._findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
-        call: StepCall = _unsupported(spec)
-        if compile_step is not None and _complete(spec):
+        call: StepCall = _incomplete
+        if _complete(spec):
+            compile_step = call_module if spec.type == CALL else STEPS[spec.type].builder()
             call = compile_step(context)
         if spec.on_error not in ("", "stop", "skip", "compensate", *compiling.steps):
             near = nearest_names(spec.on_error, compiling.steps)
@@ -126,10 +122,11 @@ class PipelineCompiler:
             on_error=spec.on_error,
             timeout_s=spec.timeout_s,
             retry=self._retry(spec),
+            retried=frozenset(spec.retry.get("on") or ()),
         )
 
     def _inner(self, pipeline: str) -> Any:
-        def compiled(raw: list[Json], at: At) -> Program:
+        def compiled(raw: list[Json], at: SourcePath) -> Program:
             steps = StepReader(self._findings).steps(raw, at)
             inner = Compiling(steps=[each.name for each in steps], strict=self._strict)
             built = [self._step(each, pipeline, inner) for each in steps]
@@ -140,7 +137,7 @@ class PipelineCompiler:
 
         return compiled
 
-    def _condition(self, text: str, at: At, compiling: Compiling) -> Any:
+    def _condition(self, text: str, at: SourcePath, compiling: Compiling) -> Any:
         if not text:
             return None
         before = len(compiling.problems)
@@ -159,23 +156,11 @@ class PipelineCompiler:
         return render
 
     def _retry(self, spec: StepSpec) -> Retry | None:
-        raw = spec.retry
-        if not raw:
-            return None
-        at = spec.at / "retry"
-        attempts = raw.get("attempts", 3)
-        if not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_MAX:
-            message = f"attempts is a number from 1 to {ATTEMPTS_MAX}"
-            self._findings.error("APP_CONFIG_INVALID", message, at)
-            return None
         try:
-            backoff = float(convert(_BACKOFF, raw.get("backoff", "100ms")))
-            longest = float(convert(_BACKOFF, raw.get("max", "60s")))
-        except Unfit as error:
-            self._findings.error("APP_CONFIG_INVALID", f"retry {error}", at)
+            return read_retry(dict(spec.retry), spec.retry) if spec.retry else None
+        except ValueMismatch as error:
+            self._findings.error("APP_CONFIG_INVALID", f"retry {error}", spec.at / "retry")
             return None
-        codes = raw.get("on")
-        return Retry(attempts, backoff, longest, frozenset(codes or ()))
 
     def _check_references(
         self,
@@ -254,14 +239,8 @@ def _complete(spec: StepSpec) -> bool:
     return all(each.key in spec.config for each in fields if each.required)
 
 
-def _unsupported(spec: StepSpec) -> StepCall:
-    from flowmesh.apps.http.problems import HttpProblem
-
-    def call(_run: Any) -> Any:
-        text = f"this version does not run {spec.type}"
-        raise HttpProblem(501, "NOT_IMPLEMENTED", text)
-
-    return call
+def _incomplete(_run: Run) -> NoReturn:
+    raise AssertionError("an application with errors does not run")
 
 
 def known_outputs(step: StepSpec) -> tuple[str, ...] | None:

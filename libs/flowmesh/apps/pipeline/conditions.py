@@ -8,9 +8,8 @@ from typing import Any
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import OPEN, Compiling, compile_path, compile_text
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.errors import ExpressionInvalid, RenderError
-
-Json = Any
 
 _NAME = re.compile(r"(?<![\w.\"'\]])([A-Za-z_]\w*)")
 _WORDS = frozenset({"true", "false", "null", "in", "has", "size", "string", "int", "double"})

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from flowmesh.apps.data.statements import Dialect
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.model import StepSpec
 from flowmesh.apps.pipeline.templates import Compiling, Render, compile_path, compile_value
 from flowmesh.apps.wiring.ports import Port
+from flowmesh.contract.json_value import Json
+from flowmesh.sql import Dialect
 
-Json = Any
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -42,7 +42,7 @@ class StepContext:
     findings: Findings
     compiling: Compiling
     # Compiles the steps inside of a step.
-    inner: Callable[[list[Json], At], Any]
+    inner: Callable[[list[Json], SourcePath], Any]
     known_outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, key: str) -> Render | None:

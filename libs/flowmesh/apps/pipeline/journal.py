@@ -15,8 +15,7 @@ from flowmesh.apps.document.model import StepSpec
 from flowmesh.apps.http.messages import Response, dump
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 # Steps without effects. The steps inside of foreach and pipeline have their own records.
 _RECOMPUTED = frozenset(

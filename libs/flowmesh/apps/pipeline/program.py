@@ -14,27 +14,16 @@ from flowmesh.apps.http.problems import HttpProblem, problem_of
 from flowmesh.apps.pipeline.journal import apply_whole, whole
 from flowmesh.apps.pipeline.run import MEMBERS, Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 
 STEPS_MAX = 1_000
-BACKOFF_MAX_S = 60.0
 
 
 class RunObserver(Protocol):
     """Observes the ends of runs."""
 
     def run(self, pipeline: str, seconds: float, failed_step: str, code: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Retries of a step."""
-
-    attempts: int = 1
-    backoff_s: float = 0.1
-    max_s: float = BACKOFF_MAX_S
-    codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +37,8 @@ class CompiledStep:
     on_error: str = ""
     timeout_s: float = 0.0
     retry: Retry | None = None
+    # Codes of the errors that are retried; without them, those from 500.
+    retried: frozenset[str] = frozenset()
 
     @property
     def guarded(self) -> bool:
@@ -246,7 +237,6 @@ async def _guarded(step: CompiledStep, run: Run) -> Output | None:
     if step.skip is not None and step.skip(run):
         return None
     retry = step.retry or Retry()
-    pause = retry.backoff_s
     for attempt in range(1, retry.attempts + 1):
         try:
             if step.timeout_s:
@@ -255,11 +245,10 @@ async def _guarded(step: CompiledStep, run: Run) -> Output | None:
             return await _called(step, run)
         except Exception as error:
             problem = problem_of(error)
-            retried = problem.code in retry.codes if retry.codes else problem.status >= 500
+            retried = problem.code in step.retried if step.retried else problem.status >= 500
             if attempt == retry.attempts or not retried:
                 raise
-            await asyncio.sleep(min(pause, retry.max_s))
-            pause *= 2
+            await asyncio.sleep(retry.delay_s(attempt))
     return None
 
 

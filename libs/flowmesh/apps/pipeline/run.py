@@ -3,15 +3,15 @@
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowmesh.apps.data.database import Session
 from flowmesh.apps.http.messages import Request, Response
+from flowmesh.contract.json_value import Json
 
 if TYPE_CHECKING:
     from flowmesh.apps.pipeline.journal import Journal
 
-Json = Any
 
 MEMBERS = frozenset({"method", "path", "query", "headers", "body"})
 """The members of a request in the data of a pipeline that it triggers."""

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 Shape = Callable[[Mapping[str, Json]], Json]
 
 _PLACE = re.compile(r"\$\{([^{}]+)\}")

@@ -1,17 +1,14 @@
 """Runs of pipelines without a request: from messages, schedules, hooks and triggers."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-import orjson
+from typing import Protocol
 
 from flowmesh.apps.http.bodies import body_of
-from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.http.messages import Request, Response, json_or_text
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.wiring.ports import Port
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 class Pipeline(Protocol):
@@ -85,10 +82,7 @@ def result_of(response: Response) -> Json:
         raise HttpProblem(response.status, "PIPELINE_ANSWERED", text)
     if not response.body:
         return None
-    try:
-        return orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return response.body.decode("utf-8", "replace")
+    return json_or_text(response.body)
 
 
 PIPELINE: Port[Pipeline] = Port("Pipeline")

@@ -9,13 +9,13 @@ import re
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.run import Run, rfc3339_now
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.calls import Call, Expression, Literal, references_in
 from flowmesh.expressions.errors import Problem, ValueMissing
 from flowmesh.expressions.functions.signatures import Unfit
@@ -23,7 +23,6 @@ from flowmesh.expressions.go_templates import DATA, Fields, read_parts
 from flowmesh.expressions.references import Reference
 from flowmesh.jsontext.integers import is_whole
 
-Json = Any
 Render = Callable[[Run], Json]
 
 OPEN = "{{"

@@ -1,17 +1,16 @@
 """Operations of transformers: those of configurations, and every operation of transforms."""
 
 from collections.abc import Callable
-from typing import Any
 
 from flowmesh.apps.pipeline.templates import walk
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 
-Json = Any
 Apply = Callable[[Json], Json]
 
 
 def compile_operations(operations: Json, problems: list[str]) -> Apply:
-    """Compile a list of operations `{type, config}`; append what is wrong to `problems`."""
+    """Compile a list of operations `{type, config}`; append its problems to `problems`."""
     if not isinstance(operations, list):
         problems.append(f"operations is a list, not {kind_of(operations)}")
         return lambda value: value

@@ -1,6 +1,6 @@
 """Addresses of hosted applications: servers of the network, never sockets or files of the host.
 
-Each check returns what is wrong with a text, "" if nothing is.
+Each check returns the problem of a text, or an empty string.
 """
 
 import re
@@ -27,7 +27,7 @@ def is_foreign(path: str) -> bool:
 
 
 def address_problem(text: str) -> str:
-    """Return what is wrong with the address of a server: a URL, or host and port."""
+    """Return the problem of the address of a server: a URL, or host and port."""
     found = _SCHEME.match(text)
     scheme = found[1].lower() if found else ""
     if text.startswith(("/", "@", ".")) or "unix" in scheme or scheme in ("file", "vsock"):
@@ -44,7 +44,7 @@ def address_problem(text: str) -> str:
 
 
 def postgres_problem(dsn: str) -> str:
-    """Return what is wrong with the DSN of a PostgreSQL server."""
+    """Return the problem of the DSN of a PostgreSQL server."""
     try:
         parts = urlsplit(dsn)
         given = dict(

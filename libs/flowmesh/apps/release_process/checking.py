@@ -31,7 +31,7 @@ _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+):(?P<column>\d+))?(?:: (?P<p
 
 
 def loading_of(begin: Begin, *, required: bool = False) -> Loading:
-    """Return the circumstances of a load within the bounds of the release.
+    """Return the options of a load within the bounds of the release.
 
     No document has a credential of the suite in its texts.
     """

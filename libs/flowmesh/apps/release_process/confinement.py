@@ -13,20 +13,19 @@ from typing import Any
 
 from flowmesh.apps.catalog import DESCRIPTORS, STEPS, Rule
 from flowmesh.apps.document.expansion import Unresolved
-from flowmesh.apps.document.findings import At, Findings
+from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.model import AppDocument, StepSpec
 from flowmesh.apps.document.steps import StepReader
 from flowmesh.apps.release_process.addresses import address_problem, is_foreign, postgres_problem
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 FOREIGN = "APP_PATH_FOREIGN"
 ADDRESS = "APP_ADDRESS_FOREIGN"
 _SQLITE = frozenset({"sqlite", "sqlite3"})
 _MEMORY = ":memory:"
 # A value, the object or list around it, and its place: the checked value.
-Check = Callable[[Json, Json, At], Json]
+Check = Callable[[Json, Json, SourcePath], Json]
 
 
 def confined(document: AppDocument, *, data: Path) -> AppDocument:
@@ -66,7 +65,7 @@ class _Bounds:
     def __init__(self, document: AppDocument, data: Path) -> None:
         self._findings = document.findings
         self._data = data
-        self._checks: Mapping[Rule, Callable[[str, Json, At], str]] = {
+        self._checks: Mapping[Rule, Callable[[str, Json, SourcePath], str]] = {
             "read": self._read,
             "schema": self._read,
             "written": self._written,
@@ -79,10 +78,10 @@ class _Bounds:
             "listen": self._address,
         }
 
-    def report(self, code: str, message: str, at: At) -> None:
+    def report(self, code: str, message: str, at: SourcePath) -> None:
         self._findings.error(code, message, at)
 
-    def checked(self, kind: str, config: Mapping[str, Json], at: At) -> Mapping[str, Json]:
+    def checked(self, kind: str, config: Mapping[str, Json], at: SourcePath) -> Mapping[str, Json]:
         """Return a configuration with the paths of its data."""
         descriptor = DESCRIPTORS.get(kind) or STEPS.get(kind)
         found: Json = dict(config)
@@ -92,42 +91,41 @@ class _Bounds:
                 found = _mapped(found, found, keys, at, partial(self._text, rule))
         return dict(found)
 
-    def check_connectors(self, config: Mapping[str, Json], at: At) -> None:
+    def check_connectors(self, config: Mapping[str, Json], at: SourcePath) -> None:
         """Check the addresses of the connectors of an integration."""
         keys = ("connectors", "*", "config", "baseURL")
         _mapped(dict(config), config, keys, at, partial(self._text, "address"))
 
-    def _text(self, rule: Rule, value: Json, around: Json, at: At) -> Json:
+    def _text(self, rule: Rule, value: Json, around: Json, at: SourcePath) -> Json:
         """Check a text; a secret that is not read yet is checked when it is."""
         if value is None or isinstance(value, Unresolved):
             return value
         if isinstance(value, str):
             return self._checks[rule](value, around, at)
         if rule != "schema":
-            message = f"must be a text, not {kind_of(value)}"
-            self.report("APP_CONFIG_INVALID", message, at)
+            self.report("APP_CONFIG_INVALID", f"must be a text, not {kind_of(value)}", at)
             return None
         return value
 
-    def _read(self, text: str, _around: Json, at: At) -> str:
+    def _read(self, text: str, _around: Json, at: SourcePath) -> str:
         if is_foreign(text):
             message = f"{text} is outside of the files of the release; deploy the file with it"
             self.report(FOREIGN, message, at)
         return text
 
-    def _migration(self, text: str, around: Json, at: At) -> str:
+    def _migration(self, text: str, around: Json, at: SourcePath) -> str:
         is_file = text.endswith(".sql") and "\n" not in text
         return self._read(text, around, at) if is_file else text
 
-    def _source(self, text: str, around: Json, at: At) -> str:
+    def _source(self, text: str, around: Json, at: SourcePath) -> str:
         return text if "\n" in text else self._read(text, around, at)
 
-    def _written(self, text: str, _around: Json, at: At) -> str:
+    def _written(self, text: str, _around: Json, at: SourcePath) -> str:
         if not text or self._is_outside(text, at):
             return text
         return str(self._data / text)
 
-    def _sqlite(self, text: str, _around: Json, at: At) -> str:
+    def _sqlite(self, text: str, _around: Json, at: SourcePath) -> str:
         """Return the DSN of a file in the folder for data; one in memory stays as it is."""
         name = text.removeprefix("file:")
         path, _, options = name.partition("?")
@@ -135,24 +133,24 @@ class _Bounds:
             return _MEMORY
         return text if self._is_outside(path, at) else str(self._data / path)
 
-    def _dsn(self, text: str, around: Json, at: At) -> str:
+    def _dsn(self, text: str, around: Json, at: SourcePath) -> str:
         if str(around.get("driver", "")).lower() in _SQLITE:
             return self._sqlite(text, around, at)
         if problem := postgres_problem(text):
             self.report(ADDRESS, problem, at)
         return text
 
-    def _address(self, text: str, _around: Json, at: At) -> str:
+    def _address(self, text: str, _around: Json, at: SourcePath) -> str:
         if problem := address_problem(text):
             self.report(ADDRESS, problem, at)
         return text
 
-    def _target(self, text: str, around: Json, at: At) -> str:
+    def _target(self, text: str, around: Json, at: SourcePath) -> str:
         # A path continues the base address of the named client, which is checked at that module.
         is_below = text.startswith("/") and around.get("client")
         return text if is_below else self._address(text, around, at)
 
-    def _is_outside(self, path: str, at: At) -> bool:
+    def _is_outside(self, path: str, at: SourcePath) -> bool:
         foreign = is_foreign(path)
         if foreign:
             message = f"{path} is outside of the data of the application; write a relative path"
@@ -160,7 +158,7 @@ class _Bounds:
         return foreign
 
 
-def _mapped(value: Json, around: Json, keys: Sequence[str], at: At, check: Check) -> Json:
+def _mapped(value: Json, around: Json, keys: Sequence[str], at: SourcePath, check: Check) -> Json:
     """Return a value with those at a place in it checked; so is one that has no place in it."""
     if not keys or not isinstance(value, dict | list):
         return check(value, around, at)

@@ -15,11 +15,10 @@ of the connection, and of the process.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 # A connection of a host carries at most so much before the end of a line.
 LINE_BYTES_MAX = 4 * 1024 * 1024

@@ -156,8 +156,7 @@ async def check_health(app: Application) -> None:
         except TimeoutError:
             problem = f"no answer within {HEALTH_S:g} s"
         if problem:
-            text = f"the module {name} is not healthy: {problem}"
-            raise Unavailable("MODULE_START_FAILED", text)
+            raise Unavailable("MODULE_START_FAILED", f"the module {name} is not healthy: {problem}")
 
 
 def built(begin: Begin, write: Callable[[bytes], None]) -> Application:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
@@ -23,7 +23,6 @@ from flowmesh.errors import FlowmeshError, NotFound, Unavailable
 if TYPE_CHECKING:
     from flowmesh.apps.durable.worker import RunWorker
 
-Json = Any
 
 START_S = 30.0
 DRAIN_S = 25.0
@@ -93,7 +92,7 @@ class Application:
     async def start(
         self, *, listen: bool = True, sockets: Mapping[str, socket.socket] | None = None
     ) -> None:
-        """Start all modules, then listen. What fails stops what has started.
+        """Start all modules, then listen. If a module fails, stop those already started.
 
         `sockets` are listening ones, by server, in place of sockets of its own.
         """

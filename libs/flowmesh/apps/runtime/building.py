@@ -2,21 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.catalog import DESCRIPTORS
+from flowmesh.apps.document.findings import SourcePath
+from flowmesh.apps.document.flows import is_step
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.document.parts import TRIGGER_KINDS, WORKFLOW_KINDS
 from flowmesh.apps.durable.suite import Suite
-from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.http_client import HttpClient
-from flowmesh.apps.modules.module import Module, ModuleContext, Setting
-from flowmesh.apps.modules.table import builder_of
+from flowmesh.apps.modules.module import Build, Module, ModuleContext, Setting
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
 from flowmesh.apps.pipeline.starting import PIPELINE, Pipeline
-from flowmesh.apps.pipeline.steps import STEP_TYPES
 from flowmesh.apps.pipeline.tracing import TRACING, Tracing
 from flowmesh.apps.runtime.delegates import put_delegates
 from flowmesh.apps.runtime.durables import Durables
@@ -35,8 +33,8 @@ from flowmesh.apps.wiring.ports import DURABLE_AT, DURABLE_WORKFLOW, HTTP_CLIENT
 from flowmesh.apps.wiring.registry import ServiceRegistry
 from flowmesh.egress.policy import OPEN, Policy
 from flowmesh.errors import FlowmeshError
+from flowmesh.runtime.http.router import RouteConflict
 
-Json = Any
 Check = Callable[[], Awaitable[str]]
 
 RUN_WORKFLOWS = frozenset({"http", *WORKFLOW_KINDS})
@@ -153,17 +151,14 @@ def _sensitive(document: AppDocument) -> list[str]:
 def _module(document: AppDocument, plan: Plan, name: str, context: ModuleContext) -> Module | None:
     spec = document.module(name)
     assert spec is not None
-    if spec.type in STEP_TYPES:
+    if is_step(spec):
         return Module(name=name)
-    builder = builder_of(spec.type)
-    if builder is None:
-        message = f"module type {spec.type} is known, but this version does not run it"
-        document.findings.warn("APP_UNSUPPORTED", message, spec.at / "type")
-        return None
     if _incomplete(document, spec):
         return None
+    partners = plan.partners.get(name, {})
     try:
-        return builder(Setting(spec=spec, context=context, partners=plan.partners.get(name, {})))
+        build: Build = DESCRIPTORS[spec.type].builder()
+        return build(Setting(spec=spec, context=context, partners=partners))
     except FlowmeshError as error:
         message = error.message.removeprefix(f"{name}: ")
         if error.reason == LANGUAGE:
@@ -221,7 +216,7 @@ def _programs(
     hub: Hub,
     log: LogHub,
     durables: Durables | None,
-) -> tuple[dict[str, Pipeline], dict[At, Pipeline]]:
+) -> tuple[dict[str, Pipeline], dict[SourcePath, Pipeline]]:
     traces: Tracing | None = registry.get(TRACING)
     compiler = PipelineCompiler(
         tracing=traces,
@@ -233,7 +228,9 @@ def _programs(
         suite=durables is not None,
     )
     compiled = {each.at: compiler.compile(each) for each in document.all_pipelines()}
-    by_place = dict[At, Pipeline](compiled) if durables is None else durables.pipelines(compiled)
+    by_place = (
+        dict[SourcePath, Pipeline](compiled) if durables is None else durables.pipelines(compiled)
+    )
     named = {each.name: by_place[each.at] for each in document.pipelines}
     for name, program in named.items():
         registry.put(PIPELINE, name, program)

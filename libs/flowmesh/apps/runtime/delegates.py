@@ -1,7 +1,5 @@
 """Named services as `step.delegate` calls them."""
 
-from typing import Any
-
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.http.messages import Request, Response
@@ -16,8 +14,7 @@ from flowmesh.apps.wiring.ports import (
     Delegate,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 def put_delegates(document: AppDocument, registry: ServiceRegistry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.data.database import Database
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.durable.names import digest_of, pipeline_digest
 from flowmesh.apps.durable.suite import Suite
@@ -14,12 +14,11 @@ from flowmesh.apps.pipeline.program import Program
 from flowmesh.apps.pipeline.starting import Pipeline
 from flowmesh.apps.wiring.ports import DATABASE, DURABLE_AT, DURABLE_WORKFLOW, WORKFLOW, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
 
 if TYPE_CHECKING:
     from flowmesh.apps.durable.runs import DurablePipeline
     from flowmesh.apps.durable.worker import RunWorker
-
-Json = Any
 
 
 class Durables:
@@ -44,9 +43,9 @@ class Durables:
         self._log = log
         self._made: list[RunWorker] = []
 
-    def pipelines(self, programs: Mapping[At, Program]) -> dict[At, Pipeline]:
+    def pipelines(self, programs: Mapping[SourcePath, Program]) -> dict[SourcePath, Pipeline]:
         """Return the pipelines by place, the durable ones in their durable form."""
-        found: dict[At, Pipeline] = dict(programs)
+        found: dict[SourcePath, Pipeline] = dict(programs)
         specs = {each.name: each for each in self._document.pipelines}
         for spec in self._document.all_pipelines():
             if spec.durable:

@@ -1,7 +1,6 @@
 """Flows of modules: their calls of modules, and their starts by requests and messages."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from flowmesh.apps.document.flows import CALL, is_step
 from flowmesh.apps.document.model import AppDocument, FlowSpec, ModuleSpec
@@ -33,8 +32,7 @@ from flowmesh.apps.wiring.ports import (
     WORKFLOW,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 def put_flows(

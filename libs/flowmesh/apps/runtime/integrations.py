@@ -6,18 +6,17 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
 
 from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.data.database import Session
 from flowmesh.apps.data.effects import EFFECT_KEY, once, step_scope
 from flowmesh.apps.data.statements import prepared
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, WorkflowSpec
 from flowmesh.apps.http.messages import Request, Response, json_response
 from flowmesh.apps.http.problems import HttpProblem, problem_of
@@ -42,9 +41,10 @@ from flowmesh.apps.wiring.ports import (
     Startable,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.errors import FlowmeshError
 
-Json = Any
 Call = Callable[[str, dict[str, Json]], Awaitable[Json]]
 
 _KEYS = ("registry", "connectors", "steps", "name", "description")
@@ -63,8 +63,7 @@ class IntegrationStep:
     action: str
     call: Call
     inputs: Shape
-    retries: int
-    delay_s: float
+    retry: Retry
     on_success: str
     on_error: str
 
@@ -94,7 +93,7 @@ class Integration:
         names = [each.name for each in self._steps]
         chosen = [each for each in self._steps if each.name == action] or self._steps
         if action and action not in (*names, "execute", "run", "start"):
-            text = f"there is no step {action[:80]!r}; there are {', '.join(names)}"
+            text = f"unknown step {action[:80]!r}; known: {', '.join(names)}"
             raise HttpProblem(404, "STEP_UNKNOWN", text)
         for step in chosen:
             try:
@@ -113,8 +112,7 @@ class Integration:
         self, step: IntegrationStep, scope: Mapping[str, Json], journal: Journal | None
     ) -> Json:
         given = step.inputs(scope)
-        pause = step.delay_s
-        for attempt in range(step.retries + 1):
+        for attempt in range(1, step.retry.attempts + 1):
             try:
                 if journal is None:
                     with step_scope(step.name):
@@ -122,12 +120,12 @@ class Integration:
                 return await journal.effect(step.name, lambda: step.call(step.action, given))
             except (HttpProblem, FlowmeshError) as error:
                 problem = problem_of(error)
-                if attempt == step.retries or problem.status < 500:
+                if attempt == step.retry.attempts or problem.status < 500:
                     raise
                 text = f"{step.name} failed: {problem.detail}"
                 if journal is None or not journal.replaying:
-                    self._log.write("warn", "integration", text, attempt=attempt + 1)
-                await asyncio.sleep(pause)
+                    self._log.write("warn", "integration", text, attempt=attempt)
+                await asyncio.sleep(step.retry.delay_s(attempt))
         raise AssertionError
 
     async def _notify(
@@ -155,7 +153,7 @@ class Integration:
 def add_integrations(
     document: AppDocument, registry: ServiceRegistry, log: LogHub, durables: Durables | None
 ) -> None:
-    """Build the workflows that triggers start; what is wrong becomes a finding.
+    """Build the workflows that triggers start; problems become findings.
 
     Integrations run durably where there is a suite.
     """
@@ -212,7 +210,7 @@ class _Assembly:
             message = f"there is no module {named!r} that offers Registry"
             self._findings.error("SERVICE_UNKNOWN", message, at / "registry")
         connectors: dict[str, Call] = {}
-        hooks: list[tuple[str, At]] = []
+        hooks: list[tuple[str, SourcePath]] = []
         for index, raw in enumerate(_objects(config.get("connectors"))):
             here = at / "connectors" / index
             name, kind = str(raw.get("name") or ""), str(raw.get("type") or "")
@@ -248,7 +246,7 @@ class _Assembly:
         name = str(config.get("name") or "integration")
         return self._durables.durable(name, self._durables.digest(config), made)
 
-    def _webhook(self, path: str, at: At, made: Startable) -> None:
+    def _webhook(self, path: str, at: SourcePath, made: Startable) -> None:
         if not path.startswith("/"):
             self._findings.error("APP_CONFIG_INVALID", "a webhook needs a path", at)
             return
@@ -260,7 +258,7 @@ class _Assembly:
 
         self._registry.put(WEBHOOK, path, handle)
 
-    def _connector(self, kind: str, config: Mapping[str, Json], at: At) -> Call | None:
+    def _connector(self, kind: str, config: Mapping[str, Json], at: SourcePath) -> Call | None:
         if kind == "http":
             auth = str(config.get("authType") or "").lower()
             if not config.get("baseURL") or auth not in _AUTH:
@@ -280,7 +278,7 @@ class _Assembly:
         return None
 
     def _step(
-        self, raw: Mapping[str, Json], connectors: Mapping[str, Call], at: At
+        self, raw: Mapping[str, Json], connectors: Mapping[str, Call], at: SourcePath
     ) -> IntegrationStep | None:
         name, connector = str(raw.get("name") or ""), str(raw.get("connector") or "")
         call = connectors.get(connector)
@@ -298,7 +296,7 @@ class _Assembly:
             delay = float(convert(_DELAY, raw.get("retryDelay", "1s")))
             shape = raw.get("transform")
             inputs = compile_shape(shape) if isinstance(shape, str) else None
-        except (Unfit, ShapeInvalid) as error:
+        except (ValueMismatch, ShapeInvalid) as error:
             self._findings.error("APP_CONFIG_INVALID", str(error), at)
             return None
         return IntegrationStep(
@@ -306,8 +304,7 @@ class _Assembly:
             action=str(raw.get("action") or ""),
             call=call,
             inputs=_merged(compile_inputs(raw.get("input") or {}), inputs),
-            retries=retries,
-            delay_s=delay,
+            retry=Retry(attempts=retries + 1, initial_s=delay, factor=1),
             on_success=str(raw.get("onSuccess") or ""),
             on_error=str(raw.get("onError") or ""),
         )

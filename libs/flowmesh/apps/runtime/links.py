@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.document.expansion import ADDRESS
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.links import cycle_of
 from flowmesh.apps.document.model import AppDocument, LinkSpec
 from flowmesh.apps.http.problems import HttpProblem
@@ -33,13 +33,13 @@ from flowmesh.apps.wiring.ports import (
     Startable,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Unavailable
 
 if TYPE_CHECKING:
     from flowmesh.sdk.messaging.broker import MessageBroker
     from flowmesh.sdk.messaging.subscription import Subscription
 
-Json = Any
 
 ATTEMPTS_MAX = 10
 _TOPIC = "app-topic"
@@ -67,7 +67,7 @@ ALONE = Peers()
 
 
 def add_links(document: AppDocument, registry: ServiceRegistry, peers: Peers) -> None:
-    """Join an application with the others; what is wrong becomes a finding."""
+    """Join an application with the others; problems become findings."""
     links = peers.links or document.links
     _check(document, links, peers)
     name = document.name
@@ -100,7 +100,7 @@ def _check(document: AppDocument, links: Iterable[LinkSpec], peers: Peers) -> No
             continue
         near = nearest_names(away[0], known)
         there = ", ".join(sorted(known))
-        message = f"there is no application {away[0]!r} here{near}; there are {there}"
+        message = f"unknown application {away[0]!r} here{near}; known: {there}"
         if len(away) == 1:
             message += f"; links to applications elsewhere need {ADDRESS}, a suite"
             findings.warn(SUITE_MISSING, message, link.at)
@@ -123,9 +123,9 @@ def _check_pattern(link: LinkSpec, document: AppDocument) -> None:
         document.findings.error("APP_LINK_INVALID", error.detail, link.at / "event_pattern")
 
 
-def _place(link: LinkSpec, document: AppDocument, key: str) -> At:
+def _place(link: LinkSpec, document: AppDocument, key: str) -> SourcePath:
     """Return the place of a link; that of the document for links of another one."""
-    return link.at / key if link in document.links else At()
+    return link.at / key if link in document.links else SourcePath()
 
 
 def _subscribe(
@@ -170,7 +170,7 @@ def _target(link: LinkSpec, document: AppDocument, registry: ServiceRegistry) ->
     findings, at = document.findings, _place(link, document, "target_action")
     if not brokers:
         names = _actions(registry)
-        near = nearest_names(link.action, names) or f"; there are {', '.join(names) or 'none'}"
+        near = nearest_names(link.action, names) or f"; known: {', '.join(names) or 'none'}"
         message = f"{document.name} has no action {link.action!r} for the link {link}{near}"
         findings.error("APP_LINK_INVALID", message, at)
         return None

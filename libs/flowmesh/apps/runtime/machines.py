@@ -3,7 +3,7 @@
 from typing import Any
 
 from flowmesh.apps.catalog import nearest_names
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, WorkflowSpec
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.machines.definition import Definition, DefinitionReader
@@ -20,15 +20,14 @@ from flowmesh.apps.wiring.ports import (
     WORKFLOW,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 _KEYS = ("engine", "definitions", "hooks", "resourceMappings", "name", "description")
 _HOOK_KEYS = ("workflowType", "transitions", "fromStates", "toStates", "handler", "when", "name")
 
 
 def add_machines(document: AppDocument, registry: ServiceRegistry) -> None:
-    """Give the engines their definitions and hooks; what is wrong becomes a finding."""
+    """Give the engines their definitions and hooks; problems become findings."""
     for workflow in document.workflows:
         if workflow.kind == "statemachine" and len(workflow.config) > 1:
             _Assembly(document, registry, workflow).add()
@@ -94,7 +93,7 @@ class _Assembly:
                 # It could not be built, and has findings.
                 return
             there = ", ".join(known) or "none"
-            message = f"there is no state machine engine {name!r}; there are {there}"
+            message = f"unknown state machine engine {name!r}; known: {there}"
             self._findings.error("SERVICE_UNKNOWN", message, at / "engine")
             return
         self._definitions(engine)
@@ -123,7 +122,7 @@ class _Assembly:
             if found is None:
                 continue
             if found.name in engine.definitions:
-                message = f"a definition {found.name!r} is there already"
+                message = f"a definition {found.name!r} already exists"
                 self._findings.error("APP_NAME_TAKEN", message, at / index)
                 continue
             engine.add(found)
@@ -141,7 +140,9 @@ class _Assembly:
                     self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
             self._hook(engine, raw, index, at)
 
-    def _hook(self, engine: MachineEngine, raw: dict[str, Json], index: int, at: At) -> None:
+    def _hook(
+        self, engine: MachineEngine, raw: dict[str, Json], index: int, at: SourcePath
+    ) -> None:
         handler, when = str(raw["handler"]), str(raw.get("when") or "after")
         if when not in ("after", "before"):
             message = f"when is after or before, not {when!r}"
@@ -172,7 +173,7 @@ class _Assembly:
         workflow: str,
         transitions: frozenset[str],
         states: frozenset[str],
-        at: At,
+        at: SourcePath,
     ) -> None:
         if workflow and workflow not in definitions:
             near = nearest_names(workflow, definitions)
@@ -261,14 +262,14 @@ class MachineWorkflow:
     async def start(self, action: str, data: dict[str, Json]) -> dict[str, Json]:
         """Fire the transition of an action. Raises HttpProblem.
 
-        A transition that the initial state allows opens an instance that is not there.
+        A transition that the initial state allows opens an instance that does not exist.
         """
         definitions = list(self._engine.definitions)
         name = self._definition or str(data.get("workflowType") or "")
         name = name or (definitions[0] if len(definitions) == 1 else "")
         id = next((str(data[key]) for key in self._id_keys if data.get(key)), "")
         if not id:
-            text = f"the trigger has no {' or '.join(self._id_keys)}, which names the instance"
+            text = f"the trigger payload lacks {' or '.join(self._id_keys)}, the instance id"
             raise HttpProblem(422, "INSTANCE_UNNAMED", text)
         instance, found = await self._instance(id, name)
         inner = data.get("data")
@@ -295,7 +296,7 @@ class MachineWorkflow:
             raise HttpProblem(404, "INSTANCE_NOT_FOUND", text)
 
     async def _instance(self, id: str, definition: str) -> tuple[str, bool]:
-        """Return the id of the instance, and whether it is there."""
+        """Return the instance id and whether it exists."""
         prefix = self._prefixes.get(definition, "")
         candidates = [id] if not prefix or id.startswith(prefix) else [prefix + id, id]
         for each in candidates:

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, TriggerSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
 from flowmesh.apps.http.messages import Handle, Request, Response, dump
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.router import RouteConflict
 from flowmesh.apps.modules.middlewares import Cors
 from flowmesh.apps.modules.servers import refusing
 from flowmesh.apps.pipeline.starting import Pipeline, request_data
@@ -34,8 +32,8 @@ from flowmesh.apps.wiring.ports import (
     DurableStartable,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.runtime.http.router import RouteConflict
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 _ROUTERS = ("http.router", "chimux.router")
@@ -115,7 +113,7 @@ def mount_routes(
     document: AppDocument,
     table: MountTable,
     registry: ServiceRegistry,
-    programs: Mapping[At, Pipeline],
+    programs: Mapping[SourcePath, Pipeline],
 ) -> None:
     """Add the routes of the configuration; conflicts become findings."""
     findings = document.findings
@@ -203,8 +201,7 @@ def _placed(route: RouteSpec, document: AppDocument, table: MountTable) -> Place
         message = "several servers could serve this route; name its router or server"
         document.findings.error("WIRING_AMBIGUOUS", message, route.at)
     elif not any(each.type in ("http.server", "httpserver.modular") for each in document.modules):
-        message = "a route needs a module http.server"
-        document.findings.error("WIRING_MISSING", message, route.at)
+        document.findings.error("WIRING_MISSING", "a route needs a module http.server", route.at)
     return None
 
 
@@ -212,7 +209,9 @@ def _below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
-def _handle(route: RouteSpec, registry: ServiceRegistry, programs: Mapping[At, Pipeline]) -> Handle:
+def _handle(
+    route: RouteSpec, registry: ServiceRegistry, programs: Mapping[SourcePath, Pipeline]
+) -> Handle:
     if route.start is not None:
         return start_handler(route.start, registry)
     if route.pipeline is not None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowmesh.apps.catalog.descriptor import duration
-from flowmesh.apps.catalog.values import Unfit, convert
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.catalog.values import ValueMismatch, convert
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, WorkflowSpec
 from flowmesh.apps.messaging.messages import Message, reason_of
 from flowmesh.apps.messaging.patterns import Event, Match, Pattern, PatternMatcher
@@ -15,8 +15,7 @@ from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.runtime.receivers import Receive, as_message
 from flowmesh.apps.wiring.ports import CONSUMER, EMITTING, WORKFLOW, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 TICK_S = 0.2
 CONDITIONS = ("count", "sequence", "all", "absence")
@@ -98,7 +97,7 @@ class EventProcessor:
 def add_patterns(
     document: AppDocument, registry: ServiceRegistry, log: LogHub
 ) -> list[tuple[WorkflowSpec, EventProcessor]]:
-    """Build the processors of event workflows; what is wrong becomes a finding."""
+    """Build the processors of event workflows; problems become findings."""
     built = []
     for index, workflow in enumerate(each for each in document.workflows if each.kind == "event"):
         if len(workflow.config) <= 1:
@@ -125,21 +124,21 @@ def _matchers(document: AppDocument, workflow: WorkflowSpec) -> list[PatternMatc
         at = workflow.at / "patterns" / index
         pattern = _pattern(document, raw, at)
         if pattern is not None and pattern.id in found:
-            message = f"a pattern {pattern.id!r} is there already"
+            message = f"a pattern {pattern.id!r} already exists"
             document.findings.error("APP_NAME_TAKEN", message, at)
         elif pattern is not None:
             found[pattern.id] = PatternMatcher(pattern)
     return list(found.values())
 
 
-def _pattern(document: AppDocument, raw: Mapping[str, Json], at: At) -> Pattern | None:
+def _pattern(document: AppDocument, raw: Mapping[str, Json], at: SourcePath) -> Pattern | None:
     types = raw.get("eventTypes")
     id = str(raw.get("patternId") or raw.get("name") or "")
     condition: Any = str(raw.get("condition") or "count")
     least = raw.get("minOccurs", 1)
     try:
         window = float(convert(_WINDOW, raw.get("windowTime", "1m")))
-    except Unfit as error:
+    except ValueMismatch as error:
         document.findings.error("APP_CONFIG_INVALID", f"windowTime {error}", at)
         return None
     wrong = ""
@@ -168,11 +167,10 @@ def _handlers(
         id, handler = str(raw.get("patternId") or ""), str(raw.get("handler") or "")
         if id not in known:
             there = ", ".join(sorted(known)) or "none"
-            message = f"there is no pattern {id!r}; there are {there}"
+            message = f"unknown pattern {id!r}; known: {there}"
             document.findings.error("APP_CONFIG_INVALID", message, at)
         elif document.module(handler) is None:
-            message = f"there is no handler {handler!r}"
-            document.findings.warn("HANDLER_UNRESOLVED", message, at)
+            document.findings.warn("HANDLER_UNRESOLVED", f"there is no handler {handler!r}", at)
         found.setdefault(id, []).append(handler)
     return found
 

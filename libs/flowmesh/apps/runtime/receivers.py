@@ -8,8 +8,8 @@ from flowmesh.apps.messaging.messages import Message, new_id, reason_of
 from flowmesh.apps.pipeline.starting import PIPELINE, run_with
 from flowmesh.apps.wiring.ports import COMPONENT, RECEIVER, TRANSFORMER, Port
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
 
-Json = Any
 Receive = Callable[[Message], Awaitable[Json]]
 
 _ERROR_WORDS = frozenset({"error", "errors"})

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowmesh.apps.catalog import key_form, nearest_names
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, TriggerSpec, WorkflowSpec
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.observing.logs import LogHub
@@ -15,9 +15,9 @@ from flowmesh.apps.scheduling.clock import Clock
 from flowmesh.apps.scheduling.scheduler import Job, MemoryPositions, Scheduler
 from flowmesh.apps.wiring.ports import CONSUMER, DURABLE_WORKFLOW, EMITTING, SCHEDULER, WORKFLOW
 from flowmesh.apps.wiring.registry import ServiceRegistry
+from flowmesh.contract.json_value import Json
 from flowmesh.triggers.schedule import Schedule, ScheduleInvalid, check_zone
 
-Json = Any
 Run = Callable[[int], Awaitable[Any]]
 
 _JOB_KEYS = ("scheduler", "job", "config")
@@ -25,7 +25,7 @@ _CRON_KEYS = ("cron", "schedule", "cronExpression", "cron_expression")
 
 
 def add_jobs(document: AppDocument, registry: ServiceRegistry, log: LogHub, clock: Clock) -> None:
-    """Give the schedulers their jobs; what is wrong becomes a finding."""
+    """Give the schedulers their jobs; problems become findings."""
     jobs = _Jobs(document, registry, log, clock)
     for module in document.modules:
         if module.type == "scheduler.modular":
@@ -119,7 +119,7 @@ class _Jobs:
         self.add(name, config, run, trigger.at, scheduler=str(config.get("scheduler") or ""))
 
     def add(
-        self, name: str, config: Mapping[str, Json], run: Run, at: At, scheduler: str = ""
+        self, name: str, config: Mapping[str, Json], run: Run, at: SourcePath, scheduler: str = ""
     ) -> None:
         """Add a job by the cron expression of its configuration."""
         forms = {key_form(key): value for key, value in config.items()}
@@ -170,7 +170,7 @@ class _Jobs:
         self._registry.put(SCHEDULER, "(triggers)", made)
         return made
 
-    def _handler_run(self, name: str, job: str, at: At, params: Json = None) -> Run:
+    def _handler_run(self, name: str, job: str, at: SourcePath, params: Json = None) -> Run:
         known = {each.name for each in self._document.modules}
         if name not in known | {each.name for each in self._document.pipelines}:
             message = f"there is no handler {name!r}; its job fails"
@@ -183,8 +183,7 @@ class _Jobs:
             if receive is None:
                 find = self._registry.get(PIPELINE, name)
                 if find is None:
-                    text = f"there is no handler {name!r}"
-                    raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+                    raise HttpProblem(501, "NOT_IMPLEMENTED", f"there is no handler {name!r}")
                 await run_with(find, value, {"job": job})
                 return
             await receive(as_message(f"jobs.{job}".replace(" ", "-"), value))

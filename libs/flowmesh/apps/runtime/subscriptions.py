@@ -1,9 +1,8 @@
 """Subscriptions of an application: messaging workflows, handlers with a topic, event triggers."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, PipelineSpec, TriggerSpec, WorkflowSpec
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.event_bus import event_of
@@ -31,8 +30,7 @@ from flowmesh.apps.wiring.ports import (
     WORKFLOW,
 )
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 _WORKFLOW_KEYS = ("broker", "subscriptions", "producers", "name", "description")
 CONCURRENCY_MAX = 1_000
@@ -53,7 +51,7 @@ class Subscriptions:
         registry.put(SUBSCRIBED_TOPICS, "", self._topics)
 
     def add_all(self) -> None:
-        """Subscribe everything; what is wrong becomes a finding."""
+        """Subscribe everything; problems become findings."""
         workflows = [each for each in self._document.workflows if each.kind == "messaging"]
         for workflow in workflows:
             self._producers(workflow)
@@ -138,7 +136,7 @@ class Subscriptions:
             self._subscribe(str(raw.get("broker") or broker), topic, handler, given, at)
 
     def _subscribe(
-        self, broker: str, topic: str, handler: str, config: Mapping[str, Json], at: At
+        self, broker: str, topic: str, handler: str, config: Mapping[str, Json], at: SourcePath
     ) -> None:
         receive = self._receiver(handler)
         if receive is None:
@@ -153,7 +151,13 @@ class Subscriptions:
         self._add(broker, topic, handler, receive, at, min(concurrency, CONCURRENCY_MAX))
 
     def _add(
-        self, broker: str, topic: str, name: str, receive: Receive, at: At, concurrency: int = 1
+        self,
+        broker: str,
+        topic: str,
+        name: str,
+        receive: Receive,
+        at: SourcePath,
+        concurrency: int = 1,
     ) -> None:
         named = self._broker(broker, at)
         found = self._registry.get(BROKER, named)
@@ -174,14 +178,14 @@ class Subscriptions:
         except HttpProblem as error:
             self._findings.error("APP_CONFIG_INVALID", error.detail, at)
 
-    def _broker(self, name: str, at: At) -> str:
+    def _broker(self, name: str, at: SourcePath) -> str:
         """Return the broker of a name, or the only one; report why there is none."""
         offering = list(self._registry.of_modules(BROKER))
         if name in offering:
             return name
         if name:
             known = ", ".join(offering) or "none"
-            message = f"there is no module {name!r} that offers Broker; there are {known}"
+            message = f"there is no module {name!r} that offers Broker; known: {known}"
             self._findings.error("SERVICE_UNKNOWN", message, at)
         elif len(offering) > 1:
             message = f"several modules offer Broker: {', '.join(offering)}; name one with broker"
@@ -191,7 +195,7 @@ class Subscriptions:
             self._findings.error("WIRING_MISSING", message, at)
         return offering[0] if len(offering) == 1 else ""
 
-    def _bus(self, config: Mapping[str, Json], at: At) -> str:
+    def _bus(self, config: Mapping[str, Json], at: SourcePath) -> str:
         """Return the broker of an eventbus trigger: the event bus, if there is one."""
         if config.get("broker"):
             return str(config["broker"])
@@ -232,7 +236,7 @@ class Subscriptions:
     def _events(self, workflow: WorkflowSpec, processor: EventProcessor) -> None:
         """Feed patterns with the topics of adapters; without one, with those of their types."""
         adapters = _objects(workflow.config.get("adapters"))
-        topics: list[tuple[str, str, At]] = []
+        topics: list[tuple[str, str, SourcePath]] = []
         for index, raw in enumerate(adapters):
             at = workflow.at / "adapters" / index
             listed = raw.get("topics") or raw.get("eventTypes") or [raw.get("topic") or ">"]
@@ -253,7 +257,7 @@ class Subscriptions:
         producer: Producer | None = self._registry.get(PRODUCER, name)
         return emitting(receive, producer) if receive and producer else receive
 
-    def _checked(self, topic: str, at: At) -> None:
+    def _checked(self, topic: str, at: SourcePath) -> None:
         try:
             check_topic(topic)
         except HttpProblem as error:
@@ -280,8 +284,7 @@ def _starting(trigger: TriggerSpec, registry: ServiceRegistry) -> Receive:
     async def start(message: Message) -> Json:
         workflow = registry.get(WORKFLOW, trigger.workflow)
         if workflow is None:
-            text = f"there is no workflow {trigger.workflow!r}"
-            raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+            raise HttpProblem(501, "NOT_IMPLEMENTED", f"there is no workflow {trigger.workflow!r}")
         value = message.value
         data = dict(value) if isinstance(value, dict) else {"input": value}
         data |= params if isinstance(params, dict) else {}
@@ -289,8 +292,7 @@ def _starting(trigger: TriggerSpec, registry: ServiceRegistry) -> Receive:
         if durable is not None:
             return {"executionId": (await durable.begin(trigger, data, message.id)).id}
         if later:
-            background = registry.need(BACKGROUND)
-            return background.start(workflow, trigger.workflow, trigger.action, data)
+            return registry.need(BACKGROUND).start(workflow, trigger.workflow, trigger.action, data)
         return await workflow.start(trigger.action, data)
 
     return start

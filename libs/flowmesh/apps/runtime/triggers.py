@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from typing import Any
 
 import orjson
 
@@ -17,8 +16,7 @@ from flowmesh.apps.runtime.machines import MachineWorkflow
 from flowmesh.apps.runtime.receivers import Producer, as_message
 from flowmesh.apps.wiring.ports import DURABLE_WORKFLOW, WORKFLOW, DurableStartable, Port, Startable
 from flowmesh.apps.wiring.registry import ServiceRegistry
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 class PipelineWorkflow:
@@ -76,8 +74,7 @@ def start_handler(trigger: TriggerSpec, registry: ServiceRegistry) -> Handle:
     async def handle(request: Request) -> Response:
         workflow = registry.get(WORKFLOW, trigger.workflow)
         if workflow is None:
-            text = f"there is no workflow {trigger.workflow!r}"
-            raise HttpProblem(501, "NOT_IMPLEMENTED", text)
+            raise HttpProblem(501, "NOT_IMPLEMENTED", f"there is no workflow {trigger.workflow!r}")
         data = data_of(request) | (params if isinstance(params, dict) else {})
         if waits:
             return json_response(await workflow.start(trigger.action, data))

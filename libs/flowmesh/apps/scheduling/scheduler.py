@@ -12,7 +12,6 @@ from flowmesh.apps.data.statements import own_statement
 from flowmesh.apps.messaging.messages import reason_of
 from flowmesh.triggers.schedule import Schedule
 
-Json = Any
 Log = Callable[..., None]
 CatchUp = Literal["skip", "once", "all"]
 Overlap = Literal["skip", "allow"]

@@ -4,10 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.extras import needed_by
-
-Json = Any
 
 KEYS = ("accessKeyId", "secretAccessKey")
 

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 import orjson
 
 from flowmesh.apps.secrets.aws import aws_client, check_keys
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.errors import EgressBlocked, is_blocked
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.extras import needed_by
-
-Json = Any
 
 RETRY_S = 30.0
 PAUSE_S = 1.0
@@ -33,7 +32,7 @@ class SecretSource(Protocol):
     def forget(self) -> None: ...
 
     def check(self) -> str:
-        """Return what is wrong with the source; "" if nothing is."""
+        """Return the problem of the source, or an empty string."""
 
 
 class _Reading:

@@ -2,9 +2,10 @@
 
 from flowmesh.apps.catalog import DESCRIPTORS, STEPS
 from flowmesh.apps.catalog.table import nearest_names
-from flowmesh.apps.document.findings import At
-from flowmesh.apps.document.model import AppDocument, Json, PipelineSpec, RouteSpec, StepSpec
+from flowmesh.apps.document.findings import SourcePath
+from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, StepSpec
 from flowmesh.apps.wiring.plan import Wiring
+from flowmesh.contract.json_value import Json
 
 
 def check_references(document: AppDocument, wiring: Wiring, *, suite: bool = False) -> None:
@@ -81,14 +82,14 @@ def _check_step(step: StepSpec, document: AppDocument, wiring: Wiring) -> None:
         _check_pipeline_name(step.config.get("name"), document, at / "config" / "name")
 
 
-def _check_pipeline_name(name: Json, document: AppDocument, at: At) -> None:
+def _check_pipeline_name(name: Json, document: AppDocument, at: SourcePath) -> None:
     known = [each.name for each in document.pipelines]
     if name not in known:
         message = f"there is no pipeline {name!r}{nearest_names(str(name), known)}"
         document.findings.error("SERVICE_UNKNOWN", message, at)
 
 
-def _check_delegate(step: StepSpec, document: AppDocument, at: At) -> None:
+def _check_delegate(step: StepSpec, document: AppDocument, at: SourcePath) -> None:
     name = step.config.get("service")
     known = {each.name for each in document.modules} | {each.name for each in document.pipelines}
     if isinstance(name, str) and name.rpartition(".")[0] not in known and name not in known:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowmesh.apps.catalog import DESCRIPTORS, Need, nearest_names
-from flowmesh.apps.document.findings import At
+from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 
 # Modules are mounted on servers and routers after all are built, so these need no order.
@@ -44,7 +44,7 @@ class Wiring:
         partners = {name: self._partners(each) for name, each in self._modules.items()}
         return Plan(partners, self._levels())
 
-    def resolve(self, kind: str, name: str, at: At, *, optional: bool = False) -> str:
+    def resolve(self, kind: str, name: str, at: SourcePath, *, optional: bool = False) -> str:
         """Return the module that offers the kind under a name; report an unknown one."""
         base = name if name in self._modules else name.rpartition(".")[0]
         module = self._modules.get(base)
@@ -60,7 +60,9 @@ class Wiring:
             return ""
         return name
 
-    def only(self, kind: str, module: ModuleSpec | None, at: At, *, optional: bool = True) -> str:
+    def only(
+        self, kind: str, module: ModuleSpec | None, at: SourcePath, *, optional: bool = True
+    ) -> str:
         """Return the partner of a kind without a name; "" if there is none."""
         offering = [
             each.name
@@ -158,7 +160,7 @@ class Wiring:
                 waiting += self._edges.get(name, {})
         return False
 
-    def _unknown(self, kind: str, name: str, at: At) -> None:
+    def _unknown(self, kind: str, name: str, at: SourcePath) -> None:
         near = nearest_names(name, self._modules)
         message = f"there is no module {name!r} that offers {kind}"
         self._findings.error("SERVICE_UNKNOWN", message + (near or self._candidates(kind)), at)

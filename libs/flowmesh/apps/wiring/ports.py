@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flowmesh.apps.http.messages import Request
+from flowmesh.contract.json_value import Json
 
 if TYPE_CHECKING:
     from flowmesh.apps.data.database import Database
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from flowmesh.apps.messaging.messages import Broker, Receive
     from flowmesh.apps.scheduling.scheduler import Scheduler
 
-Json = Any
 T = TypeVar("T")
 
 

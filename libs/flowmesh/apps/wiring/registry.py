@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flowmesh.apps.data.statements import Dialect
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.wiring.ports import Port
 from flowmesh.errors import Unavailable
+from flowmesh.sql import Dialect
 
 T = TypeVar("T")
 _SQLITE = frozenset({"sqlite", "sqlite3"})

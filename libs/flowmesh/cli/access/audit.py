@@ -11,6 +11,7 @@ from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
+from flowmesh.cli.arguments import CompanyOption, ListLimit
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.contract.nouns import counted
 
@@ -25,36 +26,25 @@ PAGE = 1_000
 @command
 async def search(
     *,
-    company: str = "",
+    company: CompanyOption = "",
     installation: bool = False,
     actor: str = "",
     method: str = "",
     target: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: int = LIMIT,
+    limit: ListLimit = LIMIT,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Show entries of the audit log, newest first.
 
-    Parameters
-    ----------
-    company
-        Id or slug of the company; by default the only one.
-    installation
-        Show users, logins and refusals without a company instead.
-    actor
-        Name of a caller.
-    method
-        Method, such as DefinitionService.Apply.
-    target
-        Part of the target.
-    since
-        Not before this time.
-    until
-        Before this time.
-    limit
-        Maximum length of the list; 0 lists all.
+    Args:
+        installation: Show users, logins and refusals without a company instead.
+        actor: Name of a caller.
+        method: Method, such as DefinitionService.Apply.
+        target: Part of the target.
+        since: Not before this time.
+        until: Before this time.
     """
     async with connected(common) as client:
         request = pb.SearchAuditRequest(
@@ -67,33 +57,24 @@ async def search(
             page_size=min(limit or PAGE, PAGE),
         )
         found = await collect(_entries(client, request), limit)
-        documents = [_document(each) for each in found]
-        rows = [
-            (
-                str(each.sequence),
-                output.moment(_moment(each.at_us)),
-                each.actor,
-                each.method,
-                _short(each.target),
-                each.outcome,
-            )
-            for each in found
-        ]
-        header = ("ENTRY", "TIME", "CALLER", "METHOD", "TARGET", "OUTCOME")
-        output.listing(documents, header, rows, none="There are no such entries.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            _document,
+            "ENTRY=sequence TIME CALLER=actor METHOD TARGET OUTCOME",
+            none="There are no such entries.",
+            TIME=lambda each: output.moment(_moment(each.at_us)),
+            TARGET=lambda each: _short(each.target),
+        )
 
 
 @command
-async def verify(*, company: str = "", installation: bool = False, common: Common = COMMON) -> int:
+async def verify(
+    *, company: CompanyOption = "", installation: bool = False, common: Common = COMMON
+) -> int:
     """Check the chain of hashes; fail with the first entry that does not fit.
 
-    Parameters
-    ----------
-    company
-        Id or slug of the company; by default the only one.
-    installation
-        Check the chain of users, logins and refusals without a company instead.
+    Args:
+        installation: Check the chain of users, logins and refusals without a company instead.
     """
     async with connected(common) as client:
         request = pb.VerifyAuditRequest(company_id=await _company(client, company, installation))
@@ -105,20 +86,17 @@ async def verify(*, company: str = "", installation: bool = False, common: Commo
 
 
 @command
-async def export(*, company: str = "", installation: bool = False, common: Common = COMMON) -> int:
+async def export(
+    *, company: CompanyOption = "", installation: bool = False, common: Common = COMMON
+) -> None:
     """Write all entries as JSON lines, oldest first, and the signed head in the last line.
 
-    Parameters
-    ----------
-    company
-        Id or slug of the company; by default the only one.
-    installation
-        Write the chain of users, logins and refusals without a company instead.
+    Args:
+        installation: Write the chain of users, logins and refusals without a company instead.
     """
     async with connected(common) as client:
         request = pb.ExportAuditRequest(company_id=await _company(client, company, installation))
         await client.caller.retried(lambda: _export(client, request), total_s=0)
-        return exit_codes.DONE
 
 
 async def _entries(
@@ -158,7 +136,7 @@ def _document(entry: pb.AuditEntry) -> dict[str, Any]:
 
 
 def _moment(us: int) -> datetime | None:
-    from flowmesh.sdk.executions import moment
+    from flowmesh.records import moment
 
     return moment(us)
 

@@ -29,15 +29,12 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 
 @command
-def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written = QUIET) -> int:
+def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written = QUIET) -> None:
     """Create a certificate authority: `ca.pem`, and `ca-key.pem` for its owner only.
 
-    Parameters
-    ----------
-    folder
-        Folder of the authority; the certificates that it issues are folders in it.
-    cluster
-        Name of the installation, which the names of its services begin with.
+    Args:
+        folder: Folder of the authority; the certificates that it issues are folders in it.
+        cluster: Name of the installation, which the names of its services begin with.
     """
 
     with _refusals():
@@ -47,10 +44,9 @@ def init(*, folder: Folder = FOLDER, cluster: str = "default", common: Written =
         if common.structured:
             document = {"folder": str(folder), "cluster": authority.cluster}
             output.document(document)
-            return exit_codes.DONE
+            return
         rows = [("authority", str(folder / "ca.pem")), ("key", str(folder / "ca-key.pem"))]
         output.columns(("", ""), [*rows, ("cluster", authority.cluster)])
-        return exit_codes.DONE
 
 
 @command
@@ -66,22 +62,15 @@ def issue(
 ) -> int:
     """Issue a certificate, in place of an older one of the same folder.
 
-    Parameters
-    ----------
-    kind
-        service: a process of the suite, which serves and calls others. server: serves under its
-        hosts, as the public ports of a gateway. client: calls only.
-    name
-        Name of the service, server or client.
-    host
-        DNS name or IP address that it is reached at; may be repeated. Services and servers need
-        one.
-    hours
-        Life of the certificate.
-    folder
-        Folder of the authority.
-    to
-        Name of the new folder in it; the name of the certificate by default.
+    Args:
+        kind: service: a process of the suite, which serves and calls others. server: serves under
+            its hosts, as the public ports of a gateway. client: calls only.
+        name: Name of the service, server or client.
+        host: DNS name or IP address that it is reached at; may be repeated. Services and servers
+            need one.
+        hours: Life of the certificate.
+        folder: Folder of the authority.
+        to: Name of the new folder in it; the name of the certificate by default.
     """
 
     with _refusals():
@@ -102,12 +91,9 @@ def issue(
 def renew(*, folder: Folder = FOLDER, force: Flag = False, common: Written = QUIET) -> int:
     """Renew the certificates of an authority of whose life half is over.
 
-    Parameters
-    ----------
-    folder
-        Folder of the authority.
-    force
-        Renew all of them now.
+    Args:
+        folder: Folder of the authority.
+        force: Renew all of them now.
     """
 
     with _refusals():
@@ -126,10 +112,8 @@ def renew(*, folder: Folder = FOLDER, force: Flag = False, common: Written = QUI
 def show(*, folder: Folder = FOLDER, common: Written = QUIET) -> int:
     """Show the certificates of an authority.
 
-    Parameters
-    ----------
-    folder
-        Folder of the authority, or of one certificate.
+    Args:
+        folder: Folder of the authority, or of one certificate.
     """
 
     with _refusals():

@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from flowmesh.cli import output
-from flowmesh.sdk.executions import moment
+from flowmesh.records import moment
 
 _TIME = "_at_us"
 
@@ -45,5 +45,4 @@ def _single(field: Any, value: Any) -> Any:
 
 
 def _json_name(name: str) -> str:
-    first, *rest = name.removesuffix("_us" if name.endswith(_TIME) else "").split("_")
-    return first + "".join(part.capitalize() for part in rest)
+    return output.camel(name.removesuffix("_us") if name.endswith(_TIME) else name)

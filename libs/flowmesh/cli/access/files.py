@@ -11,8 +11,9 @@ import grpc.aio
 from flowmesh.api.identity.v1 import file_service_pb2 as pb
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.access.documents import age_of, document_of
+from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import PAGE_SIZE, Tenants, pages
+from flowmesh.cli.arguments import ProjectOption
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
 
@@ -30,22 +31,16 @@ async def put_file(
     path: str = "",
     /,
     *,
-    project: str = "",
+    project: ProjectOption = "",
     media_type: str = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Upload a file; an existing one gets a new version.
 
-    Parameters
-    ----------
-    source
-        File to upload.
-    path
-        Path in the project; by default the name of the file.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
-    media_type
-        Media type; by default that of the extension.
+    Args:
+        source: File to upload.
+        path: Path in the project; by default the name of the file.
+        media_type: Media type; by default that of the extension.
     """
     async with connected(common) as client:
         first = pb.PutFileRequest(
@@ -67,7 +62,6 @@ async def put_file(
         else:
             size = f"{stored.size_bytes:,} bytes"
             output.line(f"stored {stored.path}, version {stored.version}, {size}")
-        return exit_codes.DONE
 
 
 @command
@@ -77,21 +71,15 @@ async def get_file(
     /,
     *,
     version: int = 0,
-    project: str = "",
+    project: ProjectOption = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Download a file.
 
-    Parameters
-    ----------
-    path
-        Path in the project.
-    target
-        File to write; by default standard output.
-    version
-        Version; by default the newest.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
+    Args:
+        path: Path in the project.
+        target: File to write; by default standard output.
+        version: Version; by default the newest.
     """
     async with connected(common) as client:
         request = pb.GetFileRequest(
@@ -110,53 +98,38 @@ async def get_file(
             await _write(target, messages)
         except grpc.aio.AioRpcError as error:
             raise client.caller.explained(error) from None
-        return exit_codes.DONE
 
 
 @command
-async def list_files(prefix: str = "", /, *, project: str = "", common: Common = COMMON) -> int:
+async def list_files(
+    prefix: str = "", /, *, project: ProjectOption = "", common: Common = COMMON
+) -> None:
     """List the files of a project.
 
-    Parameters
-    ----------
-    prefix
-        Begin of the paths; all files by default.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
+    Args:
+        prefix: Begin of the paths; all files by default.
     """
     async with connected(common) as client:
         chosen = await Tenants(client).project(project)
         request = pb.ListFilesRequest(project_id=chosen.id, prefix=prefix, page_size=PAGE_SIZE)
         found = [each async for each in pages(client, _stub(client).ListFiles, request, "files")]
-        rows = [
-            (
-                each.path,
-                str(each.version),
-                f"{each.size_bytes:,}",
-                each.media_type,
-                age_of(each.created_at_us),
-            )
-            for each in found
-        ]
-        output.listing(
-            [document_of(each) for each in found],
-            ("PATH", "VERSION", "BYTES", "TYPE", "STORED"),
-            rows,
+        output.table(
+            found,
+            document_of,
+            "PATH VERSION BYTES TYPE=media_type STORED=created_at_us",
             none=f"There are no such files in project {chosen.slug}.",
+            BYTES=lambda each: f"{each.size_bytes:,}",
         )
-        return exit_codes.DONE
 
 
 @command
-async def remove_file(path: str, /, *, project: str = "", common: Common = COMMON) -> int:
+async def remove_file(
+    path: str, /, *, project: ProjectOption = "", common: Common = COMMON
+) -> None:
     """Delete a file with all its versions.
 
-    Parameters
-    ----------
-    path
-        Path in the project.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
+    Args:
+        path: Path in the project.
     """
     async with connected(common) as client:
         request = pb.DeleteFileRequest(
@@ -167,7 +140,6 @@ async def remove_file(path: str, /, *, project: str = "", common: Common = COMMO
             output.document({"path": path, "deleted": True})
         else:
             output.line(f"deleted {path}")
-        return exit_codes.DONE
 
 
 def _stub(client: "Client") -> Any:

@@ -21,10 +21,9 @@ KeyFile = Annotated[Path, Parameter(env_var="FLOWMESH_KEY_FILE")]
 def init(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
     """Create the key file of an installation, and print a token for its first owner.
 
-    Parameters
-    ----------
-    key_file
-        File to create; readable by its owner only. Every process of the installation needs it.
+    Args:
+        key_file: File to create; readable by its owner only. Every process of the installation
+            needs it.
     """
 
     with needed_by("`flowmesh identity`", "server"):
@@ -42,10 +41,8 @@ def init(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
 def token(*, key_file: KeyFile = KEY_FILE, common: Written = QUIET) -> int:
     """Print a token that makes one user an owner of the installation, valid for an hour.
 
-    Parameters
-    ----------
-    key_file
-        Key file of the installation.
+    Args:
+        key_file: Key file of the installation.
     """
     return _print_token(key_file, common)
 

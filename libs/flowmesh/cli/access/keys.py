@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from flowmesh.api.identity.v1 import key_service_pb2 as pb
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.access.documents import age_of, document_of
+from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import PAGE_SIZE, Tenants, pages
+from flowmesh.cli.arguments import ProjectOption
 from flowmesh.cli.common import COMMON, Common, command, connected
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ async def create_key(
     /,
     *,
     role: KeyRole,
-    project: str = "",
+    project: ProjectOption = "",
     queue: Names = None,
     task_type: Names = None,
     network: Names = None,
@@ -37,24 +38,14 @@ async def create_key(
 ) -> int:
     """Create an API key and print its secret, which is shown this once.
 
-    Parameters
-    ----------
-    name
-        Name of the key, for people.
-    role
-        Role of the key in its project.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
-    queue
-        Queue that a worker with the key may serve; may be repeated, any by default.
-    task_type
-        Task type that a worker with the key may serve; may be repeated, any by default.
-    network
-        Network that the key may be used from, such as 10.0.0.0/8; may be repeated.
-    permission
-        Permission that tasks may require of the starter; may be repeated.
-    days
-        Days until the key expires; 0 is never.
+    Args:
+        name: Name of the key, for people.
+        role: Role of the key in its project.
+        queue: Queue that a worker with the key may serve; may be repeated, any by default.
+        task_type: Task type that a worker with the key may serve; may be repeated, any by default.
+        network: Network that the key may be used from, such as 10.0.0.0/8; may be repeated.
+        permission: Permission that tasks may require of the starter; may be repeated.
+        days: Days until the key expires; 0 is never.
     """
     async with connected(common) as client:
         expires = datetime.now(UTC) + timedelta(days=days) if days else None
@@ -73,50 +64,31 @@ async def create_key(
 
 
 @command
-async def list_keys(*, project: str = "", common: Common = COMMON) -> int:
-    """List the API keys of a project, newest first, without their secrets.
-
-    Parameters
-    ----------
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
-    """
+async def list_keys(*, project: ProjectOption = "", common: Common = COMMON) -> None:
+    """List the API keys of a project, newest first, without their secrets."""
     async with connected(common) as client:
         chosen = await Tenants(client).project(project)
         request = pb.ListApiKeysRequest(project_id=chosen.id, page_size=PAGE_SIZE)
         method = _stub(client).ListApiKeys
         found = [each async for each in pages(client, method, request, "keys")]
-        documents = [document_of(each) for each in found]
-        header = ("ID", "NAME", "ROLE", "QUEUES", "TASK TYPES", "EXPIRES", "LAST USED", "CREATED")
-        rows = [
-            (
-                each.id,
-                each.name,
-                each.role,
-                _any(each.queues),
-                _any(each.task_types),
-                age_of(each.expires_at_us),
-                age_of(each.last_used_at_us),
-                age_of(each.created_at_us),
-            )
-            for each in found
-        ]
-        output.listing(
-            documents, header, rows, none=f"There are no API keys of project {chosen.slug}."
+        output.table(
+            found,
+            document_of,
+            "ID NAME ROLE QUEUES TASK_TYPES EXPIRES=expires_at_us LAST_USED=last_used_at_us "
+            "CREATED=created_at_us",
+            none=f"There are no API keys of project {chosen.slug}.",
+            QUEUES=lambda each: _any(each.queues),
+            TASK_TYPES=lambda each: _any(each.task_types),
         )
-        return exit_codes.DONE
 
 
 @command
 async def rotate_key(key: str, /, *, hours: float = 24.0, common: Common = COMMON) -> int:
     """Add a secret to an API key and print it; the former one remains valid for a time.
 
-    Parameters
-    ----------
-    key
-        Id of the key.
-    hours
-        Hours for which the former secret remains valid; at most 720.
+    Args:
+        key: Id of the key.
+        hours: Hours for which the former secret remains valid; at most 720.
     """
     async with connected(common) as client:
         request = pb.RotateApiKeyRequest(key_id=key, overlap_seconds=max(1, round(hours * HOUR_S)))
@@ -125,18 +97,15 @@ async def rotate_key(key: str, /, *, hours: float = 24.0, common: Common = COMMO
 
 
 @command
-async def delete_key(key: str, /, *, common: Common = COMMON) -> int:
+async def delete_key(key: str, /, *, common: Common = COMMON) -> None:
     """Delete an API key; it is refused everywhere within a second.
 
-    Parameters
-    ----------
-    key
-        Id of the key.
+    Args:
+        key: Id of the key.
     """
     async with connected(common) as client:
         await client.caller.call(_stub(client).DeleteApiKey, pb.DeleteApiKeyRequest(key_id=key))
         output.result({"id": key, "deleted": True}, f"API key {key} is deleted")
-        return exit_codes.DONE
 
 
 def _stub(client: "Client") -> Any:

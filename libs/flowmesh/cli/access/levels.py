@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from cyclopts import Parameter
 
@@ -11,6 +11,7 @@ from flowmesh.api.identity.v1 import tenant_service_pb2 as tenants_pb
 from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
+from flowmesh.cli.targets import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -62,40 +63,38 @@ class Tenants:
         project = await self.project(options.project)
         return ChosenLevel(principal_pb2.LEVEL_PROJECT, project.id, project.company_id)
 
+    async def call(self, verb: str, kind: str, **fields: str) -> Any:
+        """Return the tenant of the response to `CreateCompany` and the like, if it has one."""
+        method = f"{verb}{kind.capitalize()}"
+        request = getattr(tenants_pb, f"{method}Request")(**fields)
+        response = await self._client.caller.call(getattr(self.stub, method), request)
+        return getattr(response, kind, None)
+
     async def company(self, name: str = "") -> tenants_pb.Company:
         """Return a company by id or slug; without a name the only one."""
         if name.startswith("co_"):
-            request = tenants_pb.GetCompanyRequest(company_id=name)
-            found: tenants_pb.Company = (
-                await self._client.caller.call(self.stub.GetCompany, request)
-            ).company
-            return found
+            return cast("tenants_pb.Company", await self.call("Get", "company", company_id=name))
         listed = [each async for each in self.companies()]
         return _only("company", "companies", name, listed)
 
     async def organization(self, name: str = "", company: str = "") -> tenants_pb.Organization:
         """Return an organization by id or slug; without a name the only one."""
         if name.startswith("org_"):
-            request = tenants_pb.GetOrganizationRequest(organization_id=name)
-            found: tenants_pb.Organization = (
-                await self._client.caller.call(self.stub.GetOrganization, request)
-            ).organization
-            return found
+            return cast(
+                "tenants_pb.Organization",
+                await self.call("Get", "organization", organization_id=name),
+            )
         listed = [each async for each in self.organizations(company)]
         return _only("organization", "organizations", name, listed)
 
     async def project(self, name: str = "", organization: str = "") -> tenants_pb.Project:
         """Return a project by id, slug or namespace; without a name that of the namespace."""
         if name.startswith("prj_"):
-            request = tenants_pb.GetProjectRequest(project_id=name)
-            found: tenants_pb.Project = (
-                await self._client.caller.call(self.stub.GetProject, request)
-            ).project
-            return found
+            return cast("tenants_pb.Project", await self.call("Get", "project", project_id=name))
         listed = [each async for each in self.projects(organization)]
         wanted = name or self._client.namespace
         # A namespace belongs to one project; several may have the same slug.
-        owners = [each for each in listed if each.namespace == wanted]
+        owners = [each for each in listed if each.namespace == (wanted or DEFAULT_NAMESPACE)]
         return owners[0] if owners else _only("project", "projects", wanted, listed)
 
     async def companies(self) -> AsyncIterator[tenants_pb.Company]:

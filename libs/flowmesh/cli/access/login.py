@@ -1,7 +1,9 @@
 """`login`, `logout`, `whoami`, `identity bootstrap` and `identity register`: sessions of a user."""
 
+import asyncio
 import getpass
 import sys
+import webbrowser
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
-from flowmesh.errors import Unauthenticated
+from flowmesh.errors import Unauthenticated, WrongState
 
 if TYPE_CHECKING:
     from flowmesh.cli.access.sessions import Place
@@ -23,21 +25,46 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 
 @command
-async def login(*, email: str = "", common: Common = COMMON) -> int:
+async def login(
+    *, email: str = "", device: Flag = False, no_browser: Flag = False, common: Common = COMMON
+) -> int:
     """Log in with a password, asked for or read from standard input, and keep the session.
 
-    Parameters
-    ----------
-    email
-        Email address of the user; asked for if it is not given.
+    Args:
+        email: Email address of the user; asked for if it is not given.
+        device: Log in by a page of the console, at an identity provider too, instead.
+        no_browser: Print the address of that page only.
     """
     async with connected(common, anonymous=True) as client:
+        if device:
+            return _opened(common, await _by_device(client, browser=not no_browser))
         from flowmesh.api.identity.v1.auth_service_pb2 import LoginRequest
 
         user = email or _asked("email: ", "--email")
         request = LoginRequest(email=user, password=_password(client, repeated=False))
         answer = await client.caller.call(_auth(client).Login, request)
         return _opened(common, answer)
+
+
+async def _by_device(client: "Client", *, browser: bool) -> Any:
+    """Return the session that a user approves in the console."""
+    from flowmesh.api.identity.v1 import login_service_pb2 as pb
+    from flowmesh.api.identity.v1.login_service_pb2_grpc import LoginServiceStub
+
+    client.caller.endpoint.check_credential("the session")
+    stub: Any = LoginServiceStub(client.caller.channel)
+    started = await client.caller.call(stub.StartDeviceLogin, pb.StartDeviceLoginRequest())
+    page = f"{started.verification_url}?code={started.user_code}"
+    where = page if started.verification_url else "the page /device of the console"
+    output.problem(f"open {where} and enter the code {started.user_code}")
+    if browser and started.verification_url:
+        webbrowser.open(page)
+    request = pb.CompleteDeviceLoginRequest(device_code=started.device_code)
+    while True:
+        try:
+            return await client.caller.call(stub.CompleteDeviceLogin, request)
+        except WrongState:
+            await asyncio.sleep(started.interval_seconds)
 
 
 @command
@@ -48,14 +75,10 @@ async def bootstrap(
 
     The password is asked for, or read from standard input.
 
-    Parameters
-    ----------
-    token
-        Token that `flowmesh identity init` or `flowmesh identity token` printed; valid once.
-    email
-        Email address of the owner; asked for if it is not given.
-    name
-        Name of the owner.
+    Args:
+        token: Token that `flowmesh identity init` or `flowmesh identity token` printed; valid once.
+        email: Email address of the owner; asked for if it is not given.
+        name: Name of the owner.
     """
     async with connected(common, anonymous=True) as client:
         from flowmesh.api.identity.v1.auth_service_pb2 import BootstrapRequest
@@ -76,37 +99,28 @@ async def register(
 
     The password is asked for, or read from standard input.
 
-    Parameters
-    ----------
-    email
-        Email address of the user; asked for if it is not given.
-    name
-        Name of the user.
-    invitation
-        Token of an invitation, which gives the user a role.
+    Args:
+        email: Email address of the user; asked for if it is not given.
+        name: Name of the user.
+        invitation: Token of an invitation, which gives the user a role.
     """
     async with connected(common, anonymous=True) as client:
         from flowmesh.api.identity.v1.auth_service_pb2 import RegisterRequest
 
         user = email or _asked("email: ", "--email")
         request = RegisterRequest(
-            email=user,
-            name=name,
-            invitation=invitation,
-            password=_password(client, repeated=True),
+            email=user, name=name, invitation=invitation, password=_password(client, repeated=True)
         )
         answer = await client.caller.call(_auth(client).Register, request)
         return _opened(common, answer)
 
 
 @command
-async def logout(*, all_sessions: Flag = False, common: Common = COMMON) -> int:
+async def logout(*, all_sessions: Flag = False, common: Common = COMMON) -> None:
     """End the session of this profile and address.
 
-    Parameters
-    ----------
-    all_sessions
-        End all sessions of the user, on other machines too.
+    Args:
+        all_sessions: End all sessions of the user, on other machines too.
     """
     async with connected(common) as client:
         from flowmesh.api.identity.v1.auth_service_pb2 import LogoutRequest
@@ -122,11 +136,10 @@ async def logout(*, all_sessions: Flag = False, common: Common = COMMON) -> int:
         output.result(
             {"address": place.address, "loggedOut": True}, f"logged out of {place.address}"
         )
-        return exit_codes.DONE
 
 
 @command
-async def whoami(*, common: Common = COMMON) -> int:
+async def whoami(*, common: Common = COMMON) -> None:
     """Show the caller that the credential stands for, and its permissions."""
     async with connected(common) as client:
         from flowmesh.api.identity.v1.auth_service_pb2 import GetMeRequest
@@ -141,7 +154,7 @@ async def whoami(*, common: Common = COMMON) -> int:
             if answer.HasField("user"):
                 document["user"] = document_of(answer.user)
             output.document(document)
-            return exit_codes.DONE
+            return
         rows = [("name", principal.name), ("kind", principal.kind), ("id", principal.id)]
         if everywhere:
             rows.append(("everywhere", ", ".join(everywhere)))
@@ -149,7 +162,6 @@ async def whoami(*, common: Common = COMMON) -> int:
         rows += [("queues", ", ".join(principal.queues))] if principal.queues else []
         rows += [("task types", ", ".join(principal.task_types))] if principal.task_types else []
         output.columns(("address", client.address), rows)
-        return exit_codes.DONE
 
 
 def _names(bits: int) -> list[str]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from flowmesh.api.identity.v1 import member_service_pb2 as pb
 from flowmesh.api.identity.v1.member_service_pb2_grpc import MemberServiceStub
 from flowmesh.api.identity.v1.principal_pb2 import Grant, Level
-from flowmesh.cli import exit_codes, output
-from flowmesh.cli.access.documents import age_of, document_of
+from flowmesh.cli import output
+from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import LEVEL, PAGE_SIZE, LevelOptions, Tenants, pages
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
@@ -18,61 +18,51 @@ MemberRole = Literal["viewer", "editor", "admin", "owner"]
 
 
 @command
-async def list_users(*, company: str = "", common: Common = COMMON) -> int:
+async def list_users(*, company: str = "", common: Common = COMMON) -> None:
     """List the users of a company.
 
-    Parameters
-    ----------
-    company
-        Id or slug of the company; not needed if there is one only.
+    Args:
+        company: Id or slug of the company; not needed if there is one only.
     """
     async with connected(common) as client:
         found = await _users(client, (await Tenants(client).company(company)).id)
-        documents = [document_of(each) for each in found]
-        header = ("EMAIL", "NAME", "ID", "STATE", "LAST LOGIN", "CREATED")
-        rows = [
-            (
-                each.email,
-                each.name,
-                each.id,
-                "disabled" if each.disabled else "enabled",
-                age_of(each.last_login_at_us),
-                age_of(each.created_at_us),
-            )
-            for each in found
-        ]
-        output.listing(documents, header, rows, none="The company has no users that you may see.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            document_of,
+            "EMAIL NAME ID STATE LAST_LOGIN=last_login_at_us CREATED=created_at_us",
+            none="The company has no users that you may see.",
+            STATE=lambda each: "disabled" if each.disabled else "enabled",
+        )
 
 
 @command
-async def list_members(*, level: LevelOptions = LEVEL, common: Common = COMMON) -> int:
+async def list_members(*, level: LevelOptions = LEVEL, common: Common = COMMON) -> None:
     """List the users with a role on a level or above it; by default on the namespace's project."""
     async with connected(common) as client:
         chosen = await Tenants(client).level(level)
         request = pb.ListMembersRequest(level=chosen.kind, level_id=chosen.id, page_size=PAGE_SIZE)
         method = _stub(client).ListMembers
         found = [each async for each in pages(client, method, request, "members")]
-        documents = [document_of(each) for each in found]
-        rows = [(each.user.email, each.role, _level(each.level), each.user.id) for each in found]
-        output.listing(
-            documents, ("EMAIL", "ROLE", "LEVEL", "ID"), rows, none="There are no members."
+        output.table(
+            found,
+            document_of,
+            "EMAIL ROLE LEVEL ID",
+            none="There are no members.",
+            EMAIL=lambda each: each.user.email,
+            LEVEL=lambda each: _level(each.level),
+            ID=lambda each: each.user.id,
         )
-        return exit_codes.DONE
 
 
 @command
 async def invite(
     email: str, role: MemberRole, /, *, level: LevelOptions = LEVEL, common: Common = COMMON
-) -> int:
+) -> None:
     """Invite a person; print the token of the invitation, which is shown this once.
 
-    Parameters
-    ----------
-    email
-        Email address of the person.
-    role
-        Role that the invitation gives.
+    Args:
+        email: Email address of the person.
+        role: Role that the invitation gives.
     """
     async with connected(common) as client:
         chosen = await Tenants(client).level(level)
@@ -81,11 +71,10 @@ async def invite(
         answer = await client.caller.call(_stub(client).CreateInvitation, request)
         if common.structured:
             output.document(document_of(answer.invitation) | {"token": answer.token})
-            return exit_codes.DONE
+            return
         rows = [("id", answer.invitation.id), ("token", answer.token)]
         output.columns(("email", answer.invitation.email), rows)
         output.problem("flowmesh: `flowmesh identity register --invitation` takes the token")
-        return exit_codes.DONE
 
 
 @command
@@ -96,15 +85,12 @@ async def set_role(
     *,
     level: LevelOptions = LEVEL,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Set the role of a user on a level; by default on the project of the namespace.
 
-    Parameters
-    ----------
-    user
-        Email address or id of the user.
-    role
-        The role; none removes it.
+    Args:
+        user: Email address or id of the user.
+        role: The role; none removes it.
     """
     async with connected(common) as client:
         chosen = await Tenants(client).level(level)
@@ -117,7 +103,6 @@ async def set_role(
             {"userId": user_id, "grant": document_of(grant)},
             f"{user} is {role} of {_level(chosen.kind)} {chosen.id}".rstrip(),
         )
-        return exit_codes.DONE
 
 
 async def _user_id(client: "Client", email: str, company_id: str) -> str:

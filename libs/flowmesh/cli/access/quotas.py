@@ -10,8 +10,9 @@ from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
+from flowmesh.cli.arguments import ProjectOption
 from flowmesh.cli.common import COMMON, Common, command, connected
-from flowmesh.sdk.executions import moment
+from flowmesh.records import moment
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -38,28 +39,18 @@ BOUNDS = Bounds()
 
 
 @command
-async def show_quota(*, project: str = "", common: Common = COMMON) -> int:
-    """Show the quota of a project and its use.
-
-    Parameters
-    ----------
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
-    """
+async def show_quota(*, project: ProjectOption = "", common: Common = COMMON) -> int:
+    """Show the quota of a project and its use."""
     async with connected(common) as client:
         project_id = (await Tenants(client).project(project)).id
         return _shown(common, await _found(client, project_id))
 
 
 @command
-async def set_quota(*, bounds: Bounds = BOUNDS, project: str = "", common: Common = COMMON) -> int:
-    """Set the quota of a project; it applies within seconds.
-
-    Parameters
-    ----------
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
-    """
+async def set_quota(
+    *, bounds: Bounds = BOUNDS, project: ProjectOption = "", common: Common = COMMON
+) -> int:
+    """Set the quota of a project; it applies within seconds."""
     async with connected(common) as client:
         project_id = (await Tenants(client).project(project)).id
         quota = (await _found(client, project_id)).quota
@@ -73,44 +64,29 @@ async def set_quota(*, bounds: Bounds = BOUNDS, project: str = "", common: Commo
 
 
 @command
-async def usage(*, hours: int = 24, project: str = "", common: Common = COMMON) -> int:
+async def usage(*, hours: int = 24, project: ProjectOption = "", common: Common = COMMON) -> None:
     """Show the executions of a project per hour of their start, newest first.
 
-    Parameters
-    ----------
-    hours
-        Number of hours, at most 720.
-    project
-        Id, slug or namespace of the project; by default that of the namespace.
+    Args:
+        hours: Number of hours, at most 720.
     """
     async with connected(common) as client:
         chosen = await Tenants(client).project(project)
         request = pb.GetUsageRequest(project_id=chosen.id, hours=hours)
         found = (await client.caller.call(_stub(client).GetUsage, request)).usage
-        rows = [
-            (
-                output.iso(moment(each.hour_us)) or "-",
-                f"{each.started:,}",
-                f"{each.completed:,}",
-                f"{each.failed:,}",
-            )
-            for each in found
-        ]
-        output.listing(
-            [
-                {
-                    "hour": output.iso(moment(each.hour_us)),
-                    "started": each.started,
-                    "completed": each.completed,
-                    "failed": each.failed,
-                }
-                for each in found
-            ],
-            ("HOUR", "STARTED", "COMPLETED", "FAILED"),
-            rows,
+        output.table(
+            found,
+            lambda each: (
+                {"hour": output.iso(moment(each.hour_us))}
+                | output.members(each, "started completed failed")
+            ),
+            "HOUR STARTED COMPLETED FAILED",
             none=f"No execution of project {chosen.slug} has started in {hours} hours.",
+            HOUR=lambda each: output.iso(moment(each.hour_us)) or "-",
+            STARTED=lambda each: f"{each.started:,}",
+            COMPLETED=lambda each: f"{each.completed:,}",
+            FAILED=lambda each: f"{each.failed:,}",
         )
-        return exit_codes.DONE
 
 
 def _stub(client: "Client") -> Any:

@@ -20,10 +20,8 @@ def set_secret(name: str, /, *, common: Common = COMMON) -> int:
 
     A line break at the end of the value is left out.
 
-    Parameters
-    ----------
-    name
-        Name of the secret: a-z, A-Z, 0-9, `.`, `_` and `-`.
+    Args:
+        name: Name of the secret: a-z, A-Z, 0-9, `.`, `_` and `-`.
     """
     value = _value(name)
 
@@ -39,29 +37,26 @@ def set_secret(name: str, /, *, common: Common = COMMON) -> int:
 
 
 @command
-async def list_secrets(*, common: Common = COMMON) -> int:
+async def list_secrets(*, common: Common = COMMON) -> None:
     """List the names of secrets with their newest versions."""
     async with connected(common) as client:
         found = await _every(client)
         if common.structured:
             output.document([_json(each) for each in found])
-            return exit_codes.DONE
+            return
         rows = [
             (each.name, str(each.version), each.created_by, output.age(_created(each)))
             for each in found
         ]
         output.columns(("NAME", "VERSION", "BY", "AGE"), rows)
-        return exit_codes.DONE
 
 
 @command
-async def delete_secret(name: str, /, *, common: Common = COMMON) -> int:
+async def delete_secret(name: str, /, *, common: Common = COMMON) -> None:
     """Delete all versions of a secret.
 
-    Parameters
-    ----------
-    name
-        Name of the secret.
+    Args:
+        name: Name of the secret.
     """
     from flowmesh.api.identity.v1 import secret_service_pb2 as pb
 
@@ -70,7 +65,6 @@ async def delete_secret(name: str, /, *, common: Common = COMMON) -> int:
         await client.caller.call(_stub(client).DeleteSecret, request)
         if common.structured:
             output.document({"deleted": True})
-        return exit_codes.DONE
 
 
 def _value(name: str) -> bytes:
@@ -103,7 +97,7 @@ def _stub(client: "Client") -> Any:
 
 
 def _created(secret: "pb.Secret") -> Any:
-    from flowmesh.sdk.executions import moment
+    from flowmesh.records import moment
 
     return moment(secret.created_at_us)
 

@@ -21,7 +21,7 @@ from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.profile_store import FOLDER_MODE, profiles_path
 from flowmesh.cli.refusals import Refused
 from flowmesh.sdk import Login, Tokens
-from flowmesh.sdk.client.credentials import Refresh
+from flowmesh.sdk.transport.credentials import Refresh
 
 try:
     import fcntl

@@ -1,68 +1,50 @@
 """`companies`, `organizations` and `projects`: the hierarchy that workflows and roles belong to."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowmesh.api.identity.v1 import tenant_service_pb2 as pb
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.access.documents import age_of, document_of
+from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
 from flowmesh.cli.common import COMMON, Common, command, connected
-
-if TYPE_CHECKING:
-    pass
 
 
 @command
 async def list_companies(*, common: Common = COMMON) -> int:
     """List the companies in which you have a role."""
-    return await _list(common, lambda tenants: tenants.companies(), ())
+    return await _list(common, lambda tenants: tenants.companies())
 
 
 @command
 async def create_company(slug: str, /, *, name: str = "", common: Common = COMMON) -> int:
     """Create a company, of which you become an owner.
 
-    Parameters
-    ----------
-    slug
-        Short name, of a-z, 0-9 and hyphens.
-    name
-        Name to show; the slug by default.
+    Args:
+        slug: Short name, of a-z, 0-9 and hyphens.
+        name: Name to show; the slug by default.
     """
     async with connected(common) as client:
-        request = pb.CreateCompanyRequest(slug=slug, name=name, request_id=_new_id())
-        answer = await client.caller.call(Tenants(client).stub.CreateCompany, request)
-        return _created("company", answer.company)
+        return await _create(Tenants(client), "company", slug=slug, name=name)
 
 
 @command
 async def delete_company(company: str, /, *, common: Common = COMMON) -> int:
     """Delete a company; its keys and sessions end at once, it is erased after 30 days.
 
-    Parameters
-    ----------
-    company
-        Id or slug of the company.
+    Args:
+        company: Id or slug of the company.
     """
-    async with connected(common) as client:
-        tenants = Tenants(client)
-        found = await tenants.company(company)
-        request = pb.DeleteCompanyRequest(company_id=found.id, etag=found.etag)
-        await client.caller.call(tenants.stub.DeleteCompany, request)
-        return _deleted("company", found)
+    return await _delete(common, "company", company)
 
 
 @command
 async def list_organizations(*, company: str = "", common: Common = COMMON) -> int:
     """List organizations.
 
-    Parameters
-    ----------
-    company
-        Id or slug of a company; all by default.
+    Args:
+        company: Id or slug of a company; all by default.
     """
-    return await _list(common, lambda tenants: tenants.organizations(company), ("company_id",))
+    return await _list(common, lambda tenants: tenants.organizations(company), "COMPANY=company_id")
 
 
 @command
@@ -71,53 +53,36 @@ async def create_organization(
 ) -> int:
     """Create an organization in a company.
 
-    Parameters
-    ----------
-    slug
-        Short name, of a-z, 0-9 and hyphens.
-    name
-        Name to show; the slug by default.
-    company
-        Id or slug of the company; not needed if there is one only.
+    Args:
+        slug: Short name, of a-z, 0-9 and hyphens.
+        name: Name to show; the slug by default.
+        company: Id or slug of the company; not needed if there is one only.
     """
     async with connected(common) as client:
         tenants = Tenants(client)
         parent = await tenants.company(company)
-        request = pb.CreateOrganizationRequest(
-            company_id=parent.id, slug=slug, name=name, request_id=_new_id()
-        )
-        answer = await client.caller.call(tenants.stub.CreateOrganization, request)
-        return _created("organization", answer.organization)
+        return await _create(tenants, "organization", company_id=parent.id, slug=slug, name=name)
 
 
 @command
 async def delete_organization(organization: str, /, *, common: Common = COMMON) -> int:
     """Delete an organization with its projects; it is erased after 30 days.
 
-    Parameters
-    ----------
-    organization
-        Id or slug of the organization.
+    Args:
+        organization: Id or slug of the organization.
     """
-    async with connected(common) as client:
-        tenants = Tenants(client)
-        found = await tenants.organization(organization)
-        request = pb.DeleteOrganizationRequest(organization_id=found.id, etag=found.etag)
-        await client.caller.call(tenants.stub.DeleteOrganization, request)
-        return _deleted("organization", found)
+    return await _delete(common, "organization", organization)
 
 
 @command
 async def list_projects(*, organization: str = "", common: Common = COMMON) -> int:
     """List projects with their namespaces.
 
-    Parameters
-    ----------
-    organization
-        Id or slug of an organization; all by default.
+    Args:
+        organization: Id or slug of an organization; all by default.
     """
-    fields = ("namespace", "organization_id")
-    return await _list(common, lambda tenants: tenants.projects(organization), fields)
+    more = "NAMESPACE ORGANIZATION=organization_id"
+    return await _list(common, lambda tenants: tenants.projects(organization), more)
 
 
 @command
@@ -132,82 +97,57 @@ async def create_project(
 ) -> int:
     """Create a project and its namespace.
 
-    Parameters
-    ----------
-    slug
-        Short name, of a-z, 0-9 and hyphens.
-    name
-        Name to show; the slug by default.
-    organization
-        Id or slug of the organization; not needed if there is one only.
-    project_namespace
-        Namespace of its workflows; the slug by default.
+    Args:
+        slug: Short name, of a-z, 0-9 and hyphens.
+        name: Name to show; the slug by default.
+        organization: Id or slug of the organization; not needed if there is one only.
+        project_namespace: Namespace of its workflows; the slug by default.
     """
     async with connected(common) as client:
         tenants = Tenants(client)
         parent = await tenants.organization(organization)
-        request = pb.CreateProjectRequest(
+        return await _create(
+            tenants,
+            "project",
             organization_id=parent.id,
             slug=slug,
             name=name,
             namespace=project_namespace,
-            request_id=_new_id(),
         )
-        answer = await client.caller.call(tenants.stub.CreateProject, request)
-        return _created("project", answer.project)
 
 
 @command
 async def delete_project(project: str, /, *, common: Common = COMMON) -> int:
     """Delete a project; its keys end at once, it is erased after 30 days.
 
-    Parameters
-    ----------
-    project
-        Id, slug or namespace of the project.
+    Args:
+        project: Id, slug or namespace of the project.
     """
-    async with connected(common) as client:
-        tenants = Tenants(client)
-        found = await tenants.project(project)
-        request = pb.DeleteProjectRequest(project_id=found.id, etag=found.etag)
-        await client.caller.call(tenants.stub.DeleteProject, request)
-        return _deleted("project", found)
+    return await _delete(common, "project", project)
 
 
 async def _list(
-    common: Common, listed: Callable[[Tenants], AsyncIterator[Any]], fields: tuple[str, ...]
+    common: Common, listed: Callable[[Tenants], AsyncIterator[Any]], more: str = ""
 ) -> int:
     async with connected(common) as client:
         found = [each async for each in listed(Tenants(client))]
-        documents = [document_of(each) for each in found]
-        header = ("SLUG", "ID", "NAME", *(name.upper().removesuffix("_ID") for name in fields))
-        rows = [
-            (
-                each.slug,
-                each.id,
-                each.name,
-                *(getattr(each, field) for field in fields),
-                age_of(each.created_at_us),
-            )
-            for each in found
-        ]
-        output.listing(
-            documents, (*header, "CREATED"), rows, none="There are none that you may see."
-        )
+        columns = f"SLUG ID NAME {more} CREATED=created_at_us"
+        output.table(found, document_of, columns, none="There are none that you may see.")
         return exit_codes.DONE
 
 
-def _created(kind: str, made: Any) -> int:
+async def _create(tenants: Tenants, kind: str, **fields: str) -> int:
+    from flowmesh.sdk.values.ids import new_request_id
+
+    made = await tenants.call("Create", kind, **fields, request_id=new_request_id())
     output.result(document_of(made), f"{kind} {made.slug} is created: {made.id}")
     return exit_codes.DONE
 
 
-def _deleted(kind: str, gone: Any) -> int:
-    output.result({"id": gone.id, "deleted": True}, f"{kind} {gone.slug} is deleted")
-    return exit_codes.DONE
-
-
-def _new_id() -> str:
-    from flowmesh.sdk.ids import new_request_id
-
-    return new_request_id()
+async def _delete(common: Common, kind: str, name: str) -> int:
+    async with connected(common) as client:
+        tenants = Tenants(client)
+        gone = await getattr(tenants, kind)(name)
+        await tenants.call("Delete", kind, **{f"{kind}_id": gone.id}, etag=gone.etag)
+        output.result({"id": gone.id, "deleted": True}, f"{kind} {gone.slug} is deleted")
+        return exit_codes.DONE

@@ -18,7 +18,7 @@ from flowmesh.cli.apps.common import (
     show_checked,
     show_problem,
 )
-from flowmesh.cli.arguments import Flag
+from flowmesh.cli.arguments import Strict
 from flowmesh.cli.common import Written, command
 from flowmesh.cli.refusals import Refused
 from flowmesh.contract.nouns import counted
@@ -29,7 +29,7 @@ def validate(
     files: AppFiles,
     /,
     *,
-    strict: Flag = False,
+    strict: Strict = False,
     set_: Settings = None,
     env: Environments = None,
     with_: Overlays = None,
@@ -38,11 +38,6 @@ def validate(
     """Check applications: every finding with file, line and column. Nothing is started.
 
     Exit code 1 for errors.
-
-    Parameters
-    ----------
-    strict
-        Treat warnings as errors.
     """
     from flowmesh.apps.offline.checking import check, peers_of
     from flowmesh.apps.runtime.links import ALONE
@@ -138,27 +133,26 @@ def modules(
     /,
     *,
     common: Written = WRITTEN,
-) -> int:
+) -> None:
     """List the module types, or show one with its keys."""
     from flowmesh.apps.catalog import DESCRIPTORS, STEPS, nearest_names
     from flowmesh.apps.catalog.schema import module_form
-    from flowmesh.apps.modules.table import runs
 
     known = {**DESCRIPTORS, **STEPS}
     if not kind:
-        documents = [module_form(each) | {"runs": runs(each.type)} for each in DESCRIPTORS.values()]
-        rows = [
-            (each.type, each.category, "yes" if runs(each.type) else "no", each.text)
-            for each in DESCRIPTORS.values()
-        ]
-        output.listing(documents, ("TYPE", "CATEGORY", "RUNS", "PURPOSE"), rows, none="no types")
-        return exit_codes.DONE
+        output.table(
+            list(DESCRIPTORS.values()),
+            lambda each: module_form(each) | {"runs": True},
+            "TYPE CATEGORY PURPOSE=text",
+            none="no types",
+        )
+        return
     if kind not in known:
         raise Refused(f"there is no type {kind!r}{nearest_names(kind, known)}")
     found = known[kind]
     if output.structured():
         output.document(module_form(found))
-        return exit_codes.DONE
+        return
     output.line(f"{found.type}: {found.text}")
     rows = [
         (
@@ -170,7 +164,6 @@ def modules(
         for each in found.fields
     ]
     output.columns(("KEY", "KIND", "DEFAULT", "MEANING"), rows, none="no keys")
-    return exit_codes.DONE
 
 
 @command
@@ -179,7 +172,7 @@ def schema(
     /,
     *,
     common: Written = WRITTEN,
-) -> int:
+) -> None:
     """Print the JSON Schema of applications or of one module type, for editors."""
     from flowmesh.apps.catalog import DESCRIPTORS, STEPS, nearest_names
     from flowmesh.apps.catalog.schema import app_schema, config_schema
@@ -188,4 +181,3 @@ def schema(
     if kind and kind not in known:
         raise Refused(f"there is no type {kind!r}{nearest_names(kind, known)}")
     output.document(config_schema(known[kind]) if kind else app_schema())
-    return exit_codes.DONE

@@ -33,7 +33,7 @@ def init(
         Path, Parameter(name=["--folder", "-d"], help="Folder to write to.")
     ] = Path(),
     common: Written = WRITTEN,
-) -> int:
+) -> None:
     """Write the file of a new application; a file that exists is not replaced."""
     from flowmesh.apps.offline.templates import rendered
 
@@ -46,7 +46,6 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(rendered(template, name), encoding="utf-8")
     output.result({"file": str(path)}, f"{path} written; run it: flowmesh app run {path}")
-    return exit_codes.DONE
 
 
 @command
@@ -75,12 +74,7 @@ def openapi(
 
 @command
 def diff(
-    old: AppFile,
-    new: AppFile,
-    /,
-    *,
-    env: Environments = None,
-    common: Written = WRITTEN,
+    old: AppFile, new: AppFile, /, *, env: Environments = None, common: Written = WRITTEN
 ) -> int:
     """Compare two applications: modules, keys of configurations, and routes."""
     from flowmesh.apps.offline.checking import check
@@ -93,11 +87,12 @@ def diff(
             show_checked(each)
             return exit_codes.FAILED
     found = compare(one.built, two.built)
-    documents = [
-        {"kind": c.kind, "part": c.part, "name": c.name, "detail": c.detail} for c in found
-    ]
-    rows = [(c.kind, c.part, c.name, c.detail) for c in found]
-    output.listing(documents, ("CHANGE", "PART", "NAME", "DETAIL"), rows, none="no differences")
+    output.table(
+        found,
+        lambda c: {"kind": c.kind, "part": c.part, "name": c.name, "detail": c.detail},
+        "CHANGE=kind PART NAME DETAIL",
+        none="no differences",
+    )
     return exit_codes.DONE
 
 

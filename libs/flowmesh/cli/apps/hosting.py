@@ -15,7 +15,7 @@ from flowmesh.cli.apps.common import AppFile, Environments
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
-from flowmesh.sdk.executions import moment
+from flowmesh.records import moment
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -49,16 +49,12 @@ async def deploy(
 
     Exit code 1 if the release is refused; the release before it serves on.
 
-    Parameters
-    ----------
-    name
-        Name of the application; by default that of its document or its file.
-    variable
-        Value of the environment: NAME=value. The environment of this command is not taken.
-    alone
-        Deploy the document without the files beside it.
-    role
-        Role of the key that the application gets, at most yours.
+    Args:
+        name: Name of the application; by default that of its document or its file.
+        variable: Value of the environment: NAME=value. The environment of this command is not
+            taken.
+        alone: Deploy the document without the files beside it.
+        role: Role of the key that the application gets, at most yours.
     """
     document = _text(file)
     request = pb.DeployAppRequest(
@@ -78,20 +74,19 @@ async def deploy(
 
 
 @command
-async def list_apps(*, common: Common = COMMON) -> int:
+async def list_apps(*, common: Common = COMMON) -> None:
     """List the hosted applications of the namespace."""
     async with connected(common) as client:
         request = pb.ListAppsRequest(namespace=client.namespace)
         found = (await client.caller.call(_stub(client).ListApps, request)).apps
-    rows = [
-        (each.app, _state(each), str(each.release), _addresses(each), age_of(each.changed_at_us))
-        for each in found
-    ]
-    header = ("APP", "STATE", "RELEASE", "ADDRESSES", "SINCE")
-    output.listing(
-        [document_of(each) for each in found], header, rows, none="There are no applications."
+    output.table(
+        found,
+        document_of,
+        "APP STATE RELEASE ADDRESSES SINCE=changed_at_us",
+        none="There are no applications.",
+        STATE=_state,
+        ADDRESSES=_addresses,
     )
-    return exit_codes.DONE
 
 
 @command
@@ -104,25 +99,20 @@ async def status(app: AppName, /, *, common: Common = COMMON) -> int:
 
 
 @command
-async def releases(app: AppName, /, *, common: Common = COMMON) -> int:
+async def releases(app: AppName, /, *, common: Common = COMMON) -> None:
     """List the releases of an application, newest first."""
     async with connected(common) as client:
         request = pb.ListReleasesRequest(namespace=client.namespace, app=app)
         found = (await client.caller.call(_stub(client).ListReleases, request)).releases
-    rows = [
-        (
-            str(each.release),
-            _release_state(each),
-            each.digest[:12],
-            each.created_by,
-            age_of(each.created_at_us),
-            each.problem[:80],
-        )
-        for each in found
-    ]
-    header = ("RELEASE", "STATE", "DIGEST", "BY", "AGE", "PROBLEM")
-    output.listing([document_of(each) for each in found], header, rows, none="No releases.")
-    return exit_codes.DONE
+    output.table(
+        found,
+        document_of,
+        "RELEASE STATE DIGEST BY=created_by AGE=created_at_us PROBLEM",
+        none="No releases.",
+        STATE=_release_state,
+        DIGEST=lambda each: each.digest[:12],
+        PROBLEM=lambda each: each.problem[:80],
+    )
 
 
 @command
@@ -152,51 +142,39 @@ async def logs(
     text: str = "",
     module: str = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print the last records of the log of an application.
 
-    Parameters
-    ----------
-    limit
-        Number of records, at most 1,000.
-    level
-        Only records of at least this level.
-    text
-        Only records that contain this text.
-    module
-        Only records of modules with this prefix.
+    Args:
+        limit: Number of records, at most 1,000.
+        level: Only records of at least this level.
+        text: Only records that contain this text.
+        module: Only records of modules with this prefix.
     """
     if not 0 < limit <= 1_000:
         raise Refused("--limit is 1 to 1000", code=exit_codes.USAGE)
     async with connected(common) as client:
         request = pb.ReadAppLogRequest(
-            namespace=client.namespace,
-            app=app,
-            limit=limit,
-            level=level,
-            text=text,
-            module=module,
+            namespace=client.namespace, app=app, limit=limit, level=level, text=text, module=module
         )
         found = (await client.caller.call(_stub(client).ReadAppLog, request)).records
     if common.structured:
         output.document([_record(each) for each in found])
-        return exit_codes.DONE
+        return
     for each in found:
         at = output.iso(moment(each.at_us)) if each.at_us else ""
         fields = each.fields.decode() if each.fields != b"{}" else ""
         line = f"{at} {each.level:5} {each.release} {each.module}: {each.message} {fields}"
         output.line(line.strip())
-    return exit_codes.DONE
 
 
 @command
-async def stop(app: AppName, /, *, common: Common = COMMON) -> int:
+async def stop(app: AppName, /, *, common: Common = COMMON) -> None:
     """Stop an application after its running requests; its data stays."""
     async with connected(common) as client:
         request = pb.StopAppRequest(namespace=client.namespace, app=app)
         found = (await client.caller.call(_stub(client).StopApp, request, timeout_s=CALL_S)).app
     output.result(document_of(found), f"{found.app}: {_state(found)}")
-    return exit_codes.DONE
 
 
 @command
@@ -210,13 +188,12 @@ async def start(app: AppName, /, *, common: Common = COMMON) -> int:
 
 
 @command
-async def delete(app: AppName, /, *, common: Common = COMMON) -> int:
+async def delete(app: AppName, /, *, common: Common = COMMON) -> None:
     """Delete an application with its releases, its log and its data."""
     async with connected(common) as client:
         request = pb.DeleteAppRequest(namespace=client.namespace, app=app)
         await client.caller.call(_stub(client).DeleteApp, request, timeout_s=CALL_S)
     output.result({"app": app, "deleted": True}, f"{app} is deleted")
-    return exit_codes.DONE
 
 
 def _stub(client: "Client") -> Any:

@@ -23,11 +23,14 @@ from flowmesh.cli.apps.common import (
     loading,
     show_problem,
 )
+from flowmesh.cli.apps.declared import declared_in, started
 from flowmesh.cli.arguments import Flag, Texts
 from flowmesh.cli.common import Written, command
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowmesh.apps.document.loading import Loading
     from flowmesh.apps.runtime.application import Application
     from flowmesh.apps.runtime.links import Peers
@@ -47,21 +50,34 @@ def run(
     public: Flag = False,
     watch: Flag = False,
     log_level: Level = "info",
+    data_dir: Path = Path(".flowmesh/infrastructure"),
     common: Written = WRITTEN,
 ) -> int:
     """Run applications until SIGTERM or SIGINT; running requests end first.
 
-    Parameters
-    ----------
-    public
-        Listen on all interfaces where an address names no host.
-    watch
-        Load files again when they change; a file with errors changes nothing.
+    A file may have the resources App and Infrastructure of a cluster: embedded servers stand in for
+    its servers.
+
+    Args:
+        public: Listen on all interfaces where an address names no host.
+        watch: Load files again when they change; a file with errors changes nothing.
+        data_dir: Folder of the data of embedded servers.
     """
     how = loading(addresses=address, settings=set_, environments=env, overlay=with_, required=True)
-    paths = app_paths(files)
+    declared = declared_in(files)
+    if declared is not None and watch:
+        raise Refused(
+            "--watch follows documents of applications, not resources", code=exit_codes.USAGE
+        )
+    paths = {} if declared is not None else dict.fromkeys(app_paths(files), how)
+
+    async def serve() -> int:
+        async with started(declared, how, data_dir) as found:
+            loadings = {**paths, **found}
+            return await _serve(loadings, public=public, level=log_level, watch=watch)
+
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(paths, how, public=public, level=log_level, watch=watch))
+        return runner.run(serve())
 
 
 def _loop_factory() -> Any:
@@ -72,9 +88,7 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve(
-    paths: list[Path], how: "Loading", *, public: bool, level: str, watch: bool
-) -> int:
+async def _serve(paths: "Mapping[Path, Loading]", *, public: bool, level: str, watch: bool) -> int:
     from flowmesh.apps.document.loading import load
     from flowmesh.apps.runtime.links import LinkInbox, Peers, stop_levels
     from flowmesh.apps.runtime.reloading import Reloading
@@ -85,10 +99,11 @@ async def _serve(
         found = [each.application for each in running if each.application.name == name]
         return found[0].built.registry.get(LINK_INBOX) if found else None
 
-    peers = Peers.of([load(path, how) for path in paths], inbox) if len(paths) > 1 else Peers()
+    documents = [load(path, how) for path, how in paths.items()] if len(paths) > 1 else []
+    peers = Peers.of(documents, inbox) if documents else Peers()
 
     def make(path: Path) -> "Application":
-        return _made(path, how, public=public, level=level, peers=peers)
+        return _made(path, paths[path], public=public, level=level, peers=peers)
 
     applications = [make(path) for path in paths]
     running += [
@@ -163,23 +178,15 @@ def call(
 
     Exit code 1 for a status of 400 or more.
 
-    Parameters
-    ----------
-    header
-        Header `Name: value`; may be repeated.
+    Args:
+        header: Header `Name: value`; may be repeated.
     """
     how = loading(settings=set_, environments=env, overlay=with_, required=True)
     return asyncio.run(_call(file, how, method, path, header or [], data, server))
 
 
 async def _call(
-    file: Path,
-    how: "Loading",
-    method: str,
-    path: str,
-    headers: list[str],
-    data: str,
-    server: str,
+    file: Path, how: "Loading", method: str, path: str, headers: list[str], data: str, server: str
 ) -> int:
     from flowmesh.apps.offline.calling import called
 

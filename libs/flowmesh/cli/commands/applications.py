@@ -5,9 +5,7 @@ from flowmesh.cli.commands.entries import Command, Entry, Group
 _APP: tuple[Entry, ...] = (
     Command("run", "apps.running:run", "Run applications of configuration files."),
     Command(
-        "validate",
-        "apps.checking:validate",
-        "Check applications; every finding with its place.",
+        "validate", "apps.checking:validate", "Check applications; every finding with its place."
     ),
     Command(
         "inspect",
@@ -33,6 +31,36 @@ _APP: tuple[Entry, ...] = (
     Command("start", "apps.hosting:start", "Start a stopped application."),
     Command("delete", "apps.hosting:delete", "Delete a hosted application with its data."),
 )
+_SPEC: tuple[Entry, ...] = (
+    Command("apply", "agents.specs:apply", "Store a spec, or a new version of it."),
+    Command("list", "agents.specs:list_specs", "List the specs of agents."),
+    Command("show", "agents.specs:show", "Show a spec of agents."),
+    Command("delete", "agents.specs:delete", "Delete a spec of agents."),
+)
+_POLICY: tuple[Entry, ...] = (
+    Command("set", "agents.policies:set_policy", "Store a scaling policy."),
+    Command("list", "agents.policies:list_policies", "List the scaling policies."),
+    Command("delete", "agents.policies:delete_policy", "Delete a scaling policy."),
+)
+_QUOTA: tuple[Entry, ...] = (
+    Command("show", "agents.policies:quota", "Show the quota of agents and its use."),
+    Command("set", "agents.policies:set_quota", "Set the quota of agents of the namespace."),
+)
+_AGENT: tuple[Entry, ...] = (
+    Command("spawn", "agents.agents:spawn", "Start further agents of a spec."),
+    Command("list", "agents.agents:list_agents", "List the agents of the namespace."),
+    Command("show", "agents.agents:show", "Show an agent."),
+    Command("stop", "agents.agents:stop", "Stop an agent after its tasks."),
+    Command("restart", "agents.agents:restart", "Replace an agent after its tasks."),
+    Command("scale", "agents.agents:scale", "Set the number of agents of a spec."),
+    Command("decisions", "agents.policies:decisions", "List the decisions of policies."),
+    Command("diagnose", "agents.policies:diagnose", "Explain why there are too few agents."),
+    Command("exec", "agents.serving:serve", "Run tasks by a command, as a worker."),
+    Group("spec", "Manage the specs of agents.", _SPEC),
+    Group("policy", "Manage scaling policies.", _POLICY),
+    Group("quota", "Manage the quota of agents.", _QUOTA),
+)
 APPLICATIONS: tuple[Entry, ...] = (
     Group("app", "Run and check applications of configuration files.", _APP),
+    Group("agent", "Run workers as agents of the fleet: specs, scaling, healing.", _AGENT),
 )

@@ -10,14 +10,10 @@ _LABEL: tuple[Entry, ...] = (
 _LIBRARY: tuple[Entry, ...] = (
     Command("list", "definitions.library:list_library", "List the bundled tasks and workflows."),
     Command(
-        "show",
-        "definitions.library:show_library",
-        "Show a bundled task, workflow or template.",
+        "show", "definitions.library:show_library", "Show a bundled task, workflow or template."
     ),
     Command(
-        "install",
-        "definitions.library:install_library",
-        "Register bundled tasks and workflows.",
+        "install", "definitions.library:install_library", "Register bundled tasks and workflows."
     ),
 )
 _WORKFLOW: tuple[Entry, ...] = (
@@ -25,18 +21,15 @@ _WORKFLOW: tuple[Entry, ...] = (
     Command("show", "definitions.definitions:workflows", "Show a workflow."),
     Command("apply", "definitions.definitions:apply", "Register definitions from files."),
     Command(
-        "validate",
-        "definitions.definitions:validate",
-        "Check definitions without storing them.",
+        "validate", "definitions.definitions:validate", "Check definitions without storing them."
     ),
+    Command("generate", "definitions.generation:generate", "Write a workflow for a prompt."),
     Command("lint", "definitions.checking:lint", "Report likely mistakes."),
     Command("dry-run", "definitions.dry_runs:dry_run", "Run a workflow in memory, without calls."),
     Command("test", "definitions.testing:run_tests", "Run workflow tests."),
     Command("start", "executions.executions:start", "Start an execution."),
     Command(
-        "diff",
-        "definitions.versions:diff",
-        "Compare two versions of a workflow, or two files.",
+        "diff", "definitions.versions:diff", "Compare two versions of a workflow, or two files."
     ),
     Command("compat", "definitions.versions:compat", "Check the compatibility of two versions."),
     Command("changes", "definitions.versions:changes", "List the changes of a workflow or task."),
@@ -44,9 +37,12 @@ _WORKFLOW: tuple[Entry, ...] = (
     Group("label", "Manage the labels that point to versions of a workflow.", _LABEL),
     Command("stats", "executions.stats:stats", "Show counts and latencies of workflows and tasks."),
     Command(
-        "bottlenecks",
-        "executions.insights:bottlenecks",
-        "Rank the tasks of a workflow by time.",
+        "bottlenecks", "executions.insights:bottlenecks", "Rank the tasks of a workflow by time."
+    ),
+    Command(
+        "optimize",
+        "definitions.optimizing:optimize",
+        "Propose changes of a workflow from its durations.",
     ),
     Command(
         "backfill",
@@ -57,9 +53,7 @@ _WORKFLOW: tuple[Entry, ...] = (
     Command("convert", "definitions.formats:convert", "Convert definitions to another format."),
     Command("schema", "definitions.checking:schema", "Print a JSON Schema for editors."),
     Command(
-        "transform",
-        "definitions.transforms:transform",
-        "Run a pipeline of operations on a value.",
+        "transform", "definitions.transforms:transform", "Run a pipeline of operations on a value."
     ),
     Command("operations", "definitions.transforms:operations", "List the operations of pipelines."),
     Group("library", "Use the tasks and workflows that are bundled with Flowmesh.", _LIBRARY),
@@ -68,6 +62,7 @@ _TASK: tuple[Entry, ...] = (
     Command("list", "definitions.definitions:tasks", "List the reusable tasks."),
     Command("show", "definitions.definitions:tasks", "Show a reusable task."),
     Command("users", "definitions.definitions:task_users", "List the workflows that use a task."),
+    Command("import", "definitions.tools:import_tools", "Write tasks for tools of an MCP server."),
 )
 _TEMPLATE: tuple[Entry, ...] = (
     Command("list", "definitions.templates:list_templates", "List the templates."),
@@ -77,9 +72,7 @@ _TEMPLATE: tuple[Entry, ...] = (
 _OUTBOX: tuple[Entry, ...] = (
     Command("install", "operations.outboxes:install", "Create the outbox in a database of yours."),
     Command(
-        "show",
-        "operations.outboxes:show",
-        "Show the waiting and refused requests of an outbox.",
+        "show", "operations.outboxes:show", "Show the waiting and refused requests of an outbox."
     ),
 )
 _TRIGGER: tuple[Entry, ...] = (
@@ -96,9 +89,7 @@ _TRIGGER: tuple[Entry, ...] = (
 )
 DEFINITIONS: tuple[Entry, ...] = (
     Command(
-        "validate",
-        "definitions.definitions:validate",
-        "Check definitions without storing them.",
+        "validate", "definitions.definitions:validate", "Check definitions without storing them."
     ),
     Command("dry-run", "definitions.dry_runs:dry_run", "Run a workflow in memory, without calls."),
     Command("test", "definitions.testing:run_tests", "Run workflow tests."),

@@ -8,9 +8,7 @@ _VARIABLES: tuple[Entry, ...] = (
 )
 _BULK: tuple[Entry, ...] = (
     Command(
-        "start",
-        "executions.bulks:start",
-        "Apply an action to all executions that match a filter.",
+        "start", "executions.bulks:start", "Apply an action to all executions that match a filter."
     ),
     Command("show", "executions.bulks:show", "Show the progress of a bulk."),
     Command("list", "executions.bulks:list_bulks", "List bulks, newest first."),
@@ -19,17 +17,13 @@ _BULK: tuple[Entry, ...] = (
 _ARCHIVE: tuple[Entry, ...] = (
     Command("list", "executions.retention:list_archived", "List archived executions."),
     Command(
-        "show",
-        "executions.retention:show_archived",
-        "Print the archive of an execution as JSON.",
+        "show", "executions.retention:show_archived", "Print the archive of an execution as JSON."
     ),
     Command("restore-view", "executions.retention:restore_view", "Show an archived execution."),
 )
 _RETENTION: tuple[Entry, ...] = (
     Command(
-        "show",
-        "executions.retention:show_retention",
-        "Show the retention of ended executions.",
+        "show", "executions.retention:show_retention", "Show the retention of ended executions."
     ),
     Command("set", "executions.retention:set_retention", "Set the retention of a namespace."),
 )
@@ -41,9 +35,7 @@ _EXECUTION: tuple[Entry, ...] = (
     Command("watch", "executions.watching:watch", "Follow an execution live."),
     Command("history", "executions.histories:history", "Print the events of an execution."),
     Command(
-        "logs",
-        "executions.logs:logs",
-        "Print log lines and failures of an execution's tasks.",
+        "logs", "executions.logs:logs", "Print log lines and failures of an execution's tasks."
     ),
     Command(
         "trace",
@@ -53,21 +45,15 @@ _EXECUTION: tuple[Entry, ...] = (
     Command("tree", "executions.trees:tree", "Show an execution and its children as a tree."),
     Command("explain", "executions.insights:explain", "Explain why an execution or a task waits."),
     Command(
-        "state-at",
-        "executions.insights:state_at",
-        "Show an execution at an earlier event or time.",
+        "state-at", "executions.insights:state_at", "Show an execution at an earlier event or time."
     ),
     Command("compare", "executions.insights:compare", "Compare two executions."),
     Command(
-        "watch-variable",
-        "executions.insights:watch_variable",
-        "Trace a value through the tasks.",
+        "watch-variable", "executions.insights:watch_variable", "Trace a value through the tasks."
     ),
     Command("cancel", "executions.executions:cancel", "Cancel an execution."),
     Command(
-        "terminate",
-        "executions.executions:terminate",
-        "End an execution without compensation.",
+        "terminate", "executions.executions:terminate", "End an execution without compensation."
     ),
     Command("pause", "executions.executions:pause", "Pause an execution; no new task starts."),
     Command("resume", "executions.executions:resume", "Resume a paused execution."),
@@ -78,9 +64,7 @@ _EXECUTION: tuple[Entry, ...] = (
     Command("override", "executions.control:override", "Replace an output before it is used."),
     Command("fail", "executions.control:fail", "Fail a held task."),
     Command(
-        "rerun",
-        "executions.control:rerun",
-        "Run an execution again, completely or from a task.",
+        "rerun", "executions.control:rerun", "Run an execution again, completely or from a task."
     ),
     Command("signal", "executions.executions:signal", "Send a signal to an execution."),
     Command(
@@ -91,9 +75,7 @@ _EXECUTION: tuple[Entry, ...] = (
     Command("hooks", "executions.triggers:hooks", "List the callback URLs of waiting tasks."),
     Command("diagnose", "messages.sagas:diagnose", "Explain why a saga is not compensated."),
     Command(
-        "attributes",
-        "executions.searching:attributes",
-        "Set search attributes of an execution.",
+        "attributes", "executions.searching:attributes", "Set search attributes of an execution."
     ),
     Group("variables", "Show and change the variables of an execution.", _VARIABLES),
     Group("bulk", "Apply an action to all executions that match a filter.", _BULK),
@@ -110,9 +92,7 @@ _LINK_KEY: tuple[Entry, ...] = (
         "Create a key; optionally revoke older ones.",
     ),
     Command(
-        "list",
-        "executions.approval_links:list_keys",
-        "List the keys with their actors and expiry.",
+        "list", "executions.approval_links:list_keys", "List the keys with their actors and expiry."
     ),
 )
 _APPROVAL: tuple[Entry, ...] = (

@@ -8,9 +8,7 @@ _GET: tuple[Entry, ...] = (
     Command("execution", "executions.executions:executions", "Show an execution, or list all."),
     Command("service", "operations.services:services", "List the registered service instances."),
     Command(
-        "operation",
-        "definitions.transforms:operations",
-        "Show a pipeline operation, or list all.",
+        "operation", "definitions.transforms:operations", "Show a pipeline operation, or list all."
     ),
 )
 _LIST: tuple[Entry, ...] = (

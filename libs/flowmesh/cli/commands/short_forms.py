@@ -7,7 +7,7 @@ from flowmesh.contract.nouns import plural
 _OF_GROUPS = {
     "workflow": """
         lint diff compat changes rollback label stats bottlenecks backfill graph convert schema
-        transform library
+        transform library generate
     """,
     "execution": """
         search history logs trace tree state-at compare watch-variable cancel terminate pause
@@ -18,7 +18,7 @@ _OF_GROUPS = {
     "trigger": "publish outbox",
     "queue": "bridge",
     "stream": "event-group=group projection",
-    "identity": "companies=company organizations=organization",
+    "identity": "companies=company organizations=organization logout whoami",
     "project": "files=file quota usage",
     "service": "topology",
     "dispatch": """
@@ -29,6 +29,8 @@ _OF_GROUPS = {
 _PHRASES: dict[Path, Path] = {
     ("diagnose", "messages"): ("queue", "diagnose"),
     ("diagnose", "saga"): ("execution", "diagnose"),
+    ("evidence", "export"): ("audit", "evidence"),
+    ("worker", "exec"): ("agent", "exec"),
 }
 # Plurals without a further word; of other groups, such a plural is the list.
 PLURALS: dict[str, Path] = {"queues": ("dispatch", "queues")}

@@ -58,8 +58,11 @@ def read(tokens: list[str]) -> Line:
         options += tokens[start:after]
         at, start = found, after + 1
     rest = tokens[start:]
-    if several and not rest[_skip_options(rest, 0) :][:1]:
+    ends = _skip_options(rest, 0) == len(rest)
+    if several and ends:
         at = _listed(at, several)
+    elif at.entry is None and ends and (noun := (plural(at.path[-1]),)) in SHORT_FORMS:
+        at = Line(SHORT_FORMS[noun], entry_at(SHORT_FORMS[noun]), ())  # `worker` is `workers`
     return Line(at.path, at.entry, (*options, *rest))
 
 

@@ -5,19 +5,13 @@ from flowmesh.cli.commands.entries import Command, Entry, Group
 _PROFILE: tuple[Entry, ...] = (
     Command("list", "operations.profiles:list_profiles", "List the profiles."),
     Command(
-        "show",
-        "operations.profiles:show_profile",
-        "Show a profile, by default the one in use.",
+        "show", "operations.profiles:show_profile", "Show a profile, by default the one in use."
     ),
     Command(
-        "set",
-        "operations.profiles:set_profile",
-        "Create a profile, or change some of its fields.",
+        "set", "operations.profiles:set_profile", "Create a profile, or change some of its fields."
     ),
     Command(
-        "use",
-        "operations.profiles:use_profile",
-        "Set the current profile; without a name, none.",
+        "use", "operations.profiles:use_profile", "Set the current profile; without a name, none."
     ),
     Command("delete", "operations.profiles:delete_profile", "Delete a profile."),
 )
@@ -26,9 +20,7 @@ _SERVICE: tuple[Entry, ...] = (
     Command("show", "operations.registrations:show", "Show an instance of a service."),
     Command("register", "operations.registrations:register", "Register an instance of a service."),
     Command(
-        "drain",
-        "operations.registrations:drain",
-        "Take an instance out of service, or back in.",
+        "drain", "operations.registrations:drain", "Take an instance out of service, or back in."
     ),
     Command("deregister", "operations.registrations:deregister", "Turn an instance OFFLINE."),
     Command("watch", "operations.registrations:watch", "Follow the instances and their health."),
@@ -48,24 +40,19 @@ _DISPATCH: tuple[Entry, ...] = (
     Command("stop", "operations.limits:stop_dispatch", "Stop dispatching tasks."),
     Command("start", "operations.limits:start_dispatch", "Start dispatching tasks again."),
     Command(
-        "dead-letters",
-        "operations.limits:dead_letters",
-        "List tasks whose last attempt failed.",
+        "dead-letters", "operations.limits:dead_letters", "List tasks whose last attempt failed."
     ),
     Command("discard", "operations.limits:discard_dead_letters", "Take dead letters off the list."),
     Command(
-        "restore",
-        "operations.limits:restore_dead_letters",
-        "Put dead letters back on the list.",
+        "restore", "operations.limits:restore_dead_letters", "Put dead letters back on the list."
     ),
 )
 SUITE: tuple[Entry, ...] = (
     Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),
     Command(
-        "cluster",
-        "flowmesh.suite.commands:cluster",
-        "Start each service as a process of its own.",
+        "cluster", "flowmesh.suite.commands:cluster", "Start each service as a process of its own."
     ),
+    Command("mcp", "operations.mcp:mcp", "Serve the Model Context Protocol on standard streams."),
     Command("doctor", "operations.doctor:doctor", "Check this machine and the suite."),
     Command("config", "operations.configuration:config", "Show settings with values and sources."),
     Group("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
@@ -73,8 +60,6 @@ SUITE: tuple[Entry, ...] = (
     Group("dispatch", "Manage the dispatch of tasks: workers, limits, dead letters.", _DISPATCH),
     Command("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),
     Command(
-        "completion",
-        "operations.completion:completion",
-        "Print or install a completion script.",
+        "completion", "operations.completion:completion", "Print or install a completion script."
     ),
 )

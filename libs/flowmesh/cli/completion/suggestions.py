@@ -14,7 +14,8 @@ from flowmesh.cli.refusals import Refused
 from flowmesh.cli.targets import target
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client
+    from flowmesh.sdk.client.parts.executions import ExecutionCalls
+    from flowmesh.sdk.transport.connection import Connection
 
 TIMEOUT_S = 1.0
 SHOWN_MAX = 100
@@ -24,8 +25,10 @@ Item = TypeVar("Item")
 def workflows(request: Request) -> Suggestions:
     """Ids of registered workflows."""
 
-    async def query(client: "Client") -> Suggestions:
-        found = client.list_workflows(where=_prefix(request))
+    from flowmesh.sdk.client.parts.workflows import WorkflowCalls
+
+    async def query(connection: "Connection") -> Suggestions:
+        found = WorkflowCalls(connection).list(where=_prefix(request))
         return [(each.id, f"version {each.version}") for each in await _first(found)]
 
     return _query(request, query)
@@ -34,8 +37,11 @@ def workflows(request: Request) -> Suggestions:
 def tasks(request: Request) -> Suggestions:
     """Names of reusable tasks."""
 
-    async def query(client: "Client") -> Suggestions:
-        return [(each.id, each.format) for each in await _first(client.list_tasks())]
+    from flowmesh.sdk.client.parts.tasks import TaskCalls
+
+    async def query(connection: "Connection") -> Suggestions:
+        found = await _first(TaskCalls(connection).list())
+        return [(each.id, each.format) for each in found]
 
     return _query(request, query)
 
@@ -43,8 +49,8 @@ def tasks(request: Request) -> Suggestions:
 def executions(request: Request) -> Suggestions:
     """Ids of executions, the newest first."""
 
-    async def query(client: "Client") -> Suggestions:
-        found = await _first(client.list_executions())
+    async def query(connection: "Connection") -> Suggestions:
+        found = await _first(_executions(connection).list(page_size=SHOWN_MAX))
         return [(each.id, f"{each.workflow_id} {each.status}") for each in found]
 
     return _query(request, query)
@@ -54,8 +60,8 @@ def nodes(request: Request) -> Suggestions:
     """Nodes of the execution named earlier on the command line."""
     execution = request.arguments[0] if request.arguments else ""
 
-    async def query(client: "Client") -> Suggestions:
-        found = await client.get_execution(execution)
+    async def query(connection: "Connection") -> Suggestions:
+        found = await _executions(connection).get(execution)
         return [(node.id, str(node.status)) for node in found.nodes[:SHOWN_MAX]]
 
     return _query(request, query) if execution else []
@@ -74,12 +80,19 @@ def profiles(_request: Request) -> Suggestions:
         return []
 
 
+def _executions(connection: "Connection") -> "ExecutionCalls":
+    from flowmesh.sdk.client.parts.executions import ExecutionCalls
+    from flowmesh.sdk.client.stubs import ExecutionStubs
+
+    return ExecutionCalls(connection, ExecutionStubs(connection.caller.channel))
+
+
 def _prefix(request: Request) -> str:
     return f"id:{request.incomplete}*" if request.incomplete else ""
 
 
 def _query(
-    request: Request, query: Callable[["Client"], Awaitable[Iterable[tuple[str, str]]]]
+    request: Request, query: Callable[["Connection"], Awaitable[Iterable[tuple[str, str]]]]
 ) -> Suggestions:
     from flowmesh.errors import FlowmeshError
 
@@ -89,12 +102,12 @@ def _query(
             namespace=request.options.get("--namespace", ""),
             profile=request.options.get("--profile", ""),
         )
-        async with (
-            asyncio.timeout(TIMEOUT_S),
-            where.client() as client,
-        ):
-            await client.ready(TIMEOUT_S)
-            return list(await query(client))
+        connection = where.connection()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return list(await query(connection))
+        finally:
+            await connection.close()
 
     try:
         return asyncio.run(suggest())

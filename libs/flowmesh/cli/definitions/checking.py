@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import Files, Flag, Texts
+from flowmesh.cli.arguments import Files, Flag, Strict, Texts
 from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.definitions.offline import check_offline, show_offline
 from flowmesh.cli.definitions.sources import read_source
@@ -27,23 +27,15 @@ Kind = Annotated[
 
 @command
 def lint(
-    *,
-    file: Files,
-    strict: Flag = False,
-    ignore: Texts = None,
-    common: Common = COMMON,
+    *, file: Files, strict: Strict = False, ignore: Texts = None, common: Common = COMMON
 ) -> int:
     """Report errors and likely mistakes, without a suite.
 
     Tasks that are not in the files are resolved from the bundled library; others are not checked.
     Exit code 1 for errors, with --strict also for warnings.
 
-    Parameters
-    ----------
-    strict
-        Treat warnings as errors.
-    ignore
-        Code of a problem to ignore; can be repeated.
+    Args:
+        ignore: Code of a problem to ignore; can be repeated.
     """
     source = read_source(file)
     found = check_offline(source, lint=True)
@@ -61,8 +53,18 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def schema(kind: Kind = "workflow", /) -> int:
-    """Print the JSON Schema of a document, for completion and validation in an editor."""
+def schema(kind: Kind = "workflow", /, *, kubernetes: Flag = False) -> int:
+    """Print the JSON Schema of a document, for completion and validation in an editor.
+
+    Args:
+        kubernetes: Print the resource definitions of a cluster, all kinds in one list.
+    """
+    if kubernetes:
+        from flowmesh.definitions.editor.kubernetes import resource_definition, resources
+
+        items = [resource_definition(each) for each in resources()]
+        output.document({"apiVersion": "v1", "kind": "List", "items": items})
+        return exit_codes.DONE
     from flowmesh.dryrun.editor import SCHEMAS
 
     output.document(SCHEMAS[kind]())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import Files, Flag, TaskName, WorkflowArgument
+from flowmesh.cli.arguments import Files, Flag, Strict, TaskName, WorkflowArgument
 from flowmesh.cli.common import (
     COMMON,
     Common,
@@ -30,13 +30,13 @@ LIMIT = 100
 
 
 @command
-def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
+def apply(
+    *, file: Files, strict: Strict = False, take_over: Flag = False, common: Common = COMMON
+) -> int:
     """Register all definitions of the files, or none if there is an error.
 
-    Parameters
-    ----------
-    strict
-        Treat warnings as errors.
+    Args:
+        take_over: Take definitions from the system that manages them, such as a cluster.
     """
 
     source = read_source(file)
@@ -47,7 +47,7 @@ def apply(*, file: Files, strict: Flag = False, common: Common = COMMON) -> int:
             if not found.valid:
                 return _show_validation(common, found, source)
         try:
-            applied = await client.apply(source.text)
+            applied = await client.apply(source.text, take_over=take_over)
         except FlowmeshError as error:
             if not error.violations:
                 raise
@@ -86,7 +86,7 @@ def validate(
     *,
     file: Files,
     lint: Flag = False,
-    strict: Flag = False,
+    strict: Strict = False,
     watch: Flag = False,
     remote: Flag = False,
     common: Common = COMMON,
@@ -97,16 +97,10 @@ def validate(
     other tasks are reported as not checked. With --remote, or an --address, the suite checks the
     files with its own tasks and reports the workflows that a change affects.
 
-    Parameters
-    ----------
-    lint
-        Also report likely mistakes.
-    strict
-        Treat warnings as errors.
-    watch
-        Check again at every change of a file, until Ctrl-C.
-    remote
-        Check at the suite.
+    Args:
+        lint: Also report likely mistakes.
+        watch: Check again at every change of a file, until Ctrl-C.
+        remote: Check at the suite.
     """
 
     def validate_once() -> int:
@@ -161,14 +155,10 @@ async def workflows(
 ) -> int:
     """Show a version of a workflow; without a name, list the newest version of each workflow.
 
-    Parameters
-    ----------
-    version
-        Number or label of the version; the newest by default.
-    where
-        Filter of a list: terms `id:prefix*` and `label.key=value`, separated by spaces.
-    limit
-        Maximum length of a list; 0 lists all.
+    Args:
+        version: Number or label of the version; the newest by default.
+        where: Filter of a list: terms `id:prefix*` and `label.key=value`, separated by spaces.
+        limit: Maximum length of a list; 0 lists all.
     """
     async with connected(common) as client:
         if name:
@@ -179,32 +169,23 @@ async def workflows(
 
 
 @command
-async def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) -> int:
+async def task_users(name: TaskName, /, *, version: int = 0, common: Common = COMMON) -> None:
     """List the workflows that use a task in their newest version or in a version with a label.
 
-    Parameters
-    ----------
-    name
-        Name of the task.
-    version
-        Only workflows pinned to this version; 0 lists all.
+    Args:
+        name: Name of the task.
+        version: Only workflows pinned to this version; 0 lists all.
     """
     async with connected(common) as client:
         users = [user async for user in client.task_users(name, version=version)]
-        rows = [
-            (
-                user.workflow_id,
-                str(user.version),
-                user.namespace,
-                str(user.task_version or "newest"),
-                ", ".join(user.labels) or "-",
-            )
-            for user in users
-        ]
-        header = ("WORKFLOW", "VERSION", "NAMESPACE", "USES", "LABELS")
-        documents = [_user_json(user) for user in users]
-        output.listing(documents, header, rows, none="No users found.")
-        return exit_codes.DONE
+        output.table(
+            users,
+            _user_json,
+            "WORKFLOW=workflow_id VERSION NAMESPACE USES LABELS",
+            none="No users found.",
+            USES=lambda user: str(user.task_version or "newest"),
+            LABELS=lambda user: ", ".join(user.labels) or "-",
+        )
 
 
 @command
@@ -213,14 +194,10 @@ async def tasks(
 ) -> int:
     """Show a version of a reusable task; without a name, list the newest version of each task.
 
-    Parameters
-    ----------
-    name
-        Name of the task.
-    version
-        Number of the version; 0 is the newest.
-    limit
-        Maximum length of a list; 0 lists all.
+    Args:
+        name: Name of the task.
+        version: Number of the version; 0 is the newest.
+        limit: Maximum length of a list; 0 lists all.
     """
     async with connected(common) as client:
         if name:
@@ -230,13 +207,13 @@ async def tasks(
 
 async def _list(items: AsyncIterable["Stored"], limit: int, format_title: str, none: str) -> int:
     found = await collect(items, limit)
-    rows = [
-        (item.id, str(item.version), item.format, output.age(item.created_at), item.digest)
-        for item in found
-    ]
-    header = ("NAME", "VERSION", format_title, "CREATED", "DIGEST")
-    documents = [_stored_json(item, definition=False) for item in found]
-    output.listing(documents, header, rows, none=none, only_wide={"DIGEST"})
+    output.table(
+        found,
+        lambda item: _stored_json(item, definition=False),
+        f"NAME=id VERSION {format_title}=format CREATED=created_at DIGEST",
+        none=none,
+        only_wide={"DIGEST"},
+    )
     return exit_codes.DONE
 
 
@@ -254,28 +231,13 @@ def _show(common: Common, stored: "Stored") -> int:
 
 
 def _stored_json(stored: "Stored", *, definition: bool = True) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": stored.id,
-        "name": stored.name,
-        "version": stored.version,
-        "digest": stored.digest,
-        "type" if stored.kind == "WorkflowTask" else "format": stored.format,
-        "createdAt": output.iso(stored.created_at),
-        "labels": stored.labels,
-    }
-    if definition:
-        shown["definition"] = stored.definition
-    return shown
+    kind = "type" if stored.kind == "WorkflowTask" else "format"
+    names = f"id name version digest {kind}=format created_at labels"
+    return output.members(stored, f"{names} definition" if definition else names)
 
 
 def _user_json(user: "User") -> dict[str, Any]:
-    return {
-        "name": user.workflow_id,
-        "version": user.version,
-        "namespace": user.namespace,
-        "taskVersion": user.task_version or None,
-        "labels": list(user.labels),
-    }
+    return output.members(user, "name=workflow_id version namespace task_version~ *")
 
 
 def _print_affected(verb: str, found: "Applied | Validation") -> None:

@@ -39,20 +39,13 @@ def dry_run(
     result of its mock, or a value that matches its output schema. Transforms, conditions and code
     are executed. Exit code 1 unless the workflow completes.
 
-    Parameters
-    ----------
-    workflow
-        Id of the workflow; with -f needed only if the files contain several.
-    input
-        JSON, @file, or - for standard input.
-    mocks
-        YAML or JSON file with results by node, task or task type.
-    signals
-        YAML or JSON file with a list of signals: name, payload, after.
-    version
-        Number or label of the version of a registered workflow; the newest by default.
-    remote
-        With -f: run at the suite, with its registered tasks.
+    Args:
+        workflow: Id of the workflow; with -f needed only if the files contain several.
+        input: JSON, @file, or - for standard input.
+        mocks: YAML or JSON file with results by node, task or task type.
+        signals: YAML or JSON file with a list of signals: name, payload, after.
+        version: Number or label of the version of a registered workflow; the newest by default.
+        remote: With -f: run at the suite, with its registered tasks.
     """
 
     value = read_value(input, "--input")

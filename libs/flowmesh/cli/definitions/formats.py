@@ -40,7 +40,7 @@ def convert(
     to: To,
     out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write.")] = "",
     common: Reach = REACH,
-) -> int:
+) -> None:
     """Convert definitions to another format, completely or not at all.
 
     Features that the format cannot express are rejected by name. The suffix .json or .yaml of the
@@ -59,13 +59,12 @@ def convert(
     documents = export_source(read_source(file).text.encode(), "", to if to in FORMATS else "")
     if is_python:
         _write(write_python(documents), out)
-        return exit_codes.DONE
+        return
     as_yaml = _as_yaml(to, out, documents)
     if not as_yaml and len(documents) > 1:
         text = f"a JSON file cannot contain {len(documents)} definitions"
         raise Refused(text, "use -t yaml, or --out with a name that ends in .yaml")
     _write(write_yaml(documents) if as_yaml else _json(documents[0]), out)
-    return exit_codes.DONE
 
 
 @command
@@ -82,14 +81,11 @@ def graph(
 ) -> int:
     """Draw a workflow of a file, a registered workflow, or the workflow of an execution.
 
-    Parameters
-    ----------
-    name
-        Id of a registered workflow, instead of a file.
-    version
-        Version of the registered workflow; 0 is the newest.
-    execution
-        Id of an execution, instead of a workflow or file; colors show the status of each node.
+    Args:
+        name: Id of a registered workflow, instead of a file.
+        version: Version of the registered workflow; 0 is the newest.
+        execution: Id of an execution, instead of a workflow or file; colors show the status of each
+            node.
     """
     if execution and (name or file):
         text = "--execution cannot be combined with a workflow or a file"

@@ -2,17 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.cli import output
+
 if TYPE_CHECKING:
     from flowmesh.sdk.client.parts.workflows import Resource
 
 
 def resource_json(resource: "Resource") -> dict[str, Any]:
-    return {
-        "kind": resource.kind,
-        "name": resource.name,
-        "version": resource.version,
-        "created": resource.created,
-    }
+    return output.members(resource, "* -digest")
 
 
 def resource_line(resource: "Resource") -> str:

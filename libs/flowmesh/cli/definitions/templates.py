@@ -23,33 +23,32 @@ Settings = Annotated[
 
 
 @command
-async def list_templates(*, common: Common = COMMON) -> int:
+async def list_templates(*, common: Common = COMMON) -> None:
     """List the templates, including the bundled ones."""
     async with connected(common) as client:
         found = [template async for template in client.templates()]
-        rows = [(each.name, str(each.version or "bundled"), each.description) for each in found]
-        header = ("TEMPLATE", "VERSION", "DESCRIPTION")
-        documents = [_template_json(each) for each in found]
-        output.listing(documents, header, rows, none="No templates found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            _template_json,
+            "TEMPLATE=name VERSION DESCRIPTION",
+            none="No templates found.",
+            VERSION=lambda each: str(each.version or "bundled"),
+        )
 
 
 @command
-async def show_template(name: str, /, *, version: int = 0, common: Common = COMMON) -> int:
+async def show_template(name: str, /, *, version: int = 0, common: Common = COMMON) -> None:
     """Show a template with its parameters.
 
-    Parameters
-    ----------
-    name
-        Name of the template.
-    version
-        Version of the template; 0 is the newest.
+    Args:
+        name: Name of the template.
+        version: Version of the template; 0 is the newest.
     """
     async with connected(common) as client:
         template = await client.get_template(name, version=version)
         if common.structured:
             output.document(_template_json(template) | {"definition": template.definition})
-            return exit_codes.DONE
+            return
         output.line(f"{template.name}, {_version(template)}: {template.description}")
         required = set(template.parameters.get("required", ()))
         rows = [
@@ -61,7 +60,6 @@ async def show_template(name: str, /, *, version: int = 0, common: Common = COMM
             for key, member in template.parameters.get("properties", {}).items()
         ]
         output.columns(("  PARAMETER", "TYPE", "DESCRIPTION"), rows)
-        return exit_codes.DONE
 
 
 @command
@@ -78,18 +76,13 @@ def new_workflow(
 ) -> int:
     """Create a workflow from a template and register it.
 
-    Parameters
-    ----------
-    template
-        Name of the template.
-    name
-        Id of the new workflow.
-    parameters
-        Object of all parameters: JSON, @file, or - for standard input; --set overrides members.
-    version
-        Version of the template; 0 is the newest.
-    dry_run
-        Print the generated definition without registering it.
+    Args:
+        template: Name of the template.
+        name: Id of the new workflow.
+        parameters: Object of all parameters: JSON, @file, or - for standard input; --set overrides
+            members.
+        version: Version of the template; 0 is the newest.
+        dry_run: Print the generated definition without registering it.
     """
 
     values = _parameters(parameters, settings)
@@ -138,10 +131,5 @@ def _version(template: "Template") -> str:
 
 
 def _template_json(template: "Template") -> dict[str, Any]:
-    return {
-        "name": template.name,
-        "version": template.version,
-        "bundled": template.version == 0,
-        "description": template.description,
-        "parameters": template.parameters,
-    }
+    bundled = {"name": template.name, "version": template.version, "bundled": not template.version}
+    return bundled | output.members(template, "* -definition")

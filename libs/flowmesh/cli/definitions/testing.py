@@ -35,16 +35,11 @@ def run_tests(
     Prints failed expectations, and the coverage of nodes and branches. Exit code 1 if a test
     fails, a file is invalid, or the coverage is too low.
 
-    Parameters
-    ----------
-    paths
-        Files and folders; this folder by default.
-    matching
-        Only tests that contain this text in their name or file name.
-    min_coverage
-        Minimum percentage of nodes and branches that ran.
-    junit
-        File for the results as JUnit XML.
+    Args:
+        paths: Files and folders; this folder by default.
+        matching: Only tests that contain this text in their name or file name.
+        min_coverage: Minimum percentage of nodes and branches that ran.
+        junit: File for the results as JUnit XML.
     """
     from flowmesh.dryrun.coverage import percent
     from flowmesh.dryrun.suites import read_suite

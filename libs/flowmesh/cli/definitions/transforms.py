@@ -15,15 +15,12 @@ TIMEOUT_MS = 60_000
 
 
 @command
-def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = COMMON) -> int:
+def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = COMMON) -> None:
     """Run a pipeline of operations on a value and print the result.
 
-    Parameters
-    ----------
-    pipeline
-        Array of operations: JSON, @file, or - for standard input.
-    input
-        Value: JSON, @file, or - for standard input.
+    Args:
+        pipeline: Array of operations: JSON, @file, or - for standard input.
+        input: Value: JSON, @file, or - for standard input.
     """
     from flowmesh.transforms import TransformError
 
@@ -33,7 +30,6 @@ def transform(pipeline: str, /, *, input: JsonText = "null", common: Common = CO
         output.document(asyncio.run(_transformed(definition, value)))
     except TransformError as error:
         raise Refused(str(error), "`flowmesh get operation` shows the parameters") from None
-    return exit_codes.DONE
 
 
 async def _transformed(definition: Any, value: Any) -> Any:
@@ -48,12 +44,9 @@ async def _transformed(definition: Any, value: Any) -> Any:
 def operations(name: str = "", /, *, category: str = "", common: Common = COMMON) -> int:
     """Show an operation with its parameters and an example; without a name, list all.
 
-    Parameters
-    ----------
-    name
-        Name of the operation.
-    category
-        List only the operations of this category.
+    Args:
+        name: Name of the operation.
+        category: List only the operations of this category.
     """
 
     if name:
@@ -66,10 +59,9 @@ def _list_operations(category: str) -> int:
     from flowmesh.transforms import OPERATIONS
 
     found = [each for each in OPERATIONS.values() if category in ("", each.category)]
-    rows = [(each.name, each.category, each.summary) for each in found]
-    documents = [each.describe() for each in found]
-    header = ("NAME", "CATEGORY", "SUMMARY")
-    output.listing(documents, header, rows, none="No operations found.")
+    output.table(
+        found, lambda each: each.describe(), "NAME CATEGORY SUMMARY", none="No operations found."
+    )
     return exit_codes.DONE
 
 

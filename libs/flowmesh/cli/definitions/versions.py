@@ -7,7 +7,7 @@ import orjson
 from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ChangeReason, WorkflowArgument, WorkflowId
+from flowmesh.cli.arguments import ChangeReason, ListLimit, WorkflowArgument, WorkflowId
 from flowmesh.cli.common import COMMON, Common, collect, command, connected, run
 from flowmesh.cli.definitions.sources import PYTHON, SUFFIXES, definition_text, read_source
 from flowmesh.cli.exit_codes import USAGE
@@ -40,12 +40,9 @@ async def set_label(
 ) -> int:
     """Point a label to a version.
 
-    Parameters
-    ----------
-    label
-        Label, such as production.
-    version
-        Version, by number or by another label.
+    Args:
+        label: Label, such as production.
+        version: Version, by number or by another label.
     """
     async with connected(common) as client:
         moved = await client.set_label(workflow, label, parse_version(version), reason=reason)
@@ -64,12 +61,9 @@ async def rollback(
 ) -> int:
     """Point a label to its previous version; a repeated call goes one version further back.
 
-    Parameters
-    ----------
-    label
-        Label to move.
-    to
-        Version to point to instead, by number or label.
+    Args:
+        label: Label to move.
+        to: Version to point to instead, by number or label.
     """
     async with connected(common) as client:
         if to:
@@ -80,34 +74,29 @@ async def rollback(
 
 
 @command
-async def list_labels(workflow: WorkflowArgument, /, *, common: Common = COMMON) -> int:
+async def list_labels(workflow: WorkflowArgument, /, *, common: Common = COMMON) -> None:
     """List the labels of a workflow."""
     async with connected(common) as client:
         labels = await client.labels(workflow)
-        rows = [
-            (each.name, str(each.version), output.age(each.moved_at), each.moved_by)
-            for each in labels
-        ]
-        header = ("LABEL", "VERSION", "MOVED", "BY")
-        documents = [_label_json(label) for label in labels]
-        output.listing(documents, header, rows, none="No labels found.")
-        return exit_codes.DONE
+        output.table(
+            labels,
+            _label_json,
+            "LABEL=name VERSION MOVED=moved_at BY=moved_by",
+            none="No labels found.",
+        )
 
 
 @command
 async def remove_label(
     workflow: WorkflowArgument, label: str, /, *, reason: ChangeReason = "", common: Common = COMMON
-) -> int:
+) -> None:
     """Remove a label, but not its version.
 
-    Parameters
-    ----------
-    label
-        Label to remove.
+    Args:
+        label: Label to remove.
     """
     async with connected(common) as client:
         await client.delete_label(workflow, label, reason=reason)
-        return exit_codes.DONE
 
 
 @command
@@ -117,34 +106,27 @@ async def changes(
     *,
     task: bool = False,
     label: str = "",
-    limit: int = LIMIT,
+    limit: ListLimit = LIMIT,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """List the changes of a workflow or task with actor, time and reason, newest first.
 
-    Parameters
-    ----------
-    name
-        Id of the workflow, or name of the task.
-    task
-        Treat the name as that of a reusable task.
-    label
-        Only changes of this label.
-    limit
-        Maximum length of the list; 0 lists all.
+    Args:
+        name: Id of the workflow, or name of the task.
+        task: Treat the name as that of a reusable task.
+        label: Only changes of this label.
     """
     async with connected(common) as client:
         kind = "WorkflowTask" if task else "Workflow"
         found = await collect(client.changes(name, kind=kind, label=label), limit)
         if common.structured:
             output.document([_change_json(change) for change in found])
-            return exit_codes.DONE
+            return
         if not found:
             output.nothing("No changes found.")
         for change in found:
             output.line(_change_line(change))
             _print_differences(change.differences)
-        return exit_codes.DONE
 
 
 @command
@@ -153,14 +135,10 @@ def diff(
 ) -> int:
     """Show the differences between two versions of a workflow, or between two files.
 
-    Parameters
-    ----------
-    first
-        Id of the workflow, or a file.
-    second
-        Older version, by number or label, or the other file.
-    third
-        Newer version, by number or label; the newest by default.
+    Args:
+        first: Id of the workflow, or a file.
+        second: Older version, by number or label, or the other file.
+        third: Newer version, by number or label; the newest by default.
     """
 
     if Path(first).suffix in (*SUFFIXES, PYTHON) and not third:
@@ -192,13 +170,10 @@ def compat(
 ) -> int:
     """Check whether a version is compatible with an older one. Exit code 1 if it breaks callers.
 
-    Parameters
-    ----------
-    before
-        Version in use, by number or label; by default the one before the new version, or the newest
-        with a file.
-    after
-        New version, by number or label; the newest by default.
+    Args:
+        before: Version in use, by number or label; by default the one before the new version, or
+            the newest with a file.
+        after: New version, by number or label; the newest by default.
     """
 
     source = read_source([file]).text.encode() if file else b""
@@ -228,32 +203,7 @@ def _show_compatibility(found: "Compatibility") -> None:
 
 
 def _compatibility_json(found: "Compatibility") -> dict[str, Any]:
-    return {
-        "from": found.from_version,
-        "to": found.to_version,
-        "verdict": found.verdict,
-        "input": found.input,
-        "output": found.output,
-        "reasons": [
-            {
-                "side": each.side,
-                "verdict": each.verdict,
-                "path": each.path,
-                "message": each.message,
-            }
-            for each in found.reasons
-        ],
-        "executions": [
-            {
-                "executionId": each.execution_id,
-                "version": each.version,
-                "movable": each.movable,
-                "reasons": list(each.reasons),
-            }
-            for each in found.executions
-        ],
-        "truncated": found.truncated,
-    }
+    return output.members(found, "from=from_version to=to_version *")
 
 
 def _workflow_in(name: str) -> "Workflow":
@@ -296,14 +246,7 @@ def _short(value: Any) -> str:
 
 
 def difference_json(difference: "Difference | Any") -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "area": difference.area,
-        "action": difference.action,
-        "subject": difference.subject,
-    }
-    if difference.field:
-        shown["field"] = difference.field
-    return shown | {"before": difference.before, "after": difference.after}
+    return output.members(difference, "area action subject field? before after")
 
 
 def _change_line(change: "Change") -> str:
@@ -318,18 +261,8 @@ def _change_line(change: "Change") -> str:
 
 
 def _change_json(change: "Change") -> dict[str, Any]:
-    return {
-        "number": change.number,
-        "action": change.action,
-        "version": change.version or None,
-        "previousVersion": change.previous_version or None,
-        "label": change.label or None,
-        "actor": change.actor,
-        "reason": change.reason,
-        "changedAt": output.iso(change.changed_at),
-        "differences": [difference_json(each) for each in change.differences],
-        "truncated": change.truncated,
-    }
+    shown = output.members(change, "number action version~ previous_version~ label~ *")
+    return shown | {"differences": [difference_json(each) for each in change.differences]}
 
 
 def _show_move(common: Common, workflow: str, label: "Label") -> int:
@@ -344,9 +277,4 @@ def _show_move(common: Common, workflow: str, label: "Label") -> int:
 
 
 def _label_json(label: "Label") -> dict[str, Any]:
-    return {
-        "label": label.name,
-        "version": label.version,
-        "movedAt": output.iso(label.moved_at),
-        "movedBy": label.moved_by,
-    }
+    return output.members(label, "label=name * -previous_version")

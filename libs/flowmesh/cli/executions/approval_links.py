@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.arguments import ChangeReason, ExecutionArgument, Flag, TaskArgument
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
@@ -23,20 +23,16 @@ async def approval_link(
     only: Literal["any", "approve", "reject"] = "any",
     valid: str = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Create a signed link with which a person decides an approval.
 
     Every holder of the link decides in the name of this person. The link is valid for one decision
     and expires at the deadline of the approval, or after 7 days.
 
-    Parameters
-    ----------
-    by
-        Name of the person who decides.
-    only
-        Decision that the link allows.
-    valid
-        Lifetime of the link, such as 8h.
+    Args:
+        by: Name of the person who decides.
+        only: Decision that the link allows.
+        valid: Lifetime of the link, such as 8h.
     """
 
     async with connected(common) as client:
@@ -50,24 +46,18 @@ async def approval_link(
         "expiresAt": output.iso(link.expires_at),
     }
     output.result(document, link.url)
-    return exit_codes.DONE
 
 
 @command
 async def rotate_key(
-    *,
-    revoke: Flag = False,
-    reason: ChangeReason = "",
-    common: Common = COMMON,
-) -> int:
+    *, revoke: Flag = False, reason: ChangeReason = "", common: Common = COMMON
+) -> None:
     """Create the key that signs all new links of all namespaces.
 
     Links signed with older keys stay valid until they expire.
 
-    Parameters
-    ----------
-    revoke
-        Revoke older keys; links signed with them become invalid.
+    Args:
+        revoke: Revoke older keys; links signed with them become invalid.
     """
     async with connected(common) as client:
         rotation = await client.rotate_link_key(revoke=revoke, reason=reason)
@@ -75,38 +65,23 @@ async def rotate_key(
         {"key": _key_json(rotation.key), "revoked": rotation.revoked},
         f"key {rotation.key.id} signs new links; {rotation.revoked} older keys revoked",
     )
-    return exit_codes.DONE
 
 
 @command
-async def list_keys(*, common: Common = COMMON) -> int:
+async def list_keys(*, common: Common = COMMON) -> None:
     """List the keys without their secrets, the newest first."""
     async with connected(common) as client:
         found = await client.link_keys()
-        rows = [
-            (
-                str(each.id),
-                output.age(each.created_at),
-                output.age(each.good_until),
-                each.actor or "-",
-                each.reason,
-            )
-            for each in found
-        ]
-        header = ("KEY", "CREATED", "LINKS VALID UNTIL", "ACTOR", "REASON")
-        documents = [_key_json(each) for each in found]
-        output.listing(documents, header, rows, none="No keys found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            _key_json,
+            "KEY=id CREATED=created_at LINKS_VALID_UNTIL=good_until ACTOR=actor? REASON",
+            none="No keys found.",
+        )
 
 
 def _key_json(key: "LinkKey") -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "createdAt": output.iso(key.created_at),
-        "actor": key.actor,
-        "reason": key.reason,
-        "goodUntil": output.iso(key.good_until),
-    }
+    return output.members(key)
 
 
 def _duration(text: str) -> timedelta | None:

@@ -43,29 +43,18 @@ def start(
     Without --yes, the command shows the number of executions and asks for confirmation. The bulk
     continues if the command is stopped.
 
-    Parameters
-    ----------
-    action
-        cancel, terminate, pause, resume, signal, retry (all failed nodes) or rerun (as new
-        executions).
-    filter
-        Filter of `flowmesh search`.
-    name
-        Name of the signal.
-    payload
-        Payload of the signal: JSON, @file, or - for standard input.
-    from_failed
-        Rerun from the failed nodes; by default all nodes run again.
-    newest
-        Rerun the newest version of the workflow instead of the same version.
-    rate
-        Executions per second, at most 1000; 100 by default.
-    dry_run
-        Only show the number of executions and the first ones.
-    yes
-        Do not ask for confirmation.
-    detach
-        Print the id of the bulk without following it.
+    Args:
+        action: cancel, terminate, pause, resume, signal, retry (all failed nodes) or rerun (as new
+            executions).
+        filter: Filter of `flowmesh search`.
+        name: Name of the signal.
+        payload: Payload of the signal: JSON, @file, or - for standard input.
+        from_failed: Rerun from the failed nodes; by default all nodes run again.
+        newest: Rerun the newest version of the workflow instead of the same version.
+        rate: Executions per second, at most 1000; 100 by default.
+        dry_run: Only show the number of executions and the first ones.
+        yes: Do not ask for confirmation.
+        detach: Print the id of the bulk without following it.
     """
     values = read_value(payload, "--payload")
 
@@ -95,12 +84,9 @@ def start(
 async def show(bulk: str, /, *, follow: bool = False, common: Common = COMMON) -> int:
     """Show the progress of a bulk.
 
-    Parameters
-    ----------
-    bulk
-        Id of the bulk.
-    follow
-        Follow it until it has ended.
+    Args:
+        bulk: Id of the bulk.
+        follow: Follow it until it has ended.
     """
     async with connected(common) as client:
         found = await client.get_bulk(bulk)
@@ -108,57 +94,32 @@ async def show(bulk: str, /, *, follow: bool = False, common: Common = COMMON) -
 
 
 @command
-async def list_bulks(*, common: Common = COMMON) -> int:
+async def list_bulks(*, common: Common = COMMON) -> None:
     """List bulks, newest first."""
     async with connected(common) as client:
         found = await client.list_bulks()
-        rows = [
-            (
-                each.id,
-                each.action,
-                each.status,
-                f"{each.done}/{each.matched}",
-                str(each.failed),
-                output.age(each.created_at),
-            )
-            for each in found
-        ]
-        header = ("ID", "ACTION", "STATUS", "DONE", "FAILED", "CREATED")
-        documents = [bulk_json(each) for each in found]
-        output.listing(documents, header, rows, none="No bulks found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            bulk_json,
+            "ID ACTION STATUS DONE FAILED CREATED=created_at",
+            none="No bulks found.",
+            DONE=lambda each: f"{each.done}/{each.matched}",
+        )
 
 
 @command
 async def cancel(bulk: str, /, *, common: Common = COMMON) -> int:
     """Stop a bulk; its changes so far are kept.
 
-    Parameters
-    ----------
-    bulk
-        Id of the bulk.
+    Args:
+        bulk: Id of the bulk.
     """
     async with connected(common) as client:
         return _show(common, await client.cancel_bulk(bulk))
 
 
 def bulk_json(bulk: "Bulk") -> dict[str, Any]:
-    return {
-        "bulkId": bulk.id,
-        "action": bulk.action,
-        "filter": bulk.filter,
-        "status": bulk.status,
-        "matched": bulk.matched,
-        "applied": bulk.applied,
-        "skipped": bulk.skipped,
-        "failed": bulk.failed,
-        "failures": [
-            {"executionId": each.execution_id, "reason": each.reason, "message": each.message}
-            for each in bulk.failures
-        ],
-        "createdAt": output.iso(bulk.created_at),
-        "endedAt": output.iso(bulk.ended_at),
-    }
+    return output.members(bulk, "bulk_id=id *")
 
 
 def _show_preview(common: Common, count: int, ids: tuple[str, ...]) -> int:

@@ -40,10 +40,8 @@ def retry(
 ) -> int:
     """Retry a failed task.
 
-    Parameters
-    ----------
-    input
-        Input instead of that of the definition: JSON, @file, or - for standard input.
+    Args:
+        input: Input instead of that of the definition: JSON, @file, or - for standard input.
     """
     values = {"input": read_value(input, "--input")} if input else {}
     return _control(
@@ -66,11 +64,7 @@ def skip(
 ) -> int:
     """Skip a task; dependent tasks run as if it had completed."""
     return _control(
-        common,
-        execution,
-        node,
-        lambda nodes: nodes.skip(node, reason=reason),
-        "is skipped",
+        common, execution, node, lambda nodes: nodes.skip(node, reason=reason), "is skipped"
     )
 
 
@@ -86,10 +80,8 @@ def complete(
 ) -> int:
     """Complete a task with an output.
 
-    Parameters
-    ----------
-    output
-        JSON, @file, or - for standard input.
+    Args:
+        output: JSON, @file, or - for standard input.
     """
     value = read_value(output, "--output")
     return _control(
@@ -113,10 +105,8 @@ def override(
 ) -> int:
     """Replace the output of a task that no dependent task has used.
 
-    Parameters
-    ----------
-    output
-        JSON, @file, or - for standard input.
+    Args:
+        output: JSON, @file, or - for standard input.
     """
     value = read_value(output, "--output")
     return _control(
@@ -156,10 +146,8 @@ def approve(
 ) -> int:
     """Approve a task that waits for approval.
 
-    Parameters
-    ----------
-    form
-        Values of the form: JSON, @file, or - for standard input.
+    Args:
+        form: Values of the form: JSON, @file, or - for standard input.
     """
     return _decide(common, execution, node, by, approved=True, reason=reason, form=form)
 
@@ -179,42 +167,26 @@ def reject(
 
 
 @command
-async def approvals(assignee: str = "", /, *, common: Common = COMMON) -> int:
+async def approvals(assignee: str = "", /, *, common: Common = COMMON) -> None:
     """List pending approvals, the oldest first.
 
-    Parameters
-    ----------
-    assignee
-        Only approvals that this person can decide.
+    Args:
+        assignee: Only approvals that this person can decide.
     """
     async with connected(common) as client:
         found = [approval async for approval in client.approvals(assignee)]
-    rows = [
-        (
-            approval.execution_id,
-            approval.workflow_id,
-            approval.node,
-            ", ".join(approval.assignees) or "any person",
-            output.age(approval.asked_at),
-        )
-        for approval in found
-    ]
-    documents = [
-        {
-            "executionId": approval.execution_id,
-            "workflow": approval.workflow_id,
-            "node": approval.node,
-            "assignees": list(approval.assignees),
-            "needed": approval.needed,
-            "askedAt": output.iso(approval.asked_at),
-            "dueAt": output.iso(approval.due_at),
-            "details": value_json(approval.details),
-        }
-        for approval in found
-    ]
-    header = ("EXECUTION", "WORKFLOW", "TASK", "ASSIGNEES", "SINCE")
-    output.listing(documents, header, rows, none="No approvals found.")
-    return exit_codes.DONE
+    output.table(
+        found,
+        lambda approval: (
+            output.members(
+                approval, "execution_id workflow=workflow_id node assignees needed asked_at due_at"
+            )
+            | {"details": value_json(approval.details)}
+        ),
+        "EXECUTION=execution_id WORKFLOW=workflow_id TASK=node ASSIGNEES SINCE=asked_at",
+        none="No approvals found.",
+        ASSIGNEES=lambda approval: ", ".join(approval.assignees) or "any person",
+    )
 
 
 def _decide(
@@ -275,18 +247,12 @@ async def step(
 ) -> int:
     """Set breakpoints in an execution, list stopped tasks, and continue them one by one.
 
-    Parameters
-    ----------
-    node
-        Stopped task to continue; `next` is the first one.
-    everywhere
-        Set breakpoints before all tasks.
-    at
-        Set a breakpoint before this task; can be repeated.
-    off
-        Remove all breakpoints and continue the stopped tasks.
-    input
-        Input of the continued task instead of that of its definition: JSON, @file, or -.
+    Args:
+        node: Stopped task to continue; `next` is the first one.
+        everywhere: Set breakpoints before all tasks.
+        at: Set a breakpoint before this task; can be repeated.
+        off: Remove all breakpoints and continue the stopped tasks.
+        input: Input of the continued task instead of that of its definition: JSON, @file, or -.
     """
 
     async with connected(common) as client:
@@ -340,22 +306,14 @@ def rerun(
 
     Lists the tasks that run again, and the external effects that are repeated.
 
-    Parameters
-    ----------
-    start_at
-        First task that runs again; can be repeated. By default all tasks run again.
-    from_failed
-        Run the tasks again that failed, were canceled or have no result.
-    input
-        Input instead of that of the ended execution: JSON, @file, or -.
-    inputs
-        Input of a task instead of that of its definition, as `task=JSON`; can be repeated.
-    newest
-        Run the newest version of the workflow instead of the same version.
-    dry_run
-        Print the plan without starting an execution.
-    reason
-        Reason, stored with the new execution.
+    Args:
+        start_at: First task that runs again; can be repeated. By default all tasks run again.
+        from_failed: Run the tasks again that failed, were canceled or have no result.
+        input: Input instead of that of the ended execution: JSON, @file, or -.
+        inputs: Input of a task instead of that of its definition, as `task=JSON`; can be repeated.
+        newest: Run the newest version of the workflow instead of the same version.
+        dry_run: Print the plan without starting an execution.
+        reason: Reason, stored with the new execution.
     """
     if start_at and from_failed:
         text = "--from and --from-failed cannot be combined"
@@ -379,19 +337,11 @@ def rerun(
 def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: str) -> int:
     if common.structured:
         output.document(
-            {
-                "executionId": started or None,
-                "rerunOf": execution,
-                "version": planned.version,
-                "repeatedEffects": planned.repeated_effects,
+            {"executionId": started or None, "rerunOf": execution}
+            | output.members(planned, "version repeated_effects")
+            | {
                 "nodes": [
-                    {
-                        "node": node.id,
-                        "type": node.task_type,
-                        "reused": node.reused,
-                        "reason": node.reason,
-                        "repeatsEffect": node.repeats_effect,
-                    }
+                    output.members(node, "node=id type=task_type reused reason repeats_effect")
                     for node in planned.nodes
                 ],
             }

@@ -12,6 +12,7 @@ from flowmesh.cli.arguments import (
     Flag,
     HistoryReason,
     JsonText,
+    ListLimit,
     NodeId,
     RequestId,
     Texts,
@@ -34,7 +35,7 @@ from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client, Execution, Handle
-    from flowmesh.sdk.executions import Hold
+    from flowmesh.sdk.values.executions import Hold
 
 StatusWord = Literal[
     "pending", "running", "paused", "completed", "failed", "canceled", "terminated", "continued"
@@ -45,7 +46,6 @@ EXPLAINED_AFTER_S = 1.0
 CAUSES_SHOWN_MAX = 5
 LIMIT = 100
 REQUEST_ID = "Idempotency key: a repeated request returns the execution it started first."
-HEADER = ("ID", "WORKFLOW", "STATUS", "STARTED", "DURATION", "VERSION", "ENDED", "ERROR")
 ONLY_WIDE = frozenset({"VERSION", "ENDED", "ERROR"})
 
 
@@ -65,20 +65,13 @@ def start(
 ) -> int:
     """Start an execution and print its id, or with --wait its output.
 
-    Parameters
-    ----------
-    input
-        JSON, @file, or - for standard input.
-    wait
-        Wait until the execution ends. Exit code 1 unless it completes.
-    timeout
-        Maximum wait in seconds.
-    version
-        Version of the workflow, by number or label; the newest by default.
-    label
-        Label of the execution for searches, as name=value; can be repeated.
-    permission
-        Permission of the execution that its tasks may require; can be repeated.
+    Args:
+        input: JSON, @file, or - for standard input.
+        wait: Wait until the execution ends. Exit code 1 unless it completes.
+        timeout: Maximum wait in seconds.
+        version: Version of the workflow, by number or label; the newest by default.
+        label: Label of the execution for searches, as name=value; can be repeated.
+        permission: Permission of the execution that its tasks may require; can be repeated.
     """
 
     value = read_value(input, "--input")
@@ -195,25 +188,17 @@ async def executions(
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: int = LIMIT,
+    limit: ListLimit = LIMIT,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Show an execution with all its tasks; without an id, list executions, newest first.
 
-    Parameters
-    ----------
-    task
-        Show only this task of the execution with its output, such as each[3]/charge.
-    workflow
-        List only executions of this workflow.
-    status
-        List only executions with this status; can be repeated.
-    since
-        List only executions started after this time.
-    until
-        List only executions started before this time.
-    limit
-        Maximum length of the list; 0 lists all.
+    Args:
+        task: Show only this task of the execution with its output, such as each[3]/charge.
+        workflow: List only executions of this workflow.
+        status: List only executions with this status; can be repeated.
+        since: List only executions started after this time.
+        until: List only executions started before this time.
     """
     async with connected(common) as client:
         if execution:
@@ -223,17 +208,13 @@ async def executions(
                 output.document(node_json(found_node.nodes[0]))
             else:
                 show(common, await client.get_execution(execution, ended_items=True))
-            return exit_codes.DONE
+            return
         if task:
             raise Refused("--task needs the id of an execution", code=exit_codes.USAGE)
         matching = client.list_executions(
-            workflow_id=workflow,
-            statuses=status or (),
-            started_after=since,
-            started_before=until,
+            workflow_id=workflow, statuses=status or (), started_after=since, started_before=until
         )
         table(await collect(matching, limit))
-        return exit_codes.DONE
 
 
 def reject_filters(name: str, *filters: object) -> None:
@@ -245,21 +226,16 @@ def reject_filters(name: str, *filters: object) -> None:
 
 def table(found: Sequence["Execution"]) -> None:
     """Print executions as a table, or as a document without their tasks and values."""
-    rows = [
-        (
-            execution.id,
-            execution.workflow_id,
-            str(execution.status),
-            output.age(execution.started_at),
-            output.duration(execution.duration_ms),
-            str(execution.workflow_version),
-            output.age(execution.ended_at),
-            execution.failure.error_class if execution.failure else "-",
-        )
-        for execution in found
-    ]
-    documents = [execution_json(execution, whole=False) for execution in found]
-    output.listing(documents, HEADER, rows, none="No executions found.", only_wide=ONLY_WIDE)
+    output.table(
+        found,
+        lambda execution: execution_json(execution, whole=False),
+        "ID WORKFLOW=workflow_id STATUS STARTED=started_at DURATION "
+        "VERSION=workflow_version ENDED=ended_at ERROR",
+        none="No executions found.",
+        only_wide=ONLY_WIDE,
+        DURATION=lambda execution: output.duration(execution.duration_ms),
+        ERROR=lambda execution: execution.failure.error_class if execution.failure else "-",
+    )
 
 
 @command
@@ -314,12 +290,9 @@ def signal(
 ) -> int:
     """Send a signal to a running execution.
 
-    Parameters
-    ----------
-    name
-        Name of the signal.
-    payload
-        JSON, @file, or - for standard input.
+    Args:
+        name: Name of the signal.
+        payload: JSON, @file, or - for standard input.
     """
 
     value = read_value(payload, "--payload")

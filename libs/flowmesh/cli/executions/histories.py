@@ -1,21 +1,22 @@
 """`history` and `trace`: the events of an execution, and the durations of its tasks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.arguments import ExecutionArgument
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions import tree
 from flowmesh.cli.executions.insights import print_report
-from flowmesh.cli.executions.shapes import MARKS, progress_text, shown_nodes
+from flowmesh.cli.executions.shapes import MARKS, progress_text
 
 if TYPE_CHECKING:
-    from flowmesh.insight.traces import Trace
-    from flowmesh.sdk import Event, Execution, Node
+    from msgspec import UnsetType
+
+    from flowmesh.insight.traces import AttemptTrace, TaskTrace, Trace
+    from flowmesh.sdk import Event, Execution
 
 DATA_CHARACTERS_MAX = 100
 
@@ -23,13 +24,11 @@ DATA_CHARACTERS_MAX = 100
 @command
 async def history(
     execution: ExecutionArgument, /, *, after: int = 0, common: Common = COMMON
-) -> int:
+) -> None:
     """Print the stored events of an execution; with --json one document per line.
 
-    Parameters
-    ----------
-    after
-        Only events after this sequence.
+    Args:
+        after: Only events after this sequence.
     """
     async with connected(common) as client:
         async for event in client.history(execution, after=after):
@@ -37,7 +36,6 @@ async def history(
                 output.stream_document(event.as_json())
             else:
                 output.line(event_line(event))
-        return exit_codes.DONE
 
 
 def event_line(event: "Event") -> str:
@@ -50,96 +48,33 @@ def event_line(event: "Event") -> str:
     return "  ".join(part for part in parts if part)
 
 
-@dataclass(slots=True)
-class Attempt:
-    """The times and the error of an attempt."""
-
-    number: int
-    scheduled_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    worker: str = ""
-    # Above 1 if the attempt was sent again after the failure of a worker or an orchestrator.
-    deliveries: int = 1
-    error: str = ""
-
-    @property
-    def waited_ms(self) -> float | None:
-        return _between(self.scheduled_at, self.started_at or self.ended_at)
-
-    @property
-    def ran_ms(self) -> float | None:
-        return _between(self.started_at, self.ended_at)
-
-
-@dataclass(slots=True)
-class Span:
-    """A node with its attempts."""
-
-    node: "Node"
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-
-    def attempt(self, number: int) -> Attempt:
-        return self.attempts.setdefault(number, Attempt(number))
-
-    @property
-    def started_at(self) -> datetime | None:
-        """The time at which the first attempt became ready; the node has only the last one."""
-        first = min(self.attempts, default=0)
-        known = self.attempts[first].scheduled_at if first else None
-        return known or self.node.scheduled_at or self.node.started_at
-
-    @property
-    def took_ms(self) -> float | None:
-        return _between(self.started_at, self.node.ended_at)
-
-
-def spans_of(nodes: Iterable["Node"], events: Iterable["Event"]) -> dict[str, Span]:
-    """Return the nodes of an execution with the attempts that its events describe."""
-    spans = {node.id: Span(node) for node in nodes}
-    for event in events:
-        span = spans.get(event.node)
-        if span is not None and event.attempt:
-            _apply(span.attempt(event.attempt), event)
-    return spans
-
-
-def _apply(attempt: Attempt, event: "Event") -> None:
-    match event.type:
-        case "TaskScheduled":
-            attempt.scheduled_at = event.at
-        case "TaskStarted":
-            started = event.data.get("startedAt")
-            attempt.started_at = datetime.fromisoformat(started) if started else event.at
-            attempt.worker = event.data.get("workerId", "")
-            attempt.deliveries = event.data.get("delivery", 1)
-        case "TaskCompleted" | "TaskFailed" | "TaskRetrying" | "TaskCanceled":
-            attempt.ended_at = event.at
-            if error := event.data.get("error"):
-                attempt.error = f"{error['class']}: {error['message']}"
-
-
 @command
-async def trace(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+async def trace(
+    execution: ExecutionArgument, /, *, limit: int = 0, common: Common = COMMON
+) -> None:
     """Print the tasks of an execution as a tree, with their start times, waits and durations.
 
     The parent of a task is the dependency that ended last.
+
+    Args:
+        limit: Maximum number of tasks inside maps, groups and state machines: failed and slowest
+            first (default: 200).
     """
     async with connected(common) as client:
-        report = await client.trace(execution)
+        report = await client.trace(execution, limit=limit)
         if common.structured:
             print_report(report)
-            return exit_codes.DONE
-        found = await client.get_execution(execution, ended_items=True)
-        nodes, omitted = shown_nodes(found.nodes)
-        spans = spans_of(nodes, [event async for event in client.history(execution)])
-        for line in trace_lines(found, spans, datetime.now(UTC)):
+            return
+        for line in trace_lines(report, await client.get_execution(execution), datetime.now(UTC)):
             output.line(line)
-        if omitted:
-            output.line(f"… {omitted:,} more ended tasks of items; --json lists them")
+        if report.omitted:
+            counts = ", ".join(f"{count:,} {status}" for status, count in report.counts.items())
+            output.paragraph(f"… {report.omitted:,} more tasks of items; in total {counts}", "")
+            output.line("  flowmesh trace --limit N shows more of them")
+        if report.truncated:
+            output.problem("flowmesh: the history is longer; the trace is truncated")
         for line in summary_lines(report):
             output.line(line)
-        return exit_codes.DONE
 
 
 def summary_lines(report: "Trace") -> Iterable[str]:
@@ -160,65 +95,65 @@ def summary_lines(report: "Trace") -> Iterable[str]:
         yield f"waited for {reason}: {output.duration(waited)} in total"
 
 
-def trace_lines(execution: "Execution", spans: dict[str, Span], now: datetime) -> Iterable[str]:
-    """Yield the lines of the tree: one per node, and one per attempt if there are several."""
-    took = output.duration(execution.duration_ms)
+def trace_lines(report: "Trace", execution: "Execution", now: datetime) -> Iterable[str]:
+    """Yield the lines of the tree: one per task, and one per attempt if there are several."""
+    took = output.duration(report.duration_ms)
     yield (
         f"{MARKS[execution.status]} {execution.workflow_id} v{execution.workflow_version}"
         f"  {execution.status}  {took}  {execution.id}"
     )
-    start = execution.started_at
+    tasks = {task.id: task for task in report.tasks}
+    nodes = {node.id: node for node in execution.nodes}
 
-    def lines(node_id: str) -> list[str]:
-        span = spans[node_id]
-        offset = _between(start, span.started_at)
-        at = f"at +{output.duration(offset)}" if offset is not None else "not started"
-        node = span.node
-        took_ms = span.took_ms if node.status.ended else _between(span.started_at, now)
-        first = f"{MARKS[node.status]} {node.id}  {output.duration(took_ms)}  {at}"
-        if node.status == "running":
-            first += f"  {progress_text(node, now)}"
-        if node.status in ("skipped", "canceled", "failed"):
-            first += f"  {node.status}"
-        if len(span.attempts) < 2 and not any(a.deliveries > 1 for a in span.attempts.values()):
-            return [first + "".join(map(_attempt_suffix, span.attempts.values()))]
-        return [first, *(_attempt_line(attempt, start) for attempt in span.attempts.values())]
+    def lines(task_id: str) -> list[str]:
+        task = tasks[task_id]
+        begun_ms, ended_ms = _ms(task.ready_ms), _ms(task.ended_ms)
+        at = "not started" if begun_ms is None else f"at +{output.duration(begun_ms)}"
+        status = "completed" if task.status == "success" else task.status
+        if ended_ms is None and status == "running":
+            ended_ms = report.duration_ms
+        took_ms = None if begun_ms is None or ended_ms is None else ended_ms - begun_ms
+        first = f"{MARKS[status]} {task.id}  {output.duration(took_ms)}  {at}"
+        if status == "running" and task.id in nodes:
+            first += f"  {progress_text(nodes[task.id], now)}"
+        if status in ("skipped", "canceled", "failed"):
+            first += f"  {status}"
+        if len(task.attempts) < 2 and not any(each.deliveries > 1 for each in task.attempts):
+            return [first + "".join(map(_attempt_suffix, task.attempts))]
+        return [first, *map(_attempt_line, task.attempts)]
 
-    yield from tree.draw(_parents(spans), lines)
+    yield from tree.draw(_parents(tasks), lines)
 
 
-def _parents(spans: dict[str, Span]) -> dict[str, str]:
-    ended = {
-        node_id: span.node.ended_at.timestamp()
-        for node_id, span in spans.items()
-        if span.node.ended_at
-    }
-    dependencies = {node_id: span.node.dependencies for node_id, span in spans.items()}
-    found = tree.parents(dependencies, ended)
+def _parents(tasks: "dict[str, TaskTrace]") -> dict[str, str]:
+    ended = {id_: task.ended_ms for id_, task in tasks.items() if isinstance(task.ended_ms, float)}
+    found = tree.parents({id_: task.dependencies for id_, task in tasks.items()}, ended)
     # The parent of an item's node without dependencies is its container.
-    for node_id, parent in found.items():
-        if not parent and "/" in node_id:
-            container = node_id[: node_id.rindex("[")]
-            found[node_id] = container if container in spans else ""
+    for task_id, parent in found.items():
+        if not parent and "/" in task_id:
+            container = task_id[: task_id.rindex("[")]
+            found[task_id] = container if container in tasks else ""
     return found
 
 
-def _attempt_suffix(attempt: Attempt) -> str:
+def _attempt_suffix(attempt: "AttemptTrace") -> str:
     """Return the wait if it was longer than the run, and the error."""
-    waited, ran = attempt.waited_ms, attempt.ran_ms
+    waited, ran = _ms(attempt.wait_ms), _ms(attempt.run_ms)
     shown = f"  waited {output.duration(waited)}" if waited and ran and waited > ran else ""
-    return shown + (f"  {attempt.error}" if attempt.error else "")
+    return shown + _error_text(attempt)
 
 
-def _attempt_line(attempt: Attempt, start: datetime | None) -> str:
-    offset = output.duration(_between(start, attempt.scheduled_at))
-    waited, ran = output.duration(attempt.waited_ms), output.duration(attempt.ran_ms)
+def _attempt_line(attempt: "AttemptTrace") -> str:
+    ready, waited = output.duration(attempt.ready_ms), output.duration(_ms(attempt.wait_ms))
     again = f", delivered {attempt.deliveries} times" if attempt.deliveries > 1 else ""
-    error = f"  {attempt.error}" if attempt.error else ""
-    return f"attempt {attempt.number}: at +{offset}, waited {waited}, ran {ran}{again}{error}"
+    ran = output.duration(_ms(attempt.run_ms))
+    number, error = attempt.attempt, _error_text(attempt)
+    return f"attempt {number}: at +{ready}, waited {waited}, ran {ran}{again}{error}"
 
 
-def _between(start: datetime | None, end: datetime | None) -> float | None:
-    if start is None or end is None:
-        return None
-    return max(0.0, (end - start).total_seconds() * 1000)
+def _error_text(attempt: "AttemptTrace") -> str:
+    return f"  {attempt.error.class_}: {attempt.error.message}" if attempt.error else ""
+
+
+def _ms(value: "float | UnsetType") -> float | None:
+    return value if isinstance(value, float) else None

@@ -38,13 +38,11 @@ def print_report(report: "Part") -> None:
 @command
 async def state_at(
     execution: ExecutionArgument, at: str = "", /, *, common: Common = COMMON
-) -> int:
+) -> None:
     """Show the state of an execution after an event, or at a time.
 
-    Parameters
-    ----------
-    at
-        Sequence of an event, or a time such as 2026-01-31T12:00:00Z; the last event by default.
+    Args:
+        at: Sequence of an event, or a time such as 2026-01-31T12:00:00Z; the last event by default.
     """
     async with connected(common) as client:
         report = await client.state_at(execution, _moment(at))
@@ -52,7 +50,6 @@ async def state_at(
             print_report(report)
         else:
             _show_state(report)
-        return exit_codes.DONE
 
 
 def _moment(text: str) -> int | datetime:
@@ -104,12 +101,9 @@ def _show_state(report: "StateAt") -> None:
 async def compare(left: ExecutionId, right: ExecutionId, /, *, common: Common = COMMON) -> int:
     """Compare two executions side by side. Exit code 1 if they differ.
 
-    Parameters
-    ----------
-    left
-        Id of the first execution.
-    right
-        Id of the second execution.
+    Args:
+        left: Id of the first execution.
+        right: Id of the second execution.
     """
     async with connected(common) as client:
         report = await client.compare(left, right)
@@ -171,14 +165,12 @@ def _beside(name: str, left: str, right: str) -> None:
 @command
 async def watch_variable(
     execution: ExecutionArgument, path: str, /, *, common: Common = COMMON
-) -> int:
+) -> None:
     """Trace a value through the tasks of an execution: writers, readers and values.
 
-    Parameters
-    ----------
-    path
-        Path as in templates: input.order.id, tasks.charge.output.amount, context.total,
-        states.loop.count, signals.approved.
+    Args:
+        path: Path as in templates: input.order.id, tasks.charge.output.amount, context.total,
+            states.loop.count, signals.approved.
     """
     async with connected(common) as client:
         report = await client.watch_variable(execution, path)
@@ -186,7 +178,6 @@ async def watch_variable(
             print_report(report)
         else:
             _show_watch(report)
-        return exit_codes.DONE
 
 
 def _show_watch(report: "Watch") -> None:
@@ -211,12 +202,9 @@ def explain(target: Target, /, *, task: str = "", common: Common = COMMON) -> in
     from ending: cycles, missing workers, and conflicting limits.
     Exit code 1 if an operator must act.
 
-    Parameters
-    ----------
-    target
-        Id of an execution or of a workflow, or a file.
-    task
-        Explain only this task of the execution.
+    Args:
+        target: Id of an execution or of a workflow, or a file.
+        task: Explain only this task of the execution.
     """
     if Path(target).is_file():
         return _explain_file(common, target)
@@ -305,13 +293,11 @@ def _show_diagnosis(common: Common, report: "Diagnosis") -> int:
 @command
 async def bottlenecks(
     workflow: WorkflowArgument, /, *, executions: int = 0, common: Common = COMMON
-) -> int:
+) -> None:
     """Rank the tasks of a workflow by their cost in time in the last executions.
 
-    Parameters
-    ----------
-    executions
-        Maximum number of executions to analyze; 0 is 100.
+    Args:
+        executions: Maximum number of executions to analyze; 0 is 100.
     """
     async with connected(common) as client:
         report = await client.bottlenecks(workflow, executions=executions)
@@ -319,7 +305,6 @@ async def bottlenecks(
             print_report(report)
         else:
             _show_bottlenecks(report)
-        return exit_codes.DONE
 
 
 def _show_bottlenecks(report: "Bottlenecks") -> None:

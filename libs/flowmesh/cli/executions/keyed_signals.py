@@ -24,17 +24,12 @@ def signal_by_key(
 ) -> int:
     """Send a signal to all executions that wait for it with this key.
 
-    Parameters
-    ----------
-    name
-        Name of the signal.
-    key
-        Key of the wait, such as an order number.
-    payload
-        JSON, @file, or - for standard input.
-    ttl
-        Seconds to keep the signal for the first execution that waits for it; 0 rejects it if
-        none waits now.
+    Args:
+        name: Name of the signal.
+        key: Key of the wait, such as an order number.
+        payload: JSON, @file, or - for standard input.
+        ttl: Seconds to keep the signal for the first execution that waits for it; 0 rejects it if
+            none waits now.
     """
 
     value = read_value(payload, "--payload")

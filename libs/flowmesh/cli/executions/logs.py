@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.arguments import ExecutionArgument, Flag, NodeId
 from flowmesh.cli.common import COMMON, Common, command, connected
 
@@ -28,17 +28,14 @@ async def logs(
     task: NodeId = "",
     follow: Flag = False,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print the log lines of an execution's tasks and the failures of their attempts.
 
     The lines of an attempt are stored when it ends, and have the time of its end.
 
-    Parameters
-    ----------
-    task
-        Only lines of this task.
-    follow
-        Follow the execution until it ends.
+    Args:
+        task: Only lines of this task.
+        follow: Follow the execution until it ends.
     """
     async with connected(common) as client:
         printed = False
@@ -50,7 +47,6 @@ async def logs(
                 _print(common, entry, event)
         if not printed and not common.structured:
             output.nothing("No log lines found.")
-        return exit_codes.DONE
 
 
 async def _events(client: "Client", execution: str, *, follow: bool) -> AsyncIterator["Event"]:

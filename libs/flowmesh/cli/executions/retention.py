@@ -28,10 +28,8 @@ async def show_retention(*, common: Common = COMMON) -> int:
 async def set_retention(span: str, /, *, common: Common = COMMON) -> int:
     """Set the retention of ended executions in the namespace.
 
-    Parameters
-    ----------
-    span
-        Duration such as 90m, 12h or 30d; `default` restores the setting of the suite.
+    Args:
+        span: Duration such as 90m, 12h or 30d; `default` restores the setting of the suite.
     """
     async with connected(common) as client:
         found = _SPAN.fullmatch(span)
@@ -47,10 +45,8 @@ async def rebuild(*, verify: Flag = False, common: Common = COMMON) -> int:
 
     With --verify, exit code 1 if a stored row differs.
 
-    Parameters
-    ----------
-    verify
-        Compare only; change nothing.
+    Args:
+        verify: Compare only; change nothing.
     """
     async with connected(common) as client:
         found = await client.archive.rebuild(verify=verify)
@@ -86,43 +82,36 @@ async def list_archived(
     since: datetime | None = None,
     until: datetime | None = None,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """List archived executions, oldest first, at most 1,000.
 
-    Parameters
-    ----------
-    workflow
-        Only executions of this workflow.
-    since
-        Only executions started after this time.
-    until
-        Only executions started before this time.
+    Args:
+        workflow: Only executions of this workflow.
+        since: Only executions started after this time.
+        until: Only executions started before this time.
     """
     async with connected(common) as client:
         found = await client.list_archived(
             workflow_id=workflow, started_after=since, started_before=until
         )
         table(found)
-        return exit_codes.DONE
 
 
 @command
-async def show_archived(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+async def show_archived(execution: ExecutionArgument, /, *, common: Common = COMMON) -> None:
     """Print the archive file of an execution: JSON lines."""
     async with connected(common) as client:
         output.json_lines(await client.archived_document(execution))
-        return exit_codes.DONE
 
 
 @command
-async def restore_view(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+async def restore_view(execution: ExecutionArgument, /, *, common: Common = COMMON) -> None:
     """Show an archived execution like a stored one."""
     async with connected(common) as client:
         found = await client.get_execution(execution)
         if not found.archived:
             raise Refused(f"{execution} is not archived", "use `flowmesh get execution`")
         show(common, found)
-        return exit_codes.DONE
 
 
 @command

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionArgument, Texts
+from flowmesh.cli.arguments import ExecutionArgument, ListLimit, Texts
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.cli.executions.executions import parse_pairs, table
 
@@ -20,29 +20,24 @@ LIMIT = 100
 
 @command
 async def search(
-    filter: str = "", /, *, order_by: str = "", limit: int = LIMIT, common: Common = COMMON
-) -> int:
+    filter: str = "", /, *, order_by: str = "", limit: ListLimit = LIMIT, common: Common = COMMON
+) -> None:
     """List the executions that match a filter, newest first.
 
     Example of a filter: `status = failed AND label.team = "pay" AND started > "-24h"`. Fields:
     id, workflow, version, status, started, ended, duration, requestId, error, error.class,
     label.<name>, attr.<name> and input.<path>.
 
-    Parameters
-    ----------
-    filter
-        Filter; all executions by default.
-    order_by
-        started, ended, label.<name>, attr.<name> or input.<path>, followed by asc or desc.
-    limit
-        Maximum length of the list; 0 lists all.
+    Args:
+        filter: Filter; all executions by default.
+        order_by: started, ended, label.<name>, attr.<name> or input.<path>, followed by asc or
+            desc.
     """
     async with connected(common) as client:
         matching = client.list_executions(
             filter=filter, order_by=order_by, on_warning=output.warning
         )
         table(await collect(matching, limit))
-        return exit_codes.DONE
 
 
 async def show_groups(
@@ -57,10 +52,7 @@ async def show_groups(
             {
                 "count": counted.count,
                 "groups": [
-                    {
-                        "values": dict(zip(group_by, group.values, strict=True)),
-                        "count": group.count,
-                    }
+                    {"values": dict(zip(group_by, group.values, strict=True)), "count": group.count}
                     for group in counted.groups
                 ],
                 "groupsCapped": counted.capped,
@@ -76,20 +68,13 @@ async def show_groups(
 
 @command
 async def attributes(
-    execution: ExecutionArgument,
-    /,
-    *values: str,
-    remove: Texts = None,
-    common: Common = COMMON,
-) -> int:
+    execution: ExecutionArgument, /, *values: str, remove: Texts = None, common: Common = COMMON
+) -> None:
     """Set search attributes of a running execution; its workflow must declare them.
 
-    Parameters
-    ----------
-    values
-        name=value; the value is JSON, a time such as 2026-11-01T08:00:00Z, or text.
-    remove
-        Name of an attribute to remove; can be repeated.
+    Args:
+        values: name=value; the value is JSON, a time such as 2026-11-01T08:00:00Z, or text.
+        remove: Name of an attribute to remove; can be repeated.
     """
     async with connected(common) as client:
         changes = {name: _value(text) for name, text in parse_pairs(values).items()}
@@ -100,7 +85,6 @@ async def attributes(
             {"executionId": execution, "sequence": sequence},
             f"{execution}: set by event {sequence}",
         )
-        return exit_codes.DONE
 
 
 def _value(text: str) -> "SearchValue":

@@ -38,109 +38,65 @@ def value_json(value: Any) -> Any:
 
 
 def failure_json(failure: "Failure") -> dict[str, Any]:
-    shown: dict[str, Any] = {"class": failure.error_class, "message": failure.message}
-    if failure.node:
-        shown["taskId"] = failure.node
-    if failure.state:
-        shown["state"] = failure.state
-    if failure.details is not None:
-        shown["details"] = failure.details
-    return shown
+    shown = output.members(failure, "class=error_class message task_id=node? state?")
+    return shown if failure.details is None else shown | {"details": failure.details}
+
+
+_SUMMARY = (
+    "execution_id=id workflow=workflow_id version=workflow_version status started_at ended_at "
+    "duration_ms parent=parent_id? continued_from? continued_as? first_run? error=failure? "
+    "archived?"
+)
+_WHOLE = (
+    f"{_SUMMARY} compensation? hold? rerun_of? search variables? erased=erasure? request_id "
+    "last_sequence input output *? -namespace -workflow_name -parent_node -nodes -signals"
+)
+_NODE = (
+    "status attempts dependencies type=task_type worker=worker_id~ started_at ended_at due_at "
+    "duration_ms child=child_workflow_id? items? output error=failure? held? undoes? *? -id -name "
+    "-metadata -scheduled_at -child_execution_id -child_version -assignees"
+)
 
 
 def execution_json(execution: "Execution", *, whole: bool = True) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "executionId": execution.id,
-        "workflow": execution.workflow_id,
-        "version": execution.workflow_version,
-        "status": execution.status,
-        "startedAt": output.iso(execution.started_at),
-        "endedAt": output.iso(execution.ended_at),
-        "durationMs": execution.duration_ms,
-    }
+    shown = output.members(execution, _WHOLE if whole else _SUMMARY)
     if execution.parent_id:
         shown["parent"] = {"executionId": execution.parent_id, "taskId": execution.parent_node}
-    for name, other in (
-        ("continuedFrom", execution.continued_from),
-        ("continuedAs", execution.continued_as),
-        ("firstRun", execution.first_run),
-    ):
-        if other:
-            shown[name] = other
     if execution.failure is not None:
         shown["error"] = failure_json(execution.failure)
-    if execution.archived:
-        shown["archived"] = True
-    if whole:
-        if execution.compensation:
-            shown["compensation"] = execution.compensation
-        if execution.hold is not None:
-            shown["hold"] = {"reason": execution.hold.reason, "key": execution.hold.key}
-            if execution.hold.until is not None:
-                shown["hold"]["until"] = output.iso(execution.hold.until)
-        if execution.rerun_of:
-            shown["rerunOf"] = execution.rerun_of
-        shown["search"] = {
+    if not whole:
+        return shown
+    if execution.hold is not None:
+        shown["hold"] = output.members(execution.hold, "reason key until?")
+    return shown | {
+        "search": {
             name: output.iso(value) if isinstance(value, datetime) else value
             for name, value in execution.search.items()
-        }
-        if execution.variables:
-            shown["variables"] = execution.variables
-        if execution.erasure is not None:
-            shown["erased"] = {
-                "at": output.iso(execution.erasure.at),
-                "actor": execution.erasure.actor,
-                "reason": execution.erasure.reason,
-            }
-        shown["requestId"] = execution.request_id
-        shown["lastSequence"] = execution.last_sequence
-        shown["input"] = value_json(execution.input)
-        shown["output"] = value_json(execution.output)
-        shown["tasks"] = {node.id: node_json(node) for node in execution.nodes}
-        shown["signals"] = [
-            {
-                "name": signal.name,
-                "payload": value_json(signal.payload),
-                "receivedAt": output.iso(signal.received_at),
-            }
-            for signal in execution.signals
-        ]
-    return shown
+        },
+        "input": value_json(execution.input),
+        "output": value_json(execution.output),
+        "tasks": {node.id: node_json(node) for node in execution.nodes},
+        "signals": [
+            output.members(each) | {"payload": value_json(each.payload)}
+            for each in execution.signals
+        ],
+    }
 
 
 def node_json(node: "Node") -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "status": node.status,
-        "attempts": node.attempts,
-        "dependencies": list(node.dependencies),
-        "type": node.task_type,
-        "worker": node.worker_id or None,
-        "startedAt": output.iso(node.started_at or node.scheduled_at),
-        "endedAt": output.iso(node.ended_at),
-        "dueAt": output.iso(node.due_at),
-        "durationMs": node.duration_ms,
-    }
+    shown = output.members(node, _NODE)
+    shown["startedAt"] = output.iso(node.started_at or node.scheduled_at)
     if node.child_workflow_id:
-        shown["child"] = {
-            "workflow": node.child_workflow_id,
-            "version": node.child_version or None,
-            "executionId": node.child_execution_id or None,
-        }
-    if node.items is not None:
-        shown["items"] = {
-            "total": node.items.total,
-            "running": node.items.running,
-            "completed": node.items.completed,
-            "failed": node.items.failed,
-        }
-    if node.output is not None:
-        shown["output"] = value_json(node.output)
+        shown["child"] = output.members(
+            node,
+            "workflow=child_workflow_id version=child_version~ execution_id=child_execution_id~",
+        )
     if node.failure is not None:
         shown["error"] = failure_json(node.failure)
-    if node.held:
-        shown["held"] = True
-    if node.undoes:
-        shown["undoes"] = node.undoes
+    if node.output is None:
+        del shown["output"]
+    else:
+        shown["output"] = value_json(node.output)
     return shown
 
 

@@ -22,15 +22,11 @@ async def stats(
     The counts are those of the answering process since its start. With --group-by or --filter,
     stored executions are counted instead.
 
-    Parameters
-    ----------
-    workflow
-        Only this workflow.
-    group_by
-        status, workflow, version, day, hour, error.class, label.<name>, attr.<name> or
-        input.<path>; can be repeated, at most three.
-    filter
-        Filter of `flowmesh search`.
+    Args:
+        workflow: Only this workflow.
+        group_by: status, workflow, version, day, hour, error.class, needs, label.<name>,
+            attr.<name> or input.<path>; can be repeated, at most three.
+        filter: Filter of `flowmesh search`.
     """
     async with connected(common) as client:
         if group_by or filter:
@@ -61,31 +57,15 @@ def _cells(counted: Any) -> tuple[str, ...]:
 
 
 def _workflow(stats: Any) -> dict[str, Any]:
-    return {
-        "workflow": stats.workflow_id,
-        "started": stats.started,
-        "completed": stats.completed,
-        "failed": stats.failed,
-        "canceled": stats.canceled,
+    return output.members(stats, "workflow=workflow_id started completed failed canceled") | {
         "latency": _latency(stats.latency),
         "tasks": [
-            {
-                "id": task.node,
-                "completed": task.completed,
-                "failed": task.failed,
-                "retried": task.retried,
-                "latency": _latency(task.latency),
-            }
+            output.members(task, "id=node completed failed retried")
+            | {"latency": _latency(task.latency)}
             for task in stats.tasks
         ],
     }
 
 
 def _latency(latency: Any) -> dict[str, Any]:
-    return {
-        "count": latency.count,
-        "p50Ms": latency.p50_ms,
-        "p95Ms": latency.p95_ms,
-        "p99Ms": latency.p99_ms,
-        "totalMs": latency.total_ms,
-    }
+    return output.members(latency, "count p50_ms p95_ms p99_ms total_ms")

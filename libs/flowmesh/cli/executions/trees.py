@@ -50,13 +50,9 @@ class _Tree:
 
 
 def _execution_json(execution: "Execution", node: str) -> dict[str, Any]:
-    return {
-        "executionId": execution.id,
-        "taskId": node or None,
-        "workflow": execution.workflow_id,
-        "version": execution.workflow_version,
-        "status": execution.status,
-    }
+    return {"executionId": execution.id, "taskId": node or None} | output.members(
+        execution, "workflow=workflow_id version=workflow_version status"
+    )
 
 
 def _print(one: dict[str, Any], first: str, rest: str) -> None:

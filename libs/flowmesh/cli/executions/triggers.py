@@ -38,24 +38,15 @@ TriggerArgument = Annotated[str, Parameter(help="Id of the trigger.")]
 
 
 @command
-async def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> int:
+async def list_triggers(workflow: WorkflowId = "", /, *, common: Common = COMMON) -> None:
     """List triggers with their next and last firing.
 
-    Parameters
-    ----------
-    workflow
-        Only triggers of this workflow.
+    Args:
+        workflow: Only triggers of this workflow.
     """
     async with connected(common) as client:
         found = [trigger async for trigger in client.triggers(workflow)]
-        if common.structured:
-            output.document([_json(trigger) for trigger in found])
-            return exit_codes.DONE
-        if not found:
-            output.nothing("No triggers found.")
-        for trigger in found:
-            _show(trigger)
-        return exit_codes.DONE
+        output.listing(found, _json, _show, none="No triggers found.")
 
 
 @command
@@ -90,10 +81,8 @@ def fire(
 ) -> int:
     """Fire a trigger now: start its execution.
 
-    Parameters
-    ----------
-    input
-        JSON, @file, or - for standard input; by default the input of a schedule.
+    Args:
+        input: JSON, @file, or - for standard input; by default the input of a schedule.
     """
     value = read_value(input, "--input")
 
@@ -121,20 +110,13 @@ def publish(
 ) -> int:
     """Publish an event; it starts the workflows whose triggers match it.
 
-    Parameters
-    ----------
-    type
-        Type of the event, such as order.paid.
-    data
-        JSON, @file, or - for standard input.
-    source
-        Source of the event.
-    id
-        Id of the event; an event with the same source and id is published once.
-    subject
-        Subject of the event.
-    extension
-        Extension attribute, as name=value; can be repeated.
+    Args:
+        type: Type of the event, such as order.paid.
+        data: JSON, @file, or - for standard input.
+        source: Source of the event.
+        id: Id of the event; an event with the same source and id is published once.
+        subject: Subject of the event.
+        extension: Extension attribute, as name=value; can be repeated.
     """
     value = read_value(data, "--data")
     extensions = {name: _scalar(text) for name, text in parse_pairs(extension or ()).items()}
@@ -148,11 +130,7 @@ def publish(
             if published.created
             else "existed already"
         )
-        document = {
-            "id": published.id,
-            "created": published.created,
-            "triggers": published.triggers,
-        }
+        document = output.members(published, "id created triggers")
         output.result(document, f"{published.id}: {effect}")
         return exit_codes.DONE
 
@@ -169,18 +147,16 @@ def _scalar(text: str) -> str | int | bool:
 
 
 @command
-async def hooks(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+async def hooks(execution: ExecutionArgument, /, *, common: Common = COMMON) -> None:
     """List the callback URLs of the waiting tasks of an execution."""
     async with connected(common) as client:
         found = await client.hooks(execution)
-        if common.structured:
-            output.document([{"taskId": each.node, "url": each.url} for each in found])
-            return exit_codes.DONE
-        if not found:
-            output.nothing("No callback URLs found.")
-        for each in found:
-            output.line(f"{each.node}  {each.url}")
-        return exit_codes.DONE
+        output.listing(
+            found,
+            lambda each: {"taskId": each.node, "url": each.url},
+            lambda each: output.line(f"{each.node}  {each.url}"),
+            none="No callback URLs found.",
+        )
 
 
 @command
@@ -201,22 +177,14 @@ def backfill(
 
     A repeated command resumes the backfill and starts no execution twice.
 
-    Parameters
-    ----------
-    inputs
-        File with one JSON value per line; - for standard input.
-    trigger
-        Id of a schedule or event trigger, instead of a file.
-    since
-        Start of the range of --trigger; in UTC unless it has an offset.
-    until
-        End of the range, exclusive; now by default.
-    concurrency
-        Executions that run at a time, at most 1,000.
-    id
-        Id of the backfill; a new id starts all executions again.
-    dry_run
-        Only count the executions.
+    Args:
+        inputs: File with one JSON value per line; - for standard input.
+        trigger: Id of a schedule or event trigger, instead of a file.
+        since: Start of the range of --trigger; in UTC unless it has an offset.
+        until: End of the range, exclusive; now by default.
+        concurrency: Executions that run at a time, at most 1,000.
+        id: Id of the backfill; a new id starts all executions again.
+        dry_run: Only count the executions.
     """
 
     from flowmesh.sdk.workflows.backfill import CONCURRENCY_MAX
@@ -334,15 +302,8 @@ def _utc(at: datetime | None) -> datetime:
 
 
 def _backfill_json(state: "Backfill") -> dict[str, Any]:
-    return {
-        "total": state.total,
-        "started": state.started,
-        "repeated": state.repeated,
-        "joined": state.joined,
-        "completed": state.completed,
-        "failed": state.failed,
-        "refused": state.refused,
-        "refusals": [{"name": name, "why": why} for name, why in state.refusals],
+    return output.members(state, "* -refusals") | {
+        "refusals": [{"name": name, "why": why} for name, why in state.refusals]
     }
 
 
@@ -369,11 +330,7 @@ def _show(trigger: "Trigger") -> None:
     elif trigger.next_at is not None:
         parts.append(f"next {output.moment(trigger.next_at)}")
     parts.append(f"fired {trigger.fired}")
-    counts = (
-        (trigger.refused, "refused"),
-        (trigger.joined, "joined"),
-        (trigger.missed, "missed"),
-    )
+    counts = ((trigger.refused, "refused"), (trigger.joined, "joined"), (trigger.missed, "missed"))
     parts += [f"{word} {count}" for count, word in counts if count]
     output.line("  " + ", ".join(parts))
     if trigger.last_error:
@@ -391,20 +348,6 @@ def _show_slot(slot: "ChangeSlot") -> None:
         output.line(f"  {slot.problem}")
 
 
-def _slot_json(slot: "ChangeSlot | None") -> dict[str, Any] | None:
-    if slot is None:
-        return None
-    return {
-        "name": slot.name,
-        "phase": slot.phase.upper(),
-        "lagBytes": slot.lag_bytes,
-        "keepBytesMax": slot.keep_bytes_max,
-        "position": slot.position,
-        "problem": slot.problem,
-        "checkedAt": output.iso(slot.checked_at),
-    }
-
-
 def _show_change(common: Common, trigger: "Trigger") -> int:
     if common.structured:
         output.document(_json(trigger))
@@ -414,20 +357,5 @@ def _show_change(common: Common, trigger: "Trigger") -> int:
 
 
 def _json(trigger: "Trigger") -> dict[str, Any]:
-    return {
-        "workflow": trigger.workflow_id,
-        "id": trigger.id,
-        "kind": trigger.kind,
-        "version": trigger.version,
-        "about": trigger.about,
-        "paused": trigger.paused,
-        "nextAt": output.iso(trigger.next_at),
-        "lastAt": output.iso(trigger.last_at),
-        "lastExecutionId": trigger.last_execution_id,
-        "lastError": trigger.last_error,
-        "fired": trigger.fired,
-        "missed": trigger.missed,
-        "refused": trigger.refused,
-        "joined": trigger.joined,
-        "slot": _slot_json(trigger.slot),
-    }
+    slot = trigger.slot and output.members(trigger.slot) | {"phase": trigger.slot.phase.upper()}
+    return output.members(trigger, "workflow=workflow_id *") | {"slot": slot}

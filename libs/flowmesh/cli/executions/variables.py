@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @command
-async def show_variables(execution: ExecutionArgument, /, *, common: Common = COMMON) -> int:
+async def show_variables(execution: ExecutionArgument, /, *, common: Common = COMMON) -> None:
     """Show the current variables of an execution."""
     async with connected(common) as client:
         found = (await client.get_execution(execution)).variables
@@ -21,7 +21,6 @@ async def show_variables(execution: ExecutionArgument, /, *, common: Common = CO
         else:
             rows = [(name, output.compact(value)) for name, value in found.items()]
             output.columns(("VARIABLE", "VALUE"), rows, none="No variables found.")
-        return exit_codes.DONE
 
 
 @command
@@ -36,12 +35,9 @@ def set_variable(
 ) -> int:
     """Set a variable; tasks that become ready later use the new value.
 
-    Parameters
-    ----------
-    name
-        Name of a variable that the workflow declares.
-    value
-        JSON, @file, or - for standard input.
+    Args:
+        name: Name of a variable that the workflow declares.
+        value: JSON, @file, or - for standard input.
     """
 
     new_value = read_value(value, "VALUE")

@@ -41,10 +41,8 @@ async def watch(execution: ExecutionArgument, /, *, after: int = 0, common: Comm
     Shows a tree with progress, attempts and durations on a terminal; otherwise, and with --json,
     one line per event.
 
-    Parameters
-    ----------
-    after
-        Print only events after this sequence.
+    Args:
+        after: Print only events after this sequence.
     """
     async with connected(common) as client:
         board = Board(await client.get_execution(execution))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
@@ -14,13 +14,11 @@ FileArgument = Annotated[Path, Parameter(help="YAML file with `bridges`.")]
 
 
 @command
-async def bridge(file: FileArgument, /, *, check: Flag = False, common: Common = COMMON) -> int:
+async def bridge(file: FileArgument, /, *, check: Flag = False, common: Common = COMMON) -> None:
     """Run the bridges of a file until interrupted; a bridge whose source ends is done.
 
-    Parameters
-    ----------
-    check
-        Check the file only.
+    Args:
+        check: Check the file only.
     """
     from flowmesh.connectors import ConnectorError
     from flowmesh.connectors.bridges import read_bridges, run_bridges
@@ -34,4 +32,3 @@ async def bridge(file: FileArgument, /, *, check: Flag = False, common: Common =
         raise Refused(str(error)) from error
     names = [each.name for each in bridges]
     output.result({"bridges": names}, f"{len(names)} bridges {'are valid' if check else 'ended'}")
-    return exit_codes.DONE

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.arguments import Flag, JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.definitions.sources import read_value
@@ -21,28 +21,18 @@ Body = Annotated[JsonText, Parameter(help="JSON, @file, or - for standard input.
 
 
 @command
-async def list_exchanges(*, common: Common = COMMON) -> int:
+async def list_exchanges(*, common: Common = COMMON) -> None:
     """List exchanges with their bindings."""
     async with connected(common) as client:
         found = await client.broker.exchanges()
         bindings = await client.broker.bindings()
     if common.structured:
-        output.document(
-            [
-                {
-                    "exchange": each.name,
-                    "type": each.type,
-                    "alternate": each.alternate,
-                    "bindings": [
-                        {"queue": b.queue, "exchange": b.exchange, "key": b.key}
-                        for b in bindings
-                        if b.source == each.name
-                    ],
-                }
-                for each in found
-            ]
-        )
-        return exit_codes.DONE
+        documents = [output.members(each, "exchange=name *") for each in found]
+        for each, shown in zip(found, documents, strict=True):
+            own = [b for b in bindings if b.source == each.name]
+            shown["bindings"] = [output.members(b, "* -source") for b in own]
+        output.document(documents)
+        return
     if not found:
         output.nothing("No exchanges found.")
     for each in found:
@@ -50,7 +40,6 @@ async def list_exchanges(*, common: Common = COMMON) -> int:
         for b in bindings:
             if b.source == each.name:
                 output.line(f"  {b.key!r} to {b.queue or f'exchange {b.exchange}'}")
-    return exit_codes.DONE
 
 
 @command
@@ -61,30 +50,25 @@ async def declare(
     *,
     alternate: str = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Declare an exchange; repeating it with the same type changes nothing.
 
-    Parameters
-    ----------
-    type
-        Rule that selects the bindings of a message.
-    alternate
-        Exchange of the messages that match no binding.
+    Args:
+        type: Rule that selects the bindings of a message.
+        alternate: Exchange of the messages that match no binding.
     """
     async with connected(common) as client:
         created = await client.broker.declare_exchange(exchange, type, alternate=alternate)
     effect = "is created" if created else "exists already"
     output.result({"exchange": exchange, "created": created}, f"{exchange} {effect}")
-    return exit_codes.DONE
 
 
 @command
-async def delete(exchange: ExchangeArgument, /, *, common: Common = COMMON) -> int:
+async def delete(exchange: ExchangeArgument, /, *, common: Common = COMMON) -> None:
     """Delete an exchange with its bindings."""
     async with connected(common) as client:
         await client.broker.delete_exchange(exchange)
     output.result({"exchange": exchange, "deleted": True}, f"{exchange} is deleted")
-    return exit_codes.DONE
 
 
 @command
@@ -100,15 +84,12 @@ async def publish(
     header: Header = None,
     mandatory: Flag = False,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Publish a message to an exchange.
 
-    Parameters
-    ----------
-    key
-        Routing key, such as data.raw.
-    mandatory
-        Fail if the message leads to no queue.
+    Args:
+        key: Routing key, such as data.raw.
+        mandatory: Fail if the message leads to no queue.
     """
     value = read_value(body, "BODY")
     async with connected(common) as client:
@@ -124,7 +105,6 @@ async def publish(
         )
     document = {"id": outcome.id, "queues": outcome.queues, "duplicate": outcome.duplicate}
     output.result(document, f"{outcome.id} is stored in {counted(outcome.queues, 'queue')}")
-    return exit_codes.DONE
 
 
 @command
@@ -138,7 +118,7 @@ async def publish_to_queue(
     delay: Delay = 0,
     header: Header = None,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Publish a message to a queue."""
     value = read_value(body, "BODY")
     async with connected(common) as client:
@@ -153,7 +133,6 @@ async def publish_to_queue(
         )
     document = {"id": outcome.id, "duplicate": outcome.duplicate}
     output.result(document, f"{outcome.id} is stored in {queue}")
-    return exit_codes.DONE
 
 
 @command
@@ -165,17 +144,13 @@ async def consume(
     wait: float = 5.0,
     group: str = "",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Receive messages of a queue, print and acknowledge them.
 
-    Parameters
-    ----------
-    limit
-        Maximum number of messages, at most 500.
-    wait
-        Seconds to wait for the first, at most 30.
-    group
-        Group of a stream.
+    Args:
+        limit: Maximum number of messages, at most 500.
+        wait: Seconds to wait for the first, at most 30.
+        group: Group of a stream.
     """
     async with connected(common) as client:
         found = await client.messages.receive(queue, limit, wait=wait, group=group)
@@ -187,4 +162,3 @@ async def consume(
             for each in found:
                 show_message(each)
         await client.messages.ack(*found)
-    return exit_codes.DONE

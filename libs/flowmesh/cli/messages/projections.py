@@ -18,18 +18,13 @@ GroupArgument = Annotated[str, Parameter(help="Name of the group.")]
 
 
 @command
-async def list_projections(*, common: Common = COMMON) -> int:
+async def list_projections(*, common: Common = COMMON) -> None:
     """List projections with their checkpoints."""
     async with connected(common) as client:
         found = await client.projections.list()
-    if common.structured:
-        output.document([_json(each) for each in found])
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No projections found.")
-    for each in found:
-        output.line(_line(each))
-    return exit_codes.DONE
+    output.listing(
+        found, _json, lambda each: output.line(_line(each)), none="No projections found."
+    )
 
 
 @command
@@ -48,55 +43,41 @@ async def states(
     /,
     *,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print states of a projection by key."""
     async with connected(common) as client:
         found = await client.projections.states(projection, tuple(keys or ()))
     if common.structured:
         output.document(found)
-        return exit_codes.DONE
+        return
     if not found:
         output.nothing("No states found.")
     for key, state in found.items():
         output.line(f"{key}  {output.compact(state)}")
-    return exit_codes.DONE
 
 
 @command
-async def delete(projection: ProjectionArgument, /, *, common: Common = COMMON) -> int:
+async def delete(projection: ProjectionArgument, /, *, common: Common = COMMON) -> None:
     """Delete a projection with its states."""
     async with connected(common) as client:
         await client.projections.delete(projection)
     output.result({"projection": projection, "deleted": True}, f"{projection} is deleted")
-    return exit_codes.DONE
 
 
 @command
-async def list_groups(*, common: Common = COMMON) -> int:
+async def list_groups(*, common: Common = COMMON) -> None:
     """List groups of consumers of events."""
     async with connected(common) as client:
         found = await client.event_groups.list()
-    if common.structured:
-        output.document(
-            [
-                {
-                    "group": each.name,
-                    "checkpoint": each.checkpoint,
-                    "inFlight": each.in_flight,
-                    "parked": each.parked,
-                }
-                for each in found
-            ]
-        )
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No groups found.")
-    for each in found:
-        output.line(
+    output.listing(
+        found,
+        lambda each: output.members(each, "group=name checkpoint in_flight parked"),
+        lambda each: output.line(
             f"{each.name}  at position {each.checkpoint:,}, {each.in_flight:,} in flight,"
             f" {each.parked:,} parked"
-        )
-    return exit_codes.DONE
+        ),
+        none="No groups found.",
+    )
 
 
 @command
@@ -111,21 +92,15 @@ async def put_group(
     lease: float = 0,
     attempts: int = 0,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Create a group of consumers of events, or change its settings.
 
-    Parameters
-    ----------
-    stream
-        Only events of this stream.
-    category
-        Only events of streams of this category.
-    start_after
-        Position after which a new group begins.
-    lease
-        Seconds in which a delivery must be settled; 0 is 30.
-    attempts
-        Deliveries of an event before it is parked; 0 is 5.
+    Args:
+        stream: Only events of this stream.
+        category: Only events of streams of this category.
+        start_after: Position after which a new group begins.
+        lease: Seconds in which a delivery must be settled; 0 is 30.
+        attempts: Deliveries of an event before it is parked; 0 is 5.
     """
     async with connected(common) as client:
         created = await client.event_groups.put(
@@ -139,20 +114,18 @@ async def put_group(
         )
     effect = "is created" if created else "has these settings"
     output.result({"group": group, "created": created}, f"{group} {effect}")
-    return exit_codes.DONE
 
 
 @command
-async def delete_group(group: GroupArgument, /, *, common: Common = COMMON) -> int:
+async def delete_group(group: GroupArgument, /, *, common: Common = COMMON) -> None:
     """Delete a group of consumers of events."""
     async with connected(common) as client:
         await client.event_groups.delete(group)
     output.result({"group": group, "deleted": True}, f"{group} is deleted")
-    return exit_codes.DONE
 
 
 @command
-async def parked(group: GroupArgument, /, *, common: Common = COMMON) -> int:
+async def parked(group: GroupArgument, /, *, common: Common = COMMON) -> None:
     """List the parked events of a group with their errors."""
     async with connected(common) as client:
         found = await client.event_groups.parked(group)
@@ -163,13 +136,12 @@ async def parked(group: GroupArgument, /, *, common: Common = COMMON) -> int:
                 for each in found
             ]
         )
-        return exit_codes.DONE
+        return
     if not found:
         output.nothing("No parked events found.")
     for each in found:
         output.line(f"{each.event.position}  {event_line(each.event)}")
         output.line(f"  after {counted(each.attempts, 'attempt')}: {each.error}")
-    return exit_codes.DONE
 
 
 @command
@@ -181,23 +153,15 @@ async def replay(
     /,
     *,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Deliver parked events again."""
     async with connected(common) as client:
         replayed = await client.event_groups.replay_parked(group, tuple(positions or ()))
     output.result({"group": group, "replayed": replayed}, f"{counted(replayed, 'event')} replayed")
-    return exit_codes.DONE
 
 
 def _json(projection: "ProjectionInfo") -> dict[str, Any]:
-    return {
-        "projection": projection.name,
-        "generation": projection.generation,
-        "checkpoint": projection.checkpoint,
-        "head": projection.head,
-        "shadowGeneration": projection.shadow_generation,
-        "shadowCheckpoint": projection.shadow_checkpoint,
-    }
+    return output.members(projection, "projection=name generation checkpoint head *")
 
 
 def _line(projection: "ProjectionInfo") -> str:

@@ -47,18 +47,11 @@ KEPT = Kept()
 
 
 @command
-async def list_queues(*, common: Common = COMMON) -> int:
+async def list_queues(*, common: Common = COMMON) -> None:
     """List queues of messages with their depths."""
     async with connected(common) as client:
         found = await collect(client.broker.queues(), 0)
-    if common.structured:
-        output.document([_json(each) for each in found])
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No queues found.")
-    for each in found:
-        output.line(_line(each))
-    return exit_codes.DONE
+    output.listing(found, _json, lambda each: output.line(_line(each)), none="No queues found.")
 
 
 @command
@@ -68,7 +61,7 @@ async def show(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
         state = await client.broker.queue(queue)
         bindings = await client.broker.bindings(queue=queue)
     if common.structured:
-        bound = [{"exchange": each.source, "key": each.key} for each in bindings]
+        bound = [output.members(each, "exchange=source key") for each in bindings]
         output.document(_json(state) | {"bindings": bound})
         return exit_codes.DONE
     output.line(_line(state))
@@ -109,35 +102,22 @@ async def declare(
     schema: JsonText = "",
     kept: Kept = KEPT,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Declare a queue; repeating it with the same options changes nothing.
 
-    Parameters
-    ----------
-    transient
-        Keep the messages in memory only.
-    stream
-        Keep the messages for all groups of consumers.
-    max_size
-        Maximum number of messages; 0 is 100,000.
-    max_bytes
-        Maximum size of all messages; 0 is 1 GiB.
-    overflow
-        Treatment of a message for a full queue.
-    ttl
-        Time to live of messages in seconds; 0 is unlimited.
-    on_expiry
-        Treatment of expired messages.
-    max_priority
-        Highest priority, 0 to 9.
-    attempts
-        Deliveries of a message before it is given up; 0 is 5.
-    visibility_timeout
-        Seconds after which an unsettled message is delivered again; 0 is 30.
-    dead_letter_queue
-        Queue of the messages that are given up; created if it does not exist.
-    schema
-        JSON Schema of the bodies: JSON, @file, or - for standard input.
+    Args:
+        transient: Keep the messages in memory only.
+        stream: Keep the messages for all groups of consumers.
+        max_size: Maximum number of messages; 0 is 100,000.
+        max_bytes: Maximum size of all messages; 0 is 1 GiB.
+        overflow: Treatment of a message for a full queue.
+        ttl: Time to live of messages in seconds; 0 is unlimited.
+        on_expiry: Treatment of expired messages.
+        max_priority: Highest priority, 0 to 9.
+        attempts: Deliveries of a message before it is given up; 0 is 5.
+        visibility_timeout: Seconds after which an unsettled message is delivered again; 0 is 30.
+        dead_letter_queue: Queue of the messages that are given up; created if it does not exist.
+        schema: JSON Schema of the bodies: JSON, @file, or - for standard input.
     """
     given = read_value(schema, "--schema") if schema else None
     async with connected(common) as client:
@@ -159,25 +139,17 @@ async def declare(
         )
     effect = "is created" if created else "exists already"
     output.result({"queue": queue, "created": created}, f"{queue} {effect}")
-    return exit_codes.DONE
 
 
 @command
 async def watch(
-    queues: list[str] | None = None,
-    /,
-    *,
-    seconds: float = 0,
-    common: Common = COMMON,
+    queues: list[str] | None = None, /, *, seconds: float = 0, common: Common = COMMON
 ) -> int:
     """Follow the depths of queues; without names, of all.
 
-    Parameters
-    ----------
-    queues
-        Names of queues.
-    seconds
-        Stop after this time; 0 is never.
+    Args:
+        queues: Names of queues.
+        seconds: Stop after this time; 0 is never.
     """
     async with connected(common) as client:
         with suppress(TimeoutError):
@@ -198,18 +170,15 @@ def _show_changes(changes: "QueueChanges", *, structured: bool) -> None:
 @command
 async def delete(
     queue: QueueArgument, /, *, if_empty: Flag = False, common: Common = COMMON
-) -> int:
+) -> None:
     """Delete a queue with its messages and bindings.
 
-    Parameters
-    ----------
-    if_empty
-        Refuse if the queue holds messages.
+    Args:
+        if_empty: Refuse if the queue holds messages.
     """
     async with connected(common) as client:
         await client.broker.delete_queue(queue, if_empty=if_empty)
     output.result({"queue": queue, "deleted": True}, f"{queue} is deleted")
-    return exit_codes.DONE
 
 
 @command
@@ -222,26 +191,20 @@ async def bind(
     header: Texts = None,
     match: MatchWord = "all",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Bind a queue to an exchange.
 
-    Parameters
-    ----------
-    exchange
-        Name of the exchange.
-    key
-        Routing key; for a topic exchange a pattern such as data.# or order.*.paid.
-    header
-        Header that messages must have, as name=value; can be repeated.
-    match
-        Combination of several headers.
+    Args:
+        exchange: Name of the exchange.
+        key: Routing key; for a topic exchange a pattern such as data.# or order.*.paid.
+        header: Header that messages must have, as name=value; can be repeated.
+        match: Combination of several headers.
     """
     async with connected(common) as client:
         headers = parse_pairs(header or ())
         created = await client.broker.bind(queue, exchange, key, headers=headers, match=match)
     effect = "is bound" if created else "was bound already"
     output.result({"created": created}, f"{queue} {effect} to {exchange}")
-    return exit_codes.DONE
 
 
 @command
@@ -254,56 +217,35 @@ async def unbind(
     header: Texts = None,
     match: MatchWord = "all",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Remove a binding of a queue.
 
-    Parameters
-    ----------
-    exchange
-        Name of the exchange.
-    key
-        Routing key or pattern of the binding.
-    header
-        Header of the binding, as name=value; can be repeated.
-    match
-        Combination of several headers.
+    Args:
+        exchange: Name of the exchange.
+        key: Routing key or pattern of the binding.
+        header: Header of the binding, as name=value; can be repeated.
+        match: Combination of several headers.
     """
     async with connected(common) as client:
         headers = parse_pairs(header or ())
         removed = await client.broker.unbind(queue, exchange, key, headers=headers, match=match)
     effect = "is no longer bound" if removed else "was not bound"
     output.result({"removed": removed}, f"{queue} {effect} to {exchange}")
-    return exit_codes.DONE
 
 
 @command
 async def peek(
-    queue: QueueArgument,
-    /,
-    *,
-    sequence: int = 0,
-    limit: int = 20,
-    common: Common = COMMON,
-) -> int:
+    queue: QueueArgument, /, *, sequence: int = 0, limit: int = 20, common: Common = COMMON
+) -> None:
     """Show messages of a queue without locking them, oldest first.
 
-    Parameters
-    ----------
-    sequence
-        Position of the first message.
-    limit
-        Maximum number of messages.
+    Args:
+        sequence: Position of the first message.
+        limit: Maximum number of messages.
     """
     async with connected(common) as client:
         found = await client.messages.browse(queue, sequence=sequence, count=limit)
-    if common.structured:
-        output.document([message_json(each) for each in found])
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No messages found.")
-    for each in found:
-        show_message(each)
-    return exit_codes.DONE
+    output.listing(found, message_json, show_message, none="No messages found.")
 
 
 @command
@@ -319,16 +261,11 @@ async def redrive(
 ) -> int:
     """Move dead letters back to the queues that gave them up.
 
-    Parameters
-    ----------
-    to
-        Queue that gets all of them.
-    reason
-        Only dead letters with this reason.
-    from_queue
-        Only dead letters of this queue.
-    rate
-        Messages per second; 0 is unlimited.
+    Args:
+        to: Queue that gets all of them.
+        reason: Only dead letters with this reason.
+        from_queue: Only dead letters of this queue.
+        rate: Messages per second; 0 is unlimited.
     """
     async with connected(common) as client:
         done = await client.messages.redrive(
@@ -336,34 +273,32 @@ async def redrive(
         )
     kept = f", {done.kept:,} stay: {done.error}" if done.kept else ""
     output.result(
-        {"moved": done.moved, "kept": done.kept, "error": done.error},
+        output.members(done),
         f"{counted(done.moved, 'message')} moved{kept}",
     )
     return exit_codes.FAILED if done.kept else exit_codes.DONE
 
 
 @command
-async def discard(queue: QueueArgument, sequences: list[int], /, *, common: Common = COMMON) -> int:
+async def discard(
+    queue: QueueArgument, sequences: list[int], /, *, common: Common = COMMON
+) -> None:
     """Delete single messages by the positions that `queue peek` shows.
 
-    Parameters
-    ----------
-    sequences
-        Positions of the messages.
+    Args:
+        sequences: Positions of the messages.
     """
     async with connected(common) as client:
         count = await client.messages.discard(queue, sequences)
     output.result({"discarded": count}, f"{counted(count, 'message')} deleted")
-    return exit_codes.DONE
 
 
 @command
-async def purge(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
+async def purge(queue: QueueArgument, /, *, common: Common = COMMON) -> None:
     """Delete all messages of a queue, including those in flight."""
     async with connected(common) as client:
         count = await client.messages.purge(queue)
     output.result({"purged": count}, f"{counted(count, 'message')} deleted")
-    return exit_codes.DONE
 
 
 @command
@@ -376,24 +311,18 @@ async def seek(
     since: datetime | None = None,
     latest: Flag = False,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Move a group of a stream to a position; without options to its beginning.
 
-    Parameters
-    ----------
-    group
-        Name of the group.
-    sequence
-        Position of the next message.
-    since
-        Instant from which messages are read.
-    latest
-        Skip all stored messages.
+    Args:
+        group: Name of the group.
+        sequence: Position of the next message.
+        since: Instant from which messages are read.
+        latest: Skip all stored messages.
     """
     async with connected(common) as client:
         await client.messages.seek(queue, group, sequence=sequence, at=since, latest=latest)
     output.result({"group": group}, f"{group} reads {queue} from there")
-    return exit_codes.DONE
 
 
 @command
@@ -402,16 +331,7 @@ async def diagnose(queue: QueueArgument, /, *, common: Common = COMMON) -> int:
     async with connected(common) as client:
         findings = await client.broker.diagnose(queue)
     if common.structured:
-        output.document(
-            [
-                {
-                    "cause": each.cause,
-                    "explanation": each.explanation,
-                    "remedy": each.remedy,
-                }
-                for each in findings
-            ]
-        )
+        output.document([output.members(each) for each in findings])
         return exit_codes.DONE
     if not findings:
         output.line(f"Nothing prevents the messages of {queue} from being processed.")
@@ -436,26 +356,19 @@ def show_message(message: "Message") -> None:
 
 
 def message_json(message: "Message") -> dict[str, Any]:
-    body = message.body
-    death = message.death
-    return {
-        "sequence": message.sequence,
-        "id": message.id,
-        "routingKey": message.routing_key,
-        "exchange": message.exchange,
-        "priority": message.priority,
-        "headers": {
-            name: value.hex() if isinstance(value, bytes) else value
-            for name, value in message.headers.items()
-        },
-        "body": body.hex() if isinstance(body, bytes) else body,
-        "publishedAt": output.iso(message.published_at),
-        "attempt": message.attempt,
-    } | (
-        {"death": {"reason": death.reason, "queue": death.queue, "error": death.error}}
-        if death
-        else {}
+    shown = output.members(
+        message,
+        "sequence id routing_key exchange priority headers body published_at attempt death?",
     )
+    shown["headers"] = {name: _in_json(value) for name, value in message.headers.items()}
+    shown["body"] = _in_json(message.body)
+    if message.death is not None:
+        shown["death"] = output.members(message.death, "reason queue error")
+    return shown
+
+
+def _in_json(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _line(state: "QueueState") -> str:
@@ -470,17 +383,8 @@ def _line(state: "QueueState") -> str:
 
 
 def _json(state: "QueueState") -> dict[str, Any]:
-    return {
-        "queue": state.name,
-        "kind": state.kind,
-        "durable": state.durable,
-        "depth": state.depth,
-        "ready": state.ready,
-        "inFlight": state.in_flight,
-        "bytes": state.bytes,
-        "oldestAt": output.iso(state.oldest_at),
-        "consumers": state.consumers,
-        "deadLetters": state.dead_letters,
-        "deadLetterQueue": state.dead_letter_queue,
-        "maxSize": state.max_size,
-    }
+    return output.members(
+        state,
+        "queue=name * -max_priority -priorities -groups -exclusive -auto_delete -single_active "
+        "-encrypt",
+    )

@@ -22,24 +22,20 @@ EventType = Annotated[Texts, Parameter(help="Only events of this type; can be re
 
 
 @command
-async def list_streams(*, category: str = "", common: Common = COMMON) -> int:
+async def list_streams(*, category: str = "", common: Common = COMMON) -> None:
     """List streams of events with their versions.
 
-    Parameters
-    ----------
-    category
-        Only streams whose names begin with it and a hyphen.
+    Args:
+        category: Only streams whose names begin with it and a hyphen.
     """
     async with connected(common) as client:
         found = await collect(client.event_store.streams(category=category), 0)
-    if common.structured:
-        output.document([_info_json(each) for each in found])
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No streams found.")
-    for each in found:
-        output.line(f"{each.stream}  version {each.version:,}")
-    return exit_codes.DONE
+    output.listing(
+        found,
+        _info_json,
+        lambda each: output.line(f"{each.stream}  version {each.version:,}"),
+        none="No streams found.",
+    )
 
 
 @command
@@ -69,23 +65,18 @@ async def read(
     backwards: Flag = False,
     limit: int = 100,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print the events of a stream.
 
-    Parameters
-    ----------
-    version
-        First version; 0 is the first event, or the last one backwards.
-    backwards
-        Begin with the last event.
-    limit
-        Maximum number of events; 0 is all.
+    Args:
+        version: First version; 0 is the first event, or the last one backwards.
+        backwards: Begin with the last event.
+        limit: Maximum number of events; 0 is all.
     """
     async with connected(common) as client:
         events = client.event_store.read(stream, version=version, backwards=backwards, count=limit)
         async for event in events:
             _print(event, common)
-    return exit_codes.DONE
 
 
 @command
@@ -98,30 +89,23 @@ async def append(
     id: str = "",
     expected: str = "any",
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Append an event to a stream.
 
-    Parameters
-    ----------
-    id
-        Id of the event; the same id is stored once.
-    expected
-        Version that the stream must have: a number, any, none or exists.
+    Args:
+        id: Id of the event; the same id is stored once.
+        expected: Version that the stream must have: a number, any, none or exists.
     """
     from flowmesh.sdk import NewEvent
 
     event = NewEvent(type, read_value(data, "DATA"), id=id)
     async with connected(common) as client:
         appended = await client.event_store.append(stream, event, expected=_expected(expected))
-    document = {
-        "stream": stream,
-        "version": appended.last_version,
-        "position": appended.position,
-        "duplicate": appended.duplicate,
-    }
+    document = {"stream": stream} | output.members(
+        appended, "version=last_version position duplicate"
+    )
     effect = "was stored before as" if appended.duplicate else "is at"
     output.result(document, f"{stream} {effect} version {appended.last_version:,}")
-    return exit_codes.DONE
 
 
 @command
@@ -133,82 +117,53 @@ async def tail(
     type: EventType = None,
     after: int | None = None,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print events as they are appended, until interrupted.
 
-    Parameters
-    ----------
-    category
-        Only streams of this category.
-    after
-        Begin after this position, or this version of a virtual stream.
+    Args:
+        category: Only streams of this category.
+        after: Begin after this position, or this version of a virtual stream.
     """
     async with connected(common) as client:
         events = client.event_store.subscribe(
-            stream=stream,
-            category=category,
-            types=type or (),
-            after=after or 0,
-            live=after is None,
+            stream=stream, category=category, types=type or (), after=after or 0, live=after is None
         )
         async for event in events:
             _print(event, common)
-    return exit_codes.DONE
 
 
 @command
 async def delete(
     stream: StreamArgument, /, *, version: int | None = None, common: Common = COMMON
-) -> int:
+) -> None:
     """Delete the events of a stream for good; its name cannot be used again.
 
-    Parameters
-    ----------
-    version
-        Version that the stream must have.
+    Args:
+        version: Version that the stream must have.
     """
     async with connected(common) as client:
         deleted = await client.event_store.delete(stream, version=version)
     output.result({"stream": stream, "deleted": deleted}, f"{counted(deleted, 'event')} deleted")
-    return exit_codes.DONE
 
 
 @command
 async def retention(
-    stream: StreamArgument,
-    /,
-    *,
-    max_events: int = 0,
-    max_age: float = 0,
-    common: Common = COMMON,
-) -> int:
+    stream: StreamArgument, /, *, max_events: int = 0, max_age: float = 0, common: Common = COMMON
+) -> None:
     """Set the bounds of a stream; events beyond them are deleted.
 
-    Parameters
-    ----------
-    max_events
-        Number of events that are kept; 0 is unlimited.
-    max_age
-        Age in seconds; 0 is unlimited.
+    Args:
+        max_events: Number of events that are kept; 0 is unlimited.
+        max_age: Age in seconds; 0 is unlimited.
     """
     async with connected(common) as client:
         await client.event_store.set_retention(stream, max_events=max_events, max_age=max_age)
     document = {"stream": stream, "maxEvents": max_events, "maxAge": max_age}
     output.result(document, f"the bounds of {stream} are set")
-    return exit_codes.DONE
 
 
 def event_json(event: "StoredEvent") -> dict[str, Any]:
-    return {
-        "stream": event.stream,
-        "version": event.version,
-        "position": event.position,
-        "id": event.id,
-        "type": event.type,
-        "data": event.data,
-        "metadata": event.metadata,
-        "at": output.iso(event.at),
-    }
+    return output.members(event)
 
 
 def event_line(event: "StoredEvent") -> str:
@@ -236,13 +191,4 @@ def _expected(text: str) -> Any:
 
 
 def _info_json(info: "StreamInfo") -> dict[str, Any]:
-    return {
-        "stream": info.stream,
-        "version": info.version,
-        "firstVersion": info.first_version,
-        "snapshotVersion": info.snapshot_version,
-        "createdAt": output.iso(info.created_at),
-        "changedAt": output.iso(info.changed_at),
-        "maxEvents": info.max_events,
-        "maxAgeMs": info.max_age_ms,
-    }
+    return output.members(info)

@@ -117,18 +117,13 @@ SINK, ATTEMPTS, RULE = SinkOptions(), AttemptOptions(), RuleOptions()
 
 
 @command
-async def list_subscriptions(*, common: Common = COMMON) -> int:
+async def list_subscriptions(*, common: Common = COMMON) -> None:
     """List durable subscriptions and alert rules."""
     async with connected(common) as client:
         found = await collect(client.subscriptions.list(), 0)
-    if common.structured:
-        output.document([_json(each) for each in found])
-        return exit_codes.DONE
-    if not found:
-        output.nothing("No subscriptions found.")
-    for each in found:
-        output.line(_line(each))
-    return exit_codes.DONE
+    output.listing(
+        found, _json, lambda each: output.line(_line(each)), none="No subscriptions found."
+    )
 
 
 @command
@@ -173,25 +168,17 @@ async def create(
     attempts: AttemptOptions = ATTEMPTS,
     rule: RuleOptions = RULE,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Create a durable subscription, or change the one of this name.
 
-    Parameters
-    ----------
-    type
-        Type of events, or a prefix that ends with *; can be repeated.
-    source
-        Source of events, or a prefix that ends with *.
-    filter
-        CEL condition on event.
-    template
-        Template of the body: JSON, @file, or - for standard input.
-    description
-        Text for people.
-    since
-        Instant at which a new subscription begins.
-    cursor
-        Cursor of the event after which a new subscription begins.
+    Args:
+        type: Type of events, or a prefix that ends with *; can be repeated.
+        source: Source of events, or a prefix that ends with *.
+        filter: CEL condition on event.
+        template: Template of the body: JSON, @file, or - for standard input.
+        description: Text for people.
+        since: Instant at which a new subscription begins.
+        cursor: Cursor of the event after which a new subscription begins.
     """
     async with connected(common) as client:
         state = await client.subscriptions.put(
@@ -212,51 +199,44 @@ async def create(
     output.result(
         _json(state) | {"created": state.created} | _secret(state), f"{name} {effect}{secret}"
     )
-    return exit_codes.DONE
 
 
 @command
-async def delete(name: SubscriptionArgument, /, *, common: Common = COMMON) -> int:
+async def delete(name: SubscriptionArgument, /, *, common: Common = COMMON) -> None:
     """Delete a subscription with its notifications."""
     async with connected(common) as client:
         await client.subscriptions.delete(name)
     output.result({"name": name, "deleted": True}, f"{name} is deleted")
-    return exit_codes.DONE
 
 
 @command
-async def pause(name: SubscriptionArgument, /, *, common: Common = COMMON) -> int:
+async def pause(name: SubscriptionArgument, /, *, common: Common = COMMON) -> None:
     """Pause a subscription; matching events are stored meanwhile."""
     async with connected(common) as client:
         state = await client.subscriptions.pause(name)
     output.result(_json(state), f"{name} is paused")
-    return exit_codes.DONE
 
 
 @command
-async def resume(name: SubscriptionArgument, /, *, common: Common = COMMON) -> int:
+async def resume(name: SubscriptionArgument, /, *, common: Common = COMMON) -> None:
     """Resume a subscription, and close its circuit breaker."""
     async with connected(common) as client:
         state = await client.subscriptions.resume(name)
     output.result(_json(state), f"{name} is active, {state.pending:,} notifications pending")
-    return exit_codes.DONE
 
 
 @command
 async def rotate(
     name: SubscriptionArgument, /, *, overlap: float = 0, common: Common = COMMON
-) -> int:
+) -> None:
     """Replace the secret of a subscription; it is shown once.
 
-    Parameters
-    ----------
-    overlap
-        Seconds for which the previous secret signs as well; 0 is a day.
+    Args:
+        overlap: Seconds for which the previous secret signs as well; 0 is a day.
     """
     async with connected(common) as client:
         secret = await client.subscriptions.rotate_secret(name, overlap=overlap)
     output.result({"name": name, "secret": secret}, f"new secret of {name}: {secret}")
-    return exit_codes.DONE
 
 
 @command
@@ -270,15 +250,7 @@ async def send_test(name: SubscriptionArgument, /, *, common: Common = COMMON) -
         if done.delivered
         else f"not delivered: {done.error}"
     )
-    output.result(
-        {
-            "delivered": done.delivered,
-            "httpStatus": done.http_status,
-            "error": done.error,
-            "durationMs": done.duration_ms,
-        },
-        text,
-    )
+    output.result(output.members(done), text)
     return exit_codes.DONE if done.delivered else exit_codes.FAILED
 
 
@@ -290,21 +262,18 @@ async def log(
     status: StatusWord = "",
     limit: int = 20,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """List the notifications of a subscription, newest first.
 
-    Parameters
-    ----------
-    status
-        Only notifications with this status.
-    limit
-        Maximum number of notifications.
+    Args:
+        status: Only notifications with this status.
+        limit: Maximum number of notifications.
     """
     async with connected(common) as client:
         found = await collect(client.subscriptions.notifications(name, status=status), limit)
     if common.structured:
         output.document([_notification_json(each) for each in found])
-        return exit_codes.DONE
+        return
     if not found:
         output.nothing("No notifications found.")
     for each in found:
@@ -315,7 +284,6 @@ async def log(
         )
         if each.last_error and each.status != "delivered":
             output.line(f"  {each.last_error}")
-    return exit_codes.DONE
 
 
 @command
@@ -326,51 +294,32 @@ async def resend(
     *,
     since: datetime | None = None,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Send notifications again: those named, or all dead ones.
 
-    Parameters
-    ----------
-    ids
-        Ids of notifications; none are all dead ones.
-    since
-        Only dead notifications since this instant.
+    Args:
+        ids: Ids of notifications; none are all dead ones.
+        since: Only dead notifications since this instant.
     """
     async with connected(common) as client:
         count = await client.subscriptions.resend(name, ids or (), since=since)
     output.result({"count": count}, f"{count:,} notifications are sent again")
-    return exit_codes.DONE
 
 
 def _line(state: "SubscriptionState") -> str:
-    counts = (
-        (state.pending, "pending"),
-        (state.delivered, "delivered"),
-        (state.dead, "dead"),
-    )
+    counts = ((state.pending, "pending"), (state.delivered, "delivered"), (state.dead, "dead"))
     parts = [state.status, *(f"{count:,} {word}" for count, word in counts if count)]
     kind = "alert to " if state.is_alert else ""
     return f"{state.name}  {kind}{state.sink}  {', '.join(parts)}"
 
 
 def _json(state: "SubscriptionState") -> dict[str, Any]:
-    return {
-        "name": state.name,
-        "status": state.status,
-        "types": list(state.types),
-        "source": state.source,
-        "filter": state.filter,
-        "sink": state.sink,
-        "alert": state.is_alert,
-        "pending": state.pending,
-        "delivered": state.delivered,
-        "dead": state.dead,
-        "dropped": state.dropped,
-        "failures": state.failures,
-        "lastError": state.last_error,
-        "createdAt": output.iso(state.created_at),
-        "cursor": state.cursor,
-    }
+    return output.members(
+        state,
+        "name status types source filter sink alert=is_alert pending delivered dead dropped "
+        "failures last_error created_at cursor *? -description -failing_since -open_until "
+        "-created -secret",
+    )
 
 
 def _secret(state: "SubscriptionState") -> dict[str, str]:
@@ -378,14 +327,4 @@ def _secret(state: "SubscriptionState") -> dict[str, str]:
 
 
 def _notification_json(each: "Notification") -> dict[str, Any]:
-    return {
-        "id": each.id,
-        "eventId": each.event_id,
-        "type": each.type,
-        "status": each.status,
-        "attempts": each.attempts,
-        "httpStatus": each.http_status,
-        "lastError": each.last_error,
-        "createdAt": output.iso(each.created_at),
-        "nextAttemptAt": output.iso(each.next_attempt_at),
-    }
+    return output.members(each, "* -last_attempt_at")

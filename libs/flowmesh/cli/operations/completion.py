@@ -13,30 +13,22 @@ from flowmesh.cli.refusals import Refused
 
 @command
 def completion(
-    shell: Shell | None = None,
-    /,
-    *,
-    install: Flag = False,
-    common: Common = COMMON,
-) -> int:
+    shell: Shell | None = None, /, *, install: Flag = False, common: Common = COMMON
+) -> None:
     """Print the completion script of a shell, or install it for this user.
 
-    Parameters
-    ----------
-    shell
-        bash, zsh or fish; the shell of $SHELL by default.
-    install
-        Install the script in the folder that the shell reads, and print its path.
+    Args:
+        shell: bash, zsh or fish; the shell of $SHELL by default.
+        install: Install the script in the folder that the shell reads, and print its path.
     """
     chosen = shell or _own_shell()
     if not install:
         script = SCRIPTS[chosen]
         output.source({"shell": chosen, "script": script}, script)
-        return exit_codes.DONE
+        return
     path = install_script(chosen)
     document = {"shell": chosen, "path": str(path)}
     output.result(document, f"installed {path}; open a new shell to use it")
-    return exit_codes.DONE
 
 
 def _own_shell() -> Shell:

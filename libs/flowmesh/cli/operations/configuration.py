@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowmesh import core
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.common import COMMON, Common, command
 from flowmesh.cli.operations.guarantees import durability_settings
 from flowmesh.cli.refusals import Refused
@@ -46,7 +46,7 @@ class Setting:
 
 
 @command
-async def config(*, common: Common = COMMON) -> int:
+async def config(*, common: Common = COMMON) -> None:
     """Show the settings with their values, sources and meanings.
 
     Settings come from FLOWMESH_* in the environment; flags of `dev` and `serve` override them.
@@ -60,20 +60,12 @@ async def config(*, common: Common = COMMON) -> int:
     if common.structured:
         output.document(
             {
-                "settings": [
-                    {
-                        "name": s.name,
-                        "value": s.value,
-                        "source": s.source,
-                        "meaning": s.meaning,
-                    }
-                    for s in settings
-                ],
+                "settings": [output.members(s, "name value source meaning") for s in settings],
                 "durability": [asdict(setting) for setting in durability],
                 "unknown": unknown,
             }
         )
-        return exit_codes.DONE
+        return
     output.columns(
         ("SETTING", "VALUE", "SOURCE", "MEANING"),
         [(s.name, s.value or '""', s.source, s.meaning) for s in settings],
@@ -85,7 +77,6 @@ async def config(*, common: Common = COMMON) -> int:
     )
     for name in unknown:
         output.line(f"unknown setting {name}")
-    return exit_codes.DONE
 
 
 def client_settings(common: Common) -> list[Setting]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 NO_GATEWAY = "no gateway with an HTTP address is registered"
+_REGISTRY = "`flowmesh services` shows the registry"
 
 
 @command
@@ -25,13 +26,11 @@ async def open_console(
     *,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Print the address of the console, or of an execution in it, and open it.
 
-    Parameters
-    ----------
-    browser
-        Open the address in the browser; `--no-browser` only prints it.
+    Args:
+        browser: Open the address in the browser; `--no-browser` only prints it.
     """
     async with connected(common) as client:
         url = await _page_url(client, execution)
@@ -41,15 +40,19 @@ async def open_console(
         output.line(url)
     if browser and not await asyncio.to_thread(webbrowser.open, url):
         output.problem("flowmesh: no browser was found; open the address by hand")
-    return exit_codes.DONE
 
 
 async def _page_url(client: "Client", execution: str) -> str:
     """Return the address of a page of the console. Raises EXECUTION_NOT_FOUND, Refused."""
     if execution:
         await client.get_execution(execution)
+    page = f"/executions/{quote(execution, safe='')}" if execution else ""
+    return f"{await gateway_url(client)}/console{page}"
+
+
+async def gateway_url(client: "Client", hint: str = _REGISTRY) -> str:
+    """Return the URL of a gateway in the registry; raise Refused without one."""
     async for gateway in client.services(name="gateway"):
         if place := gateway.metadata.get("http"):
-            page = f"/executions/{quote(execution, safe='')}" if execution else ""
-            return f"{gateway.metadata.get('scheme', 'http')}://{place}/console{page}"
-    raise Refused(NO_GATEWAY, "`flowmesh services` shows the registry", exit_codes.UNREACHABLE)
+            return f"{gateway.metadata.get('scheme', 'http')}://{place}"
+    raise Refused(NO_GATEWAY, hint, exit_codes.UNREACHABLE)

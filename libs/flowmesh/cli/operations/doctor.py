@@ -50,10 +50,8 @@ async def doctor(*, data_dir: str = "", common: Common = COMMON) -> int:
 
     Exit code 1 if a check fails.
 
-    Parameters
-    ----------
-    data_dir
-        Data folder to check; that of the settings by default.
+    Args:
+        data_dir: Data folder to check; that of the settings by default.
     """
     settings = current_settings()
     findings = [
@@ -160,11 +158,7 @@ def port(name: str, host: str, number: int, is_running: bool) -> Finding:
 
 def servers(settings: "Settings") -> dict[str, str]:
     """Return the addresses of the three servers; "" if the suite starts its own server."""
-    return {
-        "PostgreSQL": settings.postgres,
-        "NATS": settings.nats,
-        "Redis": settings.redis,
-    }
+    return {"PostgreSQL": settings.postgres, "NATS": settings.nats, "Redis": settings.redis}
 
 
 async def server(name: str, address: str) -> Finding:

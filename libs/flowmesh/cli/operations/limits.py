@@ -1,7 +1,5 @@
 """`limits`, `stop-dispatch`, `start-dispatch`, `queues`, `workers`, `dead-letters`, `breakers`."""
 
-from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowmesh.cli import exit_codes, output
@@ -33,24 +31,16 @@ async def set_limit(
 ) -> int:
     """Set a limit; it replaces an earlier one, and the limits of definitions.
 
-    Parameters
-    ----------
-    kind
-        Kind of the limited object.
-    subject
-        Name of the object: a workflow, a task type, workflow/node, a host, or a queue.
-    concurrency
-        Maximum number of tasks that run at workers; 0 is no limit.
-    rate
-        Tasks that may start per second; 0 is no limit.
-    burst
-        Tasks that may start at once after a pause; 0 is the number of one second.
-    weight
-        Of a namespace: its share relative to other namespaces.
-    max_size
-        Of a queue: waiting tasks at which starts of workflows that use it are rejected.
-    retries
-        Of a workflow or an upstream: maximum ratio of retries to started tasks; 0 is no limit.
+    Args:
+        kind: Kind of the limited object.
+        subject: Name of the object: a workflow, a task type, workflow/node, a host, or a queue.
+        concurrency: Maximum number of tasks that run at workers; 0 is no limit.
+        rate: Tasks that may start per second; 0 is no limit.
+        burst: Tasks that may start at once after a pause; 0 is the number of one second.
+        weight: Of a namespace: its share relative to other namespaces.
+        max_size: Of a queue: waiting tasks at which starts of workflows that use it are rejected.
+        retries: Of a workflow or an upstream: maximum ratio of retries to started tasks; 0 is no
+            limit.
     """
     async with connected(common) as client:
         unreachable = await client.set_limit(
@@ -73,12 +63,9 @@ async def remove_limit(
 ) -> int:
     """Remove a limit; the limits of definitions apply again.
 
-    Parameters
-    ----------
-    kind
-        Kind of the limited object.
-    subject
-        Name of the object.
+    Args:
+        kind: Kind of the limited object.
+        subject: Name of the object.
     """
     async with connected(common) as client:
         deleted = await client.delete_limit(kind, subject, reason=reason)
@@ -90,15 +77,14 @@ async def remove_limit(
 
 
 @command
-async def list_limits(*, common: Common = COMMON) -> int:
+async def list_limits(*, common: Common = COMMON) -> None:
     """List the limits with their use, and the stops."""
     async with connected(common) as client:
         found = await client.limits()
         if common.structured:
-            output.document(_json(asdict(found)))
-            return exit_codes.DONE
+            output.document(output.members(found))
+            return
         _show(found)
-        return exit_codes.DONE
 
 
 def _show(found: "Limits") -> None:
@@ -127,24 +113,20 @@ def _numbers(each: Any, sizes: dict[tuple[str, str], int]) -> tuple[str, str, st
 
 
 @command
-async def limit_changes(*, limit: int = 20, common: Common = COMMON) -> int:
+async def limit_changes(*, limit: int = 20, common: Common = COMMON) -> None:
     """List the changes of limits and stops with actor, time and reason, newest first.
 
-    Parameters
-    ----------
-    limit
-        Maximum length of the list.
+    Args:
+        limit: Maximum length of the list.
     """
     async with connected(common) as client:
         found = await client.limit_changes(size=limit)
-        rows = [
-            (output.age(each.at), each.action, each.subject, each.actor, each.reason)
-            for each in found
-        ]
-        header = ("TIME", "CHANGE", "SUBJECT", "ACTOR", "REASON")
-        documents = [_json(asdict(each)) for each in found]
-        output.listing(documents, header, rows, none="No changes found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            output.members,
+            "TIME=at CHANGE=action SUBJECT ACTOR REASON",
+            none="No changes found.",
+        )
 
 
 @command
@@ -155,10 +137,8 @@ async def stop_dispatch(
 
     Running tasks continue. `flowmesh start-dispatch` starts the dispatch again.
 
-    Parameters
-    ----------
-    workflow
-        Only this workflow; the whole namespace by default.
+    Args:
+        workflow: Only this workflow; the whole namespace by default.
     """
     async with connected(common) as client:
         unreachable = await client.stop_dispatch(workflow, reason=reason)
@@ -171,10 +151,8 @@ async def start_dispatch(
 ) -> int:
     """Start dispatching tasks again after a stop.
 
-    Parameters
-    ----------
-    workflow
-        Only this workflow; the whole namespace by default.
+    Args:
+        workflow: Only this workflow; the whole namespace by default.
     """
     async with connected(common) as client:
         unreachable = await client.start_dispatch(workflow, reason=reason)
@@ -182,30 +160,23 @@ async def start_dispatch(
 
 
 @command
-async def queues(*, common: Common = COMMON) -> int:
+async def queues(*, common: Common = COMMON) -> None:
     """Show the queues with their waiting and running tasks and the recommended size."""
     async with connected(common) as client:
         found = await client.queues()
-        rows = [
-            (
-                each.queue + (f" [{each.requires}]" if each.requires else ""),
-                each.task_type,
-                f"{each.ready}{'+' if each.overflowed else ''}",
-                str(each.waiting_for_limits + each.stopped),
-                str(each.running),
-                output.duration(each.oldest_ms) if each.ready else "-",
-                str(each.failed),
-                str(each.worker_sets),
-            )
-            for each in found
-        ]
-        header = ("QUEUE", "TYPE", "READY", "HELD", "RUNNING", "OLDEST", "FAILED", "WORKERS")
-        documents = [_json(asdict(each)) for each in found]
-        output.listing(documents, header, rows, none="No queues found.")
+        output.table(
+            found,
+            output.members,
+            "QUEUE TYPE=task_type READY HELD RUNNING OLDEST FAILED WORKERS=worker_sets",
+            none="No queues found.",
+            QUEUE=lambda each: each.queue + (f" [{each.requires}]" if each.requires else ""),
+            READY=lambda each: f"{each.ready}{'+' if each.overflowed else ''}",
+            HELD=lambda each: str(each.waiting_for_limits + each.stopped),
+            OLDEST=lambda each: output.duration(each.oldest_ms) if each.ready else "-",
+        )
         for each in () if common.structured else found:
             for line in _size_lines(each):
                 output.line(line)
-        return exit_codes.DONE
 
 
 def _size_lines(queue: "Queue") -> list[str]:
@@ -222,109 +193,87 @@ def _size_lines(queue: "Queue") -> list[str]:
 
 
 @command
-async def dead_letters(*, limit: int = 50, common: Common = COMMON) -> int:
+async def dead_letters(*, filter: str = "", limit: int = 50, common: Common = COMMON) -> None:
     """List tasks whose last attempt failed their execution, newest first.
 
-    Parameters
-    ----------
-    limit
-        Maximum length of the list.
+    Args:
+        filter: Only of executions that match, as in `flowmesh search`.
+        limit: Maximum length of the list.
     """
     async with connected(common) as client:
-        found = await collect(client.dead_letters(), limit)
+        found = await collect(client.dead_letters(filter=filter), limit)
         if common.structured:
-            output.document([_json(asdict(each)) for each in found])
-            return exit_codes.DONE
+            output.document([output.members(each) for each in found])
+            return
         if not found:
             output.nothing("No dead letters found.")
         for each in found:
             attempts = f"{each.queue}/{each.task_type} x{each.attempts}"
             output.line(f"{output.age(each.failed_at)}  {each.execution_id}  {each.node}")
             output.line(f"  {attempts}  {each.error_class}: {each.message}"[:LINE_MAX])
-        return exit_codes.DONE
 
 
 @command
 async def discard_dead_letters(
     executions: list[str], /, *, reason: ChangeReason = "", common: Common = COMMON
-) -> int:
+) -> None:
     """Take the dead letters of failed executions off the list; the executions stay as they are.
 
-    Parameters
-    ----------
-    executions
-        Ids of up to 200 executions.
+    Args:
+        executions: Ids of up to 200 executions.
     """
     async with connected(common) as client:
         changed = await client.discard_dead_letters(*executions, reason=reason)
     output.result(
-        {"changed": changed},
-        f"the dead letters of {counted(changed, 'execution')} are discarded",
+        {"changed": changed}, f"the dead letters of {counted(changed, 'execution')} are discarded"
     )
-    return exit_codes.DONE
 
 
 @command
 async def restore_dead_letters(
     executions: list[str], /, *, reason: ChangeReason = "", common: Common = COMMON
-) -> int:
+) -> None:
     """Put the discarded dead letters of executions back on the list.
 
-    Parameters
-    ----------
-    executions
-        Ids of up to 200 executions.
+    Args:
+        executions: Ids of up to 200 executions.
     """
     async with connected(common) as client:
         changed = await client.restore_dead_letters(*executions, reason=reason)
     output.result(
-        {"changed": changed},
-        f"the dead letters of {counted(changed, 'execution')} are listed",
+        {"changed": changed}, f"the dead letters of {counted(changed, 'execution')} are listed"
     )
-    return exit_codes.DONE
 
 
 @command
-async def workers(*, common: Common = COMMON) -> int:
+async def workers(*, common: Common = COMMON) -> None:
     """List the attached workers with their slots and tasks, then the built-in executors."""
     async with connected(common) as client:
         found = await client.workers()
-        rows = [
-            (
-                each.worker_id,
-                f"{each.running}/{each.slots}",
-                output.age(each.attached_at),
-                each.version or "-",
-                "all" if each.builtin else " ".join(each.queues),
-                "built in" if each.builtin else " ".join(each.task_types),
-            )
-            for each in found
-        ]
-        header = ("WORKER", "TASKS", "SINCE", "VERSION", "QUEUES", "TYPES")
-        documents = [_json(asdict(each)) for each in found]
-        output.listing(documents, header, rows, none="No workers found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            output.members,
+            "WORKER=worker_id TASKS SINCE=attached_at VERSION=version? QUEUES TYPES",
+            none="No workers found.",
+            TASKS=lambda each: f"{each.running}/{each.slots}",
+            QUEUES=lambda each: "all" if each.builtin else " ".join(each.queues),
+            TYPES=lambda each: "built in" if each.builtin else " ".join(each.task_types),
+        )
 
 
 @command
-async def breakers(*, common: Common = COMMON) -> int:
+async def breakers(*, common: Common = COMMON) -> None:
     """List circuit breakers that are not closed."""
     async with connected(common) as client:
         found = await client.breakers()
-        rows = [
-            (
-                each.upstream,
-                each.state,
-                output.duration(each.retry_after_ms),
-                f"{each.failures}/{each.calls}",
-                each.worker_service,
-            )
-            for each in found
-        ]
-        header = ("UPSTREAM", "STATE", "RETRY IN", "FAILED", "WORKER SERVICE")
-        documents = [_json(asdict(each)) for each in found]
-        output.listing(documents, header, rows, none="No open circuit breakers found.")
-        return exit_codes.DONE
+        output.table(
+            found,
+            output.members,
+            "UPSTREAM STATE RETRY_IN FAILED WORKER_SERVICE",
+            none="No open circuit breakers found.",
+            RETRY_IN=lambda each: output.duration(each.retry_after_ms),
+            FAILED=lambda each: f"{each.failures}/{each.calls}",
+        )
 
 
 def _show_change(common: Common, unreachable: tuple[str, ...], change: dict[str, Any]) -> int:
@@ -333,17 +282,3 @@ def _show_change(common: Common, unreachable: tuple[str, ...], change: dict[str,
     for address in unreachable:
         output.problem(f"flowmesh: no response from {address}; it applies the change within 1 s")
     return exit_codes.DONE
-
-
-def _json(value: Any) -> Any:
-    """Return the value with JSON names and times."""
-    if isinstance(value, dict):
-        return {_camel(name): _json(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(each) for each in value]
-    return output.iso(value) if isinstance(value, datetime) else value
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)

@@ -22,10 +22,8 @@ async def install(
 ) -> int:
     """Create the schema `flowmesh` in a database; repeating it changes nothing.
 
-    Parameters
-    ----------
-    grant
-        Role that may call its functions; can be repeated.
+    Args:
+        grant: Role that may call its functions; can be repeated.
     """
     from flowmesh import outbox
 
@@ -55,13 +53,11 @@ async def show(*, database: Database, databases: FileOption = "", common: Common
         raise Refused(f"{database} has no readable outbox: {error}", hint) from error
     finally:
         await connection.close()
-    document = {
-        "database": database,
-        "waiting": state.waiting,
-        "retried": state.retried,
-        "refused": state.refused,
-        "oldestSeconds": round(state.oldest_s, 3),
-    }
+    document = (
+        {"database": database}
+        | output.members(state, "waiting retried refused")
+        | {"oldestSeconds": round(state.oldest_s, 3)}
+    )
     text = f"{state.waiting} waiting, {state.retried} of them retried; {state.refused} refused"
     output.result(document, text)
     return exit_codes.DONE

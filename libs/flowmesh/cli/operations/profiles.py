@@ -18,31 +18,32 @@ BASE = Base()
 
 
 @command
-def list_profiles(*, common: Written = QUIET) -> int:
+def list_profiles(*, common: Written = QUIET) -> None:
     """List the profiles; a star marks the current one."""
     found = read_profiles()
-    documents = [
-        {"name": name, "current": name == found.current, **asdict(each)}
-        for name, each in found.named.items()
-    ]
+    if common.structured:
+        output.document(
+            [
+                {"name": name, "current": name == found.current, **asdict(each)}
+                for name, each in found.named.items()
+            ]
+        )
+        return
     rows = [
         ("*" if name == found.current else "", name, *(getattr(each, f) or "-" for f in FIELDS))
         for name, each in found.named.items()
     ]
     header = ("", "NAME", *(each.upper() for each in FIELDS))
     wide = {each.upper() for each in TLS_FIELDS}
-    output.listing(documents, header, rows, none="No profiles found.", only_wide=wide)
-    return exit_codes.DONE
+    output.columns(header, rows, none="No profiles found.", only_wide=wide)
 
 
 @command
-def show_profile(name: ProfileName = "", /, *, common: Written = QUIET) -> int:
+def show_profile(name: ProfileName = "", /, *, common: Written = QUIET) -> None:
     """Show a profile, by default the current one.
 
-    Parameters
-    ----------
-    name
-        Name of the profile.
+    Args:
+        name: Name of the profile.
     """
     found = read_profiles()
     name = name or found.current
@@ -52,10 +53,9 @@ def show_profile(name: ProfileName = "", /, *, common: Written = QUIET) -> int:
     profile = found.find(name)
     if common.structured:
         output.document({"name": name, **asdict(profile)})
-        return exit_codes.DONE
+        return
     rows = [(each, getattr(profile, each) or "-") for each in FIELDS]
     output.columns(("name", name), rows)
-    return exit_codes.DONE
 
 
 @command
@@ -70,25 +70,17 @@ def set_profile(
     client_cert: str | None = None,
     client_key: str | None = None,
     common: Base = BASE,
-) -> int:
+) -> None:
     """Create a profile, or change some of its fields.
 
-    Parameters
-    ----------
-    name
-        Name of the profile.
-    address
-        host:port of the suite's gRPC, or grpcs://host:port; an empty value unsets it.
-    namespace
-        Namespace of commands; an empty value unsets it.
-    output_format
-        Format of standard output.
-    ca
-        File of the authorities to trust, in PEM; FLOWMESH_CA.
-    client_cert
-        File of the certificate of this client, in PEM; FLOWMESH_CLIENT_CERT.
-    client_key
-        File of its key, in PEM; FLOWMESH_CLIENT_KEY.
+    Args:
+        name: Name of the profile.
+        address: host:port of the suite's gRPC, or grpcs://host:port; an empty value unsets it.
+        namespace: Namespace of commands; an empty value unsets it.
+        output_format: Format of standard output.
+        ca: File of the authorities to trust, in PEM; FLOWMESH_CA.
+        client_cert: File of the certificate of this client, in PEM; FLOWMESH_CLIENT_CERT.
+        client_key: File of its key, in PEM; FLOWMESH_CLIENT_KEY.
     """
     found = read_profiles()
     values = {
@@ -102,7 +94,6 @@ def set_profile(
     changed: dict[str, Any] = {field: value for field, value in values.items() if value is not None}
     found.named[name] = replace(found.named.get(name, Profile()), **changed)
     output.line(f"profile {name} is stored in {write_profiles(found)}")
-    return exit_codes.DONE
 
 
 def _absolute(file: str | None) -> str | None:
@@ -111,13 +102,11 @@ def _absolute(file: str | None) -> str | None:
 
 
 @command
-def use_profile(name: ProfileName = "", /, *, common: Base = BASE) -> int:
+def use_profile(name: ProfileName = "", /, *, common: Base = BASE) -> None:
     """Set the current profile; --profile and FLOWMESH_PROFILE override it.
 
-    Parameters
-    ----------
-    name
-        Name of the profile; without a name, no profile is current.
+    Args:
+        name: Name of the profile; without a name, no profile is current.
     """
     found = read_profiles()
     if name:
@@ -125,17 +114,14 @@ def use_profile(name: ProfileName = "", /, *, common: Base = BASE) -> int:
     found.current = name
     write_profiles(found)
     output.line(f"profile {name} is in use" if name else "no profile is in use")
-    return exit_codes.DONE
 
 
 @command
-def delete_profile(name: ProfileName, /, *, common: Base = BASE) -> int:
+def delete_profile(name: ProfileName, /, *, common: Base = BASE) -> None:
     """Delete a profile and its sessions.
 
-    Parameters
-    ----------
-    name
-        Name of the profile.
+    Args:
+        name: Name of the profile.
     """
     from flowmesh.cli.access.sessions import delete_sessions
 
@@ -147,4 +133,3 @@ def delete_profile(name: ProfileName, /, *, common: Base = BASE) -> int:
     write_profiles(found)
     delete_sessions(name)
     output.line(f"profile {name} is deleted")
-    return exit_codes.DONE

@@ -10,10 +10,8 @@ from flowmesh.contract.nouns import text_of
 def errors(code: str = "", /, *, common: Common = COMMON) -> int:
     """Explain an error code, or a cause reported by `explain` or `trace`; without a code, list all.
 
-    Parameters
-    ----------
-    code
-        Code in brackets after a message, such as GRAPH_CYCLE or NO_WORKER.
+    Args:
+        code: Code in brackets after a message, such as GRAPH_CYCLE or NO_WORKER.
     """
     return _explain(code, common) if code else _list()
 

@@ -57,38 +57,25 @@ async def register(
     interval: float = 5.0,
     timeout: float = 2.0,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """Register an instance of a service.
 
     With a check the registry keeps it alive, and the command ends. Without one the command sends
     heartbeats until it is interrupted, and then deregisters the instance.
 
-    Parameters
-    ----------
-    name
-        Name of the service.
-    endpoint
-        host:port for gRPC, or a URL such as http://host:8080.
-    id
-        Id of the instance; by default a new one.
-    type
-        Type of the service, such as AGENT or MCP_SERVER.
-    capability
-        Capability; can be repeated.
-    metadata
-        Metadata, as name=value; can be repeated.
-    version
-        Version of the service.
-    check
-        Check that the registry makes.
-    path
-        Path of an HTTP check.
-    grpc_service
-        Service that a gRPC check asks for; by default the whole server.
-    interval
-        Seconds between checks.
-    timeout
-        Seconds until a check fails.
+    Args:
+        name: Name of the service.
+        endpoint: host:port for gRPC, or a URL such as http://host:8080.
+        id: Id of the instance; by default a new one.
+        type: Type of the service, such as AGENT or MCP_SERVER.
+        capability: Capability; can be repeated.
+        metadata: Metadata, as name=value; can be repeated.
+        version: Version of the service.
+        check: Check that the registry makes.
+        path: Path of an HTTP check.
+        grpc_service: Service that a gRPC check asks for; by default the whole server.
+        interval: Seconds between checks.
+        timeout: Seconds until a check fails.
     """
     from flowmesh.sdk import Service, ServiceEndpoint
 
@@ -106,11 +93,10 @@ async def register(
     async with connected(common) as client:
         if made is not None:
             _registered(await client.registry.register(service), "the registry checks it")
-            return exit_codes.DONE
+            return
         async with client.registry.registered(service) as found:
             _registered(found, "heartbeats are sent until this command is interrupted")
             await asyncio.Event().wait()
-    return exit_codes.DONE
 
 
 def _check(
@@ -126,28 +112,26 @@ def _check(
 
 
 @command
-async def drain(service: ServiceArgument, /, *, undo: Flag = False, common: Common = COMMON) -> int:
+async def drain(
+    service: ServiceArgument, /, *, undo: Flag = False, common: Common = COMMON
+) -> None:
     """Take an instance out of service; callers choose others, and it stays registered.
 
-    Parameters
-    ----------
-    undo
-        Take it back into service.
+    Args:
+        undo: Take it back into service.
     """
     async with connected(common) as client:
         found = await client.registry.drain(service, undo=undo)
     effect = "is back in service" if undo else "drains"
     output.result(instance_json(found), f"{found.name} {found.id} {effect}")
-    return exit_codes.DONE
 
 
 @command
-async def deregister(service: ServiceArgument, /, *, common: Common = COMMON) -> int:
+async def deregister(service: ServiceArgument, /, *, common: Common = COMMON) -> None:
     """Turn an instance OFFLINE; repeating it changes nothing."""
     async with connected(common) as client:
         await client.registry.deregister(service)
     output.result({"id": service, "deregistered": True}, f"{service} is deregistered")
-    return exit_codes.DONE
 
 
 @command
@@ -161,16 +145,11 @@ async def watch(
 ) -> int:
     """Follow the instances: the present ones first, then every change.
 
-    Parameters
-    ----------
-    name
-        Only instances of this service.
-    type
-        Only instances of this type.
-    capability
-        Only instances with this capability; can be repeated.
-    limit
-        End after this number of lines; 0 is endless.
+    Args:
+        name: Only instances of this service.
+        type: Only instances of this type.
+        capability: Only instances with this capability; can be repeated.
+        limit: End after this number of lines; 0 is endless.
     """
     async with connected(common) as client:
         shown = 0
@@ -181,14 +160,9 @@ async def watch(
             before = str(change.before.status) if change.before else ""
             if common.structured:
                 output.stream_document(
-                    {
-                        "event": change.event,
-                        "id": each.id,
-                        "name": each.name,
-                        "status": str(each.status),
-                        "before": before,
-                        "endpoint": str(each.endpoint),
-                    }
+                    {"event": change.event}
+                    | output.members(each, "id name status")
+                    | {"before": before, "endpoint": str(each.endpoint)}
                 )
             else:
                 moved = f"{before} to {each.status}" if before else str(each.status)
@@ -200,13 +174,11 @@ async def watch(
 
 
 @command
-async def topology(*, minutes: int = 15, common: Common = COMMON) -> int:
+async def topology(*, minutes: int = 15, common: Common = COMMON) -> None:
     """Show the calls between services, with their errors and durations.
 
-    Parameters
-    ----------
-    minutes
-        Minutes to look back, at most 60.
+    Args:
+        minutes: Minutes to look back, at most 60.
     """
     if not 1 <= minutes <= 60:
         raise Refused("--minutes is 1 to 60")
@@ -216,19 +188,11 @@ async def topology(*, minutes: int = 15, common: Common = COMMON) -> int:
         output.document(
             {
                 "minutes": found.minutes,
-                "nodes": [
-                    {
-                        "name": each.name,
-                        "type": each.type,
-                        "instances": each.instances,
-                        "healthy": each.healthy,
-                    }
-                    for each in found.nodes
-                ],
+                "nodes": [output.members(each) for each in found.nodes],
                 "edges": [_edge_json(each) for each in found.edges],
             }
         )
-        return exit_codes.DONE
+        return
     rows = [
         (
             each.source,
@@ -242,23 +206,14 @@ async def topology(*, minutes: int = 15, common: Common = COMMON) -> int:
     ]
     none = f"No calls in the last {found.minutes} minutes."
     output.columns(EDGE_HEADER, rows, none=none, only_wide=frozenset())
-    return exit_codes.DONE
 
 
 def instance_json(instance: "ServiceInstance") -> dict[str, Any]:
-    return {
-        "id": instance.id,
-        "name": instance.name,
-        "type": instance.type,
-        "status": instance.status,
-        "draining": instance.draining,
-        "endpoint": instance.endpoint,
-        "capabilities": list(instance.capabilities),
-        "metadata": instance.metadata,
-        "heartbeatAt": output.iso(instance.heartbeat_at),
-        "version": instance.version,
-        "checkProblem": instance.check_problem,
-    }
+    return output.members(
+        instance,
+        "id name type status draining endpoint capabilities metadata heartbeat_at version "
+        "check_problem * -registered_at",
+    )
 
 
 def _registered(instance: "ServiceInstance", how: str) -> None:
@@ -267,13 +222,8 @@ def _registered(instance: "ServiceInstance", how: str) -> None:
 
 
 def _edge_json(edge: "TopologyEdge") -> dict[str, Any]:
-    return {
-        "source": edge.source,
-        "target": edge.target,
-        "calls": edge.calls,
-        "errors": edge.errors,
-        "p50Ms": round(edge.p50 * 1_000, 3),
-        "p95Ms": round(edge.p95 * 1_000, 3),
-        "p99Ms": round(edge.p99 * 1_000, 3),
-        "lastAt": output.iso(edge.last_at),
-    }
+    times = {f"{name}Ms": round(getattr(edge, name) * 1_000, 3) for name in ("p50", "p95", "p99")}
+    return (
+        output.members(edge, "source target calls errors p50_ms=p50 p95_ms=p95 p99_ms=p99 *")
+        | times
+    )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.common import COMMON, Common, command, connected
 
 if TYPE_CHECKING:
@@ -23,19 +23,14 @@ async def services(
     capability: str = "",
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
-) -> int:
+) -> None:
     """List the service instances of the registry and their health.
 
-    Parameters
-    ----------
-    name
-        Only instances of this service.
-    type
-        Only instances of this type.
-    capability
-        Only instances with this capability.
-    status
-        Only instances with this status; can be repeated.
+    Args:
+        name: Only instances of this service.
+        type: Only instances of this type.
+        capability: Only instances with this capability.
+        status: Only instances with this status; can be repeated.
     """
     async with connected(common) as client:
         found = [
@@ -47,20 +42,13 @@ async def services(
         if common.structured:
             output.document(
                 [
-                    {
-                        "id": instance.id,
-                        "name": instance.name,
-                        "type": instance.type,
-                        "status": instance.status,
-                        "endpoint": instance.endpoint,
-                        "capabilities": list(instance.capabilities),
-                        "heartbeatAt": output.iso(instance.heartbeat_at),
-                        "version": instance.version,
-                    }
+                    output.members(
+                        instance, "id name type status endpoint capabilities heartbeat_at version"
+                    )
                     for instance in found
                 ]
             )
-            return exit_codes.DONE
+            return
         rows = [
             (
                 each.name,
@@ -75,11 +63,10 @@ async def services(
             for each in found
         ]
         none = (
-            f"No such service is registered in namespace {client.namespace}; those of the suite"
-            " are shown to its operators."
+            "No such service is registered in this namespace; those of the suite are shown to its"
+            " operators."
         )
         output.columns(HEADER, rows, none=none, only_wide=ONLY_WIDE)
-        return exit_codes.DONE
 
 
 def _short(capability: str) -> str:

@@ -3,14 +3,15 @@
 from typing import Any, Literal, cast
 
 from flowmesh.contract.durations import duration_ms, is_instant
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import constant_parts
 from flowmesh.definitions.builtins import DELAY, SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
-from flowmesh.definitions.checks.templates import check_input_field, note_invalid, split_path
+from flowmesh.definitions.checks.templates import check_input_field, note_invalid
 from flowmesh.definitions.limits import DELAY_MS_MAX
-from flowmesh.definitions.model import Dialect, Json, Node, Task
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.model import Dialect, Node, Task
+from flowmesh.definitions.problems import Path, Problems, split_path
 from flowmesh.definitions.reading.reader import is_id, shown
 from flowmesh.definitions.references import config_roots, ids_in
 from flowmesh.expressions import (

@@ -1,4 +1,4 @@
-"""Checks of SQL statements, permissions, start limits and caches of tasks."""
+"""Checks of SQL statements, permissions, secrets, start limits and caches of tasks."""
 
 from flowmesh.definitions.builtins import (
     AT_NO_WORKER,
@@ -6,6 +6,7 @@ from flowmesh.definitions.builtins import (
     NEVER_RUN,
     NO_UNDO,
     NOT_FOR_UNDO,
+    RECEIVE,
 )
 from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.formats.native.outcomes import START_LIMIT
@@ -13,6 +14,7 @@ from flowmesh.definitions.model import Node, Task
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.references import data_roots
 from flowmesh.expressions import TemplateInvalid, compile_template
+from flowmesh.expressions.secrets import input_secrets, split_key
 from flowmesh.sql import SqlForbidden, Statement, read_statement
 from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.databases import DB_EXEC, DB_QUERY
@@ -76,6 +78,32 @@ def check_permissions(node: Node, task: Task | None, problems: Problems) -> None
     if asked and task is not None and task.executor in AT_NO_WORKER:
         message = f"permissions are for what workers run; {task.executor} is no such task"
         place = (*node.path, "permissions" if node.permissions else "taskRef")
+        problems.add("DEFINITION_INVALID", message, place)
+
+
+def check_secrets(node: Node, task: Task | None, problems: Problems) -> None:
+    """Refuse secrets in the input of a task that may not receive them."""
+    if not node.has_input or task is None or node.task_ref == RECEIVE:
+        return
+    task_type = TASK_TYPES.get(task.executor)
+    remote = task_type is None and task.executor not in AT_NO_WORKER
+    for secret in input_secrets(node.input):
+        place = (*node.input_path, *secret.path)
+        try:
+            names = sorted({split_key(key)[0] for key in secret.keys})
+        except ValueError as error:
+            problems.add("TEMPLATE_UNKNOWN_REFERENCE", str(error), place)
+            continue
+        if remote and (missing := [name for name in names if name not in task.secrets]):
+            kind = task.name or task.type
+            message = f"{kind} does not declare the secret {missing[0]}; add it to `secrets`"
+            declared = ", ".join(sorted({*task.secrets, *missing}))
+            message += f" of its WorkflowTask: secrets: [{declared}]"
+        elif not remote and (task_type is None or not task_type.takes_secrets):
+            message = f"the input of {task.type} is stored, so it cannot read secrets; pass them"
+            message += " to tasks that call another system, or to a task type of your workers"
+        else:
+            continue
         problems.add("DEFINITION_INVALID", message, place)
 
 

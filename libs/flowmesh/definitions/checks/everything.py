@@ -7,6 +7,7 @@ from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.calls import (
     check_cache,
     check_permissions,
+    check_secrets,
     check_start_limit,
     check_undo,
 )
@@ -14,7 +15,6 @@ from flowmesh.definitions.checks.graphs import check_graph, check_size
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
 from flowmesh.definitions.checks.missing import check_missing
 from flowmesh.definitions.checks.parts import Parts
-from flowmesh.definitions.checks.schemas import check_defaults, check_schema
 from flowmesh.definitions.checks.templates import check_templates
 from flowmesh.definitions.checks.triggers import check_triggers
 from flowmesh.definitions.checks.types import check_types
@@ -30,9 +30,10 @@ from flowmesh.definitions.model import (
     every_node,
 )
 from flowmesh.definitions.problems import Path, Problem, Problems, nearest
-from flowmesh.definitions.reading.sources import Read, Reading, Resolve
 from flowmesh.definitions.references import decides
+from flowmesh.definitions.schema_checks import check_defaults, check_schema
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.sources import Read, Reading, Resolve
 
 _CYCLE = "GRAPH_CYCLE"
 
@@ -148,8 +149,10 @@ def _check_tasks(
         if node.cache is not None:
             check_cache(node, task_of_node(node), problems)
         check_permissions(node, task_of_node(node), problems)
+        check_secrets(node, task_of_node(node), problems)
         if node.outcome.undo is not None:
             check_undo(node, task_of_node(node.outcome.undo), problems)
+            check_secrets(node.outcome.undo, task_of_node(node.outcome.undo), problems)
         if node.outcome.start_timeout_ms:
             check_start_limit(node, task_of_node(node), problems)
         if decides(node):

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.checks.parts import Found, Parts
-from flowmesh.definitions.model import GroupBody, Json, MapBody, Node, Task, Workflow
+from flowmesh.definitions.model import GroupBody, MapBody, Node, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.references import task_of
 from flowmesh.definitions.scopes import Scope

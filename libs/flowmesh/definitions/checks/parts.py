@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowmesh.definitions.checks.schemas import check_schema
-from flowmesh.definitions.model import Json
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.schemas import NOTHING, Arrays, Comparison, Objects, Part, either, part_of
 
 

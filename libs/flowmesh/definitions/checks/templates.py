@@ -1,9 +1,6 @@
 """Checks of templates: each parses, and its references exist."""
 
-import re
 from collections.abc import Iterable, Sequence
-
-import orjson
 
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, items_source
 from flowmesh.definitions.checks.parts import Parts
@@ -16,7 +13,7 @@ from flowmesh.definitions.model import (
     Workflow,
     every_node,
 )
-from flowmesh.definitions.problems import Path, Problems, nearest
+from flowmesh.definitions.problems import Path, Problems, nearest, split_path
 from flowmesh.definitions.references import (
     condition_roots_of,
     conditions_of,
@@ -40,15 +37,6 @@ from flowmesh.expressions.cel_source import bound_names, tokenize
 from flowmesh.schemas import ANYTHING, Part
 
 _UNKNOWN = "TEMPLATE_UNKNOWN_REFERENCE"
-_SEGMENT = re.compile(r'\.?([\w$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
-
-
-def split_path(text: str) -> Path:
-    """Return the keys and indexes of a path as expressions write it (`items[0].email`)."""
-    keys: list[str | int] = []
-    for name, index, quoted in _SEGMENT.findall(text):
-        keys.append(name or (int(index) if index else orjson.loads(quoted)))
-    return tuple(keys)
 
 
 def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None:

@@ -4,13 +4,14 @@ import base64
 import re
 from typing import Final
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import RECEIVE
-from flowmesh.definitions.checks.schemas import check_schema
 from flowmesh.definitions.checks.templates import note_invalid
 from flowmesh.definitions.limits import ID_CHARACTERS_MAX
-from flowmesh.definitions.model import Json, Workflow, every_node
+from flowmesh.definitions.model import Workflow, every_node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.receivers import receiver_of
+from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.definitions.triggers import (
     IDENTIFIER_BYTES_MAX,
     Changes,

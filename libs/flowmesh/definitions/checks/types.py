@@ -8,8 +8,9 @@ is refused. A possible mismatch is one warning per flow, if both sides have a sc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, TaskOf
-from flowmesh.definitions.model import Json, Workflow
+from flowmesh.definitions.model import Workflow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.references import output_roots_of, split_input
 from flowmesh.definitions.scopes import Scope

@@ -1,9 +1,9 @@
 """Checks of variables: a valid schema, and an initial value that fits it."""
 
-from flowmesh.definitions.checks.schemas import check_schema
+from flowmesh.definitions.canonical import schema_bytes
 from flowmesh.definitions.model import Workflow
-from flowmesh.definitions.planning.specs import schema_bytes
 from flowmesh.definitions.problems import Problems
+from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.plan.schemas import Schema
 
 

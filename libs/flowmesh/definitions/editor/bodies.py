@@ -2,39 +2,36 @@
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
-    ANYTHING,
-    DURATION,
     ID,
     IDS,
     TASK_REF,
     Schema,
+    anything,
     choice,
     code,
     described,
+    duration,
     members,
     number,
-    or_null,
+    optional,
     retry,
     text,
+    whole,
 )
 from flowmesh.definitions.formats.native.bodies import RESULTS
 
-TIMEOUT = described("Limit of one attempt.", or_null(DURATION))
-POLICY = retry("multiplier", or_null(DURATION), elapsed=True)
+TIMEOUT = duration("Limit of one attempt.")
+POLICY = retry("multiplier", duration(), elapsed=True)
 
 
 def _pages() -> Schema:
     return members(
         {
             "taskRef": TASK_REF,
-            "input": described(
-                "Templates; cursor is available, null for the first page.", ANYTHING
-            ),
+            "input": anything("Templates; cursor is available, null for the first page."),
             "items": described("Path of the items of a page in its output.", text()),
             "next": described("Path of the next cursor in its output.", text()),
-            "maxPages": number(
-                1, limits.MAP_PAGES_MAX, whole=True, default=limits.MAP_PAGES_DEFAULT
-            ),
+            "maxPages": whole(1, limits.MAP_PAGES_MAX, default=limits.MAP_PAGES_DEFAULT),
             "retry": POLICY,
             "timeout": TIMEOUT,
             "queue": ID,
@@ -57,28 +54,17 @@ def bodies() -> dict[str, Schema]:
         "map": _one_of(
             members(
                 {
-                    "items": described(
-                        'The list to run for, such as "{{input.orders}}".', ANYTHING
-                    ),
+                    "items": anything('The list to run for, such as "{{input.orders}}".'),
                     "pages": _pages(),
-                    "results": described(
-                        "The output: the items' outputs, or counts.", choice(RESULTS, RESULTS[0])
+                    "results": choice(
+                        RESULTS, RESULTS[0], "The output: the items' outputs, or counts."
                     ),
                     "tasks": tasks,
-                    "concurrency": number(1, limit, whole=True, default=default),
-                    "batch": described(
-                        "item is a list of this many.", number(1, limits.MAP_BATCH_MAX, whole=True)
-                    ),
+                    "concurrency": whole(1, limit, default=default),
+                    "batch": whole(1, limits.MAP_BATCH_MAX, "item is a list of this many."),
                     "tolerate": described(
                         "Number of items that may fail, or their share.",
-                        or_null(
-                            members(
-                                {
-                                    "count": number(0, limits.MAP_ITEMS_MAX, whole=True),
-                                    "share": number(0, 1),
-                                }
-                            )
-                        ),
+                        optional({"count": whole(0, limits.MAP_ITEMS_MAX), "share": number(0, 1)}),
                     ),
                 },
                 "tasks",
@@ -92,8 +78,8 @@ def bodies() -> dict[str, Schema]:
         "loop": members(
             {
                 "while": code("CEL over state, input and tasks."),
-                "rounds": number(1, limits.LOOP_ROUNDS_MAX, whole=True),
-                "state": described("The state of the first round.", ANYTHING),
+                "rounds": whole(1, limits.LOOP_ROUNDS_MAX),
+                "state": anything("The state of the first round."),
                 "tasks": tasks,
             },
             "while",

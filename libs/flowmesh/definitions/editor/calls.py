@@ -7,19 +7,32 @@ from flowmesh.definitions.editor.parts import (
     ID,
     TEMPLATE,
     Schema,
+    anything,
     choice,
     code,
     described,
     flag,
     members,
     number,
+    optional,
     or_null,
     text,
     url,
+    whole,
 )
 from flowmesh.definitions.formats.authentication import SCHEMES
 from flowmesh.definitions.formats.common import METHODS, SCRIPTS
 from flowmesh.definitions.formats.native.calls import CACHE_SCOPES, LEVELS, PRIORITY_MAX
+from flowmesh.definitions.formats.native.models import (
+    BUDGET_MAX,
+    BUDGETS,
+    ON_BLOCKED,
+    PATTERNS_MAX,
+    REDACTED,
+    REPAIRS_MAX,
+    TOKENS_MAX,
+    TOOLS_MAX,
+)
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
 
 _WORD = "[A-Za-z0-9_-]+"
@@ -45,7 +58,7 @@ def webhook_parameters(more: bool) -> Schema:
 
 
 def no_parameters(more: bool) -> Schema:
-    return or_null(members({}, more=more))
+    return optional({}, more=more)
 
 
 def publish_parameters(more: bool) -> Schema:
@@ -56,7 +69,7 @@ def publish_parameters(more: bool) -> Schema:
                 {"type": "string", "maxLength": limits.CODE_CHARACTERS_MAX, "pattern": _SUBJECT},
             ),
             "type": text(about="Type of the event; by default the subject."),
-            "data": described("The payload; templates.", ANYTHING),
+            "data": anything("The payload; templates."),
         },
         "subject",
         more=more,
@@ -68,15 +81,87 @@ def message_parameters(more: bool) -> Schema:
         {
             "exchange": text(about="Name of an exchange; empty sends to the queue of the key."),
             "key": text(about="Routing key, or the name of a queue; a template."),
-            "body": described("The body; templates.", ANYTHING),
+            "body": anything("The body; templates."),
             "headers": described(
                 "Headers; templates.",
                 {"type": ["object", "null"], "maxProperties": limits.PARAMETERS_MAX},
             ),
-            "priority": number(0, PRIORITY_MAX, whole=True, default=0),
+            "priority": whole(0, PRIORITY_MAX, default=0),
         },
         "key",
         more=more,
+    )
+
+
+def mcp_parameters(more: bool) -> Schema:
+    return members(
+        {
+            "tool": text(about="Name of the tool."),
+            "server": text(limits.CODE_CHARACTERS_MAX, "URL of the MCP server; a template."),
+            "capability": text(about="A capability of a registered MCP server; a template."),
+            "arguments": anything("Arguments of the tool; templates; by default the input."),
+            "headers": HEADERS,
+            "digest": text(about="SHA-256 of the tool's schemas; others fail the attempt."),
+        },
+        "tool",
+        more=more,
+    )
+
+
+def analyzer_parameters(more: bool) -> Schema:
+    return members({"text": code("The text to analyze; a template.")}, "text", more=more)
+
+
+def complete_parameters(more: bool) -> Schema:
+    tool = members(
+        {
+            "name": text(about="Name of the tool."),
+            "description": code("What the tool does."),
+            "inputSchema": anything("JSON Schema of the arguments."),
+            "changes": flag(False, "True for a tool that changes something."),
+        },
+        "name",
+    )
+    tools = {"type": ["array", "null"], "maxItems": TOOLS_MAX, "items": tool}
+    return members(
+        {
+            "prompt": anything("The prompt; a template."),
+            "system": code("What the model is told first; a template."),
+            "messages": anything("Messages of an earlier step, which this one continues."),
+            "results": anything("Results of calls: a list of {id, output} or {id, error}."),
+            "provider": text(about="Name of a provider; by default the first that answers."),
+            "maxTokens": whole(1, TOKENS_MAX, "Tokens of an answer.", default=1_024),
+            "outputSchema": anything("JSON Schema of the output `value`."),
+            "repairs": whole(0, REPAIRS_MAX, "Turns after one that does not fit.", default=2),
+            "tools": described("Tools whose calls are the output `calls`.", tools),
+            "approve": flag(
+                False, "True where an approval comes before the calls that change something."
+            ),
+            "guard": described("Checks of prompts and answers.", _guard_schema()),
+            "budget": optional(
+                {name: number(0, BUDGET_MAX, about) for name, about in BUDGETS.items()},
+                text="Limits that a turn must leave room for; 0 is none.",
+            ),
+            "onBlocked": choice(ON_BLOCKED, ON_BLOCKED[0], "What follows a guard or a budget."),
+            "fallback": anything("The output `value` of a step that was blocked."),
+        },
+        more=more,
+    )
+
+
+def _guard_schema() -> Schema:
+    listed = {"type": ["array", "null"], "maxItems": PATTERNS_MAX, "items": code("RE2.")}
+    direction = {
+        "deny": described("Patterns of which none may match.", listed),
+        "allow": described("Patterns of which one must match.", listed),
+    }
+    kinds = {"type": ["array", "null"], "items": choice(REDACTED, REDACTED[0])}
+    return optional(
+        {
+            "redact": described("What is replaced before a prompt leaves; by default all.", kinds),
+            "input": optional(direction, text="Patterns of prompts."),
+            "output": optional(direction, text="Patterns of answers."),
+        }
     )
 
 
@@ -114,7 +199,7 @@ def cache_schema(ttl: Schema) -> Schema:
         {
             "ttl": described("Validity of a result.", ttl),
             "scope": choice(CACHE_SCOPES, CACHE_SCOPES[0]),
-            "key": described("Key of equal results; by default the input.", ANYTHING),
+            "key": anything("Key of equal results; by default the input."),
         },
         "ttl",
         text="Reuse of an earlier result of the task.",
@@ -122,7 +207,7 @@ def cache_schema(ttl: Schema) -> Schema:
     return or_null(cache)
 
 
-CACHE_MS = cache_schema(number(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX, whole=True))
+CACHE_MS = cache_schema(whole(limits.CACHE_TTL_MS_MIN, limits.CACHE_TTL_MS_MAX))
 
 
 def function_parameters(more: bool) -> Schema:
@@ -143,7 +228,7 @@ def unary_parameters(more: bool) -> Schema:
             "target": code("host:port of the service."),
             "service": code("Name of a registered service, in place of a target."),
             "method": {"type": "string", "pattern": r"^[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}$"},
-            "request": described("The request message; templates.", ANYTHING),
+            "request": anything("The request message; templates."),
             "metadata": HEADERS,
             "tls": flag(True),
             "ca": text(limits.CODE_CHARACTERS_MAX, "Certificates to trust, PEM."),
@@ -163,9 +248,9 @@ def unary_parameters(more: bool) -> Schema:
 def python_parameters(more: bool) -> Schema:
     asked = members(
         {
-            "memoryMiB": number(1, limits.PYTHON_MEMORY_MIB_MAX, whole=True, default=128),
-            "cpuSeconds": number(1, limits.PYTHON_CPU_S_MAX, whole=True, default=10),
-            "outputBytes": number(1, limits.PYTHON_OUTPUT_BYTES_MAX, whole=True),
+            "memoryMiB": whole(1, limits.PYTHON_MEMORY_MIB_MAX, default=128),
+            "cpuSeconds": whole(1, limits.PYTHON_CPU_S_MAX, default=10),
+            "outputBytes": whole(1, limits.PYTHON_OUTPUT_BYTES_MAX),
         },
         text="Above what the worker allows, the task fails.",
     )
@@ -187,9 +272,7 @@ def database_parameters(more: bool) -> Schema:
                 "Selected column names, each from a list.",
                 {**named, "additionalProperties": identifier},
             ),
-            "maxRows": described(
-                "More rows fail the task.", number(1, limits.ROWS_MAX, whole=True, default=1_000)
-            ),
+            "maxRows": whole(1, limits.ROWS_MAX, "More rows fail the task.", default=1_000),
         },
         "connection",
         "statement",

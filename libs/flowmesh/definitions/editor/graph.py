@@ -10,6 +10,7 @@ from flowmesh.definitions.editor.parts import (
     JSON_SCHEMA,
     LABELS,
     Schema,
+    anything,
     choice,
     code,
     described,
@@ -17,10 +18,12 @@ from flowmesh.definitions.editor.parts import (
     flag,
     members,
     number,
+    optional,
     or_null,
     retry,
     text,
     url,
+    whole,
 )
 from flowmesh.definitions.editor.shared import of_graphs, of_tasks, of_workflows, outcomes
 from flowmesh.definitions.formats.authentication import SCHEMES
@@ -33,25 +36,18 @@ from flowmesh.definitions.model import Join, Priority
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 # Exactly one of them defines a custom node.
 _CUSTOM = ("taskType", "handlerId", "action", *NATIVE_KEYS)
-_TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
-_WEBHOOKS = or_null(
-    members(
-        {
-            **dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)),
-            "secret": text(),
-        },
-        more=True,
-    )
+_TIMEOUT_MS = whole(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, "In ms.")
+_WEBHOOKS = optional(
+    {**dict.fromkeys(("onComplete", "onFailure", "onStep"), url(required=False)), "secret": text()},
+    more=True,
 )
-_METADATA = or_null(
-    members(
-        {
-            **dict.fromkeys(("createdAt", "updatedAt", "createdBy", "category"), text()),
-            "tags": {"type": "array", "items": {"type": "string"}},
-            "isPublic": described("True if other workflows may copy it.", flag(False)),
-        },
-        more=True,
-    )
+_METADATA = optional(
+    {
+        **dict.fromkeys(("createdAt", "updatedAt", "createdBy", "category"), text()),
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "isPublic": flag(False, "True if other workflows may copy it."),
+    },
+    more=True,
 )
 
 
@@ -72,12 +68,9 @@ def graph_schema() -> Schema:
             "edges": {"type": "array", "maxItems": limits.EDGES_MAX, "items": _edge()},
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "output": described(
-                "The output of the workflow; templates over input and tasks.", ANYTHING
-            ),
-            "maxConcurrency": described(
-                "Nodes that may run at once; 0 is no limit.",
-                number(0, limits.NODES_MAX, whole=True),
+            "output": anything("The output of the workflow; templates over input and tasks."),
+            "maxConcurrency": whole(
+                0, limits.NODES_MAX, "Nodes that may run at once; 0 is no limit."
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
@@ -99,7 +92,7 @@ def _node() -> Schema:
     counted = members(
         {
             "type": join,
-            "count": described("Number of edges it waits for.", number(1, limits.EDGES_MAX)),
+            "count": number(1, limits.EDGES_MAX, "Number of edges it waits for."),
             "required": described("Nodes that must be among them.", IDS),
         }
     )
@@ -109,11 +102,11 @@ def _node() -> Schema:
             "type": {"enum": list(NODE_TYPES)},
             "name": text(),
             "description": _DESCRIPTION,
-            "position": or_null(members({"x": at, "y": at}, "x", "y", more=True)),
+            "position": optional({"x": at, "y": at}, "x", "y", more=True),
             "data": described("The work of the node, by its type.", {"type": ["object", "null"]}),
             "metadata": _METADATA,
             "join": {"anyOf": [join, counted]},
-            "critical": described("True if its failure fails the workflow.", flag(True)),
+            "critical": flag(True, "True if its failure fails the workflow."),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,
@@ -159,7 +152,7 @@ def _edge() -> Schema:
 
 def _data() -> dict[str, Schema]:
     """Return the schema of `data` by the type of node."""
-    delay = number(0, limits.RETRY_DELAY_MS_MAX, whole=True)
+    delay = whole(0, limits.RETRY_DELAY_MS_MAX)
     common: dict[str, Schema] = {
         "input": ANYTHING,
         "inputSchema": JSON_SCHEMA,
@@ -208,7 +201,7 @@ def _data() -> dict[str, Schema]:
         "delay": data(
             {
                 "delayType": {"enum": ["fixed", "until", "expression"]},
-                "delayValue": described("Ms, an instant, or an expression.", ANYTHING),
+                "delayValue": anything("Ms, an instant, or an expression."),
             },
             "delayType",
             "delayValue",

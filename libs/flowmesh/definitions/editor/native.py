@@ -5,7 +5,6 @@ from flowmesh.definitions.editor.bodies import POLICY, TIMEOUT, bodies
 from flowmesh.definitions.editor.calls import cache_schema
 from flowmesh.definitions.editor.parameters import parameters_schema
 from flowmesh.definitions.editor.parts import (
-    ANYTHING,
     DURATION,
     ID,
     IDS,
@@ -14,15 +13,17 @@ from flowmesh.definitions.editor.parts import (
     TASK_REF,
     TEMPLATE,
     Schema,
+    anything,
     choice,
     code,
     described,
     document,
+    duration,
     flag,
     members,
-    number,
-    or_null,
+    optional,
     text,
+    whole,
 )
 from flowmesh.definitions.editor.shared import (
     PERMISSIONS,
@@ -52,11 +53,15 @@ _WAITED_FOR: Schema = {
         ]
     },
 }
-_FORM = described("The syntax of templates.", choice(FORMS, FORMS[0]))
+_SECRETS = described(
+    "Secrets that the input may hand to its workers.",
+    {"type": "array", "items": ID, "maxItems": limits.TASK_SECRETS_MAX},
+)
+_FORM = choice(FORMS, FORMS[0], "The syntax of templates.")
 _JOIN = members(
     {
         "mode": choice(("ANY", "ALL"), "ANY"),
-        "count": described("Edges that must be taken.", number(1, limits.NODES_MAX, whole=True)),
+        "count": whole(1, limits.NODES_MAX, "Edges that must be taken."),
         "required": described("Nodes whose edges must be among them.", IDS),
     }
 )
@@ -65,13 +70,13 @@ _APPROVAL = members(
     {
         "assignees": described("Allowed deciders: names or templates; empty allows all.", _NAMES),
         "needs": {
-            "anyOf": [choice(NEEDS, NEEDS[0]), number(1, ASSIGNEES_MAX, whole=True)],
+            "anyOf": [choice(NEEDS, NEEDS[0]), whole(1, ASSIGNEES_MAX)],
             "description": "Number of required approvals.",
         },
-        "title": described("The question.", ANYTHING),
-        "data": described("Data shown with the question.", ANYTHING),
+        "title": anything("The question."),
+        "data": anything("Data shown with the question."),
         "form": described("Schema of the form to fill in.", JSON_SCHEMA),
-        "deadline": or_null(DURATION),
+        "deadline": duration(),
         "escalateTo": described("Additional deciders after the deadline.", _NAMES),
         "onDeadline": choice(DEADLINES, DEADLINES[0]),
         "onReject": choice(REJECTIONS, REJECTIONS[0]),
@@ -92,14 +97,9 @@ def workflow_schema() -> Schema:
             "tasks": {"$ref": "#/$defs/tasks"},
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "output": described(
-                "The output of the workflow; templates over input and tasks.", ANYTHING
-            ),
-            "parallelism": described(
-                "Tasks that may run at once; 0 is no limit.",
-                number(0, limits.NODES_MAX, whole=True),
-            ),
-            "timeout": described("Limit of the whole execution.", or_null(DURATION)),
+            "output": anything("The output of the workflow; templates over input and tasks."),
+            "parallelism": whole(0, limits.NODES_MAX, "Tasks that may run at once; 0 is no limit."),
+            "timeout": duration("Limit of the whole execution."),
             "templates": _FORM,
             **of_workflows(),
             **of_graphs(),
@@ -109,12 +109,7 @@ def workflow_schema() -> Schema:
     schema = _resource("Workflow", spec)
     schema["$defs"] = {
         "undo": _undo(),
-        "tasks": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": limits.NODES_MAX,
-            "items": _either(),
-        },
+        "tasks": {"type": "array", "minItems": 1, "maxItems": limits.NODES_MAX, "items": _either()},
         "task": _node(),
         **{kind: _body(kind, body) for kind, body in bodies().items()},
     }
@@ -133,6 +128,7 @@ def task_schema() -> Schema:
         "timeout": TIMEOUT,
         "queue": ID,
         "permissions": PERMISSIONS,
+        "secrets": _SECRETS,
         "templates": _FORM,
     }
     spec: Schema = {
@@ -168,7 +164,7 @@ def task_schema() -> Schema:
 
 def transform_parameters(more: bool) -> Schema:
     return {
-        **or_null(members({"code": _CODE, "pipeline": {"type": "array"}}, more=more)),
+        **optional({"code": _CODE, "pipeline": {"type": "array"}}, more=more),
         "not": {"type": "object", "required": ["code", "pipeline"]},
     }
 
@@ -242,7 +238,7 @@ def _shared() -> dict[str, Schema]:
         "join": {"anyOf": [choice([join.name for join in Join], Join.STRICT.name), _JOIN]},
         **outcomes(),
         "undo": {"$ref": "#/$defs/undo"},
-        "critical": described("True if its failure fails the workflow.", flag(True)),
+        "critical": flag(True, "True if its failure fails the workflow."),
     }
 
 
@@ -250,7 +246,7 @@ def _undo() -> Schema:
     return members(
         {
             "taskRef": TASK_REF,
-            "input": described("Templates; undo.input and undo.output are available.", ANYTHING),
+            "input": anything("Templates; undo.input and undo.output are available."),
             "retry": POLICY,
             "timeout": TIMEOUT,
             "queue": ID,
@@ -271,7 +267,7 @@ def _node() -> Schema:
             "decision": _decision(),
             **_links(),
             "approval": _APPROVAL,
-            "input": described("Templates at any depth, over input and tasks.", ANYTHING),
+            "input": anything("Templates at any depth, over input and tasks."),
             "cache": cache_schema(DURATION),
             "retry": POLICY,
             "timeout": TIMEOUT,
@@ -289,9 +285,9 @@ def _links() -> dict[str, Schema]:
     """Return the schemas of links: another workflow, the next run, an awaited event."""
     version: Schema = {
         "description": "A number, a label, or latest: the newest when it starts.",
-        "anyOf": [ID, number(1, VERSION_MAX, whole=True)],
+        "anyOf": [ID, whole(1, VERSION_MAX)],
     }
-    given = described("Its input; templates over input and tasks.", ANYTHING)
+    given = anything("Its input; templates over input and tasks.")
     return {
         "subworkflow": members(
             {
@@ -302,12 +298,11 @@ def _links() -> dict[str, Schema]:
                 "version": version,
                 "input": given,
                 "id": code("Idempotency id of the started execution; needs wait: false."),
-                "wait": described(
-                    "True: the task ends with the workflow; false: once it has started.", flag(True)
+                "wait": flag(
+                    True, "True: the task ends with the workflow; false: once it has started."
                 ),
-                "onCancel": described(
-                    "Handling of the workflow if the task is canceled.",
-                    choice(ON_CANCEL, ON_CANCEL[0]),
+                "onCancel": choice(
+                    ON_CANCEL, ON_CANCEL[0], "Handling of the workflow if the task is canceled."
                 ),
             },
             "workflow",
@@ -320,10 +315,8 @@ def _links() -> dict[str, Schema]:
         "wait": members(
             {
                 "event": described("The signal to wait for.", ID),
-                "correlate": described("The required key of the signal, as a template.", ANYTHING),
-                "onTimeout": described(
-                    "The output after a timeout; without it the task fails.", ANYTHING
-                ),
+                "correlate": anything("The required key of the signal, as a template."),
+                "onTimeout": anything("The output after a timeout; without it the task fails."),
             },
             "event",
             text="Waits for a signal, optionally with a key.",

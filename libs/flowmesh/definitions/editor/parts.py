@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 
-Json = Any
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANYTHING: Schema = {}
@@ -35,7 +35,14 @@ def members(
         schema["required"] = list(required)
     if not more:
         schema["additionalProperties"] = False
-    return {"description": text, **schema} if text else schema
+    return described(text, schema)
+
+
+def optional(
+    known: Mapping[str, Schema | bool], *required: str, more: bool = False, text: str = ""
+) -> Schema:
+    """Return the schema of an object as `members` does, or null."""
+    return or_null(members(known, *required, more=more, text=text))
 
 
 def or_null(schema: Schema) -> Schema:
@@ -45,31 +52,41 @@ def or_null(schema: Schema) -> Schema:
 
 
 def described(text: str, schema: Schema) -> Schema:
-    return {"description": text, **schema}
+    return {"description": text, **schema} if text else schema
+
+
+def anything(about: str) -> Schema:
+    return described(about, ANYTHING)
+
+
+def duration(about: str = "") -> Schema:
+    return described(about, or_null(DURATION))
 
 
 def text(most: int = limits.NAME_CHARACTERS_MAX, about: str = "") -> Schema:
-    schema: Schema = {"type": "string", "maxLength": most}
-    return described(about, schema) if about else schema
+    return described(about, {"type": "string", "maxLength": most})
 
 
-def number(least: float, most: float, *, whole: bool = False, default: Json = None) -> Schema:
-    kind = "integer" if whole else "number"
-    schema: Schema = {"type": [kind, "null"], "minimum": least, "maximum": most}
+def number(least: float, most: float, about: str = "", *, kind: str = "number") -> Schema:
+    return described(about, {"type": [kind, "null"], "minimum": least, "maximum": most})
+
+
+def whole(least: int, most: int, about: str = "", *, default: Json = None) -> Schema:
+    schema = number(least, most, about, kind="integer")
     return schema if default is None else {**schema, "default": default}
 
 
-def flag(default: bool) -> Schema:
-    return {"type": ["boolean", "null"], "default": default}
+def flag(default: bool, about: str = "") -> Schema:
+    return described(about, {"type": ["boolean", "null"], "default": default})
 
 
-def choice(words: Iterable[str], default: str) -> Schema:
+def choice(words: Iterable[str], default: str, about: str = "") -> Schema:
     """Return the schema of one of the words; editors offer them, other cases are accepted."""
     listed = list(words)
     spelled = "|".join(
         "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word) for word in listed
     )
-    return {
+    schema = {
         "anyOf": [
             {"enum": listed},
             {"type": "string", "pattern": f"^({spelled})$"},
@@ -77,6 +94,7 @@ def choice(words: Iterable[str], default: str) -> Schema:
         ],
         "default": default,
     }
+    return described(about, schema)
 
 
 def url(*, required: bool = True) -> Schema:
@@ -118,14 +136,13 @@ def retry(multiplier: str, delay: Schema, *, more: bool = False, elapsed: bool =
     policy = members(
         {
             **limit,
-            "maxAttempts": described(
-                "Maximum number of attempts, including the first.",
-                number(1, limits.RETRY_ATTEMPTS_MAX, whole=True),
+            "maxAttempts": whole(
+                1, limits.RETRY_ATTEMPTS_MAX, "Maximum number of attempts, including the first."
             ),
             "initialDelay": delay,
             multiplier: number(1, limits.RETRY_MULTIPLIER_MAX),
             "maxDelay": delay,
-            "jitter": described("Share of a delay drawn at random.", number(0, 1)),
+            "jitter": number(0, 1, "Share of a delay drawn at random."),
             "retryOn": described("Failure classes that are retried.", CLASSES),
             "neverOn": described(
                 "Failure classes that are never retried, even if in retryOn.", CLASSES

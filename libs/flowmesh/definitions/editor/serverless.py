@@ -20,8 +20,10 @@ from flowmesh.definitions.editor.parts import (
     flag,
     members,
     number,
+    optional,
     or_null,
     text,
+    whole,
 )
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless.blocks import BACKOFFS, ERROR_MEMBERS
@@ -82,8 +84,8 @@ def serverless_schema() -> Schema:
             "input": _shaped("from"),
             "output": _shaped("as"),
             "timeout": _timeout(),
-            "evaluate": or_null(
-                members({"language": {"enum": ["jq", ""]}, "mode": {"enum": ["strict", ""]}})
+            "evaluate": optional(
+                {"language": {"enum": ["jq", ""]}, "mode": {"enum": ["strict", ""]}}
             ),
             "use": _use(),
             "schedule": _schedule(),
@@ -114,8 +116,8 @@ def _named(schema: Schema) -> Schema:
 
 
 def _shaped(member: str) -> Schema:
-    schema = or_null(members({"format": text(), "document": JSON_SCHEMA}))
-    return or_null(members({"schema": schema, member: ANYTHING}))
+    schema = optional({"format": text(), "document": JSON_SCHEMA})
+    return optional({"schema": schema, member: ANYTHING})
 
 
 def _duration() -> Schema:
@@ -136,18 +138,16 @@ def _use() -> Schema:
     def by_name(schema: Schema) -> Schema:
         return {"type": ["object", "null"], "additionalProperties": schema}
 
-    return or_null(
-        members(
-            {
-                "authentications": by_name(_authentication()),
-                "errors": by_name(_ERROR),
-                "functions": by_name({"$ref": "#/$defs/task"}),
-                "retries": by_name({"$ref": "#/$defs/retry"}),
-                "timeouts": by_name(members({"after": _DURATION}, "after")),
-                "secrets": {"type": ["array", "null"], "items": ID},
-                **dict.fromkeys(("catalogs", "extensions"), _NOTHING),
-            }
-        )
+    return optional(
+        {
+            "authentications": by_name(_authentication()),
+            "errors": by_name(_ERROR),
+            "functions": by_name({"$ref": "#/$defs/task"}),
+            "retries": by_name({"$ref": "#/$defs/retry"}),
+            "timeouts": by_name(members({"after": _DURATION}, "after")),
+            "secrets": {"type": ["array", "null"], "items": ID},
+            **dict.fromkeys(("catalogs", "extensions"), _NOTHING),
+        }
     )
 
 
@@ -201,10 +201,10 @@ def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
     return members(
         {
             "authority": described(about, _AUTHORITY),
-            **({"endpoints": or_null(members(paths))} if endpoints else {}),
+            **({"endpoints": optional(paths)} if endpoints else {}),
             "grant": {"const": GRANT},
             "client": client,
-            "request": or_null(members({"encoding": {"enum": [ENCODING, ""]}})),
+            "request": optional({"encoding": {"enum": [ENCODING, ""]}}),
             "scopes": names,
             "audiences": {**names, "maxItems": 1},
             **dict.fromkeys(NOT_TAKEN, _NOTHING),
@@ -218,7 +218,7 @@ def _oauth2(about: str, *, endpoints: bool = True) -> Schema:
 def _error() -> Schema:
     known: dict[str, Schema] = {
         "type": described("The URI of the kind of error.", _TEXT),
-        "status": number(100, 599, whole=True),
+        "status": whole(100, 599),
         **dict.fromkeys(("instance", "title", "detail"), text(limits.CODE_CHARACTERS_MAX)),
     }
     return members(known, "type", "status")
@@ -226,15 +226,15 @@ def _error() -> Schema:
 
 def _retry() -> Schema:
     nothing = or_null({"type": "object", "maxProperties": 0})
-    attempt = members({"count": number(0, limits.RETRY_ATTEMPTS_MAX, whole=True)})
+    attempt = members({"count": whole(0, limits.RETRY_ATTEMPTS_MAX)})
     return members(
         {
             "when": _EXPRESSION,
             "exceptWhen": _EXPRESSION,
             "delay": _DURATION,
-            "backoff": or_null(members(dict.fromkeys(BACKOFFS, nothing))),
-            "limit": or_null(members({"attempt": or_null(attempt), "duration": _DURATION})),
-            "jitter": or_null(members({"from": _DURATION, "to": _DURATION})),
+            "backoff": optional(dict.fromkeys(BACKOFFS, nothing)),
+            "limit": optional({"attempt": or_null(attempt), "duration": _DURATION}),
+            "jitter": optional({"from": _DURATION, "to": _DURATION}),
         }
     )
 
@@ -276,10 +276,7 @@ def _kinds() -> dict[str, Schema]:
         ),
         "run": ({"run": _run()}, ()),
         "set": ({"set": {"type": ["object", "string"]}}, ()),
-        "switch": (
-            {"switch": {"type": "array", "minItems": 1, "items": _named(_case())}},
-            (),
-        ),
+        "switch": ({"switch": {"type": "array", "minItems": 1, "items": _named(_case())}}, ()),
         "try": ({"try": _TASKS, "catch": or_null(_catch())}, ("catch",)),
         "wait": ({"wait": _DURATION}, ()),
     }
@@ -436,7 +433,7 @@ def _catch() -> Schema:
     wanted = members(dict.fromkeys(ERROR_MEMBERS, ANYTHING))
     return members(
         {
-            "errors": or_null(members({"with": or_null(wanted)})),
+            "errors": optional({"with": or_null(wanted)}),
             "as": _NAME,
             "when": _EXPRESSION,
             "exceptWhen": _EXPRESSION,

@@ -2,18 +2,21 @@
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
-    ANYTHING,
     DURATION,
     ID,
     JSON_SCHEMA,
     Schema,
+    anything,
     choice,
     described,
+    duration,
     flag,
     members,
     number,
+    optional,
     or_null,
     text,
+    whole,
 )
 from flowmesh.definitions.editor.triggers import triggers
 from flowmesh.definitions.formats.native.outcomes import ON_FAILURE, ORDERS, POLICIES, START_LIMIT
@@ -26,14 +29,12 @@ _SEARCH: dict[str, Schema] = {
         {
             "type": ["object", "null"],
             "propertyNames": {"pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}$"},
-            "additionalProperties": or_null(
-                members(
-                    {
-                        "type": choice(("TEXT", "NUMBER", "BOOL", "TIME"), ""),
-                        "from": described("A template over input.", ANYTHING),
-                    },
-                    "type",
-                )
+            "additionalProperties": optional(
+                {
+                    "type": choice(("TEXT", "NUMBER", "BOOL", "TIME"), ""),
+                    "from": anything("A template over input."),
+                },
+                "type",
             ),
         },
     ),
@@ -60,16 +61,11 @@ _VARIABLES: dict[str, Schema] = {
             "type": ["object", "null"],
             "maxProperties": limits.VARIABLES_MAX,
             "propertyNames": {"pattern": f"^{NAME}$"},
-            "additionalProperties": or_null(
-                members(
-                    {
-                        "schema": JSON_SCHEMA,
-                        "initial": described("The initial value.", ANYTHING),
-                    }
-                )
+            "additionalProperties": optional(
+                {"schema": JSON_SCHEMA, "initial": anything("The initial value.")}
             ),
         },
-    ),
+    )
 }
 
 
@@ -90,12 +86,7 @@ PERMISSIONS = described(
 
 def of_workflows() -> dict[str, Schema]:
     """Return the members of a workflow in any format."""
-    return {
-        **_SEARCH,
-        "start": _start(),
-        "limits": _limits(),
-        "triggers": triggers(),
-    }
+    return {**_SEARCH, "start": _start(), "limits": _limits(), "triggers": triggers()}
 
 
 def of_graphs() -> dict[str, Schema]:
@@ -130,63 +121,42 @@ def of_tasks() -> dict[str, Schema]:
 def outcomes() -> dict[str, Schema]:
     """Return the members for failure handling of a node."""
     return {
-        "onFailure": described("Reaction to its failure.", choice(ON_FAILURE, ON_FAILURE[0])),
-        "fallback": described("Its output if it failed and the workflow continues.", ANYTHING),
-        "totalTimeout": described("Limit of all attempts in total.", or_null(DURATION)),
-        START_LIMIT: described(
-            "Limit of the time an attempt waits for a worker.", or_null(DURATION)
-        ),
+        "onFailure": choice(ON_FAILURE, ON_FAILURE[0], "Reaction to its failure."),
+        "fallback": anything("Its output if it failed and the workflow continues."),
+        "totalTimeout": duration("Limit of all attempts in total."),
+        START_LIMIT: duration("Limit of the time an attempt waits for a worker."),
     }
 
 
 def _start() -> Schema:
     """Return the schema of a start policy."""
     most = limits.LIMIT_CONCURRENCY_MAX
-    return or_null(
-        members(
-            {
-                "key": text(
-                    limits.CODE_CHARACTERS_MAX,
-                    "Template over input; the policy applies to the starts with the same value.",
-                ),
-                "concurrency": described(
-                    "Running executions per key.",
-                    number(1, most, whole=True),
-                ),
-                "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
-                "delay": described("Delay between the request and the start.", or_null(DURATION)),
-                "debounce": described(
-                    "Delay after the last request before the start.", or_null(DURATION)
-                ),
-                "maxWait": described("Maximum delay after the first request.", or_null(DURATION)),
-                "dedupWindow": described(
-                    "A request within this time returns the earlier execution.",
-                    or_null(DURATION),
-                ),
-            }
-        )
+    return optional(
+        {
+            "key": text(
+                limits.CODE_CHARACTERS_MAX,
+                "Template over input; the policy applies to the starts with the same value.",
+            ),
+            "concurrency": whole(1, most, "Running executions per key."),
+            "onConflict": choice([each.name for each in StartConflict], "QUEUE"),
+            "delay": duration("Delay between the request and the start."),
+            "debounce": duration("Delay after the last request before the start."),
+            "maxWait": duration("Maximum delay after the first request."),
+            "dedupWindow": duration("A request within this time returns the earlier execution."),
+        }
     )
 
 
 def _limits() -> Schema:
     most = limits.LIMIT_CONCURRENCY_MAX
-    return or_null(
-        members(
-            {
-                "concurrency": described(
-                    "Tasks at workers at the same time.", number(0, most, whole=True)
-                ),
-                "rate": described("Tasks started per second.", number(0, limits.LIMIT_RATE_MAX)),
-                "burst": described(
-                    "Tasks started at once after a pause.", number(0, most, whole=True)
-                ),
-                "key": text(
-                    limits.CODE_CHARACTERS_MAX,
-                    "Template over input; each value has its own limit.",
-                ),
-                "retries": described(
-                    "Retries per started task, as a share.", number(0, limits.LIMIT_RETRIES_MAX)
-                ),
-            }
-        )
+    return optional(
+        {
+            "concurrency": whole(0, most, "Tasks at workers at the same time."),
+            "rate": number(0, limits.LIMIT_RATE_MAX, "Tasks started per second."),
+            "burst": whole(0, most, "Tasks started at once after a pause."),
+            "key": text(
+                limits.CODE_CHARACTERS_MAX, "Template over input; each value has its own limit."
+            ),
+            "retries": number(0, limits.LIMIT_RETRIES_MAX, "Retries per started task, as a share."),
+        }
     )

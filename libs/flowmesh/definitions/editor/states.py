@@ -13,6 +13,7 @@ from flowmesh.definitions.editor.parts import (
     number,
     or_null,
     text,
+    whole,
 )
 from flowmesh.definitions.formats.states.kinds import KINDS, WAITS
 from flowmesh.definitions.formats.states.maps import (
@@ -33,8 +34,8 @@ _EXPRESSION: Schema = {"type": "string", "pattern": r"^\{%"}
 # Members of states in JSONata; Assign exists in both languages.
 _MADE = {"Output": ANYTHING, "Assign": {"type": "object"}}
 _STATE = described("The name of a state.", _TEXT)
-_SECONDS = number(1, limits.TIMEOUT_MS_MAX // 1_000, whole=True)
-_DELAY = number(1, limits.RETRY_DELAY_MS_MAX // 1_000, whole=True)
+_SECONDS = whole(1, limits.TIMEOUT_MS_MAX // 1_000)
+_DELAY = whole(1, limits.RETRY_DELAY_MS_MAX // 1_000)
 _ERRORS: Schema = {
     "type": "array",
     "minItems": 1,
@@ -110,7 +111,7 @@ def _kinds() -> dict[str, Schema]:
     branch = members({**_machine(), "Comment": _COMMENT}, "StartAt", "States")
     most = limits.DELAY_MS_MAX // 1_000
     waits: dict[str, Schema] = {
-        "Seconds": {"anyOf": [number(0, most, whole=True), _EXPRESSION]},
+        "Seconds": {"anyOf": [whole(0, most), _EXPRESSION]},
         "Timestamp": described("An instant such as 2030-01-31T12:00:00Z.", _TEXT),
         "SecondsPath": _TEXT,
         "TimestampPath": _TEXT,
@@ -174,7 +175,7 @@ def _map(usual: dict[str, Schema]) -> Schema:
                 "ItemsPath": _TEXT,
                 "Items": ANYTHING,
                 "ItemSelector": ANYTHING,
-                "MaxConcurrency": number(0, limits.MAP_CONCURRENCY_MAX, whole=True),
+                "MaxConcurrency": whole(0, limits.MAP_CONCURRENCY_MAX),
                 **_distributed(),
             }
         ),
@@ -185,7 +186,7 @@ def _map(usual: dict[str, Schema]) -> Schema:
 def _distributed() -> dict[str, Schema]:
     """Return the members of a distributed Map."""
     given: dict[str, Schema] = {"Resource": _TEXT, "Parameters": ANYTHING, "Arguments": ANYTHING}
-    size = number(1, limits.MAP_ITEMS_MAX, whole=True)
+    size = whole(1, limits.MAP_ITEMS_MAX)
     reading = {
         "InputType": choice(INPUT_TYPES, ""),
         "ItemsPointer": _TEXT,
@@ -201,16 +202,16 @@ def _distributed() -> dict[str, Schema]:
     }
     batches = {
         "BatchInput": ANYTHING,
-        "MaxItemsPerBatch": number(1, limits.MAP_BATCH_MAX, whole=True),
+        "MaxItemsPerBatch": whole(1, limits.MAP_BATCH_MAX),
         "MaxItemsPerBatchPath": _PATH,
-        "MaxInputBytesPerBatch": number(1, BATCH_BYTES_MAX, whole=True),
+        "MaxInputBytesPerBatch": whole(1, BATCH_BYTES_MAX),
         "MaxInputBytesPerBatchPath": _PATH,
     }
     return {
         "ItemReader": members({**given, "ReaderConfig": members(reading)}, "Resource"),
         "ItemBatcher": members(batches),
         "ResultWriter": members({**given, "WriterConfig": members(writing)}),
-        "ToleratedFailureCount": number(0, limits.MAP_ITEMS_MAX, whole=True),
+        "ToleratedFailureCount": whole(0, limits.MAP_ITEMS_MAX),
         "ToleratedFailurePercentage": number(0, 100),
         "Label": _TEXT,
     }
@@ -249,7 +250,7 @@ def _retrier() -> Schema:
         {
             "ErrorEquals": _ERRORS,
             "IntervalSeconds": _DELAY,
-            "MaxAttempts": number(0, limits.RETRY_ATTEMPTS_MAX, whole=True),
+            "MaxAttempts": whole(0, limits.RETRY_ATTEMPTS_MAX),
             "BackoffRate": number(1, limits.RETRY_MULTIPLIER_MAX),
             "MaxDelaySeconds": _DELAY,
             "JitterStrategy": choice(("FULL", "NONE"), "NONE"),

@@ -16,11 +16,11 @@ from flowmesh.definitions.editor.parts import (
     document,
     flag,
     members,
-    number,
     or_null,
     retry,
     text,
     url,
+    whole,
 )
 from flowmesh.definitions.editor.shared import of_tasks, of_workflows, outcomes
 from flowmesh.definitions.formats.common import SCRIPTS
@@ -29,7 +29,7 @@ from flowmesh.definitions.model import Priority
 from flowmesh.tasktypes.builtin.control import NOOP
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
-_TIMEOUT_MS = described("In ms.", number(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, whole=True))
+_TIMEOUT_MS = whole(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, "In ms.")
 _CODE = code("JavaScript that returns the output.")
 _ACTIONS = {action: each for action, each in ACTIONS.items() if action}
 _DURATION: Schema = {
@@ -77,9 +77,8 @@ def steps_schema() -> Schema:
             "description": _DESCRIPTION,
             "inputSchema": JSON_SCHEMA,
             "outputSchema": JSON_SCHEMA,
-            "maxConcurrency": described(
-                "Steps that may run at once; 0 is no limit.",
-                number(0, limits.NODES_MAX, whole=True),
+            "maxConcurrency": whole(
+                0, limits.NODES_MAX, "Steps that may run at once; 0 is no limit."
             ),
             "timeout": _TIMEOUT_MS,
             "labels": LABELS,
@@ -103,7 +102,7 @@ def steps_schema() -> Schema:
 
 
 def _step() -> Schema:
-    delay = number(0, limits.RETRY_DELAY_MS_MAX, whole=True)
+    delay = whole(0, limits.RETRY_DELAY_MS_MAX)
     step = members(
         {
             "id": ID,
@@ -117,7 +116,7 @@ def _step() -> Schema:
             "dependencies": described("Steps that must have succeeded before.", IDS),
             "retryPolicy": retry("backoffMultiplier", delay, more=True),
             "timeout": _TIMEOUT_MS,
-            "critical": described("True if its failure fails the workflow.", flag(True)),
+            "critical": flag(True, "True if its failure fails the workflow."),
             "priority": choice([priority.name for priority in Priority], Priority.NORMAL.name),
             "queue": ID,
             "cache": CACHE_MS,

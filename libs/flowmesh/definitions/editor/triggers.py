@@ -2,17 +2,17 @@
 
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
-    ANYTHING,
     ID,
     JSON_SCHEMA,
     Schema,
+    anything,
     choice,
     code,
     described,
     members,
-    number,
-    or_null,
+    optional,
     text,
+    whole,
 )
 from flowmesh.definitions.triggers import (
     BATCH_WITHIN_MS,
@@ -30,7 +30,7 @@ from flowmesh.definitions.triggers import (
     TRIGGERS_MAX,
 )
 
-_INPUT = described("The input of the execution; templates over the trigger's data.", ANYTHING)
+_INPUT = anything("The input of the execution; templates over the trigger's data.")
 # Words of graph JSON, also accepted here.
 _WORDS = (*(word.upper() for word in PROVIDERS), "GENERIC", "CUSTOM")
 
@@ -43,7 +43,7 @@ def triggers() -> Schema:
                 "expression": code("Five fields, or six with seconds first; or @daily."),
                 "timezone": text(about="As in Europe/Berlin; UTC without it."),
                 "catchUp": choice([word.upper() for word in CATCH_UPS], "NONE"),
-                "catchUpMax": number(1, CATCH_UP_MAX, whole=True, default=CATCH_UP_DEFAULT),
+                "catchUpMax": whole(1, CATCH_UP_MAX, default=CATCH_UP_DEFAULT),
                 "input": _INPUT,
             },
             "expression",
@@ -63,30 +63,32 @@ def triggers() -> Schema:
             {
                 "queue": described("A queue of messages of the namespace.", ID),
                 "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over message."),
-                "batch": described(
+                "batch": whole(
+                    0,
+                    MESSAGES_BATCH_MAX,
                     "Number of messages that start an execution together; 0 is one each.",
-                    number(0, MESSAGES_BATCH_MAX, whole=True, default=0),
+                    default=0,
                 ),
-                "batchWithinMs": described(
+                "batchWithinMs": whole(
+                    0,
+                    BATCH_WITHIN_MS_MAX,
                     "Time in which a batch is collected.",
-                    number(0, BATCH_WITHIN_MS_MAX, whole=True, default=BATCH_WITHIN_MS),
+                    default=BATCH_WITHIN_MS,
                 ),
                 "input": _INPUT,
             },
             "queue",
         ),
         "change": _change(),
-        "webhook": or_null(
-            members(
-                {
-                    "path": ID,
-                    "provider": choice(_WORDS, "NONE"),
-                    "secret": text(about="The secret of the provider's signatures."),
-                    "signatureHeader": text(about="The header of HMAC signatures."),
-                    "payloadSchema": JSON_SCHEMA,
-                    "input": _INPUT,
-                }
-            )
+        "webhook": optional(
+            {
+                "path": ID,
+                "provider": choice(_WORDS, "NONE"),
+                "secret": text(about="The secret of the provider's signatures."),
+                "signatureHeader": text(about="The header of HMAC signatures."),
+                "payloadSchema": JSON_SCHEMA,
+                "input": _INPUT,
+            }
         ),
     }
     return {
@@ -118,9 +120,11 @@ def _change() -> Schema:
             "filter": text(limits.CODE_CHARACTERS_MAX, "CEL over event."),
             "publication": described("An existing publication of the table.", identifier),
             "signal": described("A signal with the event, sent to the execution.", ID),
-            "retainBytesMax": described(
+            "retainBytesMax": whole(
+                RETAIN_BYTES_MIN,
+                RETAIN_BYTES_MAX,
                 "Write-ahead log that the database keeps for the trigger while it is paused.",
-                number(RETAIN_BYTES_MIN, RETAIN_BYTES_MAX, whole=True, default=RETAIN_BYTES),
+                default=RETAIN_BYTES,
             ),
             "input": _INPUT,
         },

@@ -9,7 +9,7 @@ from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.formats.table import FORMATS, load_function
 from flowmesh.definitions.model import Workflow
 from flowmesh.definitions.problems import refuse
-from flowmesh.definitions.reading.sources import Read, Resolve, read_source
+from flowmesh.definitions.sources import Read, Resolve, read_source
 from flowmesh.errors import Invalid
 
 Exporter = Callable[[Workflow, Document, UnsupportedFeatures, Resolve], list[Document]]

@@ -21,8 +21,8 @@ from flowmesh.definitions.exports.parts import (
 )
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, Join, Node, Task, Workflow
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.sources import Resolve
 
 # Members of a native task that are not in the data of its node.
 _NOT_DATA = frozenset({"id", "name", "dependsOn", "join"})

@@ -26,8 +26,8 @@ from flowmesh.definitions.model import (
     Task,
     Workflow,
 )
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template, texts_of
+from flowmesh.definitions.sources import Resolve
 
 # WorkflowTask types by executor; their configuration stands under the same name.
 _TYPES = {"http.request": "http", "function": "function", "transform": "transform"}

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.triggers import listed, written_trigger
 from flowmesh.definitions.model import (
     Cache,
     Callbacks,
     Compensation,
     FailurePolicy,
-    Json,
     Limits,
     Node,
     OnFailure,

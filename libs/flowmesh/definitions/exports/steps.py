@@ -20,7 +20,7 @@ from flowmesh.definitions.model import (
     Node,
     Workflow,
 )
-from flowmesh.definitions.reading.sources import Resolve
+from flowmesh.definitions.sources import Resolve
 
 _ELSEWHERE = {
     "decision": "a decision",

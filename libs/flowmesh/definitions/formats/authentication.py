@@ -3,9 +3,9 @@
 The result is passed to the worker's `authentication` executor part.
 """
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.common import url_of
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
 
 # Members of `config` by type: required and optional ones.

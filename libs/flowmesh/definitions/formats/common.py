@@ -1,8 +1,9 @@
 """Parts that several formats read alike: retry policies, callbacks, HTTP requests."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
-from flowmesh.definitions.model import Callbacks, Json, Retry
+from flowmesh.definitions.model import Callbacks, Retry
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.expressions.secrets import (
     REFERENCE_FORM,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.model import (
     ITEM_NAMES,
@@ -18,7 +19,6 @@ from flowmesh.definitions.model import (
     Dialect,
     Follow,
     GroupBody,
-    Json,
     MapBody,
     Node,
     StatesBody,

@@ -3,6 +3,7 @@
 Unknown members are kept and returned, with a warning. A step without an action succeeds at once.
 """
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.authentication import authentication_of
 from flowmesh.definitions.formats.common import (
@@ -22,16 +23,7 @@ from flowmesh.definitions.formats.start_policy import read_start
 from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
 from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_triggers
-from flowmesh.definitions.model import (
-    STEPS_RETRY,
-    Dialect,
-    Json,
-    Node,
-    Priority,
-    Retry,
-    Task,
-    Workflow,
-)
+from flowmesh.definitions.model import STEPS_RETRY, Dialect, Node, Priority, Retry, Task, Workflow
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.tasktypes import TASK_TYPES

@@ -1,4 +1,4 @@
-"""The members `limits`, `requires` and `permissions`, the same in all native formats."""
+"""The members `limits`, `requires`, `permissions` and `secrets`, the same in all native formats."""
 
 from flowmesh.definitions import limits as bounds
 from flowmesh.definitions.model import Limits
@@ -25,12 +25,23 @@ def read_limits(reader: Reader) -> Limits | None:
 
 def read_permissions(reader: Reader) -> tuple[str, ...]:
     """Return the permissions that the starter of an execution needs for a task."""
-    names = reader.identifiers("permissions")
-    if len(names) > bounds.PERMISSIONS_MAX:
-        message = (
-            f"permissions holds {len(names)} names; at most {bounds.PERMISSIONS_MAX} are allowed"
-        )
-        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "permissions"))
+    return _names(reader, "permissions", bounds.PERMISSIONS_MAX)
+
+
+def read_secrets(reader: Reader, *, remote: bool) -> tuple[str, ...]:
+    """Return the secrets that a task declares for its remote workers."""
+    names = _names(reader, "secrets", bounds.TASK_SECRETS_MAX)
+    if names and not remote:
+        message = "secrets are for task types of your workers; built-in tasks declare none"
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, "secrets"))
+    return names
+
+
+def _names(reader: Reader, key: str, most: int) -> tuple[str, ...]:
+    names = reader.identifiers(key)
+    if len(names) > most:
+        message = f"{key} holds {len(names)} names; at most {most} are allowed"
+        reader.problems.add("DEFINITION_INVALID", message, (*reader.path, key))
     return tuple(sorted(set(names)))
 
 

@@ -14,7 +14,7 @@ from flowmesh.definitions.lint.subject import Subject
 from flowmesh.definitions.lint.texts import check_secrets
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.problems import Problem, Problems
-from flowmesh.definitions.reading.sources import Read, Reading, Resolve
+from flowmesh.definitions.sources import Read, Reading, Resolve
 
 IGNORE = "flowmesh.io/lint-ignore"
 """The annotation that lists codes to ignore for a document, separated by commas."""

@@ -3,7 +3,6 @@
 from flowmesh.definitions.model import Node, Task, Workflow, every_node
 from flowmesh.definitions.planning.planner import task_of_node
 from flowmesh.definitions.problems import Path, Problems
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import (
     conditions_of,
     output_roots_of,
@@ -11,6 +10,7 @@ from flowmesh.definitions.references import (
     tasks_in_condition,
 )
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.sources import Resolve
 from flowmesh.expressions import TemplateInvalid, compile_template
 from flowmesh.tasktypes import TASK_TYPES
 

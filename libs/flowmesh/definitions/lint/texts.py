@@ -1,11 +1,9 @@
 """Rules for secrets in plain text, readable by everyone with access to the definition."""
 
-from typing import Any
-
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.secrets import holds_secret
 
-Json = Any
 # Members that describe values and hold none.
 _DESCRIBING = frozenset({"inputSchema", "outputSchema", "description"})
 _PLACEHOLDERS = ("<", "${", "$(", "***")

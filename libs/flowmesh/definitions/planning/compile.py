@@ -5,7 +5,7 @@ from flowmesh.definitions.checks.everything import check
 from flowmesh.definitions.model import Task, Workflow
 from flowmesh.definitions.planning.planner import plan_workflow
 from flowmesh.definitions.problems import refuse
-from flowmesh.definitions.reading.sources import Reading, Resolve, read_source
+from flowmesh.definitions.sources import Reading, Resolve, read_source
 from flowmesh.errors import Invalid
 
 

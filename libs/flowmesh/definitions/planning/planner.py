@@ -10,6 +10,7 @@ from typing import Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, priority_pb2
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import (
     DELAY,
     NO_UNDO,
@@ -19,7 +20,7 @@ from flowmesh.definitions.builtins import (
     SIGNAL,
     built_in,
 )
-from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.canonical import json_bytes, schema_bytes
 from flowmesh.definitions.formats.native.links import version_of
 from flowmesh.definitions.graph import levels
 from flowmesh.definitions.model import (
@@ -31,7 +32,6 @@ from flowmesh.definitions.model import (
     Follow,
     GroupBody,
     Join,
-    Json,
     MapBody,
     Node,
     OnFailure,
@@ -47,7 +47,6 @@ from flowmesh.definitions.planning.specs import (
     delay_of,
     digest_of,
     inputs_of,
-    schema_bytes,
     spec_of,
     timeout_ms,
 )

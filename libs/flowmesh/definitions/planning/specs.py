@@ -9,9 +9,11 @@ import orjson
 
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.contract.durations import duration_ms
-from flowmesh.definitions.canonical import json_bytes
-from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.contract.json_value import Json
+from flowmesh.definitions.canonical import json_bytes, schema_bytes
+from flowmesh.definitions.model import Dialect, Node, Task
 from flowmesh.definitions.references import has_template, ids_in, split_input
+from flowmesh.expressions.secrets import input_secrets
 from flowmesh.tasktypes import TASK_TYPES, InputMode, timeout_of
 from flowmesh.tasktypes.builtin.code import TRANSFORM
 from flowmesh.tasktypes.builtin.conditions import CONDITION, DECISION
@@ -61,6 +63,9 @@ def spec_of(node: Node, task: Task, ids: Container[str]) -> plan_pb2.TaskSpec:
         spec.cache.scope = scopes[node.cache.everywhere]
         if node.cache.key is not None:
             spec.cache.key_template = json_bytes(node.cache.key)
+    if task.dialect is Dialect.NATIVE and node.has_input:
+        for secret in input_secrets(node.input):
+            spec.input_secrets.add(path=orjson.dumps(secret.path), text=secret.text)
     spec.digest = digest_of(spec)
     return spec
 
@@ -85,10 +90,6 @@ def _config(node: Node, task: Task, ids: Container[str]) -> dict[str, Json]:
 def digest_of(message: Any) -> str:
     """Return the SHA-256 of a message whose `digest` is empty."""
     return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
-
-
-def schema_bytes(schema: Json) -> bytes:
-    return b"" if schema is None or schema is True or schema == {} else json_bytes(schema)
 
 
 def timeout_ms(node: Node, task: Task) -> int:

@@ -3,7 +3,7 @@ attributes.
 """
 
 from flowmesh.api.definition.v1 import plan_pb2
-from flowmesh.definitions.canonical import json_bytes
+from flowmesh.definitions.canonical import json_bytes, schema_bytes
 from flowmesh.definitions.model import (
     Compensation,
     FailurePolicy,
@@ -13,7 +13,6 @@ from flowmesh.definitions.model import (
     StartPolicy,
     Workflow,
 )
-from flowmesh.definitions.planning.specs import schema_bytes
 
 _SEARCH_TYPES = {
     SearchKind.ANY: plan_pb2.SEARCH_TYPE_UNSPECIFIED,

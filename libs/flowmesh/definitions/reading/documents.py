@@ -8,10 +8,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Never
+from typing import Never
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.limits import KEY_CHARACTERS_MAX, NESTING_MAX, SOURCE_BYTES_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
 from flowmesh.definitions.reading.yaml_text import (
@@ -22,7 +23,6 @@ from flowmesh.definitions.reading.yaml_text import (
     read_yaml,
 )
 
-Json = Any
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 # An unclosed string extends to the end; it is not scanned again.
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)

@@ -5,13 +5,12 @@ Every getter returns a usable value for any document, so one pass finds every pr
 
 import re
 from collections.abc import Callable, Collection
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.task_refs import FORM, is_task_ref
 
-Json = Any
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _STRINGS = frozenset({str})
 _SUGGESTIONS_MAX = 12

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import yaml
 from yaml import events
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.limits import DOCUMENTS_MAX, NESTING_MAX
 from flowmesh.definitions.problems import Path, Problem, placed
-from flowmesh.definitions.reading.inside import SURROGATES, within
+from flowmesh.definitions.reading.string_positions import SURROGATES, within
 from flowmesh.definitions.reading.yaml_reasons import (
     UNPRINTABLE,
     syntax_reason,
     unreadable_character,
 )
 
-Json = Any
 Node = tuple[int, Path, bool]
 """Document, path, and True if the key of the member is meant instead of its value."""
 

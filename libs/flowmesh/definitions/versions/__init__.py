@@ -2,7 +2,7 @@
 
 from flowmesh.definitions.versions.callers import Compatibility, Reason, Verdict, compatibility_of
 from flowmesh.definitions.versions.diff import Difference, diff_tasks, diff_workflows
-from flowmesh.definitions.versions.moves import obstacles_to_move
+from flowmesh.definitions.versions.migration_check import obstacles_to_move
 
 __all__ = [
     "Compatibility",

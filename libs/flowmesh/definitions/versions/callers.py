@@ -7,13 +7,12 @@ new one, and every member it declared must still be declared.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.model import Workflow
 from flowmesh.definitions.problems import Path, path_text
 from flowmesh.schemas import Finding, Kind, Outcome, compatible
 
-Json = Any
 _DEPTH_MAX = 32
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.model import (
     Body,
     GroupBody,
     Join,
-    Json,
     Limits,
     MapBody,
     Node,
@@ -269,7 +269,7 @@ def _add_task(task: Task, prefix: str, facts: Facts, *, area: str, subject: str)
     facts["schema", f"{prefix}input"] = {"": task.input_schema}
     facts["schema", f"{prefix}output"] = {"": task.output_schema}
     own = _policy(task.retry, task.timeout_ms, task.queue)
-    own["permissions"] = list(task.permissions)
+    own |= {"permissions": list(task.permissions), "secrets": list(task.secrets)}
     facts["policy", subject] |= {name: value for name, value in own.items() if value}
 
 

@@ -15,7 +15,7 @@ from flowmesh.engine.decisions.approval_requests import names_in
 from flowmesh.engine.decisions.outcomes import complete, fail_node
 from flowmesh.engine.decisions.progress import advance
 from flowmesh.engine.decisions.step import Step, repeated
-from flowmesh.engine.decisions.values import failure_of
+from flowmesh.engine.decisions.values import failure_of, mark
 from flowmesh.engine.state.state import NodeState
 from flowmesh.engine.state.transition import NodeMissing, NodeUnfit, Unfit
 from flowmesh.plan import (
@@ -42,17 +42,17 @@ def decide_approval(step: Step, command: c.Decide) -> None:
         raise NodeUnfit(f"{node.id} does not wait for {command.by!r}, but for {listed}")
     if any(one.by == command.by for one in asked.decisions):
         raise NodeUnfit(f"{command.by!r} has decided {node.id} already")
-    step.emit(
-        "approval_decided",
-        history.ApprovalDecided(
-            node=node.id,
-            by=command.by,
-            approved=command.approved,
-            comment=command.comment,
-            form=command.form,
-            request_id=command.request_id,
-        ),
+    decided = history.ApprovalDecided(
+        node=node.id,
+        by=command.by,
+        approved=command.approved,
+        comment=command.comment,
+        form=command.form,
+        request_id=command.request_id,
     )
+    if node.planned.form.sensitive and command.form is not None:
+        mark(decided.form, node.planned.form.sensitive)
+    step.emit("approval_decided", decided)
     ended: deque[NodeState] = deque()
     outcome = outcome_of(asked)
     if outcome:
@@ -99,7 +99,9 @@ def _settle(step: Step, node: NodeState, outcome: str, ended: deque[NodeState]) 
         fail_node(step, node, failure)
     else:
         value = {"outcome": outcome, "decisions": decisions}
-        complete(step, node, payload_pb2.Payload(data=json.dumps(value).encode()))
+        output = payload_pb2.Payload(data=json.dumps(value).encode())
+        mark(output, (f"/decisions/*/form{each}" for each in node.planned.form.sensitive))
+        complete(step, node, output)
     ended.append(node)
 
 

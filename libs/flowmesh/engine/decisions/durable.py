@@ -187,6 +187,9 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         return "a name holds no NUL character"
     if len(record.output.data) > INLINE_BYTES_MAX:
         return f"a value above {INLINE_BYTES_MAX >> 10} KiB must be stored and sent by reference"
+    used = record.usage
+    if min(used.input_tokens, used.output_tokens, used.micro_usd) < 0:
+        return "usage must not be negative"
     if is_open(record):
         if record.kind == STEP:
             return "a step is recorded when it has ended"

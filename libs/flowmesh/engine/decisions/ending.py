@@ -11,7 +11,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine.decisions import own_nodes
 from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.decisions.undoing import next_to_undo
-from flowmesh.engine.decisions.values import encode_output, failure_of
+from flowmesh.engine.decisions.values import encode_output, failure_of, mark
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState
 from flowmesh.plan import (
@@ -63,6 +63,7 @@ def finish(step: Step, command: c.Finish) -> None:
                 step.out.needs_payload = "output"
                 return
             completed.output.CopyFrom(command.stored)
+    mark(completed.output, step.plan.output_schema.sensitive)
     step.emit("workflow_completed", completed)
     step.out.ended = True
 

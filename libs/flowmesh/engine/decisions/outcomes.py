@@ -9,6 +9,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.children import messages
 from flowmesh.engine.decisions.step import Step
+from flowmesh.engine.decisions.values import mark
 from flowmesh.engine.events.apply import APPLY
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, Scope
@@ -28,6 +29,8 @@ def complete(
     body.node = node.id
     body.attempt = node.attempt
     body.output.CopyFrom(output)
+    if node.planned.sensitive:
+        mark(body.output, node.planned.sensitive)
     if metadata:
         body.metadata = metadata
     if timed_out:

@@ -10,6 +10,7 @@ from flowmesh.engine import commands as c
 from flowmesh.engine.decisions.progress import begin_roots
 from flowmesh.engine.decisions.steering import set_breakpoints
 from flowmesh.engine.decisions.step import Step
+from flowmesh.engine.decisions.values import mark
 from flowmesh.plan import StartPolicy
 
 DELAY = execution_pb2.HOLD_REASON_DELAY
@@ -78,16 +79,15 @@ def debounce(step: Step, start: c.Start) -> bool:
     if state.hold is None or policy is None or not policy.debounce_us:
         return False
     quiet = _quiet_at(step, policy) if state.hold.reason == DEBOUNCE else 0
-    step.emit(
-        "start_debounced",
-        history.StartDebounced(
-            input=start.input,
-            until_us=quiet,
-            request_id=start.request_id,
-            actor=start.actor,
-            search=start.search,
-        ),
+    debounced = history.StartDebounced(
+        input=start.input,
+        until_us=quiet,
+        request_id=start.request_id,
+        actor=start.actor,
+        search=start.search,
     )
+    mark(debounced.input, step.plan.input_schema.sensitive)
+    step.emit("start_debounced", debounced)
     if start.breakpoints is not None:
         set_breakpoints(step, start.breakpoints)
     return True

@@ -14,7 +14,7 @@ from flowmesh.engine.decisions import own_nodes
 from flowmesh.engine.decisions.outcomes import cancel_below, complete, fail_node
 from flowmesh.engine.decisions.progress import advance, begin, begin_body, release_all
 from flowmesh.engine.decisions.step import Step, repeated
-from flowmesh.engine.decisions.values import NULL, failure_of
+from flowmesh.engine.decisions.values import NULL, failure_of, mark
 from flowmesh.engine.events.apply import hold_back
 from flowmesh.engine.state import state as s
 from flowmesh.engine.state.state import NodeState, Scope, State
@@ -132,6 +132,12 @@ def _record(
         output=output,
         reopened=[node.id for node in reopened or ()],
     )
+    if command.input is not None or output is not None:
+        planned = step.plan.at(command.node)
+        if steered.HasField("input"):
+            mark(steered.input, planned.sensitive_input)
+        if steered.HasField("output"):
+            mark(steered.output, planned.sensitive)
     step.emit("node_steered", steered)
 
 

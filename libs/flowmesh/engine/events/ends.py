@@ -160,7 +160,8 @@ def _bare(output: payload_pb2.Payload | None) -> bytes | payload_pb2.Payload:
     """Return an output as maps keep it: the bytes of inline JSON, else the payload."""
     if output is None:
         return b"null"
-    return output if output.encoding or output.HasField("reference") else output.data
+    plain = not (output.encoding or output.sensitive or output.HasField("reference"))
+    return output.data if plain else output
 
 
 def remember(state: State, request_id: str) -> None:

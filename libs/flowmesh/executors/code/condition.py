@@ -1,15 +1,8 @@
 """`condition`: an expression, true or false, that decides whether the following steps run."""
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import (
-    AnyStep,
-    Attempt,
-    Executor,
-    InlineStep,
-    Json,
-    Output,
-    Step,
-)
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import AnyStep, Attempt, Executor, InlineStep, Output, Step
 from flowmesh.executors.code.conditions import InputCondition
 from flowmesh.executors.failures import invalid
 from flowmesh.expressions import ExpressionInvalid

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from flowmesh.executors.base import Attempt, Json
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt
 from flowmesh.executors.code.javascript import sandbox_failures, sandbox_timeout_ms
 from flowmesh.executors.failures import invalid
 from flowmesh.expressions import Condition, RenderError, compile_condition

@@ -10,15 +10,8 @@ from contextlib import contextmanager
 from typing import cast
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import (
-    AnyStep,
-    Attempt,
-    Executor,
-    InlineStep,
-    Json,
-    Output,
-    Step,
-)
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import AnyStep, Attempt, Executor, InlineStep, Output, Step
 from flowmesh.executors.code.conditions import InputCondition
 from flowmesh.executors.code.javascript import step_ids
 from flowmesh.executors.failures import TaskFailure, invalid

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Overloaded
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.failures import RATE_LIMIT, TaskFailure, invalid
 from flowmesh.executors.lines import log_lines
 from flowmesh.sandbox import Sandbox, SandboxFailure

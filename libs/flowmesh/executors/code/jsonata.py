@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Overloaded
-from flowmesh.executors.base import Json
 from flowmesh.executors.code.javascript import overload, task_failure
 from flowmesh.sandbox import Sandbox, SandboxFailure
 from flowmesh.sandbox.pool import TIMEOUT_MS_MAX

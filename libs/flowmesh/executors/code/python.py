@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import DIALECT_STEPS, TaskSpec
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.code.javascript import code_of, sandbox_failures
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.lines import log_lines

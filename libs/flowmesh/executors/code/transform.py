@@ -7,7 +7,8 @@ from contextlib import suppress
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import AnyStep, Attempt, Executor, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import AnyStep, Attempt, Executor, Output, Step
 from flowmesh.executors.code.javascript import (
     CodeStep,
     code_of,

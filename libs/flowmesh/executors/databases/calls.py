@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.failures import invalid
 
-Json = Any
 RESULT_BYTES_MAX = 4 * 1024 * 1024
 COLUMNS_MAX = 1_600
 

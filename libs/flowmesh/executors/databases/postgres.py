@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors import failures
-from flowmesh.executors.databases.calls import BoundedRows, DatabaseCall, Json, Rows
+from flowmesh.executors.databases.calls import BoundedRows, DatabaseCall, Rows
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.expressions.references import child_path
 from flowmesh.jsontext.integers import inexact

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors import failures
 from flowmesh.executors.databases.calls import (
     COLUMNS_MAX,
     RESULT_BYTES_MAX,
     BoundedRows,
     DatabaseCall,
-    Json,
     Rows,
 )
 from flowmesh.executors.failures import TaskFailure, invalid

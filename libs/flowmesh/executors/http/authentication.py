@@ -16,10 +16,11 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import Response
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.executors import failures
-from flowmesh.executors.base import Json, Sender
+from flowmesh.executors.base import Sender
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.http.answers import NowUs, failure_of
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import (
     EgressBlocked,
     EgressFailure,
@@ -18,7 +19,7 @@ from flowmesh.egress import (
 from flowmesh.egress.bodies import RESPONSE_BYTES_MAX
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors import failures
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Sender, Step
+from flowmesh.executors.base import Attempt, Executor, Output, Sender, Step
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.http.answers import NowUs, output_of
 from flowmesh.executors.http.authentication import Authenticating, with_authentication

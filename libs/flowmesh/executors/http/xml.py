@@ -6,16 +6,14 @@ list, an element with text only as that text (`#text` beside attributes or child
 element as null. Namespaces are dropped from names.
 """
 
-from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors.failures import TaskFailure, invalid
 from flowmesh.executors.limits import XML_BYTES_MAX, XML_DEPTH_MAX
-
-Json = Any
 
 
 class _Builder:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-Json = Any
+from flowmesh.contract.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from google.protobuf import (
 )
 from google.protobuf.message import DecodeError, EncodeError, Message
 
+from flowmesh.contract.json_value import Json
 from flowmesh.executors import failures
 from flowmesh.executors.failures import TaskFailure, invalid
 
-Json = Any
 DESCRIPTOR_BYTES_MAX = 1024 * 1024
 FILES_MAX = 500
 NESTING_MAX = 64

@@ -5,8 +5,9 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import Response
-from flowmesh.executors.base import Attempt, Json, Sender
+from flowmesh.executors.base import Attempt, Sender
 from flowmesh.executors.code.javascript import sandbox_failures, sandbox_timeout_ms
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs, failure_of, value_of

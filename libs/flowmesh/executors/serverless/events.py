@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from flowmesh.executors.base import Attempt, Json
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.publish import Publisher, send_event
 from flowmesh.standards.events import violated_requirement, violated_type_requirement

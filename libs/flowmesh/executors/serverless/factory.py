@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
-from flowmesh.executors.base import Executor, Json, Sender
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Executor, Sender
 from flowmesh.executors.code.jq import jq_of
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher

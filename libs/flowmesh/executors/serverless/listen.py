@@ -5,11 +5,12 @@ the event: `{"ok", "keys"}` for each filter. A key has the correlation `value` o
 whether it is the expected one.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-Json = Any
+from flowmesh.contract.json_value import Json
+
 PROBLEM_CHARACTERS_MAX: Final = 500
 
 

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode, urljoin
 
 import orjson
 
-from flowmesh.executors.base import Attempt, Json, Sender
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Sender
 from flowmesh.executors.failures import invalid
 from flowmesh.executors.http.answers import NowUs, failure_of
 from flowmesh.executors.http.request import call

@@ -1,10 +1,8 @@
 """Retry delays of a `try` of Serverless Workflow."""
 
-from typing import Any
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import backoff
 
-Json = Any
-
-_DOUBLINGS_MAX = 40
 WAIT_MS_MAX = 7 * 24 * 3_600_000
 
 
@@ -20,7 +18,7 @@ def wait_before_retry(
     delay = policy["delay_ms"]
     match policy["backoff"]:
         case "exponential":
-            delay *= 2 ** min(tries - 1, _DOUBLINGS_MAX)
+            delay = backoff(delay, tries)
         case "linear":
             delay *= tries
     least, most = policy["jitter_ms"]

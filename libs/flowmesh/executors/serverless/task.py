@@ -11,15 +11,16 @@ from datetime import UTC, datetime
 
 import orjson
 
-from flowmesh.executors.base import Attempt, Json, Output, Step
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Output, Step
 from flowmesh.executors.code.jq import Jq
 from flowmesh.executors.failures import INTERNAL, TaskFailure, invalid
 from flowmesh.executors.schemas import SchemaCheck
-from flowmesh.executors.secrets import texts_of, without
 from flowmesh.executors.serverless.calls import Calls, authorization_of
 from flowmesh.executors.serverless.events import Emitter
 from flowmesh.executors.serverless.listen import PROBLEM_CHARACTERS_MAX, ConsumedEvents
 from flowmesh.executors.serverless.retry import wait_before_retry
+from flowmesh.jsontext.masks import texts_of, without
 from flowmesh.standards.jq_values import variables_in
 from flowmesh.standards.problem_details import canonical, error_of
 from flowmesh.tasktypes.builtin.standards import SERVERLESS_TASK

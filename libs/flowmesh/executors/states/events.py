@@ -8,7 +8,8 @@ import re
 
 import orjson
 
-from flowmesh.executors.base import Attempt, Json
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher, send_event

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-from flowmesh.executors.base import Json
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.states.running import Running, kept_of
 from flowmesh.jsontext import parse_json

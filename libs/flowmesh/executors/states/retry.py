@@ -1,13 +1,12 @@
 """Errors of the Amazon States Language: their names, matching, and retry delays."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import backoff
 from flowmesh.executors import failures
-
-Json = Any
 
 ALL, TASK_FAILED, TIMEOUT = "States.ALL", "States.TaskFailed", "States.Timeout"
 HEARTBEAT = "States.HeartbeatTimeout"
@@ -25,7 +24,6 @@ _OF_FUNCTIONS = {
     failures.NETWORK: "Lambda.SdkClientException",
     "POISON": "Lambda.Unknown",
 }
-_EXPONENT_MAX = 64
 WAIT_MS_MAX = 7 * 24 * 3_600_000
 
 
@@ -60,6 +58,6 @@ def wait_before_retry(retrier: dict[str, Json], retries: int, draw: float) -> in
     """Return the delay in ms before the next retry, or None for no further retry."""
     if retries >= retrier["max_attempts"]:
         return None
-    wait = retrier["interval_ms"] * retrier["rate"] ** min(retries, _EXPONENT_MAX)
-    wait = min(wait, retrier["max_delay_ms"] or WAIT_MS_MAX, WAIT_MS_MAX)
+    most = min(retrier["max_delay_ms"] or WAIT_MS_MAX, WAIT_MS_MAX)
+    wait = backoff(retrier["interval_ms"], retries + 1, factor=retrier["rate"], most=most)
     return int(wait * draw) if retrier["jitter"] else int(wait)

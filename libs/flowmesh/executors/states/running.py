@@ -6,7 +6,8 @@ Covers both query languages, the context object and the variables.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowmesh.executors.base import Attempt, Json, Sender
+from flowmesh.contract.json_value import Json
+from flowmesh.executors.base import Attempt, Sender
 from flowmesh.executors.code.jsonata import Fill
 from flowmesh.executors.http.answers import NowUs
 from flowmesh.executors.publish import Publisher

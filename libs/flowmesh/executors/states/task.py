@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
+from flowmesh.contract.json_value import Json
 from flowmesh.egress import Response
-from flowmesh.executors.base import Attempt, Executor, Json, Output, Step
+from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.http.answers import NowUs, failure_of, value_of
 from flowmesh.executors.http.request import call

@@ -1,7 +1,8 @@
 """All functions of the template language, by name and by category."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.functions import data, dates, encoding, logic, numbers, strings
-from flowmesh.expressions.functions.signatures import RESULTS, Function, Json
+from flowmesh.expressions.functions.signatures import RESULTS, Function
 
 GROUPS: dict[str, tuple[Function, ...]] = {
     "Choosing and comparing": logic.FUNCTIONS,

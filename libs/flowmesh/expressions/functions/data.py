@@ -2,11 +2,11 @@
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.functions.signatures import (
     ITEMS_MAX,
     TEXT_CHARACTERS_MAX,
     Function,
-    Json,
     Unfit,
     bounded_text,
     function,

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
-from flowmesh.expressions.functions.signatures import Function, Json, Kind, Unfit, function
+from flowmesh.contract.json_value import Json
+from flowmesh.expressions.functions.signatures import Function, Kind, Unfit, function
 from flowmesh.expressions.moments import Moment
 
 PATTERN_CHARACTERS_MAX = 64

@@ -4,8 +4,9 @@ import hashlib
 import uuid
 from collections.abc import Callable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.errors import ValueMissing
-from flowmesh.expressions.functions.signatures import Function, Json, Unfit, function
+from flowmesh.expressions.functions.signatures import Function, Unfit, function
 from flowmesh.expressions.moments import Moment
 
 Lazy = Callable[[], Json]

@@ -3,13 +3,8 @@
 import math
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from flowmesh.expressions.functions.signatures import (
-    Function,
-    Json,
-    Unfit,
-    bounded_number,
-    function,
-)
+from flowmesh.contract.json_value import Json
+from flowmesh.expressions.functions.signatures import Function, Unfit, bounded_number, function
 
 DIGITS_MAX = 15
 NUMBER_CHARACTERS_MAX = 64

@@ -9,11 +9,9 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
-
-Json = Any
 
 ARGUMENTS_MAX = 32
 TEXT_CHARACTERS_MAX = 256 * 1024

@@ -1,14 +1,9 @@
 """Functions over text."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.functions.data import to_json
 from flowmesh.expressions.functions.logic import same
-from flowmesh.expressions.functions.signatures import (
-    Function,
-    Json,
-    Unfit,
-    bounded_text,
-    function,
-)
+from flowmesh.expressions.functions.signatures import Function, Unfit, bounded_text, function
 
 PARTS_MAX = 10_000
 

@@ -4,10 +4,11 @@ Implements the parts of the Fetch standard that a server takes part in. Without 
 response has a header of it, so browsers keep every response from pages of other origins.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from flowmesh.runtime.http.requests import Send
+
 Header = tuple[bytes, bytes]
 
 # Request headers that the REST API reads.

@@ -7,6 +7,7 @@ and are not affected.
 """
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from flowmesh.runtime.settings import ANY, Settings
 
 # Names that browsers resolve to this machine only (RFC 6761, 6.3).
 LOCAL = "localhost"
+# The page of a SAML provider posts its answer here. It counts only with the cookie of the browser
+# that began the login, and with the state sealed in it.
+_LOGIN_ANSWER = re.compile(r"/login/[^/]{1,100}/acs")
 # Values of `Sec-Fetch-Site` for a page of the same origin, and for an action of the user.
 _OWN_SITE = ("same-origin", "none")
 Headers = Iterable[tuple[bytes, bytes]]
@@ -30,7 +34,7 @@ class HttpGuard:
         self._any_origin = ANY in origins
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
-    def refusal(self, headers: Headers) -> FlowmeshError | None:
+    def refusal(self, headers: Headers, method: str = "", path: str = "") -> FlowmeshError | None:
         """Return the error for a request with these headers; None if it is allowed."""
         host = origin = None
         for name, value in headers:
@@ -41,7 +45,8 @@ class HttpGuard:
         if host and self._hosts and not self._is_known(host):
             text = f"The host name {host!r} is not one of this server's; add it to"
             return Forbidden("HOST_NOT_ALLOWED", f"{text} FLOWMESH_HTTP_HOSTS.")
-        if origin is not None and not self._is_own(origin, host):
+        answers = method == "POST" and _LOGIN_ANSWER.fullmatch(path)
+        if origin is not None and not answers and not self._is_own(origin, host):
             text = f"Pages of {origin!r} may not use this server; add it to"
             return Forbidden("ORIGIN_NOT_ALLOWED", f"{text} FLOWMESH_HTTP_ORIGINS.")
         return None

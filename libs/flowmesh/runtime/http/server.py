@@ -16,11 +16,9 @@ from flowmesh.runtime.http.cors import Cors
 from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.guard import HttpGuard
 from flowmesh.runtime.http.protocol import CERTIFIED, BoundedProtocol, problem
+from flowmesh.runtime.http.requests import Receive, Scope, Send
 from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -116,7 +114,9 @@ class HttpServer:
             if origin and preflight:
                 await _no_content(send, preflight)
                 return
-        refused = self._guard.refusal(scope["headers"]) or self._uncertified(scope)
+        refused = self._guard.refusal(
+            scope["headers"], scope.get("method", ""), path
+        ) or self._uncertified(scope)
         if refused is not None:
             await _refuse(scope, receive, send, refused)
             return

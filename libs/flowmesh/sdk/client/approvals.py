@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from flowmesh.sdk.executions import StoredValue
-from flowmesh.sdk.payloads import Json
+from flowmesh.contract.json_value import Json
+from flowmesh.records import Source
+from flowmesh.sdk.values.executions import StoredValue, value_of
 
 Decisions = Literal["any", "approve", "reject"]
 
@@ -19,10 +20,10 @@ class PendingApproval:
     node: str
     name: str
     asked_at: datetime | None
-    assignees: tuple[str, ...]
-    needed: int
-    due_at: datetime | None
-    details: Json | StoredValue
+    assignees: Annotated[tuple[str, ...], Source("approval.")]
+    needed: Annotated[int, Source("approval.")]
+    due_at: Annotated[datetime | None, Source("approval.due_at_us")]
+    details: Annotated[Json | StoredValue, Source("approval.", read=value_of)]
 
 
 @dataclass(frozen=True, slots=True)

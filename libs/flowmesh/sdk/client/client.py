@@ -3,16 +3,12 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flowmesh import errors
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.sdk import limits
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.client.alias import Alias
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.client.credentials import TokenSource
-from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.parts.approval_links import ApprovalLinkCalls
 from flowmesh.sdk.client.parts.archive import ArchiveCalls
@@ -36,8 +32,11 @@ from flowmesh.sdk.client.parts.versions import Version, VersionCalls, version_fi
 from flowmesh.sdk.client.parts.workflows import WorkflowCalls
 from flowmesh.sdk.client.session import Session
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.ids import new_request_id
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.transport.credentials import TokenSource
+from flowmesh.sdk.transport.endpoint import Tls
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.ids import new_request_id
 
 if TYPE_CHECKING:
     from flowmesh.sdk_sync import SyncClient
@@ -50,8 +49,9 @@ class Client:
     `client.executions`. The most used ones have a name of the client too: `client.register` is
     `client.workflows.register`.
 
-    `address` defaults to FLOWMESH_ADDRESS or 127.0.0.1:7450, `namespace` to FLOWMESH_NAMESPACE or
-    `default`, and `actor`, which is recorded with each change, to FLOWMESH_ACTOR.
+    `address` defaults to FLOWMESH_ADDRESS or 127.0.0.1:7450, `namespace` to FLOWMESH_NAMESPACE, the
+    only one of the credential or `default`, and `actor`, which is recorded with each change, to
+    FLOWMESH_ACTOR.
 
     A closed installation asks for `api_key` (FLOWMESH_API_KEY), or for `token` (FLOWMESH_TOKEN):
     an access token, a function that returns one when the former expires, a `Login`, or an empty
@@ -147,12 +147,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def ready(self, timeout: float = limits.CONNECT_TIMEOUT_S) -> None:

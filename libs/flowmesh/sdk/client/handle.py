@@ -13,18 +13,20 @@ from flowmesh.api.event.v1 import event_service_pb2 as event_pb
 from flowmesh.api.execution.v1 import control_service_pb2 as control_pb
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.sdk import limits
+from flowmesh.contract.json_value import Json
+from flowmesh.records import value_from
 from flowmesh.sdk.client.alias import Alias
 from flowmesh.sdk.client.approvals import ApprovalLink, Decisions
-from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.client.node_control import NodeControl
 from flowmesh.sdk.client.reruns import RerunNode, RerunPlan
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.events import Event, event_of
-from flowmesh.sdk.executions import Execution, NodeStatus, Status, StoredValue, execution_of
-from flowmesh.sdk.failures import ExecutionFailed
-from flowmesh.sdk.payloads import UNSET, Json, encode
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.events import Event, event_of
+from flowmesh.sdk.values.executions import Execution, NodeStatus, Status, StoredValue
+from flowmesh.sdk.values.failures import ExecutionFailed
+from flowmesh.sdk.values.payloads import UNSET, encode
 
 
 class Handle:
@@ -63,13 +65,13 @@ class Handle:
         """Wait for the end and return the execution; raise Timeout after `timeout` seconds."""
         if self._ended is None:
             self._ended = await self._wait(timeout)
-        return execution_of(self._ended)
+        return value_from(Execution, self._ended)
 
     async def result(self, timeout: float | None = None) -> Json:
         """Wait for the end and return the output; raise ExecutionFailed if it did not complete."""
         if self._ended is None:
             self._ended = await self._wait(timeout)
-        execution = execution_of(self._ended)
+        execution = value_from(Execution, self._ended)
         if execution.status is not Status.COMPLETED:
             raise ExecutionFailed(self.id, execution.status, execution.failure)
         if execution.erasure is not None:
@@ -104,14 +106,9 @@ class Handle:
         With `ended_items`, also the nodes of ended items, up to 12,000 nodes in total; with `node`,
         only that node, such as `each[3]/charge`.
         """
-        request = pb.GetExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=self.id,
-            ended_items=ended_items,
-            node=node,
-        )
-        response = await self._connection.caller.call(self._stubs.executions.GetExecution, request)
-        return execution_of(response.execution)
+        request = pb.GetExecutionRequest(execution_id=self.id, ended_items=ended_items, node=node)
+        response = await self._connection.call(self._stubs.executions.GetExecution, request)
+        return value_from(Execution, response.execution)
 
     async def outputs(self) -> dict[str, Json]:
         """Return the outputs of its completed nodes by node id; large values are fetched."""
@@ -134,15 +131,12 @@ class Handle:
     async def signal(self, name: str, payload: Json = None, *, request_id: str = "") -> int:
         """Send a signal; return the sequence of its event in the history."""
         request = pb.SignalExecutionRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             name=name,
             payload=await self._connection.payloads.pack(payload),
             request_id=request_id or self._connection.new_id(),
         )
-        response = await self._connection.caller.call(
-            self._stubs.executions.SignalExecution, request
-        )
+        response = await self._connection.call(self._stubs.executions.SignalExecution, request)
         return response.sequence
 
     async def cancel(
@@ -154,39 +148,22 @@ class Handle:
         workflow.
         """
         request = pb.CancelExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=self.id,
-            reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-            compensate=compensate,
+            execution_id=self.id, reason=reason, compensate=compensate
         )
-        await self._connection.caller.call(self._stubs.executions.CancelExecution, request)
+        await self._connection.change(self._stubs.executions.CancelExecution, request, request_id)
 
     async def pause(self, reason: str = "", *, request_id: str = "") -> None:
         """Pause the execution: no new task starts; running tasks continue.
 
         Raises WrongState if it is paused already or has ended.
         """
-        request = pb.PauseExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=self.id,
-            reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-        )
-        await self._connection.caller.call(self._stubs.executions.PauseExecution, request)
+        request = pb.PauseExecutionRequest(execution_id=self.id, reason=reason)
+        await self._connection.change(self._stubs.executions.PauseExecution, request, request_id)
 
     async def resume(self, reason: str = "", *, request_id: str = "") -> None:
         """Resume a paused execution; raises WrongState if it is not paused."""
-        request = pb.ResumeExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=self.id,
-            reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-        )
-        await self._connection.caller.call(self._stubs.executions.ResumeExecution, request)
+        request = pb.ResumeExecutionRequest(execution_id=self.id, reason=reason)
+        await self._connection.change(self._stubs.executions.ResumeExecution, request, request_id)
 
     async def terminate(
         self, reason: str = "", *, compensate: bool | None = None, request_id: str = ""
@@ -195,14 +172,11 @@ class Handle:
         `compensate` requires it.
         """
         request = pb.TerminateExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=self.id,
-            reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-            compensate=compensate,
+            execution_id=self.id, reason=reason, compensate=compensate
         )
-        await self._connection.caller.call(self._stubs.executions.TerminateExecution, request)
+        await self._connection.change(
+            self._stubs.executions.TerminateExecution, request, request_id
+        )
 
     async def events(self, *, after: int = 0, types: Collection[str] = ()) -> AsyncIterator[Event]:
         """Watch its events with a sequence above `after` up to the last, without gap or repeat.
@@ -276,17 +250,16 @@ class Handle:
         the form does not match its schema.
         """
         request = control_pb.DecideApprovalRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             node=node,
             by=by,
             approved=approved,
             comment=comment,
             form=await self._connection.payloads.pack_given(form),
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
         )
-        response = await self._connection.caller.call(self._stubs.control.DecideApproval, request)
+        response = await self._connection.change(
+            self._stubs.control.DecideApproval, request, request_id
+        )
         return response.outcome
 
     async def approval_link(
@@ -303,16 +276,13 @@ class Handle:
             "reject": control_pb.LINK_SCOPE_REJECT,
         }
         request = control_pb.CreateApprovalLinkRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             node=node,
             by=by,
             scope=control_pb.LinkScope.ValueType(scopes[decision]),
             valid_ms=int(valid.total_seconds() * 1_000) if valid else 0,
         )
-        created = await self._connection.caller.call(
-            self._stubs.control.CreateApprovalLink, request
-        )
+        created = await self._connection.call(self._stubs.control.CreateApprovalLink, request)
         expires = datetime.fromtimestamp(created.expires_at_us / 1_000_000, UTC)
         return ApprovalLink(created.url, created.token, expires)
 
@@ -325,15 +295,14 @@ class Handle:
         for a value that does not match its schema.
         """
         request = control_pb.SetVariableRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             name=name,
             value=payload_pb2.Payload(data=encode(value)),
             reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
         )
-        response = await self._connection.caller.call(self._stubs.control.SetVariable, request)
+        response = await self._connection.change(
+            self._stubs.control.SetVariable, request, request_id
+        )
         return response.sequence
 
     async def plan_rerun(
@@ -345,13 +314,12 @@ class Handle:
     ) -> RerunPlan:
         """Return the nodes that `rerun` would run again and those whose results it would reuse."""
         request = control_pb.PlanRerunRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             from_nodes=sorted(from_nodes),
             from_failed=from_failed,
             newest_version=newest_version,
         )
-        response = await self._connection.caller.call(self._stubs.control.PlanRerun, request)
+        response = await self._connection.call(self._stubs.control.PlanRerun, request)
         nodes = tuple(
             RerunNode(node.node, node.task_type, node.reused, node.reason, node.repeats_effect)
             for node in response.nodes
@@ -376,7 +344,6 @@ class Handle:
         WrongState if the execution has not ended, or if `from_failed` selects no node.
         """
         request = control_pb.RerunExecutionRequest(
-            namespace=self._connection.namespace,
             execution_id=self.id,
             from_nodes=sorted(from_nodes),
             from_failed=from_failed,
@@ -387,8 +354,8 @@ class Handle:
             },
             newest_version=newest_version,
             reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
         )
-        response = await self._connection.caller.call(self._stubs.control.RerunExecution, request)
+        response = await self._connection.change(
+            self._stubs.control.RerunExecution, request, request_id
+        )
         return Handle(self._connection, self._stubs, response.execution_id)

@@ -1,12 +1,14 @@
 """Manual control of single nodes of a running execution."""
 
 from collections.abc import Collection
+from typing import Any
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.sdk.client.connection import Connection
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.payloads import UNSET, Json
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values.payloads import UNSET
 
 
 class NodeControl:
@@ -46,20 +48,18 @@ class NodeControl:
         return await self._change(node, "FAIL", reason)
 
     async def _change(self, node: str, action: str, reason: str, **values: Json) -> int:
+        given: dict[str, Any] = {
+            field: await self._connection.payloads.pack_given(value)
+            for field, value in values.items()
+        }
         request = pb.SteerNodeRequest(
-            namespace=self._connection.namespace,
             execution_id=self._execution_id,
             node=node,
             action=execution_pb2.NodeAction.Value(f"NODE_ACTION_{action}"),
             reason=reason,
-            request_id=self._connection.new_id(),
-            actor=self._connection.actor,
-            **{
-                field: await self._connection.payloads.pack_given(value)
-                for field, value in values.items()
-            },
+            **given,
         )
-        response = await self._connection.caller.call(self._stubs.control.SteerNode, request)
+        response = await self._connection.change(self._stubs.control.SteerNode, request)
         return response.sequence
 
     async def set_breakpoints(
@@ -70,12 +70,7 @@ class NodeControl:
         Without arguments, remove all breakpoints and continue the stopped nodes.
         """
         request = pb.SetBreakpointsRequest(
-            namespace=self._connection.namespace,
-            execution_id=self._execution_id,
-            all=everywhere,
-            nodes=sorted(nodes),
-            request_id=self._connection.new_id(),
-            actor=self._connection.actor,
+            execution_id=self._execution_id, all=everywhere, nodes=sorted(nodes)
         )
-        response = await self._connection.caller.call(self._stubs.control.SetBreakpoints, request)
+        response = await self._connection.change(self._stubs.control.SetBreakpoints, request)
         return response.sequence

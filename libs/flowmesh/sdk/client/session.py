@@ -9,6 +9,7 @@ again in their order, with fewer in flight (see `window`).
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,20 +20,27 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
+from flowmesh.records import value_from
 from flowmesh.rpc import error_of_refused_start
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.calls import Caller
 from flowmesh.sdk.client.parts.versions import Version, version_fields
-from flowmesh.sdk.client.retries import retry_delay_s
 from flowmesh.sdk.client.window import Window
-from flowmesh.sdk.duplex import StreamBroken, converse
-from flowmesh.sdk.executions import status_of
-from flowmesh.sdk.failures import ExecutionFailed, failure_of
-from flowmesh.sdk.ids import new_request_id
-from flowmesh.sdk.payloads import Json, PayloadStore, encode, payload_inline
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.transport.calls import Caller
+from flowmesh.sdk.transport.duplex import StreamBroken, converse
+from flowmesh.sdk.transport.payload_store import PayloadStore
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.transport.retries import retry_delay_s
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.executions import Status
+from flowmesh.sdk.values.failures import ExecutionFailed, Failure
+from flowmesh.sdk.values.ids import new_request_id
+from flowmesh.sdk.values.payloads import encode, payload_inline
 
-_COMPLETED = "completed"
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    status: Status
+    failure: Failure | None
 
 
 class SessionCall:
@@ -94,10 +102,9 @@ class SessionCall:
         return await self._value(self._outcome)
 
     async def _value(self, outcome: pb.SessionResult) -> Json:
-        status = status_of(outcome.status)
-        if status != _COMPLETED:
-            failure = failure_of(outcome.failure) if outcome.HasField("failure") else None
-            raise ExecutionFailed(outcome.execution_id, status, failure)
+        end = value_from(_End, outcome)
+        if end.status != Status.COMPLETED:
+            raise ExecutionFailed(outcome.execution_id, end.status, end.failure)
         return await self._payloads.unpack(outcome.output)
 
     def acknowledge(self, execution_id: str) -> None:

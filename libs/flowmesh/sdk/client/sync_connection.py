@@ -4,16 +4,15 @@
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from types import TracebackType
 from typing import Self, TypeVar
 
 from flowmesh import errors
-from flowmesh.sdk import limits
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.client.credentials import TokenSource
-from flowmesh.sdk.client.endpoint import Tls
-from flowmesh.sdk.ids import new_request_id
+from flowmesh.sdk.transport.credentials import TokenSource
+from flowmesh.sdk.transport.endpoint import Tls
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.ids import new_request_id
 
 T = TypeVar("T")
 
@@ -75,12 +74,7 @@ class SyncConnection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def ready(self, timeout: float = limits.CONNECT_TIMEOUT_S) -> None:

@@ -1,6 +1,6 @@
 """The number of unacknowledged starts of a session, adapted to the capacity of the server."""
 
-from flowmesh.sdk import limits
+from flowmesh.sdk.values import limits
 
 GROWTH = 0.1
 """The growth of the window per accepted start; a start refused by overload shrinks it by one."""

@@ -19,10 +19,10 @@ from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceSt
 from flowmesh.errors import FlowmeshError
 from flowmesh.rpc import CHANNEL_OPTIONS, error_of
 from flowmesh.rpc.status import Unreachable
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.credentials import Tokens, TokenSource, credential_of
-from flowmesh.sdk.client.endpoint import Endpoint, Tls
-from flowmesh.sdk.environment import located
+from flowmesh.sdk.transport.credentials import Tokens, TokenSource, credential_of
+from flowmesh.sdk.transport.endpoint import Endpoint, Tls
+from flowmesh.sdk.transport.environment import located
+from flowmesh.sdk.values import limits
 
 CALL_TIMEOUT_S: Final = 5.0
 # The total time of a call while the server does not respond.
@@ -54,6 +54,11 @@ class RegistryConnection:
             self._channel = grpc.insecure_channel(endpoint.target, options=options)
         self.stub = RegistryServiceStub(self._channel)
         self._closed = threading.Event()
+
+    @property
+    def has_credential(self) -> bool:
+        """True if calls carry a token or an API key."""
+        return self._credential is not None
 
     def call(self, method: Any, request: Any, *, patience_s: float = PATIENCE_S) -> Any:
         """Make a call, repeated while the server does not respond. Raises FlowmeshError."""

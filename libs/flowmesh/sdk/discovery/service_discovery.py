@@ -8,27 +8,26 @@ import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Final, Self
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Unavailable
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.credentials import TokenSource
-from flowmesh.sdk.client.endpoint import Tls
+from flowmesh.records import value_from, values_from
 from flowmesh.sdk.discovery.blocking import RegistryConnection
-from flowmesh.sdk.discovery.values import (
+from flowmesh.sdk.transport.credentials import TokenSource
+from flowmesh.sdk.transport.endpoint import Tls
+from flowmesh.sdk.transport.environment import namespace_or_default
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.ids import new_request_id
+from flowmesh.sdk.values.service_view import View
+from flowmesh.sdk.values.services import (
     Service,
     ServiceChange,
     ServiceStatus,
     ServiceType,
     instance_request,
-    service_of,
     status_number,
 )
-from flowmesh.sdk.discovery.view import View
-from flowmesh.sdk.environment import namespace_or_default
-from flowmesh.sdk.ids import new_request_id
 
 # Changes that wait for slow callbacks; further ones are dropped, with a warning.
 CHANGES_MAX: Final = 10_000
@@ -82,20 +81,16 @@ class ServiceDiscovery:
         tls: Tls | bool | None = None,
         stale_ok: bool = False,
     ) -> None:
-        self.namespace = namespace_or_default(namespace)
         self._registry = RegistryConnection(address, token=token, api_key=api_key, tls=tls)
+        has_credential = self._registry.has_credential
+        self.namespace = namespace_or_default(namespace, has_credential=has_credential)
         self._cache = _Cache(self._registry, self.namespace, stale_ok)
         self._heartbeats = _Heartbeats(self._registry, self.namespace)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def register_service(self, service: Service) -> Service:
@@ -152,7 +147,8 @@ class ServiceDiscovery:
             if each.id == service_id:
                 return each
         request = pb.GetInstanceRequest(namespace=self.namespace, id=service_id)
-        return service_of(self._registry.call(self._registry.stub.GetInstance, request).instance)
+        response = self._registry.call(self._registry.stub.GetInstance, request)
+        return value_from(Service, response.instance)
 
     def on_change(
         self, callback: Callback, service_type: ServiceType | str = "", *, name: str = ""
@@ -233,7 +229,7 @@ class _Cache:
         found: list[Service] = []
         while True:
             response = self._registry.call(self._registry.stub.ListInstances, request)
-            found += map(service_of, response.instances)
+            found += values_from(Service, response.instances)
             if not response.next_page_token:
                 return found
             request.page_token = response.next_page_token
@@ -371,7 +367,7 @@ class _Heartbeats:
         heartbeat_s = 0 if service.check else limits.SERVICE_HEARTBEAT_S
         request = instance_request(service, self._namespace, service.id, heartbeat_s)
         response = self._registry.call(self._registry.stub.RegisterInstance, request)
-        return service_of(response.instance)
+        return value_from(Service, response.instance)
 
     def _heartbeat(self, service_id: str, status: Any) -> None:
         request = pb.HeartbeatRequest(namespace=self._namespace, id=service_id, status=status)

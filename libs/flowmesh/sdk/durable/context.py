@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flowmesh.api.common.v1.journal_pb2 import JournalCall, JournalRecord
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.sdk.durable.run import CALL, SIGNAL, SLEEP, STEP, Run
-from flowmesh.sdk.payloads import Json, encode, payload_inline
+from flowmesh.sdk.values.payloads import encode, payload_inline
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import Mode, mode_of
 from flowmesh.sdk.workflows.declarations import Duration, Retry, milliseconds

@@ -7,7 +7,7 @@ Exception
 └── NonDeterministic     the handler differs from its journal
 """
 
-from flowmesh.sdk.failures import Failure
+from flowmesh.sdk.values.failures import Failure
 
 NON_DETERMINISTIC = "NON_DETERMINISTIC"
 

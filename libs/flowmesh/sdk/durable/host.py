@@ -10,13 +10,15 @@ from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-from flowmesh.sdk import limits
 from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NON_DETERMINISTIC, NonDeterministic, OperationFailed
 from flowmesh.sdk.durable.run import SLEEP, Operation, Run
 from flowmesh.sdk.durable.steps import InThread, StepRunner, packed
-from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
+from flowmesh.sdk.transport.payload_store import Payloads
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import decode_inline, encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.results import failed, result_of_attempt, transfer_failed
 from flowmesh.sdk.worker.task_log import with_task_log

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 from flowmesh.api.common.v1 import failure_pb2, journal_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
+from flowmesh.contract.json_value import Json
+from flowmesh.records import value_from
 from flowmesh.sdk.durable.failures import CallFailed, NonDeterministic, StepFailed
 from flowmesh.sdk.durable.loop import HandlerLoop
-from flowmesh.sdk.failures import failure_of
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values.failures import Failure
 
 STEP = journal_pb2.JOURNAL_KIND_STEP
 SLEEP = journal_pb2.JOURNAL_KIND_SLEEP
@@ -251,7 +252,7 @@ class Run:
                 future.set_exception(TimeoutError(f"no signal {record.name!r} arrived in time"))
             case _:
                 kind = StepFailed if record.kind == STEP else CallFailed
-                future.set_exception(kind(record.name, failure_of(record.failure)))
+                future.set_exception(kind(record.name, value_from(Failure, record.failure)))
 
     def _restart(self, current: _Pass) -> None:
         """Start a new pass of the handler over the current journal."""

@@ -8,10 +8,13 @@ from typing import Any
 
 from flowmesh.api.common.v1 import failure_pb2, payload_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import backoff
 from flowmesh.errors import FlowmeshError
 from flowmesh.sdk.durable.context import Step
 from flowmesh.sdk.durable.run import Operation
-from flowmesh.sdk.payloads import Json, Payloads, encode
+from flowmesh.sdk.transport.payload_store import Payloads
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.sdk.worker.handlers import Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 from flowmesh.sdk.worker.results import failed, result_of_error, transfer_failed
@@ -149,5 +152,6 @@ def _delay_s(retry: Retry | None, attempts: int, failure: failure_pb2.Failure) -
         return None
     if "*" not in retry.on and class_ not in retry.on:
         return None
-    delay_ms = milliseconds(retry.initial) * retry.multiplier ** min(attempts - 1, 64)
-    return max(min(delay_ms, milliseconds(retry.max)), failure.retry_after_ms) / 1000
+    initial_ms, most_ms = milliseconds(retry.initial), milliseconds(retry.max)
+    delay_ms = backoff(initial_ms, attempts, factor=retry.multiplier, most=most_ms)
+    return max(delay_ms, failure.retry_after_ms) / 1000

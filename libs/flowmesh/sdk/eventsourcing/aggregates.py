@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, NotFound, WrongState
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.eventsourcing.values import NewEvent, Snapshot, StoredEvent
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values.event_streams import NewEvent, Snapshot, StoredEvent
 
 A = TypeVar("A")
 SNAPSHOT_EVERY = 100

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.eventsourcing.values import Delivery, Park, StoredEvent
+from flowmesh.sdk.values.event_streams import Delivery, Park, StoredEvent
 
 EventHandler = Callable[[StoredEvent], Any]
 """`handler(event)`, async or not."""

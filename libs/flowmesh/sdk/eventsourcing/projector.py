@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, overload
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.eventsourcing.values import ProjectionInfo, StoredEvent
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values.event_streams import ProjectionInfo, StoredEvent
 from flowmesh.sdk.workflows.declarations import name_of
 
 Reducer = Callable[[Json, StoredEvent], Json]

@@ -5,15 +5,15 @@ import uuid
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import NotFound
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.parts.messages import position, raise_refusal
 from flowmesh.sdk.messaging.subscription import MessageHandler, Subscription, hello_of
-from flowmesh.sdk.messaging.values import (
+from flowmesh.sdk.values.messages import (
     ExchangeType,
     HeaderValue,
     Message,
@@ -21,7 +21,6 @@ from flowmesh.sdk.messaging.values import (
     PublishOutcome,
     Ttl,
 )
-from flowmesh.sdk.payloads import Json
 
 T = TypeVar("T")
 CONCURRENCY = 10
@@ -45,12 +44,7 @@ class MessageBroker:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

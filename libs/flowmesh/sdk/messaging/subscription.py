@@ -12,10 +12,10 @@ import grpc
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2_grpc as rpc
 from flowmesh.errors import Invalid
-from flowmesh.sdk.client.calls import Caller
-from flowmesh.sdk.duplex import StreamBroken, converse
-from flowmesh.sdk.messaging.values import Message, Reject
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.transport.calls import Caller
+from flowmesh.sdk.transport.duplex import StreamBroken, converse
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values.messages import Message, Reject
 
 _log = logging.getLogger("flowmesh.sdk")
 MessageHandler = Callable[..., Any]

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
-from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values import limits
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import TaskHandler
 from flowmesh.sdk.worker.worker import Worker

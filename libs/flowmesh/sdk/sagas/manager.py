@@ -2,16 +2,12 @@
 
 import asyncio
 import logging
-from types import TracebackType
 from typing import Self
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.handle import Handle
-from flowmesh.sdk.executions import Execution, Node, NodeStatus, Status
-from flowmesh.sdk.failures import ExecutionFailed
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.sagas.recording import UNDO, Recorder
 from flowmesh.sdk.sagas.saga import (
     NO_EFFECT,
@@ -22,6 +18,9 @@ from flowmesh.sdk.sagas.saga import (
     compile_saga,
     handlers_of,
 )
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.executions import Execution, Node, NodeStatus, Status
+from flowmesh.sdk.values.failures import ExecutionFailed
 from flowmesh.sdk.worker.handlers import TaskHandler
 from flowmesh.sdk.worker.worker import Worker
 
@@ -105,12 +104,7 @@ class SagaManager:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from flowmesh.api.identity.v1 import tenant_service_pb2, tenant_service_pb2_grpc
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.rpc import is_id
-from flowmesh.sdk.discovery.values import Service, ServiceEndpoint, ServiceType
-from flowmesh.sdk.eventsourcing.values import NewEvent
-from flowmesh.sdk.failures import TaskFailure
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.sagas.agents import AgentMaker, ProcessAgents
 from flowmesh.sdk.sagas.saga import NO_EFFECT, Command, Saga, SagaCall, Step, invalid
+from flowmesh.sdk.values.event_streams import NewEvent
+from flowmesh.sdk.values.failures import TaskFailure
+from flowmesh.sdk.values.services import Service, ServiceEndpoint, ServiceType
 from flowmesh.sdk.workflows.declarations import Retry
 from flowmesh.sdk.workflows.flow import Workflow
 

@@ -6,11 +6,11 @@ after crashes, store each event once and in order.
 
 from collections.abc import Iterator, Sequence
 
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.handle import Handle
-from flowmesh.sdk.events import Event
-from flowmesh.sdk.eventsourcing.values import NewEvent
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values.event_streams import NewEvent
+from flowmesh.sdk.values.events import Event
 
 UNDO = ":undo"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import TaskHandler
 from flowmesh.sdk.workflows.declarations import Duration, Retry

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flowmesh.sdk.payloads import Json
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.sagas.saga import Saga, Step, invalid
 
 

@@ -10,10 +10,10 @@ await env.simulate("charge-order", order, runs=50, seed=7)
 from flowmesh.extras import needed_by
 
 with needed_by("flowmesh.sdk.testing", "offline"):
-    from flowmesh.sdk.histories import History
     from flowmesh.sdk.testing.environment import LocalEnvironment, LocalExecution, Signal
     from flowmesh.sdk.testing.replaying import ReplayMismatch
     from flowmesh.sdk.testing.simulation import Faults, SimulationFailed
+    from flowmesh.sdk.values.histories import History
 
 __all__ = [
     "Faults",

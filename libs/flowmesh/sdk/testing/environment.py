@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flowmesh.api.definition.v1 import plan_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.planning.compile import compile_source
 from flowmesh.definitions.problems import Problems, placed, refuse
 from flowmesh.definitions.reading.reader import Reader
@@ -19,12 +20,11 @@ from flowmesh.plan import Plan, compile_plan
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk.client.parts.workflows import Definition, content_type_of, source_of
 from flowmesh.sdk.durable.flows import durable_workflow
-from flowmesh.sdk.histories import History
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.testing.faults import Chance, Faults, no_faults
 from flowmesh.sdk.testing.local import LocalRun
 from flowmesh.sdk.testing.replaying import Replay
 from flowmesh.sdk.testing.simulation import simulated
+from flowmesh.sdk.values.histories import History
 from flowmesh.sdk.worker.handlers import Handler, Mode, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.worker.worker import Worker
 from flowmesh.sdk.workflows.declarations import Duration, milliseconds

@@ -9,6 +9,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.attempts import Answer
 from flowmesh.dryrun.mocks import Mocks, Signal
 from flowmesh.dryrun.run import EXECUTION_ID, DryRun
@@ -23,8 +24,8 @@ from flowmesh.engine import (
 )
 from flowmesh.plan import Plan, inline, render_input, render_items
 from flowmesh.sandbox import Sandbox
-from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
 from flowmesh.sdk.testing.faults import Chance
+from flowmesh.sdk.values.payloads import decode_bytes, decode_inline, encode
 from flowmesh.sdk.worker.handlers import Handler
 from flowmesh.sdk.worker.task_runner import TaskRunner
 

@@ -14,6 +14,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent, WorkflowStarted
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.engine import (
     Begin,
     Breakpoints,
@@ -62,8 +63,8 @@ from flowmesh.plan import (
 from flowmesh.sdk.durable.context import DurableContext
 from flowmesh.sdk.durable.failures import NonDeterministic
 from flowmesh.sdk.durable.run import Operation, Run
-from flowmesh.sdk.histories import History
-from flowmesh.sdk.payloads import Json, decode_bytes, decode_inline, encode
+from flowmesh.sdk.values.histories import History
+from flowmesh.sdk.values.payloads import decode_bytes, decode_inline, encode
 from flowmesh.sdk.worker.context import TaskContext
 
 DurableHandler = Callable[..., Coroutine[Any, Any, Json]]

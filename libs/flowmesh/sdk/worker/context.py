@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.sdk.failures import TaskCancelled
-from flowmesh.sdk.payloads import Json, decode_bytes
+from flowmesh.contract.json_value import Json
+from flowmesh.sdk.values.failures import TaskCancelled
+from flowmesh.sdk.values.payloads import decode_bytes
 from flowmesh.sdk.worker.task_log import TaskLog
 
 if TYPE_CHECKING:

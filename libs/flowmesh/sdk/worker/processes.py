@@ -17,9 +17,10 @@ from typing import Any
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-from flowmesh.sdk import limits
-from flowmesh.sdk.payloads import Json, encode
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.results import failed, heartbeat_data, result_of_attempt, result_of_error
 from flowmesh.sdk.worker.task_log import with_task_log

@@ -9,10 +9,11 @@ import orjson
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Timeout, Unavailable
-from flowmesh.sdk import limits
-from flowmesh.sdk.failures import TaskCancelled, TaskFailure
-from flowmesh.sdk.payloads import Json, encode
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.failures import TaskCancelled, TaskFailure
+from flowmesh.sdk.values.payloads import encode
 
 _log = logging.getLogger("flowmesh.sdk")
 

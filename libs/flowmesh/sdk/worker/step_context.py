@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from flowmesh.sdk.executions import Execution, NodeStatus, StoredValue
-from flowmesh.sdk.payloads import Json
+from flowmesh.contract.json_value import Json
+from flowmesh.sdk.values.executions import Execution, NodeStatus, StoredValue
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import Mode, TaskHandler, handler_of, mode_of
 

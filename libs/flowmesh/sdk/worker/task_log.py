@@ -6,9 +6,10 @@ from collections.abc import Callable
 import orjson
 
 from flowmesh.api.worker.v1 import task_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import INTEGER_MAX, INTEGER_MIN
-from flowmesh.sdk import limits
-from flowmesh.sdk.payloads import Json, check_finite
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import check_finite
 
 LEVELS = ("debug", "info", "warning", "error")
 

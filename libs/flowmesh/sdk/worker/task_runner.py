@@ -11,10 +11,12 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-from flowmesh.sdk import limits
 from flowmesh.sdk.durable.host import DurableTask
-from flowmesh.sdk.payloads import Json, Payloads, decode_inline, encode
+from flowmesh.sdk.transport.payload_store import Payloads
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import decode_inline, encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import Handler, Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c

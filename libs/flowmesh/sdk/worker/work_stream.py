@@ -16,10 +16,10 @@ import grpc
 from flowmesh.api.worker.v1 import task_pb2, worker_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2 as pb
 from flowmesh.api.worker.v1 import worker_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.calls import Caller
-from flowmesh.sdk.duplex import StreamBroken, converse
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.transport.calls import Caller
+from flowmesh.sdk.transport.duplex import StreamBroken, converse
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import limits
 from flowmesh.sdk.worker.results import result_of_error
 from flowmesh.sdk.worker.task_runner import TaskRunner
 from flowmesh.telemetry.export import VERSION
@@ -59,7 +59,7 @@ class WorkStream:
             contract_digest=hashlib.sha256(worker_service_pb2.DESCRIPTOR.serialized_pb).hexdigest(),
             sdk=f"python-{VERSION}",
         )
-        self._tasks = runner(self._finished, self._heartbeat, self._record)
+        self.tasks = runner(self._finished, self._heartbeat, self._record)
         self._specs: dict[str, bytes] = {}
         # Results to be written, and results that are written and not acknowledged.
         self._outgoing: deque[task_pb2.TaskResult] = deque()
@@ -141,7 +141,7 @@ class WorkStream:
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
-        await self._tasks.close()
+        await self.tasks.close()
 
     # Reports of the task runner ---------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class WorkStream:
         self._wake.set()
 
     def _heartbeat(self, token: str, details: bytes) -> None:
-        if self._tasks.holds(token):
+        if self.tasks.holds(token):
             self._heartbeats[token] = details
             self._wake.set()
 
@@ -203,7 +203,7 @@ class WorkStream:
             _log.warning("%s does not respond; retrying", self._address)
 
     def _held(self) -> list[str]:
-        tokens = dict.fromkeys(self._tasks.held)
+        tokens = dict.fromkeys(self.tasks.held)
         tokens.update(dict.fromkeys(self._unacknowledged))
         tokens.update(dict.fromkeys(self._waiting))
         return list(tokens)
@@ -298,23 +298,23 @@ class WorkStream:
         for spec in response.specs:
             self._specs[spec.digest] = spec.config
         for task in response.tasks:
-            known = self._tasks.holds(task.token) or task.token in self._unacknowledged
+            known = self.tasks.holds(task.token) or task.token in self._unacknowledged
             if not known and task.token not in self._waiting:
                 self._accept(task)
         if len(self._specs) > limits.WORKER_SPECS_MAX:
             self._forget_specs()
         # A message may contain a task and its cancellation.
         for token in response.cancels:
-            self._tasks.cancel(token)
+            self.tasks.cancel(token)
         for recorded in response.recorded:
-            self._tasks.recorded(recorded)
+            self.tasks.recorded(recorded)
         # Connect to another worker service as soon as no task runs here.
         self._server_draining = self._server_draining or response.drain
         self._update_idle()
 
     def _accept(self, task: task_pb2.Task) -> None:
         try:
-            self._tasks.accept(task, self._specs.get(task.spec_digest, b""))
+            self.tasks.accept(task, self._specs.get(task.spec_digest, b""))
         except Exception as error:  # noqa: BLE001 - a broken task must not affect others
             _log.exception("task %s of %s cannot be run", task.node, task.execution_id)
             self._finished(result_of_error(task.token, error))
@@ -342,7 +342,7 @@ class WorkStream:
             self._wake.set()
 
     def _update_idle(self) -> None:
-        if not self._tasks.held and not self._unacknowledged and not self._outgoing:
+        if not self.tasks.held and not self._unacknowledged and not self._outgoing:
             self._idle.set()
         else:
             self._idle.clear()

@@ -6,19 +6,19 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Self, TypeVar, overload
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
-from flowmesh.sdk.client.credentials import TokenSource
-from flowmesh.sdk.client.endpoint import Tls
 from flowmesh.sdk.durable.flows import durable_workflow, register_workflow
-from flowmesh.sdk.environment import namespace_or_default
-from flowmesh.sdk.executions import Execution, StoredValue
-from flowmesh.sdk.ids import new_worker_id
-from flowmesh.sdk.payloads import Json, PayloadStore
+from flowmesh.sdk.transport.credentials import TokenSource
+from flowmesh.sdk.transport.endpoint import Tls
+from flowmesh.sdk.transport.payload_store import PayloadStore
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.executions import Execution, StoredValue
+from flowmesh.sdk.values.ids import new_worker_id
+from flowmesh.sdk.worker.attending import AgentEnvironment, attend
 from flowmesh.sdk.worker.handlers import Handler, Pool, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.worker.step_context import with_shared_data
 from flowmesh.sdk.worker.tracing import WorkerTracing
@@ -35,6 +35,7 @@ class Worker:
 
     Register handlers with `@worker.task("charge-card")`: `async def charge(input, context)`, or
     plain functions, which run in threads or, with `pool="process"`, in processes.
+    As an agent of the fleet it has the id, the queues and the slots of its spec by default.
     `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs the worker
     beside other code. `token`, `api_key` and `tls` are those of a `Client`.
     """
@@ -59,16 +60,19 @@ class Worker:
     ) -> None:
         if isinstance(client, Client) and (token or api_key or tls is not None):
             raise Invalid("HELLO_INVALID", "the client of the worker has the credential and TLS")
+        agent = AgentEnvironment.read()
+        if slots == limits.WORKER_SLOTS and agent.slots:
+            slots = agent.slots
         self.slots = _checked("slots", slots, limits.WORKER_SLOTS_MAX)
-        self.queues = tuple(queues)
+        self.queues = tuple(queues) or agent.queues
         self.labels = dict(labels or {})
-        self.worker_id = worker_id or new_id()
+        self.worker_id = worker_id or agent.id or new_id()
+        self._agent_id = agent.id
+        self._attending: asyncio.Task[None] | None = None
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
         self._connect = partial(Client, token=token, api_key=api_key, tls=tls)
-        self._namespace = namespace or (
-            client.namespace if isinstance(client, Client) else namespace_or_default("")
-        )
+        self._namespace = namespace
         self._threads = threads or min(slots, limits.WORKER_THREADS_MAX)
         processes = processes or os.cpu_count() or 1
         self._processes = _checked("processes", processes, limits.WORKER_PROCESSES_MAX)
@@ -217,12 +221,7 @@ class Worker:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -243,7 +242,7 @@ class Worker:
         self._stream = WorkStream(
             caller=self._client.caller,
             worker_id=self.worker_id,
-            namespace=self._namespace,
+            namespace=self._namespace or self._client.namespace,
             queues=self.queues,
             task_types=self.task_types,
             slots=self.slots,
@@ -260,6 +259,7 @@ class Worker:
         )
         try:
             await self._stream.open()
+            self._attend()
             _log.info(
                 "serving %s at %s, %d at once",
                 ", ".join(self._handlers),
@@ -322,11 +322,29 @@ class Worker:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
 
+    def _attend(self) -> None:
+        """Let the fleet know of this worker, if it is an agent."""
+        if self._agent_id:
+            assert self._client is not None
+            stream = self._stream
+            assert stream is not None
+            attending = attend(
+                self._client.caller,
+                self._agent_id,
+                self._namespace or self._client.namespace,
+                lambda: self.slots,
+                lambda: len(stream.tasks.held),
+            )
+            self._attending = asyncio.create_task(attending, name="flowmesh-agent")
+
     def _payloads(self) -> PayloadStore:
         assert self._client is not None
         return PayloadStore(self._client.caller, self._namespace)
 
     async def _close(self) -> None:
+        if self._attending is not None:
+            self._attending.cancel()
+            self._attending = None
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.close()

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
-from flowmesh.sdk.executions import Status
-from flowmesh.sdk.payloads import Json, encode
+from flowmesh.sdk.values.executions import Status
+from flowmesh.sdk.values.payloads import encode
 
 if TYPE_CHECKING:
     from flowmesh.sdk.client.client import Client

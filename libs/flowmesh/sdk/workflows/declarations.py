@@ -11,8 +11,8 @@ from typing import Any, TypeVar, overload
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.contract import DEFAULT_RETRY
 from flowmesh.contract.durations import duration_ms
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.handlers import Pool, TaskHandler
 
 H = TypeVar("H", bound=TaskHandler)

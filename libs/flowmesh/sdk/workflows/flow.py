@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Unpack, overload
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-from flowmesh.sdk.payloads import Json
 from flowmesh.sdk.worker.handlers import TaskHandler
 from flowmesh.sdk.workflows.declarations import (
     Duration,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypedDict
 
-from flowmesh.sdk.payloads import Json
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.workflows.declarations import Duration, Retry, duration_text
 from flowmesh.sdk.workflows.refs import plain
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import child_path, path_text
-from flowmesh.sdk.payloads import Json
 
 
 def output_of(node: str) -> "Ref":

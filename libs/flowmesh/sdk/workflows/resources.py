@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowmesh.sdk.payloads import Json, encode
+from flowmesh.contract.json_value import Json
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.sdk.workflows.refs import plain
 
 API_VERSION = "workflow.io/v1"

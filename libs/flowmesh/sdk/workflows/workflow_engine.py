@@ -11,17 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import TracebackType
 from typing import Self
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, NotFound
-from flowmesh.sdk import limits
 from flowmesh.sdk.client.client import Client
 from flowmesh.sdk.client.parts.workflows import Definition, Registered
-from flowmesh.sdk.events import Event
-from flowmesh.sdk.executions import Execution, StoredValue, duration_ms
-from flowmesh.sdk.failures import ExecutionFailed
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.events import Event
+from flowmesh.sdk.values.executions import Execution, StoredValue, duration_ms
+from flowmesh.sdk.values.failures import ExecutionFailed
 from flowmesh.sdk.worker.handlers import TaskHandler
 from flowmesh.sdk.worker.step_context import with_shared_data
 from flowmesh.sdk.worker.worker import Worker
@@ -169,12 +168,7 @@ class WorkflowEngine:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -4,13 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import VALUE_BYTES
 from flowmesh.transforms.operation import (
     Example,
     Flow,
-    Json,
     Operation,
     Parameter,
     Parameters,

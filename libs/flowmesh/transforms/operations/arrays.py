@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import FLATTEN_DEPTH_MAX
 from flowmesh.transforms.operation import (
     Example,
     Flow,
-    Json,
     Operation,
     Parameter,
     Parameters,

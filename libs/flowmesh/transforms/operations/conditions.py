@@ -4,9 +4,10 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.patterns import compile_pattern
 from flowmesh.transforms.limits import PATTERN_CHARACTERS_MAX
-from flowmesh.transforms.operation import Json, Parameter, Parameters
+from flowmesh.transforms.operation import Parameter, Parameters
 from flowmesh.transforms.values import MISSING, identity, is_number, reader
 
 Test = Callable[[Json], bool]

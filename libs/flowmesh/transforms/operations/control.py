@@ -1,15 +1,8 @@
 """Operations that have pipelines inside: one for each member of a result, one of two."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.transforms.errors import TransformError
-from flowmesh.transforms.operation import (
-    Example,
-    Flow,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-)
+from flowmesh.transforms.operation import Example, Flow, Operation, Parameter, Parameters, Prepared
 from flowmesh.transforms.operations.conditions import CONDITION, compile_condition
 from flowmesh.transforms.run import Pipeline, Run
 

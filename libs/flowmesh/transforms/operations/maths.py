@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import DIGITS_MAX
-from flowmesh.transforms.operation import Example, Json, Operation, Parameter, Parameters, Step
+from flowmesh.transforms.operation import Example, Operation, Parameter, Parameters, Step
 from flowmesh.transforms.operations.strings import FIELD, TARGET
 from flowmesh.transforms.values import MISSING, as_object, is_number, on_objects, on_values, reader
 

@@ -2,18 +2,11 @@
 
 from collections.abc import Mapping
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import MERGE_DEPTH_MAX
-from flowmesh.transforms.operation import (
-    Example,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-    Step,
-)
+from flowmesh.transforms.operation import Example, Operation, Parameter, Parameters, Prepared, Step
 from flowmesh.transforms.operations.conditions import exists
 from flowmesh.transforms.texts import compile_text
 from flowmesh.transforms.values import (

@@ -2,15 +2,8 @@
 
 from random import Random
 
-from flowmesh.transforms.operation import (
-    Example,
-    Flow,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-)
+from flowmesh.contract.json_value import Json
+from flowmesh.transforms.operation import Example, Flow, Operation, Parameter, Parameters, Prepared
 from flowmesh.transforms.run import Run
 from flowmesh.transforms.values import array
 

@@ -2,18 +2,11 @@
 
 from collections.abc import Callable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import ITEMS_MAX, VALUE_BYTES
-from flowmesh.transforms.operation import (
-    Example,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-    Step,
-)
+from flowmesh.transforms.operation import Example, Operation, Parameter, Parameters, Prepared, Step
 from flowmesh.transforms.values import array, bounded, identity, or_null, reader
 
 _SIZE = Parameter("size", "integer", "The number of items in each.", required=True, minimum=1)

@@ -7,18 +7,11 @@ from typing import Any
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.expressions.references import kind_of
 from flowmesh.transforms.errors import TransformError
 from flowmesh.transforms.limits import PAD_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
-from flowmesh.transforms.operation import (
-    Example,
-    Json,
-    Operation,
-    Parameter,
-    Parameters,
-    Prepared,
-    Step,
-)
+from flowmesh.transforms.operation import Example, Operation, Parameter, Parameters, Prepared, Step
 from flowmesh.transforms.operations.conditions import pattern_of
 from flowmesh.transforms.texts import compile_text
 from flowmesh.transforms.values import (

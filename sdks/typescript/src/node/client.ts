@@ -97,10 +97,13 @@ export class Client {
 
   constructor(options: ClientOptions = {}) {
     const environment = process.env;
-    const namespace = options.namespace || environment["FLOWMESH_NAMESPACE"] || "default";
     const actor = options.actor || environment["FLOWMESH_ACTOR"] || "";
     const endpoint = endpointOf(options.address ?? "", options.tls);
-    const caller = new Caller(endpoint, credentialOf(options.token, options.apiKey));
+    const credential = credentialOf(options.token, options.apiKey);
+    const caller = new Caller(endpoint, credential);
+    // The server takes the only namespace of a credential.
+    const last = credential ? "" : "default";
+    const namespace = options.namespace || environment["FLOWMESH_NAMESPACE"] || last;
     this.payloads = new Payloads(caller, namespace, options.bigint ?? false);
     this.connection = { caller, payloads: this.payloads, namespace, actor };
     this.workflows = new Workflows(this.connection);

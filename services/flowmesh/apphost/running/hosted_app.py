@@ -19,6 +19,7 @@ from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key
 from flowmesh.apphost.storage.store import AppStore
 from flowmesh.apps.release_process.conversation import Begin
+from flowmesh.contract.retries import backoff
 from flowmesh.errors import FlowmeshError
 
 
@@ -37,7 +38,7 @@ class Crashes:
         while self.at[0] < now - limits.CRASH_WINDOW_S:
             self.at.popleft()
         looping = len(self.at) >= limits.CRASHES_MAX
-        pause = limits.CRASH_WINDOW_S if looping else limits.RESTART_S * 2 ** len(self.at)
+        pause = limits.CRASH_WINDOW_S if looping else backoff(2 * limits.RESTART_S, len(self.at))
         self.retry_at = now + pause
         return looping
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
 from flowmesh.apphost.limits import LOG_BYTES_MAX
 from flowmesh.apps.observing.logs import LEVELS
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 LINE_BYTES_MAX = 64 * 1024
 _OWN = ("time", "level", "app", "module", "message")

@@ -9,7 +9,6 @@ import orjson
 
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 
-Json = Any
 Key = tuple[str, str]
 
 

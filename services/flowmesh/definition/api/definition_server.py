@@ -16,7 +16,8 @@ from flowmesh.definition.api.messages import (
 )
 from flowmesh.definition.api.requests import author_of, durations_of, request_id_of
 from flowmesh.definition.catalog import DefinitionCatalog
-from flowmesh.definition.checks.dry_runs import DryRuns
+from flowmesh.definition.dry_runs import DryRuns
+from flowmesh.definition.optimizing.optimizer import Optimizer
 from flowmesh.definition.texts import WorkflowTexts
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
@@ -28,11 +29,17 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
     """Turns messages into calls on the catalog and back; decides nothing."""
 
     def __init__(
-        self, *, catalog: DefinitionCatalog, texts: WorkflowTexts, dry_runs: DryRuns
+        self,
+        *,
+        catalog: DefinitionCatalog,
+        texts: WorkflowTexts,
+        dry_runs: DryRuns,
+        optimizer: Optimizer,
     ) -> None:
         self._catalog = catalog
         self._texts = texts
         self._dry_runs = dry_runs
+        self._optimizer = optimizer
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
         applied, checked = await self._catalog.apply(
@@ -90,6 +97,11 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         self, request: pb.DryRunWorkflowRequest, context: Context
     ) -> pb.DryRunWorkflowResponse:
         return pb.DryRunWorkflowResponse(report=await self._dry_runs.run(request))
+
+    async def OptimizeWorkflow(
+        self, request: pb.OptimizeWorkflowRequest, context: Context
+    ) -> pb.OptimizeWorkflowResponse:
+        return pb.OptimizeWorkflowResponse(report=await self._optimizer.run(request))
 
     async def GetWorkflow(
         self, request: pb.GetWorkflowRequest, context: Context

@@ -25,44 +25,22 @@ from flowmesh.definition.storage.records import (
 )
 from flowmesh.definitions import Problem, load_template
 from flowmesh.definitions.versions import Compatibility, Difference
+from flowmesh.records import message_of
 
 
 def workflow_message(record: WorkflowVersion) -> definition_pb2.Workflow:
-    return definition_pb2.Workflow(
-        namespace=record.namespace,
-        workflow_id=record.id,
-        name=record.name,
-        version=record.version,
-        digest=record.digest,
-        format=record.format,
-        definition=record.definition,
-        created_at=_timestamp(record),
-        labels=record.labels,
+    return message_of(
+        definition_pb2.Workflow, record, workflow_id=record.id, created_at=_timestamp(record)
     )
 
 
 def task_message(record: TaskVersion) -> definition_pb2.Task:
-    return definition_pb2.Task(
-        namespace=record.namespace,
-        name=record.name,
-        version=record.version,
-        digest=record.digest,
-        type=record.type,
-        definition=record.definition,
-        created_at=_timestamp(record),
-        labels=record.labels,
-        visibility=record.visibility,
-    )
+    return message_of(definition_pb2.Task, record, created_at=_timestamp(record))
 
 
 def usage_message(usage: Usage) -> pb.WorkflowReference:
-    return pb.WorkflowReference(
-        namespace=usage.namespace,
-        name=usage.workflow_id,
-        version=usage.version,
-        task_version=usage.task_version,
-        newest=usage.newest,
-        version_labels=usage.labels,
+    return message_of(
+        pb.WorkflowReference, usage, name=usage.workflow_id, version_labels=usage.labels
     )
 
 
@@ -75,41 +53,31 @@ def affected_messages(checked: Checked) -> list[pb.WorkflowReference]:
 
 def template_message(record: TemplateVersion, *, whole: bool) -> template_pb.Template:
     template = load_template(orjson.loads(record.definition))
-    return template_pb.Template(
-        namespace=record.namespace,
-        name=record.name,
-        version=record.version,
-        digest=record.digest,
+    return message_of(
+        template_pb.Template,
+        record,
         description=template.description,
         parameters=orjson.dumps(template.parameters or {}),
         definition=record.definition if whole else b"",
         created_at=_instant(record.created_at),
-        labels=record.labels,
     )
 
 
 def label_message(label: Label) -> version_pb2.Label:
-    return version_pb2.Label(
-        name=label.name,
-        version=label.version,
-        moved_at=_instant(label.moved_at),
-        moved_by=label.moved_by,
-    )
+    return message_of(version_pb2.Label, label, moved_at=_instant(label.moved_at))
 
 
 def change_message(change: Change) -> version_pb2.Change:
     details = change.details
-    return version_pb2.Change(
+    return message_of(
+        version_pb2.Change,
+        details,
         number=change.number,
         action=version_pb2.ChangeAction.ValueType(details.action),
-        version=details.version,
-        previous_version=details.previous_version,
-        label=details.label,
         actor=change.author.actor,
         reason=change.author.reason,
         changed_at=_instant(change.changed_at),
         differences=[_difference(record) for record in details.differences],
-        truncated=details.truncated,
     )
 
 
@@ -119,11 +87,10 @@ def compatibility_message(found: Compatibility) -> version_pb2.Compatibility:
         input=version_pb2.Verdict.ValueType(found.input),
         output=version_pb2.Verdict.ValueType(found.output),
         reasons=[
-            version_pb2.CompatibilityReason(
-                side=reason.side,
+            message_of(
+                version_pb2.CompatibilityReason,
+                reason,
                 verdict=version_pb2.Verdict.ValueType(reason.verdict),
-                path=reason.path,
-                message=reason.message,
             )
             for reason in found.reasons
         ],
@@ -131,12 +98,7 @@ def compatibility_message(found: Compatibility) -> version_pb2.Compatibility:
 
 
 def move_message(move: ExecutionMove) -> version_pb2.ExecutionMove:
-    return version_pb2.ExecutionMove(
-        execution_id=move.execution_id,
-        version=move.version,
-        movable=not move.reasons,
-        reasons=move.reasons,
-    )
+    return message_of(version_pb2.ExecutionMove, move, movable=not move.reasons)
 
 
 def difference_message(difference: Difference) -> version_pb2.Difference:
@@ -168,22 +130,10 @@ def problem_message(problem: Problem) -> definition_pb2.Problem:
     severity = definition_pb2.SEVERITY_WARNING if problem.warning else definition_pb2.SEVERITY_ERROR
     found = problem.broken
     broken = definition_pb2.BrokenWorkflow(**asdict(found)) if found else None
-    return definition_pb2.Problem(
-        code=problem.code,
-        severity=severity,
-        message=problem.message,
-        path=problem.place,
-        line=problem.line,
-        column=problem.column,
-        broken=broken,
+    return message_of(
+        definition_pb2.Problem, problem, severity=severity, path=problem.place, broken=broken
     )
 
 
 def applied_message(applied: Applied) -> pb.AppliedResource:
-    return pb.AppliedResource(
-        kind=applied.kind,
-        name=applied.name,
-        version=applied.version,
-        digest=applied.digest,
-        created=applied.created,
-    )
+    return message_of(pb.AppliedResource, applied)

@@ -14,10 +14,12 @@ def request_id_of(request: Any) -> str:
 
 
 def author_of(request: Any) -> Author:
-    """Return the actor and the reason of a change."""
+    """Return the actor, the reason and the owner of a change."""
     return Author(
         _text(request.actor, "actor"),
         _text(request.reason, "reason") if hasattr(request, "reason") else "",
+        _text(request.owner, "owner") if hasattr(request, "owner") else "",
+        getattr(request, "take_over", False),
     )
 
 

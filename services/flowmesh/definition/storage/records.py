@@ -129,10 +129,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The actor and the reason of a change, as far as the request names them."""
+    """The actor and the reason of a change, as far as the request names them.
+
+    `owner` is the system that manages the definition from now on, and `take_over` takes it from
+    another one.
+    """
 
     actor: str = ""
     reason: str = ""
+    owner: str = ""
+    take_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncpg
 
 from flowmesh.access.audited import audited_call
 from flowmesh.definition import limits
-from flowmesh.definition.api.paging import Filter
+from flowmesh.definition.paging import Filter
 from flowmesh.definition.storage.records import (
     Change,
     Dependent,

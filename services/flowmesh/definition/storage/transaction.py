@@ -6,7 +6,9 @@ from typing import Any
 
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.definition import limits
+from flowmesh.definition.storage.owners import Owners
 from flowmesh.definition.storage.records import (
+    Action,
     Author,
     ChangeDetails,
     Dependent,
@@ -35,6 +37,7 @@ class Transaction:
         self.workflow_count = WorkflowCount(sql, connection, namespace)
         self.trigger_grants = TriggerGrants(sql, connection, namespace)
         self.sources = WorkflowSources(sql, connection, namespace)
+        self.owners = Owners(sql, connection, namespace)
 
     async def claim(self, request: Request) -> Any:
         """Claim the request id, or return the answer of the earlier call with this id."""
@@ -60,7 +63,10 @@ class Transaction:
         )
 
     async def add_change(self, details: ChangeDetails, author: Author) -> None:
-        """Record a change with its author."""
+        """Record a change with its author. Raises OWNED_ELSEWHERE if another system manages it."""
+        await self.owners.claim(details.kind, details.name, author)
+        if details.action == Action.DELETED:
+            await self.owners.forget(details.kind, details.name)
         await self._sql.add_change(
             self._connection,
             namespace=self._namespace,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.changes import Position, Source, lsn_text
@@ -86,7 +87,7 @@ class Slot:
 
     @property
     def source(self) -> Source:
-        """Return what is needed to drop it."""
+        """Return the slot and publication to drop."""
         schema, _, table = self.key[4].partition(".")
         return Source(self.name, schema, table, frozenset(), self.key[5])
 
@@ -94,10 +95,12 @@ class Slot:
 class ChangeStore:
     """Queries, and changes by a single statement or in one transaction."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, owner: str) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, owner: str, keys: DataKeys = NO_KEYS
+    ) -> None:
         self._pool = pool
         self._owner = owner
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"))
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), keys=keys)
 
     async def triggers(self) -> list[ChangeTrigger]:
         return [

@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from flowmesh.event.delivery.sender import LEASE_MS, Deliverer
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import Due, EventStore
+from flowmesh.event.store import DeliveryStore, Due
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
 
@@ -27,7 +27,7 @@ class DeliveryLoop(Loop):
     def __init__(
         self,
         *,
-        store: EventStore,
+        store: DeliveryStore,
         deliverer: Deliverer,
         clock: Clock,
         metrics: EventMetrics,

@@ -15,12 +15,13 @@ from flowmesh.api.execution.v1 import (
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
-from flowmesh.event.delivery.callbacks import ALERT
+from flowmesh.event.callbacks import ALERT
 from flowmesh.event.secrets import TRANSIENT, EventSecrets
 from flowmesh.event.store import Due
 from flowmesh.jsontext import dump_json
 from flowmesh.runtime import Clock
 from flowmesh.views import exact_value, execution_view, failure_view, instant
+from flowmesh.views.masking import masked_message
 
 TIMEOUT_MS: Final = 15_000
 READ_TIMEOUT_S: Final = 3.0
@@ -122,7 +123,7 @@ class Deliverer:
 
 def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[str, Any]:
     """Return the JSON body. An unreadable execution is reduced to its ids."""
-    event = history_event_pb2.HistoryEvent.FromString(due.event)
+    event = masked_message(history_event_pb2.HistoryEvent.FromString(due.event))
     body: dict[str, Any] = {
         "event": due.kind,
         "executionId": due.execution_id,
@@ -146,7 +147,10 @@ def callback_body(due: Due, execution: execution_pb2.Execution | None) -> dict[s
             body["stepId"] = event.task_failed.node
             body["error"] = failure_view(event.task_failed.failure, node_key="stepId")
     ids = {"executionId": due.execution_id, "workflowId": due.workflow_id}
-    body["execution"] = ids if execution is None else execution_view(execution, read=exact_value)
+    if execution is None:
+        body["execution"] = ids
+    else:
+        body["execution"] = execution_view(masked_message(execution), read=exact_value)
     return body
 
 

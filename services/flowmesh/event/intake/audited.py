@@ -8,8 +8,7 @@ from typing import Any, Final, NamedTuple
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent, HistoryEvents
 from flowmesh.api.history.v1.history_service_pb2 import EventRow
 from flowmesh.audit.records import TEXT_CHARACTERS_MAX
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 # Starts in an entry.
 STARTS_MAX: Final = 16

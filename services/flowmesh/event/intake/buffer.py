@@ -13,11 +13,11 @@ from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
 
 from flowmesh.api.history.v1.history_service_pb2 import EventRow
-from flowmesh.event.delivery.callbacks import Callback, callbacks_of
+from flowmesh.event.callbacks import Callback, callbacks_of
 from flowmesh.event.intake.audited import AuditedChange, audit_entries_of, audited_changes_of
-from flowmesh.event.intake.sequencer import Arrival
+from flowmesh.event.live.arrival import Arrival
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.store import EventStore, StreamPosition
+from flowmesh.event.store import DeliveryStore, StreamPosition
 from flowmesh.event.triggers.published import LifecycleTriggers
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Clock, Loop
@@ -73,7 +73,7 @@ class IntakeBuffer:
     def __init__(
         self,
         *,
-        store: EventStore,
+        store: DeliveryStore,
         stream: str,
         place: StreamPosition | None,
         positions: Mapping[int, int],
@@ -195,7 +195,7 @@ class IntakeStoreLoop(Loop):
 
     interval_ms = 1
 
-    def __init__(self, *, buffer: IntakeBuffer, store: EventStore, clock: Clock) -> None:
+    def __init__(self, *, buffer: IntakeBuffer, store: DeliveryStore, clock: Clock) -> None:
         self._buffer = buffer
         self._store = store
         self._clock = clock

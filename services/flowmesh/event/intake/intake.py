@@ -12,11 +12,12 @@ from flowmesh.api.history.v1 import history_service_pb2_grpc
 from flowmesh.bus import Message
 from flowmesh.errors import FlowmeshError
 from flowmesh.event.intake.buffer import IntakeBuffer
-from flowmesh.event.intake.sequencer import Arrival, Gap, Sequencer, end_of_commit
+from flowmesh.event.intake.sequencer import Gap, Sequencer, end_of_commit
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.live.arrival import Arrival
+from flowmesh.event.live.cursors import END, PASSED_MAX, Cursor, Passed, Place, Spot
+from flowmesh.event.live.fanout import Fanout
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.subscriptions.cursors import END, PASSED_MAX, Cursor, Passed, Place, Spot
-from flowmesh.event.subscriptions.fanout import Fanout
 from flowmesh.failpoints import failpoint
 from flowmesh.runtime import Loop
 
@@ -136,7 +137,7 @@ class Intake:
         failpoint("event.received")
         self.last_sequence = message.stream_sequence
         try:
-            batch = pb.EventBatch.FromString(message.data)
+            batch = self._stream.batch(message.data)
         except DecodeError:
             self._malformed.inc()
             self._log.error("event_message_malformed", sequence=message.stream_sequence)

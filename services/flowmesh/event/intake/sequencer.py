@@ -11,24 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flowmesh.api.history.v1 import history_service_pb2 as pb
-from flowmesh.event.subscriptions.cursors import END, Spot
+from flowmesh.event.live.arrival import Arrival
+from flowmesh.event.live.cursors import END, Spot
 
 # Limits of held commits. Beyond them commits are dropped and later read from the outbox.
 HELD_BYTES_MAX: Final = 32 * 1024 * 1024
 HELD_COUNT_MAX: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A received commit or part of it; `stream_sequence` is 0 if it came from an outbox."""
-
-    batch: pb.EventBatch
-    part: int
-    last_part: bool
-    stream_sequence: int
-    size: int
-    # Creation time of the stream: a recreated stream counts from 1 again.
-    stream_created_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
+from flowmesh.access.encryption import MARK, NO_KEYS, DataKeys, events_place
+from flowmesh.api.history.v1.history_service_pb2 import EventBatch
 from flowmesh.bus import Bus, Message
 from flowmesh.bus.bus import FAILURES
-from flowmesh.errors import Unavailable
+from flowmesh.errors import Unavailable, WrongState
 
 MAX_AGE_S: Final = 24 * 3600
 MAX_BYTES: Final = 8 * 1024**3
@@ -25,13 +29,15 @@ class StreamState:
 class EventStream:
     """`FM_EVENTS`, one message per commit on `fm.events.<incarnation>`."""
 
-    def __init__(self, *, bus: Bus, prefix: str) -> None:
+    def __init__(self, *, bus: Bus, prefix: str, keys: DataKeys = NO_KEYS) -> None:
+        self._keys = keys
         self.name = f"{prefix.upper()}_EVENTS"
         self.bus = bus
         self._subject = f"{prefix}.events.>"
 
     async def ensure(self) -> None:
-        """Create the stream if it does not exist; orchestrators do the same."""
+        """Create the stream if it does not exist; orchestrators do the same. Wait for the keys."""
+        await self._keys.known.wait()
         await self.bus.ensure_stream(self.name, [self._subject], MAX_AGE_S, MAX_BYTES)
 
     async def state(self) -> StreamState:
@@ -43,6 +49,23 @@ class EventStream:
                 "SERVICE_UNAVAILABLE", "the event stream is unavailable", retry_after_ms=500
             ) from error
         return StreamState(_microseconds(info.created), info.state.first_seq, info.state.last_seq)
+
+    def batch(self, data: bytes) -> EventBatch:
+        """Decode a message. Raise DecodeError if it is malformed or its key is not known here.
+
+        Events whose key was destroyed are left out.
+        """
+        batch = EventBatch.FromString(data)
+        for row in batch.rows:
+            if not row.events.startswith(MARK):
+                continue
+            try:
+                row.events = self._keys.open(row.events, events_place(row.execution_id))
+            except WrongState as error:
+                if not self._keys.is_destroyed(row.namespace):
+                    raise DecodeError(error.message) from error
+                row.events = b""
+        return batch
 
     def messages(self, start_sequence: int) -> AsyncGenerator[Message, None]:
         """Yield all messages from the sequence on, forever, across reconnects."""

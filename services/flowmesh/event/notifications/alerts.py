@@ -11,8 +11,6 @@ from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.api.execution.v1 import search_service_pb2
 from flowmesh.contract.nouns import counted
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.broker.contents import Contents
-from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.notifications.compiled import (
     CompiledSubscription,
     Notification,
@@ -20,6 +18,7 @@ from flowmesh.event.notifications.compiled import (
     cloud_event,
 )
 from flowmesh.event.notifications.store import AlertChange, NotificationStore
+from flowmesh.event.queues import Queues
 from flowmesh.jsontext import dump_json
 from flowmesh.runtime import Loop
 from flowmesh.standards.events import OWN_TYPES
@@ -149,16 +148,9 @@ class MetricLoop(Loop):
 class Metrics:
     """Values of the metrics of a namespace."""
 
-    def __init__(
-        self,
-        *,
-        searches: "SearchServiceAsyncStub",
-        topologies: Topologies,
-        contents: Contents,
-    ) -> None:
+    def __init__(self, *, searches: "SearchServiceAsyncStub", queues: Queues) -> None:
         self._searches = searches
-        self._topologies = topologies
-        self._contents = contents
+        self._queues = queues
 
     async def value(self, namespace: str, rule: pb.MetricRule) -> float:
         """Return the current value. Raises FlowmeshError if it cannot be read."""
@@ -168,8 +160,7 @@ class Metrics:
             )
             with acting_as(None):
                 return float((await self._searches.CountExecutions(request)).count)
-        queue = await self._topologies.queue(namespace, rule.queue)
-        state = await self._contents.state_with_dead_letters(queue)
+        state = await self._queues.state(namespace, rule.queue)
         found = state.dead_letters if rule.metric == pb.METRIC_DEAD_LETTERS else state.depth
         return float(found)
 
@@ -187,6 +178,7 @@ def alert_notification(
         "data": {"rule": compiled.name, "description": compiled.config.description, **values},
     }
     return Notification(
+        namespace=compiled.namespace,
         subscription=compiled.id,
         event_id=f"{event['source']} {event['id']}",
         type=kind,

@@ -9,16 +9,16 @@ from typing import Any, Final
 import orjson
 
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
+from flowmesh.contract.json_value import Json
+from flowmesh.event.live.selection import Selection
 from flowmesh.event.misfits import Misfit
 from flowmesh.event.notifications.checks import TEMPLATE_ROOTS
-from flowmesh.event.subscriptions.selection import Selection
 from flowmesh.expressions import RenderError, compile_template
 from flowmesh.jsontext import dump_json
 from flowmesh.sandbox import Sandbox
 from flowmesh.triggers import Filter
 from flowmesh.views import EVENT_TYPES, cloud_type
 
-Json = Any
 Row = Mapping[str, Any]
 COMPILED_MAX: Final = 1_000
 PENDING: Final = "pending"
@@ -29,6 +29,7 @@ COUNTED: Final = "counted"
 class Notification:
     """An event for a subscription; `event` is CloudEvents JSON."""
 
+    namespace: str
     subscription: str
     event_id: str
     type: str
@@ -99,6 +100,7 @@ class CompiledSubscription:
         if not await self.matches(event):
             return None
         return Notification(
+            namespace=self.namespace,
             subscription=self.id,
             event_id=f"{event['source']} {event['id']}",
             type=event["type"],

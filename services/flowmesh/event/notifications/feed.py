@@ -15,6 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.api.event.v1 import event_service_pb2, trigger_service_pb2
 from flowmesh.errors import Gone, Overloaded
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.live.cursors import Cursor, Place, encode
+from flowmesh.event.live.selection import Selection
 from flowmesh.event.misfits import Misfit
 from flowmesh.event.notifications.alerts import Alerts
 from flowmesh.event.notifications.compiled import (
@@ -24,8 +26,6 @@ from flowmesh.event.notifications.compiled import (
     SubscriptionCache,
 )
 from flowmesh.event.notifications.store import NotificationStore
-from flowmesh.event.subscriptions.cursors import Cursor, Place, encode
-from flowmesh.event.subscriptions.selection import Selection
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 from flowmesh.event.triggers.published import event_value, lifecycle_value
 from flowmesh.event.triggers.store import TriggerStore

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -14,11 +14,13 @@ from standardwebhooks.webhooks import Webhook
 
 from flowmesh.api.broker.v1 import message_pb2, message_service_pb2
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
+from flowmesh.contract.retries import backoff
 from flowmesh.egress import Egress, EgressFailure, ResponseTooLarge
 from flowmesh.errors import FlowmeshError, WrongState
 from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
 from flowmesh.event.notifications.sealing import SigningSecrets
 from flowmesh.event.notifications.store import Due
+from flowmesh.event.queues import Queues
 from flowmesh.event.secrets import TRANSIENT, EventSecrets
 from flowmesh.expressions import RenderError
 from flowmesh.jsontext import dump_json
@@ -54,12 +56,6 @@ class Outcome:
     of_sink: bool = True
 
 
-class Publisher(Protocol):
-    """The publication of messages."""
-
-    async def publish(self, namespace: str, request: Any, /) -> Any: ...
-
-
 class NotificationSender:
     """Makes attempts; stores nothing."""
 
@@ -67,14 +63,14 @@ class NotificationSender:
         self,
         *,
         egress: Egress,
-        publisher: Publisher,
+        queues: Queues,
         event_secrets: EventSecrets,
         signing: SigningSecrets,
         subscriptions: SubscriptionCache,
         clock: Clock,
     ) -> None:
         self._egress = egress
-        self._publisher = publisher
+        self._queues = queues
         self._secrets = event_secrets
         self._signing = signing
         self._subscriptions = subscriptions
@@ -146,7 +142,7 @@ class NotificationSender:
             exchange=sink.exchange, messages=[message], mandatory=True
         )
         try:
-            (outcome,) = await self._publisher.publish(due.namespace, request)
+            (outcome,) = await self._queues.publish(due.namespace, request)
         except FlowmeshError as error:
             return _failed(compiled.config.policy, due, f"{error.reason}: {error.message}")
         if outcome.reason:
@@ -198,5 +194,5 @@ def new_secret() -> str:
 def _failed(policy: pb.DeliveryPolicy, due: Due, problem: str, http_status: int = 0) -> Outcome:
     if due.attempts + 1 >= policy.max_attempts:
         return Outcome("dead", http_status, problem)
-    delay_ms = min(policy.initial_delay_ms * 2 ** min(due.attempts, 40), policy.max_delay_ms)
-    return Outcome("pending", http_status, problem, delay_ms)
+    delay_ms = backoff(policy.initial_delay_ms, due.attempts + 1, most=policy.max_delay_ms)
+    return Outcome("pending", http_status, problem, int(delay_ms))

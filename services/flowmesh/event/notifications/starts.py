@@ -3,9 +3,9 @@
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.event.intake.intake import Intake
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.live.cursors import Cursor, Place, decode, encode
 from flowmesh.event.notifications.checks import check_instant
 from flowmesh.event.notifications.store import Start
-from flowmesh.event.subscriptions.cursors import Cursor, Place, decode, encode
 from flowmesh.event.subscriptions.watch_events import NamespaceWatch
 
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.access.audited import audited_call
+from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.event.notifications import limits
 from flowmesh.event.notifications.compiled import Notification, Row
@@ -47,10 +48,14 @@ class NotificationStore:
     """Queries, and changes by a single statement."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        call: Callable[[], str] = audited_call,
+        keys: DataKeys = NO_KEYS,
     ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=call)
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=call, keys=keys)
 
     # --- subscriptions ---
 
@@ -160,6 +165,7 @@ class NotificationStore:
                 event_ids=[each.event_id for each in found],
                 types=[each.type for each in found],
                 events=[each.event for each in found],
+                namespaces=[each.namespace for each in found],
                 statuses=[each.status for each in found],
             )
         )
@@ -284,6 +290,7 @@ async def add_notifications(sql: Any, connection: Any, found: Sequence[Notificat
     """Add notifications; existing ones are unchanged."""
     await sql.add_notifications(
         connection,
+        namespaces=[each.namespace for each in found],
         subscriptions=[each.subscription for each in found],
         ids=[each.id for each in found],
         event_ids=[each.event_id for each in found],

@@ -70,6 +70,8 @@ from firings where namespace = :namespace and workflow = :workflow and trigger =
 
 -- name: add-ordered-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads)!
 -- They are due in their order; none for a trigger that is gone.
+-- seals inputs of namespaces at input of firing {ids}
+-- seals payloads of namespaces at payload of firing {ids}
 insert into firings (
     id, namespace, workflow, trigger, cause, at_us, input, signal, payload, next_attempt_at
 )
@@ -89,6 +91,7 @@ on conflict do nothing;
 
 -- name: refuse-changes(namespace, workflow, id, count, at_us, error)!
 -- Changes without a valid input, which start nothing; none if a filter failed.
+-- seals error of namespace at trigger {namespace}/{workflow}/{id}
 update triggers
 set last_error = :error, fired = fired + :count, refused = refused + :count,
     last_us = case when :count::bigint > 0 then :at_us else last_us end,

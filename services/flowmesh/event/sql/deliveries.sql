@@ -1,5 +1,6 @@
 -- name: add-delivery(id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us)!
 -- An existing delivery is unchanged.
+-- seals event of namespace at delivery {id}
 insert into deliveries (
     id, namespace, execution_id, workflow_id, kind, sequence, url, host, secret, event, happened_us
 )
@@ -12,6 +13,7 @@ on conflict do nothing;
 -- name: claim(busy_hosts, free, per_host, lease_ms)
 -- Due deliveries, oldest first, at most `per_host` of each host and none of the busy hosts. They
 -- are due again after the lease.
+-- opens event at delivery {id}
 with due as (
     select ordinal, row_number() over (partition by host order by next_attempt_at) as nth
     from (

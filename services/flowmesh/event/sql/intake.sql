@@ -10,6 +10,7 @@ select made_us, sequence from stream_places where stream = :stream;
 -- Stores positions, the position in the stream and deliveries in one statement. An existing
 -- delivery is unchanged. Rows are inserted in the order of their events, which prevents
 -- deadlocks. Returns the number of new deliveries.
+-- seals events of namespaces at delivery {ids}
 with moved as (
     insert into positions (incarnation, position)
     select * from unnest(:incarnations::bigint[], :reached::bigint[])

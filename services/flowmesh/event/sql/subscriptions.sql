@@ -100,6 +100,7 @@ update subscription_states set feeder = '', feeder_until = '-infinity' where fee
 -- name: feed(id, feeder, cursor, ids, event_ids, types, events, statuses)$
 -- Stores notifications and the position after their events in one statement. False if another
 -- process has taken over. An existing notification is unchanged.
+-- seals events of namespaces at notification of {id}
 with moved as (
     update subscription_states set cursor = :cursor
     where id = :id and feeder = :feeder
@@ -130,6 +131,7 @@ select count(*) >= :most from (
 -- name: add-notifications(subscriptions, ids, event_ids, types, events, statuses, most)!
 -- Those of published events; a subscription with `most` pending notifications drops and counts
 -- them.
+-- seals events of namespaces at notification of {subscriptions}
 with new as (
     select * from unnest(
         :subscriptions::text[], :ids::text[], :event_ids::text[], :types::text[],
@@ -161,6 +163,7 @@ for update;
 
 -- name: counted(id, window_ms)^
 -- The matching events of the window: their number, and the newest ten.
+-- opens events at notification of {id}
 with hits as (
     select ordinal, event from notifications
     where subscription = :id and status = 'counted'
@@ -177,6 +180,7 @@ where id = :id;
 -- name: claim-notifications(busy, free, lease_ms)
 -- Due notifications of sinks that accept them: several of a healthy sink, one of a sink whose
 -- breaker was open. They are due again after the lease.
+-- opens event at notification of {subscription}
 with due as (
     select n.ordinal, n.next_attempt_at,
         case when t.failures >= s.breaker_failures then 1 else s.concurrency end as most,

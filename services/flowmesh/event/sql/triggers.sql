@@ -58,6 +58,8 @@ where (triggers.namespace, triggers.workflow, triggers.id)
 
 -- name: add-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads, lease_ms)!
 -- Leased to this process if lease_ms > 0.
+-- seals inputs of namespaces at input of firing {ids}
+-- seals payloads of namespaces at payload of firing {ids}
 insert into firings (
     id, namespace, workflow, trigger, cause, at_us, input, signal, payload, next_attempt_at
 )
@@ -69,6 +71,8 @@ on conflict do nothing;
 
 -- name: add-unpaused-firings(ids, namespaces, workflows, triggers, causes, at, inputs, signals, payloads)!
 -- Firings of existing triggers that are not paused at the time of the commit.
+-- seals inputs of namespaces at input of firing {ids}
+-- seals payloads of namespaces at payload of firing {ids}
 insert into firings (id, namespace, workflow, trigger, cause, at_us, input, signal, payload)
 select new.*
 from unnest(:ids::text[], :namespaces::text[], :workflows::text[], :triggers::text[],
@@ -92,6 +96,8 @@ delete from batched where id = any(:ids::text[]);
 
 -- name: claim-firings(free, lease_ms)
 -- Firings to start now; they are due again after the lease.
+-- opens input at input of firing {id}
+-- opens payload at payload of firing {id}
 with due as (
     select id from firings
     where next_attempt_at <= now()
@@ -112,6 +118,7 @@ where id = :id;
 
 -- name: end-firing(id, at_us, execution_id, error, joined)!
 -- Started, or refused permanently: updates the statistics of the trigger.
+-- seals error of namespace at trigger {namespace}/{workflow}/{trigger}
 with ended as (
     delete from firings where id = :id returning namespace, workflow, trigger
 )
@@ -124,6 +131,7 @@ where triggers.namespace = ended.namespace and triggers.workflow = ended.workflo
 
 -- name: note-misfits(namespaces, workflows, ids, errors, refused)!
 -- Events that do not fit triggers. A failed filter starts nothing, so it is not counted.
+-- seals errors of namespaces at trigger {namespaces}/{workflows}/{ids}
 with given as (
     select namespace, workflow, id, max(error) as error,
         count(*) filter (where refused) as refused
@@ -166,6 +174,7 @@ select namespace, workflow, id, body from triggers where kind = 'queue' and not 
 
 -- name: add-published(namespace, source, id, type, at_us, event, call)$
 -- True if the event is new.
+-- seals event of namespace at published {source}/{id}
 insert into published (namespace, source, id, type, at_us, event)
 select :namespace::text, :source::text, :id::text, :type::text, :at_us::bigint, :event::bytea
 where set_config('flowmesh.call', :call, true) is not null
@@ -174,6 +183,7 @@ returning true;
 
 -- name: undelivered-events(count)
 -- Events not yet delivered to listeners, locked, in order.
+-- opens event at published {source}/{id}
 select namespace, source, id, event from published
 where not delivered
 order by at_us, source, id
@@ -189,6 +199,7 @@ where (published.namespace, published.source, published.id)
 -- name: published-between(namespace, from_us, to_us, after_us, after_source, after_id, count, bytes_max)
 -- By time, limited by size. `held` is the number of matching events, at most one more than
 -- requested.
+-- opens event at published {source}/{id}
 with found as (
     select source, id, at_us, event from published
     where namespace = :namespace and at_us >= :from_us and at_us < :to_us
@@ -206,12 +217,14 @@ where number = 1 or (number <= :count and total_bytes <= :bytes_max)
 order by at_us, source, id;
 
 -- name: trigger(namespace, workflow, id)^
+-- opens last_error at trigger {namespace}/{workflow}/{id}
 select * from triggers where namespace = :namespace and workflow = :workflow and id = :id;
 
 -- name: applied-by(namespace, workflow, id)$
 select applied_by from triggers where namespace = :namespace and workflow = :workflow and id = :id;
 
 -- name: trigger-of-hook(namespace, hook)^
+-- opens last_error at trigger {namespace}/{workflow}/{id}
 select * from triggers where namespace = :namespace and hook = :hook
 order by version desc
 limit 1;
@@ -219,6 +232,7 @@ limit 1;
 -- name: list-triggers(namespace, workflow, after_workflow, after, count, bytes_max)
 -- Limited by size. `held` is the number of matching triggers, at most one more than
 -- requested.
+-- opens last_error at trigger {namespace}/{workflow}/{id}
 with found as (
     select * from triggers
     where namespace = :namespace and (:workflow::text = '' or workflow = :workflow::text)
@@ -236,6 +250,7 @@ where number = 1 or (number <= :count and total_bytes <= :bytes_max)
 order by workflow, id;
 
 -- name: set-paused(namespace, workflow, id, paused, call)^
+-- opens last_error at trigger {namespace}/{workflow}/{id}
 update triggers set paused = :paused
 where namespace = :namespace and workflow = :workflow and id = :id and paused <> :paused
 returning *, set_config('flowmesh.call', :call, true);

@@ -10,11 +10,11 @@ from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import Gone, Overloaded
 from flowmesh.event.intake.intake import Intake
 from flowmesh.event.intake.stream import EventStream
+from flowmesh.event.live.cursors import END, Cursor, Passed, Place, Spots, decode, encode
+from flowmesh.event.live.fanout import Fanout, Feed, Row, parse_row
+from flowmesh.event.live.selection import Selection
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.subscriptions.cursors import END, Cursor, Passed, Place, Spots, decode, encode
-from flowmesh.event.subscriptions.fanout import Fanout, Feed, Row, parse_row
 from flowmesh.event.subscriptions.flows import Flows
-from flowmesh.event.subscriptions.selection import Selection
 
 
 class NamespaceWatch:
@@ -89,7 +89,7 @@ class NamespaceWatch:
             async for message in messages:
                 if message.stream_sequence <= reached or self._intake.stream_created_us != made_us:
                     raise _expired()
-                batch = _batch(message.data)
+                batch = _batch(self._stream, message.data)
                 if unsure is None and not self._intake.is_done(batch):
                     unsure = Cursor(made_us, Place(reached))
                     joined.join(self._intake)
@@ -141,9 +141,9 @@ def _expired() -> Gone:
     return Gone("CURSOR_EXPIRED", "cursor: the stream no longer holds the events after it")
 
 
-def _batch(data: bytes) -> history_service_pb2.EventBatch:
+def _batch(stream: EventStream, data: bytes) -> history_service_pb2.EventBatch:
     try:
-        return history_service_pb2.EventBatch.FromString(data)
+        return stream.batch(data)
     except DecodeError:
         # The intake has reported it; skip the message.
         return history_service_pb2.EventBatch()

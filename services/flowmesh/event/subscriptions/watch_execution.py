@@ -15,10 +15,10 @@ from flowmesh.api.history.v1 import (
     history_service_pb2_grpc,
 )
 from flowmesh.errors import Overloaded
+from flowmesh.event.live.fanout import Fanout, Feed
+from flowmesh.event.live.selection import ALL, Selection, is_end
 from flowmesh.event.metrics import EventMetrics
-from flowmesh.event.subscriptions.fanout import Fanout, Feed
 from flowmesh.event.subscriptions.flows import Flows
-from flowmesh.event.subscriptions.selection import Selection, is_end
 
 PAGE_EVENTS: Final = 500
 
@@ -51,7 +51,7 @@ class ExecutionWatch:
         self._metrics = metrics
 
     async def events(
-        self, namespace: str, execution_id: str, *, after: int, selection: Selection
+        self, namespace: str, execution_id: str, *, after: int, selection: Selection = ALL
     ) -> AsyncGenerator[pb.LifecycleEvent, None]:
         """Yield the selected events after `after`, and the last one; then end."""
         reading = _Reading(namespace, execution_id, known=after)

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.contract.retries import backoff
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable, WrongState
 from flowmesh.event.metrics import EventMetrics
 from flowmesh.event.misfits import Misfit, TriggerMisfit
@@ -188,8 +189,9 @@ class FiringLoop(Loop):
         try:
             await self.start(firing)
         except TRANSIENT:
-            delay_ms = min(DELAY_FIRST_MS * 2 ** min(firing.attempts, 16), DELAY_MAX_MS)
-            await self._store.postpone(firing, attempts=firing.attempts + 1, delay_ms=delay_ms)
+            attempts = firing.attempts + 1
+            delay_ms = int(backoff(DELAY_FIRST_MS, attempts, most=DELAY_MAX_MS))
+            await self._store.postpone(firing, attempts=attempts, delay_ms=delay_ms)
         except FlowmeshError as error:
             self._log.warning(
                 "trigger_started_nothing",

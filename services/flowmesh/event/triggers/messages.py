@@ -17,12 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.errors import FlowmeshError
-from flowmesh.event.broker.consuming.deliveries import Delivery, Settler
-from flowmesh.event.broker.consuming.groups import Readers
-from flowmesh.event.broker.consuming.reader import QueueReader
-from flowmesh.event.broker.store import Delta, StoredQueue
-from flowmesh.event.broker.topology import Topologies
 from flowmesh.event.misfits import Misfit, TriggerMisfit
+from flowmesh.event.queues import Consumer, Delivery, Queues
 from flowmesh.event.triggers.firing import LEASE_MS, TRANSIENT, FiringLoop
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore, request_id
 from flowmesh.expressions import RenderError
@@ -93,18 +89,14 @@ class MessageTriggerLoop(Loop):
         *,
         store: TriggerStore,
         firing: FiringLoop,
-        topologies: Topologies,
-        readers: Readers,
-        settler: Settler,
+        queues: Queues,
         clock: Clock,
         log: FilteringBoundLogger,
         sandbox: Sandbox,
     ) -> None:
         self._store = store
         self._firing = firing
-        self._topologies = topologies
-        self._readers = readers
-        self._settler = settler
+        self._queues = queues
         self._clock = clock
         self._log = log
         self._sandbox = sandbox
@@ -113,11 +105,6 @@ class MessageTriggerLoop(Loop):
 
     def pause_ms(self) -> float:
         return self.interval_ms if self._running else IDLE_MS
-
-    def on_change(self, delta: Delta | None) -> None:
-        """Look for triggers that wait for a declared queue."""
-        if delta is None or delta.queues:
-            self.wake()
 
     async def run_once(self) -> int:
         """Start and stop consumers as triggers change. Return the number of consumers."""
@@ -153,16 +140,14 @@ class MessageTriggerLoop(Loop):
         trigger = trigger_pb2.Trigger.FromString(row["body"])
         compiled = _Compiled.of(row, trigger, self._sandbox)
         try:
-            queue = await self._topologies.queue(row["namespace"], trigger.queue.queue)
-            group = _group(row) if queue.is_stream else ""
-            async with self._readers.open(queue, group) as reader:
+            async with self._queues.consume(
+                row["namespace"], trigger.queue.queue, group=_group(row)
+            ) as consumer:
                 while compiled.batch:
-                    batch = await self._collect(compiled, reader, queue, group)
+                    batch = await self._collect(compiled, consumer)
                     await self._handle_batch(compiled, batch)
                 while True:
-                    found = await self._readers.next_restored(
-                        reader, queue, group, CONCURRENT_MAX, WAIT_S
-                    )
+                    found = await consumer.next(CONCURRENT_MAX, WAIT_S)
                     await asyncio.gather(*(self._handle(compiled, each) for each in found))
         except FlowmeshError as error:
             self._log.info(
@@ -172,18 +157,15 @@ class MessageTriggerLoop(Loop):
                 reason=error.reason,
             )
 
-    async def _collect(
-        self, trigger: _Compiled, reader: QueueReader, queue: StoredQueue, group: str
-    ) -> list[Delivery]:
+    async def _collect(self, trigger: _Compiled, consumer: Consumer) -> list[Delivery]:
         """Return a batch: full, or what came within the time after its first message."""
         clock = asyncio.get_running_loop().time
         # A batch is settled before its first message becomes visible again.
-        most_ms = min(trigger.batch_within_ms, queue.config.visibility_timeout_ms // 2)
-        found = await self._readers.next_restored(reader, queue, group, trigger.batch, WAIT_S)
+        most_ms = min(trigger.batch_within_ms, consumer.visibility_timeout_ms // 2)
+        found = list(await consumer.next(trigger.batch, WAIT_S))
         until = clock() + most_ms / 1_000
         while found and len(found) < trigger.batch and (left_s := until - clock()) > 0:
-            room = trigger.batch - len(found)
-            found += await self._readers.next_restored(reader, queue, group, room, left_s)
+            found += await consumer.next(trigger.batch - len(found), left_s)
         return found
 
     async def _handle_batch(self, trigger: _Compiled, batch: list[Delivery]) -> None:
@@ -194,7 +176,7 @@ class MessageTriggerLoop(Loop):
                 continue
             message = message_scope(delivery.message)
             if not await self._passes(trigger, message):
-                await self._settler.ack(delivery)
+                await delivery.ack()
                 continue
             id = request_id(trigger.namespace, trigger.workflow, trigger.id, message["id"])
             taken[id] = (delivery, message)
@@ -218,13 +200,13 @@ class MessageTriggerLoop(Loop):
             await self._store.remove_batched(list(taken))
             await self._reject_all(deliveries, f"{error.reason}: {error.message}")
             return
-        await asyncio.gather(*(self._settler.ack(each) for each in deliveries))
+        await asyncio.gather(*(each.ack() for each in deliveries))
 
     async def _split(self, trigger: _Compiled, deliveries: list[Delivery], misfit: Misfit) -> None:
         """Handle the messages of a batch that makes no input one by one."""
         if len(deliveries) == 1:
             await self._note(trigger, misfit)
-            await self._settler.reject(deliveries[0], error=str(misfit))
+            await deliveries[0].reject(str(misfit))
             return
         for delivery in deliveries:
             await self._handle_batch(trigger, [delivery])
@@ -263,7 +245,7 @@ class MessageTriggerLoop(Loop):
         return firing
 
     async def _reject_all(self, deliveries: list[Delivery], error: str) -> None:
-        await asyncio.gather(*(self._settler.reject(each, error=error) for each in deliveries))
+        await asyncio.gather(*(each.reject(error) for each in deliveries))
 
     async def _is_apart(self, delivery: Delivery) -> bool:
         """Return whether the body is stored apart; such a message becomes a dead letter."""
@@ -271,7 +253,7 @@ class MessageTriggerLoop(Loop):
             return False
         size = delivery.message.reference.size_bytes
         text = f"its body has {size:,} bytes; a trigger takes at most 256 KiB"
-        await self._settler.reject(delivery, error=text)
+        await delivery.reject(text)
         return True
 
     async def _handle(self, trigger: _Compiled, delivery: Delivery) -> None:
@@ -279,13 +261,13 @@ class MessageTriggerLoop(Loop):
             return
         message = message_scope(delivery.message)
         if not await self._passes(trigger, message):
-            await self._settler.ack(delivery)
+            await delivery.ack()
             return
         try:
             given = trigger.input(message=message)
         except Misfit as misfit:
             await self._note(trigger, misfit)
-            await self._settler.reject(delivery, error=str(misfit))
+            await delivery.reject(str(misfit))
             return
         firing = Firing(
             trigger.namespace,
@@ -301,9 +283,9 @@ class MessageTriggerLoop(Loop):
         except TRANSIENT:
             await asyncio.sleep(BACK_OFF_S)
         except FlowmeshError as error:
-            await self._settler.reject(delivery, error=f"{error.reason}: {error.message}")
+            await delivery.reject(f"{error.reason}: {error.message}")
             return
-        await self._settler.ack(delivery)
+        await delivery.ack()
 
 
 def message_scope(message: message_pb2.Message) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Events that may fire triggers: published by clients, or lifecycle events of executions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.message import DecodeError
 from structlog.typing import FilteringBoundLogger
@@ -12,31 +12,19 @@ from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.errors import Invalid, TooLarge, Violation
+from flowmesh.contract.json_value import Json
 from flowmesh.event.misfits import Misfit, TriggerMisfit
-from flowmesh.event.notifications.compiled import CompiledSubscription, SubscriptionCache
 from flowmesh.event.triggers.store import Firing, Row, TriggerStore
 from flowmesh.expressions import RenderError
-from flowmesh.failpoints import failpoint
-from flowmesh.jsontext import check_json
 from flowmesh.sandbox import Sandbox
-from flowmesh.sandbox.turns import Turns
-from flowmesh.standards.extensions import check_extensions, json_of
+from flowmesh.standards.extensions import json_of
 from flowmesh.triggers import Filter, Inputs, wants
 from flowmesh.views import cloud_event_value, exact_value, instant
+from flowmesh.views.masking import masked_message
 
-Json = Any
 # Prefix of the types of lifecycle events; clients must not publish these types.
 LIFECYCLE: Final = "flowmesh."
-ATTRIBUTE_CHARACTERS_MAX: Final = 1_024
-ID_CHARACTERS_MAX: Final = 256
-# Source and id in UTF-8 together, which identify an event.
-NAMES_BYTES_MAX: Final = 2_400
-DATA_BYTES_MAX: Final = 256 * 1024
 COMPILED_MAX: Final = 1_000
-# Publications at a time, which each hold a connection; and those of namespaces without one.
-PUBLISHING_MAX: Final = 6
-PUBLISHING_SPARE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,81 +96,6 @@ class TriggerCache:
                 Filter(trigger.event.filter, "event", namespace, self._sandbox),
                 Inputs(trigger),
             )
-        return found
-
-
-class Publisher:
-    """Publishes events of clients."""
-
-    def __init__(
-        self,
-        *,
-        store: TriggerStore,
-        trigger_cache: TriggerCache,
-        settled: Callable[[], Awaitable[None]],
-        new_id: Callable[[], str],
-        on_firing: Callable[[], None],
-        on_published: Callable[[], None],
-        subscriptions: SubscriptionCache,
-        on_notifications: Callable[[Sequence[CompiledSubscription]], Awaitable[None]],
-    ) -> None:
-        self._store = store
-        self._trigger_cache = trigger_cache
-        self._settled = settled
-        self._new_id = new_id
-        self._on_firing = on_firing
-        self._on_published = on_published
-        self._subscriptions = subscriptions
-        self._on_notifications = on_notifications
-        self._turns = Turns(PUBLISHING_MAX, PUBLISHING_SPARE)
-
-    async def publish(self, namespace: str, given: pb.Event) -> pb.PublishEventResponse:
-        """Validate and commit an event of a client with its firings."""
-        event = pb.Event()
-        event.CopyFrom(given)
-        event.id = event.id or self._new_id()
-        event.source = event.source or "/"
-        check_event(event)
-        return await self.commit(namespace, event)
-
-    async def commit(self, namespace: str, event: pb.Event) -> pb.PublishEventResponse:
-        """Commit a valid event with its firings, of all triggers announced before it."""
-        await self._settled()
-        async with self._turns.turn(namespace), self._store.change() as change:
-            now_us = await change.now_us()
-            event.time_us = event.time_us or now_us
-            if not await change.add_published(namespace, event, now_us):
-                return pb.PublishEventResponse(event_id=event.id, created=False)
-            rows = await change.event_triggers(namespace)
-            fired = await self._fired(namespace, event, now_us, rows)
-            if fired.firings:
-                await change.add_firings(fired.firings, lease_ms=0)
-            subscribed = await change.subscriptions(namespace)
-            found = await self._subscriptions.notifications(subscribed, event_value(event))
-            await change.add_notifications(list(found.notifications.values()))
-            await change.note_misfits(fired.misfits, found.misfits)
-        failpoint("event.published")
-        self._on_published()
-        if found.notifications:
-            await self._on_notifications(list(found.notifications))
-        if fired.firings:
-            self._on_firing()
-        return pb.PublishEventResponse(event_id=event.id, created=True, triggers=len(fired.firings))
-
-    async def _fired(self, namespace: str, event: pb.Event, at_us: int, rows: list[Row]) -> Fired:
-        found = Fired()
-        if rows:
-            value, cause = event_value(event), cause_of(event)
-            for row in rows:
-                try:
-                    trigger = self._trigger_cache.compiled(namespace, row)
-                except Exception as error:  # noqa: BLE001 a broken trigger must not delay others
-                    misfit = Misfit.of_definition(error)
-                    found.misfits.append(
-                        TriggerMisfit(namespace, row["workflow"], row["id"], misfit)
-                    )
-                    continue
-                await trigger.fire(found, cause, at_us, value)
         return found
 
 
@@ -279,43 +192,7 @@ async def _fire(
 
 def lifecycle_value(lifecycle: event_service_pb2.LifecycleEvent) -> dict[str, Json]:
     """Return the value of `event` for an event of an execution."""
-    return cloud_event_value(lifecycle, read=exact_value)
-
-
-def check_time(event: pb.Event) -> None:
-    """Raise EVENT_INVALID for a time out of the range of calendars."""
-    if event.time_us < 0 or event.time_us > 2**53:
-        raise _invalid("time", "must be microseconds since the epoch, at most 2^53")
-
-
-def check_event(event: pb.Event) -> None:
-    """Raise EVENT_INVALID for an invalid attribute."""
-    for name, most in (
-        ("id", ID_CHARACTERS_MAX),
-        ("source", ATTRIBUTE_CHARACTERS_MAX),
-        ("type", ATTRIBUTE_CHARACTERS_MAX),
-        ("subject", ATTRIBUTE_CHARACTERS_MAX),
-    ):
-        value: str = getattr(event, name)
-        if len(value) > most or not value.isprintable():
-            raise _invalid(name, f"must have at most {most} characters, all printable")
-    if len(event.source.encode()) + len(event.id.encode()) > NAMES_BYTES_MAX:
-        raise _invalid("source", f"must have at most {NAMES_BYTES_MAX:,} bytes with the id")
-    if not event.type:
-        raise _invalid("type", "is missing; name the kind of event, such as order.paid")
-    if event.type.startswith(LIFECYCLE):
-        raise _invalid("type", f"must not begin with {LIFECYCLE}, which executions use")
-    check_time(event)
-    check_extensions(event.extensions)
-    extensions_bytes = sum(len(name) + each.ByteSize() for name, each in event.extensions.items())
-    size = len(event.data.data) + extensions_bytes
-    if size > DATA_BYTES_MAX or event.data.HasField("reference"):
-        message = (
-            f"the data of an event must be inline and have, with the extensions, at most "
-            f"{DATA_BYTES_MAX // 1024} KiB"
-        )
-        raise TooLarge("PAYLOAD_TOO_LARGE", message)
-    check_json(event.data.data, "data")
+    return cloud_event_value(masked_message(lifecycle), read=exact_value)
 
 
 def event_value(event: pb.Event) -> dict[str, Json]:
@@ -333,8 +210,3 @@ def event_value(event: pb.Event) -> dict[str, Json]:
 
 def cause_of(event: pb.Event) -> str:
     return f"{event.source} {event.id}"
-
-
-def _invalid(field: str, what: str) -> Invalid:
-    violation = Violation(field, what, "EVENT_INVALID")
-    return Invalid("EVENT_INVALID", f"{field}: {what}", violations=(violation,))

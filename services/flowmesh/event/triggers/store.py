@@ -8,11 +8,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from flowmesh.access.audited import audited_call
+from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.event.misfits import Misfit, TriggerMisfit
-from flowmesh.event.notifications.compiled import Notification
-from flowmesh.event.notifications.store import add_notifications
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -59,10 +58,14 @@ class TriggerStore:
     """Queries, and changes by a single statement."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        call: Callable[[], str] = audited_call,
+        keys: DataKeys = NO_KEYS,
     ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=call)
+        self._sql: Any = load_queries(files("flowmesh.event").joinpath("sql"), call=call, keys=keys)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator["TriggerChange"]:
@@ -103,6 +106,9 @@ class TriggerStore:
         await self._sql.end_firing(
             self._pool,
             id=firing.id,
+            namespace=firing.namespace,
+            workflow=firing.workflow,
+            trigger=firing.trigger,
             at_us=firing.at_us,
             execution_id=execution_id,
             error=error,
@@ -250,18 +256,18 @@ class TriggerChange:
     """A transaction on triggers."""
 
     def __init__(self, sql: Any, connection: Any) -> None:
-        self._sql = sql
-        self._connection = connection
+        self.sql = sql
+        self.connection = connection
 
     async def now_us(self) -> int:
-        now: int = await self._sql.now_us(self._connection)
+        now: int = await self.sql.now_us(self.connection)
         return now
 
     async def update_source(self, found: trigger_pb2.WorkflowTriggers) -> bool:
         """Return whether this version or its grant is newer than the stored one."""
         return bool(
-            await self._sql.update_source(
-                self._connection,
+            await self.sql.update_source(
+                self.connection,
                 namespace=found.namespace,
                 workflow=found.workflow_id,
                 version=found.version,
@@ -276,8 +282,8 @@ class TriggerChange:
         trigger: trigger_pb2.Trigger,
         next_us: int | None,
     ) -> None:
-        await self._sql.update_trigger(
-            self._connection,
+        await self.sql.update_trigger(
+            self.connection,
             namespace=found.namespace,
             workflow=found.workflow_id,
             id=trigger.id,
@@ -292,18 +298,18 @@ class TriggerChange:
     async def delete_removed(self, found: trigger_pb2.WorkflowTriggers) -> None:
         """Delete the triggers that the workflow no longer has."""
         ids = [trigger.id for trigger in found.triggers] if found.live else []
-        await self._sql.delete_triggers(
-            self._connection, namespace=found.namespace, workflow=found.workflow_id, ids=ids
+        await self.sql.delete_triggers(
+            self.connection, namespace=found.namespace, workflow=found.workflow_id, ids=ids
         )
 
     async def due_schedules(self, count: int) -> list[Row]:
-        return [row async for row in self._sql.due_schedules(self._connection, count=count)]
+        return [row async for row in self.sql.due_schedules(self.connection, count=count)]
 
     async def move_schedules(
         self, rows: Sequence[Row], next_us: Sequence[int | None], missed: Sequence[int]
     ) -> None:
-        await self._sql.move_schedules(
-            self._connection,
+        await self.sql.move_schedules(
+            self.connection,
             namespaces=[row["namespace"] for row in rows],
             workflows=[row["workflow"] for row in rows],
             ids=[row["id"] for row in rows],
@@ -312,42 +318,37 @@ class TriggerChange:
         )
 
     async def add_firings(self, firings: Sequence[Firing], *, lease_ms: int) -> None:
-        await add_firings(self._sql.add_firings, self._connection, firings, lease_ms=lease_ms)
+        await add_firings(self.sql.add_firings, self.connection, firings, lease_ms=lease_ms)
 
     async def add_batched(self, ids: Sequence[str]) -> set[str]:
         """Note messages of a batch; return those that no earlier batch contains."""
-        rows = self._sql.add_batched(self._connection, ids=list(ids))
+        rows = self.sql.add_batched(self.connection, ids=list(ids))
         return {row["id"] async for row in rows}
 
     async def event_triggers(self, namespace: str) -> list[Row]:
-        rows = self._sql.event_triggers(self._connection, namespace=namespace)
+        rows = self.sql.event_triggers(self.connection, namespace=namespace)
         return [row async for row in rows]
 
     async def subscriptions(self, namespace: str) -> list[Row]:
         """Return the durable subscriptions of a namespace."""
-        rows = self._sql.subscriptions_of(self._connection, namespace=namespace)
+        rows = self.sql.subscriptions_of(self.connection, namespace=namespace)
         return [row async for row in rows]
-
-    async def add_notifications(self, found: Sequence[Notification]) -> None:
-        if not found:
-            return
-        await add_notifications(self._sql, self._connection, found)
 
     async def note_misfits(
         self, of_triggers: Sequence[TriggerMisfit], of_subscriptions: Mapping[str, Misfit]
     ) -> None:
         """Record the problems of triggers and, by their ids, of subscriptions with an event."""
-        await note_misfits(self._sql, self._connection, of_triggers)
+        await note_misfits(self.sql, self.connection, of_triggers)
         for id, misfit in sorted(of_subscriptions.items()):
-            await self._sql.note_problem(self._connection, id=id, last_error=str(misfit))
+            await self.sql.note_problem(self.connection, id=id, last_error=str(misfit))
 
     async def undelivered(self, count: int) -> list[Row]:
         """Return published events that are not yet delivered to listeners, locked."""
-        return [row async for row in self._sql.undelivered_events(self._connection, count=count)]
+        return [row async for row in self.sql.undelivered_events(self.connection, count=count)]
 
     async def mark_delivered(self, rows: Sequence[Row]) -> None:
-        await self._sql.mark_delivered(
-            self._connection,
+        await self.sql.mark_delivered(
+            self.connection,
             namespaces=[row["namespace"] for row in rows],
             sources=[row["source"] for row in rows],
             ids=[row["id"] for row in rows],
@@ -356,8 +357,8 @@ class TriggerChange:
     async def add_published(self, namespace: str, event: pb.Event, at_us: int) -> bool:
         """Add an event. Return False if it exists."""
         return bool(
-            await self._sql.add_published(
-                self._connection,
+            await self.sql.add_published(
+                self.connection,
                 namespace=namespace,
                 source=event.source,
                 id=event.id,

@@ -8,6 +8,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flowmesh.api.common.v1 import link_pb2
+from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.gateway.bodies import computed
+from flowmesh.records import APART, Source
+
 CompensationWord = Literal["compensating", "compensated", "failed"]
 ExecutionWord = Literal["pending", "running", "paused", "completed", "failed", "canceled"]
 HoldWord = Literal["delay", "debounce", "turn"]
@@ -63,7 +68,7 @@ class FailureValue(Answer, kw_only=True):
 
     class_: str = msgspec.field(name="class")
     message: str
-    task_id: str | UnsetType = UNSET
+    task_id: Annotated[str, Source("node")] | UnsetType = UNSET
     state: str | UnsetType = UNSET
     details: Json | UnsetType = UNSET
 
@@ -101,7 +106,7 @@ class BrokenWorkflow(Answer, kw_only=True):
     """A version of a workflow in use, and a problem that it gets from the change of a task."""
 
     namespace: str
-    workflow: str
+    workflow: Annotated[str, Source("workflow_id")]
     version: int
     problem: str
 
@@ -113,7 +118,7 @@ class ProblemValue(Answer, kw_only=True):
     """
 
     code: str
-    severity: Literal["error", "warning"]
+    severity: Annotated[Literal["error", "warning"], Source(empty="error")]
     message: str
     path: str
     line: int | UnsetType = UNSET
@@ -157,10 +162,10 @@ class Validation(Answer, kw_only=True):
 class WorkflowAnswer(Answer, kw_only=True):
     """One version of a workflow; `digest` is the SHA-256 of its canonical form."""
 
-    name: str
+    name: Annotated[str, Source("workflow_id")]
     version: int
     digest: str
-    title: str | UnsetType = UNSET
+    title: Annotated[str, Source("name")] | UnsetType = UNSET
     format: str
     created_at: Instant
     labels: dict[str, str]
@@ -201,10 +206,10 @@ class WorkflowReference(Answer, kw_only=True):
 class RunTask(Answer, kw_only=True):
     """The result of a task of a run."""
 
-    status: StepWord
+    status: Annotated[StepWord, computed.NODE_STATUS]
     attempts: int
-    duration_ms: int | UnsetType = UNSET
-    error: FailureValue | UnsetType = UNSET
+    duration_ms: Annotated[int, computed.NODE_DURATION] | UnsetType = UNSET
+    error: Annotated[FailureValue, Source("failure")] | UnsetType = UNSET
 
 
 class RunAnswer(Answer, kw_only=True):
@@ -223,20 +228,24 @@ class TaskState(RunTask, kw_only=True):
     """The state of a task."""
 
     id: str
-    name: str
-    type: str | UnsetType = UNSET
+    name: Annotated[str, computed.NODE_NAME]
+    type: Annotated[str, Source("task_type")] | UnsetType = UNSET
     dependencies: list[str]
     scheduled_at: Instant | UnsetType = UNSET
     started_at: Instant | UnsetType = UNSET
     ended_at: Instant | UnsetType = UNSET
     due_at: Instant | UnsetType = UNSET
     worker_id: str | UnsetType = UNSET
-    output: Json | UnsetType = UNSET
+    output: Annotated[Json, computed.NODE_OUTPUT] | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
     # The webhook URL of a waiting task.
-    url: str | UnsetType = UNSET
+    url: Annotated[str, APART] | UnsetType = UNSET
     not_retried: (
-        Annotated[str, Meta(description="The reason for which no attempt followed its failure.")]
+        Annotated[
+            str,
+            Meta(description="The reason for which no attempt followed its failure."),
+            Source("final"),
+        ]
         | UnsetType
     ) = UNSET
     held: Annotated[bool, Meta(description="It is held for a manual action.")] | UnsetType = UNSET
@@ -244,7 +253,7 @@ class TaskState(RunTask, kw_only=True):
     child_execution_id: (
         Annotated[str, Meta(description="The last execution that it started.")] | UnsetType
     ) = UNSET
-    child_workflow: str | UnsetType = UNSET
+    child_workflow: Annotated[str, Source("child_workflow_id")] | UnsetType = UNSET
     child_version: int | UnsetType = UNSET
     approval: "ApprovalValue | UnsetType" = UNSET
 
@@ -315,17 +324,17 @@ class ExecutionSummary(Answer, kw_only=True):
     """An execution as listed."""
 
     execution_id: str
-    workflow: str
-    workflow_name: str
-    version: int
+    workflow: Annotated[str, Source("workflow_id")]
+    workflow_name: Annotated[str, computed.NAME]
+    version: Annotated[int, Source("workflow_version")]
     format: str | UnsetType = UNSET
-    status: ExecutionWord
+    status: Annotated[ExecutionWord, computed.EXECUTION_STATUS]
     started_at: Instant | UnsetType = UNSET
     ended_at: Instant | UnsetType = UNSET
-    duration_ms: int | UnsetType = UNSET
+    duration_ms: Annotated[int, computed.DURATION] | UnsetType = UNSET
     last_sequence: int | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
-    error: FailureValue | UnsetType = UNSET
+    error: Annotated[FailureValue, Source("failure")] | UnsetType = UNSET
     archived: Annotated[bool, Meta(description="True for a copy from the archive.")] | UnsetType = (
         UNSET
     )
@@ -339,6 +348,20 @@ class ErasureValue(Answer, kw_only=True):
     reason: str
 
 
+def _parent(link: link_pb2.Link) -> ParentTask | UnsetType:
+    if not link.parent_id:
+        return UNSET
+    return ParentTask(
+        execution_id=link.parent_id, task_id=link.parent_node, detached=link.detached or UNSET
+    )
+
+
+def _breakpoints(execution: execution_pb2.Execution) -> Breakpoints | UnsetType:
+    nodes = list(execution.breakpoints)
+    everywhere = execution.stops_everywhere
+    return Breakpoints(all=everywhere, nodes=nodes) if everywhere or nodes else UNSET
+
+
 class ExecutionAnswer(ExecutionSummary, kw_only=True):
     """The committed state of an execution."""
 
@@ -346,18 +369,23 @@ class ExecutionAnswer(ExecutionSummary, kw_only=True):
     output: Json | UnsetType = UNSET
     tasks: dict[str, TaskState]
     signals: list[SignalValue]
-    parent: ParentTask | UnsetType = UNSET
-    continued_from: Annotated[str, Meta(description="The previous run.")] | UnsetType = UNSET
+    parent: Annotated[ParentTask, Source("link", _parent)] | UnsetType = UNSET
+    continued_from: (
+        Annotated[str, Meta(description="The previous run."), Source("link.continued_from")]
+        | UnsetType
+    ) = UNSET
     continued_as: Annotated[str, Meta(description="The next run.")] | UnsetType = UNSET
-    first_run: str | UnsetType = UNSET
-    compensation: CompensationWord | UnsetType = UNSET
+    first_run: Annotated[str, Source("link.first_run")] | UnsetType = UNSET
+    compensation: Annotated[CompensationWord, computed.COMPENSATION] | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
-    breakpoints: Breakpoints | UnsetType = UNSET
+    breakpoints: Annotated[Breakpoints, Source(".", _breakpoints)] | UnsetType = UNSET
     hold: Hold | UnsetType = UNSET
     search: Annotated[
-        dict[str, Json], Meta(description="Labels, search attributes and indexed input values.")
+        dict[str, Json],
+        Meta(description="Labels, search attributes and indexed input values."),
+        computed.SEARCH,
     ]
-    erased: ErasureValue | UnsetType = UNSET
+    erased: Annotated[ErasureValue, Source("erasure")] | UnsetType = UNSET
     variables: (
         Annotated[dict[str, Json], Meta(description="The variables that the workflow declares.")]
         | UnsetType
@@ -459,5 +487,5 @@ class ServiceValue(Answer, kw_only=True):
 class ServiceList(Answer, kw_only=True):
     """Matching instances, sorted by name and id."""
 
-    services: list[ServiceValue]
+    services: Annotated[list[ServiceValue], Source("instances")]
     next_page_token: str

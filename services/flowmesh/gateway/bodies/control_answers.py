@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.gateway.bodies.answers import Answer, ApprovalValue, Instant
+from flowmesh.records import Source
 
 
 class Steered(Answer, kw_only=True):
@@ -65,8 +66,8 @@ class PendingApproval(Answer, kw_only=True):
     """A task with a pending approval."""
 
     execution_id: str
-    workflow: str
-    task: str
+    workflow: Annotated[str, Source("workflow_id")]
+    task: Annotated[str, Source("node")]
     name: str
     asked_at: Instant
     approval: ApprovalValue
@@ -83,7 +84,7 @@ class RerunNode(Answer, kw_only=True):
     """The treatment of a node in a rerun."""
 
     node: str
-    type: str | UnsetType = UNSET
+    type: Annotated[str, Source("task_type")] | UnsetType = UNSET
     reused: Annotated[bool, Meta(description="True if its result is reused; otherwise it runs.")]
     reason: str
     repeats_effect: Annotated[

@@ -4,16 +4,23 @@ Unknown members are rejected. Definitions are not envelopes: they are passed to 
 service unparsed.
 """
 
-import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.http.ids import ID_PATTERN, OPTIONAL_ID_PATTERN, checked_id
+from flowmesh.gateway.http.ids import (
+    ID_PATTERN,
+    OPTIONAL_ID_PATTERN,
+    VERSION_MAX,
+    checked_id,
+    checked_optional_id,
+    checked_text,
+)
 from flowmesh.gateway.http.limits import INT64_MAX, SIGNAL_TTL_MS_MAX, SYNC_WAIT_MS_MAX
-from flowmesh.jsontext import parse_json
+from flowmesh.jsontext import dump_json
+from flowmesh.records import Check, Source
 
 Id = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN})]
 OptionalId = Annotated[str, Meta(extra_json_schema={"pattern": OPTIONAL_ID_PATTERN})]
@@ -24,6 +31,10 @@ RequestId = Annotated[
         extra_json_schema={"pattern": OPTIONAL_ID_PATTERN},
     ),
 ]
+# Checked when a route binds them, with the name of the member in the error.
+CheckedId = Annotated[Id, Check(checked_id)]
+CheckedOptionalId = Annotated[OptionalId, Check(checked_optional_id)]
+CheckedText = Annotated[str, Check(checked_text)]
 Input = Annotated[
     dict[str, Any],
     Meta(
@@ -39,10 +50,6 @@ class Envelope(
     """Base of all request bodies."""
 
 
-E_ = TypeVar("E_", bound=msgspec.Struct)
-
-
-VERSION_MAX = 2**32 - 1
 _VERSION_SCHEMA = {"pattern": OPTIONAL_ID_PATTERN, "minimum": 0, "maximum": VERSION_MAX}
 # A version number or a label.
 Version = Annotated[
@@ -55,6 +62,28 @@ Version = Annotated[
 
 
 Labels = Annotated[dict[str, str], Meta(description="Labels for searching the execution.")]
+
+
+def version_choice(version: int | str) -> dict[str, Any]:
+    """Return the request fields that select a version."""
+    if isinstance(version, int):
+        if not 0 <= version <= VERSION_MAX:
+            raise invalid_version(f"must be from 0 to {VERSION_MAX}")
+        return {"version": version}
+    if version.isascii() and version.isdecimal() and len(version) <= len(str(VERSION_MAX)):
+        return version_choice(int(version))
+    return {"version_label": version and checked_id("version", version)}
+
+
+def version_text(version: int | str) -> str:
+    """Return the text form of a version."""
+    chosen = version_choice(version)
+    return str(chosen.get("version") or chosen.get("version_label", ""))
+
+
+def invalid_version(what: str) -> Invalid:
+    violation = Violation("version", what, "REQUEST_INVALID")
+    return Invalid("REQUEST_INVALID", f"version: {what}.", violations=(violation,))
 
 
 class StartStepsRequest(Envelope, frozen=True, kw_only=True):
@@ -131,7 +160,7 @@ class TestSourceRequest(Envelope, frozen=True, kw_only=True):
 class StopRequest(Envelope, frozen=True, kw_only=True):
     """A pause or resumption of an execution."""
 
-    reason: str = ""
+    reason: CheckedText = ""
     request_id: RequestId = ""
 
 
@@ -169,11 +198,17 @@ class DecisionRequest(Envelope, frozen=True, kw_only=True):
     request_id: RequestId = ""
 
 
+def _inline(value: Any) -> dict[str, bytes]:
+    return {"data": dump_json(value)}
+
+
 class VariableRequest(Envelope, frozen=True, kw_only=True):
     """A new value of a variable."""
 
-    value: Annotated[Any, Meta(description="A value that fits the schema of the variable.")]
-    reason: str = ""
+    value: Annotated[
+        Any, Meta(description="A value that fits the schema of the variable."), Source(read=_inline)
+    ]
+    reason: CheckedText = ""
     request_id: RequestId = ""
 
 
@@ -198,7 +233,7 @@ class RotateKeyRequest(Envelope, frozen=True, kw_only=True):
     """A rotation of the signing key of links."""
 
     revoke: Annotated[bool, Meta(description="Invalidate the links of all older keys.")] = False
-    reason: Annotated[str, Meta(description="The reason, stored with the key.")] = ""
+    reason: Annotated[CheckedText, Meta(description="The reason, stored with the key.")] = ""
     request_id: RequestId = ""
 
 
@@ -264,6 +299,7 @@ class LabelRequest(ReasonRequest, frozen=True, kw_only=True):
             description="A version number from 1, or another label.",
             extra_json_schema=_VERSION_SCHEMA,
         ),
+        Source(read=version_text),
     ]
 
 
@@ -289,61 +325,3 @@ class KeyedSignalRequest(SignalRequest, frozen=True, kw_only=True):
             description="Time to keep the signal for the first execution that waits for it.",
         ),
     ] = 0
-
-
-def version_choice(version: int | str) -> dict[str, Any]:
-    """Return the request fields that select a version."""
-    if isinstance(version, int):
-        if not 0 <= version <= VERSION_MAX:
-            raise invalid_version(f"must be from 0 to {VERSION_MAX}")
-        return {"version": version}
-    if version.isascii() and version.isdecimal() and len(version) <= len(str(VERSION_MAX)):
-        return version_choice(int(version))
-    return {"version_label": version and checked_id("version", version)}
-
-
-def version_text(version: int | str) -> str:
-    """Return the text form of a version."""
-    chosen = version_choice(version)
-    return str(chosen.get("version") or chosen.get("version_label", ""))
-
-
-def invalid_version(what: str) -> Invalid:
-    violation = Violation("version", what, "REQUEST_INVALID")
-    return Invalid("REQUEST_INVALID", f"version: {what}.", violations=(violation,))
-
-
-def decode(raw: bytes, envelope: type[E_]) -> E_:
-    """Decode an envelope; an empty body has no members."""
-    value = parse_json(raw) if raw.strip() else {}
-    try:
-        return msgspec.convert(value, envelope)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error), envelope) from error
-
-
-# The messages of msgspec for unknown and missing members, followed by the path.
-_MEMBER = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*?)`")
-_TYPE = re.compile(r"`(.*?)`")
-_JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-
-
-def _refusal(message: str, envelope: type[msgspec.Struct]) -> Invalid:
-    place = _PLACE.search(message)
-    path = place["path"] if place else ""
-    problem = _PLACE.sub("", message)
-    if member := _MEMBER.match(problem):
-        path = f"{path}.{member['name']}" if path else member["name"]
-        unknown = member["what"].startswith("contains")
-        # Only the place of an inner object is known, not its struct.
-        known = ", ".join(envelope.__struct_encode_fields__) or "none"
-        problem = "required member is missing"
-        if unknown:
-            problem = "unknown member" if place else f"unknown member; known are {known}"
-    problem = _TYPE.sub(lambda found: _JSON_NAMES.get(found[1], found[1]), problem)
-    problem = problem[0].lower() + problem[1:]
-    text = f"{path or 'body'}: {problem}."
-    return Invalid(
-        "REQUEST_INVALID", text, violations=(Violation(path, problem, "REQUEST_INVALID"),)
-    )

@@ -7,15 +7,14 @@ entered as JSON. Unparsable values are kept as text, so that the schema check re
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
 from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.jsontext import parse_json
 
-Json = Any
 PREFIX = "form."
 _DATES = {"date": "date", "date-time": "text", "email": "email"}
 

@@ -1,29 +1,26 @@
 """Responses about users, sessions, tenants and API keys."""
 
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.access.roles import GROUP_NAMES
 from flowmesh.api.identity.v1 import (
     auth_service_pb2,
-    key_service_pb2,
-    member_service_pb2,
-    principal_pb2,
-    tenant_service_pb2,
 )
 from flowmesh.gateway.bodies.answers import Answer, Instant
-from flowmesh.gateway.bodies.views import instant_or_unset
-from flowmesh.views import instant
+from flowmesh.records import Source, reader
 
 LevelWord = Literal["installation", "company", "organization", "project"]
+Level = Annotated[LevelWord, Source(empty="installation")]
 Secret = Annotated[str, Meta(description="Shown in this response only.")]
 
 
 class GrantValue(Answer, kw_only=True):
     """A role on a level of the hierarchy; `levelId` is absent for the whole installation."""
 
-    level: LevelWord
+    level: Level
     level_id: str | UnsetType = UNSET
     role: str
 
@@ -37,7 +34,7 @@ class UserValue(Answer, kw_only=True):
     created_at: Instant | UnsetType = UNSET
     last_login_at: Instant | UnsetType = UNSET
     disabled: bool
-    roles: list[GrantValue] | UnsetType = UNSET
+    roles: Annotated[list[GrantValue], Source("grants")] | UnsetType = UNSET
 
 
 class TokensValue(Answer, kw_only=True):
@@ -55,14 +52,45 @@ class SessionAnswer(TokensValue, kw_only=True):
     user: UserValue
 
 
+class LogoutAnswer(Answer, kw_only=True):
+    """The page at which the identity provider ends its own session."""
+
+    provider_logout_url: str
+
+
+class SessionValue(Answer, kw_only=True):
+    """An open session; `provider` is the name of the identity provider of its login."""
+
+    id: str
+    created_at: Instant
+    last_used_at: Instant | UnsetType = UNSET
+    address: str
+    provider: str | UnsetType = UNSET
+    current: bool
+
+
+class SessionList(Answer, kw_only=True):
+    """Open sessions of the caller, newest first."""
+
+    sessions: list[SessionValue]
+
+
+def _permissions(bits: int) -> list[str]:
+    return [name for bit, name in GROUP_NAMES.items() if bits & bit]
+
+
+def _namespaces(bits: Mapping[str, int]) -> dict[str, list[str]]:
+    return {name: _permissions(each) for name, each in bits.items()}
+
+
 class MeAnswer(Answer, kw_only=True):
     """The caller. `namespaces` are its permissions by namespace, `everywhere` those in all."""
 
-    id: str
-    kind: str
-    name: str
-    everywhere: list[str]
-    namespaces: dict[str, list[str]]
+    id: Annotated[str, Source("principal.id")]
+    kind: Annotated[str, Source("principal.kind")]
+    name: Annotated[str, Source("principal.name")]
+    everywhere: Annotated[list[str], Source("principal.everywhere", _permissions)]
+    namespaces: Annotated[dict[str, list[str]], Source("principal.namespaces", _namespaces)]
     user: UserValue | UnsetType = UNSET
 
 
@@ -121,7 +149,7 @@ class MemberValue(Answer, kw_only=True):
 
     user: UserValue
     role: str
-    level: LevelWord
+    level: Level
 
 
 class MemberList(Answer, kw_only=True):
@@ -203,125 +231,5 @@ class ApiKeyList(Answer, kw_only=True):
     next_page_token: str
 
 
-def level_word(level: principal_pb2.Level.ValueType) -> LevelWord:
-    if not level:
-        return "installation"
-    word = principal_pb2.Level.Name(level).removeprefix("LEVEL_").lower()
-    return cast("LevelWord", word)
-
-
-def grant_value(grant: principal_pb2.Grant) -> GrantValue:
-    return GrantValue(
-        level=level_word(grant.level), level_id=grant.level_id or UNSET, role=grant.role
-    )
-
-
-def user_value(user: auth_service_pb2.User) -> UserValue:
-    return UserValue(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        created_at=instant_or_unset(user.created_at_us),
-        last_login_at=instant_or_unset(user.last_login_at_us),
-        disabled=user.disabled,
-        roles=[grant_value(each) for each in user.grants] or UNSET,
-    )
-
-
-def me_answer(response: auth_service_pb2.GetMeResponse) -> MeAnswer:
-    principal = response.principal
-    return MeAnswer(
-        id=principal.id,
-        kind=principal.kind,
-        name=principal.name,
-        everywhere=_permissions(principal.everywhere),
-        namespaces={name: _permissions(bits) for name, bits in principal.namespaces.items()},
-        user=user_value(response.user) if response.HasField("user") else UNSET,
-    )
-
-
-def company_value(company: tenant_service_pb2.Company) -> CompanyValue:
-    return CompanyValue(
-        id=company.id,
-        slug=company.slug,
-        name=company.name,
-        created_at=instant(company.created_at_us),
-        etag=company.etag,
-    )
-
-
-def organization_value(organization: tenant_service_pb2.Organization) -> OrganizationValue:
-    return OrganizationValue(
-        id=organization.id,
-        company_id=organization.company_id,
-        slug=organization.slug,
-        name=organization.name,
-        created_at=instant(organization.created_at_us),
-        etag=organization.etag,
-    )
-
-
-def project_value(project: tenant_service_pb2.Project) -> ProjectValue:
-    return ProjectValue(
-        id=project.id,
-        company_id=project.company_id,
-        organization_id=project.organization_id,
-        slug=project.slug,
-        name=project.name,
-        namespace=project.namespace,
-        created_at=instant(project.created_at_us),
-        etag=project.etag,
-    )
-
-
-def member_value(member: member_service_pb2.Member) -> MemberValue:
-    return MemberValue(
-        user=user_value(member.user), role=member.role, level=level_word(member.level)
-    )
-
-
-def invitation_value(invitation: member_service_pb2.Invitation) -> InvitationValue:
-    return InvitationValue(**_invitation(invitation))
-
-
-def created_invitation(response: member_service_pb2.CreateInvitationResponse) -> CreatedInvitation:
-    return CreatedInvitation(**_invitation(response.invitation), token=response.token)
-
-
-def key_value(key: key_service_pb2.ApiKey) -> ApiKeyValue:
-    return ApiKeyValue(**_key(key))
-
-
-def created_key(key: key_service_pb2.ApiKey, secret: str) -> CreatedApiKey:
-    return CreatedApiKey(**_key(key), secret=secret)
-
-
-def _permissions(bits: int) -> list[str]:
-    return [name for bit, name in GROUP_NAMES.items() if bits & bit]
-
-
-def _invitation(invitation: member_service_pb2.Invitation) -> dict[str, Any]:
-    return {
-        "id": invitation.id,
-        "email": invitation.email,
-        "grant": grant_value(invitation.grant),
-        "created_at": instant(invitation.created_at_us),
-        "expires_at": instant(invitation.expires_at_us),
-    }
-
-
-def _key(key: key_service_pb2.ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "project_id": key.project_id,
-        "name": key.name,
-        "role": key.role,
-        "queues": list(key.queues),
-        "task_types": list(key.task_types),
-        "networks": list(key.networks),
-        "permissions": list(key.permissions),
-        "created_at": instant(key.created_at_us),
-        "created_by": key.created_by,
-        "expires_at": instant_or_unset(key.expires_at_us),
-        "last_used_at": instant_or_unset(key.last_used_at_us),
-    }
+me_answer = reader(MeAnswer, auth_service_pb2.GetMeResponse)
+user_value = reader(UserValue, auth_service_pb2.User)

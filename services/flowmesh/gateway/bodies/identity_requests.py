@@ -1,10 +1,13 @@
 """Bodies of requests about users, sessions, tenants and API keys."""
 
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
 
 from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
+from flowmesh.gateway.http.instants import optional_us
+from flowmesh.records import Source
 
 _Password = Annotated[str, Meta(description="12 characters or more, at most 1,024 bytes.")]
 _Cookie = Annotated[
@@ -21,6 +24,13 @@ _Role = Annotated[
     ),
 ]
 _Names = Annotated[tuple[str, ...], Meta(description="Empty means any.")]
+
+
+_EXPIRES = Source("expires_at_us", partial(optional_us, "expiresAt"))
+
+
+def _values(networks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {"values": networks}
 
 
 class RegisterRequest(Envelope, frozen=True, kw_only=True):
@@ -125,7 +135,9 @@ class CreateApiKeyRequest(Envelope, frozen=True, kw_only=True):
     permissions: Annotated[
         tuple[str, ...], Meta(description="Permissions that tasks may require of the starter.")
     ] = ()
-    expires_at: Annotated[str, Meta(description="An RFC 3339 time; never, if absent.")] = ""
+    expires_at: Annotated[
+        str, Meta(description="An RFC 3339 time; never, if absent."), _EXPIRES
+    ] = ""
 
 
 class UpdateApiKeyRequest(Envelope, frozen=True, kw_only=True):
@@ -133,9 +145,11 @@ class UpdateApiKeyRequest(Envelope, frozen=True, kw_only=True):
 
     name: str = ""
     networks: Annotated[
-        tuple[str, ...] | None, Meta(description="Replaces all networks; empty means any.")
+        tuple[str, ...] | None,
+        Meta(description="Replaces all networks; empty means any."),
+        Source(read=_values),
     ] = None
-    expires_at: Annotated[str, Meta(description="An RFC 3339 time.")] = ""
+    expires_at: Annotated[str, Meta(description="An RFC 3339 time."), _EXPIRES] = ""
 
 
 class RotateApiKeyRequest(Envelope, frozen=True, kw_only=True):

@@ -1,8 +1,15 @@
 """Responses about limits, stops, queues and circuit breakers."""
 
+from typing import Annotated
+
 from msgspec import UNSET, UnsetType
 
 from flowmesh.gateway.bodies.answers import Answer, FailureValue, Instant
+from flowmesh.records import Source
+
+_Rate = Annotated[float, Source("rate_per_second")]
+_Workflow = Annotated[str, Source("workflow_id")]
+_WorkerService = Annotated[str, Source("worker_service_id")]
 
 
 class LimitValue(Answer, kw_only=True):
@@ -11,7 +18,7 @@ class LimitValue(Answer, kw_only=True):
     kind: str
     subject: str
     concurrency: int
-    rate: float
+    rate: _Rate
     burst: int
     weight: int
     max_size: int
@@ -30,13 +37,13 @@ class LimitUseValue(Answer, kw_only=True):
     in_use: int
     waiting: int
     concurrency: int
-    rate: float
+    rate: _Rate
 
 
 class StopValue(Answer, kw_only=True):
     """A dispatch stop of a workflow, or of the namespace without a workflow."""
 
-    workflow: str | UnsetType = UNSET
+    workflow: _Workflow | UnsetType = UNSET
     reason: str
     actor: str
     stopped_at: Instant | UnsetType = UNSET
@@ -68,7 +75,7 @@ class LimitDeleted(Answer, kw_only=True):
 class LimitChangeValue(Answer, kw_only=True):
     """A change of a limit or of dispatch, with its actor and reason."""
 
-    number: int
+    number: Annotated[int, Source("id")]
     at: Instant | UnsetType = UNSET
     action: str
     subject: str
@@ -98,7 +105,7 @@ class QueueValue(Answer, kw_only=True):
     running: int
     oldest_ms: int
     failed: int
-    free_slots: int
+    free_slots: Annotated[int, Source("credit")]
     worker_sets: int
     overflowed: bool
     max_size: int
@@ -123,10 +130,10 @@ class WorkerValue(Answer, kw_only=True):
     """
 
     worker_id: str
-    worker_service: str
+    worker_service: _WorkerService
     builtin: bool
     queues: list[str]
-    task_types: list[str]
+    task_types: Annotated[list[str], Source(read=sorted)]
     labels: dict[str, str]
     slots: int
     running: int
@@ -145,12 +152,12 @@ class DeadLetterValue(Answer, kw_only=True):
     """A task that failed for good and failed its execution."""
 
     execution_id: str
-    workflow: str
-    task: str
+    workflow: _Workflow
+    task: Annotated[str, Source("node")]
     queue: str
     task_type: str
     attempts: int
-    error: FailureValue
+    error: Annotated[FailureValue, Source("failure")]
     failed_at: Instant | UnsetType = UNSET
 
 
@@ -170,12 +177,12 @@ class DeadLetterList(Answer, kw_only=True):
 class BreakerValue(Answer, kw_only=True):
     """A circuit breaker that is not closed."""
 
-    upstream: str
-    state: str
-    retry_after_ms: int
-    calls: int
-    failures: int
-    worker_service: str
+    upstream: Annotated[str, Source("breaker.upstream")]
+    state: Annotated[str, Source("breaker.state")]
+    retry_after_ms: Annotated[int, Source("breaker.retry_after_ms")]
+    calls: Annotated[int, Source("breaker.calls")]
+    failures: Annotated[int, Source("breaker.failures")]
+    worker_service: _WorkerService
 
 
 class BreakerList(Answer, kw_only=True):

@@ -63,7 +63,9 @@ async def put_payload(
 
 
 async def resolve_references(
-    backends: Backends, execution: execution_pb2.Execution
+    backends: Backends,
+    execution: execution_pb2.Execution,
+    bytes_max: int = ANSWER_PAYLOAD_BYTES_MAX,
 ) -> execution_pb2.Execution:
     """Return the execution with references replaced by stored values, smallest first.
 
@@ -75,7 +77,7 @@ async def resolve_references(
     whole = execution_pb2.Execution()
     whole.CopyFrom(execution)
     by_digest: dict[str, list[payload_pb2.Payload]] = {}
-    left = ANSWER_PAYLOAD_BYTES_MAX
+    left = bytes_max
     stored = [payload for payload in _payloads(whole) if payload.HasField("reference")]
     for payload in sorted(stored, key=lambda each: each.reference.size_bytes):
         left -= payload.reference.size_bytes

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import definition_pb2, definition_service_pb2
 from flowmesh.api.execution.v1 import execution_pb2
+from flowmesh.contract.json_value import Json
 from flowmesh.gateway.bodies.answers import Answer, ExecutionWord, StepWord
 from flowmesh.gateway.bodies.graphs import AnalysisAnswer, analysis_answer
 from flowmesh.gateway.bodies.views import execution_summary
 from flowmesh.views import json_value, node_status
 
-Json = Any
 OPEN = ("pending", "running")
 OUT = ("skipped", "canceled")
 _PLAIN = definition_pb2.GraphEdge()

@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from flowmesh.api.identity.v1 import quota_service_pb2 as pb
 from flowmesh.gateway.bodies.answers import Answer, Instant
 from flowmesh.gateway.bodies.envelopes import Envelope
-from flowmesh.views import instant
 
 QUOTA_MAX = 10**15
 _Bound = Annotated[int, Meta(ge=0, le=QUOTA_MAX)]
@@ -59,32 +57,43 @@ class UsageList(Answer, kw_only=True):
     usage: list[UsageValue]
 
 
-def quota_message(quota: QuotaRequest) -> pb.Quota:
-    return pb.Quota(
-        starts_per_second=quota.starts_per_second,
-        running_executions=quota.running_executions,
-        executions_per_day=quota.executions_per_day,
-        definitions=quota.definitions,
-        file_bytes=quota.file_bytes,
-        api_keys=quota.api_keys,
-    )
+class PlanRequest(Envelope, frozen=True, kw_only=True):
+    """What a company may use in a calendar month of UTC; 0 or a missing limit is unlimited."""
+
+    name: str = ""
+    executions: _Bound = 0
+    tasks: _Bound = 0
+    tokens: _Bound = 0
+    stripe_customer: Annotated[
+        str, Meta(description="Customer to which the use is billed at Stripe.")
+    ] = ""
 
 
-def quota_value(quota: pb.Quota) -> QuotaValue:
-    return QuotaValue(
-        starts_per_second=quota.starts_per_second,
-        running_executions=quota.running_executions,
-        executions_per_day=quota.executions_per_day,
-        definitions=quota.definitions,
-        file_bytes=quota.file_bytes,
-        api_keys=quota.api_keys,
-    )
+class PlanValue(Answer, kw_only=True):
+    """The limits of a month, and the customer that is billed."""
+
+    name: str
+    executions: int
+    tasks: int
+    tokens: int
+    stripe_customer: str
 
 
-def usage_value(usage: pb.Usage) -> UsageValue:
-    return UsageValue(
-        hour=instant(usage.hour_us),
-        started=usage.started,
-        completed=usage.completed,
-        failed=usage.failed,
-    )
+class MeteredValue(Answer, kw_only=True):
+    """Metered use; counts of an hour only grow."""
+
+    executions: int
+    tasks: int
+    tokens: int
+    bytes: int
+    agent_seconds: int
+
+
+class CompanyPlan(Answer, kw_only=True):
+    """The plan of a company, and the use of all its projects in this month."""
+
+    plan: PlanValue
+    used: MeteredValue
+    resets_at: Instant
+    billed_at: Instant | UnsetType = UNSET
+    billing_problem: str | UnsetType = UNSET

@@ -5,6 +5,7 @@ made from the state of a node and its attempts in the history. Pure, no I/O.
 """
 
 from collections.abc import Iterable, Mapping
+from heapq import nlargest
 from typing import Literal, cast
 
 import msgspec
@@ -27,24 +28,22 @@ from flowmesh.views import (
     search_view,
 )
 
+ITEM_OUTPUT_BYTES_MAX = 128 * 1024
+"""Outputs of the tasks of items in one context."""
+
 ContextWord = Literal["pending", "running", "completed", "failed", "canceled"]
 NodeWord = Literal["pending", "running", "completed", "failed", "skipped"]
 
 
 class NodeError(Answer, kw_only=True):
     """The failure of a node or an attempt; `code` is the failure class, `stack` the traceback of
-    the handler.
+    the handler, `details` what else is known, such as status and body of an HTTP answer.
     """
 
     message: str
     code: str | UnsetType = UNSET
     stack: str | UnsetType = UNSET
-
-
-class _Details(msgspec.Struct):
-    """The details of an unexpected exception, as sent by the SDK."""
-
-    traceback: str | UnsetType = UNSET
+    details: dict[str, Json] | UnsetType = UNSET
 
 
 class NodeAttempt(Answer, kw_only=True):
@@ -105,7 +104,8 @@ class NodeRecords(Answer, kw_only=True):
 class WorkflowContext(Answer, kw_only=True):
     """An execution with its graph; `variables` are members of the input and the current declared
     variables, `metadata` its labels and search attributes. A paused execution has the status
-    running.
+    running. Large values are references. `omitted` counts the tasks of items that are left out,
+    `truncated` is set if there are even more.
     """
 
     id: str
@@ -121,6 +121,30 @@ class WorkflowContext(Answer, kw_only=True):
     failed_nodes: list[str]
     active_paths: list[int]
     metadata: dict[str, Json]
+    omitted: int | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
+
+
+def shortened(execution: execution_pb2.Execution, tasks_max: int) -> execution_pb2.Execution:
+    """Return an execution with up to `tasks_max` tasks of items: failed and slowest first."""
+    inner = [node for node in execution.nodes if "/" in node.id]
+    left = ITEM_OUTPUT_BYTES_MAX
+    kept = set[str]()
+    for node in nlargest(tasks_max, inner, key=_urgency):
+        left -= len(node.output.data)
+        if left < 0:
+            break
+        kept.add(node.id)
+    shown = execution_pb2.Execution()
+    shown.CopyFrom(execution)
+    del shown.nodes[:]
+    shown.nodes.extend(n for n in execution.nodes if "/" not in n.id or n.id in kept)
+    return shown
+
+
+def _urgency(node: execution_pb2.Node) -> tuple[bool, bool, int]:
+    failed = node.status == execution_pb2.NODE_STATUS_FAILED
+    return failed, not node.ended_at_us, node.ended_at_us - node.scheduled_at_us
 
 
 def records_of(
@@ -144,7 +168,7 @@ def records_of(
 
 
 def context_of(
-    execution: execution_pb2.Execution, records: NodeRecords, progress: StateAnswer
+    execution: execution_pb2.Execution, records: NodeRecords, progress: StateAnswer, omitted: int
 ) -> WorkflowContext:
     by_word: dict[NodeWord, list[str]] = {}
     for node in records.nodes:
@@ -164,6 +188,8 @@ def context_of(
         failed_nodes=by_word.get("failed", []),
         active_paths=progress.active_paths,
         metadata={value.name: search_view(value) for value in execution.search},
+        omitted=omitted or UNSET,
+        truncated=records.truncated or UNSET,
     )
 
 
@@ -222,18 +248,18 @@ def _attempt(times: AttemptTimes, output: Json | UnsetType) -> NodeExecutionAtte
 
 
 def _error(failure: failure_pb2.Failure) -> NodeError:
+    try:
+        details = msgspec.json.decode(failure.details, type=dict[str, Json])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        details = {}
+    # The SDK sends the traceback of an unexpected exception as a detail.
+    stack = details.pop("traceback", UNSET)
     return NodeError(
         message=failure.message,
         code=getattr(failure, "class") or UNSET,
-        stack=_stack(failure.details),
+        stack=stack if isinstance(stack, str) else UNSET,
+        details=details or UNSET,
     )
-
-
-def _stack(details: bytes) -> str | UnsetType:
-    try:
-        return msgspec.json.decode(details, type=_Details).traceback
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return UNSET
 
 
 def _result(node: NodeExecution) -> NodeResult:

@@ -1,10 +1,11 @@
 """Responses about triggers, events and webhooks."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, UnsetType
 
 from flowmesh.gateway.bodies.answers import Answer, Instant, Json
+from flowmesh.records import Source
 
 
 class ChangeSlotValue(Answer, kw_only=True):
@@ -122,11 +123,16 @@ class CauseList(Answer, kw_only=True):
     next_page_token: str
 
 
+def hook_url(token: str) -> str:
+    """Return the URL path of a waiting node."""
+    return f"/api/v1/hooks/t/{token}"
+
+
 class HookValue(Answer, kw_only=True):
     """The webhook URL of a waiting task."""
 
-    task_id: str
-    url: str
+    task_id: Annotated[str, Source("node")]
+    url: Annotated[str, Source("token", hook_url)]
 
 
 class HookList(Answer, kw_only=True):

@@ -2,9 +2,11 @@
 
 import jwt
 
-from flowmesh.access.cookies import ACCESS_COOKIE, REFRESH_COOKIE, REFRESH_PATH
+from flowmesh.access.cookies import ACCESS_COOKIE, LOGIN_COOKIE, REFRESH_COOKIE, REFRESH_PATH
 from flowmesh.gateway.http.requests import Headers
 
+# The identity service accepts the answer of a provider for as long.
+LOGIN_KEPT_S = 600
 _SHARED = "HttpOnly; Secure"
 
 
@@ -19,6 +21,17 @@ def set_cookies(access: str, refresh: str, kept_s: int) -> Headers:
 def clear_cookies() -> Headers:
     """Return the headers that remove both tokens."""
     return _cookies("", "", 0)
+
+
+def set_login_cookie(value: str, *, cross_site: bool = False) -> Headers:
+    """Return the header that binds a login to this browser; an empty value removes it.
+
+    `cross_site` is for an answer that a page of the provider posts here.
+    """
+    kept_s = LOGIN_KEPT_S if value else 0
+    site = "None" if cross_site else "Lax"
+    cookie = f"{LOGIN_COOKIE}={value}; Path=/; {_SHARED}; SameSite={site}; Max-Age={kept_s}"
+    return ((b"set-cookie", cookie.encode()),)
 
 
 def session_of(access: str) -> str:

@@ -8,6 +8,8 @@ from flowmesh.gateway.http.limits import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 ID_PATTERN = f"^[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}$"
 # An optional id: empty means none.
 OPTIONAL_ID_PATTERN = f"^[A-Za-z0-9._:-]{{0,{ID_CHARACTERS_MAX}}}$"
+# The highest version of a definition.
+VERSION_MAX = 2**32 - 1
 _ID = re.compile(f"[A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}")
 
 
@@ -24,6 +26,11 @@ def checked_id(field: str, value: str) -> str:
     what = f"must be an id: [A-Za-z0-9._:-]{{1,{ID_CHARACTERS_MAX}}}"
     place = Violation(field, what, "ID_INVALID")
     raise Invalid("ID_INVALID", f"{field}: {what}.", violations=(place,))
+
+
+def checked_optional_id(field: str, value: str) -> str:
+    """Return a valid id, or an empty text."""
+    return value and checked_id(field, value)
 
 
 def checked_text(field: str, value: str, most: int = TEXT_CHARACTERS_MAX) -> str:

@@ -19,6 +19,11 @@ def us_of(name: str, text: str) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+def optional_us(name: str, text: str) -> int:
+    """Parse a time in RFC 3339; return 0 for an empty text."""
+    return us_of(name, text) if text else 0
+
+
 def instant_us(name: str, text: str) -> int:
     """Parse a time of a query, where an unencoded plus sign arrives as a space."""
     return us_of(name, text.replace(" ", "+"))

@@ -1,6 +1,7 @@
 """Limits of the gateway."""
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
+SAML_FORM_BYTES_MAX = 512 << 10
 # Bodies with passwords or tokens.
 CREDENTIALS_BYTES_MAX = 16 * 1024
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
@@ -12,6 +13,10 @@ FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 200
 # Stored values that a response inlines, in all; further ones remain references.
 ANSWER_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
+# The same of a workflow context, and its tasks of items: by default, and at most.
+CONTEXT_PAYLOAD_BYTES_MAX = 128 * 1024
+CONTEXT_TASKS = 200
+CONTEXT_TASKS_MAX = 12_000
 PAYLOAD_CHUNK_BYTES = 1024 * 1024
 FILE_BYTES_MAX = 64 * 1024 * 1024
 # Streams within a process hold up to 64 messages.

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.gateway.bodies.envelopes import VERSION_MAX
 from flowmesh.gateway.http.ids import (
     ID_PATTERN,
     OPTIONAL_ID_PATTERN,
+    VERSION_MAX,
     checked_id,
+    checked_optional_id,
     checked_text,
     invalid_field,
 )
@@ -120,10 +121,7 @@ TOKEN = Kind({"type": "string"}, lambda _, value: value)
 REST_PATH = Kind({"type": "string"}, lambda _, value: value)
 ID = Kind({"type": "string", "pattern": ID_PATTERN}, checked_id)
 # Optional in queries and headers: an empty value means none.
-OPTIONAL_ID = Kind(
-    {"type": "string", "pattern": OPTIONAL_ID_PATTERN},
-    lambda name, value: value and checked_id(name, value),
-)
+OPTIONAL_ID = Kind({"type": "string", "pattern": OPTIONAL_ID_PATTERN}, checked_optional_id)
 FLAG = Kind({"type": "boolean", "default": False}, _check_flag)
 INSTANT = Kind({"type": "string", "format": "date-time"}, instant_us)
 # Quoted, as in the draft of the header, or unquoted.

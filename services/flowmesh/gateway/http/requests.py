@@ -1,14 +1,6 @@
 """Requests and responses over ASGI. Independent of workflows."""
 
-import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Mapping,
-    MutableMapping,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -17,22 +9,22 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from flowmesh.access.cookies import cookie_of
-from flowmesh.errors import Invalid, Timeout, TooLarge, UnsupportedMediaType
-from flowmesh.gateway.bodies.envelopes import decode
+from flowmesh.access.principal import current
+from flowmesh.errors import Invalid, Timeout, UnsupportedMediaType
+from flowmesh.gateway.http.decoding import decode
 from flowmesh.gateway.http.instants import instant_us
 from flowmesh.gateway.http.limits import BODY_BYTES_MAX, BODY_READ_S
 from flowmesh.gateway.http.parameters import Rules
-from flowmesh.jsontext.integers import is_whole
+from flowmesh.runtime.http.requests import Body, Receive, Scope
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = "application/json"
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 DEFINITION_TYPES = YAML_TYPES | {JSON}
 _NAMESPACE = b"flowmesh-namespace"
+# Headers that state the caller; others belong to one request.
+_CALLER = (_NAMESPACE, b"flowmesh-actor", b"flowmesh-permissions")
 _QUERY_FIELDS_MAX = 64
 
 E_ = TypeVar("E_", bound=msgspec.Struct)
@@ -59,10 +51,6 @@ class StreamResponse:
 
 
 AnyResponse = Response | StreamResponse
-
-
-class ClientGone(Exception):
-    """The client disconnected before the end of its request."""
 
 
 class Head:
@@ -102,12 +90,22 @@ class Head:
 
     @property
     def namespace(self) -> str:
+        """The named namespace, or the only one of the caller; empty is `default`."""
+        principal = current()
+        return self._named() or (principal.home if principal is not None else "")
+
+    def _named(self) -> str:
         return self.header(_NAMESPACE)
 
     @property
     def address(self) -> str:
         """The IP address of the client; empty if it is unknown."""
         return str((self._scope.get("client") or ("",))[0])
+
+    @property
+    def origin(self) -> str:
+        """The scheme and the host by which the client reached this server, as it states them."""
+        return f"{self._scope.get('scheme', 'http')}://{self.header(b'host')}"
 
     def cookie(self, name: str) -> str:
         """Return a cookie, or an empty text; raise Unauthenticated for an ambiguous one."""
@@ -133,6 +131,11 @@ class Head:
             raise Invalid(
                 "REQUEST_INVALID", f"There are more than {_QUERY_FIELDS_MAX} query parameters."
             ) from error
+
+    @property
+    def raw_query(self) -> str:
+        """Return the query as it came, for a signature of its text."""
+        return str(self._scope.get("query_string", b""), "latin-1")
 
     def text(self, name: str) -> str:
         """Return the value of a query parameter, or an empty text."""
@@ -168,43 +171,22 @@ class Request(Head):
     ) -> None:
         super().__init__(scope, params, query)
         self._receive = receive
-        self._whole = False
+        self._body = Body(receive, scope["headers"])
 
     @property
     def media_type(self) -> str:
         return self.header(b"content-type").partition(";")[0].strip().lower()
 
-    async def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
+    def pieces(self, bytes_max: int, reason: str) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raise `TooLarge` with `reason` above the limit."""
-        declared = self.header(b"content-length")
-        if declared and (not is_whole(declared) or int(declared) > bytes_max):
-            raise _too_large(reason, bytes_max)
-        coding = self.header(b"content-encoding")
-        if coding not in ("", "identity"):
-            raise UnsupportedMediaType(
-                "CONTENT_TYPE_UNSUPPORTED", "Content-Encoding: send the body uncompressed."
-            )
-        size = 0
-        while not self._whole:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            self._whole = not message.get("more_body", False)
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > bytes_max:
-                raise _too_large(reason, bytes_max)
-            if piece:
-                yield piece
+        return self._body.pieces(bytes_max, reason)
 
     async def body(self, bytes_max: int = BODY_BYTES_MAX, reason: str = "BODY_TOO_LARGE") -> bytes:
         try:
-            async with asyncio.timeout(BODY_READ_S):
-                pieces = [piece async for piece in self.pieces(bytes_max, reason)]
+            return await self._body.read(bytes_max, BODY_READ_S, reason)
         except TimeoutError:
             text = f"The body did not arrive within {BODY_READ_S:.0f} s."
             raise Timeout("DEADLINE_EXCEEDED", text) from None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def definition(self) -> tuple[bytes, str]:
         """Return the bytes of a definition, and `application/json` or `application/yaml`."""
@@ -228,16 +210,24 @@ class Request(Head):
         scope = {**self._scope, "headers": [*headers, (_NAMESPACE, namespace.encode())]}
         return Request(scope, self._params, self._receive, self._query)
 
+    def inner(
+        self, method: str, params: Mapping[str, str], query: str, body: bytes, media_type: str
+    ) -> "Request":
+        """Return a request for another route, from the same caller and for its namespace."""
+        headers = [each for each in self._scope["headers"] if each[0] in _CALLER]
+        headers.append((b"content-type", media_type.encode()))
+        scope = {**self._scope, "method": method, "headers": headers}
+        sent = [{"type": "", "body": body}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            return sent.pop() if sent else await self._receive()
+
+        return Request({**scope, "query_string": query.encode()}, params, receive)
+
     async def gone(self) -> None:
         """Return when the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-
-def _too_large(reason: str, bytes_max: int) -> TooLarge:
-    mebibytes, rest = divmod(bytes_max, 1024 * 1024)
-    size = f"{bytes_max // 1024} KiB" if rest else f"{mebibytes} MiB"
-    return TooLarge(reason, f"The body is limited to {size}.")
 
 
 def _unsupported(media_type: str, wanted: str) -> UnsupportedMediaType:

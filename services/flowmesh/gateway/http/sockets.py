@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from flowmesh.gateway.http.requests import Head, Receive, Scope, Send
+from flowmesh.gateway.http.requests import Head
+from flowmesh.runtime.http.requests import Receive, Scope, Send
 
 NORMAL = 1000
 POLICY_VIOLATION = 1008
@@ -25,10 +26,9 @@ class Socket(Head):
         self._send = send
         self.accepted = False
 
-    @property
-    def namespace(self) -> str:
-        """The namespace of the header, or of the query, as browsers set no headers here."""
-        return super().namespace or self.text("namespace")
+    def _named(self) -> str:
+        # Browsers set no headers here.
+        return super()._named() or self.text("namespace")
 
     async def accept(self) -> None:
         protocol = SUBPROTOCOL if SUBPROTOCOL in self._scope.get("subprotocols", ()) else None
@@ -48,6 +48,17 @@ class Socket(Head):
             return None
         text = message.get("text")
         return str(message.get("bytes") or b"", "utf-8", "replace") if text is None else str(text)
+
+    async def received_bytes(self) -> bytes | None:
+        """Return the next message as bytes; None after the client has closed."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text = message.get("text")
+        return bytes(message.get("bytes") or b"") if text is None else str(text).encode()
+
+    async def send_bytes(self, data: bytes) -> None:
+        await self._send({"type": "websocket.send", "bytes": data})
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         await self._send(

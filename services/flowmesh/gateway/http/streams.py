@@ -10,7 +10,7 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.http.errors import error_value
 from flowmesh.gateway.http.limits import HEARTBEAT_S, RECONNECT_MS
-from flowmesh.gateway.http.requests import ClientGone
+from flowmesh.runtime.http.requests import ClientGone
 
 T = TypeVar("T")
 

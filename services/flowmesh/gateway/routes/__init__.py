@@ -2,6 +2,7 @@
 
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import (
+    assistant,
     console,
     directory,
     docs,
@@ -9,10 +10,13 @@ from flowmesh.gateway.routes import (
     link_keys,
     links,
     live,
+    meters,
     registrations,
     steps,
     triggers,
+    tunnel,
 )
+from flowmesh.gateway.routes.agents import agents
 from flowmesh.gateway.routes.apps import apps, module_schemas
 from flowmesh.gateway.routes.definitions import (
     admission,
@@ -45,17 +49,21 @@ from flowmesh.gateway.routes.identity import (
     api_keys,
     audit,
     auth,
+    encryption,
     files,
+    logins,
     members,
+    providers,
     quotas,
     secrets,
     tenants,
 )
+from flowmesh.gateway.routes.mcp import endpoint as mcp
 from flowmesh.gateway.routes.messages import exchanges, messages, queues
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 from flowmesh.gateway.routes.subscriptions import published, subscriptions
 
-ROUTES: tuple[Route, ...] = (
+_REST: tuple[Route, ...] = (
     *steps.ROUTES,
     *execute.ROUTES,
     *drafts.ROUTES,
@@ -80,6 +88,7 @@ ROUTES: tuple[Route, ...] = (
     *stats.ROUTES,
     *grids.ROUTES,
     *limits.ROUTES,
+    *meters.ROUTES,
     *events.ROUTES,
     *hub.ROUTES,
     *triggers.ROUTES,
@@ -91,16 +100,21 @@ ROUTES: tuple[Route, ...] = (
     *streams.ROUTES,
     *groups.ROUTES,
     *projections.ROUTES,
+    *assistant.ROUTES,
     *apps.ROUTES,
     *module_schemas.ROUTES,
+    *agents.ROUTES,
     *directory.ROUTES,
     *registrations.ROUTES,
     *auth.ROUTES,
+    *providers.ROUTES,
+    *logins.ROUTES,
     *tenants.ROUTES,
     *members.ROUTES,
     *api_keys.ROUTES,
     *files.ROUTES,
     *quotas.ROUTES,
+    *encryption.ROUTES,
     *secrets.ROUTES,
     *audit.ROUTES,
     *mirrors.ROUTES,
@@ -109,4 +123,5 @@ ROUTES: tuple[Route, ...] = (
     *docs.ROUTES,
     *console.ROUTES,
 )
-SOCKETS: tuple[SocketRoute, ...] = (*events.SOCKETS, *hub.SOCKETS, *live.SOCKETS)
+ROUTES = (*_REST, *mcp.routes(_REST))
+SOCKETS: tuple[SocketRoute, ...] = (*events.SOCKETS, *hub.SOCKETS, *live.SOCKETS, *tunnel.SOCKETS)

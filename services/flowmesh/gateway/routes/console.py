@@ -84,6 +84,7 @@ PLAIN_PATHS = (
     "/triggers",
     "/queues",
     "/workers",
+    "/agents",
     "/dead-letters",
     "/bulk",
     "/services",
@@ -94,6 +95,7 @@ PLAIN_PATHS = (
     "/visualization/topology",
     "/settings",
     "/login",
+    "/device",
 )
 
 

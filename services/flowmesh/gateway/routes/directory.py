@@ -8,13 +8,13 @@ from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.operation_answers import OperationList
 from flowmesh.gateway.bodies.payloads import get_payload, put_payload
-from flowmesh.gateway.bodies.views import service_value
 from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.limits import PAYLOAD_BYTES_MAX
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import Query, listed
-from flowmesh.gateway.http.requests import JSON, Head, Request, Response
+from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.routes.rpc_route import rpc_route
 from flowmesh.transforms import OPERATIONS
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
@@ -22,33 +22,6 @@ _STATUSES = {
     name.removeprefix("INSTANCE_STATUS_"): number for name, number in pb.InstanceStatus.items()[1:]
 }
 _STATUS = listed(tuple(_STATUSES), str.upper)
-
-
-async def list_services(backends: Backends, request: Head) -> Response:
-    response = await backends.registry.ListInstances(
-        pb.ListInstancesRequest(
-            namespace=request.namespace,
-            name=request.text("name"),
-            type=request.text("type"),
-            capabilities=request.texts("capability"),
-            statuses=[_STATUSES[word.upper()] for word in request.texts("status")],
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    return json_response(
-        answers.ServiceList(
-            services=[service_value(instance) for instance in response.instances],
-            next_page_token=response.next_page_token,
-        )
-    )
-
-
-async def get_service(backends: Backends, request: Request) -> Response:
-    response = await backends.registry.GetInstance(
-        pb.GetInstanceRequest(namespace=request.namespace, id=request.param("id"))
-    )
-    return json_response(service_value(response.instance))
 
 
 async def list_operations(_backends: Backends, _request: Request) -> Response:
@@ -88,27 +61,27 @@ _FILTERS = (
     *PAGING,
 )
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/services",
-        list_services,
-        Operation(
-            tag=MANAGE,
-            summary="List instances of services",
-            query=_FILTERS,
-            answers=(Answer(200, "Sorted by name and id.", answers.ServiceList),),
-        ),
+        pb.ListInstancesRequest,
+        name="list_services",
+        names={"capability": "capabilities", "status": "statuses"},
+        tag=MANAGE,
+        summary="List instances of services",
+        query=_FILTERS,
+        answers=(Answer(200, "Sorted by name and id.", answers.ServiceList),),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/services/{id}",
-        get_service,
-        Operation(
-            tag=MANAGE,
-            summary="Get an instance of a service",
-            answers=(Answer(200, "Found.", answers.ServiceValue),),
-            errors=(404,),
-        ),
+        pb.GetInstanceRequest,
+        name="get_service",
+        part="instance",
+        tag=MANAGE,
+        summary="Get an instance of a service",
+        answers=(Answer(200, "Found.", answers.ServiceValue),),
+        errors=(404,),
     ),
     Route(
         "GET",

@@ -4,8 +4,8 @@ A page that shows a busy namespace reads one small message per interval instead 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
 
 import msgspec
 
@@ -15,28 +15,30 @@ from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.http.errors import error_value
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, SocketRoute
 from flowmesh.gateway.http.parameters import OPTIONAL_ID, Query, one_of, whole
-from flowmesh.gateway.http.requests import Head, Response
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.http.sockets import Socket
 from flowmesh.gateway.http.streams import each_or_beat
-from flowmesh.gateway.routes.directory import list_services
-from flowmesh.gateway.routes.executions.control import list_approvals
-from flowmesh.gateway.routes.executions.searches import count_executions
-from flowmesh.gateway.routes.limits import list_limits, list_queues, list_workers
+from flowmesh.gateway.routes import directory, limits
+from flowmesh.gateway.routes.executions import control, searches
 from flowmesh.views import instant
-
-Read = Callable[[Backends, Head], Awaitable[Response]]
 
 EVERY_MS = 1_000
 EVERY_MS_LEAST = 250
 EVERY_MS_MOST = 60_000
 # Each topic is the answer of a list of the REST API, with its query.
-TOPICS: Mapping[str, tuple[Read, Mapping[str, list[str]]]] = {
-    "counts": (count_executions, {"groupBy": ["status"]}),
-    "queues": (list_queues, {}),
-    "workers": (list_workers, {}),
-    "services": (list_services, {"pageSize": ["200"]}),
-    "approvals": (list_approvals, {"pageSize": ["100"]}),
-    "limits": (list_limits, {}),
+TOPICS: Mapping[str, tuple[str, Mapping[str, list[str]]]] = {
+    "counts": ("/api/v1/executions:count", {"groupBy": ["status"]}),
+    "queues": ("/api/v1/queues", {}),
+    "workers": ("/api/v1/workers", {}),
+    "services": ("/api/v1/services", {"pageSize": ["200"]}),
+    "approvals": ("/api/v1/approvals", {"pageSize": ["100"]}),
+    "limits": ("/api/v1/limits", {}),
+}
+_LISTS = {
+    route.path: route.endpoint
+    for area in (control, directory, limits, searches)
+    for route in area.ROUTES
+    if route.method == "GET"
 }
 
 
@@ -49,16 +51,20 @@ class ListSnapshot(answers.Answer, kw_only=True):
     error: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Part(Head):
-    """The head of one read on behalf of a socket."""
+class _Part(Request):
+    """One read on behalf of a socket, without a body."""
 
     def __init__(self, socket: Socket, query: Mapping[str, list[str]]) -> None:
-        super().__init__({"headers": ()}, {}, query)
+        super().__init__({"headers": ()}, {}, _no_body, query)
         self._namespace = socket.namespace
 
     @property
     def namespace(self) -> str:
         return self._namespace
+
+
+async def _no_body() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
 
 
 async def live_socket(backends: Backends, socket: Socket) -> None:
@@ -86,9 +92,9 @@ async def _changes(
 
 async def _read(backends: Backends, socket: Socket, topic: str) -> tuple[dict[str, Any], bytes]:
     """Return the value or the error of a topic, and the bytes that tell a change."""
-    read, query = TOPICS[topic]
+    path, query = TOPICS[topic]
     try:
-        response = await read(backends, _Part(socket, query))
+        response = cast("Response", await _LISTS[path](backends, _Part(socket, query)))
     except FlowmeshError as error:
         return {"error": error_value(error)}, error.reason.encode()
     return {"value": msgspec.Raw(response.body)}, response.body

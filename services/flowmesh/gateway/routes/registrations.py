@@ -17,8 +17,9 @@ from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body, Operation
 from flowmesh.gateway.http.parameters import Query, whole
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import Source
 from flowmesh.rpc.endpoints import Address
-from flowmesh.views import instant
 
 MINUTES_MAX = 60
 Long = Annotated[int, Meta(ge=0, le=INT64_MAX)]
@@ -113,6 +114,10 @@ class TopologyNodeValue(answers.Answer, kw_only=True):
     healthy: int
 
 
+def _ms(duration_us: int) -> float:
+    return duration_us / 1_000
+
+
 class TopologyEdgeValue(answers.Answer, kw_only=True):
     """The calls from one service to another; durations are upper bounds."""
 
@@ -120,9 +125,9 @@ class TopologyEdgeValue(answers.Answer, kw_only=True):
     target: str
     calls: int
     errors: int
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
+    p50_ms: Annotated[float, Source("p50_us", _ms)]
+    p95_ms: Annotated[float, Source("p95_us", _ms)]
+    p99_ms: Annotated[float, Source("p99_us", _ms)]
     last_at: answers.Instant
 
 
@@ -139,65 +144,6 @@ async def register_service(backends: Backends, request: Request) -> Response:
     message = envelope.message(request.namespace, request.address)
     response = await backends.registry.RegisterInstance(message)
     return json_response(service_value(response.instance), HTTPStatus.CREATED)
-
-
-async def renew_service(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(HeartbeatBody)
-    status = pb.InstanceStatus.Value(f"INSTANCE_STATUS_{envelope.status}")
-    await backends.registry.Heartbeat(
-        pb.HeartbeatRequest(namespace=request.namespace, id=request.param("id"), status=status)
-    )
-    return json_response(DoneValue(id=request.param("id")))
-
-
-async def drain_service(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(DrainBody)
-    response = await backends.registry.DrainInstance(
-        pb.DrainInstanceRequest(
-            namespace=request.namespace, id=request.param("id"), undo=envelope.undo
-        )
-    )
-    return json_response(service_value(response.instance))
-
-
-async def deregister_service(backends: Backends, request: Request) -> Response:
-    await backends.registry.DeregisterInstance(
-        pb.DeregisterInstanceRequest(namespace=request.namespace, id=request.param("id"))
-    )
-    return json_response(DoneValue(id=request.param("id")))
-
-
-async def get_call_topology(backends: Backends, request: Request) -> Response:
-    found = await backends.registry.GetTopology(
-        pb.GetTopologyRequest(namespace=request.namespace, minutes=request.whole("minutes"))
-    )
-    return json_response(
-        CallTopology(
-            minutes=found.minutes,
-            nodes=[
-                TopologyNodeValue(
-                    name=each.name,
-                    type=each.type,
-                    instances=each.instances,
-                    healthy=each.healthy,
-                )
-                for each in found.nodes
-            ],
-            edges=[
-                TopologyEdgeValue(
-                    source=each.source,
-                    target=each.target,
-                    calls=each.calls,
-                    errors=each.errors,
-                    p50_ms=each.p50_us / 1_000,
-                    p95_ms=each.p95_us / 1_000,
-                    p99_ms=each.p99_us / 1_000,
-                    last_at=instant(each.last_at_us),
-                )
-                for each in found.edges
-            ],
-        )
-    )
 
 
 def _at(endpoint: str, host: str) -> str:
@@ -237,56 +183,53 @@ ROUTES = (
             errors=(413, 415),
         ),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{SERVICE}:heartbeat",
-        renew_service,
-        Operation(
-            tag=MANAGE,
-            summary="Renew an instance, and report its health",
-            body=Body(HeartbeatBody, required=False),
-            answers=(Answer(200, "It is renewed.", DoneValue),),
-            errors=(404, 413, 415),
-        ),
+        pb.HeartbeatRequest,
+        name="renew_service",
+        tag=MANAGE,
+        summary="Renew an instance, and report its health",
+        body=Body(HeartbeatBody, required=False),
+        answers=(Answer(200, "It is renewed.", DoneValue),),
+        errors=(404, 413, 415),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{SERVICE}:drain",
-        drain_service,
-        Operation(
-            tag=MANAGE,
-            summary="Take an instance out of service, or back in",
-            body=Body(DrainBody, required=False),
-            answers=(Answer(200, "The instance.", answers.ServiceValue),),
-            errors=(404, 413, 415),
-        ),
+        pb.DrainInstanceRequest,
+        name="drain_service",
+        part="instance",
+        tag=MANAGE,
+        summary="Take an instance out of service, or back in",
+        body=Body(DrainBody, required=False),
+        answers=(Answer(200, "The instance.", answers.ServiceValue),),
+        errors=(404, 413, 415),
     ),
-    Route(
+    rpc_route(
         "DELETE",
         SERVICE,
-        deregister_service,
-        Operation(
-            tag=MANAGE,
-            summary="Deregister an instance",
-            description="Repeating the call changes nothing.",
-            answers=(Answer(200, "It is OFFLINE.", DoneValue),),
-        ),
+        pb.DeregisterInstanceRequest,
+        name="deregister_service",
+        tag=MANAGE,
+        summary="Deregister an instance",
+        description="Repeating the call changes nothing.",
+        answers=(Answer(200, "It is OFFLINE.", DoneValue),),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/topology",
-        get_call_topology,
-        Operation(
-            tag=MANAGE,
-            summary="Get the calls between services",
-            query=(
-                Query(
-                    "minutes",
-                    "Minutes to look back.",
-                    whole(MINUTES_MAX, least=1, default=15),
-                ),
+        pb.GetTopologyRequest,
+        name="get_call_topology",
+        tag=MANAGE,
+        summary="Get the calls between services",
+        query=(
+            Query(
+                "minutes",
+                "Minutes to look back.",
+                whole(MINUTES_MAX, least=1, default=15),
             ),
-            answers=(Answer(200, "Services and the calls between them.", CallTopology),),
         ),
+        answers=(Answer(200, "Services and the calls between them.", CallTopology),),
     ),
 )

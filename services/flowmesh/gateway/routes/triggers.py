@@ -32,8 +32,10 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import reader
 from flowmesh.tasktypes.builtin.control import RECEIVE
-from flowmesh.views import instant, raw_json, raw_value
+from flowmesh.views import instant, raw_json
 
 _PROVIDERS = {
     number: name.removeprefix("WEBHOOK_PROVIDER_TYPE_").lower().replace("unspecified", "none")
@@ -124,6 +126,9 @@ async def fire_trigger(backends: Backends, request: Request) -> Response:
     return json_response(fired, HTTPStatus.ACCEPTED)
 
 
+_cause = reader(answers.CauseValue, pb.Cause)
+
+
 async def list_causes(backends: Backends, request: Request) -> Response:
     response = await backends.triggers.ListCauses(
         pb.ListCausesRequest(
@@ -139,16 +144,7 @@ async def list_causes(backends: Backends, request: Request) -> Response:
     )
     return json_response(
         answers.CauseList(
-            causes=[
-                answers.CauseValue(
-                    name=each.name,
-                    at=instant(each.at_us),
-                    request_id=each.request_id,
-                    input=raw_value(each.input) if each.HasField("input") else UNSET,
-                    error=each.error or UNSET,
-                )
-                for each in response.causes
-            ],
+            causes=[_cause(each) for each in response.causes],
             count=response.count if request.flag("countOnly") else UNSET,
             next_page_token=response.next_page_token,
         )
@@ -184,14 +180,6 @@ async def _received(backends: Backends, request: Request, **place: str) -> Respo
     return json_response(received, HTTPStatus.ACCEPTED if response.created else HTTPStatus.OK)
 
 
-async def list_hooks(backends: Backends, request: Request) -> Response:
-    hooks = await backends.triggers.ListHooks(
-        pb.ListHooksRequest(namespace=request.namespace, execution_id=request.param("executionId"))
-    )
-    found = [answers.HookValue(task_id=each.node, url=hook_url(each.token)) for each in hooks.hooks]
-    return json_response(answers.HookList(hooks=found))
-
-
 async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -> dict[str, str]:
     """Return the URLs of the nodes that wait for a call, without an RPC if none does."""
     running = execution_pb2.NODE_STATUS_RUNNING
@@ -201,12 +189,7 @@ async def waiting_urls(backends: Backends, execution: execution_pb2.Execution) -
     hooks = await backends.triggers.ListHooks(
         pb.ListHooksRequest(namespace=execution.namespace, execution_id=execution.execution_id)
     )
-    return {each.node: hook_url(each.token) for each in hooks.hooks}
-
-
-def hook_url(token: str) -> str:
-    """Return the URL path of a waiting node."""
-    return f"/api/v1/hooks/t/{token}"
+    return {each.node: answers.hook_url(each.token) for each in hooks.hooks}
 
 
 def trigger_value(state: pb.TriggerState) -> answers.TriggerValue:
@@ -364,15 +347,13 @@ ROUTES = (
         ),
         public=True,
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/executions/{executionId}/hooks",
-        list_hooks,
-        Operation(
-            tag=TEST,
-            summary="List the webhook URLs of waiting tasks",
-            answers=(Answer(200, "URLs of the tasks that wait now.", answers.HookList),),
-            errors=(404,),
-        ),
+        pb.ListHooksRequest,
+        tag=TEST,
+        summary="List the webhook URLs of waiting tasks",
+        answers=(Answer(200, "URLs of the tasks that wait now.", answers.HookList),),
+        errors=(404,),
     ),
 )

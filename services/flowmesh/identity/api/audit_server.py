@@ -8,17 +8,20 @@ from flowmesh.api.identity.v1 import audit_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size
 from flowmesh.identity.auditing.appending import AuditAppender
 from flowmesh.identity.auditing.log import AuditLog
-from flowmesh.identity.limits import AUDIT_SEQUENCE_LAST
+from flowmesh.identity.evidence.bundle import Evidence
+from flowmesh.identity.limits import AUDIT_SEQUENCE_LAST, FILE_PIECE_BYTES
 from flowmesh.identity.storage.audit import AuditEntry, AuditFilter, AuditHead
+from flowmesh.records import message_of
 from flowmesh.rpc.pages import invalid_page_token, last_of_token, list_key, page_token
 
 
 class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
     """The audit log."""
 
-    def __init__(self, log: AuditLog, appender: AuditAppender) -> None:
+    def __init__(self, log: AuditLog, appender: AuditAppender, evidence: Evidence) -> None:
         self._log = log
         self._appender = appender
+        self._evidence = evidence
 
     async def SearchAudit(
         self, request: pb.SearchAuditRequest, context: Any
@@ -45,12 +48,8 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
         self, request: pb.VerifyAuditRequest, context: Any
     ) -> pb.VerifyAuditResponse:
         check = await self._log.verify(request.company_id)
-        return pb.VerifyAuditResponse(
-            entries=check.entries,
-            intact=not check.problem,
-            broken_sequence=check.broken_sequence,
-            problem=check.problem,
-            head_hash=check.last_hash.hex(),
+        return message_of(
+            pb.VerifyAuditResponse, check, intact=not check.problem, head_hash=check.last_hash.hex()
         )
 
     async def ExportAudit(
@@ -61,6 +60,14 @@ class AuditServer(audit_service_pb2_grpc.AuditServiceServicer):
                 yield pb.ExportAuditResponse(head=self._head(part))
             else:
                 yield pb.ExportAuditResponse(entries=[_message(each) for each in part])
+
+    async def ExportEvidence(
+        self, request: pb.ExportEvidenceRequest, context: Any
+    ) -> AsyncIterator[pb.ExportEvidenceResponse]:
+        async for name, content in self._evidence.export(request.company_id):
+            for start in range(0, len(content), FILE_PIECE_BYTES):
+                piece = content[start : start + FILE_PIECE_BYTES]
+                yield pb.ExportEvidenceResponse(name=name, content=piece)
 
     async def RecordAudit(
         self, request: pb.RecordAuditRequest, context: Any
@@ -89,18 +96,4 @@ def _sequence(last: str) -> int:
 
 
 def _message(entry: AuditEntry) -> pb.AuditEntry:
-    return pb.AuditEntry(
-        sequence=entry.sequence,
-        at_us=entry.at_us,
-        actor=entry.actor,
-        method=entry.method,
-        scope=entry.scope,
-        target=entry.target,
-        outcome=entry.outcome,
-        before=entry.before,
-        after=entry.after,
-        details=entry.details,
-        address=entry.address,
-        hash=entry.hash.hex(),
-        source=entry.source,
-    )
+    return message_of(pb.AuditEntry, entry, hash=entry.hash.hex())

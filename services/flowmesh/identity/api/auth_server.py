@@ -10,6 +10,7 @@ from flowmesh.identity.api.messages import tokens_message, user_message
 from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.storage.users import UserStore
+from flowmesh.records import message_of
 from flowmesh.rpc.forward import caller_address
 
 
@@ -21,13 +22,21 @@ class AuthServer(auth_service_pb2_grpc.AuthServiceServicer):
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
         user, pair = await self._accounts.register(
-            request.email, request.name, request.password, request.invitation
+            request.email,
+            request.name,
+            request.password,
+            request.invitation,
+            caller_address(context, ""),
         )
         return pb.RegisterResponse(user=user_message(user), tokens=tokens_message(pair))
 
     async def Bootstrap(self, request: pb.BootstrapRequest, context: Any) -> pb.BootstrapResponse:
         user, pair = await self._accounts.bootstrap(
-            request.token, request.email, request.name, request.password
+            request.token,
+            request.email,
+            request.name,
+            request.password,
+            caller_address(context, ""),
         )
         return pb.BootstrapResponse(user=user_message(user), tokens=tokens_message(pair))
 
@@ -42,8 +51,24 @@ class AuthServer(auth_service_pb2_grpc.AuthServiceServicer):
         return pb.RefreshResponse(tokens=tokens_message(pair))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
-        await self._accounts.logout(all_sessions=request.all_sessions)
-        return pb.LogoutResponse()
+        page = await self._accounts.logout(all_sessions=request.all_sessions)
+        return pb.LogoutResponse(provider_logout_url=page)
+
+    async def ListSessions(
+        self, request: pb.ListSessionsRequest, context: Any
+    ) -> pb.ListSessionsResponse:
+        mine = caller().session
+        sessions = [
+            message_of(pb.Session, each, provider=each.provider_name, current=each.id == mine)
+            for each in await self._accounts.sessions()
+        ]
+        return pb.ListSessionsResponse(sessions=sessions)
+
+    async def EndSession(
+        self, request: pb.EndSessionRequest, context: Any
+    ) -> pb.EndSessionResponse:
+        await self._accounts.end_session(request.session_id)
+        return pb.EndSessionResponse()
 
     async def GetMe(self, request: pb.GetMeRequest, context: Any) -> pb.GetMeResponse:
         principal = caller()

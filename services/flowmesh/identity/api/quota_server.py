@@ -6,6 +6,7 @@ from typing import Any
 from flowmesh.api.identity.v1 import quota_service_pb2 as pb
 from flowmesh.api.identity.v1 import quota_service_pb2_grpc
 from flowmesh.identity.api.messages import page_size, quota_message
+from flowmesh.identity.storage.plans import UsedUp
 from flowmesh.identity.storage.records import Quota
 from flowmesh.identity.workspace.quotas import Quotas
 from flowmesh.rpc.pages import last_of_token, list_key, page_token
@@ -57,8 +58,24 @@ class QuotaServer(quota_service_pb2_grpc.QuotaServiceServicer):
         more = len(found) > count
         return pb.ListNamespaceQuotasResponse(
             quotas=[
-                pb.NamespaceQuota(namespace=namespace, quota=quota_message(quota))
-                for namespace, quota in found[:count]
+                pb.NamespaceQuota(
+                    namespace=each.namespace,
+                    quota=quota_message(each.quota),
+                    used_up=_limit(each.used_up) if each.used_up else None,
+                )
+                for each in found[:count]
             ],
-            next_page_token=page_token(list_key(request), found[count - 1][0]) if more else "",
+            next_page_token=page_token(list_key(request), found[count - 1].namespace)
+            if more
+            else "",
         )
+
+
+def _limit(reached: UsedUp) -> pb.PlanLimit:
+    return pb.PlanLimit(
+        plan=reached.plan,
+        meter=reached.meter,
+        limit=reached.most,
+        used=reached.used,
+        resets_at_us=reached.resets_at_us,
+    )

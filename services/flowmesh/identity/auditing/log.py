@@ -63,10 +63,12 @@ class AuditLog:
         check.end(head, self._key)
         return check
 
-    async def export(self, company: str) -> AsyncIterator[list[AuditEntry] | AuditHead]:
+    async def export(
+        self, company: str, method: str = "AuditService.ExportAudit"
+    ) -> AsyncIterator[list[AuditEntry] | AuditHead]:
         """Yield all entries of a company in pages, and then the signed head."""
         await self._check(company, OWN)
-        await self._note_export(company)
+        await self._note_export(company, method)
         head = await self._store.head(company)
         last = head.sequence if head is not None else AUDIT_SEQUENCE_LAST
         async with aclosing(self._pages(company, last)) as pages:
@@ -108,13 +110,13 @@ class AuditLog:
         level = Level.COMPANY if company else Level.INSTALLATION
         await self._permissions.place(level, company, bits)
 
-    async def _note_export(self, company: str) -> None:
+    async def _note_export(self, company: str, method: str) -> None:
         now_us = self._clock.now_us()
         record = AuditRecord(
             source=f"export/{company}/{now_us}/{caller().id}",
             at_us=now_us,
             actor=caller().name,
-            method="AuditService.ExportAudit",
+            method=method,
             company_id=company,
             target=company,
             outcome="ok",

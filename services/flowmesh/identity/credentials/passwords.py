@@ -64,12 +64,12 @@ class Passwords:
     async def is_right(self, password: str, password_hash: str | None) -> bool:
         """Return whether a password fits; without a hash it takes as long and is wrong.
 
-        Called within a turn.
+        Users of identity providers have an empty one. Called within a turn.
         """
         if len(password.encode()) > PASSWORD_BYTES_MAX:
             return False
         fits = await asyncio.to_thread(self._verify, password, password_hash or self._unknown)
-        return fits and password_hash is not None
+        return fits and bool(password_hash)
 
     def _verify(self, password: str, password_hash: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 insert into file_contents (project) values (:project) returning id;
 
 -- name: insert-piece(content, number, data)!
+-- seals data of namespace at file {content}/{number}
 insert into file_pieces (content, number, data) values (:content, :number, :data);
 
 -- name: lock-files(project)$
@@ -64,6 +65,7 @@ order by f.path
 limit :count;
 
 -- name: piece(content, number)$
+-- opens data at file {content}/{number}
 select data from file_pieces where content = :content and number = :number;
 
 -- name: delete-versions(project, path, before, call)

@@ -5,9 +5,19 @@ select * from quotas where project = :project;
 select q.* from quotas q join projects p on p.id = q.project where p.namespace = :namespace;
 
 -- name: quotas(after, count)
--- By namespace, without deleted projects.
-select p.namespace, q.* from quotas q join projects p on p.id = q.project
+-- By namespace, without deleted projects: quotas, and plans that are used up.
+select p.namespace, u.plan, u.meter, u.most, u.used, u.resets_at,
+    coalesce(q.starts_per_second, 0) as starts_per_second,
+    coalesce(q.running_executions, 0) as running_executions,
+    coalesce(q.executions_per_day, 0) as executions_per_day,
+    coalesce(q.definitions, 0) as definitions,
+    coalesce(q.file_bytes, 0) as file_bytes,
+    coalesce(q.api_keys, 0) as api_keys
+from projects p
+left join quotas q on q.project = p.id
+left join plan_uses u on u.company = p.company and u.resets_at > now()
 where p.namespace > :after and p.deleted_at is null
+    and (q.project is not null or u.company is not null)
 order by p.namespace
 limit :count;
 

@@ -30,6 +30,15 @@ select exists (
     )
 );
 
+-- name: has-role-outside(user_id, company)$
+select exists (
+    select from grants g where g.user_id = :user_id and not (
+        g.level = 1 and g.level_id = :company
+        or g.level = 2 and g.level_id in (select id from organizations where company = :company)
+        or g.level = 3 and g.level_id in (select id from projects where company = :company)
+    )
+);
+
 -- name: set-password(id, password_hash, call)!
 update users set password_hash = :password_hash where id = :id
 returning set_config('flowmesh.call', :call, true);

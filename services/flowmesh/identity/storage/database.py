@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.access.audited import audited_call
+from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -21,10 +22,16 @@ class Database:
     """
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        call: Callable[[], str] = audited_call,
+        keys: DataKeys = NO_KEYS,
     ) -> None:
         self.pool = pool
-        self.sql: Any = load_queries(files("flowmesh.identity").joinpath("sql"), call=call)
+        self.sql: Any = load_queries(
+            files("flowmesh.identity").joinpath("sql"), call=call, keys=keys
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

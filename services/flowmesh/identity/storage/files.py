@@ -25,8 +25,10 @@ class FileStore:
         """Insert a content without pieces."""
         return int(await self._sql.begin_content(self._at, project=project))
 
-    async def insert_piece(self, content: int, number: int, data: bytes) -> None:
-        await self._sql.insert_piece(self._at, content=content, number=number, data=data)
+    async def insert_piece(self, namespace: str, content: int, number: int, data: bytes) -> None:
+        await self._sql.insert_piece(
+            self._at, namespace=namespace, content=content, number=number, data=data
+        )
 
     async def discard(self, content: int) -> None:
         """Delete a content that was not finished."""

@@ -2,11 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from flowmesh.identity.storage.database import Database
+from flowmesh.identity.storage.plans import UsedUp
 from flowmesh.identity.storage.records import Project, Quota, Usage, instant
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceLimits:
+    """The quota of a namespace, and the limit of its company's plan that is reached."""
+
+    namespace: str
+    quota: Quota
+    used_up: UsedUp | None
 
 
 class QuotaStore:
@@ -36,10 +46,15 @@ class QuotaStore:
         row = await self._sql.quota_of_namespace(self._pool, namespace=namespace)
         return Quota.of(row) if row else Quota()
 
-    async def by_namespace(self, after: str, count: int) -> list[tuple[str, Quota]]:
-        """Return quotas with their namespaces, in the order of these."""
+    async def by_namespace(self, after: str, count: int) -> list[NamespaceLimits]:
+        """Return the namespaces with a quota or a plan that is used up, in their order."""
         rows = self._sql.quotas(self._pool, after=after, count=count)
-        return [(row["namespace"], Quota.of(row)) async for row in rows]
+        return [
+            NamespaceLimits(
+                row["namespace"], Quota.of(row), UsedUp.of(row) if row["plan"] is not None else None
+            )
+            async for row in rows
+        ]
 
     async def set_usage(self, project: str, usage: Usage) -> None:
         """Store the use of an hour; a count that was greater before is kept."""

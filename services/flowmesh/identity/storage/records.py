@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from flowmesh.access.roles import Role
 
@@ -48,82 +48,75 @@ class Place:
         return level_id == (self.company, self.organization, self.project)[level - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Company:
+class Columns:
+    """A record with a column for each field; that of `created_at_us` is `created_at`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        names = (field.name for field in fields(cls))  # type: ignore[arg-type]
+        return cls(**{name: _value(row, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant(Columns):
+    """A company, an organization or a project, with the names and the reason of its kind."""
+
+    kind: ClassVar[str]
+    plural: ClassVar[str]
+    prefix: ClassVar[str]
+    missing: ClassVar[str]
+
     id: str
     slug: str
     name: str
-    etag: int
-    created_at_us: int
+    etag: int = 1
+    created_at_us: int = 0
+
+    @property
+    def place(self) -> Place:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company(Tenant):
+    kind, plural, prefix = "company", "companies", "co"
+    missing = "COMPANY_NOT_FOUND"
 
     @property
     def place(self) -> Place:
         return Place(company=self.id)
 
-    @classmethod
-    def of(cls, row: Row) -> "Company":
-        return cls(row["id"], row["slug"], row["name"], row["etag"], micros(row["created_at"]))
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization(Tenant):
+    kind, plural, prefix = "organization", "organizations", "org"
+    missing = "ORGANIZATION_NOT_FOUND"
 
-@dataclass(frozen=True, slots=True)
-class Organization:
-    id: str
     company: str
-    slug: str
-    name: str
-    etag: int
-    created_at_us: int
 
     @property
     def place(self) -> Place:
         return Place(company=self.company, organization=self.id)
 
-    @classmethod
-    def of(cls, row: Row) -> "Organization":
-        return cls(
-            row["id"],
-            row["company"],
-            row["slug"],
-            row["name"],
-            row["etag"],
-            micros(row["created_at"]),
-        )
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project(Tenant):
+    kind, plural, prefix = "project", "projects", "prj"
+    missing = "PROJECT_NOT_FOUND"
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    id: str
     organization: str
     company: str
-    slug: str
-    name: str
     namespace: str
-    etag: int
-    created_at_us: int
 
     @property
     def place(self) -> Place:
         return Place(self.company, self.organization, self.id)
 
-    @classmethod
-    def of(cls, row: Row) -> "Project":
-        return cls(
-            row["id"],
-            row["organization"],
-            row["company"],
-            row["slug"],
-            row["name"],
-            row["namespace"],
-            row["etag"],
-            micros(row["created_at"]),
-        )
-
-
-Tenant = Company | Organization | Project
-
 
 @dataclass(frozen=True, slots=True)
-class User:
+class User(Columns):
     id: str
     email: str
     name: str
@@ -131,18 +124,6 @@ class User:
     disabled: bool
     created_at_us: int
     last_login_at_us: int
-
-    @classmethod
-    def of(cls, row: Row) -> "User":
-        return cls(
-            row["id"],
-            row["email"],
-            row["name"],
-            row["password_hash"],
-            row["disabled"],
-            micros(row["created_at"]),
-            micros(row["last_login_at"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +172,7 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Columns):
     id: str
     project: str
     name: str
@@ -204,23 +185,6 @@ class ApiKey:
     created_at_us: int
     expires_at_us: int
     last_used_at_us: int
-
-    @classmethod
-    def of(cls, row: Row) -> "ApiKey":
-        return cls(
-            row["id"],
-            row["project"],
-            row["name"],
-            Role(row["role"]),
-            tuple(row["queues"]),
-            tuple(row["task_types"]),
-            tuple(row["networks"]),
-            tuple(row["permissions"]),
-            row["created_by"],
-            micros(row["created_at"]),
-            micros(row["expires_at"]),
-            micros(row["last_used_at"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +207,30 @@ class LiveKey:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Columns):
+    """An identity provider of a company. `rules` is JSON."""
+
+    id: str
+    company: str
+    name: str
+    kind: str
+    disabled: bool
+    issuer: str
+    client_id: str
+    scopes: tuple[str, ...]
+    rules: str
+    sso_url: str
+    slo_url: str
+    certificates: tuple[str, ...]
+    link_by_email: bool
+    sealed_secret: bytes | None
+    etag: int = 1
+    created_at_us: int = 0
+
+
 @dataclass(frozen=True, slots=True)
-class SecretVersion:
+class SecretVersion(Columns):
     """A version of a secret, without its value."""
 
     name: str
@@ -252,9 +238,15 @@ class SecretVersion:
     created_by: str
     created_at_us: int
 
-    @classmethod
-    def of(cls, row: Row) -> "SecretVersion":
-        return cls(row["name"], row["version"], row["created_by"], micros(row["created_at"]))
+
+@dataclass(frozen=True, slots=True)
+class PayloadKey(Columns):
+    """A key of the values of executions; without `sealed_key` it was destroyed."""
+
+    namespace: str
+    number: int
+    sealed_key: bytes
+    created_at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +265,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Columns):
     """A version of a workspace file."""
 
     path: str
@@ -286,22 +278,9 @@ class StoredFile:
     created_by: str
     created_at_us: int
 
-    @classmethod
-    def of(cls, row: Row) -> "StoredFile":
-        return cls(
-            row["path"],
-            row["version"],
-            row["content"],
-            row["size_bytes"],
-            row["digest"],
-            row["media_type"],
-            row["created_by"],
-            micros(row["created_at"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Columns):
     """Upper bounds of a project, or its use in the same fields; 0 is unlimited."""
 
     starts_per_second: int = 0
@@ -311,13 +290,9 @@ class Quota:
     file_bytes: int = 0
     api_keys: int = 0
 
-    @classmethod
-    def of(cls, row: Row) -> "Quota":
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
-
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Columns):
     """The executions that started in an hour."""
 
     hour_us: int
@@ -325,9 +300,14 @@ class Usage:
     completed: int
     failed: int
 
-    @classmethod
-    def of(cls, row: Row) -> "Usage":
-        return cls(micros(row["hour"]), row["started"], row["completed"], row["failed"])
+
+def _value(row: Row, name: str) -> Any:
+    if name.endswith("_us"):
+        return micros(row[name.removesuffix("_us")])
+    value = row[name]
+    if name == "role":
+        return Role(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def micros(instant: datetime | None) -> int:

@@ -1,124 +1,100 @@
 """Companies, organizations and projects as rows."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple, TypeVar
 
 from flowmesh.identity.limits import TOMBSTONE_DAYS
 from flowmesh.identity.storage.database import Database
-from flowmesh.identity.storage.records import Company, Organization, Project
+from flowmesh.identity.storage.records import Company, Organization, Project, Tenant
+
+T = TypeVar("T", bound=Tenant)
+
+
+class _Queries(NamedTuple):
+    get: str
+    list: str
+    insert: str
+    of_request: str
+    update: str
+    delete: str
+
+
+_QUERIES: dict[type[Tenant], _Queries] = {
+    Company: _Queries(
+        "company",
+        "companies",
+        "insert_company",
+        "company_of_request",
+        "update_company",
+        "delete_company",
+    ),
+    Organization: _Queries(
+        "organization",
+        "organizations",
+        "insert_organization",
+        "organization_of_request",
+        "update_organization",
+        "delete_organization",
+    ),
+    Project: _Queries(
+        "project",
+        "projects",
+        "insert_project",
+        "project_of_request",
+        "update_project",
+        "delete_project",
+    ),
+}
 
 
 class TenantStore:
-    """Reads and single-statement changes of tenants. A deleted tenant is not found."""
+    """Reads and single-statement changes of tenants. A deleted tenant is not found.
+
+    `above` is the kind and the id of the parent; companies have none.
+    """
 
     def __init__(self, database: Database) -> None:
         self._sql, self._pool = database.sql, database.pool
 
-    async def insert_company(
-        self, id: str, slug: str, name: str, request_id: str
-    ) -> Company | None:
-        """Insert a company; return None if its slug or its request id is taken."""
-        row = await self._sql.insert_company(
-            self._pool, id=id, slug=slug, name=name, request_id=request_id or None
-        )
-        return row and Company.of(row)
+    async def insert(self, tenant: T, request_id: str) -> T | None:
+        """Insert a tenant; return None if slug, namespace or request id is taken."""
+        columns = asdict(tenant)
+        del columns["etag"], columns["created_at_us"]
+        insert = self._query(_QUERIES[type(tenant)].insert)
+        row = await insert(self._pool, **columns, request_id=request_id or None)
+        return row and tenant.of(row)
 
-    async def company(self, id: str) -> Company | None:
-        row = await self._sql.company(self._pool, id=id)
-        return row and Company.of(row)
+    async def get(self, kind: type[T], id: str) -> T | None:
+        row = await self._query(_QUERIES[kind].get)(self._pool, id=id)
+        return row and kind.of(row)
 
-    async def company_of_request(self, request_id: str) -> Company | None:
-        row = await self._sql.company_of_request(self._pool, request_id=request_id)
-        return row and Company.of(row)
+    async def of_request(self, kind: type[T], request_id: str, **above: str) -> T | None:
+        query = self._query(_QUERIES[kind].of_request)
+        row = await query(self._pool, **above, request_id=request_id)
+        return row and kind.of(row)
 
-    async def companies(self, user_id: str | None, after: str, count: int) -> list[Company]:
-        """Return the companies in which a user has a role; all companies for None."""
-        rows = self._sql.companies(self._pool, user_id=user_id, after=after, count=count)
-        return [Company.of(row) async for row in rows]
+    async def list(self, kind: type[T], after: str, count: int, **above: str | None) -> list[T]:
+        """Return the tenants of a parent; companies are those of a `user_id`, or all for None."""
+        rows = self._query(_QUERIES[kind].list)(self._pool, **above, after=after, count=count)
+        return [kind.of(row) async for row in rows]
 
-    async def update_company(
-        self, id: str, slug: str, name: str, etag: int | None
-    ) -> Company | None:
-        row = await self._sql.update_company(self._pool, id=id, slug=slug, name=name, etag=etag)
-        return row and Company.of(row)
+    async def update(
+        self, kind: type[T], id: str, slug: str, name: str, etag: int | None
+    ) -> T | None:
+        update = self._query(_QUERIES[kind].update)
+        row = await update(self._pool, id=id, slug=slug, name=name, etag=etag)
+        return row and kind.of(row)
 
-    async def delete_company(self, id: str, etag: int | None) -> bool:
-        return bool(await self._sql.delete_company(self._pool, id=id, etag=etag))
-
-    async def insert_organization(
-        self, id: str, company: str, slug: str, name: str, request_id: str
-    ) -> Organization | None:
-        row = await self._sql.insert_organization(
-            self._pool, id=id, company=company, slug=slug, name=name, request_id=request_id or None
-        )
-        return row and Organization.of(row)
-
-    async def organization(self, id: str) -> Organization | None:
-        row = await self._sql.organization(self._pool, id=id)
-        return row and Organization.of(row)
-
-    async def organization_of_request(self, company: str, request_id: str) -> Organization | None:
-        row = await self._sql.organization_of_request(
-            self._pool, company=company, request_id=request_id
-        )
-        return row and Organization.of(row)
-
-    async def organizations(self, company: str, after: str, count: int) -> list[Organization]:
-        rows = self._sql.organizations(self._pool, company=company, after=after, count=count)
-        return [Organization.of(row) async for row in rows]
-
-    async def update_organization(
-        self, id: str, slug: str, name: str, etag: int | None
-    ) -> Organization | None:
-        row = await self._sql.update_organization(
-            self._pool, id=id, slug=slug, name=name, etag=etag
-        )
-        return row and Organization.of(row)
-
-    async def delete_organization(self, id: str, etag: int | None) -> bool:
-        return bool(await self._sql.delete_organization(self._pool, id=id, etag=etag))
-
-    async def insert_project(self, project: Project, request_id: str) -> Project | None:
-        """Insert a project; return None if slug, namespace or request id is taken."""
-        row = await self._sql.insert_project(
-            self._pool,
-            id=project.id,
-            organization=project.organization,
-            company=project.company,
-            slug=project.slug,
-            name=project.name,
-            namespace=project.namespace,
-            request_id=request_id or None,
-        )
-        return row and Project.of(row)
-
-    async def project(self, id: str) -> Project | None:
-        row = await self._sql.project(self._pool, id=id)
-        return row and Project.of(row)
-
-    async def project_of_request(self, organization: str, request_id: str) -> Project | None:
-        row = await self._sql.project_of_request(
-            self._pool, organization=organization, request_id=request_id
-        )
-        return row and Project.of(row)
+    async def delete(self, kind: type[Tenant], id: str, etag: int | None) -> bool:
+        return bool(await self._query(_QUERIES[kind].delete)(self._pool, id=id, etag=etag))
 
     async def namespace_is_taken(self, namespace: str) -> bool:
         """Return whether a project has the namespace, also a deleted one."""
-        found: Any = await self._sql.project_of_namespace(self._pool, namespace=namespace)
-        return found is not None
-
-    async def projects(self, organization: str, after: str, count: int) -> list[Project]:
-        rows = self._sql.projects(self._pool, organization=organization, after=after, count=count)
-        return [Project.of(row) async for row in rows]
-
-    async def update_project(
-        self, id: str, slug: str, name: str, etag: int | None
-    ) -> Project | None:
-        row = await self._sql.update_project(self._pool, id=id, slug=slug, name=name, etag=etag)
-        return row and Project.of(row)
-
-    async def delete_project(self, id: str, etag: int | None) -> bool:
-        return bool(await self._sql.delete_project(self._pool, id=id, etag=etag))
+        return await self._sql.project_of_namespace(self._pool, namespace=namespace) is not None
 
     async def erase(self) -> None:
         """Erase companies and organizations that were deleted long ago."""
         await self._sql.erase_tenants(self._pool, days=TOMBSTONE_DAYS)
+
+    def _query(self, name: str) -> Any:
+        return getattr(self._sql, name)

@@ -50,6 +50,10 @@ class UserStore:
     async def is_in_company(self, user_id: str, company: str) -> bool:
         return bool(await self._sql.is_in_company(self._at, user_id=user_id, company=company))
 
+    async def has_role_outside(self, user_id: str, company: str) -> bool:
+        """Return whether a user has a role on another company, or below one."""
+        return bool(await self._sql.has_role_outside(self._at, user_id=user_id, company=company))
+
     async def set_password(self, id: str, password_hash: str) -> None:
         await self._sql.set_password(self._at, id=id, password_hash=password_hash)
 

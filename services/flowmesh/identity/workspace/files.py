@@ -20,9 +20,9 @@ from flowmesh.identity.limits import (
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.quotas import QuotaStore
-from flowmesh.identity.storage.records import StoredFile
+from flowmesh.identity.storage.records import Project, StoredFile
 from flowmesh.identity.workspace.paths import check_path, end_of, twin_of
-from flowmesh.quotas import quota_exceeded
+from flowmesh.runtime.namespace_quotas import quota_exceeded
 
 MEDIA_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
@@ -49,7 +49,7 @@ class Files:
         self, project: str, path: str, media_type: str, chunks: AsyncIterator[bytes]
     ) -> StoredFile:
         """Store a new version of a file; none if the chunks end with an error."""
-        await self._permissions.project(project, EDIT)
+        namespace = (await self._permissions.tenant(Project, project, EDIT)).namespace
         check_path(path)
         media_type = media_type or MEDIA_TYPE
         if not _MEDIA_TYPE.fullmatch(media_type):
@@ -58,7 +58,7 @@ class Files:
         async with self._uploading(project):
             content = await self._store.begin(project)
             try:
-                received = await self._receive(content, chunks, quota)
+                received = await self._receive(namespace, content, chunks, quota)
                 await self._commit(project, path, media_type, received, quota)
             finally:
                 # Also the copy of a content that the project had before.
@@ -67,7 +67,7 @@ class Files:
 
     async def get(self, project: str, path: str, version: int) -> StoredFile:
         """Return a version of a file; 0 is the newest."""
-        await self._permissions.project(project, READ)
+        await self._permissions.tenant(Project, project, READ)
         check_path(path)
         return await self._found(project, path, version)
 
@@ -81,19 +81,21 @@ class Files:
 
     async def files(self, project: str, prefix: str, after: str, count: int) -> list[StoredFile]:
         """Return the newest versions of the files with a prefix, by path."""
-        await self._permissions.project(project, READ)
+        await self._permissions.tenant(Project, project, READ)
         return await self._store.files(project, prefix, end_of(prefix), after, count)
 
     async def delete(self, project: str, path: str) -> None:
         """Delete all versions of a file."""
-        await self._permissions.project(project, EDIT)
+        await self._permissions.tenant(Project, project, EDIT)
         check_path(path)
         async with self._store.changing() as store:
             await store.lock(project)
             if not await store.delete(project, path):
                 raise _missing(path)
 
-    async def _receive(self, content: int, chunks: AsyncIterator[bytes], quota: int) -> _Received:
+    async def _receive(
+        self, namespace: str, content: int, chunks: AsyncIterator[bytes], quota: int
+    ) -> _Received:
         """Store the pieces of a content."""
         digest, size, number = hashlib.sha256(), 0, 0
         waiting = bytearray()
@@ -106,11 +108,12 @@ class Files:
             digest.update(chunk)
             waiting += chunk
             while len(waiting) >= FILE_PIECE_BYTES:
-                await self._store.insert_piece(content, number, bytes(waiting[:FILE_PIECE_BYTES]))
+                piece = bytes(waiting[:FILE_PIECE_BYTES])
+                await self._store.insert_piece(namespace, content, number, piece)
                 del waiting[:FILE_PIECE_BYTES]
                 number += 1
         if waiting:
-            await self._store.insert_piece(content, number, bytes(waiting))
+            await self._store.insert_piece(namespace, content, number, bytes(waiting))
         return _Received(content, size, digest.digest())
 
     async def _commit(

@@ -7,12 +7,12 @@ from flowmesh.bus import Bus
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Unavailable, Violation
 from flowmesh.identity.limits import QUOTA_MAX, USAGE_HOURS, USAGE_HOURS_MAX, USAGE_KEPT_DAYS
 from flowmesh.identity.permissions import Permissions, caller
-from flowmesh.identity.storage.quotas import QuotaStore
-from flowmesh.identity.storage.records import Quota, Usage
+from flowmesh.identity.storage.quotas import NamespaceLimits, QuotaStore
+from flowmesh.identity.storage.records import Project, Quota, Usage
 from flowmesh.identity.workspace.use import DAY_US, HOUR_US, ProjectUse
-from flowmesh.quotas import QUOTAS
 from flowmesh.runtime import Clock
 from flowmesh.runtime.loop import Loop
+from flowmesh.runtime.namespace_quotas import QUOTAS
 
 PROJECTS_PER_PAGE = 500
 
@@ -53,7 +53,7 @@ class Quotas:
 
     async def quota(self, project: str) -> tuple[Quota, Quota, Quota]:
         """Return the quota of a project, its use now, and the ceiling of its parent."""
-        found = await self._permissions.project(project, READ)
+        found = await self._permissions.tenant(Project, project, READ)
         used = await self._use.now(found, self._clock.now_us())
         return await self._store.of_project(project), used, await self._store.ceiling(project)
 
@@ -63,7 +63,7 @@ class Quotas:
         Raise QUOTA_ABOVE_PARENT if the caller has a role on the project only, and the quota is
         above the ceiling.
         """
-        found = await self._permissions.project(project, MANAGE)
+        found = await self._permissions.tenant(Project, project, MANAGE)
         check_quota(quota)
         parent = replace(found.place, project="")
         is_parents = bool(await self._permissions.bits(parent) & MANAGE)
@@ -77,7 +77,7 @@ class Quotas:
 
     async def usage(self, project: str, hours: int) -> list[Usage]:
         """Return the use per hour of the last hours, newest first."""
-        found = await self._permissions.project(project, READ)
+        found = await self._permissions.tenant(Project, project, READ)
         if hours > USAGE_HOURS_MAX:
             raise _wrong("hours", f"{hours:,} hours are more than {USAGE_HOURS_MAX}")
         now_us = self._clock.now_us()
@@ -89,7 +89,7 @@ class Quotas:
     async def of_namespace(self, namespace: str) -> Quota:
         return await self._store.of_namespace(namespace)
 
-    async def by_namespace(self, after: str, count: int) -> list[tuple[str, Quota]]:
+    async def by_namespace(self, after: str, count: int) -> list[NamespaceLimits]:
         return await self._store.by_namespace(after, count)
 
 

@@ -22,8 +22,8 @@ from flowmesh.orchestrator.model.commands import Answer, Started
 from flowmesh.orchestrator.model.errors import Moved, RequestReused, storage_unavailable
 from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.operations.executions import Executions
+from flowmesh.orchestrator.operations.immediate_starts import ImmediateStarts
 from flowmesh.orchestrator.operations.outcomes import WAIT_MAX_MS, Outcomes
-from flowmesh.orchestrator.operations.quick_starts import QuickStarts
 from flowmesh.orchestrator.operations.runs import Runs
 from flowmesh.orchestrator.storage.database import CONNECTION_LOST, RETRY_S
 from flowmesh.orchestrator.storage.states import States
@@ -55,7 +55,7 @@ class Session:
         self,
         *,
         executions: Executions,
-        quick_starts: QuickStarts,
+        immediate_starts: ImmediateStarts,
         outcomes: Outcomes,
         runs: Runs,
         waiters: Waiters,
@@ -63,7 +63,7 @@ class Session:
         forwarded: bool = False,
     ) -> None:
         self._executions = executions
-        self._quick_starts = quick_starts
+        self._immediate_starts = immediate_starts
         self._outcomes = outcomes
         self._runs = runs
         self._waiters = waiters
@@ -152,7 +152,7 @@ class Session:
         async for request in requests:
             starts = iter(request.starts)
             for start in starts:
-                refusal = self._quick_starts.refusal()
+                refusal = self._immediate_starts.refusal()
                 if refusal is not None:
                     # No start is submitted before the whole frame is read: all of its starts share
                     # one batch.
@@ -192,7 +192,7 @@ class Session:
 
     def _start(self, start: pb.SessionStart) -> None:
         try:
-            submitted = self._quick_starts.submit(start.start, partial(self._reply_to, start))
+            submitted = self._immediate_starts.submit(start.start, partial(self._reply_to, start))
         except FlowmeshError as error:
             self._done()
             self._refuse((start.call_id,), error)
@@ -359,14 +359,14 @@ class Sessions:
         self,
         *,
         executions: Executions,
-        quick_starts: QuickStarts,
+        immediate_starts: ImmediateStarts,
         outcomes: Outcomes,
         runs: Runs,
         waiters: Waiters,
         states: States,
     ) -> None:
         self._executions = executions
-        self._quick_starts = quick_starts
+        self._immediate_starts = immediate_starts
         self._outcomes = outcomes
         self._runs = runs
         self._waiters = waiters
@@ -375,7 +375,7 @@ class Sessions:
     def open(self, *, forwarded: bool = False) -> Session:
         return Session(
             executions=self._executions,
-            quick_starts=self._quick_starts,
+            immediate_starts=self._immediate_starts,
             outcomes=self._outcomes,
             runs=self._runs,
             waiters=self._waiters,

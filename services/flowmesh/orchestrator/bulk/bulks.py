@@ -28,7 +28,6 @@ from flowmesh.orchestrator.bulk.actions import ACTIONS, Calls, check_action
 from flowmesh.orchestrator.model.errors import partition_unavailable, storage_unavailable
 from flowmesh.orchestrator.model.ids import PREFIX, ExecutionIds, first_id_of, partition_of
 from flowmesh.orchestrator.model.request_checks import check_text
-from flowmesh.orchestrator.search.filter_sql import Where
 from flowmesh.orchestrator.search.searches import Searches, conditions
 from flowmesh.orchestrator.storage.database import CONNECTION_LOST, until_answered
 from flowmesh.orchestrator.storage.payloads import Payloads
@@ -171,7 +170,7 @@ class Bulks:
         )
 
     async def _count(self, namespace: str, text: str, now_us: int) -> int:
-        where = Where(namespace)
+        where = self._searches.where(namespace)
         condition = conditions(where, text, now_us)
         found = f"{condition} and e.id < {where.put(first_id_of(now_us + 1_000), 'text')}"
         rows = await self._searches.fetch(
@@ -184,7 +183,7 @@ class Bulks:
         self, namespace: str, text: str, now_us: int, after: str, size: int
     ) -> list[str]:
         """Return the next executions that match the filter, oldest first."""
-        where = Where(namespace)
+        where = self._searches.where(namespace)
         condition = conditions(where, text, now_us)
         bounds = (
             f"e.id > {where.put(after, 'text')}"

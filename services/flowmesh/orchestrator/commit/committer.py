@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from flowmesh.access.encryption import DataKeys
 from flowmesh.engine import State, TaskEnded, Transition
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
@@ -77,6 +78,7 @@ class Committer:
         self,
         *,
         store: StartStore,
+        keys: DataKeys,
         line: CommitConnection,
         states: States,
         ownership: Ownership,
@@ -96,6 +98,7 @@ class Committer:
         incarnation_over: Callable[[], None],
     ) -> None:
         self._store = store
+        self._keys = keys
         self._line = line
         self._states = states
         self._ownership = ownership
@@ -148,7 +151,7 @@ class Committer:
                 return
             unchanged = []
         self._uncommitted.begin(execution.entry.state.execution_id for execution in batched)
-        batch = CommitBatch()
+        batch = CommitBatch(self._keys)
         epochs: dict[int, int] = {}
         now_us = self._ownership.now_us()
         for execution in batched:
@@ -350,11 +353,12 @@ class Committer:
             state, partition, execution.transition, is_start=is_start
         )
         batch.add_references(state, partition, execution.transition, execution.events)
+        batch.meter(state, execution.transition, now_us, is_start=is_start)
         if state.plan.start_shared:
             self._starts.add_changes(batch, execution)
         if snapshot_due(state, execution.entry.snapshot_sequence):
             body = snapshot(state)
-            batch.snapshots.append((state.execution_id, state.sequence, body, partition))
+            batch.add_snapshot(state, partition, body)
             self._metrics.snapshot_bytes.observe(len(body))
             execution.entry.snapshot_sequence = state.sequence
             execution.entry.snapshot_bytes = len(body)

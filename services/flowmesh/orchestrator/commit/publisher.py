@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from flowmesh.access.encryption import MARK, NO_KEYS, DataKeys, events_place
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
 from flowmesh.bus import Bus
 from flowmesh.errors import Unavailable
@@ -60,7 +61,7 @@ def _part(batch: history_service_pb2.EventBatch, number: int) -> history_service
 
 def _pieces(row: history_service_pb2.EventRow) -> Iterable[history_service_pb2.EventRow]:
     """Return the row, or several rows of its execution if it is too large for one message."""
-    if len(row.events) <= PART_BYTES_MAX:
+    if len(row.events) <= PART_BYTES_MAX or row.events.startswith(MARK):
         yield row
         return
     events = history_event_pb2.HistoryEvents.FromString(row.events).events
@@ -88,7 +89,10 @@ def _piece(
 class Publisher:
     """Publishes for the incarnation of this process and for ended ones that it inherits."""
 
-    def __init__(self, *, bus: Bus, outbox: Outbox, prefix: str, log: Any) -> None:
+    def __init__(
+        self, *, bus: Bus, outbox: Outbox, prefix: str, log: Any, keys: DataKeys = NO_KEYS
+    ) -> None:
+        self._keys = keys
         self._bus = bus
         self._outbox = outbox
         self._log = log
@@ -218,11 +222,26 @@ class Publisher:
 
     async def _publish(self, batch: history_service_pb2.EventBatch) -> None:
         subject = self._subject(batch.incarnation)
-        for number, data in enumerate(message_parts(batch)):
+        for number, data in enumerate(message_parts(self._sealed(batch))):
             await self._bus.publish(
                 subject, data, msg_id=f"{batch.incarnation}:{batch.position}:{number}"
             )
         failpoint("orchestrator.published")
+
+    def _sealed(self, batch: history_service_pb2.EventBatch) -> history_service_pb2.EventBatch:
+        """Return the batch as it is on the bus: the events of namespaces with a key encrypted."""
+        keys = self._keys
+        if not any(keys.covers(row.namespace) for row in batch.rows):
+            return batch
+        sealed = history_service_pb2.EventBatch()
+        sealed.CopyFrom(batch)
+        del sealed.rows[:]
+        for row in chain.from_iterable(map(_pieces, batch.rows)):
+            added = sealed.rows.add()
+            added.CopyFrom(row)
+            place = events_place(row.execution_id)
+            added.events = keys.seal(row.namespace, row.events, place)
+        return sealed
 
     def _subject(self, incarnation: int) -> str:
         return f"{self._prefix}.events.{incarnation}"

@@ -8,6 +8,7 @@ only, so a new owner continues from the rows.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -39,6 +40,7 @@ from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.storage.batch import CommitBatch
 from flowmesh.orchestrator.storage.stores.start_store import StartStore
 from flowmesh.plan import RenderError, StartPolicy
+from flowmesh.views.masking import masked_value
 
 ANSWERED_MAX = 20_000
 """Limit of recent requests in memory that an existing execution answered: a repeat may have read
@@ -346,15 +348,23 @@ class Starts:
         return tuple(sorted(group.running)), group.queue.index(entry) if entry in group.queue else 0
 
 
-def start_key(policy: StartPolicy, data: bytes) -> str:
-    """Return the key of a start with this input; empty if it cannot be rendered."""
+def start_key(policy: StartPolicy, data: bytes, sensitive: Sequence[str] = ()) -> str:
+    """Return the key of a start with this input; empty if it cannot be rendered.
+
+    A key that is made of a member at a sensitive pointer is a digest.
+    """
     if policy.key is None:
         return ""
+    given = msgspec.json.decode(data) if data else None
     try:
-        rendered = policy.key.render({"input": msgspec.json.decode(data) if data else None})
+        key = str(policy.key.render({"input": given}))
+        hidden = sensitive and key != str(
+            policy.key.render({"input": masked_value(given, sensitive)})
+        )
     except RenderError:
         return ""
-    return str(rendered).replace("\0", "")[:KEY_CHARACTERS_MAX]
+    key = hashlib.sha256(key.encode()).hexdigest() if hidden else key
+    return key.replace("\0", "")[:KEY_CHARACTERS_MAX]
 
 
 def repeated(start: PendingStart, execution_id: str, digest: bytes) -> Started | Conflict:

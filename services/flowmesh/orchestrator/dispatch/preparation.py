@@ -198,7 +198,17 @@ class Preparer:
         try:
             parts = [await self._bytes(state, each) for each in of.outputs]
             data = map_output(node.planned, parts)
-            return Collect(node.id, await self._stored(state, payload_pb2.Payload(data=data)))
+            collected = await self._stored(state, payload_pb2.Payload(data=data))
+            # Outputs of pages are lists, whose items are those of the output.
+            place = "" if node.planned.pages_max else "/*"
+            marks = {
+                place + pointer
+                for each in of.outputs
+                if not isinstance(each, bytes)
+                for pointer in each.sensitive
+            }
+            collected.sensitive.extend(sorted(marks))
+            return Collect(node.id, collected)
         except FlowmeshError as error:
             return Collect(node.id, failure=_invalid(f"output of {node.id}: {error.message}"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as pb
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
@@ -15,6 +16,7 @@ from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.worker_scope import is_permitted
 from flowmesh.orchestrator.model.commands import STALE, PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.model.failure_masks import masked_failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
 from flowmesh.orchestrator.storage.states import States
 
@@ -78,7 +80,7 @@ class TaskResults:
             node_id,
             attempt,
             output=None if failed else result.output,
-            failure=result.failure if failed else None,
+            failure=self._failure(result, execution_id) if failed else None,
             metadata=result.metadata,
             worker_id=result.worker_id or (lease.worker_id if lease is not None else ""),
             started_at_us=lease.sent_at_us if lease is not None else 0,
@@ -86,6 +88,10 @@ class TaskResults:
             spent=spent,
         )
         self._submit_result(PendingCommand(execution_id, partition, command, tracked), scope)
+
+    def _failure(self, result: task_pb2.TaskResult, execution_id: str) -> failure_pb2.Failure:
+        entry = self._states.get(execution_id)
+        return result.failure if entry is None else masked_failure(entry.state, result.failure)
 
     def _submit_result(self, pending: PendingCommand, scope: task_pb2.WorkerScope | None) -> None:
         pending.scope = scope

@@ -88,14 +88,16 @@ class Insights:
             return await self._trace(request)
 
     async def _trace(self, request: pb.AnalyzeTraceRequest) -> bytes:
-        subject = await self._subjects.read(namespace_of(request), request.execution_id)
+        subject = await self._subjects.shown(namespace_of(request), request.execution_id)
         now_us = self._ownership.now_us()
+        tasks_max = min(request.task_count_max or traces.TASKS_SHOWN, traces.TASKS_SHOWN_MAX)
         return await self._report(
             lambda: traces.trace_of(
                 subject.execution_id,
                 subject.plan,
                 subject.events,
                 now_us=now_us,
+                tasks_max=tasks_max,
                 truncated=subject.truncated,
             )
         )
@@ -108,7 +110,7 @@ class Insights:
     async def _compare(self, request: pb.CompareExecutionsRequest) -> bytes:
         namespace = namespace_of(request)
         sides = [
-            await self._subjects.read(namespace, execution_id)
+            await self._subjects.shown(namespace, execution_id)
             for execution_id in (request.execution_id, request.other_execution_id)
         ]
         now_us = self._ownership.now_us()
@@ -131,7 +133,7 @@ class Insights:
 
     async def _watch(self, request: pb.WatchVariableRequest) -> bytes:
         namespace = namespace_of(request)
-        subject = await self._subjects.read(namespace, request.execution_id)
+        subject = await self._subjects.shown(namespace, request.execution_id)
 
         def make(stored: Stored) -> Part:
             return watching.watch(
@@ -156,7 +158,7 @@ class Insights:
         """Report the inputs of nodes."""
         namespace = namespace_of(request)
         async with self._making:
-            subject = await self._subjects.read(namespace, request.execution_id)
+            subject = await self._subjects.shown(namespace, request.execution_id)
 
             def make(stored: Stored) -> Part:
                 report = node_inputs(
@@ -205,7 +207,7 @@ class Insights:
         for execution_id in ids:
             if left <= 0:
                 break
-            subject = await self._subjects.read(namespace, execution_id)
+            subject = await self._subjects.shown(namespace, execution_id)
             left -= len(subject.events)
             await asyncio.to_thread(_add, ranking, subject)
         return await self._report(lambda: ranking.report(truncated=left <= 0))
@@ -244,7 +246,7 @@ class Insights:
     async def _last_pause(
         self, namespace: str, execution_id: str
     ) -> history_event_pb2.HistoryEvent | None:
-        subject = await self._subjects.read(namespace, execution_id)
+        subject = await self._subjects.shown(namespace, execution_id)
         pauses = (each for each in reversed(subject.events) if each.HasField("workflow_paused"))
         return next(pauses, None)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from flowmesh.access.principal import current
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import Recorded
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
@@ -18,6 +19,7 @@ from flowmesh.orchestrator.storage.stores.execution_store import (
     may_have_more,
 )
 from flowmesh.plan import Plan
+from flowmesh.views.masking import holds_sensitive, masked_message
 
 EVENTS_MAX = 100_000
 EVENTS_BYTES_MAX = 64 << 20
@@ -101,6 +103,13 @@ class Subjects:
         await self.read_on(subject, row)
         return subject
 
+    async def shown(self, namespace: str, execution_id: str) -> Subject:
+        """Return an execution for a report, which reveals no sensitive value to a caller."""
+        subject = await self.read(namespace, execution_id)
+        if current() is not None:
+            await asyncio.to_thread(_mask, subject)
+        return subject
+
     async def archived(self, namespace: str, execution_id: str) -> Subject:
         """Return an execution that is in the archive only."""
         found = None
@@ -124,6 +133,12 @@ class Subjects:
             if len(subject.recorded) > EVENTS_MAX or subject.recorded.size > EVENTS_BYTES_MAX:
                 subject.truncated = True
                 return
+
+
+def _mask(subject: Subject) -> None:
+    events = subject.events
+    if any(map(holds_sensitive, events)):
+        subject.recorded = Recorded.of(map(masked_message, events))
 
 
 def _is_erased(events: Recorded) -> bool:

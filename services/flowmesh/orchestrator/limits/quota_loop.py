@@ -7,8 +7,8 @@ from flowmesh.api.identity.v1 import quota_service_pb2 as pb
 from flowmesh.orchestrator.limits.quotas import SECOND_US, NamespaceUse, QuotaCounters, RowCounts
 from flowmesh.orchestrator.model.ids import first_id_of
 from flowmesh.orchestrator.storage.stores.quota_store import QuotaStore
-from flowmesh.quotas import NamespaceQuotas
 from flowmesh.runtime import Loop
+from flowmesh.runtime.namespace_quotas import NamespaceQuotas
 
 DAY_US = 86_400 * SECOND_US
 # Starts of the last second that are counted to divide a quota among orchestrators.
@@ -48,7 +48,7 @@ class QuotaLoop(Loop):
     async def run_once(self) -> int:
         """Count each namespace with a quota of executions; return their number."""
         begun_us = self._now_us()
-        uses = self._counters.limit(self._quotas.by_namespace)
+        uses = self._counters.limit(self._quotas.by_namespace, self._quotas.used_up)
         for namespace, use in uses.items():
             await self._count(namespace, use, begun_us)
             await asyncio.sleep(0)  # between namespaces others have their turn

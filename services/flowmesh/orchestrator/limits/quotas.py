@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from math import ceil, inf
 
 from flowmesh.api.identity.v1 import quota_service_pb2 as pb
-from flowmesh.orchestrator.model.commands import Answer, Reply, Started
+from flowmesh.orchestrator.model.commands import Answer, Started
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
-from flowmesh.quotas import quota_exceeded
+from flowmesh.runtime.namespace_quotas import plan_limit_reached, quota_exceeded
 
 SECOND_US = 1_000_000
 # Counts of rows that are passed over while starts and ends were committed during the reading.
 PASSED_OVER_MAX = 10
+NO_LIMITS: Mapping[str, pb.PlanLimit] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,10 @@ class NamespaceUse:
         self._tokens -= 1
         self._in_flight += 1
 
-    def begun(self, *, created: bool) -> None:
+    def begun(self, answer: Answer | Exception) -> None:
         """Count the answer of a start; one that created nothing gives its place back."""
         self._in_flight -= 1
-        if created:
+        if isinstance(answer, Started) and answer.created:
             self._changes += 1
             self._started += 1
         else:
@@ -117,14 +118,18 @@ class QuotaCounters:
         self._owned = owned
         self._now_us = now_us
         self._uses: dict[str, NamespaceUse] = {}
+        self._used_up: Mapping[str, pb.PlanLimit] = NO_LIMITS
 
     @property
     def share(self) -> float:
         """The part of the partitions that this process owns."""
         return len(self._owned) / PARTITION_COUNT
 
-    def limit(self, quotas: Mapping[str, pb.Quota]) -> dict[str, NamespaceUse]:
-        """Enforce these quotas from now on; return the uses by namespace."""
+    def limit(
+        self, quotas: Mapping[str, pb.Quota], used_up: Mapping[str, pb.PlanLimit] = NO_LIMITS
+    ) -> dict[str, NamespaceUse]:
+        """Enforce these quotas and used plans from now on; return the uses by namespace."""
+        self._used_up = used_up
         uses: dict[str, NamespaceUse] = {}
         for namespace, quota in quotas.items():
             if quota.starts_per_second or quota.running_executions or quota.executions_per_day:
@@ -134,23 +139,21 @@ class QuotaCounters:
         return dict(uses)
 
     def check(self, namespace: str) -> None:
-        """Raise QUOTA_EXCEEDED if no execution of the namespace may start now."""
+        """Raise QUOTA_EXCEEDED or PLAN_LIMIT_REACHED if no execution may start now."""
+        if self._used_up:
+            limit = self._used_up.get(namespace)
+            if limit is not None and self._now_us() < limit.resets_at_us:
+                raise plan_limit_reached(limit)
         use = self._uses.get(namespace)
         if use is not None:
             use.check(self._now_us())
 
-    def counted(self, namespace: str, reply: Reply) -> Reply:
-        """Count an accepted start; return the reply that counts its answer."""
+    def begin(self, namespace: str) -> NamespaceUse | None:
+        """Count an accepted start; return the use that must count its answer."""
         use = self._uses.get(namespace)
-        if use is None:
-            return reply
-        use.begin()
-
-        def answered(answer: Answer | Exception) -> None:
-            use.begun(created=isinstance(answer, Started) and answer.created)
-            reply(answer)
-
-        return answered
+        if use is not None:
+            use.begin()
+        return use
 
     def ended(self, namespace: str) -> None:
         """Count the end of an execution."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -35,6 +35,13 @@ Reply = Callable[[Answer | Exception], None]
 
 def no_reply(answer: Answer | Exception) -> None:
     """Ignore the answer: no caller waits for the command."""
+
+
+class Reservation(Protocol):
+    """The share of queues and quotas that an admitted start holds until its answer."""
+
+    def release(self, answer: Answer | Exception) -> None:
+        """Give the share back, or keep what an execution was created for."""
 
 
 class PendingCommand:
@@ -83,7 +90,7 @@ class PendingStart(PendingCommand):
     """A start: its execution exists only after the commit.
 
     `epoch` is the epoch at which no earlier answer existed; 0 if that was not looked up.
-    `digest_of` returns the digest for another input.
+    `digest_of` returns the digest for another input. `reservation` is released by the answer.
     """
 
     __slots__ = (
@@ -92,6 +99,7 @@ class PendingStart(PendingCommand):
         "namespace",
         "plan",
         "request_id",
+        "reservation",
         "start",
         "start_digest",
     )
@@ -100,7 +108,7 @@ class PendingStart(PendingCommand):
         self,
         partition: int,
         command: Start,
-        reply: Reply,
+        reply: Reply = no_reply,
         *,
         plan: Plan,
         start_digest: bytes,
@@ -114,6 +122,14 @@ class PendingStart(PendingCommand):
         self.start_digest = start_digest
         self.digest_of = digest_of
         self.epoch = 0
+        self.reservation: Reservation | None = None
+
+    def answer(self, answer: Answer | Exception) -> None:
+        """Answer the sender, and release the reservation; later answers are ignored."""
+        reservation, self.reservation = self.reservation, None
+        if reservation is not None:
+            reservation.release(answer)
+        super().answer(answer)
 
 
 class PendingDebounce(PendingCommand):
@@ -142,6 +158,12 @@ def start_digest(request: pb.StartExecutionRequest, given: payload_pb2.Payload) 
     if request.HasField("link"):
         chosen = ""  # Resolved at the start, so a repeat may resolve to another version.
     digest.update(f"{request.workflow_id}\0{chosen}\0".encode())
+    if given.sensitive:  # those of an input that is stored
+        given = payload_pb2.Payload(
+            encoding=given.encoding,
+            data=given.data,
+            reference=given.reference if given.HasField("reference") else None,
+        )
     digest.update(given.SerializeToString(deterministic=True))
     for name in sorted(request.labels):
         digest.update(f"\0{name}\0{request.labels[name]}".encode())

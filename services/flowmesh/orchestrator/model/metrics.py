@@ -105,6 +105,7 @@ class OrchestratorMetrics:
             "flowmesh_states_bytes", "Bytes of the executions held in memory, estimated."
         )
         self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")
+        self.plan_lookups = counter("flowmesh_plan_lookups", "Plans by name.", ("result",))
 
     def _keep_first_names(self, metrics: Metrics) -> None:
         """Export metrics that had no prefix in earlier versions under their former names too."""

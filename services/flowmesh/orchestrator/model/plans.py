@@ -1,7 +1,7 @@
 """Compiled plans in memory: by digest for running executions, by name for starts.
 
-A start may use the cached plan of a name for 30 s. The definition service announces earlier
-changes of a name.
+A start may use the cached plan of a name for a bounded time. The definition service announces
+changes of a name earlier.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 import msgspec
+from prometheus_client import Counter
 
 from flowmesh.api.definition.v1 import (
     definition_service_pb2,
@@ -27,7 +28,6 @@ from flowmesh.plan import Plan, compile_plan
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.runtime import Clock
 
-FRESH_MS = 30_000
 PLANS_MAX = 1_000
 BREAKPOINTS_MAX = 1_000
 
@@ -76,10 +76,17 @@ class PlanCache:
     """Compiled plans, and the newest plan of each name that was started recently."""
 
     def __init__(
-        self, *, definitions: definition_service_pb2_grpc.DefinitionServiceAsyncStub, clock: Clock
+        self,
+        *,
+        definitions: definition_service_pb2_grpc.DefinitionServiceAsyncStub,
+        clock: Clock,
+        fresh_s: float,
+        lookups: Counter,
     ) -> None:
         self._definitions = definitions
         self._clock = clock
+        self._fresh_ms = fresh_s * 1_000
+        self._hits, self._misses = lookups.labels("hit"), lookups.labels("miss")
         self._names: OrderedDict[Name, _Cached] = OrderedDict()
         self._requests: dict[Name, asyncio.Task[Plan]] = {}
         self._arrivals = ArrivalOrder()
@@ -112,13 +119,14 @@ class PlanCache:
         None too while earlier starts of a plan with a start policy wait: they keep their order.
         """
         plan = self._fresh(name)
-        if plan is not None and plan.start_shared and name in self._arrivals:
+        if plan is None or (plan.start_shared and name in self._arrivals):
             return None
+        self._hits.inc()
         return plan
 
     def _fresh(self, name: Name) -> Plan | None:
         cached = self._names.get(name)
-        if cached is None or cached.fresh_until_ms < self._clock.monotonic_ms():
+        if cached is None or cached.fresh_until_ms <= self._clock.monotonic_ms():
             return None
         return cached.plan
 
@@ -153,6 +161,7 @@ class PlanCache:
             task.exception()  # retrieved even if all callers have left since
 
     async def _request_plan(self, name: Name) -> Plan:
+        self._misses.inc()
         namespace, workflow_id, version = name
         request = definition_service_pb2.GetPlanRequest(
             namespace=namespace, workflow_id=workflow_id
@@ -178,7 +187,7 @@ class PlanCache:
         plan = self.remember(response.plan)
         # The name may have changed since the request: the plan then serves its callers only.
         current = self._requests.get(name) is asyncio.current_task()
-        fresh_until_ms = self._clock.monotonic_ms() + FRESH_MS if current else 0.0
+        fresh_until_ms = self._clock.monotonic_ms() + self._fresh_ms if current else 0.0
         self._names[name] = _Cached(plan, fresh_until_ms)
         self._names.move_to_end(name)
         if len(self._names) > PLANS_MAX:

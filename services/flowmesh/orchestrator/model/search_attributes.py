@@ -14,6 +14,7 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.expressions import RenderError
 from flowmesh.filters import LABEL_NAME
 from flowmesh.plan import Plan
+from flowmesh.views.masking import masked_value
 
 LABELS_MAX = 20
 VALUE_CHARACTERS_MAX = 256
@@ -48,12 +49,17 @@ def start_values(labels: Mapping[str, str], plan: Plan, data: bytes) -> Values:
         return ()
     values = list(_labels(labels))
     if plan.search:
-        names: Mapping[str, Any] = {"input": msgspec.json.decode(data) if data else None}
+        given = msgspec.json.decode(data) if data else None
+        hidden = plan.input_schema.sensitive
+        names: Mapping[str, Any] = {"input": given}
+        shown = {"input": masked_value(given, hidden)} if hidden else names
         for attribute in plan.search:
             found = None
             if attribute.template is not None:
                 try:
                     found = attribute.template.render(names)
+                    if hidden and found != attribute.template.render(shown):
+                        continue  # made of a sensitive member
                 except RenderError:
                     continue  # the input lacks the value
             if found is not None:

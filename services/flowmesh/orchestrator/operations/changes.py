@@ -137,9 +137,8 @@ class ExecutionChanges:
         stub_at = stub_at or self._router.stub_at
 
         async def local() -> Answer:
-            return await self._router.submitted(
-                lambda reply: PendingCommand(execution_id, partition, command, reply)
-            )
+            pending = PendingCommand(execution_id, partition, command)
+            return await self._router.submit_and_wait(pending)
 
         async def remote(address: str) -> Any:
             return await self._router.peers.call(address, call(stub_at(address)))

@@ -36,7 +36,7 @@ from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
 from flowmesh.orchestrator.operations.repeats import canonical_payload, whole_input
-from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.operations.start_service import StartService
 from flowmesh.orchestrator.ownership.peers import FORWARDED
 from flowmesh.orchestrator.storage.payloads import Payloads
 from flowmesh.plan import Plan, decode, decode_if_json
@@ -59,7 +59,7 @@ class Control:
         *,
         approvals: Approvals,
         changes: ExecutionChanges,
-        starts: StartCalls,
+        starts: StartService,
         reader: ExecutionReader,
         router: OwnerRouter,
         inbox: Inbox,
@@ -219,7 +219,7 @@ class Control:
         value = await whole_input(self._payloads, plan, value)
         data = await self._payloads.content(plan.namespace, value)
         self._plans.check_input(plan, data)
-        partition, key = await self._starts.place_for(request, plan, value)
+        partition, key = await self._starts.partition_and_key(request, plan, value)
         command = Start(
             value,
             request.request_id,
@@ -229,7 +229,7 @@ class Control:
             reused=[each.reused for each in repeats if each.reused is not None],
             edits=dict(request.node_inputs),
             permissions=state.permissions,
-            search=await self._starts.search_values(labels_of(state), plan, value),
+            search=await self._starts.search_values(plan, value, labels_of(state)),
             key=key,
         )
         digest = hashlib.blake2b(digest_size=16)
@@ -237,12 +237,8 @@ class Control:
         digest.update(known.SerializeToString(deterministic=True))
 
         async def local() -> Started:
-            return await self._starts.start_local(
-                plan,
-                lambda reply: PendingStart(
-                    partition, command, reply, plan=plan, start_digest=digest.digest()
-                ),
-            )
+            start = PendingStart(partition, command, plan=plan, start_digest=digest.digest())
+            return await self._starts.begin(start)
 
         async def remote(address: str) -> Started:
             call = self._stub_at(address).RerunExecution(request, metadata=FORWARDED)

@@ -10,17 +10,18 @@ from flowmesh.errors import Invalid, Violation
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import given_up
 from flowmesh.orchestrator.search.listing import Listing
 from flowmesh.orchestrator.storage.states import States
-from flowmesh.orchestrator.storage.stores.letter_store import LetterStore
+from flowmesh.orchestrator.storage.stores.dead_letter_store import DeadLetterStore
 from flowmesh.rpc import list_key, namespace_of
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
+_LISTED = "dead_letter = null"
 
 
 class DeadLetters:
     """Reads dead letters from failed executions; only the marks of discarded ones are stored."""
 
-    def __init__(self, *, listing: Listing, states: States, store: LetterStore) -> None:
+    def __init__(self, *, listing: Listing, states: States, store: DeadLetterStore) -> None:
         self._listing = listing
         self._states = states
         self._store = store
@@ -33,20 +34,20 @@ class DeadLetters:
             pb.ListExecutionsRequest(
                 namespace=namespace_of(request),
                 statuses=[execution_pb2.EXECUTION_STATUS_FAILED],
+                filter=f"({request.filter}) AND {_LISTED}" if request.filter.strip() else _LISTED,
                 page_size=min(request.page_size or PAGE_DEFAULT, PAGE_MAX),
                 page_token=request.page_token,
             ),
             list_key(request),
         )
         ids = [each.execution_id for each in listed.executions]
-        discarded = await self._store.discarded(ids)
-        found = await self._states.load([each for each in ids if each not in discarded])
+        found = await self._states.load(ids)
         return limits_pb.ListDeadLettersResponse(
             letters=[
                 letter
                 for execution_id in ids
                 if execution_id in found
-                for letter in _letters(found[execution_id].state)
+                for letter in _dead_letters(found[execution_id].state)
             ],
             next_page_token=listed.next_page_token,
         )
@@ -54,7 +55,7 @@ class DeadLetters:
     async def discard(
         self, request: limits_pb.DiscardDeadLettersRequest
     ) -> limits_pb.DiscardDeadLettersResponse:
-        """Take the letters of executions off the list, or put them back."""
+        """Take the dead letters of executions off the list, or put them back."""
         ids = list(dict.fromkeys(request.execution_ids))
         if not 0 < len(ids) <= PAGE_MAX:
             what = f"must be from 1 to {PAGE_MAX} ids of failed executions, not {len(ids)}"
@@ -66,7 +67,7 @@ class DeadLetters:
         )
 
 
-def _letters(state: State) -> Iterator[limits_pb.DeadLetter]:
+def _dead_letters(state: State) -> Iterator[limits_pb.DeadLetter]:
     for node in given_up(state):
         assert node.planned.spec is not None
         yield limits_pb.DeadLetter(

@@ -25,7 +25,7 @@ from flowmesh.orchestrator.operations.changes import ExecutionChanges
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.owner_router import OwnerRouter
 from flowmesh.orchestrator.operations.runs import Runs
-from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.operations.start_service import StartService
 
 if TYPE_CHECKING:
     from flowmesh.api.execution.v1.execution_service_pb2_grpc import (
@@ -43,7 +43,7 @@ class Deliveries:
     def __init__(
         self,
         *,
-        starts: StartCalls,
+        starts: StartService,
         changes: ExecutionChanges,
         reader: ExecutionReader,
         runs: Runs,
@@ -97,11 +97,11 @@ class Deliveries:
 
         The version is chosen once and kept: every later owner answers with it.
         """
-        plan = await self._starts.plan_for(request)
-        chosen = pb.StartExecutionRequest()
+        planned = await self._starts.prepare(request)
+        plan, chosen = planned.plan, pb.StartExecutionRequest()
         chosen.CopyFrom(request)
         chosen.version, chosen.version_label = plan.version, ""
-        started = await self._starts.start_planned(chosen, plan, forwarded=False)
+        started = await self._starts.start(planned._replace(request=chosen), forwarded=False)
         if started.created:
             return ChildBegan("", 0, started.execution_id, plan.version)
         row = await self._runs.started_under(request.namespace, request.request_id)
@@ -216,9 +216,8 @@ class Deliveries:
         command = Join(join.by_id, join.by_node, join.by_attempt)
 
         async def local() -> None:
-            answer = await self._router.submitted(
-                lambda reply: PendingCommand(join.execution_id, partition, command, reply)
-            )
+            pending = PendingCommand(join.execution_id, partition, command)
+            answer = await self._router.submit_and_wait(pending)
             if answer is STALE:
                 raise Overloaded(
                     "OVERLOADED", "too many executions wait for its end", retry_after_ms=1_000
@@ -273,9 +272,8 @@ class Deliveries:
             return
 
         async def local() -> object:
-            return await self._router.submitted(
-                lambda reply: PendingCommand(execution_id, partition, command, reply)
-            )
+            pending = PendingCommand(execution_id, partition, command)
+            return await self._router.submit_and_wait(pending)
 
         async def remote(address: str) -> object:
             request = call(self._partition_stub(address))

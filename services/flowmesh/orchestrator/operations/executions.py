@@ -12,7 +12,7 @@ from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.operations.execution_reader import ExecutionReader
 from flowmesh.orchestrator.operations.outcomes import Outcomes
 from flowmesh.orchestrator.operations.runs import Runs
-from flowmesh.orchestrator.operations.start_calls import StartCalls
+from flowmesh.orchestrator.operations.start_service import StartService
 from flowmesh.orchestrator.storage.archiving import Archiving
 
 ONLY_BY_ORCHESTRATORS: tuple[Literal["link", "signals", "plan_digest"], ...] = (
@@ -30,7 +30,7 @@ class Executions:
         self,
         *,
         inbox: Inbox,
-        starts: StartCalls,
+        starts: StartService,
         outcomes: Outcomes,
         reader: ExecutionReader,
         runs: Runs,
@@ -50,12 +50,12 @@ class Executions:
         if not forwarded:
             for field in ONLY_BY_ORCHESTRATORS:
                 request.ClearField(field)
-        plan = await self._starts.plan_for(request)
-        started = await self._starts.start_planned(request, plan, forwarded=forwarded)
+        planned = await self._starts.prepare(request)
+        started = await self._starts.start(planned, forwarded=forwarded)
         execution = None
         if request.wait_ms > 0:
             asked = pb.WaitExecutionRequest(
-                namespace=plan.namespace,
+                namespace=planned.plan.namespace,
                 execution_id=started.execution_id,
                 timeout_ms=request.wait_ms,
                 without_nodes=request.without_nodes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.errors import Unavailable
 from flowmesh.orchestrator.commit.inbox import Inbox
-from flowmesh.orchestrator.model.commands import Answer, PendingCommand, Reply
+from flowmesh.orchestrator.model.commands import Answer, PendingCommand
 from flowmesh.orchestrator.model.errors import Moved, execution_not_found, partition_unavailable
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.ownership.ownership import Ownership
@@ -42,7 +42,8 @@ class OwnerRouter:
         self.peers = peers
         self.stub_at = stub_at
 
-    async def submitted(self, build: Callable[[Reply], PendingCommand]) -> Answer:
+    async def submit_and_wait(self, command: PendingCommand) -> Answer:
+        """Submit a command without a reply of its own; return its answer after the commit."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer | Exception) -> None:
@@ -53,7 +54,8 @@ class OwnerRouter:
             else:
                 future.set_result(answer)
 
-        self._inbox.submit(build(reply))
+        command.reply = reply
+        self._inbox.submit(command)
         return await future
 
     async def at_owner(

@@ -7,6 +7,7 @@ stored before, so that housekeeping of any process finishes an interrupted erasu
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.access.encryption import DataKeys, history_place
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as pb_grpc
 from flowmesh.api.history.v1 import history_event_pb2
@@ -39,6 +40,7 @@ class ExecutionErasure:
         self,
         *,
         store: ErasureStore,
+        keys: DataKeys,
         executions: ExecutionStore,
         reader: ExecutionReader,
         changes: ExecutionChanges,
@@ -50,6 +52,7 @@ class ExecutionErasure:
         stub_at: "Callable[[str], Stub]",
     ) -> None:
         self._store = store
+        self._keys = keys
         self._executions = executions
         self._reader = reader
         self._changes = changes
@@ -108,7 +111,8 @@ class ExecutionErasure:
             events = history_event_pb2.HistoryEvents.FromString(row.events)
             bare = history_event_pb2.HistoryEvents(events=map(without_values, events.events))
             seqs.append(row.seq)
-            rewritten.append(bare.SerializeToString())
+            place = history_place(execution_id)
+            rewritten.append(self._keys.seal(namespace, bare.SerializeToString(), place))
         await self._store.rewrite_history(execution_id, day, seqs=seqs, events=rewritten)
         digests = await self._store.finish(execution_id)
         self._payloads.forget(namespace, digests)

@@ -12,7 +12,7 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.orchestrator.model.ids import first_id_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.storage.archiving import Archiving
-from flowmesh.orchestrator.storage.batch import DAY_US
+from flowmesh.orchestrator.storage.batch import DAY_US, HOUR_US
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.orchestrator.storage.stores.retention_store import Expiry
 from flowmesh.runtime import Loop
@@ -22,6 +22,10 @@ DELETE_ROWS_MAX = 200
 
 PLANS_READ_MAX = 500
 BULKS_KEPT_US = 30 * DAY_US
+METERS_FOLDED_HOURS = 48
+"""Sources of metered use are kept apart for bookings of the last day."""
+
+METERS_KEPT_HOURS = 400 * 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class HousekeepingLoop(Loop):
         await self._store.bulks.delete_ended(now_us - BULKS_KEPT_US)
         await self._store.kept_signals.delete_expired()
         await self._store.stats.delete_unused()
+        await self._store.meters.fold(now_us // HOUR_US - METERS_FOLDED_HOURS)
+        await self._store.meters.delete(now_us // HOUR_US - METERS_KEPT_HOURS)
         await self._store.messages.delete_keyed_signals()
         await self._store.starts.delete_expired(now_us)
         return cleaned

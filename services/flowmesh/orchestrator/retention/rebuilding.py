@@ -48,7 +48,13 @@ class Rebuilding:
         rows, values = await self._store.rows(ids), await self._store.values(ids)
         response = pb.RebuildExecutionsResponse(checked=len(rebuilt))
         for row, found in rebuilt:
-            fields = list(_differences(row, found, rows.get(row.id), values[row.id]))
+            stored_values, sealed = values[row.id], self._store.sealed(row, found)
+            # The text of a failure is opened; values from before the encryption are plain.
+            expected = {
+                name: sealed[name] if stored_values.get(name) == sealed[name] else value
+                for name, value in found.items()
+            }
+            fields = list(_differences(row, expected, rows.get(row.id), stored_values))
             if not fields:
                 continue
             response.differences.add(execution_id=row.id, fields=fields)

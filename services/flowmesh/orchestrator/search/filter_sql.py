@@ -7,6 +7,8 @@ database chooses whether to start with the set or with the executions.
 from collections.abc import Iterable
 from typing import Any
 
+from flowmesh.access.encryption import NO_KEYS, DataKeys
+from flowmesh.errors import Invalid, Violation
 from flowmesh.filters import (
     FAMILIES,
     AllOf,
@@ -20,7 +22,12 @@ from flowmesh.filters import (
     status_names,
 )
 from flowmesh.orchestrator.model.ids import first_id_of
-from flowmesh.orchestrator.model.search_values import instant_text
+from flowmesh.orchestrator.model.search_values import (
+    HASHED_FAMILIES,
+    Stored,
+    hashed_text,
+    instant_text,
+)
 
 ID_TIME_US_MAX = 32**9 * 1_000
 """Upper bound of times in ids."""
@@ -33,7 +40,10 @@ _SET = "select s.execution_id from search_values s where"
 class Where:
     """The conditions of one statement, and the values of its parameters."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, keys: DataKeys = NO_KEYS) -> None:
+        self._keys = keys
+        self._searched = namespace
+        self._is_sealed = keys.covers(namespace)
         self.values: list[object] = []
         self.names: list[str] = []
         """The labels, attributes and input values that the statement uses."""
@@ -86,6 +96,8 @@ class Where:
             case "duration":
                 value = self.put(term.value, "double precision")
                 return f"e.ended_at - e.started_at {term.op.value} {value}"
+            case "any":
+                return self._anywhere(term)
         if not term.field.stored_name:
             return self._compared(_COLUMNS[term.field.name], term, "text")
         name = self.put_name(term.field.stored_name)
@@ -98,6 +110,23 @@ class Where:
             return f"{column} is null"
         op = "^@" if term.op is Op.PREFIX else term.op.value
         return f"{column} {op} {self.put(term.value, kind)}"
+
+    def _anywhere(self, term: Term) -> str:
+        """The ids, and each label, attribute and input value: its names are read from the index."""
+        op, text = "^@" if term.op is Op.PREFIX else "=", self.put(term.value, "text")
+        columns = " or ".join(f"{each} {op} {text}" for each in _COLUMNS.values())
+        families = self.put([f"{each}." for each in FAMILIES], "text[]")
+        return (
+            f"({columns} or e.id in (with recursive named as ("  # noqa: S608
+            " (select min(s.name) as name from search_values s"
+            f" where s.namespace = {self.namespace})"
+            " union all select (select min(s.name) from search_values s"
+            f" where s.namespace = {self.namespace} and s.name > n.name)"
+            " from named n where n.name is not null)"
+            " select s.execution_id from named n join search_values s"
+            f" on s.namespace = {self.namespace} and s.name = n.name and s.text {op} {text}"
+            f" where exists (select 1 from unnest({families}) as f where n.name ^@ f)))"
+        )
 
     def _started(self, term: Term) -> str:
         """Ids are in the order of starts, so the index finds a span of time."""
@@ -131,7 +160,11 @@ class Where:
         )
 
     def _on_value(self, term: Term) -> str:
-        value = term.value
+        value, name = term.value, term.field.stored_name
+        if self.hides(name) or (term.op is Op.WORDS and self._is_sealed):
+            if term.op not in (Op.EQ, Op.IN):
+                raise sealed_search(name or "error", f"`{term.op.value}`")
+            return self._among_hashes(name, term.values)
         match term.op:
             case Op.WORDS:
                 query = f"plainto_tsquery('simple', {self.put(value, 'text')})"
@@ -144,6 +177,21 @@ class Where:
             return f"s.number {term.op.value} {self.put(value, 'double precision')}"
         bound = _bound(value, term.op) if isinstance(value, Instant) else _text(value)
         return f"s.text {term.op.value} {self.put(bound, 'text')}"
+
+    def hides(self, name: str) -> bool:
+        """Return whether the values of a name are hashes in this namespace."""
+        return self._is_sealed and name.partition(".")[0] in HASHED_FAMILIES
+
+    def _among_hashes(self, name: str, values: Iterable[Value]) -> str:
+        """Return a condition that finds hashes, and values from before the encryption."""
+        stored: list[Stored] = []
+        for value in values:
+            if isinstance(value, Instant):
+                stored += [(value.text, None), (instant_text(value.at_us), None)]
+            else:
+                stored.append((None, value) if isinstance(value, float) else (_text(value), None))
+        hashes = [hashed_text(self._keys, self._searched, name, each) for each in stored]
+        return f"({self._one_of('s.text', hashes, 'text')} or {self._among(values)})"
 
     def _among(self, values: Iterable[Value]) -> str:
         texts: list[str] = []
@@ -199,3 +247,12 @@ def _bound(value: Instant, op: Op) -> str:
     """
     whole = instant_text(value.at_us)
     return value.text if not value.exact and op in (Op.LT, Op.GE) else whole
+
+
+def sealed_search(name: str, how: str) -> Invalid:
+    """Return the error of a search that hashes cannot answer."""
+    text = (
+        f"values of an encrypted project are found by equality only: {name} by {how} is not"
+        " possible"
+    )
+    return Invalid("FILTER_INVALID", text, violations=(Violation("filter", text),))

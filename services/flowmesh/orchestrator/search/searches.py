@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
+from flowmesh.access.encryption import NO_KEYS, DataKeys, error_place
 from flowmesh.api.common.v1 import failure_pb2
 from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Timeout, Violation
 from flowmesh.filters import Order, parse_filter, parse_groups, parse_order, status_names
 from flowmesh.orchestrator.model.ids import partition_of
-from flowmesh.orchestrator.search.filter_sql import Where
+from flowmesh.orchestrator.search.filter_sql import Where, sealed_search
 from flowmesh.rpc import (
     check_enum_values,
     invalid_page_token,
@@ -72,13 +73,16 @@ class Page:
 class Searches:
     """Answers filters from the rows; committed changes are found at once."""
 
-    def __init__(self, *, pool: asyncpg.Pool, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, *, pool: asyncpg.Pool, now_us: Callable[[], int], keys: DataKeys = NO_KEYS
+    ) -> None:
         self._pool = pool
+        self._keys = keys
         self._now_us = now_us
 
     async def page(self, request: pb.ListExecutionsRequest, list_name: str = "") -> Page:
         """Return the rows of one page, in order; `list_name` keeps tokens of other lists apart."""
-        query = PageQuery(request, self._now_us(), list_name)
+        query = PageQuery(request, self._now_us(), list_name, self._keys)
         rows = await self.fetch(query.text, query.where.values)
         warnings = [] if request.page_token else await self._warnings(request, query.where)
         return Page(rows[: query.size], len(rows) > query.size, query, warnings)
@@ -95,7 +99,8 @@ class Searches:
         )
         found: dict[str, failure_pb2.Failure] = {}
         for row in rows:
-            failure = failure_pb2.Failure(message=row["error"].removeprefix(f"{row['class']}: "))
+            text = self._keys.open_text(row["error"], error_place(row["execution_id"]))
+            failure = failure_pb2.Failure(message=text.removeprefix(f"{row['class']}: "))
             setattr(failure, "class", row["class"])
             found[row["execution_id"]] = failure
         return found
@@ -105,7 +110,7 @@ class Searches:
     ) -> search_service_pb2.CountExecutionsResponse:
         """Count executions in groups, the largest group first."""
         names = parse_groups(request.group_by)
-        where = Where(namespace_of(request))
+        where = self.where(namespace_of(request))
         condition = conditions(where, request.filter, self._now_us())
         shown, joins = _groups(where, names)
         if request.step_s:
@@ -151,6 +156,10 @@ class Searches:
             [namespace_of(request), where.names],
         )
         return [_unindexed(row["name"]) for row in rows]
+
+    def where(self, namespace: str) -> Where:
+        """Return the conditions of a statement, without any."""
+        return Where(namespace, self._keys)
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
         """Return the rows of a statement with a short timeout, planned for its values.
@@ -212,11 +221,17 @@ def conditions(where: Where, text: str, now_us: int) -> str:
 class PageQuery:
     """A page of a list as a statement, and the token of the next one."""
 
-    def __init__(self, request: pb.ListExecutionsRequest, now_us: int, list_name: str = "") -> None:
+    def __init__(
+        self,
+        request: pb.ListExecutionsRequest,
+        now_us: int,
+        list_name: str = "",
+        keys: DataKeys = NO_KEYS,
+    ) -> None:
         self.size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
         check_enum_values(request.statuses, execution_pb2.ExecutionStatus, "statuses")
         self.order: Order = parse_order(request.order_by)
-        self.where = Where(namespace_of(request))
+        self.where = Where(namespace_of(request), keys)
         found = [conditions(self.where, request.filter, now_us), *self._fields(request)]
         self._list = list_name or list_key(request)
         join, key = self._key()
@@ -255,6 +270,8 @@ class PageQuery:
         if not name:
             key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
             return "", [*key, "e.id"]
+        if self.where.hides(name):
+            raise sealed_search(name, "order")
         join = (
             " join search_values o on o.execution_id = e.id"
             f" and o.name = {self.where.put_name(name)}"

@@ -4,8 +4,9 @@
     <folder>/ns=<namespace>/<day of start>/<first id>_<last id>.index         their places
 
 A member is JSON lines: the execution, its plan, its events, the payloads it refers to. Any tool
-reads the whole file with gzip. A file is never changed: a new one is written, and is valid from
-the moment at which the index names it. Any number of processes may write; functions here block.
+reads the whole file with gzip, unless the project is encrypted: then the members are sealed in
+pieces, as the index states. A file is never changed: a new one is written, and is valid from the
+moment at which the index names it. Any number of processes may write; functions here block.
 """
 
 import fcntl
@@ -19,10 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 
+from flowmesh.access.encryption import NO_KEYS, DataKeys, archive_place
 from flowmesh.orchestrator.model.ids import partition_of
 
 FILES = ".jsonl.gz"
@@ -32,6 +34,7 @@ UNFINISHED_S = 3_600
 """A file that has not changed for this long was left by a crash: no write takes as long."""
 
 CHUNK_BYTES = 1 << 20
+_LENGTH_BYTES = 4
 LAST_DAY_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 Summary = dict[str, Any]
@@ -52,22 +55,30 @@ class Vanished(Exception):
 class _File:
     """A file that is being written: its members one after the other."""
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(self, name: str, file: BinaryIO, namespace: str, keys: DataKeys) -> None:
         self.name = name
         self._file = file
+        self._namespace = namespace
+        self._keys = keys
         self.index: list[Summary] = []
 
     def pack(self, filed: ArchiveInput) -> None:
-        begin = self._file.tell()
+        begin, summary = self._file.tell(), filed.summary
+        sealed = None
+        if self._keys.covers(self._namespace):
+            sealed = _Sealed(self._file, self._keys, self._namespace, summary["executionId"])
+        target = cast(BinaryIO, sealed or self._file)
         try:
-            with gzip.GzipFile(filename="", mode="wb", fileobj=self._file) as packed:
+            with gzip.GzipFile(filename="", mode="wb", fileobj=target) as packed:
                 for line in filed.lines:
                     packed.write(line)
         except Vanished:
             self._file.seek(begin)
             self._file.truncate()
-        else:
-            self._listed(filed.summary, begin)
+            return
+        if sealed is not None:
+            sealed.close()
+        self._listed({**summary, "sealed": sealed is not None}, begin)
 
     def copy(self, entry: Summary, source: BinaryIO) -> None:
         """Copy a member of another file."""
@@ -86,11 +97,40 @@ class _File:
         self.index.append({**summary, **place})
 
 
+class _Sealed:
+    """A file that seals what is written to it in pieces, each after its length."""
+
+    def __init__(self, file: BinaryIO, keys: DataKeys, namespace: str, execution_id: str) -> None:
+        self._file = file
+        self._keys = keys
+        self._namespace = namespace
+        self._execution_id = execution_id
+        self._waiting = bytearray()
+        self._number = 0
+
+    def write(self, data: bytes) -> int:
+        self._waiting += data
+        if len(self._waiting) >= CHUNK_BYTES:
+            self.close()
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: `close` writes the last piece."""
+
+    def close(self) -> None:
+        place = archive_place(self._execution_id, self._number)
+        piece = self._keys.seal(self._namespace, bytes(self._waiting), place)
+        self._file.write(len(piece).to_bytes(_LENGTH_BYTES, "big") + piece)
+        self._waiting.clear()
+        self._number += 1
+
+
 class Archive:
     """The files below one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: DataKeys = NO_KEYS) -> None:
         self._folder = folder
+        self._keys = keys
 
     def write(
         self, namespace: str, started_at_us: int, ids: Iterable[str], filed: Iterable[ArchiveInput]
@@ -103,7 +143,7 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         first, *others = sorted(ids)
         stem = folder / f"{first}_{others[-1] if others else first}"
-        with _written(stem) as (path, file):
+        with self._written(stem, namespace) as (path, file):
             for each in filed:
                 file.pack(each)
             if file.index:
@@ -119,7 +159,7 @@ class Archive:
             return None
         with self._locked(fcntl.LOCK_SH):
             for stem, entry in self._entries(namespace, execution_id):
-                return _document(_file_of(stem, entry).open("rb"), entry)
+                return _document(_file_of(stem, entry).open("rb"), entry, self._keys)
         return None
 
     def summaries(
@@ -166,22 +206,23 @@ class Archive:
         with self._locked(fcntl.LOCK_EX):
             held = list(self._entries(namespace, execution_id))
             for stem, _ in held:
-                self._replace(stem, execution_id, change)
+                self._replace(stem, namespace, execution_id, change)
         return bool(held)
 
     def _replace(
         self,
         stem: Path,
+        namespace: str,
         execution_id: str,
         change: Callable[[Iterator[bytes]], Iterable[bytes] | None],
     ) -> None:
-        with _written(stem) as (path, file):
+        with self._written(stem, namespace) as (path, file):
             for entry in _read_index(_index_of(stem)):
                 with _file_of(stem, entry).open("rb") as source:
                     if entry["executionId"] != execution_id:
                         file.copy(entry, source)
                         continue
-                    changed = change(_unpacked(source, entry))
+                    changed = change(_unpacked(source, entry, self._keys))
                     if changed is not None:
                         file.pack(ArchiveInput(entry, changed))
             _name(stem, path, file)
@@ -208,17 +249,16 @@ class Archive:
             fcntl.flock(file, how)
             yield
 
-
-@contextmanager
-def _written(stem: Path) -> Iterator[tuple[Path, _File]]:
-    """Create a file beside the existing ones; remove it unless it is published."""
-    name = f"{stem.name}.{secrets.token_hex(4)}{FILES}"
-    path = stem.with_name(name + UNFINISHED)
-    try:
-        with path.open("wb") as file:
-            yield path, _File(name, file)
-    finally:
-        path.unlink(missing_ok=True)
+    @contextmanager
+    def _written(self, stem: Path, namespace: str) -> Iterator[tuple[Path, _File]]:
+        """Create a file beside the existing ones; remove it unless it is published."""
+        name = f"{stem.name}.{secrets.token_hex(4)}{FILES}"
+        path = stem.with_name(name + UNFINISHED)
+        try:
+            with path.open("wb") as file:
+                yield path, _File(name, file, namespace, self._keys)
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _name(stem: Path, path: Path, file: _File) -> None:
@@ -259,9 +299,9 @@ def _file_of(stem: Path, entry: Summary) -> Path:
     return stem.with_name(entry.get("file") or stem.name + FILES)
 
 
-def _document(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
+def _document(file: BinaryIO, entry: Summary, keys: DataKeys) -> Iterator[bytes]:
     with file:
-        yield from _unpacked(file, entry)
+        yield from _unpacked(file, entry, keys)
 
 
 def _chunks(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
@@ -273,10 +313,21 @@ def _chunks(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
         yield chunk
 
 
-def _unpacked(file: BinaryIO, entry: Summary) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, entry: Summary, keys: DataKeys) -> Iterator[bytes]:
+    """Yield the opened pieces of a sealed member. Raises DATA_UNREADABLE."""
+    file.seek(entry["offset"])
+    end, number = entry["offset"] + entry["length"], 0
+    while file.tell() < end:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "big")
+        yield keys.open(file.read(length), archive_place(entry["executionId"], number))
+        number += 1
+
+
+def _unpacked(file: BinaryIO, entry: Summary, keys: DataKeys) -> Iterator[bytes]:
     """Yield the document of a member in pieces of up to 1 MiB."""
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    for chunk in _chunks(file, entry):
+    sealed = entry.get("sealed", False)
+    for chunk in _pieces(file, entry, keys) if sealed else _chunks(file, entry):
         while chunk:
             if piece := unpack.decompress(chunk, CHUNK_BYTES):
                 yield piece

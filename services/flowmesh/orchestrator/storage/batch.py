@@ -3,16 +3,30 @@
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from flowmesh.access.encryption import (
+    NO_KEYS,
+    DataKeys,
+    history_place,
+    message_place,
+    snapshot_place,
+)
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import State, Transition
 from flowmesh.engine.search_attributes import NO_SEARCH_VALUES
 from flowmesh.orchestrator.model.commands import PendingStart
 from flowmesh.orchestrator.model.concurrency_groups import GroupEntry
 from flowmesh.orchestrator.model.ids import is_digest
-from flowmesh.orchestrator.model.search_values import Stored, search_rows
+from flowmesh.orchestrator.model.search_values import (
+    Stored,
+    need_of,
+    sealed_value,
+    search_rows,
+)
+from flowmesh.orchestrator.storage.model_usage import UsageRow, usage_rows
 from flowmesh.orchestrator.storage.statements import PARTS
 
 DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
 _NO_LANES: Mapping[int, int] = {}
 _NO_WAITS: frozenset[str] = frozenset()
 _Found = tuple[int | None, int | None, int | None, str | None, int | None]
@@ -66,13 +80,14 @@ class Row:
     signals with key and the approvals that it waits for, each in a row of `waits`.
     """
 
-    __slots__ = ("failure", "lanes", "search", "status", "waits", "wake_at_us")
+    __slots__ = ("failure", "lanes", "need", "search", "status", "waits", "wake_at_us")
 
     def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
         self.status = state.status
         self.wake_at_us = 0 if state.ended else state.wake_at_us
         self.search = state.search
         self.failure = state.failure
+        self.need = need_of(state)
         self.lanes: Mapping[int, int] = _NO_LANES
         self.waits = _NO_WAITS
         if state.awaiting and not state.ended:
@@ -99,10 +114,14 @@ class Row:
         )
 
     def found_as(self, other: "Row | None") -> bool:
-        """Return whether labels, search attributes and failure are unchanged."""
+        """Return whether labels, search attributes, failure and need are unchanged."""
         if other is None:
-            return self.search is NO_SEARCH_VALUES and self.failure is None
-        return self.search is other.search and self.failure is other.failure
+            return self.search is NO_SEARCH_VALUES and self.failure is None and not self.need
+        same = self.search is other.search and self.failure is other.failure
+        return same and self.need == other.need
+
+    def values(self) -> dict[str, Stored]:
+        return search_rows(self.search, self.failure, self.need)
 
     def further_lanes(self) -> dict[int, int]:
         return dict(islice(self.lanes.items(), 1, None))
@@ -111,7 +130,8 @@ class Row:
 class CommitBatch:
     """The rows of one statement, as columns in the order of `sql/commit.sql` and its parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: DataKeys = NO_KEYS) -> None:
+        self._keys = keys
         self.plans: dict[str, bytes] = {}
         # Both end with the columns of `_found`.
         self.starts: list[
@@ -123,6 +143,7 @@ class CommitBatch:
         self.changes: list[
             tuple[str, int, int, int | None, int | None, int | None, str | None, int | None]
         ] = []
+        self.metered: list[tuple[int, str, str, int, int, int, int]] = []
         self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
         self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
         self.references: list[tuple[str, str, str, int]] = []
@@ -135,6 +156,7 @@ class CommitBatch:
             tuple[str, int, str, str, str, int, str, int, bool, bool, int, int, bool]
         ] = []
         self.joins: list[tuple[str, str, str, bytes, int, bool]] = []
+        self.usages: list[UsageRow] = []
         self.served: dict[int, int] = {}
         self.after: bytes | None = None
         self.bytes = 0
@@ -185,20 +207,32 @@ class CommitBatch:
     def add_history(
         self, state: State, partition: int, transition: Transition, *, is_start: bool
     ) -> bytes:
-        """Add the events of a transition; return them as stored."""
+        """Add the events of a transition; return them encoded."""
         events = transition.history.SerializeToString()
         self.bytes += len(events)
+        place = history_place(state.execution_id)
+        stored = self._keys.seal(state.plan.namespace, events, place)
         self.histories.append(
             (
                 state.started_at_us // DAY_US,
                 state.execution_id,
                 transition.first_sequence,
-                events,
+                stored,
                 partition,
                 is_start,
             )
         )
         return events
+
+    def meter(self, state: State, transition: Transition, now_us: int, *, is_start: bool) -> None:
+        """Add the metered use of a transition, after its events and the usage of models in them."""
+        ended = [node for node in transition.closed if node.planned.is_task]
+        who = (now_us // HOUR_US, state.execution_id, state.plan.namespace)
+        size = len(self.histories[-1][3])
+        usages = (row for row in self.usages if row[2] == state.execution_id)
+        tokens = sum(row[8] + row[9] for row in usages)
+        tasks = len(ended) + len(transition.retried)
+        self.metered.append((*who, int(is_start), tasks, tokens, size))
 
     def add_reference(self, state: State, partition: int, payload: payload_pb2.Payload) -> None:
         # Skip a text that is no digest; a NUL character in it would fail the whole commit.
@@ -210,7 +244,10 @@ class CommitBatch:
     def add_references(
         self, state: State, partition: int, transition: Transition, stored: bytes
     ) -> None:
-        """Add the stored payloads that events refer to; `stored` are the encoded events."""
+        """Add the stored payloads that events refer to, and the usage of models that they report;
+        `stored` are the encoded events.
+        """
+        self.usages += usage_rows(state, partition, transition.history, stored)
         if _DIGEST_BEGINS not in stored:
             return
         for event in transition.history.events:
@@ -234,9 +271,9 @@ class CommitBatch:
                         self.add_reference(state, partition, record.call.input)
 
     def add_values(self, state: State, partition: int, row: Row, previous: Row | None) -> None:
-        """Add the changes of labels, search attributes and failure."""
-        before = search_rows(previous.search, previous.failure) if previous is not None else {}
-        after = search_rows(row.search, row.failure)
+        """Add the changes of labels, search attributes, failure and need."""
+        before = previous.values() if previous is not None else {}
+        after = row.values()
         changed: dict[str, Stored] = {n: (None, None) for n in before if n not in after}
         changed.update((n, value) for n, value in after.items() if before.get(n) != value)
         execution_id, namespace, is_start = (
@@ -244,7 +281,8 @@ class CommitBatch:
             state.plan.namespace,
             previous is None,
         )
-        for name, (text, number) in changed.items():
+        for name, value in changed.items():
+            text, number = sealed_value(self._keys, namespace, execution_id, name, value)
             self.values.append((execution_id, partition, namespace, name, text, number, is_start))
 
     def add_messages(
@@ -252,6 +290,7 @@ class CommitBatch:
     ) -> list[Message]:
         """Add the messages of a transition; return them as stored."""
         told = []
+        namespace, keys = state.plan.namespace, self._keys
         for number, message in enumerate(transition.messages):
             # Text order of the ids is the order of the events that cause them.
             message_id = f"{state.execution_id}:{state.sequence:010d}:{number:05d}"
@@ -268,7 +307,14 @@ class CommitBatch:
             told.append(Message(partition, message_id, target, message.SerializeToString()))
             self.bytes += len(told[-1].command)
         self.messages.extend(
-            (one.partition, one.id, one.target, one.command, state.execution_id, is_start)
+            (
+                one.partition,
+                one.id,
+                one.target,
+                keys.seal(namespace, one.command, message_place(one.id)),
+                state.execution_id,
+                is_start,
+            )
             for one in told
         )
         return told
@@ -279,6 +325,10 @@ class CommitBatch:
         for name in sorted(row.waits ^ before):
             one = (state.plan.namespace, name, state.execution_id, partition)
             self.waits.append((*one, previous is None, name in row.waits))
+
+    def add_snapshot(self, state: State, partition: int, body: bytes) -> None:
+        stored = self._keys.seal(state.plan.namespace, body, snapshot_place(state.execution_id))
+        self.snapshots.append((state.execution_id, state.sequence, stored, partition))
 
     def add_place(
         self, partition: int, entry: GroupEntry, phase: int, now_us: int, *, is_new: bool = False
@@ -311,12 +361,14 @@ class CommitBatch:
         """The parts that have rows, in the order of `statements.PARTS`."""
         needed = (
             self.starts,
+            self.metered,
             self.changes,
             self.served,
             self.lanes or self.values,
             self.references or self.snapshots,
             self.messages or self.answered or self.waits,
             self.places or self.joins,
+            self.usages,
         )
         return tuple(name for name, of in zip(PARTS, needed, strict=True) if of)
 
@@ -338,6 +390,8 @@ class CommitBatch:
         if part == "starts":
             plans: list[list[object]] = [list(self.plans.keys()), list(self.plans.values())]
             return plans + _columns(self.starts, 16)
+        if part == "metered":
+            return _columns(self.metered, 7)
         if part == "changes":
             return _columns(self.changes, 8)
         if part == "served":
@@ -352,6 +406,8 @@ class CommitBatch:
             return [*referred, *kept, [each[0] in born for each in self.snapshots]]
         if part == "messages":
             return _columns(self.messages, 6) + _columns(self.answered, 2) + _columns(self.waits, 6)
+        if part == "model_usage":
+            return _columns(self.usages, 11)
         return _columns(self.places, 13) + _columns(self.joins, 6)
 
 

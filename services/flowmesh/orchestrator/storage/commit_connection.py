@@ -17,7 +17,13 @@ from flowmesh.orchestrator.storage.stores.outbox_store import OutboxStore
 RESEND_DELAYS_S = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before a commit of unknown outcome is sent again; the last one repeats."""
 
-PREPARED_PARTS = ((), ("starts",), ("changes",), ("starts", "changes"))
+PREPARED_PARTS = (
+    (),
+    ("metered",),
+    ("starts", "metered"),
+    ("metered", "changes"),
+    ("starts", "metered", "changes"),
+)
 """The parts of the statements that are prepared before the first commit."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 
 from flowmesh.access.audited import audited_call
+from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.storage import queries_of
 
 T = TypeVar("T")
@@ -21,11 +22,13 @@ QUERIES = (
     "retention.sql",
     "bulks.sql",
     "links.sql",
-    "letters.sql",
+    "dead_letters.sql",
     "quotas.sql",
     "rebuild.sql",
     "kept_signals.sql",
     "stats.sql",
+    "meters.sql",
+    "usage.sql",
 )
 CONNECTION_LOST = (
     OSError,
@@ -63,8 +66,15 @@ async def until_answered(ask: Callable[[], Awaitable[T]]) -> T:
 class Queries:
     """Runs the named queries of `sql/` on a pool. Only the stores of this package call it."""
 
-    def __init__(self, pool: asyncpg.Pool, *, call: Callable[[], str] = audited_call) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        *,
+        call: Callable[[], str] = audited_call,
+        keys: DataKeys = NO_KEYS,
+    ) -> None:
         self.pool = pool
+        self.keys = keys
         named = "\n".join((_SQL / name).read_text() for name in QUERIES)
         self._sql: Any = queries_of(named, call=call)
 

@@ -7,9 +7,10 @@ from the rows and applied. Nothing depends on the cache.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.cache.optional import OptionalCache
+from flowmesh.access.encryption import NO_KEYS, DataKeys, snapshot_place
 from flowmesh.engine import State
 from flowmesh.orchestrator.storage.snapshots import snapshot
+from flowmesh.storage.optional_cache import OptionalCache
 from flowmesh.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class FinishedStates:
         seconds: int,
         metrics: Metrics,
         monotonic_ms: Callable[[], float],
+        keys: DataKeys = NO_KEYS,
     ) -> None:
+        self._keys = keys
         self._cache = cache
         self._prefix = f"{prefix}:finished:"
         self._seconds = seconds
@@ -77,7 +80,8 @@ class FinishedStates:
             self._since_ms, self._bytes_left = now_ms, KEPT_BYTES_MAX
         pipeline = self._cache.pipeline(transaction=False)
         for state in states:
-            body = snapshot(state)
+            place = snapshot_place(state.execution_id)
+            body = self._keys.seal(state.plan.namespace, snapshot(state), place)
             if len(body) <= min(FINISHED_BYTES_MAX, self._bytes_left):
                 self._bytes_left -= len(body)
                 value = state.sequence.to_bytes(_SEQUENCE_BYTES, "big") + body

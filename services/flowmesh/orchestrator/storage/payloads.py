@@ -26,6 +26,10 @@ class Payloads:
         self._cache: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._cached_bytes = 0
 
+    def require_keys(self, namespace: str) -> None:
+        """Raise DATA_UNREADABLE if the data keys of a namespace were destroyed."""
+        self._store.keys.require(namespace)
+
     async def put(self, namespace: str, encoding: str, data: bytes) -> payload_pb2.Payload:
         """Store bytes and return a reference; the same bytes are stored once."""
         if len(data) > STORED_BYTES_MAX:
@@ -106,9 +110,3 @@ class Payloads:
         """Remove erased payloads from the cache."""
         for digest in digests:
             self._cached_bytes -= len(self._cache.pop((namespace, digest), b""))
-
-    def content_if_cached(self, namespace: str, payload: payload_pb2.Payload) -> bytes | None:
-        """Return the bytes of a payload without a query; None if a query is needed."""
-        if not payload.HasField("reference"):
-            return payload.data
-        return self._cache.get((namespace, payload.reference.digest))

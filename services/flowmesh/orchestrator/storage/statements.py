@@ -11,7 +11,7 @@ The text is composed by two markers in `commit.sql`:
 - `-- parts` follows the last CTE. Every other part is inserted in front of it.
 
 A part numbers its parameters from $1. They are renumbered to follow those of the parts before it.
-`tests/unit/orchestrator/commit_statement.sql` holds the statement with all parts.
+`tests/unit/orchestrator/storage/commit_statement.sql` holds the statement with all parts.
 """
 
 import re
@@ -26,12 +26,14 @@ PARAMETERS = 11
 
 PARTS = {
     "starts": 18,
+    "metered": 7,
     "changes": 8,
     "served": 2,
     "lanes_and_values": 14,
     "payloads": 10,
     "messages": 14,
     "group_entries": 19,
+    "model_usage": 11,
 }
 """Parts and their numbers of parameters; each is a file in `sql/`."""
 

@@ -3,9 +3,10 @@
 import asyncio
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from flowmesh.access.encryption import NO_KEYS, DataKeys, history_place, snapshot_place
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, apply, dispose, replay, restore_held
@@ -91,12 +92,14 @@ class States:
         plans: PlanCache,
         epochs: Mapping[int, int],
         log: Any,
+        keys: DataKeys = NO_KEYS,
         finished: FinishedStates | None = None,
     ) -> None:
         self._store = store
         self._plans = plans
         self._epochs = epochs
         self._log = log
+        self._keys = keys
         self._finished = finished
         self._finished_kept: CachedSnapshots = (
             finished.kept if finished is not None else no_snapshots
@@ -172,6 +175,12 @@ class States:
         for execution_id in [i for i in self._entries if partition_of(i) in gone]:
             self.evict(execution_id)
 
+    def evict_namespaces(self, namespaces: Set[str]) -> None:
+        """Evict the executions of namespaces whose keys were destroyed."""
+        entries = self._entries.items()
+        for execution_id in [i for i, e in entries if e.state.plan.namespace in namespaces]:
+            self.evict(execution_id)
+
     async def fetch(self, execution_ids: Iterable[str]) -> Found:
         """Return executions from memory or from rows; cache those of owned partitions.
 
@@ -210,6 +219,7 @@ class States:
 
     async def load(self, execution_ids: Sequence[str]) -> Found:
         """Rebuild executions from rows without caching them. Unknown ids are left out."""
+        await self._keys.known.wait()
         found = Found()
         for start in range(0, len(execution_ids), LOAD_BATCH):
             ids = execution_ids[start : start + LOAD_BATCH]
@@ -246,11 +256,13 @@ class States:
         plan = plans.get(stored.plan_digest)
         if plan is None:
             plan = self._plans.remember(plan_pb2.Plan.FromString(stored.plan_body))
-        events = _events(stored.events)
+        keys, place = self._keys, history_place(stored.execution_id)
+        events = _events(keys.open(each, place) for each in stored.events)
         if stored.snapshot is None:
             state = replay(stored.execution_id, plan, events)
         else:
-            state = restore(stored.execution_id, plan, stored.snapshot)
+            body = keys.open(stored.snapshot, snapshot_place(stored.execution_id))
+            state = restore(stored.execution_id, plan, body)
             for event in events:
                 apply(state, event)
             restore_held(state)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from flowmesh.cache.optional import OptionalCache
 from flowmesh.executors.base import Attempt, Output
 from flowmesh.executors.memo import MemoRule
+from flowmesh.storage.optional_cache import OptionalCache
 from flowmesh.telemetry import Metrics
 
 # Larger results are not cached.

@@ -5,7 +5,7 @@ Values are read for each attempt and kept by nothing. They are masked in its out
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -14,13 +14,14 @@ from flowmesh.api.identity.v1.secret_service_pb2 import (
     ResolveSecretsResponse,
     SecretRef,
 )
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, NotFound, Unavailable
 from flowmesh.executors.base import Output
 from flowmesh.executors.failures import NETWORK, SECRET_UNAVAILABLE, TaskFailure
-from flowmesh.executors.secrets import AttemptSecrets, texts_of, without
+from flowmesh.executors.secrets import AttemptSecrets
 from flowmesh.expressions.secrets import split_key
+from flowmesh.jsontext.masks import texts_of, without
 
-Json = Any
 PREFIX = "FLOWMESH_SECRET_"
 _STORE = "store it with `flowmesh secrets set`"
 

@@ -52,7 +52,7 @@ export function Watches({ paths, change }: Props) {
         {paths.length === 0 && <span className="muted">{say("watch.hint")}</span>}
       </form>
       {paths.length > 0 && (
-        <ul className={styles.rows}>
+        <ul>
           {paths.map((path) => (
             <Row
               key={path}

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.parts.archive import ArchiveCalls, Rebuilt
-from flowmesh.sdk.executions import Execution
+from flowmesh.sdk.values.executions import Execution
 
 
 class SyncArchiveCalls:

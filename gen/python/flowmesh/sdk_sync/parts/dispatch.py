@@ -82,9 +82,14 @@ class SyncDispatchCalls:
         """Return the figures of all queues, with the reasons for waiting."""
         return self._loop.call(self._wrapped.queues())
 
-    def dead_letters(self, *, page_size: int = 0) -> Iterator[DeadLetter]:
-        """Iterate over tasks that failed for good, newest executions first."""
-        return self._loop.iterate(lambda: self._wrapped.dead_letters(page_size=page_size))
+    def dead_letters(self, *, filter: str = "", page_size: int = 0) -> Iterator[DeadLetter]:
+        """Iterate over tasks that failed for good, newest executions first.
+
+        `filter` is one of executions, as of `list_executions`.
+        """
+        return self._loop.iterate(
+            lambda: self._wrapped.dead_letters(filter=filter, page_size=page_size)
+        )
 
     def discard_dead_letters(self, *execution_ids: str, reason: str = "", actor: str = "") -> int:
         """Take the dead letters of executions off the list; return how many of them changed.

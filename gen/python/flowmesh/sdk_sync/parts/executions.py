@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowmesh.api.execution.v1 import execution_pb2
-from flowmesh.sdk import limits
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.client.approvals import PendingApproval
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.parts.executions import Count, ExecutionCalls, SearchValue
-from flowmesh.sdk.events import Event
-from flowmesh.sdk.executions import Execution, Status, StoredValue
-from flowmesh.sdk.histories import History
-from flowmesh.sdk.messaging.values import Ttl
-from flowmesh.sdk.payloads import Json
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.events import Event
+from flowmesh.sdk.values.executions import Execution, Status, StoredValue
+from flowmesh.sdk.values.histories import History
+from flowmesh.sdk.values.messages import Ttl
 
 
 class SyncExecutionCalls:

@@ -25,9 +25,13 @@ class SyncInsightCalls:
         """Return the state of an execution after an event (by sequence) or at a time."""
         return self._loop.call(self._wrapped.state_at(execution_id, at))
 
-    def trace(self, execution_id: str) -> Trace:
-        """Return the breakdown of an execution's time."""
-        return self._loop.call(self._wrapped.trace(execution_id))
+    def trace(self, execution_id: str, *, limit: int = 0) -> Trace:
+        """Return the breakdown of an execution's time.
+
+        It has up to `limit` tasks (default 200, at most 10,000) inside maps, groups and state
+        machines, failed and slowest first; `omitted` counts the others.
+        """
+        return self._loop.call(self._wrapped.trace(execution_id, limit=limit))
 
     def compare(self, execution_id: str, other_id: str) -> Comparison:
         """Compare two executions."""

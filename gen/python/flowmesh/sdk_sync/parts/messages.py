@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
+from flowmesh.contract.json_value import Json
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.parts.messages import MessageCalls
-from flowmesh.sdk.messaging.values import (
+from flowmesh.sdk.values.messages import (
     HeaderValue,
     Message,
     Outgoing,
@@ -17,7 +18,6 @@ from flowmesh.sdk.messaging.values import (
     Redriven,
     Ttl,
 )
-from flowmesh.sdk.payloads import Json
 
 
 class SyncMessageCalls:

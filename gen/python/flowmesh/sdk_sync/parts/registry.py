@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from flowmesh.sdk.client.background_loop import BackgroundLoop
 from flowmesh.sdk.client.parts.registry import RegistryCalls
-from flowmesh.sdk.discovery.values import Service, ServiceChange, ServiceInstance, Topology
+from flowmesh.sdk.values.services import Service, ServiceChange, ServiceInstance, Topology
 
 
 class SyncRegistryCalls:

@@ -14,9 +14,9 @@ from flowmesh.apps.messaging.messages import Broker, Message, check_pattern, new
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.starting import PIPELINE, run_with
 from flowmesh.apps.wiring.ports import COMPONENT, EVENT_BUS
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.errors import Invalid
-
-Json = Any
 
 HANDLED_MAX = 100
 DAY_S = 86_400.0
@@ -92,11 +92,10 @@ def kafka(setting: Setting) -> Module:
     """Build messaging.kafka. Raises Invalid for a wrong security section."""
     config = setting.config
     if not config["brokers"]:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: brokers is empty")
+        raise setting.invalid("brokers is empty")
     start = str(config.get("startFrom") or "earliest")
     if start not in ("earliest", "latest"):
-        text = f"{setting.name}: startFrom is earliest or latest, not {start!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"startFrom is earliest or latest, not {start!r}")
     delivery = _delivery(setting)
     made = kafka_broker(setting.name, setting, config, delivery, from_start=start == "earliest")
     return _module(setting, made, DeadLetters=delivery.dead)
@@ -140,21 +139,19 @@ def event_bus(setting: Setting) -> Module:
     for index, each in enumerate(listed):
         name, kind = str(each.get("name") or each.get("type")), str(each.get("type") or "memory")
         if name in engines:
-            text = f"{setting.name}: engines[{index}] has the name {name!r} of another"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"engines[{index}] has the name {name!r} of another")
         engines[name] = _engine(setting, name, kind, each.get("config") or {}, workers)
     routing: list[tuple[str, str]] = []
     for index, each in enumerate(config.get("routing") or ()):
         engine = str(each.get("engine"))
         if engine not in engines:
-            text = f"{setting.name}: routing[{index}] names the engine {engine!r}; "
-            raise Invalid("APP_CONFIG_INVALID", text + f"there are {', '.join(engines)}")
+            text = f"routing[{index}] names the engine {engine!r}; "
+            raise setting.invalid(text + f"there are {', '.join(engines)}")
         for topic in each.get("topics") or ():
             try:
                 routing.append((check_pattern(str(topic)), engine))
             except HttpProblem as error:
-                text = f"{setting.name}: routing[{index}]: {error.detail}"
-                raise Invalid("APP_CONFIG_INVALID", text) from None
+                raise setting.invalid(f"routing[{index}]: {error.detail}") from None
     made = EventBus(app=setting.context.document.name, engines=engines, routing=routing)
     return _module(setting, made, EventBus=made)
 
@@ -169,8 +166,8 @@ def _engine(
     config = setting.config
     kept_s = float(config.get("retentionDays") or 0.0) * DAY_S
     if kept_s and (kind == "kafka" or (kind == "nats" and not given.get("stream"))):
-        text = f"{setting.name}: retentionDays needs an engine that keeps events here: memory, "
-        raise Invalid("APP_CONFIG_INVALID", text + f"redis, or nats with a stream; not {kind}")
+        text = "retentionDays needs an engine that keeps events here: memory, "
+        raise setting.invalid(text + f"redis, or nats with a stream; not {kind}")
     app = setting.context.document.name
     if kind == "memory":
         return _memory_bus(setting, workers, kept_s)
@@ -211,8 +208,7 @@ def _memory_bus(setting: Setting, workers: asyncio.Semaphore, kept_s: float) -> 
     config = setting.config
     mode: Any = str(config["deliveryMode"])
     if mode not in ("drop", "block", "timeout"):
-        text = f"{setting.name}: deliveryMode is drop, block or timeout, not {mode!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"deliveryMode is drop, block or timeout, not {mode!r}")
 
     def dropped(message: Message) -> None:
         setting.log("warn", f"an event on {message.topic} was dropped", messageId=message.id)
@@ -292,17 +288,16 @@ def message_handler(setting: Setting) -> Module:
     """Build messaging.handler. Raises Invalid for a wrong topic or retry."""
     config = setting.config
     if config.get("pipeline") and config.get("component"):
-        text = f"{setting.name}: a handler runs a pipeline or a component, not both"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("a handler runs a pipeline or a component, not both")
     if topic := config.get("topic"):
         try:
             check_pattern(str(topic))
         except HttpProblem as error:
-            raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: {error.detail}") from None
+            raise setting.invalid(f"{error.detail}") from None
     made = MessageHandler(setting)
     receive: Any = made.receive
-    if retry := config.get("retry"):
-        receive = _retried(setting, made, retry)
+    if config.get("retry"):
+        receive = _retried(made, setting.retry())
     services: dict[str, Any] = {"Receiver": receive, "Handler": made.handle}
     if watched := config.get("watchPath"):
         from flowmesh.apps.modules.outbound.files import WatchedFolder
@@ -312,34 +307,15 @@ def message_handler(setting: Setting) -> Module:
     return Module(name=setting.name, services=services)
 
 
-def _retried(setting: Setting, made: MessageHandler, retry: Mapping[str, Json]) -> Any:
+def _retried(made: MessageHandler, retry: Retry) -> Any:
     """Return a receiver with further attempts of its own, before those of the broker."""
-    attempts = retry.get("attempts", 3)
-    backoff = retry.get("backoff", 0.1)
-    unknown = [key for key in retry if key not in ("attempts", "backoff")]
-    valid = isinstance(attempts, int) and 1 <= attempts <= 100
-    seconds = _seconds(backoff)
-    if unknown or not valid or seconds is None:
-        text = f"{setting.name}: retry has attempts, 1 to 100, and backoff, a duration"
-        raise Invalid("APP_CONFIG_INVALID", text)
-    pause: float = seconds
 
     async def receive(message: Message) -> Json:
-        for attempt in range(1, attempts):
+        for pause in retry.delays():
             try:
                 return await made.receive(message)
             except Exception:  # noqa: BLE001 - the last attempt raises
-                await asyncio.sleep(pause * 2 ** (attempt - 1))
+                await asyncio.sleep(pause)
         return await made.receive(message)
 
     return receive
-
-
-def _seconds(raw: Json) -> float | None:
-    from flowmesh.apps.catalog.descriptor import duration
-    from flowmesh.apps.catalog.values import Unfit, convert
-
-    try:
-        return float(convert(duration("backoff", ""), raw))
-    except Unfit:
-        return None

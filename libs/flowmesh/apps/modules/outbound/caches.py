@@ -11,9 +11,8 @@ import orjson
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
-from flowmesh.errors import Invalid, Unavailable
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.errors import Unavailable
 
 VALUE_BYTES_MAX = 1024 * 1024
 
@@ -171,8 +170,7 @@ def cache(setting: Setting) -> Module:
     if config["engine"] == "redis":
         url = str(config.get("redisURL") or "")
         if not url.startswith(("redis://", "rediss://", "unix://")):
-            text = f"{setting.name}: redisURL begins with redis://, rediss:// or unix://"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid("redisURL begins with redis://, rediss:// or unix://")
         made: MemoryCache | RedisCache = RedisCache(
             name=setting.name,
             url=url,

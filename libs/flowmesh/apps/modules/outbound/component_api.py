@@ -10,8 +10,6 @@ from flowmesh.apps.modules.module import Mounts, Setting
 from flowmesh.apps.wiring.ports import COMPONENT, COMPONENT_SOURCE, MIDDLEWARE
 from flowmesh.errors import Invalid
 
-Json = Any
-
 PATH = "/api/dynamic/components"
 LOADED_MAX = 100
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -23,8 +21,7 @@ def mount_api(setting: Setting, mounts: Mounts, make: Callable[[str, str], Any])
     name = str(setting.config["api"])
     middleware = registry.get(MIDDLEWARE, name)
     if middleware is None or not getattr(middleware, "authenticates", False):
-        text = f"{setting.name}: api names a middleware http.middleware.auth, not {name!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"api names a middleware http.middleware.auth, not {name!r}")
     api = ComponentApi(setting, make)
     routes: dict[tuple[str, str], Handle] = {
         ("GET", PATH): api.list,

@@ -9,18 +9,17 @@ from typing import Any
 import orjson
 
 from flowmesh.apps.catalog.descriptor import duration, size
-from flowmesh.apps.catalog.values import Unfit, convert
+from flowmesh.apps.catalog.values import ValueMismatch, convert
 from flowmesh.apps.components.checking import flaws_of
 from flowmesh.apps.components.process import ComponentProcess, Gone, Limits
-from flowmesh.apps.http.messages import Request, Response, json_response
+from flowmesh.apps.http.messages import Request, Response, json_or_text, json_response
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.messaging.messages import reason_of
 from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.modules.outbound.component_api import mount_api
 from flowmesh.apps.wiring.ports import BROKER, HTTP_CLIENT, SECRETS
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Invalid, Violation
-
-Json = Any
 
 WATCH_S = 0.2
 DRAIN_S = 30.0
@@ -227,8 +226,7 @@ class Capabilities:
     async def _secret(self, name: str) -> Json:
         source = self._setting.context.registry.get(SECRETS)
         if source is None:
-            text = "the application needs one module secrets.*"
-            raise HttpProblem(503, "SERVICE_MISSING", text)
+            raise HttpProblem(503, "SERVICE_MISSING", "the application needs one module secrets.*")
         return await source.get(name)
 
     async def _http(self, values: Mapping[str, Json]) -> Json:
@@ -243,10 +241,7 @@ class Capabilities:
         answer = await client.send(
             str(values.get("method") or "GET"), str(values.get("url")), given, content, HTTP_S
         )
-        try:
-            found = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            found = answer.body.decode("utf-8", "replace")
+        found = json_or_text(answer.body)
         return {"status": answer.status, "headers": answer.headers, "body": found}
 
 
@@ -297,7 +292,7 @@ def dynamic(setting: Setting) -> Module:
     config = setting.config
     text = str(config.get("source") or "")
     if not text and not config.get("api"):
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: a component needs a source")
+        raise setting.invalid("a component needs a source")
     id = str(config.get("componentId") or setting.name)
     capabilities = Capabilities(setting, id, [str(e) for e in config.get("capabilities") or ()])
     limits = limits_of(setting, config.get("limits") or {})
@@ -322,8 +317,7 @@ def dynamic(setting: Setting) -> Module:
         services["Consumer"] = SourceWatcher(made, path, setting.log)
     for each in config.get("requires") or ():
         if setting.context.document.module(each) is None:
-            text = f"{setting.name}: requires names {each!r}, and there is no such module"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"requires names {each!r}, and there is no such module")
     names = [str(each) for each in config.get("provides") or ()]
     names += [id] if id != setting.name else []
 
@@ -359,11 +353,10 @@ def limits_of(setting: Setting, raw: Mapping[str, Json]) -> Limits:
         memory = int(convert(_MEMORY, raw.get("memory", "128MiB")))
         cpu = int(convert(_TIME, raw.get("cpu", "1h")))
         timeout = float(convert(_TIME, raw.get("timeout", "30s")))
-    except Unfit as error:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: limits: {error}") from None
+    except ValueMismatch as error:
+        raise setting.invalid(f"limits: {error}") from None
     if unknown or cpu < 1 or timeout <= 0 or memory < 16 * 1024 * 1024:
-        text = f"{setting.name}: limits are memory of 16MiB or more, cpu and timeout"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("limits are memory of 16MiB or more, cpu and timeout")
     return Limits(memory_bytes=memory, cpu_s=cpu, timeout_s=timeout)
 
 

@@ -10,14 +10,14 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 import yaml
 
+from flowmesh.apps.http.messages import json_or_text
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.steps.values import violations_of
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.schemas.compiling import RemoteReference, compiled
-
-Json = Any
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
@@ -86,7 +86,7 @@ class OpenApiService:
         found = self._operations.get(operation)
         if found is None:
             known = ", ".join(list(self._operations)[:20])
-            text = f"there is no operation {operation[:80]!r}; there are {known}"
+            text = f"unknown operation {operation[:80]!r}; known: {known}"
             raise HttpProblem(404, "OPERATION_NOT_FOUND", text)
         given = dict(value) if isinstance(value, dict) else {}
         given = {self._fields.get(key, key): each for key, each in given.items()}
@@ -94,7 +94,7 @@ class OpenApiService:
         answer = await self._client.send(
             found.method, url, {**headers, **self._headers}, body, TIMEOUT_S
         )
-        content = _content(answer.body)
+        content = json_or_text(answer.body) if answer.body else None
         if answer.status >= 400:
             text = f"{operation} answered {answer.status}"
             status = 404 if answer.status == 404 else 502
@@ -146,8 +146,7 @@ def consumer(setting: Setting) -> Module:
     config = setting.config
     file, address = str(config.get("specFile") or ""), str(config.get("specUrl") or "")
     if bool(file) == bool(address):
-        text = f"{setting.name}: give specFile or specUrl"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("give specFile or specUrl")
     client = HttpClient(policy=setting.policy)
     made = OpenApiService(
         name=setting.name,
@@ -166,8 +165,7 @@ def consumer(setting: Setting) -> Module:
         try:
             answer = await client.send("GET", address, headers, None, TIMEOUT_S)
         except HttpProblem as problem:
-            text = f"{setting.name}: {problem.detail}"
-            raise Unavailable("OPENAPI_UNAVAILABLE", text) from None
+            raise Unavailable("OPENAPI_UNAVAILABLE", f"{setting.name}: {problem.detail}") from None
         if answer.status != 200:
             text = f"{setting.name}: {address} answered {answer.status}"
             raise Unavailable("OPENAPI_UNAVAILABLE", text)
@@ -190,8 +188,7 @@ def _credentials(setting: Setting, raw: Mapping[str, Json]) -> dict[str, str]:
     if not raw:
         return {}
     if kind not in _AUTH:
-        text = f"{setting.name}: auth.type is one of {', '.join(_AUTH)}, not {kind!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"auth.type is one of {', '.join(_AUTH)}, not {kind!r}")
     if kind == "bearer":
         return {"Authorization": f"Bearer {raw.get('token', '')}"}
     if kind == "basic":
@@ -284,13 +281,6 @@ def _schema_of(raw: Json) -> Json:
         if "json" in kind and isinstance(each, dict):
             return each.get("schema")
     return None
-
-
-def _content(body: bytes) -> Json:
-    try:
-        return orjson.loads(body) if body else None
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def _text(value: Json) -> str:

@@ -4,16 +4,14 @@ import asyncio
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from flowmesh.apps.messaging.messages import Message, new_id, reason_of
 from flowmesh.apps.modules.module import Setting
 from flowmesh.apps.wiring.ports import EMITTING
-from flowmesh.errors import Invalid, TooLarge
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.errors import TooLarge
 
 POLL_S = 0.2
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -28,8 +26,7 @@ class WatchedFolder:
 
     def __init__(self, setting: Setting, folder: Path, form: str) -> None:
         if form not in ("csv", "json"):
-            text = f"{setting.name}: inputType is csv or json, not {form!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"inputType is csv or json, not {form!r}")
         self._setting = setting
         self._folder = folder
         self._form = form
@@ -76,8 +73,7 @@ class WatchedFolder:
 
     def _values(self, path: Path) -> list[Json]:
         if path.stat().st_size > FILE_BYTES_MAX:
-            text = f"{path.name} is larger than {FILE_BYTES_MAX} bytes"
-            raise TooLarge("APP_TOO_LARGE", text)
+            raise TooLarge("APP_TOO_LARGE", f"{path.name} is larger than {FILE_BYTES_MAX} bytes")
         raw = path.read_bytes()
         if self._form == "csv":
             return list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))

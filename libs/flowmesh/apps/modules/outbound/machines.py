@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
@@ -20,10 +19,9 @@ from flowmesh.apps.modules.module import Module, Mounts, Setting
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.apps.wiring.ports import COMPONENT, DATABASE, MACHINE
-from flowmesh.errors import Invalid
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.jsontext.integers import is_whole
-
-Json = Any
 
 DAY_S = 86_400.0
 HISTORY_MAX = 1_000
@@ -80,12 +78,10 @@ def _locks(setting: Setting, database: Database) -> LocalLocks | PostgresLocks |
     password = str(setting.config.get("redisPassword") or "")
     if url := str(setting.config.get("redisURL") or ""):
         if not url.startswith(("redis://", "rediss://", "unix://")):
-            text = f"{setting.name}: redisURL begins with redis://, rediss:// or unix://"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid("redisURL begins with redis://, rediss:// or unix://")
         return RedisLocks(name=setting.name, url=url, password=password)
     if password:
-        text = f"{setting.name}: redisPassword needs a redisURL"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("redisPassword needs a redisURL")
     if isinstance(database, PostgresDatabase):
         return PostgresLocks(name=setting.name, dsn=database.dsn)
     return LocalLocks()
@@ -294,14 +290,11 @@ def connector(setting: Setting) -> Module:
     for index, each in enumerate(links):
         source, target = each.get("from"), each.get("to")
         if not isinstance(source, dict) or not isinstance(target, dict):
-            text = f"{setting.name}: links[{index}] needs from and to, objects"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"links[{index}] needs from and to, objects")
         if not target.get("machine") or not target.get("transition"):
-            text = f"{setting.name}: links[{index}].to needs a machine and a transition"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"links[{index}].to needs a machine and a transition")
         if not source.get("machine") or not (source.get("state") or source.get("transition")):
-            text = f"{setting.name}: links[{index}].from needs a machine, and a state or transition"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"links[{index}].from needs a machine, and a state or transition")
     made = [_link(setting, index, each) for index, each in enumerate(links)]
     mappings = {
         str(each.get("resourceType")): each for each in setting.config.get("mappings") or ()
@@ -319,8 +312,7 @@ def _link(setting: Setting, index: int, raw: Mapping[str, Json]) -> tuple[str, H
     template = str(target.get("instance") or "")
     render = compile_text(template, compiling) if "{{" in template else None
     if compiling.problems:
-        text = f"{setting.name}: links[{index}].to.instance: {compiling.problems[0]}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"links[{index}].to.instance: {compiling.problems[0]}")
 
     def instance_of(event: HookEvent) -> str:
         if render is not None:
@@ -330,7 +322,7 @@ def _link(setting: Setting, index: int, raw: Mapping[str, Json]) -> tuple[str, H
     async def run(event: HookEvent) -> None:
         id = instance_of(event)
         if not id:
-            text = f"{event.instance} has no {template!r}, which names the instance to drive"
+            text = f"{event.instance} lacks {template!r}, the id of the instance to drive"
             raise HttpProblem(422, "INSTANCE_UNNAMED", text)
         transition = str(target["transition"])
         cause = f"{event.key}>{name}"
@@ -350,16 +342,16 @@ def processing_step(setting: Setting) -> Module:
     """Build processing.step: a component, then the success or the compensate transition."""
     config = setting.config
     find = setting.later(COMPONENT, str(config["componentId"]))
-    retries, pause_s = int(config["maxRetries"]), float(config["retryBackoffMs"]) / 1_000
+    initial_s = float(config["retryBackoffMs"]) / 1_000
+    retry = Retry(attempts=int(config["maxRetries"]) + 1, initial_s=initial_s)
     timeout_s = float(config["timeoutSeconds"]) or None
     success = str(config.get("successTransition") or "")
     compensate = str(config.get("compensateTransition") or "")
 
     async def run(event: HookEvent) -> Next | None:
         error: Exception | None = None
-        for attempt in range(retries + 1):
-            if attempt:
-                await asyncio.sleep(pause_s * 2 ** (attempt - 1))
+        for attempt, pause in enumerate((0, *retry.delays())):
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(timeout_s):
                     result = await find().call("", event.document())

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlencode
 
 import orjson
@@ -16,9 +16,8 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.http_client import HttpClient
 from flowmesh.apps.modules.sessions import Cookies, cookie_of
 from flowmesh.apps.modules.users import User, UserStore, checked_address, new_id
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError
-
-Json = Any
 
 STATE_S = 600
 CALL_S = 10.0
@@ -113,7 +112,7 @@ class OAuthLogin:
             await users.add(user)
         elif user.get("login") != found.login:
             # The user of this address did not prove to own it when it was registered.
-            text = "a user with this address is there already; log in as this user did before"
+            text = "a user with this address already exists; log in as this user did before"
             raise HttpProblem(409, "USER_EXISTS", text)
         return user
 
@@ -210,7 +209,7 @@ class OAuthLogin:
         found = self._providers.get(name)
         if found is None:
             known = ", ".join(self._providers)
-            text = f"there is no provider {name[:80]!r}; there are {known}"
+            text = f"unknown provider {name[:80]!r}; known: {known}"
             raise HttpProblem(404, "PROVIDER_NOT_FOUND", text)
         return found
 

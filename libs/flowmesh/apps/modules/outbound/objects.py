@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +17,11 @@ from flowmesh.apps.document.expansion import Unresolved
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.secrets.aws import KEYS, aws_client, check_keys
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.connector import http_session
 from flowmesh.egress.policy import Policy
 from flowmesh.errors import Invalid, Unavailable
 from flowmesh.extras import needed_by
-
-Json = Any
 
 KEY_BYTES_MAX = 1_024
 OBJECT_BYTES_MAX = 64 * 1024 * 1024
@@ -238,11 +237,7 @@ class S3Objects:
         return True
 
     async def health(self) -> str:
-        try:
-            await self.get(".flowmesh-health")
-        except Unavailable as error:
-            return error.message
-        return ""
+        return await _reachable(self.get)
 
     async def _called(
         self, operation: str, read: Callable[[Json], Json] = lambda answer: answer, **given: Json
@@ -352,11 +347,7 @@ class GcsObjects:
         return True
 
     async def health(self) -> str:
-        try:
-            await self.get(".flowmesh-health")
-        except Unavailable as error:
-            return error.message
-        return ""
+        return await _reachable(self.get)
 
     @contextlib.asynccontextmanager
     async def _translated(self) -> Any:
@@ -366,6 +357,14 @@ class GcsObjects:
             status = getattr(error, "status", "")
             text = f"{self._name}: GCS refused or was away: {type(error).__name__} {status}"
             raise Unavailable("OBJECTS_UNAVAILABLE", text.rstrip()) from None
+
+
+async def _reachable(get: Callable[[str], Awaitable[Json]]) -> str:
+    try:
+        await get(".flowmesh-health")
+    except Unavailable as error:
+        return error.message
+    return ""
 
 
 def local(setting: Setting) -> Module:
@@ -379,8 +378,7 @@ def s3(setting: Setting) -> Module:
     """Build storage.s3. Raises Invalid for a wrong endpoint, and without keys."""
     endpoint = str(setting.config.get("endpoint") or "")
     if endpoint and not endpoint.startswith(("http://", "https://")):
-        text = f"{setting.name}: endpoint begins with http:// or https://"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("endpoint begins with http:// or https://")
     if not any(isinstance(setting.config[each], Unresolved) for each in KEYS):
         check_keys("storage.s3", setting.config)
     made = S3Objects(setting.name, setting.config)
@@ -403,13 +401,12 @@ def _account(setting: Setting) -> str:
         content = setting.path(file).read_text()
         kind = orjson.loads(content)["type"]
     except OSError:
-        raise Invalid("APP_CONFIG_INVALID", f"{setting.name}: there is no file {file}") from None
+        raise setting.invalid(f"there is no file {file}") from None
     except (ValueError, LookupError, TypeError):
-        text = f"{setting.name}: {file} is not the JSON of an account"
-        raise Invalid("APP_CONFIG_INVALID", text) from None
+        raise setting.invalid(f"{file} is not the JSON of an account") from None
     if kind not in _GCS_ACCOUNTS:
-        text = f"{setting.name}: the type in {file} is one of {', '.join(_GCS_ACCOUNTS)}"
-        raise Invalid("APP_CONFIG_INVALID", f"{text}, not {str(kind)[:40]!r}")
+        text = f"the type in {file} is one of {', '.join(_GCS_ACCOUNTS)}"
+        raise setting.invalid(f"{text}, not {str(kind)[:40]!r}")
     return content
 
 

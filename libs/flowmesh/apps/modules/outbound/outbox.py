@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from flowmesh.apps.data.database import Database, Row
 from flowmesh.apps.data.statements import own_statement
+from flowmesh.apps.http.messages import json_or_text
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.messaging.messages import decoded, new_id, reason_of
+from flowmesh.apps.messaging.messages import new_id, reason_of
 from flowmesh.apps.modules.http_client import HttpClient
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.jsontext.integers import is_whole
-
-Json = Any
 
 SENDING_MAX = 16
 POLL_S = 0.5
@@ -38,16 +38,13 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     secret: str = ""
     timeout_s: float = 30.0
-    attempts: int = 4
-    initial_s: float = 1.0
-    longest_s: float = 60.0
-    factor: float = 2.0
+    retry: Retry = field(default_factory=Retry)
 
     def pause(self, attempts: int, retry_after: str = "") -> float:
         """Return the time before the next attempt."""
-        pause: float = min(self.initial_s * self.factor ** (attempts - 1), self.longest_s)
+        pause = self.retry.delay_s(attempts)
         if is_whole(retry_after):
-            pause = max(pause, min(float(retry_after), self.longest_s))
+            pause = max(pause, min(float(retry_after), self.retry.most_s))
         return pause
 
     def signed(self, id: str, body: bytes) -> dict[str, str]:
@@ -135,7 +132,8 @@ class Outbox:
         )
         rows = await self._rows(text, (self._name,))
         return [
-            {"sender": self._name, **row, "body": decoded(row["body"].encode())} for row in rows
+            {"sender": self._name, **row, "body": json_or_text(row["body"].encode())}
+            for row in rows
         ]
 
     async def revive(self, id: str) -> bool:
@@ -205,7 +203,7 @@ class Outbox:
             text = "DELETE FROM webhook_outbox WHERE sender = ? AND id = ?"
             await self._change(text, (self._name, id))
             return
-        dead = attempts >= self._target.attempts
+        dead = attempts >= self._target.retry.attempts
         due = self._now() + (0.0 if dead else self._target.pause(attempts, after))
         text = (
             "UPDATE webhook_outbox SET attempts = ?, due_at = ?, dead = ?, reason = ? "

@@ -9,7 +9,6 @@ from flowmesh.apps.scheduling.scheduler import (
     StoredPositions,
 )
 from flowmesh.apps.wiring.ports import DATABASE
-from flowmesh.errors import Invalid
 
 
 def scheduler(setting: Setting) -> Module:
@@ -17,8 +16,7 @@ def scheduler(setting: Setting) -> Module:
     config = setting.config
     for key, options in (("catchUp", ("skip", "once", "all")), ("overlap", ("skip", "allow"))):
         if config[key] not in options:
-            text = f"{setting.name}: {key} is {' or '.join(options)}, not {config[key]!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"{key} is {' or '.join(options)}, not {config[key]!r}")
     made = Scheduler(
         name=setting.name,
         positions=_positions(setting, str(config["storageType"])),
@@ -46,6 +44,5 @@ def _positions(setting: Setting, storage: str) -> Positions:
         found = setting.context.registry.get(DATABASE, storage)
     if found is None:
         what = f"{named.type} is no database" if named else "there is no such module"
-        text = f"{setting.name}: storageType is memory, database or the name of a database; {what}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"storageType is memory, database or the name of a database; {what}")
     return StoredPositions(found, setting.name)

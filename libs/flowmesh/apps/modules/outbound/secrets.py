@@ -1,14 +1,11 @@
 """secrets.vault and secrets.aws: secrets while the application runs."""
 
 import asyncio
-from typing import Any
 
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.secrets.sources import SOURCES, SecretMissing, SecretSource
-from flowmesh.errors import Invalid
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 HEALTH_S = 30.0
 
@@ -46,8 +43,7 @@ def secrets(setting: Setting) -> Module:
     if setting.spec.type == "secrets.vault":
         address = str(config["address"])
         if not address.startswith(("http://", "https://")):
-            text = f"{setting.name}: address begins with http:// or https://, not {address[:40]!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"address begins with http:// or https://, not {address[:40]!r}")
     _, make = SOURCES[setting.spec.type]
     made = Secrets(setting, make(setting.name, config))
     return Module(

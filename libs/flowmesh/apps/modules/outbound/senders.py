@@ -16,10 +16,10 @@ from flowmesh.apps.modules.outbound.outbox import Outbox, Target
 from flowmesh.apps.pipeline.run import Run
 from flowmesh.apps.pipeline.templates import Compiling, as_text, compile_text
 from flowmesh.apps.wiring.ports import DATABASE, LISTENER, WEBHOOK_OUTBOX
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 from flowmesh.egress.policy import PUBLIC
 from flowmesh.errors import Invalid
-
-Json = Any
 
 DEAD_LETTERS = "/webhooks/dead-letters"
 SLACK_TRIES = 3
@@ -32,8 +32,7 @@ def webhook(setting: Setting) -> Module:
     config = setting.config
     url = str(config.get("url") or "")
     if url and not url.startswith(("http://", "https://", "/")):
-        text = f"{setting.name}: url begins with http://, https:// or /, not {url[:40]!r}"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid(f"url begins with http://, https:// or /, not {url[:40]!r}")
     registry = setting.context.registry
     # Strangers may name the addresses of messages.
     trusted = bool(url) or bool(config.get("allowPrivate"))
@@ -56,10 +55,7 @@ def webhook(setting: Setting) -> Module:
             headers={str(k): str(v) for k, v in (config.get("headers") or {}).items()},
             secret=str(config.get("secret") or ""),
             timeout_s=float(config["timeout"]),
-            attempts=int(config["maxRetries"]) + 1,
-            initial_s=float(config["initialBackoff"]),
-            longest_s=float(config["maxBackoff"]),
-            factor=float(config["multiplier"]),
+            retry=_retry(config),
         ),
         log=setting.log,
     )
@@ -96,6 +92,15 @@ def webhook(setting: Setting) -> Module:
         },
         stop=stop,
         mount=_dead_letters(setting),
+    )
+
+
+def _retry(config: Mapping[str, Json]) -> Retry:
+    return Retry(
+        attempts=int(config["maxRetries"]) + 1,
+        initial_s=float(config["initialBackoff"]),
+        most_s=float(config["maxBackoff"]),
+        factor=float(config["multiplier"]),
     )
 
 
@@ -184,8 +189,7 @@ def slack(setting: Setting) -> Module:
     config = setting.config
     url = str(config["webhookURL"])
     if not url.startswith(("http://", "https://")):
-        text = f"{setting.name}: webhookURL begins with http:// or https://"
-        raise Invalid("APP_CONFIG_INVALID", text)
+        raise setting.invalid("webhookURL begins with http:// or https://")
     compiling = Compiling(steps=[], strict=False)
     template = config.get("text")
     render = compile_text(str(template), compiling) if template else None

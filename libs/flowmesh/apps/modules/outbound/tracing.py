@@ -14,13 +14,11 @@ from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.messaging.messages import Message, Receive
 from flowmesh.apps.modules.module import Module, Setting
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
+from flowmesh.contract.json_value import Json
 from flowmesh.egress.connector import addresses_of, grpc_options, grpc_target
 from flowmesh.egress.errors import EgressBlocked, Unreachable
 from flowmesh.egress.policy import Policy
-from flowmesh.errors import Invalid
 from flowmesh.extras import needed_by
-
-Json = Any
 
 EXPORT_S = 10.0
 GRPC_PORT = 4317
@@ -168,8 +166,7 @@ class Collector:
         endpoint = str(config["endpoint"])
         url = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
         if url.scheme not in ("http", "https") or not url.hostname:
-            text = f"{setting.name}: endpoint is host:port or an address, not {endpoint[:60]!r}"
-            raise Invalid("APP_CONFIG_INVALID", text)
+            raise setting.invalid(f"endpoint is host:port or an address, not {endpoint[:60]!r}")
         headers = {str(k).lower(): str(v) for k, v in (config.get("headers") or {}).items()}
         return cls(url, str(config["protocol"]), headers, setting.policy)
 

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
-from flowmesh.apps.catalog.values import Unfit
+from flowmesh.apps.catalog.retries import read_retry
+from flowmesh.apps.catalog.values import ValueMismatch
 from flowmesh.apps.data.effects import EFFECT_KEY, step_scope
-from flowmesh.apps.http.messages import Response
+from flowmesh.apps.http.messages import Response, json_or_text
 from flowmesh.apps.http.problems import HttpProblem
-from flowmesh.apps.http.retries import Retries
 from flowmesh.apps.http.trace_context import TRACEPARENT
 from flowmesh.apps.messaging.messages import message_id_of
 from flowmesh.apps.pipeline.context import StepContext
@@ -18,8 +17,8 @@ from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.starting import PIPELINE
 from flowmesh.apps.pipeline.templates import Compiling, Render, as_text, compile_path, compile_value
 from flowmesh.apps.wiring.ports import BROKER, CACHE, DELEGATE, HTTP_CLIENT
-
-Json = Any
+from flowmesh.contract.json_value import Json
+from flowmesh.contract.retries import Retry
 
 _WRITES = frozenset({"POST", "PUT", "PATCH"})
 ITEMS_MAX = 10_000
@@ -32,7 +31,7 @@ def http_call(context: StepContext) -> StepCall:
     method = str(config["method"])
     timeout_s = float(config["timeout"])
     success = frozenset(int(each) for each in config.get("success") or ())
-    retries = _retries(context)
+    retry = _retry(context)
     client = str(config.get("client") or "")
     find = context.services.later(HTTP_CLIENT, client)
 
@@ -48,7 +47,7 @@ def http_call(context: StepContext) -> StepCall:
         if effect and not any(name.lower() == "idempotency-key" for name in given):
             given["Idempotency-Key"] = effect
         target = as_text(url(run)) if url is not None else ""
-        answer = await find().send(method, target, given, content, timeout_s, retries)
+        answer = await find().send(method, target, given, content, timeout_s, retry)
         if answer.status >= 400 and answer.status not in success:
             detail = f"{method} {target.partition('?')[0]} answered {answer.status}"
             raise HttpProblem(502, "UPSTREAM_FAILED", detail)
@@ -62,22 +61,19 @@ def http_call(context: StepContext) -> StepCall:
     return call
 
 
-def _retries(context: StepContext) -> Retries | None:
-    """Return the retries of a step; None for those of its client."""
+def _retry(context: StepContext) -> Retry | None:
+    """Return the retry of a step; None for those of its client."""
     raw = context.spec.config.get("retry")
     try:
-        return Retries.read(raw) if raw else None
-    except Unfit as error:
+        return read_retry(raw) if raw else None
+    except ValueMismatch as error:
         context.error("APP_CONFIG_INVALID", f"retry {error}", "retry")
         return None
 
 
 def _content(headers: Mapping[str, str], body: bytes) -> Json:
     if "json" in headers.get("content-type", ""):
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return body.decode("utf-8", "replace")
+        return json_or_text(body)
     return body.decode("utf-8", "replace")
 
 
@@ -137,17 +133,10 @@ def pipeline(context: StepContext) -> StepCall:
         inner.sessions = run.sessions
         await find().execute(inner)
         if inner.response is not None:
-            return {"status": inner.response.status, "body": _json(inner.response.body)}
+            return {"status": inner.response.status, "body": json_or_text(inner.response.body)}
         return dict(inner.current)
 
     return call
-
-
-def _json(body: bytes) -> Json:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def foreach(context: StepContext) -> StepCall:

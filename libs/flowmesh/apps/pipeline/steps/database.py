@@ -13,9 +13,8 @@ from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render
 from flowmesh.apps.wiring.ports import DATABASE
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Invalid
-
-Json = Any
 
 
 def _statement(context: StepContext, *, reads: bool) -> Statement | None:

@@ -1,7 +1,6 @@
 """The step that starts an execution of the suite."""
 
 import os
-from typing import Any
 
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.document.expansion import ADDRESS
@@ -9,8 +8,6 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.errors import FlowmeshError
-
-Json = Any
 
 WAIT_S = 30.0
 
@@ -27,7 +24,7 @@ def workflow(context: StepContext) -> StepCall:
 
     async def call(run: Run) -> Output:
         from flowmesh.sdk.client.client import Client
-        from flowmesh.sdk.failures import ExecutionFailed
+        from flowmesh.sdk.values.failures import ExecutionFailed
 
         address = os.environ.get(ADDRESS, "")
         if not address:

@@ -1,15 +1,11 @@
 """The step of state machines: reads an instance, opens one, or fires a transition."""
 
-from typing import Any
-
 from flowmesh.apps.data.effects import EFFECT_KEY
 from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import as_text
 from flowmesh.apps.wiring.ports import MACHINE
-
-Json = Any
 
 
 def statemachine(context: StepContext) -> StepCall:

@@ -3,17 +3,13 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
-
-from flowmesh.apps.http.messages import Request, Response
+from flowmesh.apps.http.messages import Request, Response, json_or_text
 from flowmesh.apps.messaging.messages import encoded
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.wiring.ports import Port
-
-Json = Any
+from flowmesh.contract.json_value import Json
 
 # Names in `meta` of a flow: views that are in its data for expressions, and are not passed on.
 VIEWS = "views"
@@ -73,10 +69,7 @@ def request_for(value: Json) -> Request:
 
 def _seen(response: Response) -> dict[str, Json]:
     """Return an answer as later expressions see it."""
-    try:
-        body = orjson.loads(response.body) if response.body else None
-    except orjson.JSONDecodeError:
-        body = response.body.decode("utf-8", "replace")
+    body = json_or_text(response.body) if response.body else None
     headers = {str(k, "latin-1"): str(v, "latin-1") for k, v in response.headers}
     return {"statusCode": response.status, "headers": headers, "body": body}
 

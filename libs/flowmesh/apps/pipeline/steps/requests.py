@@ -8,9 +8,8 @@ from flowmesh.apps.http.problems import HttpProblem
 from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import as_text
+from flowmesh.contract.json_value import Json
 from flowmesh.jsontext.integers import is_whole
-
-Json = Any
 
 
 def request_parse(context: StepContext) -> StepCall:

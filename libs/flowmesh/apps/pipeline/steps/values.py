@@ -8,9 +8,8 @@ from flowmesh.apps.pipeline.context import StepContext
 from flowmesh.apps.pipeline.run import Output, Run, StepCall
 from flowmesh.apps.pipeline.templates import Render, as_text, compile_path
 from flowmesh.apps.wiring.ports import SANDBOX, TRANSFORMER, VALIDATOR
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid
-
-Json = Any
 
 VIOLATIONS_MAX = 50
 _EMPTY: Output = {}
@@ -166,8 +165,7 @@ def conditional(context: StepContext) -> StepCall:
         if step is None:
             if not default:
                 known = ", ".join(routes)
-                detail = f"no branch for {text[:80]!r}; there are {known}"
-                raise HttpProblem(422, "NO_BRANCH", detail)
+                raise HttpProblem(422, "NO_BRANCH", f"no branch for {text[:80]!r}; known: {known}")
             run.next = default if jumps else ""
             return {"matched_value": text, "next_step": default, "used_default": True}
         run.next = step if jumps else ""

@@ -1,13 +1,12 @@
 """Nodes of native workflows as calls of the builder."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.python.text import Call, Code, Names, literal, statement
 from flowmesh.expressions.references import Reference, ReferenceInvalid, parse_reference
 
-Json = Any
 # Arguments and options of a call.
 _Arguments = tuple[list[Json], Document]
 

@@ -26,9 +26,9 @@ from flowmesh.definitions.model import (
     Workflow,
     every_node,
 )
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import output_roots_of
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.sources import Resolve
 from flowmesh.definitions.triggers import Cron
 from flowmesh.standards.jq_values import program_of
 

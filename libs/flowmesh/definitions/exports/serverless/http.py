@@ -1,5 +1,6 @@
 """A request of step JSON as `call: http` of Serverless Workflow."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.jq import (
     ProgramOf,
@@ -11,7 +12,6 @@ from flowmesh.definitions.exports.serverless.jq import (
     wrapped,
 )
 from flowmesh.definitions.exports.unsupported import UnsupportedExpression
-from flowmesh.definitions.model import Json
 
 _ROOTS = frozenset({"context", "input"})
 _DOTS = (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.unsupported import UnsupportedExpression
-from flowmesh.definitions.model import Json
 from flowmesh.expressions import Reference
 from flowmesh.expressions.calls import Expression, Literal
 from flowmesh.expressions.errors import Problem

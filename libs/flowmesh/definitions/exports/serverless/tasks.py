@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from flowmesh.contract import TEMPORARY
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.serverless.conditions import condition_program
 from flowmesh.definitions.exports.serverless.http import http_request
@@ -23,7 +24,6 @@ from flowmesh.definitions.formats.serverless.tasks import ATTEMPTS
 from flowmesh.definitions.model import (
     NO_RETRY,
     Dialect,
-    Json,
     MapBody,
     Node,
     OnFailure,
@@ -53,6 +53,7 @@ _OF_TASKS = (
     "timeout_ms",
     "queue",
     "permissions",
+    "secrets",
     "labels",
 )
 _BODIES: dict[type, str] = {

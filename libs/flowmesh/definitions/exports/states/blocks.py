@@ -38,9 +38,9 @@ from flowmesh.definitions.model import (
     OnFailure,
     Workflow,
 )
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import condition_roots_of, has_template
 from flowmesh.definitions.scopes import Scope
+from flowmesh.definitions.sources import Resolve
 from flowmesh.expressions.references import Reference
 from flowmesh.standards.choices import problems_of
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.unsupported import UnsupportedExpression
-from flowmesh.definitions.model import Json
 from flowmesh.expressions.cel_source import Token, tokenize
 
 Rule = dict[str, Json]

@@ -16,8 +16,8 @@ from flowmesh.definitions.exports.states.values import Values, output_path
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
 from flowmesh.definitions.model import Dialect, FailurePolicy, Workflow
 from flowmesh.definitions.problems import errors_in
-from flowmesh.definitions.reading.sources import Resolve, read_source
 from flowmesh.definitions.references import output_roots_of
+from flowmesh.definitions.sources import Resolve, read_source
 from flowmesh.expressions import TemplateInvalid, compile_template
 
 _FIRST = {

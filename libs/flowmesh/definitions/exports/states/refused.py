@@ -71,6 +71,7 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
         "timeout_ms": "a timeout of a task that its node does not repeat",
         "queue": "a queue",
         "permissions": "permissions",
+        "secrets": "secrets of a task",
         "labels": "labels of a task",
         "visibility": "the visibility of a task",
     },

@@ -2,16 +2,17 @@
 
 import re
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, BUILT_IN_NAMES
 from flowmesh.definitions.exports.parts import Document
 from flowmesh.definitions.exports.states.errors import retriers_of, whole_seconds
 from flowmesh.definitions.exports.states.refused import add_refused
 from flowmesh.definitions.exports.states.values import HasEnded, Values
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
-from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, OnFailure, Task
+from flowmesh.definitions.model import NO_RETRY, Dialect, Node, OnFailure, Task
 from flowmesh.definitions.planning.specs import delay_of, timeout_ms
-from flowmesh.definitions.reading.sources import Resolve
 from flowmesh.definitions.references import has_template
+from flowmesh.definitions.sources import Resolve
 from flowmesh.tasktypes import TASK_TYPES
 
 _HTTP = "arn:aws:states:::http:invoke"

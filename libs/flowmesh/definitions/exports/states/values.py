@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.exports.unsupported import UnsupportedFeatures
-from flowmesh.definitions.model import ITEM_NAMES, Json
+from flowmesh.definitions.model import ITEM_NAMES
 from flowmesh.definitions.references import has_template
 from flowmesh.expressions.calls import Call, Expression, Literal
 from flowmesh.expressions.errors import Problem

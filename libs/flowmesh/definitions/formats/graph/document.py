@@ -6,6 +6,7 @@ Unknown members are kept and returned, with a warning outside of `data`.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.common import callbacks_of, node_list
 from flowmesh.definitions.formats.graph.edges import (
@@ -46,7 +47,6 @@ from flowmesh.definitions.model import (
     Dialect,
     Edge,
     Join,
-    Json,
     Node,
     Priority,
     Workflow,

@@ -7,9 +7,10 @@ Expressions on edges of other nodes are evaluated by a decision added behind the
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.graph.nodes import AFTER_SUFFIX
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, EDGES_MAX
-from flowmesh.definitions.model import Dialect, Edge, Json, Node, Task
+from flowmesh.definitions.model import Dialect, Edge, Node, Task
 from flowmesh.definitions.problems import Path, Problems, nearest
 from flowmesh.definitions.reading.reader import Reader, kind_of
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from flowmesh.contract.durations import duration_ms, is_instant
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.canonical import json_bytes
 from flowmesh.definitions.formats.authentication import authentication_of
@@ -18,7 +19,7 @@ from flowmesh.definitions.formats.native import links as native_links
 from flowmesh.definitions.formats.steps import ACTIONS, read_task
 from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_receiver
-from flowmesh.definitions.model import Dialect, Json, Node, Task
+from flowmesh.definitions.model import Dialect, Node, Task
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader
 
@@ -230,7 +231,7 @@ def _webhook(place: Place) -> NodeTask:
 def _payload_schema(data: Reader) -> Json:
     """Return the schema, or None if it is missing or wrong, which the receiver reports."""
     # Imported here: the checks read definitions, and the formats belong to those.
-    from flowmesh.definitions.checks.schemas import check_schema
+    from flowmesh.definitions.schema_checks import check_schema
 
     schema = data.raw("payloadSchema")
     return schema if check_schema(schema, (), Problems()) else None

@@ -1,8 +1,9 @@
 """Approvals of native workflows: the member `approval`."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.native.times import read_duration
 from flowmesh.definitions.limits import TIMEOUT_MS_MAX
-from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
+from flowmesh.definitions.model import APPROVAL, Dialect, Task
 from flowmesh.definitions.reading.reader import Reader, kind_of
 
 NEEDS = ("ALL", "ANY")

@@ -5,8 +5,8 @@ from functools import partial
 
 import orjson
 
-from flowmesh.definitions.checks.templates import split_path
-from flowmesh.definitions.model import Json
+from flowmesh.contract.json_value import Json
+from flowmesh.definitions.problems import split_path
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.plan.schemas import Schema
 from flowmesh.tasktypes import TASK_TYPES, TaskType, load

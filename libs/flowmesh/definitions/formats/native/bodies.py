@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.native.outcomes import read_outcome
 from flowmesh.definitions.formats.native.times import read_retry, read_timeout
@@ -21,7 +22,6 @@ from flowmesh.definitions.model import (
     Follow,
     GroupBody,
     Join,
-    Json,
     MapBody,
     Node,
     StatesBody,

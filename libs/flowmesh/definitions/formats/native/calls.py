@@ -7,9 +7,10 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.common import headers_of, url_of
-from flowmesh.definitions.model import Cache, Json
+from flowmesh.definitions.model import Cache
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.sql import STATEMENT_CHARACTERS_MAX
@@ -19,6 +20,8 @@ PRIORITY_MAX = 9
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _METHOD = re.compile(r"[A-Za-z_][\w.]{0,255}/[A-Za-z_]\w{0,127}\Z", re.ASCII)
 
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 CACHE_SCOPES = ("WORKFLOW", "NAMESPACE")
 TtlOf = Callable[[Reader, str, int, int, int, str], int]
@@ -98,6 +101,32 @@ def _check_descriptors(body: Reader, text: str) -> None:
     except ValueError:
         message = "descriptors is a FileDescriptorSet in base64"
         body.problems.add("DEFINITION_INVALID", message, (*body.path, "descriptors"))
+
+
+def mcp(body: Reader) -> dict[str, Json]:
+    """Return the configuration of `mcp.call`."""
+    config: dict[str, Json] = {"tool": body.required_text("tool", "the name of the tool")}
+    places = [name for name in ("server", "capability") if body.has(name)]
+    if len(places) == 1:
+        config[places[0]] = body.required_text(places[0], "the place of the MCP server")
+    else:
+        message = "give the URL of the MCP server in server, or the capability of a registered one"
+        body.problems.add("DEFINITION_INVALID", message, body.path)
+    if body.has("arguments"):
+        config["arguments"] = body.raw("arguments")
+    if headers := headers_of(body, "headers"):
+        config["headers"] = headers
+    if digest := body.text("digest"):
+        config["digest"] = digest
+        if not _DIGEST.match(digest):
+            message = "digest is the SHA-256 of the schemas, as `flowmesh task import` writes it"
+            body.problems.add("DEFINITION_INVALID", message, (*body.path, "digest"))
+    return config
+
+
+def analyzed(body: Reader) -> dict[str, Json]:
+    """Return the configuration of an analyzer of text."""
+    return {"text": body.required_text("text", "the text to analyze; a template")}
 
 
 def python(body: Reader) -> dict[str, Json]:

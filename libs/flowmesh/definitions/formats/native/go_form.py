@@ -9,11 +9,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import TRANSFORM
-from flowmesh.definitions.checks.templates import split_path
 from flowmesh.definitions.formats.native.bodies import CURSOR_INPUT
-from flowmesh.definitions.model import Json, Node, SearchKind, Task, Workflow
-from flowmesh.definitions.problems import Path, Problems
+from flowmesh.definitions.model import Node, SearchKind, Task, Workflow
+from flowmesh.definitions.problems import Path, Problems, split_path
 from flowmesh.definitions.references import names_of
 from flowmesh.expressions import Problem, Reference
 from flowmesh.expressions.go_templates import Fields, Locate, rewrite_value

@@ -6,9 +6,10 @@ Each has a member of its own; the planner makes a plan node of it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.native.approvals import read_approval
 from flowmesh.definitions.formats.native.bodies import Place, read_decision
-from flowmesh.definitions.model import APPROVAL, Dialect, Json, Task
+from flowmesh.definitions.model import APPROVAL, Dialect, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.definitions.references import has_template

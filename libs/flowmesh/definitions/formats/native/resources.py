@@ -5,6 +5,7 @@ refused.
 from collections.abc import Callable
 from types import NoneType
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS
 from flowmesh.definitions.formats.authentication import authentication_of
@@ -33,14 +34,18 @@ from flowmesh.definitions.formats.native.outcomes import (
 from flowmesh.definitions.formats.native.times import read_duration, read_retry, read_timeout
 from flowmesh.definitions.formats.search_attributes import read_retention, read_search
 from flowmesh.definitions.formats.start_policy import read_start
-from flowmesh.definitions.formats.task_limits import read_limits, read_permissions, read_requires
+from flowmesh.definitions.formats.task_limits import (
+    read_limits,
+    read_permissions,
+    read_requires,
+    read_secrets,
+)
 from flowmesh.definitions.formats.task_types import warn_if_mistyped
 from flowmesh.definitions.formats.triggers import read_triggers
 from flowmesh.definitions.formats.variables import read_variables
 from flowmesh.definitions.model import (
     VARIABLE_NAMES,
     Dialect,
-    Json,
     Node,
     Priority,
     Task,
@@ -209,6 +214,7 @@ def _task(name: str, labels: dict[str, str], spec: Reader) -> Task:
         timeout_ms=read_timeout(spec),
         queue=spec.identifier("queue", "", required=False),
         permissions=read_permissions(spec),
+        secrets=read_secrets(spec, remote=found is None),
         labels=labels,
         visibility=Visibility[spec.choice("visibility", _VISIBILITIES, "NAMESPACE")],
         path=("spec",),

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.compiler import BEFORE, EnclosingScope, TaskContext
 from flowmesh.definitions.formats.serverless.values import JsonObject, duration_of, unsupported
 from flowmesh.definitions.limits import RETRY_ATTEMPTS_MAX
-from flowmesh.definitions.model import Follow, GroupBody, Json, Node, Retry, Task
+from flowmesh.definitions.model import Follow, GroupBody, Node, Retry, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable

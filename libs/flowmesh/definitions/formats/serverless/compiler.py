@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.values import (
     IN_TASK,
@@ -17,7 +18,7 @@ from flowmesh.definitions.formats.serverless.values import (
     timeout_of,
     unsupported,
 )
-from flowmesh.definitions.model import Follow, Json
+from flowmesh.definitions.model import Follow
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import secrets_in, single, variables_in

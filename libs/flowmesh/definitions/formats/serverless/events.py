@@ -1,8 +1,8 @@
 """`emit` of Serverless Workflow: an event sent to the subject that its type names."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.events import (
     NAME,

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.constant_parts import check_basic, check_header, check_headers, check_url
 from flowmesh.definitions.formats.common import METHODS
 from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.oauth2 import oauth2_program
 from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.tasktypes.builtin.http import TIMEOUT_MS as HTTP_TIMEOUT_MS

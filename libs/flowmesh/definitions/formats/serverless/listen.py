@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.serverless.blocks import block
 from flowmesh.definitions.formats.serverless.compiler import EnclosingScope, TaskContext
 from flowmesh.definitions.formats.serverless.values import JsonObject, unsupported
-from flowmesh.definitions.model import Dialect, Follow, GroupBody, Json, Node, Task
+from flowmesh.definitions.model import Dialect, Follow, GroupBody, Node, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, is_id
 from flowmesh.standards.events import (

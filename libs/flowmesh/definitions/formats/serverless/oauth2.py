@@ -3,10 +3,10 @@
 The resulting program returns the input of `flowmesh.executors.http.authentication`.
 """
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.constant_parts import check_url
 from flowmesh.definitions.formats.serverless.compiler import TaskContext
 from flowmesh.definitions.formats.serverless.values import unsupported
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader
 
 GRANT = "client_credentials"

@@ -1,5 +1,6 @@
 """Simple tasks of Serverless Workflow: set, raise, switch, call, run, wait."""
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.formats.machines import Machine, subworkflow
 from flowmesh.definitions.formats.serverless.blocks import (
     block,
@@ -24,11 +25,7 @@ from flowmesh.definitions.formats.serverless.listen import compile_listen
 from flowmesh.definitions.formats.serverless.names import read_name, workflow_id
 from flowmesh.definitions.formats.serverless.values import JsonObject, duration_of
 from flowmesh.definitions.limits import CODE_CHARACTERS_MAX, DELAY_MS_MAX
-from flowmesh.definitions.model import (
-    NO_RETRY,
-    Json,
-    Retry,
-)
+from flowmesh.definitions.model import NO_RETRY, Retry
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.jq_values import is_variable, unwrap
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from flowmesh.contract.durations import iso_duration_ms
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.jq_values import (
@@ -223,7 +223,7 @@ def timeout_of(reader: Reader, timeouts: Reader) -> int:
 def schema_of(reader: Reader, key: str = "schema") -> Json:
     """Return the JSON Schema of a `schema` member; None if missing or wrong."""
     # Imported here: the checks read definitions, and the formats belong to those.
-    from flowmesh.definitions.checks.schemas import check_schema
+    from flowmesh.definitions.schema_checks import check_schema
 
     if not reader.has(key):
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.formats.machines import Machine, catch_all
 from flowmesh.definitions.formats.states.rules import (
@@ -17,7 +18,7 @@ from flowmesh.definitions.formats.states.rules import (
     check_names,
     check_transitions,
 )
-from flowmesh.definitions.model import Follow, Json, Node
+from flowmesh.definitions.model import Follow, Node
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards import choices, jsonata

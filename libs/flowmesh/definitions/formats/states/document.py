@@ -6,12 +6,13 @@ member `Name` that Flowmesh adds, or a digest of the content.
 
 import re
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.canonical import digest_of_document
 from flowmesh.definitions.formats.machines import ROOT, Budget, Machine, Names
 from flowmesh.definitions.formats.states.compiler import Compiler
 from flowmesh.definitions.formats.states.kinds import KINDS
 from flowmesh.definitions.limits import DESCRIPTION_CHARACTERS_MAX, TIMEOUT_MS_MAX
-from flowmesh.definitions.model import Dialect, Json, Workflow
+from flowmesh.definitions.model import Dialect, Workflow
 from flowmesh.definitions.reading.reader import Reader
 
 EXECUTOR = "states.task"

@@ -2,6 +2,7 @@
 
 import re
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_headers, check_method, check_url
 from flowmesh.definitions.formats.states.compiler import (
@@ -24,7 +25,6 @@ from flowmesh.definitions.formats.states.services import (
     publishes,
 )
 from flowmesh.definitions.formats.states.start import EXECUTION_RESOURCE, compile_start
-from flowmesh.definitions.model import Json
 from flowmesh.definitions.reading.reader import Reader, kind_of
 from flowmesh.standards.arns import without_placeholders
 from flowmesh.standards.jsonata import is_expression

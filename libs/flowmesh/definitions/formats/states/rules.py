@@ -6,7 +6,7 @@ machine, and paths into the context object name existing fields.
 
 from collections.abc import Iterator, Mapping
 
-from flowmesh.definitions.model import Json
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Path, Problems
 from flowmesh.definitions.reading.reader import Reader
 from flowmesh.standards.context import ContextFields

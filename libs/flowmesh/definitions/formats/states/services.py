@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flowmesh.contract.json_value import Json
 from flowmesh.definitions.builtins import BUILT_IN_EXECUTORS, SIGNAL
 from flowmesh.definitions.formats.states.compiler import TOKEN_SUFFIX, JsonObject, StateContext
-from flowmesh.definitions.model import NO_RETRY, Dialect, Json, Node, Outcome, Task
+from flowmesh.definitions.model import NO_RETRY, Dialect, Node, Outcome, Task
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import is_id
 from flowmesh.standards.arns import function_of, without_placeholders

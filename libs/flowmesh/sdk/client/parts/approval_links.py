@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flowmesh.api.execution.v1 import control_service_pb2 as pb
-from flowmesh.sdk.client.connection import Connection
+from flowmesh.records import value_from, values_from
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.executions import moment
+from flowmesh.sdk.transport.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,11 @@ class ApprovalLinkCalls:
             actor=self._connection.actor,
         )
         rotated = await self._connection.caller.call(self._stub.RotateLinkKey, request)
-        return Rotated(_key(rotated.key), rotated.revoked)
+        return value_from(Rotated, rotated)
 
     async def keys(self) -> tuple[LinkKey, ...]:
         """Return the keys, newest first."""
         found = await self._connection.caller.call(
             self._stub.ListLinkKeys, pb.ListLinkKeysRequest()
         )
-        return tuple(_key(each) for each in found.keys)
-
-
-def _key(message: pb.LinkKey) -> LinkKey:
-    return LinkKey(
-        id=message.id,
-        created_at=moment(message.created_at_us),
-        actor=message.actor,
-        reason=message.reason,
-        good_until=moment(message.good_until_us),
-    )
+        return values_from(LinkKey, found.keys)

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import Execution, execution_of, micros_of
+from flowmesh.records import values_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.executions import Execution, micros_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +29,33 @@ class ArchiveCalls:
 
     async def retention(self) -> tuple[int, bool]:
         """Return the retention in ms, and True if it is set for the namespace itself."""
-        request = pb.GetRetentionRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.GetRetention, request)
+        response = await self._connection.call(self._stub.GetRetention, pb.GetRetentionRequest())
         return response.retention_ms, response.own
 
     async def set_retention(self, retention_ms: int) -> None:
         """Set the retention of the namespace in ms; 0 restores the default of the suite."""
-        request = pb.SetRetentionRequest(
-            namespace=self._connection.namespace, retention_ms=retention_ms
-        )
-        await self._connection.caller.call(self._stub.SetRetention, request)
+        request = pb.SetRetentionRequest(retention_ms=retention_ms)
+        await self._connection.call(self._stub.SetRetention, request)
 
     async def delete(self, execution_id: str) -> None:
         """Delete an ended execution with its history, from the archive too."""
-        request = pb.DeleteExecutionRequest(
-            namespace=self._connection.namespace, execution_id=execution_id
-        )
-        await self._connection.caller.call(self._stub.DeleteExecution, request)
+        request = pb.DeleteExecutionRequest(execution_id=execution_id)
+        await self._connection.call(self._stub.DeleteExecution, request)
 
     async def erase(self, execution_id: str, reason: str = "", *, request_id: str = "") -> None:
         """Erase the values of an ended execution; actor, time and reason stay in its history."""
-        request = pb.EraseExecutionRequest(
-            namespace=self._connection.namespace,
-            execution_id=execution_id,
-            reason=reason,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-        )
-        await self._connection.caller.call(self._stub.EraseExecution, request)
+        request = pb.EraseExecutionRequest(execution_id=execution_id, reason=reason)
+        await self._connection.change(self._stub.EraseExecution, request, request_id)
 
     async def rebuild(self, *, verify: bool = False) -> Rebuilt:
         """Compute the rows of all ended executions again from their histories.
 
         Stored rows that differ are corrected, unless `verify` is set.
         """
-        request = pb.RebuildExecutionsRequest(namespace=self._connection.namespace, verify=verify)
+        request = pb.RebuildExecutionsRequest(verify=verify)
         checked, differences = 0, dict[str, tuple[str, ...]]()
         while True:
-            response = await self._connection.caller.call(
+            response = await self._connection.call(
                 self._stub.RebuildExecutions, request, timeout_s=limits.RUN_TIMEOUT_S
             )
             checked += response.checked
@@ -84,13 +74,12 @@ class ArchiveCalls:
     ) -> tuple[Execution, ...]:
         """Return the archived executions, oldest first, at most 1,000."""
         request = pb.ListArchivedRequest(
-            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             started_after_us=micros_of(started_after),
             started_before_us=micros_of(started_before),
         )
-        response = await self._connection.caller.call(self._stub.ListArchived, request)
-        return tuple(execution_of(each) for each in response.executions)
+        response = await self._connection.call(self._stub.ListArchived, request)
+        return values_from(Execution, response.executions)
 
     async def document(self, execution_id: str) -> bytes:
         """Return the archive file of an execution: JSON lines."""

@@ -8,10 +8,11 @@ import grpc
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import broker_service_pb2_grpc as rpc
 from flowmesh.api.broker.v1 import topology_pb2
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.messaging import values
-from flowmesh.sdk.messaging.values import (
+from flowmesh.records import value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values import messages as values
+from flowmesh.sdk.values.messages import (
     Binding,
     Exchange,
     ExchangeType,
@@ -23,7 +24,7 @@ from flowmesh.sdk.messaging.values import (
     QueueState,
     Ttl,
 )
-from flowmesh.sdk.payloads import encode
+from flowmesh.sdk.values.payloads import encode
 
 
 class BrokerCalls:
@@ -44,15 +45,15 @@ class BrokerCalls:
         exchange = topology_pb2.Exchange(
             exchange=name, type=values.exchange_type(type), alternate=alternate
         )
-        request = pb.DeclareExchangeRequest(namespace=self._connection.namespace, exchange=exchange)
-        response = await self._connection.caller.call(self._stub.DeclareExchange, request)
+        request = pb.DeclareExchangeRequest(exchange=exchange)
+        response = await self._connection.call(self._stub.DeclareExchange, request)
         self._saw(response)
         return response.created
 
     async def delete_exchange(self, name: str) -> None:
         """Delete an exchange with its bindings."""
-        request = pb.DeleteExchangeRequest(namespace=self._connection.namespace, exchange=name)
-        self._saw(await self._connection.caller.call(self._stub.DeleteExchange, request))
+        request = pb.DeleteExchangeRequest(exchange=name)
+        self._saw(await self._connection.call(self._stub.DeleteExchange, request))
 
     async def declare_queue(
         self,
@@ -109,17 +110,15 @@ class BrokerCalls:
         queue.retry.max_delay_ms = values.milliseconds("retry_max_delay", retry_max_delay)
         if retry_delay is not None:
             queue.retry.initial_delay_ms = values.milliseconds("retry_delay", retry_delay)
-        request = pb.DeclareQueueRequest(namespace=self._connection.namespace, queue=queue)
-        response = await self._connection.caller.call(self._stub.DeclareQueue, request)
+        request = pb.DeclareQueueRequest(queue=queue)
+        response = await self._connection.call(self._stub.DeclareQueue, request)
         self._saw(response)
         return response.created
 
     async def delete_queue(self, name: str, *, if_empty: bool = False) -> None:
         """Delete a queue with its messages and bindings."""
-        request = pb.DeleteQueueRequest(
-            namespace=self._connection.namespace, queue=name, if_empty=if_empty
-        )
-        self._saw(await self._connection.caller.call(self._stub.DeleteQueue, request))
+        request = pb.DeleteQueueRequest(queue=name, if_empty=if_empty)
+        self._saw(await self._connection.call(self._stub.DeleteQueue, request))
 
     async def bind(
         self,
@@ -159,41 +158,31 @@ class BrokerCalls:
         """Remove a binding of a queue; return False without one."""
         binding = topology_pb2.Binding(source=exchange, queue=queue, key=key)
         _set_arguments(binding, headers, match)
-        request = pb.UnbindRequest(namespace=self._connection.namespace, binding=binding)
-        response = await self._connection.caller.call(self._stub.Unbind, request)
+        response = await self._connection.call(self._stub.Unbind, pb.UnbindRequest(binding=binding))
         self._saw(response)
         return response.removed
 
     async def exchanges(self) -> tuple[Exchange, ...]:
         """Return the exchanges by name."""
-        request = pb.ListExchangesRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.ListExchanges, request)
-        return tuple(
-            Exchange(each.exchange, values.exchange_word(each.type), each.alternate)
-            for each in response.exchanges
-        )
+        response = await self._connection.call(self._stub.ListExchanges, pb.ListExchangesRequest())
+        return values_from(Exchange, response.exchanges)
 
     async def bindings(self, *, exchange: str = "", queue: str = "") -> tuple[Binding, ...]:
         """Return the bindings of an exchange, of a queue, or all."""
-        request = pb.ListBindingsRequest(
-            namespace=self._connection.namespace, exchange=exchange, queue=queue
-        )
-        response = await self._connection.caller.call(self._stub.ListBindings, request)
-        return tuple(
-            Binding(each.source, each.queue, each.exchange, each.key) for each in response.bindings
-        )
+        request = pb.ListBindingsRequest(exchange=exchange, queue=queue)
+        response = await self._connection.call(self._stub.ListBindings, request)
+        return values_from(Binding, response.bindings)
 
     async def queues(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[QueueState]:
         """Iterate over the queues by name."""
-        request = pb.ListQueuesRequest(namespace=self._connection.namespace, page_size=page_size)
+        request = pb.ListQueuesRequest(page_size=page_size)
         async for state in self._connection.pages(self._stub.ListQueues, request, "queues"):
-            yield values.queue_state(state)
+            yield value_from(QueueState, state)
 
     async def queue(self, name: str) -> QueueState:
         """Return a queue and its content."""
-        request = pb.GetQueueRequest(namespace=self._connection.namespace, queue=name)
-        response = await self._connection.caller.call(self._stub.GetQueue, request)
-        return values.queue_state(response.state)
+        response = await self._connection.call(self._stub.GetQueue, pb.GetQueueRequest(queue=name))
+        return value_from(QueueState, response.state)
 
     async def watch_queues(self, *names: str) -> AsyncIterator[QueueChanges]:
         """Iterate over the states of queues, of all without names: all of them first, then those
@@ -204,10 +193,7 @@ class BrokerCalls:
         call = self._stub.WatchQueues(request)
         try:
             async for response in call:
-                yield QueueChanges(
-                    tuple(values.queue_state(each) for each in response.queues),
-                    tuple(response.removed),
-                )
+                yield value_from(QueueChanges, response)
         except grpc.aio.AioRpcError as error:
             raise self._connection.caller.explained(error) from error
         finally:
@@ -215,18 +201,15 @@ class BrokerCalls:
 
     async def diagnose(self, queue: str) -> tuple[QueueFinding, ...]:
         """Return the reasons why the messages of a queue are not processed."""
-        request = pb.DiagnoseQueueRequest(namespace=self._connection.namespace, queue=queue)
-        response = await self._connection.caller.call(self._stub.DiagnoseQueue, request)
-        return tuple(
-            QueueFinding(each.cause, each.explanation, each.remedy) for each in response.findings
-        )
+        request = pb.DiagnoseQueueRequest(queue=queue)
+        response = await self._connection.call(self._stub.DiagnoseQueue, request)
+        return values_from(QueueFinding, response.findings)
 
     async def _bind(
         self, binding: topology_pb2.Binding, headers: Mapping[str, Any] | None, match: Match
     ) -> bool:
         _set_arguments(binding, headers, match)
-        request = pb.BindRequest(namespace=self._connection.namespace, binding=binding)
-        response = await self._connection.caller.call(self._stub.Bind, request)
+        response = await self._connection.call(self._stub.Bind, pb.BindRequest(binding=binding))
         self._saw(response)
         return response.created
 

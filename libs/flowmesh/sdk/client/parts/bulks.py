@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from flowmesh.api.execution.v1 import bulk_service_pb2 as pb
 from flowmesh.api.execution.v1 import bulk_service_pb2_grpc as rpc
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import moment
-from flowmesh.sdk.payloads import Json
+from flowmesh.contract.json_value import Json
+from flowmesh.records import Source, value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Bulk:
     allow the action; `failures` holds the first 20 of the `failed`.
     """
 
-    id: str
-    action: str
+    id: Annotated[str, Source("bulk_id")]
+    action: Annotated[str, Source("action.name")]
     filter: str
     status: str
     matched: int
@@ -54,8 +55,8 @@ class BulkCalls:
 
     async def preview(self, filter: str) -> tuple[int, tuple[str, ...]]:
         """Return the number of executions that the filter matches, and the ids of the first."""
-        request = pb.PreviewBulkRequest(namespace=self._connection.namespace, filter=filter)
-        response = await self._connection.caller.call(self._stub.PreviewBulk, request)
+        request = pb.PreviewBulkRequest(filter=filter)
+        response = await self._connection.call(self._stub.PreviewBulk, request)
         return response.count, tuple(response.execution_ids)
 
     async def start(
@@ -87,45 +88,23 @@ class BulkCalls:
         if signal:
             bulk_action.payload.CopyFrom(await self._connection.payloads.pack(payload))
         request = pb.StartBulkRequest(
-            namespace=self._connection.namespace,
-            filter=filter,
-            action=bulk_action,
-            rate_per_second=rate_per_second,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
+            filter=filter, action=bulk_action, rate_per_second=rate_per_second
         )
-        return _bulk((await self._connection.caller.call(self._stub.StartBulk, request)).bulk)
+        return value_from(
+            Bulk, (await self._connection.change(self._stub.StartBulk, request, request_id)).bulk
+        )
 
     async def get(self, bulk_id: str) -> Bulk:
         """Return a bulk with its progress."""
-        request = pb.GetBulkRequest(namespace=self._connection.namespace, bulk_id=bulk_id)
-        return _bulk((await self._connection.caller.call(self._stub.GetBulk, request)).bulk)
+        request = pb.GetBulkRequest(bulk_id=bulk_id)
+        return value_from(Bulk, (await self._connection.call(self._stub.GetBulk, request)).bulk)
 
     async def list(self) -> tuple[Bulk, ...]:
         """Return the bulks, newest first, at most 100."""
-        request = pb.ListBulksRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.ListBulks, request)
-        return tuple(_bulk(each) for each in response.bulks)
+        response = await self._connection.call(self._stub.ListBulks, pb.ListBulksRequest())
+        return values_from(Bulk, response.bulks)
 
     async def cancel(self, bulk_id: str) -> Bulk:
         """Stop a bulk; applied actions are not undone. Raises WrongState if it has ended."""
-        request = pb.CancelBulkRequest(namespace=self._connection.namespace, bulk_id=bulk_id)
-        return _bulk((await self._connection.caller.call(self._stub.CancelBulk, request)).bulk)
-
-
-def _bulk(message: pb.Bulk) -> Bulk:
-    return Bulk(
-        id=message.bulk_id,
-        action=message.action.name,
-        filter=message.filter,
-        status=pb.BulkStatus.Name(message.status).removeprefix("BULK_STATUS_").lower(),
-        matched=message.matched,
-        applied=message.applied,
-        skipped=message.skipped,
-        failed=message.failed,
-        failures=tuple(
-            BulkFailure(each.execution_id, each.reason, each.message) for each in message.failures
-        ),
-        created_at=moment(message.created_at_us),
-        ended_at=moment(message.ended_at_us),
-    )
+        request = pb.CancelBulkRequest(bulk_id=bulk_id)
+        return value_from(Bulk, (await self._connection.call(self._stub.CancelBulk, request)).bulk)

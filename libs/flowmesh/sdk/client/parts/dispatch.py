@@ -1,17 +1,21 @@
 """Calls about task dispatch: limits, emergency stops, queues, workers, circuit breakers."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as rpc
-from flowmesh.api.worker.v1 import dispatch_service_pb2 as worker_pb
 from flowmesh.errors import Invalid
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import moment
+from flowmesh.records import Source, value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
 
 LIMIT_KINDS = ("namespace", "workflow", "task_type", "node", "upstream", "queue")
+
+
+def _sorted(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Limit:
     kind: str
     subject: str
     concurrency: int
-    rate: float
+    rate: Annotated[float, Source("rate_per_second")]
     burst: int
     weight: int
     max_size: int
@@ -45,14 +49,14 @@ class LimitUse:
     in_use: int
     waiting: int
     concurrency: int
-    rate: float
+    rate: Annotated[float, Source("rate_per_second")]
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """An emergency stop of one workflow, or of the namespace where `workflow` is empty."""
 
-    workflow: str
+    workflow: Annotated[str, Source("workflow_id")]
     reason: str
     actor: str
     stopped_at: datetime | None
@@ -73,7 +77,7 @@ class Limits:
 class LimitChange:
     """A change of a limit or a stop of dispatch; `action` is set, delete, stop or start."""
 
-    number: int
+    number: Annotated[int, Source("id")]
     at: datetime | None
     action: str
     subject: str
@@ -98,7 +102,7 @@ class Queue:
     running: int
     oldest_ms: int
     failed: int
-    free_slots: int
+    free_slots: Annotated[int, Source("credit")]
     worker_sets: int
     overflowed: bool
     max_size: int
@@ -117,10 +121,10 @@ class AttachedWorker:
     """
 
     worker_id: str
-    worker_service: str
+    worker_service: Annotated[str, Source("worker_service_id")]
     builtin: bool
     queues: tuple[str, ...]
-    task_types: tuple[str, ...]
+    task_types: Annotated[tuple[str, ...], Source(read=_sorted)]
     labels: Mapping[str, str]
     slots: int
     running: int
@@ -132,12 +136,12 @@ class AttachedWorker:
 class UpstreamBreaker:
     """A circuit breaker that is not closed; `state` is open or half_open."""
 
-    upstream: str
-    state: str
-    retry_after_ms: int
-    calls: int
-    failures: int
-    worker_service: str
+    upstream: Annotated[str, Source("breaker.")]
+    state: Annotated[str, Source("breaker.")]
+    retry_after_ms: Annotated[int, Source("breaker.")]
+    calls: Annotated[int, Source("breaker.")]
+    failures: Annotated[int, Source("breaker.")]
+    worker_service: Annotated[str, Source("worker_service_id")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +149,13 @@ class DeadLetter:
     """A task that failed for good and failed its execution."""
 
     execution_id: str
-    workflow: str
+    workflow: Annotated[str, Source("workflow_id")]
     node: str
     queue: str
     task_type: str
     attempts: int
-    error_class: str
-    message: str
+    error_class: Annotated[str, Source("failure.class")]
+    message: Annotated[str, Source("failure.")]
     failed_at: datetime | None
 
 
@@ -161,10 +165,6 @@ def kind_of(word: str) -> pb.LimitKind.ValueType:
         message = f"kind must be one of {', '.join(LIMIT_KINDS)}, not {word[:64]!r}"
         raise Invalid("LIMIT_INVALID", message)
     return pb.LimitKind.Value(f"LIMIT_KIND_{word.upper()}")
-
-
-def _word(kind: pb.LimitKind.ValueType) -> str:
-    return pb.LimitKind.Name(kind).removeprefix("LIMIT_KIND_").lower()
 
 
 class DispatchCalls:
@@ -209,120 +209,55 @@ class DispatchCalls:
     ) -> bool:
         """Delete a limit; return False if it did not exist."""
         request = pb.DeleteLimitRequest(
-            namespace=self._connection.namespace,
-            kind=kind_of(kind),
-            subject=subject,
-            actor=actor,
-            reason=reason,
+            kind=kind_of(kind), subject=subject, actor=actor, reason=reason
         )
-        response = await self._connection.caller.call(self._stub.DeleteLimit, request)
+        response = await self._connection.call(self._stub.DeleteLimit, request)
         return response.deleted
 
     async def limits(self) -> Limits:
         """Return the configured limits, their usage and the stops."""
-        request = pb.ListLimitsRequest(namespace=self._connection.namespace)
-        found = await self._connection.caller.call(self._stub.ListLimits, request)
-        return Limits(
-            limits=tuple(_limit(each) for each in found.limits),
-            uses=tuple(_use(each) for each in found.uses),
-            stops=tuple(
-                Stop(
-                    each.workflow_id,
-                    each.reason,
-                    each.actor,
-                    moment(each.stopped_at_us),
-                    each.waiting,
-                )
-                for each in found.stops
-            ),
-            unreachable=tuple(found.unreachable),
-        )
+        found = await self._connection.call(self._stub.ListLimits, pb.ListLimitsRequest())
+        return value_from(Limits, found)
 
     async def limit_changes(self, *, before: int = 0, size: int = 0) -> tuple[LimitChange, ...]:
         """Return the changes of limits, newest first; `before` is the number of a change."""
-        request = pb.ListLimitChangesRequest(
-            namespace=self._connection.namespace, before_id=before, page_size=size
-        )
-        found = await self._connection.caller.call(self._stub.ListLimitChanges, request)
-        return tuple(
-            LimitChange(
-                each.id, moment(each.at_us), each.action, each.subject, each.actor, each.reason
-            )
-            for each in found.changes
-        )
+        request = pb.ListLimitChangesRequest(before_id=before, page_size=size)
+        found = await self._connection.call(self._stub.ListLimitChanges, request)
+        return values_from(LimitChange, found.changes)
 
     async def stop(
         self, workflow_id: str = "", *, reason: str = "", actor: str = ""
     ) -> tuple[str, ...]:
         """Stop the dispatch of tasks of a workflow or of the namespace."""
-        request = pb.StopDispatchRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            reason=reason,
-            actor=actor,
-        )
-        response = await self._connection.caller.call(self._stub.StopDispatch, request)
+        request = pb.StopDispatchRequest(workflow_id=workflow_id, reason=reason, actor=actor)
+        response = await self._connection.call(self._stub.StopDispatch, request)
         return tuple(response.unreachable)
 
     async def start(
         self, workflow_id: str = "", *, reason: str = "", actor: str = ""
     ) -> tuple[str, ...]:
         """End a stop; waiting tasks are dispatched."""
-        request = pb.StartDispatchRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            reason=reason,
-            actor=actor,
-        )
-        response = await self._connection.caller.call(self._stub.StartDispatch, request)
+        request = pb.StartDispatchRequest(workflow_id=workflow_id, reason=reason, actor=actor)
+        response = await self._connection.call(self._stub.StartDispatch, request)
         return tuple(response.unreachable)
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return the figures of all queues, with the reasons for waiting."""
-        request = pb.ListQueuesRequest(namespace=self._connection.namespace)
-        found = await self._connection.caller.call(self._stub.ListQueues, request)
-        return tuple(
-            Queue(
-                queue=each.queue,
-                task_type=each.task_type,
-                requires=each.requires,
-                ready=each.ready,
-                waiting_for_limits=each.waiting_for_limits,
-                stopped=each.stopped,
-                running=each.running,
-                oldest_ms=each.oldest_ms,
-                failed=each.failed,
-                free_slots=each.credit,
-                worker_sets=each.worker_sets,
-                overflowed=each.overflowed,
-                max_size=each.max_size,
-                arrivals_per_second=each.arrivals_per_second,
-                service_ms=each.service_ms,
-                recommended_slots=each.recommended_slots,
-                recommended_size=each.recommended_size,
-            )
-            for each in found.queues
-        )
+        found = await self._connection.call(self._stub.ListQueues, pb.ListQueuesRequest())
+        return values_from(Queue, found.queues)
 
-    async def dead_letters(self, *, page_size: int = 0) -> AsyncIterator[DeadLetter]:
-        """Iterate over tasks that failed for good, newest executions first."""
-        request = pb.ListDeadLettersRequest(
-            namespace=self._connection.namespace, page_size=page_size
-        )
+    async def dead_letters(
+        self, *, filter: str = "", page_size: int = 0
+    ) -> AsyncIterator[DeadLetter]:
+        """Iterate over tasks that failed for good, newest executions first.
+
+        `filter` is one of executions, as of `list_executions`.
+        """
+        request = pb.ListDeadLettersRequest(filter=filter, page_size=page_size)
         while True:
-            found = await self._connection.caller.call(self._stub.ListDeadLetters, request)
+            found = await self._connection.call(self._stub.ListDeadLetters, request)
             for each in found.letters:
-                yield DeadLetter(
-                    execution_id=each.execution_id,
-                    workflow=each.workflow_id,
-                    node=each.node,
-                    queue=each.queue,
-                    task_type=each.task_type,
-                    attempts=each.attempts,
-                    error_class=str(getattr(each.failure, "class")),
-                    message=each.failure.message,
-                    failed_at=moment(each.failed_at_us),
-                )
+                yield value_from(DeadLetter, each)
             if not found.next_page_token:
                 return
             request.page_token = found.next_page_token
@@ -346,77 +281,18 @@ class DispatchCalls:
         self, execution_ids: Sequence[str], reason: str, actor: str, *, restore: bool
     ) -> int:
         request = pb.DiscardDeadLettersRequest(
-            namespace=self._connection.namespace,
-            execution_ids=execution_ids,
-            restore=restore,
-            reason=reason,
-            actor=actor,
+            execution_ids=execution_ids, restore=restore, reason=reason, actor=actor
         )
-        return (await self._connection.caller.call(self._stub.DiscardDeadLetters, request)).changed
+        return (await self._connection.call(self._stub.DiscardDeadLetters, request)).changed
 
     async def workers(self) -> tuple[AttachedWorker, ...]:
         """Return the attached workers that take tasks of the namespace."""
-        request = pb.ListWorkersRequest(namespace=self._connection.namespace)
-        found = await self._connection.caller.call(self._stub.ListWorkers, request)
-        return tuple(
-            AttachedWorker(
-                worker_id=each.worker_id,
-                worker_service=each.worker_service_id,
-                builtin=each.builtin,
-                queues=tuple(each.queues),
-                task_types=tuple(sorted(each.task_types)),
-                labels=dict(each.labels),
-                slots=each.slots,
-                running=each.running,
-                attached_at=moment(each.attached_at_us),
-                version=each.version,
-            )
-            for each in found.workers
-        )
+        found = await self._connection.call(self._stub.ListWorkers, pb.ListWorkersRequest())
+        return values_from(AttachedWorker, found.workers)
 
     async def breakers(self) -> tuple[UpstreamBreaker, ...]:
         """Return the circuit breakers that are not closed."""
         found = await self._connection.caller.call(
             self._stub.ListBreakers, pb.ListBreakersRequest()
         )
-        return tuple(
-            UpstreamBreaker(
-                upstream=each.breaker.upstream,
-                state=worker_pb.BreakerState.Name(each.breaker.state)
-                .removeprefix("BREAKER_STATE_")
-                .lower(),
-                retry_after_ms=each.breaker.retry_after_ms,
-                calls=each.breaker.calls,
-                failures=each.breaker.failures,
-                worker_service=each.worker_service_id,
-            )
-            for each in found.breakers
-        )
-
-
-def _limit(message: pb.Limit) -> Limit:
-    return Limit(
-        kind=_word(message.kind),
-        subject=message.subject,
-        concurrency=message.concurrency,
-        rate=message.rate_per_second,
-        burst=message.burst,
-        weight=message.weight,
-        max_size=message.max_size,
-        retries=message.retries,
-        actor=message.actor,
-        reason=message.reason,
-        updated_at=moment(message.updated_at_us),
-    )
-
-
-def _use(message: pb.LimitUse) -> LimitUse:
-    return LimitUse(
-        kind=_word(message.kind),
-        subject=message.subject,
-        key=message.key,
-        in_use=message.in_use,
-        waiting=message.waiting,
-        concurrency=message.concurrency,
-        rate=message.rate_per_second,
-    )
+        return values_from(UpstreamBreaker, found.breakers)

@@ -13,10 +13,13 @@ from flowmesh.api.eventstore.v1 import event_store_service_pb2_grpc as rpc
 from flowmesh.api.eventstore.v1 import projection_service_pb2 as projection_pb
 from flowmesh.api.eventstore.v1 import projection_service_pb2_grpc as projection_rpc
 from flowmesh.api.eventstore.v1 import stored_event_pb2
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.eventsourcing import values
-from flowmesh.sdk.eventsourcing.values import (
+from flowmesh.contract.json_value import Json
+from flowmesh.records import value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import event_streams as values
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.event_streams import (
     Appended,
     Delivery,
     EventGroup,
@@ -29,9 +32,7 @@ from flowmesh.sdk.eventsourcing.values import (
     StoredEvent,
     StreamInfo,
 )
-from flowmesh.sdk.executions import moment
-from flowmesh.sdk.payloads import Json, encode
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.views import END_TYPES
 
 
@@ -52,33 +53,24 @@ class EventStoreCalls:
         Raises WrongState with VERSION_CONFLICT if the stream is at another version than expected.
         """
         request = pb.AppendEventsRequest(
-            namespace=self._connection.namespace,
             stream=stream,
-            # All attempts of this call have the same ids, so that a repeat stores nothing.
             events=[values.new_event(each, self._connection.new_id()) for each in events],
         )
         values.expect(request, expected)
-        response = await self._connection.caller.call(self._stub.AppendEvents, request)
-        return Appended(
-            response.first_version, response.last_version, response.position, response.duplicate
-        )
+        response = await self._connection.call(self._stub.AppendEvents, request)
+        return value_from(Appended, response)
 
     async def read(
         self, stream: str, *, version: int = 0, backwards: bool = False, count: int = 0
     ) -> AsyncIterator[StoredEvent]:
         """Iterate over a stream from a version on; `count` bounds the number of events."""
         left = count or 2**63
-        request = pb.ReadStreamRequest(
-            namespace=self._connection.namespace,
-            stream=stream,
-            from_version=version,
-            backwards=backwards,
-        )
+        request = pb.ReadStreamRequest(stream=stream, from_version=version, backwards=backwards)
         while left:
             request.max = min(left, limits.PAGE_SIZE)
-            response = await self._connection.caller.call(self._stub.ReadStream, request)
+            response = await self._connection.call(self._stub.ReadStream, request)
             for event in response.events:
-                yield values.stored_event(event)
+                yield value_from(StoredEvent, event)
             left -= len(response.events)
             if not response.next_version:
                 return
@@ -95,57 +87,49 @@ class EventStoreCalls:
     ) -> EventPage:
         """Return a page of the events of all streams after a position."""
         request = pb.ReadEventsRequest(
-            namespace=self._connection.namespace,
             filter=values.event_filter(stream=stream, category=category, types=types),
             after=after,
             max=count,
         )
-        response = await self._connection.caller.call(self._stub.ReadEvents, request)
-        events = tuple(values.stored_event(each) for each in response.events)
-        return EventPage(events, response.next_after, response.end)
+        response = await self._connection.call(self._stub.ReadEvents, request)
+        return value_from(EventPage, response)
 
     async def load(self, stream: str) -> tuple[Snapshot | None, tuple[StoredEvent, ...]]:
         """Return the snapshot of a stream, and all events after it."""
-        request = pb.LoadStreamRequest(namespace=self._connection.namespace, stream=stream)
-        response = await self._connection.caller.call(self._stub.LoadStream, request)
-        events = [values.stored_event(each) for each in response.events]
+        request = pb.LoadStreamRequest(stream=stream)
+        response = await self._connection.call(self._stub.LoadStream, request)
+        events = [*values_from(StoredEvent, response.events)]
         if response.next_version:
             events += [each async for each in self.read(stream, version=response.next_version)]
-        found = values.snapshot(response.snapshot) if response.HasField("snapshot") else None
+        found = value_from(Snapshot, response.snapshot) if response.HasField("snapshot") else None
         return found, tuple(events)
 
     async def put_snapshot(self, stream: str, version: int, state: Json) -> bool:
         """Store a snapshot; return False if one of the same or a later version is stored."""
         request = pb.PutSnapshotRequest(
-            namespace=self._connection.namespace,
-            stream=stream,
-            snapshot=stored_event_pb2.Snapshot(version=version, state=encode(state)),
+            stream=stream, snapshot=stored_event_pb2.Snapshot(version=version, state=encode(state))
         )
-        response = await self._connection.caller.call(self._stub.PutSnapshot, request)
+        response = await self._connection.call(self._stub.PutSnapshot, request)
         return response.stored
 
     async def stream(self, stream: str) -> StreamInfo:
         """Return a stream. Raises NotFound."""
-        request = pb.GetStreamRequest(namespace=self._connection.namespace, stream=stream)
-        response = await self._connection.caller.call(self._stub.GetStream, request)
-        return values.stream_info(response.info)
+        request = pb.GetStreamRequest(stream=stream)
+        response = await self._connection.call(self._stub.GetStream, request)
+        return value_from(StreamInfo, response.info)
 
     async def streams(
         self, *, category: str = "", page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[StreamInfo]:
         """Iterate over the streams by name."""
-        request = pb.ListStreamsRequest(
-            namespace=self._connection.namespace, category=category, page_size=page_size
-        )
+        request = pb.ListStreamsRequest(category=category, page_size=page_size)
         async for info in self._connection.pages(self._stub.ListStreams, request, "streams"):
-            yield values.stream_info(info)
+            yield value_from(StreamInfo, info)
 
     async def delete(self, stream: str, *, version: int | None = None) -> int:
         """Delete the events of a stream for good; its name cannot be used again."""
-        request = pb.DeleteStreamRequest(
-            namespace=self._connection.namespace, stream=stream, version=version
-        )
-        response = await self._connection.caller.call(self._stub.DeleteStream, request)
+        request = pb.DeleteStreamRequest(stream=stream, version=version)
+        response = await self._connection.call(self._stub.DeleteStream, request)
         return response.deleted_events
 
     async def set_retention(self, stream: str, *, max_events: int = 0, max_age: float = 0) -> None:
@@ -153,10 +137,8 @@ class EventStoreCalls:
         retention = stored_event_pb2.StreamRetention(
             max_events=max_events, max_age_ms=round(max_age * 1_000)
         )
-        request = pb.SetStreamRetentionRequest(
-            namespace=self._connection.namespace, stream=stream, retention=retention
-        )
-        await self._connection.caller.call(self._stub.SetStreamRetention, request)
+        request = pb.SetStreamRetentionRequest(stream=stream, retention=retention)
+        await self._connection.call(self._stub.SetStreamRetention, request)
 
     async def subscribe(
         self,
@@ -190,7 +172,7 @@ class EventStoreCalls:
                     silent = False
                     for event in frame.events:
                         last = event.type
-                        yield values.stored_event(event)
+                        yield value_from(StoredEvent, event)
                     request.after, request.live = frame.after, False
                 if "/" in stream and (silent or last in END_TYPES):
                     return  # the last event of the execution is known
@@ -237,22 +219,20 @@ class EventGroupCalls:
             max_attempts=max_attempts,
             retry_delay_ms=None if retry_delay is None else round(retry_delay * 1_000),
         )
-        request = group_pb.PutEventGroupRequest(namespace=self._connection.namespace, group=message)
-        response = await self._connection.caller.call(self._stub.PutEventGroup, request)
+        request = group_pb.PutEventGroupRequest(group=message)
+        response = await self._connection.call(self._stub.PutEventGroup, request)
         return response.created
 
     async def list(self) -> tuple[EventGroup, ...]:
         """Return the groups by name."""
-        request = group_pb.ListEventGroupsRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.ListEventGroups, request)
-        return tuple(values.event_group(each) for each in response.groups)
+        request = group_pb.ListEventGroupsRequest()
+        response = await self._connection.call(self._stub.ListEventGroups, request)
+        return values_from(EventGroup, response.groups)
 
     async def delete(self, group: str) -> None:
         """Delete a group. Raises NotFound."""
-        request = group_pb.DeleteEventGroupRequest(
-            namespace=self._connection.namespace, event_group=group
-        )
-        await self._connection.caller.call(self._stub.DeleteEventGroup, request)
+        request = group_pb.DeleteEventGroupRequest(event_group=group)
+        await self._connection.call(self._stub.DeleteEventGroup, request)
 
     async def receive(self, group: str, count: int = 1, *, wait: float = 0) -> tuple[Delivery, ...]:
         """Return up to `count` events, waiting at most `wait` seconds for the first.
@@ -260,20 +240,12 @@ class EventGroupCalls:
         Settle each by `ack` or `nack` before its lease ends.
         """
         request = group_pb.ReceiveEventsRequest(
-            namespace=self._connection.namespace,
-            event_group=group,
-            max=count,
-            wait_ms=round(wait * 1_000),
+            event_group=group, max=count, wait_ms=round(wait * 1_000)
         )
-        response = await self._connection.caller.call(
+        response = await self._connection.call(
             self._stub.ReceiveEvents, request, timeout_s=wait + limits.CALL_TIMEOUT_S
         )
-        return tuple(
-            Delivery(
-                group, values.stored_event(each.event), each.attempt, moment(each.lease_until_us)
-            )
-            for each in response.deliveries
-        )
+        return tuple(value_from(Delivery, each, group=group) for each in response.deliveries)
 
     async def ack(self, *deliveries: Delivery) -> tuple[int, ...]:
         """Acknowledge deliveries; return the positions of those settled or repeated meanwhile."""
@@ -287,21 +259,14 @@ class EventGroupCalls:
 
     async def parked(self, group: str, *, after: int = 0) -> tuple[ParkedEvent, ...]:
         """Return the parked events of a group after a position."""
-        request = group_pb.ListParkedEventsRequest(
-            namespace=self._connection.namespace, event_group=group, after=after, max=500
-        )
-        response = await self._connection.caller.call(self._stub.ListParkedEvents, request)
-        return tuple(
-            ParkedEvent(values.stored_event(each.event), each.attempts, each.error)
-            for each in response.events
-        )
+        request = group_pb.ListParkedEventsRequest(event_group=group, after=after, max=500)
+        response = await self._connection.call(self._stub.ListParkedEvents, request)
+        return values_from(ParkedEvent, response.events)
 
     async def replay_parked(self, group: str, positions: Collection[int] = ()) -> int:
         """Deliver parked events again, all without positions; return their number."""
-        request = group_pb.ReplayParkedEventsRequest(
-            namespace=self._connection.namespace, event_group=group, positions=positions
-        )
-        response = await self._connection.caller.call(self._stub.ReplayParkedEvents, request)
+        request = group_pb.ReplayParkedEventsRequest(event_group=group, positions=positions)
+        response = await self._connection.call(self._stub.ReplayParkedEvents, request)
         return response.replayed
 
     async def _settle(
@@ -316,10 +281,8 @@ class EventGroupCalls:
                 for each in deliveries
                 if each.group == group
             ]
-            request = group_pb.SettleEventsRequest(
-                namespace=self._connection.namespace, event_group=group, settlements=settlements
-            )
-            response = await self._connection.caller.call(self._stub.SettleEvents, request)
+            request = group_pb.SettleEventsRequest(event_group=group, settlements=settlements)
+            response = await self._connection.call(self._stub.SettleEvents, request)
             stale += response.stale
         return tuple(stale)
 
@@ -339,25 +302,21 @@ class ProjectionCalls:
             projection=name,
             filter=values.event_filter(stream=stream, category=category, types=types),
         )
-        request = projection_pb.PutProjectionRequest(
-            namespace=self._connection.namespace, projection=projection
-        )
-        response = await self._connection.caller.call(self._stub.PutProjection, request)
-        return values.projection_info(response.projection)
+        request = projection_pb.PutProjectionRequest(projection=projection)
+        response = await self._connection.call(self._stub.PutProjection, request)
+        return value_from(ProjectionInfo, response.projection)
 
     async def get(self, name: str) -> ProjectionInfo:
         """Return a projection. Raises NotFound."""
-        request = projection_pb.GetProjectionRequest(
-            namespace=self._connection.namespace, projection=name
-        )
-        response = await self._connection.caller.call(self._stub.GetProjection, request)
-        return values.projection_info(response.projection)
+        request = projection_pb.GetProjectionRequest(projection=name)
+        response = await self._connection.call(self._stub.GetProjection, request)
+        return value_from(ProjectionInfo, response.projection)
 
     async def list(self) -> tuple[ProjectionInfo, ...]:
         """Return the projections by name."""
-        request = projection_pb.ListProjectionsRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.ListProjections, request)
-        return tuple(values.projection_info(each) for each in response.projections)
+        request = projection_pb.ListProjectionsRequest()
+        response = await self._connection.call(self._stub.ListProjections, request)
+        return values_from(ProjectionInfo, response.projections)
 
     async def commit(
         self,
@@ -378,25 +337,20 @@ class ProjectionCalls:
             for key, state in states.items()
         ]
         request = projection_pb.CommitProjectionRequest(
-            namespace=self._connection.namespace,
             projection=name,
             generation=generation,
             from_checkpoint=from_checkpoint,
             to_checkpoint=to_checkpoint,
             states=[*written, *(projection_pb.ProjectionState(key=key) for key in deleted)],
         )
-        await self._connection.caller.call(self._stub.CommitProjection, request)
+        await self._connection.call(self._stub.CommitProjection, request)
 
     async def states(
         self, name: str, keys: Collection[str] = (), *, generation: int = 0
     ) -> dict[str, Json]:
         """Return states by key, or all."""
         request = projection_pb.ReadProjectionRequest(
-            namespace=self._connection.namespace,
-            projection=name,
-            keys=keys,
-            generation=generation,
-            page_size=limits.PAGE_SIZE,
+            projection=name, keys=keys, generation=generation, page_size=limits.PAGE_SIZE
         )
         found = [
             each
@@ -410,23 +364,17 @@ class ProjectionCalls:
 
     async def begin_rebuild(self, name: str) -> ProjectionInfo:
         """Begin a rebuild: an empty shadow."""
-        request = projection_pb.RebuildProjectionRequest(
-            namespace=self._connection.namespace, projection=name
-        )
-        response = await self._connection.caller.call(self._stub.RebuildProjection, request)
-        return values.projection_info(response.projection)
+        request = projection_pb.RebuildProjectionRequest(projection=name)
+        response = await self._connection.call(self._stub.RebuildProjection, request)
+        return value_from(ProjectionInfo, response.projection)
 
     async def swap(self, name: str, generation: int) -> ProjectionInfo:
         """Replace the states by a shadow that has caught up."""
-        request = projection_pb.SwapProjectionRequest(
-            namespace=self._connection.namespace, projection=name, generation=generation
-        )
-        response = await self._connection.caller.call(self._stub.SwapProjection, request)
-        return values.projection_info(response.projection)
+        request = projection_pb.SwapProjectionRequest(projection=name, generation=generation)
+        response = await self._connection.call(self._stub.SwapProjection, request)
+        return value_from(ProjectionInfo, response.projection)
 
     async def delete(self, name: str) -> None:
         """Delete a projection with its states. Raises NotFound."""
-        request = projection_pb.DeleteProjectionRequest(
-            namespace=self._connection.namespace, projection=name
-        )
-        await self._connection.caller.call(self._stub.DeleteProjection, request)
+        request = projection_pb.DeleteProjectionRequest(projection=name)
+        await self._connection.call(self._stub.DeleteProjection, request)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import grpc
 
@@ -19,26 +19,24 @@ from flowmesh.api.execution.v1 import search_service_pb2_grpc as search_rpc
 from flowmesh.api.history.v1 import history_service_pb2 as history_pb
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history_rpc
 from flowmesh.api.history.v1.history_event_pb2 import HistoryEvent
-from flowmesh.sdk import limits
+from flowmesh.contract.json_value import Json
+from flowmesh.records import Source, value_from, values_from
 from flowmesh.sdk.client.approvals import PendingApproval
-from flowmesh.sdk.client.connection import Connection
 from flowmesh.sdk.client.handle import Handle
 from flowmesh.sdk.client.stubs import ExecutionStubs
-from flowmesh.sdk.events import Event, event_of, history_event_of
-from flowmesh.sdk.executions import (
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.events import Event, event_of, history_event_of
+from flowmesh.sdk.values.executions import (
     Execution,
     Status,
     StoredValue,
-    execution_of,
     micros_of,
-    moment,
     number_of,
-    value_of,
 )
-from flowmesh.sdk.histories import History
-from flowmesh.sdk.messaging.values import Ttl, milliseconds
-from flowmesh.sdk.payloads import Json
-from flowmesh.sdk.reconnect import Reconnect
+from flowmesh.sdk.values.histories import History
+from flowmesh.sdk.values.messages import Ttl, milliseconds
 
 _log = logging.getLogger("flowmesh.sdk")
 
@@ -63,7 +61,7 @@ class Count:
 
     count: int
     groups: tuple[Group, ...]
-    capped: bool
+    capped: Annotated[bool, Source("groups_capped")]
     warnings: tuple[str, ...] = ()
 
 
@@ -104,7 +102,6 @@ class ExecutionCalls:
         receives a sentence for each name in them that no execution has; the log by default.
         """
         request = pb.ListExecutionsRequest(
-            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             statuses=[number_of(status) for status in statuses],
             started_after_us=_micros(started_after),
@@ -116,18 +113,14 @@ class ExecutionCalls:
         async for item in self._connection.pages(
             self._stubs.executions.ListExecutions, request, "executions", on_warning or _log.warning
         ):
-            yield execution_of(item)
+            yield value_from(Execution, item)
 
     async def count(self, filter: str = "", *, group_by: Sequence[str] = ()) -> Count:
         """Count the executions that a filter matches, in groups by at most three names."""
-        request = search_service_pb.CountExecutionsRequest(
-            namespace=self._connection.namespace, filter=filter, group_by=group_by
-        )
-        response = await self._connection.caller.call(self._searches.CountExecutions, request)
-        groups = [Group(tuple(each.values), each.count) for each in response.groups if group_by]
-        return Count(
-            response.count, tuple(groups), response.groups_capped, tuple(response.warnings)
-        )
+        request = search_service_pb.CountExecutionsRequest(filter=filter, group_by=group_by)
+        response = await self._connection.call(self._searches.CountExecutions, request)
+        groups = values_from(Group, response.groups if group_by else ())
+        return value_from(Count, response, groups=groups)
 
     async def set_search_attributes(
         self,
@@ -141,14 +134,13 @@ class ExecutionCalls:
         Returns the sequence of the event.
         """
         request = search_service_pb.SetSearchAttributesRequest(
-            namespace=self._connection.namespace,
             execution_id=execution_id,
             values=[_search_value(n, value) for n, value in values.items() if value is not None],
             removed=[name for name, value in values.items() if value is None],
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
         )
-        response = await self._connection.caller.call(self._searches.SetSearchAttributes, request)
+        response = await self._connection.change(
+            self._searches.SetSearchAttributes, request, request_id
+        )
         return int(response.sequence)
 
     async def signal_by_key(
@@ -167,48 +159,31 @@ class ExecutionCalls:
         first execution that does, and nothing is returned.
         """
         request = pb.SignalByKeyRequest(
-            namespace=self._connection.namespace,
             name=name,
             key=key,
             payload=await self._connection.payloads.pack(payload),
             request_id=request_id or self._connection.new_id(),
             ttl_ms=milliseconds("ttl", ttl),
         )
-        response = await self._connection.caller.call(self._stubs.executions.SignalByKey, request)
+        response = await self._connection.call(self._stubs.executions.SignalByKey, request)
         return {each.execution_id: each.sequence for each in response.executions}
 
     async def approvals(self, assignee: str = "") -> AsyncIterator[PendingApproval]:
         """Iterate over pending approvals, oldest first: all, or those `assignee` can decide."""
-        request = control_pb.ListApprovalsRequest(
-            namespace=self._connection.namespace, assignee=assignee
-        )
+        request = control_pb.ListApprovalsRequest(assignee=assignee)
         async for each in self._connection.pages(
             self._stubs.control.ListApprovals, request, "approvals"
         ):
-            yield PendingApproval(
-                execution_id=each.execution_id,
-                workflow_id=each.workflow_id,
-                node=each.node,
-                name=each.name,
-                asked_at=moment(each.asked_at_us),
-                assignees=tuple(each.approval.assignees),
-                needed=each.approval.needed,
-                due_at=moment(each.approval.due_at_us),
-                details=value_of(each.approval.details),
-            )
+            yield value_from(PendingApproval, each)
 
     async def download_history(self, execution_id: str) -> History:
         """Return the stored events, for replay tests with `flowmesh.sdk.testing`."""
         events: list[HistoryEvent] = []
         while True:
             request = history_pb.ListHistoryEventsRequest(
-                namespace=self._connection.namespace,
-                execution_id=execution_id,
-                after=events[-1].sequence if events else 0,
+                execution_id=execution_id, after=events[-1].sequence if events else 0
             )
-            response = await self._connection.caller.call(
-                self._histories.ListHistoryEvents, request
-            )
+            response = await self._connection.call(self._histories.ListHistoryEvents, request)
             events.extend(response.events)
             if not response.next_after:
                 break
@@ -219,12 +194,8 @@ class ExecutionCalls:
     ) -> AsyncIterator[Event]:
         """Iterate over the stored events with a sequence above `after`."""
         while True:
-            request = history_pb.ListHistoryEventsRequest(
-                namespace=self._connection.namespace, execution_id=execution_id, after=after
-            )
-            response = await self._connection.caller.call(
-                self._histories.ListHistoryEvents, request
-            )
+            request = history_pb.ListHistoryEventsRequest(execution_id=execution_id, after=after)
+            response = await self._connection.call(self._histories.ListHistoryEvents, request)
             for event in response.events:
                 if event.HasField("workflow_started"):
                     workflow_id = event.workflow_started.workflow_id
@@ -269,8 +240,8 @@ class ExecutionCalls:
 
     async def stats(self, workflow_id: str = "") -> tuple[execution_pb2.WorkflowStats, ...]:
         """Return counters and latencies of the process that responds."""
-        request = pb.GetStatsRequest(namespace=self._connection.namespace, workflow_id=workflow_id)
-        response = await self._connection.caller.call(self._stubs.executions.GetStats, request)
+        request = pb.GetStatsRequest(workflow_id=workflow_id)
+        response = await self._connection.call(self._stubs.executions.GetStats, request)
         return tuple(response.workflows)
 
     async def fetch(self, value: StoredValue) -> Json:

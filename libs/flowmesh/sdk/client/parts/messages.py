@@ -8,13 +8,15 @@ from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2_grpc as rpc
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
+from flowmesh.contract.json_value import Json
+from flowmesh.records import values_from
+from flowmesh.sdk.client.coalescing import BATCH_BYTES, BATCH_MESSAGES, Coalescer, Key
 from flowmesh.sdk.client.parts.broker import BrokerCalls
-from flowmesh.sdk.executions import micros_of
-from flowmesh.sdk.messaging import values
-from flowmesh.sdk.messaging.coalescing import BATCH_BYTES, BATCH_MESSAGES, Coalescer, Key
-from flowmesh.sdk.messaging.values import (
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values import messages as values
+from flowmesh.sdk.values.executions import micros_of
+from flowmesh.sdk.values.messages import (
     HeaderValue,
     Message,
     Outgoing,
@@ -22,7 +24,6 @@ from flowmesh.sdk.messaging.values import (
     Redriven,
     Ttl,
 )
-from flowmesh.sdk.payloads import Json
 
 _CLASSES: Mapping[str, type[errors.FlowmeshError]] = {
     name: reason.error for name, reason in errors.REASONS.items()
@@ -103,14 +104,13 @@ class MessageCalls:
         a group.
         """
         request = pb.ReceiveRequest(
-            namespace=self._connection.namespace,
             queue=queue,
             group=group,
             max=count,
             wait_ms=round(wait * 1_000),
             topology_version=self._broker.version,
         )
-        response = await self._connection.caller.call(
+        response = await self._connection.call(
             self._stub.Receive, request, timeout_s=wait + limits.CALL_TIMEOUT_S
         )
         return tuple([await self.received(queue, each) for each in response.deliveries])
@@ -157,10 +157,8 @@ class MessageCalls:
         self, queue: str, *, sequence: int = 0, count: int = 50
     ) -> tuple[Message, ...]:
         """Return up to `count` messages from a position on, without locking them."""
-        request = pb.BrowseRequest(
-            namespace=self._connection.namespace, queue=queue, sequence=sequence, max=count
-        )
-        response = await self._connection.caller.call(self._stub.Browse, request)
+        request = pb.BrowseRequest(queue=queue, sequence=sequence, max=count)
+        response = await self._connection.call(self._stub.Browse, request)
         return tuple(
             values.message_value(queue, each.message, each.sequence) for each in response.messages
         )
@@ -185,7 +183,6 @@ class MessageCalls:
     ) -> Redriven:
         """Move dead letters back to the queues that gave them up, or to the queue `to`."""
         request = pb.RedriveRequest(
-            namespace=self._connection.namespace,
             queue=queue,
             to_queue=to,
             reason=values.death_reason(reason),
@@ -195,7 +192,7 @@ class MessageCalls:
         )
         moved, kept, error, remaining = 0, 0, "", True
         while remaining:
-            response = await self._connection.caller.call(self._stub.Redrive, request)
+            response = await self._connection.call(self._stub.Redrive, request)
             moved, kept = moved + response.moved, kept + response.kept
             error = response.last_error or error
             remaining, request.sequence = response.remaining, response.next_sequence
@@ -203,15 +200,13 @@ class MessageCalls:
 
     async def discard(self, queue: str, sequences: Sequence[int]) -> int:
         """Delete messages by position; return the number of those that existed."""
-        request = pb.DiscardRequest(
-            namespace=self._connection.namespace, queue=queue, sequences=sequences
-        )
-        return (await self._connection.caller.call(self._stub.Discard, request)).discarded
+        request = pb.DiscardRequest(queue=queue, sequences=sequences)
+        return (await self._connection.call(self._stub.Discard, request)).discarded
 
     async def purge(self, queue: str) -> int:
         """Delete all messages of a queue; return their number."""
-        request = pb.PurgeQueueRequest(namespace=self._connection.namespace, queue=queue)
-        return (await self._connection.caller.call(self._stub.PurgeQueue, request)).purged
+        request = pb.PurgeQueueRequest(queue=queue)
+        return (await self._connection.call(self._stub.PurgeQueue, request)).purged
 
     async def seek(
         self,
@@ -224,12 +219,9 @@ class MessageCalls:
     ) -> None:
         """Move a group of a stream to a position or instant; by default to its beginning."""
         request = pb.SeekGroupRequest(
-            namespace=self._connection.namespace,
-            queue=queue,
-            group=group,
-            position=position(sequence=sequence, at=at, latest=latest),
+            queue=queue, group=group, position=position(sequence=sequence, at=at, latest=latest)
         )
-        await self._connection.caller.call(self._stub.SeekGroup, request)
+        await self._connection.call(self._stub.SeekGroup, request)
 
     async def _prepared(self, given: Outgoing) -> message_pb2.Message:
         """Return the message to send; a large body is stored first."""
@@ -243,17 +235,13 @@ class MessageCalls:
     async def _send(self, key: Key, batch: list[message_pb2.Message]) -> list[PublishOutcome]:
         exchange, mandatory = key
         request = pb.PublishRequest(
-            namespace=self._connection.namespace,
             exchange=exchange,
             messages=batch,
             mandatory=mandatory,
             topology_version=self._broker.version,
         )
-        response = await self._connection.caller.call(self._stub.Publish, request)
-        return [
-            PublishOutcome(each.message_id, each.queues, each.duplicate, each.reason, each.error)
-            for each in response.outcomes
-        ]
+        response = await self._connection.call(self._stub.Publish, request)
+        return [*values_from(PublishOutcome, response.outcomes)]
 
     async def _batches(
         self, messages: Iterable[Outgoing]
@@ -280,11 +268,9 @@ class MessageCalls:
         for queue, settlements in by_queue.items():
             for start in range(0, len(settlements), BATCH_MESSAGES):
                 request = pb.SettleRequest(
-                    namespace=self._connection.namespace,
-                    queue=queue,
-                    settlements=settlements[start : start + BATCH_MESSAGES],
+                    queue=queue, settlements=settlements[start : start + BATCH_MESSAGES]
                 )
-                response = await self._connection.caller.call(self._stub.Settle, request)
+                response = await self._connection.call(self._stub.Settle, request)
                 refused = next((each for each in response.outcomes if each.reason), refused)
         if refused is not None:
             raise _CLASSES[refused.reason](refused.reason, refused.error)

@@ -12,20 +12,19 @@ import grpc
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as rpc
 from flowmesh.errors import FlowmeshError, NotFound
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.discovery.values import (
+from flowmesh.records import value_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.service_view import View
+from flowmesh.sdk.values.services import (
     Service,
     ServiceChange,
     ServiceInstance,
     Topology,
-    instance_of,
     instance_request,
     status_number,
-    topology_of,
 )
-from flowmesh.sdk.discovery.view import View
-from flowmesh.sdk.reconnect import Reconnect
 
 Changes: TypeAlias = Sequence[ServiceChange]
 _log = logging.getLogger("flowmesh.sdk")
@@ -50,7 +49,6 @@ class RegistryCalls:
     ) -> AsyncIterator[ServiceInstance]:
         """Iterate over the instances that match all filters; statuses are HEALTHY, DEGRADED …"""
         request = pb.ListInstancesRequest(
-            namespace=self._connection.namespace,
             name=name,
             type=type,
             capability=capability,
@@ -61,13 +59,13 @@ class RegistryCalls:
         async for instance in self._connection.pages(
             self._stub.ListInstances, request, "instances"
         ):
-            yield instance_of(instance)
+            yield value_from(ServiceInstance, instance)
 
     async def get(self, service_id: str) -> ServiceInstance:
         """Return an instance by its id; raises NotFound."""
-        request = pb.GetInstanceRequest(namespace=self._connection.namespace, id=service_id)
-        response = await self._connection.caller.call(self._stub.GetInstance, request)
-        return instance_of(response.instance)
+        request = pb.GetInstanceRequest(id=service_id)
+        response = await self._connection.call(self._stub.GetInstance, request)
+        return value_from(ServiceInstance, response.instance)
 
     async def watch(
         self, *, name: str = "", type: str = "", capabilities: Collection[str] = ()
@@ -128,32 +126,28 @@ class RegistryCalls:
         heartbeat_s = 0 if service.check else limits.SERVICE_HEARTBEAT_S
         request = instance_request(service, self._connection.namespace, instance_id, heartbeat_s)
         response = await self._connection.caller.call(self._stub.RegisterInstance, request)
-        return instance_of(response.instance)
+        return value_from(ServiceInstance, response.instance)
 
     async def heartbeat(self, service_id: str, status: str = "HEALTHY") -> None:
         """Renew an instance and report its status; on NotFound, register it again."""
-        request = pb.HeartbeatRequest(
-            namespace=self._connection.namespace, id=service_id, status=status_number(status)
-        )
-        await self._connection.caller.call(self._stub.Heartbeat, request)
+        request = pb.HeartbeatRequest(id=service_id, status=status_number(status))
+        await self._connection.call(self._stub.Heartbeat, request)
 
     async def drain(self, service_id: str, *, undo: bool = False) -> ServiceInstance:
         """Take an instance out of service, or with `undo` back in; callers choose others."""
-        request = pb.DrainInstanceRequest(
-            namespace=self._connection.namespace, id=service_id, undo=undo
-        )
-        response = await self._connection.caller.call(self._stub.DrainInstance, request)
-        return instance_of(response.instance)
+        request = pb.DrainInstanceRequest(id=service_id, undo=undo)
+        response = await self._connection.call(self._stub.DrainInstance, request)
+        return value_from(ServiceInstance, response.instance)
 
     async def deregister(self, service_id: str) -> None:
         """Turn an instance OFFLINE."""
-        request = pb.DeregisterInstanceRequest(namespace=self._connection.namespace, id=service_id)
-        await self._connection.caller.call(self._stub.DeregisterInstance, request)
+        request = pb.DeregisterInstanceRequest(id=service_id)
+        await self._connection.call(self._stub.DeregisterInstance, request)
 
     async def topology(self, *, minutes: int = 0) -> Topology:
         """Return the services and the calls between them in the last minutes: 15, at most 60."""
-        request = pb.GetTopologyRequest(namespace=self._connection.namespace, minutes=minutes)
-        return topology_of(await self._connection.caller.call(self._stub.GetTopology, request))
+        request = pb.GetTopologyRequest(minutes=minutes)
+        return value_from(Topology, await self._connection.call(self._stub.GetTopology, request))
 
     @asynccontextmanager
     async def registered(self, service: Service) -> AsyncIterator[ServiceInstance]:

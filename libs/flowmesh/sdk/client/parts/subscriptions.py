@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.api.event.v1 import subscription_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import moment
-from flowmesh.sdk.messaging.values import Ttl, milliseconds
-from flowmesh.sdk.payloads import Json, encode
+from flowmesh.contract.json_value import Json
+from flowmesh.records import APART, Source, value_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.messages import Ttl, milliseconds
+from flowmesh.sdk.values.payloads import encode
 
 Metric = Literal["executions", "queue_depth", "dead_letters"]
 Mode = Literal["structured", "binary"]
@@ -63,18 +64,27 @@ class Alert:
     filter: str = ""
 
 
+def _sink_text(config: pb.Subscription) -> str:
+    queue = config.queue.exchange or config.queue.routing_key
+    return config.webhook.url if config.HasField("webhook") else f"queue:{queue}"
+
+
+def _is_alert(config: pb.Subscription) -> bool:
+    return config.HasField("alert")
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
     """A durable subscription and its state; `secret` is set by its creation only."""
 
-    name: str
+    name: Annotated[str, Source("subscription.subscription")]
     status: str
-    types: tuple[str, ...]
-    source: str
-    filter: str
-    sink: str
-    is_alert: bool
-    description: str
+    types: Annotated[tuple[str, ...], Source("subscription.")]
+    source: Annotated[str, Source("subscription.")]
+    filter: Annotated[str, Source("subscription.")]
+    sink: Annotated[str, Source("subscription", read=_sink_text)]
+    is_alert: Annotated[bool, Source("subscription", read=_is_alert)]
+    description: Annotated[str, Source("subscription.")]
     created_at: datetime | None
     pending: int
     delivered: int
@@ -85,15 +95,15 @@ class SubscriptionState:
     open_until: datetime | None
     last_error: str
     cursor: str
-    created: bool = False
-    secret: str = ""
+    created: Annotated[bool, APART] = False
+    secret: Annotated[str, APART] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
     """An event for a subscription, and the state of its delivery."""
 
-    id: str
+    id: Annotated[str, Source("notification_id")]
     event_id: str
     type: str
     status: str
@@ -154,82 +164,66 @@ class SubscriptionCalls:
         _set_policy(config.policy, policy or Policy())
         if alert is not None:
             _set_alert(config.alert, alert)
-        request = pb.PutSubscriptionRequest(
-            namespace=self._connection.namespace, subscription=config
-        )
+        request = pb.PutSubscriptionRequest(subscription=config)
         if cursor:
             request.cursor = cursor
         elif since is not None:
             request.from_us = round(since.timestamp() * 1_000_000)
-        response = await self._connection.caller.call(self._stub.PutSubscription, request)
-        return _state(response.state, created=response.created, secret=response.secret)
+        response = await self._connection.call(self._stub.PutSubscription, request)
+        return value_from(
+            SubscriptionState, response.state, created=response.created, secret=response.secret
+        )
 
     async def get(self, name: str) -> SubscriptionState:
         """Return a subscription with its state."""
-        request = pb.GetSubscriptionRequest(namespace=self._connection.namespace, subscription=name)
-        response = await self._connection.caller.call(self._stub.GetSubscription, request)
-        return _state(response.state)
+        request = pb.GetSubscriptionRequest(subscription=name)
+        response = await self._connection.call(self._stub.GetSubscription, request)
+        return value_from(SubscriptionState, response.state)
 
     async def list(self, *, prefix: str = "") -> AsyncIterator[SubscriptionState]:
         """Yield the subscriptions by name; with `prefix`, those whose names begin with it."""
-        request = pb.ListSubscriptionsRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.ListSubscriptions, request)
+        request = pb.ListSubscriptionsRequest()
+        response = await self._connection.call(self._stub.ListSubscriptions, request)
         for each in response.subscriptions:
             if each.subscription.subscription.startswith(prefix):
-                yield _state(each)
+                yield value_from(SubscriptionState, each)
 
     async def delete(self, name: str) -> None:
         """Delete a subscription with its notifications."""
-        request = pb.DeleteSubscriptionRequest(
-            namespace=self._connection.namespace, subscription=name
-        )
-        await self._connection.caller.call(self._stub.DeleteSubscription, request)
+        request = pb.DeleteSubscriptionRequest(subscription=name)
+        await self._connection.call(self._stub.DeleteSubscription, request)
 
     async def pause(self, name: str) -> SubscriptionState:
         """Stop the attempts; matching events are still stored."""
-        request = pb.PauseSubscriptionRequest(
-            namespace=self._connection.namespace, subscription=name
-        )
-        response = await self._connection.caller.call(self._stub.PauseSubscription, request)
-        return _state(response.state)
+        request = pb.PauseSubscriptionRequest(subscription=name)
+        response = await self._connection.call(self._stub.PauseSubscription, request)
+        return value_from(SubscriptionState, response.state)
 
     async def resume(self, name: str) -> SubscriptionState:
         """Start the attempts again, and close the circuit breaker."""
-        request = pb.ResumeSubscriptionRequest(
-            namespace=self._connection.namespace, subscription=name
-        )
-        response = await self._connection.caller.call(self._stub.ResumeSubscription, request)
-        return _state(response.state)
+        request = pb.ResumeSubscriptionRequest(subscription=name)
+        response = await self._connection.call(self._stub.ResumeSubscription, request)
+        return value_from(SubscriptionState, response.state)
 
     async def rotate_secret(self, name: str, *, overlap: Ttl = None) -> str:
         """Return a new secret; for `overlap` seconds, a day by default, both sign."""
         request = pb.RotateSubscriptionSecretRequest(
-            namespace=self._connection.namespace,
-            subscription=name,
-            overlap_ms=milliseconds("overlap", overlap),
+            subscription=name, overlap_ms=milliseconds("overlap", overlap)
         )
-        response = await self._connection.caller.call(self._stub.RotateSubscriptionSecret, request)
+        response = await self._connection.call(self._stub.RotateSubscriptionSecret, request)
         return response.secret
 
     async def test(self, name: str) -> TestOutcome:
         """Send a test event now; return its outcome."""
-        request = pb.TestSubscriptionRequest(
-            namespace=self._connection.namespace, subscription=name
-        )
-        response = await self._connection.caller.call(self._stub.TestSubscription, request)
-        return TestOutcome(
-            delivered=response.delivered,
-            http_status=response.http_status,
-            error=response.error,
-            duration_ms=response.duration_ms,
-        )
+        request = pb.TestSubscriptionRequest(subscription=name)
+        response = await self._connection.call(self._stub.TestSubscription, request)
+        return value_from(TestOutcome, response)
 
     async def notifications(
         self, name: str, *, status: NotificationStatus = ""
     ) -> AsyncIterator[Notification]:
         """Yield the notifications of a subscription, newest first."""
         request = pb.ListNotificationsRequest(
-            namespace=self._connection.namespace,
             subscription=name,
             page_size=limits.PAGE_SIZE,
             status=pb.NotificationStatus.Value(
@@ -237,9 +231,9 @@ class SubscriptionCalls:
             ),
         )
         while True:
-            response = await self._connection.caller.call(self._stub.ListNotifications, request)
+            response = await self._connection.call(self._stub.ListNotifications, request)
             for each in response.notifications:
-                yield _notification(each)
+                yield value_from(Notification, each)
             request.page_token = response.next_page_token
             if not request.page_token:
                 return
@@ -249,12 +243,11 @@ class SubscriptionCalls:
     ) -> int:
         """Attempt notifications again: those named, or all dead ones since an instant."""
         request = pb.ResendNotificationsRequest(
-            namespace=self._connection.namespace,
             subscription=name,
             notification_ids=ids,
             since_us=round(since.timestamp() * 1_000_000) if since else 0,
         )
-        response = await self._connection.caller.call(self._stub.ResendNotifications, request)
+        response = await self._connection.call(self._stub.ResendNotifications, request)
         return response.count
 
 
@@ -283,49 +276,3 @@ def _set_alert(made: pb.AlertRule, alert: Alert) -> None:
         made.metric.metric = pb.Metric.Value(f"METRIC_{alert.metric.upper()}")
         made.metric.above, made.metric.queue = alert.above, alert.queue
         made.metric.filter = alert.filter
-
-
-def _state(
-    state: pb.SubscriptionState, *, created: bool = False, secret: str = ""
-) -> SubscriptionState:
-    config = state.subscription
-    status = pb.SubscriptionStatus.Name(state.status)
-    queue = config.queue.exchange or config.queue.routing_key
-    return SubscriptionState(
-        name=config.subscription,
-        status=status.removeprefix("SUBSCRIPTION_STATUS_").lower(),
-        types=tuple(config.types),
-        source=config.source,
-        filter=config.filter,
-        sink=config.webhook.url if config.HasField("webhook") else f"queue:{queue}",
-        is_alert=config.HasField("alert"),
-        description=config.description,
-        created_at=moment(state.created_at_us),
-        pending=state.pending,
-        delivered=state.delivered,
-        dead=state.dead,
-        dropped=state.dropped,
-        failures=state.failures,
-        failing_since=moment(state.failing_since_us),
-        open_until=moment(state.open_until_us),
-        last_error=state.last_error,
-        cursor=state.cursor,
-        created=created,
-        secret=secret,
-    )
-
-
-def _notification(each: pb.Notification) -> Notification:
-    status = pb.NotificationStatus.Name(each.status)
-    return Notification(
-        id=each.notification_id,
-        event_id=each.event_id,
-        type=each.type,
-        status=status.removeprefix("NOTIFICATION_STATUS_").lower(),
-        attempts=each.attempts,
-        http_status=each.http_status,
-        last_error=each.last_error,
-        created_at=moment(each.created_at_us),
-        last_attempt_at=moment(each.last_attempt_at_us),
-        next_attempt_at=moment(each.next_attempt_at_us),
-    )

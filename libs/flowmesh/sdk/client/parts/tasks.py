@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.client.parts.workflows import Stored, User, created_at_of, user_of
-from flowmesh.sdk.payloads import decode_bytes
+from flowmesh.records import value_from
+from flowmesh.sdk.client.parts.workflows import Stored, User
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
 
 
 class TaskCalls:
@@ -20,15 +20,13 @@ class TaskCalls:
 
     async def get(self, name: str, *, version: int = 0) -> Stored:
         """Return one version of a reusable task, by default the newest."""
-        request = pb.GetTaskRequest(
-            namespace=self._connection.namespace, name=name, version=version
-        )
-        response = await self._connection.caller.call(self._stub.GetTask, request)
+        request = pb.GetTaskRequest(name=name, version=version)
+        response = await self._connection.call(self._stub.GetTask, request)
         return _stored_task(response.task)
 
     async def list(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[Stored]:
         """Iterate over the newest versions of all reusable tasks, by name."""
-        request = pb.ListTasksRequest(namespace=self._connection.namespace, page_size=page_size)
+        request = pb.ListTasksRequest(page_size=page_size)
         async for item in self._connection.pages(self._stub.ListTasks, request, "tasks"):
             yield _stored_task(item)
 
@@ -39,33 +37,17 @@ class TaskCalls:
 
         With `version`, only over those that refer to that version of the task.
         """
-        request = pb.ListTaskUsagesRequest(
-            namespace=self._connection.namespace, name=name, version=version, page_size=page_size
-        )
+        request = pb.ListTaskUsagesRequest(name=name, version=version, page_size=page_size)
         async for item in self._connection.pages(self._stub.ListTaskUsages, request, "workflows"):
-            yield user_of(item)
+            yield value_from(User, item)
 
     async def delete(self, name: str, *, version: int = 0, request_id: str = "") -> None:
         """Delete a task or one version of it; fails while a version in use refers to it."""
-        request = pb.DeleteTaskRequest(
-            namespace=self._connection.namespace,
-            name=name,
-            version=version,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
-        )
-        await self._connection.caller.call(self._stub.DeleteTask, request)
+        request = pb.DeleteTaskRequest(name=name, version=version)
+        await self._connection.change(self._stub.DeleteTask, request, request_id)
 
 
-def _stored_task(message: definition_pb2.Task) -> Stored:
-    return Stored(
-        kind="WorkflowTask",
-        id=message.name,
-        name=message.name,
-        version=message.version,
-        digest=message.digest,
-        format=message.type,
-        definition=decode_bytes(message.definition),
-        created_at=created_at_of(message),
-        labels=dict(message.labels),
+def _stored_task(task: definition_pb2.Task) -> Stored:
+    return value_from(
+        Stored, task, kind="WorkflowTask", id=task.name, name=task.name, format=task.type
     )

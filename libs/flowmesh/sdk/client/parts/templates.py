@@ -1,14 +1,17 @@
 """Calls about templates: read, list, delete and instantiate them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.api.definition.v1 import template_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.client.parts.workflows import Problem, Resource, problems_of, resources_of
-from flowmesh.sdk.payloads import Json, decode_bytes, encode
+from flowmesh.contract.json_value import Json
+from flowmesh.records import Source, value_from
+from flowmesh.sdk.client.parts.workflows import Problem, Resource
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,20 @@ class Instantiated:
 
     resources: tuple[Resource, ...]
     warnings: tuple[Problem, ...]
-    source: str
+    source: Annotated[str, Source(read=bytes.decode)]
+
+
+def _counts_of(templates: Iterable[pb.TemplateCount]) -> dict[str, int]:
+    return {each.name: each.workflow_count for each in templates}
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateStats:
     """Counts of all workflows, of those created from templates, and by template."""
 
-    workflows: int
-    from_templates: int
-    templates: dict[str, int]
+    workflows: Annotated[int, Source("workflow_count")]
+    from_templates: Annotated[int, Source("from_template_count")]
+    templates: Annotated[dict[str, int], Source(read=_counts_of)]
 
     @property
     def share(self) -> float:
@@ -54,9 +61,9 @@ class TemplateCalls:
 
     async def list(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[Template]:
         """Iterate over the newest versions of all templates, by name."""
-        request = pb.ListTemplatesRequest(namespace=self._connection.namespace, page_size=page_size)
+        request = pb.ListTemplatesRequest(page_size=page_size)
         async for item in self._connection.pages(self._stub.ListTemplates, request, "templates"):
-            yield _template(item)
+            yield value_from(Template, item)
 
     def __call__(self, *, page_size: int = limits.PAGE_SIZE) -> AsyncIterator[Template]:
         """Same as `list`."""
@@ -64,21 +71,14 @@ class TemplateCalls:
 
     async def get(self, name: str, *, version: int = 0) -> Template:
         """Return one version of a template, by default the newest."""
-        request = pb.GetTemplateRequest(
-            namespace=self._connection.namespace, name=name, version=version
-        )
-        response = await self._connection.caller.call(self._stub.GetTemplate, request)
-        return _template(response.template)
+        request = pb.GetTemplateRequest(name=name, version=version)
+        response = await self._connection.call(self._stub.GetTemplate, request)
+        return value_from(Template, response.template)
 
     async def delete(self, name: str, *, request_id: str = "") -> None:
         """Delete all versions of a template; workflows created from it stay."""
-        request = pb.DeleteTemplateRequest(
-            namespace=self._connection.namespace,
-            name=name,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
-        )
-        await self._connection.caller.call(self._stub.DeleteTemplate, request)
+        request = pb.DeleteTemplateRequest(name=name)
+        await self._connection.change(self._stub.DeleteTemplate, request, request_id)
 
     async def instantiate(
         self,
@@ -95,38 +95,19 @@ class TemplateCalls:
         Raises Invalid with one violation per problem of the parameters or of the result.
         """
         request = pb.InstantiateTemplateRequest(
-            namespace=self._connection.namespace,
             name=template,
             version=version,
             target=name,
             parameters=encode(parameters or {}),
             dry_run=dry_run,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
         )
-        response = await self._connection.caller.call(self._stub.InstantiateTemplate, request)
-        return Instantiated(
-            resources_of(response.resources),
-            problems_of(response.warnings),
-            response.source.decode(),
+        response = await self._connection.change(
+            self._stub.InstantiateTemplate, request, request_id
         )
+        return value_from(Instantiated, response)
 
     async def stats(self) -> TemplateStats:
         """Return the counts of workflows created from templates."""
-        request = pb.GetTemplateStatsRequest(namespace=self._connection.namespace)
-        response = await self._connection.caller.call(self._stub.GetTemplateStats, request)
-        return TemplateStats(
-            response.workflow_count,
-            response.from_template_count,
-            {each.name: each.workflow_count for each in response.templates},
-        )
-
-
-def _template(message: pb.Template) -> Template:
-    return Template(
-        message.name,
-        message.version,
-        message.description,
-        decode_bytes(message.parameters),
-        decode_bytes(message.definition),
-    )
+        request = pb.GetTemplateStatsRequest()
+        response = await self._connection.call(self._stub.GetTemplateStats, request)
+        return value_from(TemplateStats, response)

@@ -3,16 +3,41 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import trigger_pb2
 from flowmesh.api.event.v1 import trigger_service_pb2 as pb
 from flowmesh.api.event.v1 import trigger_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.executions import moment
-from flowmesh.sdk.payloads import Json, decode_bytes, encode
+from flowmesh.contract.json_value import Json
+from flowmesh.records import Source, value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.standards.extensions import extensions_of
+
+
+def _limit_of(bytes_max: int) -> int | None:
+    return bytes_max if bytes_max > 0 else None
+
+
+def _kind_of(trigger: trigger_pb2.Trigger) -> str:
+    return trigger.WhichOneof("kind") or ""
+
+
+def _about(state: pb.TriggerState) -> str:
+    trigger = state.trigger
+    if trigger.HasField("cron"):
+        return f"{trigger.cron.expression} {trigger.cron.time_zone}".rstrip()
+    if trigger.HasField("event"):
+        event = trigger.event
+        return " ".join(part for part in (event.type, event.source, event.filter) if part)
+    if trigger.HasField("queue"):
+        return f"{trigger.queue.queue} {trigger.queue.filter}".rstrip()
+    if trigger.HasField("change"):
+        change = trigger.change
+        return f"{change.database} {change.table} {change.filter}".rstrip()
+    return f"/api/v1/hooks/{state.namespace}/{trigger.webhook.hook}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +51,7 @@ class ChangeSlot:
     name: str
     phase: str
     lag_bytes: int
-    keep_bytes_max: int | None
+    keep_bytes_max: Annotated[int | None, Source(read=_limit_of)]
     position: str
     problem: str
     checked_at: datetime | None
@@ -41,10 +66,10 @@ class Trigger:
     """
 
     workflow_id: str
-    id: str
-    kind: str
+    id: Annotated[str, Source("trigger.")]
+    kind: Annotated[str, Source("trigger", read=_kind_of)]
     version: int
-    about: str
+    about: Annotated[str, Source(".", read=_about)]
     paused: bool
     next_at: datetime | None
     last_at: datetime | None
@@ -54,7 +79,7 @@ class Trigger:
     missed: int
     refused: int
     joined: int
-    slot: ChangeSlot | None = None
+    slot: Annotated[ChangeSlot | None, Source("change_slot")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +94,7 @@ class Fired:
 class Published:
     """A stored event; `triggers` is the number of triggers that fire for it."""
 
-    id: str
+    id: Annotated[str, Source("event_id")]
     created: bool
     triggers: int
 
@@ -81,7 +106,7 @@ class Cause:
     name: str
     at: datetime | None
     request_id: str
-    input: Json
+    input: Annotated[Json, Source("input.data")]
     error: str
 
 
@@ -90,7 +115,7 @@ class Hook:
     """A node that waits for an HTTP call, and the path of its URL."""
 
     node: str
-    url: str
+    url: Annotated[str, Source("token", read="/api/v1/hooks/t/{}".format)]
 
 
 class TriggerCalls:
@@ -104,11 +129,9 @@ class TriggerCalls:
         self, workflow_id: str = "", *, page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[Trigger]:
         """Iterate over all triggers, or those of one workflow."""
-        request = pb.ListTriggersRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, page_size=page_size
-        )
+        request = pb.ListTriggersRequest(workflow_id=workflow_id, page_size=page_size)
         async for state in self._connection.pages(self._stub.ListTriggers, request, "triggers"):
-            yield _trigger(state)
+            yield value_from(Trigger, state)
 
     def __call__(
         self, workflow_id: str = "", *, page_size: int = limits.PAGE_SIZE
@@ -118,34 +141,27 @@ class TriggerCalls:
 
     async def pause(self, workflow_id: str, trigger_id: str) -> Trigger:
         """Pause a trigger until it is resumed; new versions of the workflow do not resume it."""
-        request = pb.PauseTriggerRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, trigger_id=trigger_id
-        )
-        response = await self._connection.caller.call(self._stub.PauseTrigger, request)
-        return _trigger(response.trigger)
+        request = pb.PauseTriggerRequest(workflow_id=workflow_id, trigger_id=trigger_id)
+        response = await self._connection.call(self._stub.PauseTrigger, request)
+        return value_from(Trigger, response.trigger)
 
     async def resume(self, workflow_id: str, trigger_id: str) -> Trigger:
         """Resume a paused trigger."""
-        request = pb.ResumeTriggerRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, trigger_id=trigger_id
-        )
-        response = await self._connection.caller.call(self._stub.ResumeTrigger, request)
-        return _trigger(response.trigger)
+        request = pb.ResumeTriggerRequest(workflow_id=workflow_id, trigger_id=trigger_id)
+        response = await self._connection.call(self._stub.ResumeTrigger, request)
+        return value_from(Trigger, response.trigger)
 
     async def fire(
         self, workflow_id: str, trigger_id: str, input: Json = None, *, request_id: str = ""
     ) -> Fired:
         """Start an execution as if the trigger fired now, with `input` in place of its own."""
         request = pb.FireTriggerRequest(
-            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             trigger_id=trigger_id,
             input=None if input is None else await self._connection.payloads.pack(input),
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
         )
-        response = await self._connection.caller.call(self._stub.FireTrigger, request)
-        return Fired(response.execution_id, response.created)
+        response = await self._connection.change(self._stub.FireTrigger, request, request_id)
+        return value_from(Fired, response)
 
     async def publish(
         self,
@@ -168,9 +184,9 @@ class TriggerCalls:
             data=payload_pb2.Payload(data=encode(data)),
             extensions=extensions_of(extensions or {}),
         )
-        request = pb.PublishEventRequest(namespace=self._connection.namespace, event=event)
-        response = await self._connection.caller.call(self._stub.PublishEvent, request)
-        return Published(response.event_id, response.created, response.triggers)
+        request = pb.PublishEventRequest(event=event)
+        response = await self._connection.call(self._stub.PublishEvent, request)
+        return value_from(Published, response)
 
     async def causes(
         self,
@@ -185,13 +201,7 @@ class TriggerCalls:
         request = self._causes(workflow_id, trigger_id, since, until)
         request.page_size = page_size
         async for item in self._connection.pages(self._stub.ListCauses, request, "causes"):
-            yield Cause(
-                item.name,
-                moment(item.at_us),
-                item.request_id,
-                decode_bytes(item.input.data),
-                item.error,
-            )
+            yield value_from(Cause, item)
 
     async def count_causes(
         self, workflow_id: str, trigger_id: str, since: datetime, until: datetime
@@ -204,11 +214,9 @@ class TriggerCalls:
 
     async def hooks(self, execution_id: str) -> tuple[Hook, ...]:
         """Return the nodes of an execution that wait for an HTTP call."""
-        request = pb.ListHooksRequest(
-            namespace=self._connection.namespace, execution_id=execution_id
-        )
-        response = await self._connection.caller.call(self._stub.ListHooks, request)
-        return tuple(Hook(each.node, f"/api/v1/hooks/t/{each.token}") for each in response.hooks)
+        request = pb.ListHooksRequest(execution_id=execution_id)
+        response = await self._connection.call(self._stub.ListHooks, request)
+        return values_from(Hook, response.hooks)
 
     def _causes(
         self, workflow_id: str, trigger_id: str, since: datetime, until: datetime
@@ -224,50 +232,3 @@ class TriggerCalls:
 
 def _micros(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
-
-
-def _trigger(state: pb.TriggerState) -> Trigger:
-    trigger = state.trigger
-    return Trigger(
-        workflow_id=state.workflow_id,
-        id=trigger.id,
-        kind=trigger.WhichOneof("kind") or "",
-        version=state.version,
-        about=_about(state.namespace, trigger),
-        paused=state.paused,
-        next_at=moment(state.next_at_us),
-        last_at=moment(state.last_at_us),
-        last_execution_id=state.last_execution_id,
-        last_error=state.last_error,
-        fired=state.fired,
-        missed=state.missed,
-        refused=state.refused,
-        joined=state.joined,
-        slot=_slot(state.change_slot) if state.HasField("change_slot") else None,
-    )
-
-
-def _slot(slot: pb.ChangeSlot) -> ChangeSlot:
-    return ChangeSlot(
-        name=slot.name,
-        phase=pb.ChangeSlotPhase.Name(slot.phase).removeprefix("CHANGE_SLOT_PHASE_").lower(),
-        lag_bytes=slot.lag_bytes,
-        keep_bytes_max=slot.keep_bytes_max if slot.keep_bytes_max > 0 else None,
-        position=slot.position,
-        problem=slot.problem,
-        checked_at=moment(slot.checked_at_us),
-    )
-
-
-def _about(namespace: str, trigger: trigger_pb2.Trigger) -> str:
-    if trigger.HasField("cron"):
-        return f"{trigger.cron.expression} {trigger.cron.time_zone}".rstrip()
-    if trigger.HasField("event"):
-        event = trigger.event
-        return " ".join(part for part in (event.type, event.source, event.filter) if part)
-    if trigger.HasField("queue"):
-        return f"{trigger.queue.queue} {trigger.queue.filter}".rstrip()
-    if trigger.HasField("change"):
-        change = trigger.change
-        return f"{change.database} {change.table} {change.filter}".rstrip()
-    return f"/api/v1/hooks/{namespace}/{trigger.webhook.hook}"

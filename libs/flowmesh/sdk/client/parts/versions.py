@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from flowmesh.api.definition.v1 import version_pb2
 from flowmesh.api.definition.v1 import version_service_pb2 as pb
 from flowmesh.api.definition.v1 import version_service_pb2_grpc as rpc
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
-from flowmesh.sdk.payloads import Json, decode_bytes
+from flowmesh.contract.json_value import Json
+from flowmesh.records import APART, Source, value_from, values_from
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import decode_bytes
 
 Version = int | str
 """A version number or label; 0 is the newest version."""
@@ -24,7 +25,17 @@ class Label:
     version: int
     moved_at: datetime
     moved_by: str
-    previous_version: int = 0
+    previous_version: Annotated[int, APART] = 0
+
+
+def _value(text: bytes) -> Json:
+    """Decode a value; a truncated one is returned as text."""
+    if not text:
+        return None
+    try:
+        return decode_bytes(text)
+    except ValueError:
+        return text.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +46,8 @@ class Difference:
     action: str
     subject: str
     field: str
-    before: Json
-    after: Json
+    before: Annotated[Json, Source(read=_value)]
+    after: Annotated[Json, Source(read=_value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +101,10 @@ class Compatibility:
 
     from_version: int
     to_version: int
-    verdict: str
-    input: str
-    output: str
-    reasons: tuple[CompatibilityReason, ...]
+    verdict: Annotated[str, Source("callers.")]
+    input: Annotated[str, Source("callers.")]
+    output: Annotated[str, Source("callers.")]
+    reasons: Annotated[tuple[CompatibilityReason, ...], Source("callers.")]
     executions: tuple[Move, ...]
     truncated: bool
 
@@ -116,53 +127,31 @@ class VersionCalls:
     ) -> Label:
         """Point a label to a version, which may be given by another label."""
         request = pb.SetLabelRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            label=label,
-            version=str(version or ""),
-            reason=reason,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
+            workflow_id=workflow_id, label=label, version=str(version or ""), reason=reason
         )
-        response = await self._connection.caller.call(self._stub.SetLabel, request)
-        return _label(response.label, response.previous_version)
+        response = await self._connection.change(self._stub.SetLabel, request, request_id)
+        return value_from(Label, response.label, previous_version=response.previous_version)
 
     async def rollback(
         self, workflow_id: str, label: str, *, reason: str = "", request_id: str = ""
     ) -> Label:
         """Point a label to its previous version."""
-        request = pb.RollbackLabelRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            label=label,
-            reason=reason,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
-        )
-        response = await self._connection.caller.call(self._stub.RollbackLabel, request)
-        return _label(response.label, response.previous_version)
+        request = pb.RollbackLabelRequest(workflow_id=workflow_id, label=label, reason=reason)
+        response = await self._connection.change(self._stub.RollbackLabel, request, request_id)
+        return value_from(Label, response.label, previous_version=response.previous_version)
 
     async def delete_label(
         self, workflow_id: str, label: str, *, reason: str = "", request_id: str = ""
     ) -> None:
         """Delete a label; its version stays."""
-        request = pb.DeleteLabelRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            label=label,
-            reason=reason,
-            actor=self._connection.actor,
-            request_id=request_id or self._connection.new_id(),
-        )
-        await self._connection.caller.call(self._stub.DeleteLabel, request)
+        request = pb.DeleteLabelRequest(workflow_id=workflow_id, label=label, reason=reason)
+        await self._connection.change(self._stub.DeleteLabel, request, request_id)
 
     async def labels(self, workflow_id: str) -> tuple[Label, ...]:
         """Return all labels of a workflow, by name."""
-        request = pb.ListLabelsRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id
-        )
-        response = await self._connection.caller.call(self._stub.ListLabels, request)
-        return tuple(_label(label, 0) for label in response.labels)
+        request = pb.ListLabelsRequest(workflow_id=workflow_id)
+        response = await self._connection.call(self._stub.ListLabels, request)
+        return values_from(Label, response.labels)
 
     async def changes(
         self,
@@ -176,30 +165,17 @@ class VersionCalls:
 
         With `label`, only over the moves of that label.
         """
-        request = pb.ListChangesRequest(
-            namespace=self._connection.namespace,
-            kind=kind,
-            name=name,
-            label=label,
-            page_size=page_size,
-        )
+        request = pb.ListChangesRequest(kind=kind, name=name, label=label, page_size=page_size)
         async for item in self._connection.pages(self._stub.ListChanges, request, "changes"):
-            yield _change(item)
+            yield value_from(Change, item)
 
     async def diff(self, workflow_id: str, before: Version, after: Version = 0) -> Diff:
         """Return the differences from version `before` to `after`, by default the newest."""
         request = pb.DiffWorkflowRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            from_version=str(before or ""),
-            to_version=str(after or ""),
+            workflow_id=workflow_id, from_version=str(before or ""), to_version=str(after or "")
         )
-        response = await self._connection.caller.call(self._stub.DiffWorkflow, request)
-        return Diff(
-            response.from_version,
-            response.to_version,
-            tuple(map(_difference, response.differences)),
-        )
+        response = await self._connection.call(self._stub.DiffWorkflow, request)
+        return value_from(Diff, response)
 
     async def compatibility(
         self, workflow_id: str, before: Version = 0, after: Version = 0, *, source: bytes = b""
@@ -210,83 +186,15 @@ class VersionCalls:
         lists the running executions with whether they can move to it.
         """
         request = pb.CheckCompatibilityRequest(
-            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             from_version=str(before or ""),
             to_version=str(after or ""),
             source=source,
         )
-        response = await self._connection.caller.call(self._stub.CheckCompatibility, request)
-        callers = response.callers
-        return Compatibility(
-            from_version=response.from_version,
-            to_version=response.to_version,
-            verdict=_verdict(callers.verdict),
-            input=_verdict(callers.input),
-            output=_verdict(callers.output),
-            reasons=tuple(
-                CompatibilityReason(each.side, _verdict(each.verdict), each.path, each.message)
-                for each in callers.reasons
-            ),
-            executions=tuple(
-                Move(each.execution_id, each.version, each.movable, tuple(each.reasons))
-                for each in response.executions
-            ),
-            truncated=response.truncated,
-        )
-
-
-def _verdict(verdict: version_pb2.Verdict.ValueType) -> str:
-    return version_pb2.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
+        response = await self._connection.call(self._stub.CheckCompatibility, request)
+        return value_from(Compatibility, response)
 
 
 def version_fields(version: Version) -> dict[str, Any]:
     """Return the request fields that select a version."""
     return {"version": version} if isinstance(version, int) else {"version_label": version}
-
-
-def _label(message: version_pb2.Label, previous_version: int) -> Label:
-    return Label(
-        message.name,
-        message.version,
-        message.moved_at.ToDatetime(tzinfo=UTC),
-        message.moved_by,
-        previous_version,
-    )
-
-
-def _change(message: version_pb2.Change) -> Change:
-    action = version_pb2.ChangeAction.Name(message.action)
-    return Change(
-        number=message.number,
-        action=action.removeprefix("CHANGE_ACTION_").lower(),
-        version=message.version,
-        previous_version=message.previous_version,
-        label=message.label,
-        actor=message.actor,
-        reason=message.reason,
-        changed_at=message.changed_at.ToDatetime(tzinfo=UTC),
-        differences=tuple(map(_difference, message.differences)),
-        truncated=message.truncated,
-    )
-
-
-def _difference(message: version_pb2.Difference) -> Difference:
-    return Difference(
-        message.area,
-        message.action,
-        message.subject,
-        message.field,
-        _value(message.before),
-        _value(message.after),
-    )
-
-
-def _value(text: bytes) -> Json:
-    """Decode a value; a truncated one is returned as text."""
-    if not text:
-        return None
-    try:
-        return decode_bytes(text)
-    except ValueError:
-        return text.decode("utf-8", "replace")

@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Protocol, runtime_checkable
+from datetime import datetime
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1 import definition_service_pb2_grpc as rpc
+from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.report import Report, decode
 from flowmesh.errors import Invalid
-from flowmesh.sdk import limits
-from flowmesh.sdk.client.connection import Connection
+from flowmesh.insight.optimizing.report import Optimization
+from flowmesh.insight.parts import decode as decode_part
+from flowmesh.records import Source, value_from
 from flowmesh.sdk.client.parts.versions import Version, version_fields
-from flowmesh.sdk.payloads import Json, decode_bytes, encode
+from flowmesh.sdk.transport.connection import Connection
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import encode
 
 
 @runtime_checkable
@@ -66,10 +70,10 @@ class User:
     """
 
     namespace: str
-    workflow_id: str
+    workflow_id: Annotated[str, Source("name")]
     version: int
     task_version: int
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], Source("version_labels")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Applied:
 class Registered:
     """A registered workflow version."""
 
-    id: str
+    id: Annotated[str, Source("workflow_id")]
     version: int
     digest: str
     created: bool
@@ -103,13 +107,17 @@ class Validation:
     affected_count: int
 
 
+def _name_of(workflow: definition_pb2.Workflow) -> str:
+    return workflow.name or workflow.workflow_id
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One version of a workflow or task, with the definition as it was posted."""
 
     kind: str
-    id: str
-    name: str
+    id: Annotated[str, Source("workflow_id")]
+    name: Annotated[str, Source(".", read=_name_of)]
     version: int
     digest: str
     format: str
@@ -133,20 +141,10 @@ class WorkflowCalls:
         if isinstance(definition, Compilable):
             return await self._register_built(definition, request_id)
         request = pb.RegisterWorkflowRequest(
-            namespace=self._connection.namespace,
-            source=source_of(definition),
-            content_type=content_type_of(definition),
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
+            source=source_of(definition), content_type=content_type_of(definition)
         )
-        response = await self._connection.caller.call(self._stub.RegisterWorkflow, request)
-        return Registered(
-            id=response.workflow_id,
-            version=response.version,
-            digest=response.digest,
-            created=response.created,
-            warnings=problems_of(response.warnings),
-        )
+        response = await self._connection.change(self._stub.RegisterWorkflow, request, request_id)
+        return value_from(Registered, response)
 
     async def _register_built(self, workflow: Compilable, request_id: str) -> Registered:
         """Apply a workflow built in code together with the tasks that it uses."""
@@ -163,24 +161,25 @@ class WorkflowCalls:
         raise Invalid("WORKFLOW_INVALID", f"the response does not contain workflow {workflow.id}")
 
     async def apply(
-        self, definition: Definition, *, request_id: str = "", reason: str = ""
+        self,
+        definition: Definition,
+        *,
+        request_id: str = "",
+        reason: str = "",
+        take_over: bool = False,
     ) -> Applied:
-        """Apply all resources of one source or none; `reason` is stored with the changes."""
+        """Apply all resources of one source or none; `reason` is stored with the changes.
+
+        `take_over` takes them from the system that manages them, such as a cluster.
+        """
         request = pb.ApplyRequest(
-            namespace=self._connection.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
             reason=reason,
+            take_over=take_over,
         )
-        response = await self._connection.caller.call(self._stub.Apply, request)
-        return Applied(
-            resources=resources_of(response.resources),
-            warnings=problems_of(response.warnings),
-            affected=_users(response.affected),
-            affected_count=response.affected_count,
-        )
+        response = await self._connection.change(self._stub.Apply, request, request_id)
+        return value_from(Applied, response)
 
     async def validate(
         self, definition: Definition, *, lint: bool = False, strict: bool = False
@@ -190,19 +189,13 @@ class WorkflowCalls:
         With `lint`, also report likely mistakes; `strict` reports warnings as errors.
         """
         request = pb.ValidateWorkflowRequest(
-            namespace=self._connection.namespace,
             source=source_of(definition),
             content_type=content_type_of(definition),
             lint=lint,
             strict=strict,
         )
-        response = await self._connection.caller.call(self._stub.ValidateWorkflow, request)
-        return Validation(
-            response.valid,
-            problems_of(response.problems),
-            _users(response.affected),
-            response.affected_count,
-        )
+        response = await self._connection.call(self._stub.ValidateWorkflow, request)
+        return value_from(Validation, response)
 
     async def dry_run(
         self,
@@ -220,7 +213,6 @@ class WorkflowCalls:
         as `{"charge": {"output": 1}}`.
         """
         request = pb.DryRunWorkflowRequest(
-            namespace=self._connection.namespace,
             workflow_id=workflow_id,
             input=encode(given),
             mocks=encode(mocks or {}),
@@ -230,16 +222,22 @@ class WorkflowCalls:
         if definition is not None:
             request.source = source_of(definition)
             request.content_type = content_type_of(definition)
-        response = await self._connection.caller.call(self._stub.DryRunWorkflow, request)
+        response = await self._connection.call(self._stub.DryRunWorkflow, request)
         return decode(response.report)
+
+    async def optimize(self, workflow_id: str, *, executions: int = 0) -> Optimization:
+        """Propose changes of a workflow from its last executions, and rehearse them."""
+        request = pb.OptimizeWorkflowRequest(
+            workflow_id=workflow_id, execution_count_max=executions
+        )
+        response = await self._connection.call(self._stub.OptimizeWorkflow, request)
+        return decode_part(response.report, Optimization)
 
     async def get(self, workflow_id: str, *, version: Version = 0) -> Stored:
         """Return one version of a workflow, by default the newest."""
-        request = pb.GetWorkflowRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, **version_fields(version)
-        )
-        response = await self._connection.caller.call(self._stub.GetWorkflow, request)
-        return _stored_workflow(response.workflow)
+        request = pb.GetWorkflowRequest(workflow_id=workflow_id, **version_fields(version))
+        response = await self._connection.call(self._stub.GetWorkflow, request)
+        return value_from(Stored, response.workflow, kind="Workflow")
 
     async def list(
         self, *, where: str = "", page_size: int = limits.PAGE_SIZE
@@ -248,40 +246,29 @@ class WorkflowCalls:
 
         `where` filters by `id:prefix*` and `label.key=value`.
         """
-        request = pb.ListWorkflowsRequest(
-            namespace=self._connection.namespace, page_size=page_size, filter=where
-        )
+        request = pb.ListWorkflowsRequest(page_size=page_size, filter=where)
         async for item in self._connection.pages(self._stub.ListWorkflows, request, "workflows"):
-            yield _stored_workflow(item)
+            yield value_from(Stored, item, kind="Workflow")
 
     async def versions(
         self, workflow_id: str, *, page_size: int = limits.PAGE_SIZE
     ) -> AsyncIterator[Stored]:
         """Iterate over all versions of one workflow, newest first."""
-        request = pb.ListWorkflowVersionsRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, page_size=page_size
-        )
+        request = pb.ListWorkflowVersionsRequest(workflow_id=workflow_id, page_size=page_size)
         async for item in self._connection.pages(
             self._stub.ListWorkflowVersions, request, "versions"
         ):
-            yield _stored_workflow(item)
+            yield value_from(Stored, item, kind="Workflow")
 
     async def delete(self, workflow_id: str, *, request_id: str = "") -> None:
         """Delete all versions of a workflow; its running executions continue."""
-        request = pb.DeleteWorkflowRequest(
-            namespace=self._connection.namespace,
-            workflow_id=workflow_id,
-            request_id=request_id or self._connection.new_id(),
-            actor=self._connection.actor,
-        )
-        await self._connection.caller.call(self._stub.DeleteWorkflow, request)
+        request = pb.DeleteWorkflowRequest(workflow_id=workflow_id)
+        await self._connection.change(self._stub.DeleteWorkflow, request, request_id)
 
     async def analyze(self, workflow_id: str, *, version: int = 0) -> definition_pb2.Analysis:
         """Return figures of the graph of a workflow."""
-        request = pb.AnalyzeWorkflowRequest(
-            namespace=self._connection.namespace, workflow_id=workflow_id, version=version
-        )
-        response = await self._connection.caller.call(self._stub.AnalyzeWorkflow, request)
+        request = pb.AnalyzeWorkflowRequest(workflow_id=workflow_id, version=version)
+        response = await self._connection.call(self._stub.AnalyzeWorkflow, request)
         return response.analysis
 
 
@@ -307,57 +294,3 @@ def content_type_of(definition: Definition) -> str:
             return ""
         case _:
             return "application/yaml"
-
-
-def _users(messages: Any) -> tuple[User, ...]:
-    return tuple(map(user_of, messages))
-
-
-def user_of(message: pb.WorkflowReference) -> User:
-    return User(
-        message.namespace,
-        message.name,
-        message.version,
-        message.task_version,
-        tuple(message.version_labels),
-    )
-
-
-def resources_of(messages: Any) -> tuple[Resource, ...]:
-    return tuple(Resource(r.kind, r.name, r.version, r.digest, r.created) for r in messages)
-
-
-def problems_of(messages: Any) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(
-            code=message.code,
-            severity=definition_pb2.Severity.Name(message.severity)
-            .removeprefix("SEVERITY_")
-            .lower(),
-            message=message.message,
-            path=message.path,
-            line=message.line,
-            column=message.column,
-        )
-        for message in messages
-    )
-
-
-def _stored_workflow(message: definition_pb2.Workflow) -> Stored:
-    return Stored(
-        kind="Workflow",
-        id=message.workflow_id,
-        name=message.name or message.workflow_id,
-        version=message.version,
-        digest=message.digest,
-        format=message.format,
-        definition=decode_bytes(message.definition),
-        created_at=created_at_of(message),
-        labels=dict(message.labels),
-    )
-
-
-def created_at_of(message: definition_pb2.Workflow | definition_pb2.Task) -> datetime | None:
-    if not message.HasField("created_at"):
-        return None
-    return message.created_at.ToDatetime(tzinfo=UTC)

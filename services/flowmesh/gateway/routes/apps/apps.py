@@ -11,21 +11,10 @@ from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.apps import bodies
 from flowmesh.gateway.routes.common import json_response
 from flowmesh.gateway.routes.definitions.formats import YAML
+from flowmesh.gateway.routes.rpc_route import rpc_route
 
 LOG_RECORDS_MAX = 1_000
 _LEVELS = ("debug", "info", "warn", "error")
-
-
-async def list_apps(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.ListApps(pb.ListAppsRequest(namespace=request.namespace))
-    return json_response(bodies.AppList(apps=[bodies.app_value(each) for each in found.apps]))
-
-
-async def get_app(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.GetApp(
-        pb.GetAppRequest(namespace=request.namespace, app=request.param("app"))
-    )
-    return json_response(bodies.app_value(found.app))
 
 
 async def deploy_app(backends: Backends, request: Request) -> Response:
@@ -66,49 +55,6 @@ async def rollback_app(backends: Backends, request: Request) -> Response:
     return _released(found.release, HTTPStatus.OK)
 
 
-async def stop_app(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.StopApp(
-        pb.StopAppRequest(namespace=request.namespace, app=request.param("app"))
-    )
-    return json_response(bodies.app_value(found.app))
-
-
-async def start_app(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.StartApp(
-        pb.StartAppRequest(namespace=request.namespace, app=request.param("app"))
-    )
-    return json_response(bodies.app_value(found.app))
-
-
-async def delete_app(backends: Backends, request: Request) -> Response:
-    await backends.apps.DeleteApp(
-        pb.DeleteAppRequest(namespace=request.namespace, app=request.param("app"))
-    )
-    return Response(HTTPStatus.NO_CONTENT)
-
-
-async def list_releases(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.ListReleases(
-        pb.ListReleasesRequest(namespace=request.namespace, app=request.param("app"))
-    )
-    releases = [bodies.release_value(each) for each in found.releases]
-    return json_response(bodies.ReleaseList(releases=releases))
-
-
-async def read_app_log(backends: Backends, request: Request) -> Response:
-    found = await backends.apps.ReadAppLog(
-        pb.ReadAppLogRequest(
-            namespace=request.namespace,
-            app=request.param("app"),
-            limit=request.whole("limit"),
-            level=request.text("level"),
-            text=request.text("text"),
-            module=request.text("module"),
-        )
-    )
-    return json_response(bodies.LogList(records=[bodies.log_value(each) for each in found.records]))
-
-
 def _released(release: app_pb2.Release, status: HTTPStatus) -> Response:
     if release.state == app_pb2.RELEASE_STATE_PENDING:
         status = HTTPStatus.ACCEPTED
@@ -120,26 +66,23 @@ _APP = f"{_APPS}/{{app}}"
 _PENDING = Answer(202, "It is still being started.", bodies.ReleaseValue)
 _STATE = (Answer(200, "Its state.", bodies.AppValue),)
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         _APPS,
-        list_apps,
-        Operation(
-            tag=MANAGE,
-            summary="List the hosted applications",
-            answers=(Answer(200, "Sorted by name.", bodies.AppList),),
-        ),
+        pb.ListAppsRequest,
+        tag=MANAGE,
+        summary="List the hosted applications",
+        answers=(Answer(200, "Sorted by name.", bodies.AppList),),
     ),
-    Route(
+    rpc_route(
         "GET",
         _APP,
-        get_app,
-        Operation(
-            tag=MANAGE,
-            summary="Get the state of a hosted application",
-            answers=_STATE,
-            errors=(404,),
-        ),
+        pb.GetAppRequest,
+        part="app",
+        tag=MANAGE,
+        summary="Get the state of a hosted application",
+        answers=_STATE,
+        errors=(404,),
     ),
     Route(
         "POST",
@@ -211,55 +154,57 @@ ROUTES = (
             errors=(404, 409, 413, 415),
         ),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{_APP}:stop",
-        stop_app,
-        Operation(tag=MANAGE, summary="Stop a hosted application", answers=_STATE, errors=(404,)),
+        pb.StopAppRequest,
+        part="app",
+        tag=MANAGE,
+        summary="Stop a hosted application",
+        answers=_STATE,
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{_APP}:start",
-        start_app,
-        Operation(tag=MANAGE, summary="Start a stopped application", answers=_STATE, errors=(404,)),
+        pb.StartAppRequest,
+        part="app",
+        tag=MANAGE,
+        summary="Start a stopped application",
+        answers=_STATE,
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "DELETE",
         _APP,
-        delete_app,
-        Operation(
-            tag=MANAGE,
-            summary="Delete a hosted application with its data",
-            answers=(Answer(204, "It is deleted."),),
-            errors=(404,),
-        ),
+        pb.DeleteAppRequest,
+        tag=MANAGE,
+        summary="Delete a hosted application with its data",
+        answers=(Answer(204, "It is deleted."),),
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_APP}/releases",
-        list_releases,
-        Operation(
-            tag=MANAGE,
-            summary="List the releases of an application",
-            answers=(Answer(200, "Newest first, at most 20.", bodies.ReleaseList),),
-            errors=(404,),
-        ),
+        pb.ListReleasesRequest,
+        tag=MANAGE,
+        summary="List the releases of an application",
+        answers=(Answer(200, "Newest first, at most 20.", bodies.ReleaseList),),
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_APP}/logs",
-        read_app_log,
-        Operation(
-            tag=MANAGE,
-            summary="Read the log of an application",
-            query=(
-                Query("limit", "Number of records; 0 is 100.", whole(LOG_RECORDS_MAX)),
-                Query("level", "At least this level.", one_of(*_LEVELS)),
-                Query("text", "Only records that contain this text."),
-                Query("module", "Only records of modules with this prefix."),
-            ),
-            answers=(Answer(200, "The last records, oldest first.", bodies.LogList),),
-            errors=(404,),
+        pb.ReadAppLogRequest,
+        tag=MANAGE,
+        summary="Read the log of an application",
+        query=(
+            Query("limit", "Number of records; 0 is 100.", whole(LOG_RECORDS_MAX)),
+            Query("level", "At least this level.", one_of(*_LEVELS)),
+            Query("text", "Only records that contain this text."),
+            Query("module", "Only records of modules with this prefix."),
         ),
+        answers=(Answer(200, "The last records, oldest first.", bodies.LogList),),
+        errors=(404,),
     ),
 )

@@ -14,7 +14,7 @@ from flowmesh.gateway.bodies.envelopes import Envelope
 from flowmesh.gateway.http.ids import invalid_field
 from flowmesh.gateway.http.requests import Request
 from flowmesh.jsontext import parse_json
-from flowmesh.views import instant
+from flowmesh.records import Source, reader
 
 RELEASE_MAX = 2**31 - 1
 Whole = Annotated[int, Meta(ge=0, le=RELEASE_MAX)]
@@ -93,6 +93,10 @@ class RollbackRequest(Envelope, frozen=True, kw_only=True):
     ] = 0
 
 
+def _addresses(found: Iterable[app_pb2.AppAddress]) -> dict[str, str]:
+    return {each.server: each.address for each in found}
+
+
 class AppValue(Answer, kw_only=True):
     """A hosted application."""
 
@@ -102,7 +106,7 @@ class AppValue(Answer, kw_only=True):
     release: int
     newest_release: int
     # host:port by server.
-    addresses: dict[str, str]
+    addresses: Annotated[dict[str, str], Source(read=_addresses)]
     problem: str | UnsetType = UNSET
     memory_bytes: int
     restarts: int
@@ -146,7 +150,7 @@ class LogValue(Answer, kw_only=True):
     module: str
     message: str
     release: int
-    fields: Json
+    fields: Annotated[Json, Source(read=parse_json)]
 
 
 class LogList(Answer, kw_only=True):
@@ -207,63 +211,14 @@ class ModuleForm(Answer, kw_only=True):
     json_schema: dict[str, Any]
 
 
-def app_value(app: app_pb2.App) -> AppValue:
-    return AppValue(
-        app=app.app,
-        state=_word(app_pb2.AppState, "APP_STATE_", app.state),
-        release=app.release,
-        newest_release=app.newest_release,
-        addresses={each.server: each.address for each in app.addresses},
-        problem=app.problem or UNSET,
-        memory_bytes=app.memory_bytes,
-        restarts=app.restarts,
-        created_at=instant(app.created_at_us),
-        changed_at=instant(app.changed_at_us),
-    )
-
-
-def release_value(release: app_pb2.Release) -> ReleaseValue:
-    return ReleaseValue(
-        release=release.release,
-        state=_word(app_pb2.ReleaseState, "RELEASE_STATE_", release.state),
-        digest=release.digest,
-        problem=release.problem or UNSET,
-        files=list(release.files),
-        environment=list(release.environment),
-        warnings=list(release.warnings),
-        size_bytes=release.size_bytes,
-        created_by=release.created_by,
-        created_at=instant(release.created_at_us),
-    )
+release_value = reader(ReleaseValue, app_pb2.Release)
+_finding = reader(AppFindingValue, app_pb2.AppFinding, given=("severity", "broken"))
 
 
 def validation(findings: Iterable[app_pb2.AppFinding]) -> AppValidation:
     problems = [
-        AppFindingValue(
-            code=each.code,
-            severity="warning" if each.warning else "error",
-            message=each.message,
-            path=each.path,
-            line=each.line or UNSET,
-            column=each.column or UNSET,
-            file=each.file,
-        )
+        _finding(each, severity="warning" if each.warning else "error", broken=UNSET)
         for each in findings
     ]
     valid = all(each.severity == "warning" for each in problems)
     return AppValidation(valid=valid, problems=problems)
-
-
-def log_value(record: app_pb2.LogRecord) -> LogValue:
-    return LogValue(
-        at=instant(record.at_us) if record.at_us else UNSET,
-        level=record.level,
-        module=record.module,
-        message=record.message,
-        release=record.release,
-        fields=parse_json(record.fields),
-    )
-
-
-def _word(enum: Any, prefix: str, value: int) -> Any:
-    return str(enum.Name(value)).removeprefix(prefix).lower()

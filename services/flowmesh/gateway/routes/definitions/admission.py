@@ -3,6 +3,7 @@
 The target of a ValidatingWebhookConfiguration; a proxy must provide the required TLS.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -10,15 +11,12 @@ import orjson
 from msgspec import Meta
 
 from flowmesh.api.definition.v1 import definition_pb2, definition_service_pb2
+from flowmesh.definitions.admission import definition_of, verdict
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import JSON, Request, Response
 from flowmesh.gateway.routes.common import json_response
-
-# Metadata of definitions; Kubernetes adds further members.
-_METADATA = frozenset({"annotations", "labels", "name", "namespace"})
-_OF_A_DEFINITION = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
 class AdmissionRequest(msgspec.Struct, kw_only=True):
@@ -34,12 +32,27 @@ class AdmissionReview(msgspec.Struct, kw_only=True):
     request: AdmissionRequest
 
 
+class AdmissionCause(answers.Answer, kw_only=True):
+    """A problem of the resource."""
+
+    reason: str
+    field: str
+    message: str
+
+
+class AdmissionDetails(answers.Answer, kw_only=True):
+    """The problems, which `kubectl` prints instead of the message."""
+
+    causes: list[AdmissionCause]
+
+
 class AdmissionStatus(answers.Answer, kw_only=True):
     """The reason of a rejection."""
 
     code: int
     reason: str
     message: str
+    details: AdmissionDetails
 
 
 class AdmissionResponse(answers.Answer, kw_only=True):
@@ -61,34 +74,18 @@ class AdmissionAnswer(answers.Answer, kw_only=True):
 
 async def review(backends: Backends, request: Request) -> Response:
     asked = (await request.envelope(AdmissionReview)).request
-    verdict = AdmissionResponse(uid=asked.uid, allowed=True)
+    problems: Sequence[definition_pb2.Problem] = ()
     if asked.object is not None:
         checked = await backends.definitions.ValidateWorkflow(
             definition_service_pb2.ValidateWorkflowRequest(
                 namespace=request.namespace,
-                source=orjson.dumps(_definition(asked.object)),
+                source=orjson.dumps(definition_of(asked.object)),
                 content_type=JSON,
             )
         )
-        messages = {True: list[str](), False: list[str]()}
-        for problem in checked.problems:
-            error = problem.severity == definition_pb2.SEVERITY_ERROR
-            messages[error].append(f"{problem.path}: {problem.message} [{problem.code}]")
-        if messages[True]:
-            verdict.allowed = False
-            message = "\n".join(messages[True])
-            verdict.status = AdmissionStatus(code=422, reason="Invalid", message=message)
-        if messages[False]:
-            verdict.warnings = messages[False]
-    return json_response(AdmissionAnswer(response=verdict))
-
-
-def _definition(resource: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in resource.items() if key in _OF_A_DEFINITION}
-    metadata = kept.get("metadata")
-    if isinstance(metadata, dict):
-        kept["metadata"] = {key: value for key, value in metadata.items() if key in _METADATA}
-    return kept
+        problems = checked.problems
+    response = msgspec.convert(verdict(asked.uid, problems), AdmissionResponse)
+    return json_response(AdmissionAnswer(response=response))
 
 
 ROUTES = (

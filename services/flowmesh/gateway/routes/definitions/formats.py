@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
@@ -14,8 +14,10 @@ from flowmesh.gateway.http import operation_docs as operations
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Operation, Route
 from flowmesh.gateway.http.parameters import NUMBER, Query, one_of
 from flowmesh.gateway.http.requests import JSON, Request, Response
-from flowmesh.gateway.routes.common import PAGING, json_response
-from flowmesh.views import node_status, raw_json
+from flowmesh.gateway.routes.common import PAGING
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import Source
+from flowmesh.views import node_status
 
 if TYPE_CHECKING:
     from flowmesh.definitions import Workflow
@@ -51,7 +53,7 @@ def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple
 
     from flowmesh.definitions.exports import export, write_python, write_yaml
     from flowmesh.definitions.model import Dialect, Task
-    from flowmesh.definitions.reading.sources import Read
+    from flowmesh.definitions.sources import Read
 
     def task(name: str) -> Task | None:
         kind = types.get(name)
@@ -66,21 +68,6 @@ def _exported(definition: bytes, target: str, types: Mapping[str, str]) -> tuple
             return write_yaml(documents).encode(), YAML
         case _:
             return orjson.dumps(documents[0]), JSON
-
-
-async def list_public_nodes(backends: Backends, request: Request) -> Response:
-    response = await backends.definitions.ListPublicNodes(
-        pb.ListPublicNodesRequest(
-            namespace=request.namespace,
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    nodes = [
-        PublicNode(workflow=each.workflow_id, version=each.version, node=raw_json(each.node))
-        for each in response.nodes
-    ]
-    return json_response(PublicNodes(nodes=nodes, next_page_token=response.next_page_token))
 
 
 async def draw_workflow(backends: Backends, request: Request) -> Response:
@@ -142,7 +129,7 @@ async def _stored(backends: Backends, request: Request) -> definition_pb2.Workfl
 class PublicNode(Answer, kw_only=True):
     """A node as written in the newest version of a workflow."""
 
-    workflow: str
+    workflow: Annotated[str, Source("workflow_id")]
     version: int
     node: Json
 
@@ -162,17 +149,15 @@ _DRAWING = Query(
 )
 _VERSION = Query("version", "The version (default: the newest).", NUMBER)
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/nodes",
-        list_public_nodes,
-        Operation(
-            tag=MANAGE,
-            summary="List nodes that other workflows may copy",
-            description="Nodes of graph JSON whose `metadata.isPublic` is true.",
-            query=PAGING,
-            answers=(operations.Answer(200, "Found.", PublicNodes),),
-        ),
+        pb.ListPublicNodesRequest,
+        tag=MANAGE,
+        summary="List nodes that other workflows may copy",
+        description="Nodes of graph JSON whose `metadata.isPublic` is true.",
+        query=PAGING,
+        answers=(operations.Answer(200, "Found.", PublicNodes),),
     ),
     Route(
         "GET",

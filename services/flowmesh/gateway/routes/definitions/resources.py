@@ -46,6 +46,7 @@ from flowmesh.gateway.routes.definitions.summaries import (
     WorkflowSummaryList,
     workflow_summaries,
 )
+from flowmesh.gateway.routes.rpc_route import rpc_route
 
 PATHS_MAX = 1_000
 
@@ -53,7 +54,7 @@ PATHS_MAX = 1_000
 async def apply_resources(backends: Backends, request: Request) -> Response:
     source, content_type = await request.definition()
     expected = _expected_digest(request)
-    return await _apply_source(backends, request, source, content_type, **expected)
+    return await _apply_source(backends, request, source, content_type, expected)
 
 
 async def apply_workflow(backends: Backends, request: Request) -> Response:
@@ -81,20 +82,24 @@ async def _apply_named(backends: Backends, request: Request, kind: str) -> Respo
     if others:
         what = f"the path names {kind} {name}, but the body holds {', '.join(others[:3])}"
         raise invalid_field("metadata.name", what)
-    expected = _expected_digest(request) if kind == "Workflow" else {}
-    return await _apply_source(backends, request, source, content_type, **expected)
+    expected = _expected_digest(request) if kind == "Workflow" else None
+    return await _apply_source(backends, request, source, content_type, expected)
 
 
-def _expected_digest(request: Request) -> dict[str, str]:
+def _expected_digest(request: Request) -> str | None:
     """Return the digest of `If-Match`, or an empty one for `If-None-Match: *`."""
     if request.header(b"if-none-match").strip() == "*":
-        return {"expected_digest": ""}
+        return ""
     stated = request.header(b"if-match").strip()
-    return {} if stated in ("", "*") else {"expected_digest": stated.strip('"')}
+    return None if stated in ("", "*") else stated.strip('"')
 
 
 async def _apply_source(
-    backends: Backends, request: Request, source: bytes, content_type: str, **expected: str
+    backends: Backends,
+    request: Request,
+    source: bytes,
+    content_type: str,
+    expected_digest: str | None = None,
 ) -> Response:
     response = await backends.definitions.Apply(
         pb.ApplyRequest(
@@ -104,7 +109,8 @@ async def _apply_source(
             request_id=request_id_of(request),
             actor=actor_of(request),
             reason=request.text("reason"),
-            **expected,
+            expected_digest=expected_digest,
+            take_over=request.flag("takeOver"),
         )
     )
     applied = applied_resources(response.resources)
@@ -189,19 +195,6 @@ async def list_versions(backends: Backends, request: Request) -> Response:
     )
 
 
-async def delete_workflow(backends: Backends, request: Request) -> Response:
-    await backends.definitions.DeleteWorkflow(
-        pb.DeleteWorkflowRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            request_id=request_id_of(request),
-            actor=actor_of(request),
-            reason=request.text("reason"),
-        )
-    )
-    return Response(HTTPStatus.NO_CONTENT)
-
-
 async def analyze_workflow(backends: Backends, request: Request) -> Response:
     wanted = request.text("durations")
     name = request.param("name")
@@ -244,6 +237,9 @@ async def _workflow(backends: Backends, request: Request, chosen: dict[str, Any]
 REASON = Query("reason", "The reason, stored with the change.", CHANGE)
 
 
+_TAKE_OVER = Query(
+    "takeOver", "Take the definitions from the system that manages them, such as a cluster.", FLAG
+)
 _TASK_BODY = replace(
     DEFINITION_BODY,
     example={
@@ -272,7 +268,7 @@ def _apply(
         summary=summary,
         description="All resources of a YAML body are applied atomically.",
         body=body,
-        query=(REASON,),
+        query=(REASON, _TAKE_OVER),
         headers=(IDEMPOTENCY_KEY, CHANGE_ACTOR, *conditions),
         answers=(
             Answer(201, "A new version of at least one resource.", answers.Applied),
@@ -355,7 +351,13 @@ ROUTES = (
     ),
     Route("GET", _WORKFLOW, get_workflow, read("Get a workflow", answers.WorkflowAnswer, _VERSION)),
     Route("PUT", _WORKFLOW, apply_workflow, _apply("Apply a workflow", conditions=_CONDITIONS)),
-    Route("DELETE", _WORKFLOW, delete_workflow, delete("Delete a workflow with all versions")),
+    rpc_route(
+        "DELETE",
+        _WORKFLOW,
+        pb.DeleteWorkflowRequest,
+        delete("Delete a workflow with all versions"),
+        names={"name": "workflow_id"},
+    ),
     Route(
         "GET",
         f"{_WORKFLOW}/versions",

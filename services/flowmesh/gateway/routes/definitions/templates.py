@@ -1,6 +1,8 @@
 """Templates, and their instantiation as workflows."""
 
 from http import HTTPStatus
+from operator import not_
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -9,7 +11,6 @@ from flowmesh.api.definition.v1 import template_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.envelopes import InstantiateRequest
-from flowmesh.gateway.bodies.views import applied_resources, problems, timestamp
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import NUMBER, Query
@@ -23,7 +24,8 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
 )
 from flowmesh.gateway.routes.definitions.resources import delete, read
-from flowmesh.views import raw_json
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import Source, reader
 
 
 class TemplateAnswer(answers.Answer, kw_only=True):
@@ -31,7 +33,7 @@ class TemplateAnswer(answers.Answer, kw_only=True):
 
     name: str
     version: int
-    bundled: bool
+    bundled: Annotated[bool, Source("version", not_)]
     digest: str
     description: str
     parameters: answers.Json
@@ -52,47 +54,7 @@ class InstantiatedAnswer(answers.Answer, kw_only=True):
 
     resources: list[answers.AppliedResource]
     warnings: list[answers.ProblemValue] | UnsetType = UNSET
-    source: str
-
-
-async def list_templates(backends: Backends, request: Request) -> Response:
-    response = await backends.templates.ListTemplates(
-        pb.ListTemplatesRequest(
-            namespace=request.namespace,
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    return json_response(
-        TemplateList(
-            templates=[_template(each) for each in response.templates],
-            next_page_token=response.next_page_token,
-        )
-    )
-
-
-async def get_template(backends: Backends, request: Request) -> Response:
-    response = await backends.templates.GetTemplate(
-        pb.GetTemplateRequest(
-            namespace=request.namespace,
-            name=request.param("name"),
-            version=request.whole("version"),
-        )
-    )
-    return json_response(_template(response.template))
-
-
-async def delete_template(backends: Backends, request: Request) -> Response:
-    await backends.templates.DeleteTemplate(
-        pb.DeleteTemplateRequest(
-            namespace=request.namespace,
-            name=request.param("name"),
-            request_id=request_id_of(request),
-            actor=actor_of(request),
-            reason=request.text("reason"),
-        )
-    )
-    return Response(HTTPStatus.NO_CONTENT)
+    source: Annotated[str, Source(read=bytes.decode)]
 
 
 async def instantiate_template(backends: Backends, request: Request) -> Response:
@@ -110,29 +72,11 @@ async def instantiate_template(backends: Backends, request: Request) -> Response
             reason=envelope.reason,
         )
     )
-    answer = InstantiatedAnswer(
-        resources=applied_resources(response.resources),
-        warnings=problems(response.warnings),
-        source=response.source.decode(),
-    )
     created = any(resource.created for resource in response.resources)
-    return json_response(answer, HTTPStatus.CREATED if created else HTTPStatus.OK)
+    return json_response(_instantiated(response), HTTPStatus.CREATED if created else HTTPStatus.OK)
 
 
-def _template(template: pb.Template) -> TemplateAnswer:
-    return TemplateAnswer(
-        name=template.name,
-        version=template.version,
-        bundled=template.version == 0,
-        digest=template.digest,
-        description=template.description,
-        parameters=raw_json(template.parameters),
-        created_at=timestamp(template.created_at) if template.version else UNSET,
-        labels=dict(template.labels),
-        definition=raw_json(template.definition) if template.definition else UNSET,
-    )
-
-
+_instantiated = reader(InstantiatedAnswer, pb.InstantiateTemplateResponse)
 _VERSION = Query("version", "The version (default: the newest).", NUMBER)
 _TEMPLATES = "/api/v1/templates"
 _TEMPLATE = f"{_TEMPLATES}/{{name}}"
@@ -149,10 +93,24 @@ _INSTANTIATE = Operation(
     errors=(404, 413, 415),
 )
 ROUTES = (
-    Route(
-        "GET", _TEMPLATES, list_templates, read("List templates", TemplateList, *PAGING, errors=())
+    rpc_route(
+        "GET",
+        _TEMPLATES,
+        pb.ListTemplatesRequest,
+        read("List templates", TemplateList, *PAGING, errors=()),
     ),
-    Route("GET", _TEMPLATE, get_template, read("Get a template", TemplateAnswer, _VERSION)),
-    Route("DELETE", _TEMPLATE, delete_template, delete("Delete a template with all versions")),
+    rpc_route(
+        "GET",
+        _TEMPLATE,
+        pb.GetTemplateRequest,
+        read("Get a template", TemplateAnswer, _VERSION),
+        part="template",
+    ),
+    rpc_route(
+        "DELETE",
+        _TEMPLATE,
+        pb.DeleteTemplateRequest,
+        delete("Delete a template with all versions"),
+    ),
     Route("POST", f"{_TEMPLATE}:instantiate", instantiate_template, _INSTANTIATE),
 )

@@ -1,7 +1,6 @@
 """Versions of workflows: labels, recorded changes, differences, compatibility."""
 
-from http import HTTPStatus
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,8 +10,7 @@ from flowmesh.api.definition.v1 import version_service_pb2 as pb
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
-from flowmesh.gateway.bodies.envelopes import LabelRequest, ReasonRequest, version_text
-from flowmesh.gateway.bodies.views import timestamp
+from flowmesh.gateway.bodies.envelopes import LabelRequest, ReasonRequest
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import CHANGE, OPTIONAL_ID, VERSION, Query
 from flowmesh.gateway.http.requests import Request, Response
@@ -21,11 +19,10 @@ from flowmesh.gateway.routes.common import (
     DEFINITION_BODY,
     IDEMPOTENCY_KEY,
     PAGING,
-    actor_of,
     json_response,
-    request_id_of,
 )
-from flowmesh.views import raw_json
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import APART, Source, reader
 
 VerdictWord = Literal["compatible", "breaking", "unknown"]
 
@@ -33,9 +30,9 @@ VerdictWord = Literal["compatible", "breaking", "unknown"]
 class LabelValue(answers.Answer, kw_only=True):
     """A label of a version; `previousVersion` is its previous target."""
 
-    label: str
+    label: Annotated[str, Source("name")]
     version: int
-    previous_version: int | UnsetType = UNSET
+    previous_version: Annotated[int, APART] | UnsetType = UNSET
     moved_at: answers.Instant
     moved_by: str | UnsetType = UNSET
 
@@ -61,8 +58,8 @@ class DiffAnswer(answers.Answer, kw_only=True):
     """The differences from version `from` to version `to`."""
 
     name: str
-    from_: int = msgspec.field(name="from")
-    to: int
+    from_: Annotated[int, Source("from_version")] = msgspec.field(name="from")
+    to: Annotated[int, Source("to_version")]
     differences: list[DifferenceValue]
 
 
@@ -88,12 +85,12 @@ class CompatibilityAnswer(answers.Answer, kw_only=True):
     """The compatibility of version `to` with `from`; `to` 0 is the definition in the request."""
 
     name: str
-    from_: int = msgspec.field(name="from")
-    to: int
-    verdict: VerdictWord
-    input: VerdictWord
-    output: VerdictWord
-    reasons: list[ReasonValue]
+    from_: Annotated[int, Source("from_version")] = msgspec.field(name="from")
+    to: Annotated[int, Source("to_version")]
+    verdict: Annotated[VerdictWord, Source("callers.verdict")]
+    input: Annotated[VerdictWord, Source("callers.input")]
+    output: Annotated[VerdictWord, Source("callers.output")]
+    reasons: Annotated[list[ReasonValue], Source("callers.reasons")]
     executions: list[MoveValue]
     truncated: bool
 
@@ -120,117 +117,16 @@ class ChangeList(answers.Answer, kw_only=True):
     next_page_token: str
 
 
-async def set_label(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(LabelRequest)
-    moved = await backends.versions.SetLabel(
-        pb.SetLabelRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            label=request.param("label"),
-            version=version_text(envelope.version),
-            reason=envelope.reason,
-            actor=actor_of(request),
-            request_id=request_id_of(request, envelope.request_id),
-        )
-    )
-    return json_response(_label(moved.label, moved.previous_version))
-
-
-async def rollback_label(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(ReasonRequest)
-    moved = await backends.versions.RollbackLabel(
-        pb.RollbackLabelRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            label=request.param("label"),
-            reason=envelope.reason,
-            actor=actor_of(request),
-            request_id=request_id_of(request, envelope.request_id),
-        )
-    )
-    return json_response(_label(moved.label, moved.previous_version))
-
-
-async def delete_label(backends: Backends, request: Request) -> Response:
-    await backends.versions.DeleteLabel(
-        pb.DeleteLabelRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            label=request.param("label"),
-            reason=request.text("reason"),
-            actor=actor_of(request),
-            request_id=request_id_of(request),
-        )
-    )
-    return Response(HTTPStatus.NO_CONTENT)
-
-
-async def list_labels(backends: Backends, request: Request) -> Response:
-    return json_response(
-        LabelList(labels=[_label(each) for each in await _labels(backends, request)])
-    )
-
-
 async def get_label(backends: Backends, request: Request) -> Response:
     name = request.param("label")
-    for each in await _labels(backends, request):
+    response = await backends.versions.ListLabels(
+        pb.ListLabelsRequest(namespace=request.namespace, workflow_id=request.param("name"))
+    )
+    for each in response.labels:
         if each.name == name:
             return json_response(_label(each))
     message = f"workflow {request.param('name')!r} has no label {name!r}"
     raise NotFound("LABEL_NOT_FOUND", message)
-
-
-async def _labels(backends: Backends, request: Request) -> Any:
-    response = await backends.versions.ListLabels(
-        pb.ListLabelsRequest(namespace=request.namespace, workflow_id=request.param("name"))
-    )
-    return response.labels
-
-
-async def list_workflow_changes(backends: Backends, request: Request) -> Response:
-    return await _changes(backends, request, "Workflow")
-
-
-async def list_task_changes(backends: Backends, request: Request) -> Response:
-    return await _changes(backends, request, "WorkflowTask")
-
-
-async def _changes(backends: Backends, request: Request, kind: str) -> Response:
-    response = await backends.versions.ListChanges(
-        pb.ListChangesRequest(
-            namespace=request.namespace,
-            kind=kind,
-            name=request.param("name"),
-            label=request.text("label"),
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    changes = [_change(each) for each in response.changes]
-    return json_response(ChangeList(changes=changes, next_page_token=response.next_page_token))
-
-
-async def diff_workflow(backends: Backends, request: Request) -> Response:
-    response = await backends.versions.DiffWorkflow(
-        pb.DiffWorkflowRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            from_version=request.text("from"),
-            to_version=request.text("to"),
-        )
-    )
-    return json_response(
-        DiffAnswer(
-            name=request.param("name"),
-            from_=response.from_version,
-            to=response.to_version,
-            differences=[_difference(each) for each in response.differences],
-        )
-    )
-
-
-async def check_compatibility(backends: Backends, request: Request) -> Response:
-    return await _compatibility(backends, request, {"to_version": request.text("to")})
 
 
 async def check_definition(backends: Backends, request: Request) -> Response:
@@ -247,78 +143,11 @@ async def _compatibility(backends: Backends, request: Request, to: dict[str, Any
             **to,
         )
     )
-    callers = response.callers
-    return json_response(
-        CompatibilityAnswer(
-            name=request.param("name"),
-            from_=response.from_version,
-            to=response.to_version,
-            verdict=_verdict(callers.verdict),
-            input=_verdict(callers.input),
-            output=_verdict(callers.output),
-            reasons=[
-                ReasonValue(
-                    side=each.side,
-                    verdict=_verdict(each.verdict),
-                    path=each.path,
-                    message=each.message,
-                )
-                for each in callers.reasons
-            ],
-            executions=[
-                MoveValue(
-                    execution_id=each.execution_id,
-                    version=each.version,
-                    movable=each.movable,
-                    reasons=list(each.reasons),
-                )
-                for each in response.executions
-            ],
-            truncated=response.truncated,
-        )
-    )
+    return json_response(_compatible(response, name=request.param("name")))
 
 
-def _verdict(verdict: version_pb2.Verdict.ValueType) -> VerdictWord:
-    name = version_pb2.Verdict.Name(verdict)
-    return cast("VerdictWord", name.removeprefix("VERDICT_").lower())
-
-
-def _label(label: version_pb2.Label, previous: int = 0) -> LabelValue:
-    return LabelValue(
-        label=label.name,
-        version=label.version,
-        previous_version=previous or UNSET,
-        moved_at=timestamp(label.moved_at),
-        moved_by=label.moved_by or UNSET,
-    )
-
-
-def _change(change: version_pb2.Change) -> ChangeValue:
-    action = version_pb2.ChangeAction.Name(change.action)
-    return ChangeValue(
-        number=change.number,
-        action=action.removeprefix("CHANGE_ACTION_").lower(),
-        version=change.version or UNSET,
-        previous_version=change.previous_version or UNSET,
-        label=change.label or UNSET,
-        actor=change.actor or UNSET,
-        reason=change.reason or UNSET,
-        changed_at=timestamp(change.changed_at),
-        differences=[_difference(each) for each in change.differences],
-        truncated=change.truncated,
-    )
-
-
-def _difference(difference: version_pb2.Difference) -> DifferenceValue:
-    return DifferenceValue(
-        area=difference.area,
-        action=difference.action,
-        subject=difference.subject,
-        field=difference.field or UNSET,
-        before=raw_json(difference.before) if difference.before else UNSET,
-        after=raw_json(difference.after) if difference.after else UNSET,
-    )
+_label = reader(LabelValue, version_pb2.Label)
+_compatible = reader(CompatibilityAnswer, pb.CheckCompatibilityResponse, given=("name",))
 
 
 def _moving(summary: str, shape: Any) -> Operation:
@@ -357,34 +186,57 @@ _ONE_LABEL = Query("label", "Only changes of this label.", OPTIONAL_ID)
 _WORKFLOW = "/api/v1/workflows/{name}"
 _LABEL = f"{_WORKFLOW}/labels/{{label}}"
 ROUTES = (
-    Route(
-        "GET", f"{_WORKFLOW}/labels", list_labels, _read("List the labels of a workflow", LabelList)
+    rpc_route(
+        "GET",
+        f"{_WORKFLOW}/labels",
+        pb.ListLabelsRequest,
+        _read("List the labels of a workflow", LabelList),
+        names={"name": "workflow_id"},
     ),
     Route("GET", _LABEL, get_label, _read("Get a label", LabelValue)),
-    Route("PUT", _LABEL, set_label, _moving("Point a label to a version", LabelRequest)),
-    Route("DELETE", _LABEL, delete_label, _REMOVE),
-    Route(
+    rpc_route(
+        "PUT",
+        _LABEL,
+        pb.SetLabelRequest,
+        _moving("Point a label to a version", LabelRequest),
+        names={"name": "workflow_id"},
+        part="label",
+    ),
+    rpc_route(
+        "DELETE",
+        _LABEL,
+        pb.DeleteLabelRequest,
+        _REMOVE,
+        names={"name": "workflow_id"},
+    ),
+    rpc_route(
         "POST",
         f"{_LABEL}:rollback",
-        rollback_label,
+        pb.RollbackLabelRequest,
         _moving("Roll back a label to its previous target", ReasonRequest),
+        names={"name": "workflow_id"},
+        part="label",
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_WORKFLOW}/changes",
-        list_workflow_changes,
+        pb.ListChangesRequest,
         _read("List the changes of a workflow, newest first", ChangeList, _ONE_LABEL, *PAGING),
+        name="list_workflow_changes",
+        fixed={"kind": "Workflow"},
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/tasks/{name}/changes",
-        list_task_changes,
+        pb.ListChangesRequest,
         _read("List the changes of a task, newest first", ChangeList, *PAGING),
+        name="list_task_changes",
+        fixed={"kind": "WorkflowTask"},
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_WORKFLOW}/compatibility",
-        check_compatibility,
+        pb.CheckCompatibilityRequest,
         _read(
             "Check whether a version can replace another one",
             CompatibilityAnswer,
@@ -392,6 +244,7 @@ ROUTES = (
             _TO,
             tag=TEST,
         ),
+        names={"name": "workflow_id", "from": "from_version", "to": "to_version"},
     ),
     Route(
         "POST",
@@ -406,10 +259,11 @@ ROUTES = (
             errors=(404, 413, 415),
         ),
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_WORKFLOW}/diff",
-        diff_workflow,
+        pb.DiffWorkflowRequest,
         _read("Compare two versions", DiffAnswer, _FROM, _TO, tag=TEST),
+        names={"name": "workflow_id", "from": "from_version", "to": "to_version"},
     ),
 )

@@ -1,12 +1,14 @@
 """Bodies of responses about streams, groups of consumers and projections."""
 
+from collections.abc import Iterable
+from typing import Annotated
+
 from msgspec import UNSET, UnsetType
 
-from flowmesh.api.eventstore.v1 import event_group_service_pb2 as group_pb
-from flowmesh.api.eventstore.v1 import projection_service_pb2 as projection_pb
-from flowmesh.api.eventstore.v1 import stored_event_pb2 as pb
+from flowmesh.api.eventstore.v1 import projection_service_pb2 as pb
 from flowmesh.gateway.bodies.answers import Answer, Instant, Json
-from flowmesh.views import instant, raw_json
+from flowmesh.records import Source
+from flowmesh.views import raw_json
 
 
 class StoredEventValue(Answer, kw_only=True):
@@ -15,7 +17,7 @@ class StoredEventValue(Answer, kw_only=True):
     stream: str
     version: int
     position: int
-    id: str
+    id: Annotated[str, Source("event_id")]
     type: str
     data: Json
     metadata: Json
@@ -71,8 +73,8 @@ class StreamValue(Answer, kw_only=True):
     snapshot_version: int
     created_at: Instant
     changed_at: Instant
-    max_events: int
-    max_age_ms: int
+    max_events: Annotated[int, Source("retention.max_events")]
+    max_age_ms: Annotated[int, Source("retention.max_age_ms")]
 
 
 class StreamList(Answer, kw_only=True):
@@ -91,16 +93,16 @@ class StoredValue(Answer, kw_only=True):
 class DeletedEvents(Answer, kw_only=True):
     """A number of deleted events."""
 
-    deleted: int
+    deleted: Annotated[int, Source("deleted_events")]
 
 
 class EventGroupValue(Answer, kw_only=True):
     """A group of consumers of events."""
 
-    group: str
-    stream: str | UnsetType = UNSET
-    category: str | UnsetType = UNSET
-    types: list[str]
+    group: Annotated[str, Source("event_group")]
+    stream: Annotated[str, Source("filter.stream")] | UnsetType = UNSET
+    category: Annotated[str, Source("filter.category")] | UnsetType = UNSET
+    types: Annotated[list[str], Source("filter.types")]
     checkpoint: int
     lease_ms: int
     max_attempts: int
@@ -159,9 +161,9 @@ class ProjectionValue(Answer, kw_only=True):
     """A projection; the members of the shadow are those of a rebuild."""
 
     projection: str
-    stream: str | UnsetType = UNSET
-    category: str | UnsetType = UNSET
-    types: list[str]
+    stream: Annotated[str, Source("filter.stream")] | UnsetType = UNSET
+    category: Annotated[str, Source("filter.category")] | UnsetType = UNSET
+    types: Annotated[list[str], Source("filter.types")]
     generation: int
     checkpoint: int
     head: int
@@ -175,70 +177,13 @@ class ProjectionList(Answer, kw_only=True):
     projections: list[ProjectionValue]
 
 
+def _by_key(states: Iterable[pb.ProjectionState]) -> dict[str, Json]:
+    return {each.key: raw_json(each.state) for each in states}
+
+
 class ProjectionStates(Answer, kw_only=True):
     """States by key, as of `checkpoint`."""
 
-    states: dict[str, Json]
+    states: Annotated[dict[str, Json], Source(read=_by_key)]
     next_page_token: str
     checkpoint: int
-
-
-def event_value(event: pb.StoredEvent) -> StoredEventValue:
-    return StoredEventValue(
-        stream=event.stream,
-        version=event.version,
-        position=event.position,
-        id=event.event_id,
-        type=event.type,
-        data=raw_json(event.data),
-        metadata=raw_json(event.metadata),
-        at=instant(event.at_us),
-    )
-
-
-def stream_value(info: pb.StreamInfo) -> StreamValue:
-    return StreamValue(
-        stream=info.stream,
-        version=info.version,
-        first_version=info.first_version,
-        snapshot_version=info.snapshot_version,
-        created_at=instant(info.created_at_us),
-        changed_at=instant(info.changed_at_us),
-        max_events=info.retention.max_events,
-        max_age_ms=info.retention.max_age_ms,
-    )
-
-
-def snapshot_value(snapshot: pb.Snapshot) -> SnapshotValue:
-    return SnapshotValue(
-        version=snapshot.version, state=raw_json(snapshot.state), at=instant(snapshot.at_us)
-    )
-
-
-def group_value(group: group_pb.EventGroup) -> EventGroupValue:
-    return EventGroupValue(
-        group=group.event_group,
-        stream=group.filter.stream or UNSET,
-        category=group.filter.category or UNSET,
-        types=list(group.filter.types),
-        checkpoint=group.checkpoint,
-        lease_ms=group.lease_ms,
-        max_attempts=group.max_attempts,
-        retry_delay_ms=group.retry_delay_ms,
-        in_flight=group.in_flight,
-        parked=group.parked,
-    )
-
-
-def projection_value(projection: projection_pb.Projection) -> ProjectionValue:
-    return ProjectionValue(
-        projection=projection.projection,
-        stream=projection.filter.stream or UNSET,
-        category=projection.filter.category or UNSET,
-        types=list(projection.filter.types),
-        generation=projection.generation,
-        checkpoint=projection.checkpoint,
-        head=projection.head,
-        shadow_generation=projection.shadow_generation,
-        shadow_checkpoint=projection.shadow_checkpoint,
-    )

@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta
 
 from flowmesh.api.eventstore.v1 import event_group_service_pb2 as group_pb
 from flowmesh.api.eventstore.v1 import event_store_service_pb2 as pb
-from flowmesh.api.eventstore.v1 import projection_service_pb2 as projection_pb
 from flowmesh.api.eventstore.v1 import stored_event_pb2
 from flowmesh.gateway.bodies.envelopes import Envelope, OptionalId
 from flowmesh.gateway.http.ids import checked_id
@@ -82,11 +81,6 @@ class EventFilterBody(Envelope, frozen=True, kw_only=True):
     category: OptionalId = ""
     types: Annotated[list[str], Meta(max_length=100)] = msgspec.field(default_factory=list)
 
-    def message(self) -> stored_event_pb2.EventFilter:
-        return stored_event_pb2.EventFilter(
-            stream=self.stream, category=self.category, types=self.types
-        )
-
 
 class EventGroupRequest(Envelope, frozen=True, kw_only=True):
     """The arguments of a group; see docs/event-store.md for the defaults."""
@@ -96,18 +90,6 @@ class EventGroupRequest(Envelope, frozen=True, kw_only=True):
     lease_ms: Long = 0
     max_attempts: Whole = 0
     retry_delay_ms: Long | None = None
-
-    def message(self, name: str) -> group_pb.EventGroup:
-        group = group_pb.EventGroup(
-            event_group=name,
-            filter=self.filter.message(),
-            start_after=self.start_after,
-            lease_ms=self.lease_ms,
-            max_attempts=self.max_attempts,
-        )
-        if self.retry_delay_ms is not None:
-            group.retry_delay_ms = self.retry_delay_ms
-        return group
 
 
 class ReceiveEventsRequest(Envelope, frozen=True, kw_only=True):
@@ -155,10 +137,6 @@ class ProjectionStateBody(Envelope, frozen=True, kw_only=True):
 
     key: Annotated[str, Meta(min_length=1, max_length=255)]
     state: Annotated[Any, Meta(description="Any JSON value.")] = UNSET
-
-    def message(self) -> projection_pb.ProjectionState:
-        state = b"" if self.state is UNSET else dump_json(self.state)
-        return projection_pb.ProjectionState(key=self.key, state=state)
 
 
 class CommitProjectionRequest(Envelope, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.answers import Instant, Json
 from flowmesh.gateway.bodies.envelopes import Envelope, RequestId
 from flowmesh.gateway.bodies.payloads import payload_of
-from flowmesh.gateway.bodies.views import instant_or_unset
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
@@ -21,15 +20,10 @@ from flowmesh.gateway.routes.common import (
     json_response,
     request_id_of,
 )
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import Source, reader
 
 BulkWord = Literal["running", "completed", "canceled"]
-_WORDS: dict[int, BulkWord] = {
-    pb.BULK_STATUS_RUNNING: "running",
-    pb.BULK_STATUS_COMPLETED: "completed",
-    pb.BULK_STATUS_CANCELED: "canceled",
-}
-
-
 _ACTIONS = "cancel, terminate, pause, resume, signal, retry or rerun."
 
 
@@ -64,7 +58,7 @@ class BulkAnswer(answers.Answer, kw_only=True):
     """Progress of a bulk. `skipped` counts executions whose state does not allow the action."""
 
     bulk_id: str
-    action: str
+    action: Annotated[str, Source("action.name")]
     filter: str
     status: BulkWord
     matched: int
@@ -75,7 +69,7 @@ class BulkAnswer(answers.Answer, kw_only=True):
     created_at: Instant | UnsetType = UNSET
     ended_at: Instant | UnsetType = UNSET
     rate_per_second: int
-    reason: str
+    reason: Annotated[str, Source("action.reason")]
     actor: str
 
 
@@ -124,48 +118,7 @@ async def start_bulk(backends: Backends, request: Request) -> Response:
     return json_response(_bulk(response.bulk), HTTPStatus.ACCEPTED)
 
 
-async def get_bulk(backends: Backends, request: Request) -> Response:
-    response = await backends.bulks.GetBulk(
-        pb.GetBulkRequest(namespace=request.namespace, bulk_id=request.param("bulkId"))
-    )
-    return json_response(_bulk(response.bulk))
-
-
-async def list_bulks(backends: Backends, request: Request) -> Response:
-    response = await backends.bulks.ListBulks(pb.ListBulksRequest(namespace=request.namespace))
-    return json_response(BulkList(bulks=[_bulk(each) for each in response.bulks]))
-
-
-async def cancel_bulk(backends: Backends, request: Request) -> Response:
-    response = await backends.bulks.CancelBulk(
-        pb.CancelBulkRequest(namespace=request.namespace, bulk_id=request.param("bulkId"))
-    )
-    return json_response(_bulk(response.bulk), HTTPStatus.ACCEPTED)
-
-
-def _bulk(bulk: pb.Bulk) -> BulkAnswer:
-    return BulkAnswer(
-        bulk_id=bulk.bulk_id,
-        action=bulk.action.name,
-        filter=bulk.filter,
-        status=_WORDS[bulk.status],
-        matched=bulk.matched,
-        applied=bulk.applied,
-        skipped=bulk.skipped,
-        failed=bulk.failed,
-        failures=[
-            BulkFailureValue(
-                execution_id=each.execution_id, reason=each.reason, message=each.message
-            )
-            for each in bulk.failures
-        ],
-        created_at=instant_or_unset(bulk.created_at_us),
-        ended_at=instant_or_unset(bulk.ended_at_us),
-        rate_per_second=bulk.rate_per_second,
-        reason=bulk.action.reason,
-        actor=bulk.actor,
-    )
-
+_bulk = reader(BulkAnswer, pb.Bulk)
 
 ROUTES = (
     Route(
@@ -184,36 +137,32 @@ ROUTES = (
             errors=(409, 413, 415, 429),
         ),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/bulk",
-        list_bulks,
-        Operation(
-            tag=TEST,
-            summary="List bulks, newest first",
-            answers=(Answer(200, "At most 100 bulks.", BulkList),),
-        ),
+        pb.ListBulksRequest,
+        tag=TEST,
+        summary="List bulks, newest first",
+        answers=(Answer(200, "At most 100 bulks.", BulkList),),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/bulk/{bulkId}",
-        get_bulk,
-        Operation(
-            tag=TEST,
-            summary="Get the progress of a bulk",
-            answers=(Answer(200, "The progress as last counted.", BulkAnswer),),
-            errors=(404,),
-        ),
+        pb.GetBulkRequest,
+        part="bulk",
+        tag=TEST,
+        summary="Get the progress of a bulk",
+        answers=(Answer(200, "The progress as last counted.", BulkAnswer),),
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "POST",
         "/api/v1/bulk/{bulkId}:cancel",
-        cancel_bulk,
-        Operation(
-            tag=EXECUTE,
-            summary="Cancel a bulk; completed actions are not undone",
-            answers=(Answer(202, "The bulk is canceled.", BulkAnswer),),
-            errors=(404, 409),
-        ),
+        pb.CancelBulkRequest,
+        part="bulk",
+        tag=EXECUTE,
+        summary="Cancel a bulk; completed actions are not undone",
+        answers=(Answer(202, "The bulk is canceled.", BulkAnswer),),
+        errors=(404, 409),
     ),
 )

@@ -19,11 +19,10 @@ from flowmesh.gateway.bodies.envelopes import (
     VariableRequest,
 )
 from flowmesh.gateway.bodies.payloads import payload_of
-from flowmesh.gateway.bodies.views import approval_value
 from flowmesh.gateway.http.ids import checked_text
 from flowmesh.gateway.http.operation_docs import EXECUTE, Answer, Body, Endpoint, Operation, Route
 from flowmesh.gateway.http.parameters import Query
-from flowmesh.gateway.http.requests import Head, Request, Response
+from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
@@ -33,8 +32,8 @@ from flowmesh.gateway.routes.common import (
     request_id_of,
     wrong_state,
 )
-from flowmesh.jsontext import dump_json
-from flowmesh.views import instant
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import reader
 
 _ACTIONS = {
     "retry": "Retry a failed node, or restart a map or loop",
@@ -104,74 +103,7 @@ async def decide_approval(backends: Backends, request: Request) -> Response:
     )
 
 
-async def list_approvals(backends: Backends, request: Head) -> Response:
-    response = await backends.control.ListApprovals(
-        pb.ListApprovalsRequest(
-            namespace=request.namespace,
-            assignee=request.text("assignee"),
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    return json_response(
-        answers.ApprovalList(
-            approvals=[
-                answers.PendingApproval(
-                    execution_id=one.execution_id,
-                    workflow=one.workflow_id,
-                    task=one.node,
-                    name=one.name,
-                    asked_at=instant(one.asked_at_us),
-                    approval=approval_value(one.approval),
-                )
-                for one in response.approvals
-            ],
-            next_page_token=response.next_page_token,
-        )
-    )
-
-
-async def set_variable(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.param("executionId")
-    envelope = await request.envelope(VariableRequest)
-    call = pb.SetVariableRequest(
-        namespace=namespace,
-        execution_id=execution_id,
-        name=request.param("variable"),
-        value=payload_pb2.Payload(data=dump_json(envelope.value)),
-        reason=checked_text("reason", envelope.reason),
-        request_id=request_id_of(request, envelope.request_id),
-        actor=actor_of(request),
-    )
-    try:
-        response = await backends.control.SetVariable(call)
-    except WrongState as error:
-        return await wrong_state(backends, namespace, execution_id, error)
-    return json_response(
-        answers.Steered(execution_id=execution_id, sequence=response.sequence),
-        HTTPStatus.ACCEPTED,
-    )
-
-
-async def set_breakpoints(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.param("executionId")
-    envelope = await request.envelope(BreakpointsRequest)
-    call = pb.SetBreakpointsRequest(
-        namespace=namespace,
-        execution_id=execution_id,
-        all=envelope.all,
-        nodes=envelope.nodes,
-        request_id=request_id_of(request, envelope.request_id),
-        actor=actor_of(request),
-    )
-    try:
-        response = await backends.control.SetBreakpoints(call)
-    except WrongState as error:
-        return await wrong_state(backends, namespace, execution_id, error)
-    return json_response(
-        answers.Steered(execution_id=execution_id, sequence=response.sequence),
-        HTTPStatus.ACCEPTED,
-    )
+_rerun_node = reader(answers.RerunNode, pb.RerunNode)
 
 
 async def rerun(backends: Backends, request: Request) -> Response:
@@ -210,16 +142,7 @@ async def rerun(backends: Backends, request: Request) -> Response:
         rerun_of=execution_id,
         version=planned.workflow_version,
         repeated_effects=planned.repeated_effects,
-        nodes=[
-            answers.RerunNode(
-                node=node.node,
-                type=node.task_type or UNSET,
-                reused=node.reused,
-                reason=node.reason,
-                repeats_effect=node.repeats_effect,
-            )
-            for node in planned.nodes
-        ],
+        nodes=[_rerun_node(node) for node in planned.nodes],
     )
     return json_response(answer, HTTPStatus.OK if started is None else HTTPStatus.ACCEPTED)
 
@@ -231,17 +154,15 @@ _RERUNS = {
     "replay": "Alias of `:rerun`",
 }
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/approvals",
-        list_approvals,
-        Operation(
-            tag=EXECUTE,
-            summary="List pending approvals, oldest first",
-            query=(Query("assignee", "Only approvals that this assignee can decide."), *PAGING),
-            answers=(Answer(200, "A page of approvals.", answers.ApprovalList),),
-            errors=(400,),
-        ),
+        pb.ListApprovalsRequest,
+        tag=EXECUTE,
+        summary="List pending approvals, oldest first",
+        query=(Query("assignee", "Only approvals that this assignee can decide."), *PAGING),
+        answers=(Answer(200, "A page of approvals.", answers.ApprovalList),),
+        errors=(400,),
     ),
     *(
         Route(
@@ -273,31 +194,30 @@ ROUTES = (
             errors=_ERRORS,
         ),
     ),
-    Route(
+    rpc_route(
         "PUT",
         "/api/v1/executions/{executionId}/variables/{variable}",
-        set_variable,
-        Operation(
-            tag=EXECUTE,
-            summary="Change a variable of an execution",
-            body=Body(VariableRequest),
-            headers=_HEADERS,
-            answers=(Answer(202, "Attempts that start from now on use it.", answers.Steered),),
-            errors=_ERRORS,
-        ),
+        pb.SetVariableRequest,
+        names={"variable": "name"},
+        stateful=True,
+        tag=EXECUTE,
+        summary="Change a variable of an execution",
+        body=Body(VariableRequest),
+        headers=_HEADERS,
+        answers=(Answer(202, "Attempts that start from now on use it.", answers.Steered),),
+        errors=_ERRORS,
     ),
-    Route(
+    rpc_route(
         "PUT",
         "/api/v1/executions/{executionId}/breakpoints",
-        set_breakpoints,
-        Operation(
-            tag=EXECUTE,
-            summary="Set the breakpoints of an execution",
-            body=Body(BreakpointsRequest),
-            headers=_HEADERS,
-            answers=(Answer(202, "The breakpoints apply from now on.", answers.Steered),),
-            errors=_ERRORS,
-        ),
+        pb.SetBreakpointsRequest,
+        stateful=True,
+        tag=EXECUTE,
+        summary="Set the breakpoints of an execution",
+        body=Body(BreakpointsRequest),
+        headers=_HEADERS,
+        answers=(Answer(202, "The breakpoints apply from now on.", answers.Steered),),
+        errors=_ERRORS,
     ),
     *(
         Route(

@@ -3,8 +3,6 @@
 from http import HTTPStatus
 from typing import cast
 
-from msgspec import UNSET
-
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_service_pb2
@@ -20,7 +18,7 @@ from flowmesh.gateway.bodies.envelopes import (
 from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
 from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
-from flowmesh.gateway.bodies.views import execution_answer, execution_summary, instant_or_unset
+from flowmesh.gateway.bodies.views import execution_answer
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
@@ -53,7 +51,11 @@ from flowmesh.gateway.routes.executions.events import VIEW, reader_of
 from flowmesh.gateway.routes.executions.insights import state_at
 from flowmesh.gateway.routes.triggers import waiting_urls
 from flowmesh.insight.states import StateAt
+from flowmesh.records import reader
 from flowmesh.views import event_view
+
+_executions = reader(answers.ExecutionList, pb.ListExecutionsResponse)
+_signaled = reader(answers.KeyedSignaled, pb.SignalByKeyResponse)
 
 
 async def list_executions(backends: Backends, request: Request) -> Response:
@@ -70,13 +72,7 @@ async def list_executions(backends: Backends, request: Request) -> Response:
             order_by=request.text("orderBy"),
         )
     )
-    return json_response(
-        answers.ExecutionList(
-            executions=[execution_summary(execution) for execution in response.executions],
-            next_page_token=response.next_page_token,
-            warnings=list(response.warnings) or UNSET,
-        )
-    )
+    return json_response(_executions(response))
 
 
 async def get_execution(backends: Backends, request: Request) -> Response:
@@ -174,14 +170,7 @@ async def signal_by_key(backends: Backends, request: Request) -> Response:
             ttl_ms=envelope.ttl_ms,
         )
     )
-    signaled = [
-        answers.Signaled(execution_id=one.execution_id, sequence=one.sequence)
-        for one in response.executions
-    ]
-    answer = answers.KeyedSignaled(
-        executions=signaled, expires_at=instant_or_unset(response.expires_at_us)
-    )
-    return json_response(answer, HTTPStatus.ACCEPTED)
+    return json_response(_signaled(response), HTTPStatus.ACCEPTED)
 
 
 async def _workflow_of(backends: Backends, namespace: str, execution_id: str) -> str:

@@ -1,17 +1,25 @@
 """Insight into histories: past states, traces, comparisons, explanations."""
 
+from collections.abc import Mapping
+
+from google.protobuf.message import Message
+
+from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.history.v1 import insight_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.http.operation_docs import TEST, Answer, Endpoint, Operation, Route
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
 from flowmesh.gateway.http.parameters import NODE, NUMBER, Query, whole
 from flowmesh.gateway.http.requests import Request, Response
+from flowmesh.gateway.routes.rpc_route import rpc_route
 from flowmesh.insight.bottlenecks import Bottlenecks
 from flowmesh.insight.causes import Diagnosis, Explanation
+from flowmesh.insight.optimizing.report import Optimization
 from flowmesh.insight.reports import Comparison, Watch
-from flowmesh.insight.traces import Trace
+from flowmesh.insight.traces import TASKS_SHOWN_MAX, Trace
 from flowmesh.jsontext.integers import is_whole
 
 EXECUTIONS_MAX = 1_000
+_NAMES: Mapping[str, str] = {}
 
 
 async def state_at(backends: Backends, request: Request, at: str) -> Response:
@@ -26,75 +34,19 @@ async def state_at(backends: Backends, request: Request, at: str) -> Response:
     return Response(200, (await backends.insights.GetStateAt(call)).report)
 
 
-async def get_trace(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.AnalyzeTrace(
-        pb.AnalyzeTraceRequest(
-            namespace=request.namespace, execution_id=request.param("executionId")
-        )
-    )
-    return Response(200, response.report)
-
-
-async def compare_executions(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.CompareExecutions(
-        pb.CompareExecutionsRequest(
-            namespace=request.namespace,
-            execution_id=request.param("executionId"),
-            other_execution_id=request.param("otherId"),
-        )
-    )
-    return Response(200, response.report)
-
-
-async def watch_variable(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.WatchVariable(
-        pb.WatchVariableRequest(
-            namespace=request.namespace,
-            execution_id=request.param("executionId"),
-            path=request.text("path"),
-        )
-    )
-    return Response(200, response.report)
-
-
-async def explain_execution(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.ExplainExecution(
-        pb.ExplainExecutionRequest(
-            namespace=request.namespace,
-            execution_id=request.param("executionId"),
-            node=request.text("task"),
-        )
-    )
-    return Response(200, response.report)
-
-
-async def explain_workflow(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.ExplainWorkflow(
-        pb.ExplainWorkflowRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            version=request.whole("version"),
-        )
-    )
-    return Response(200, response.report)
-
-
-async def get_bottlenecks(backends: Backends, request: Request) -> Response:
-    response = await backends.insights.RankBottlenecks(
-        pb.RankBottlenecksRequest(
-            namespace=request.namespace,
-            workflow_id=request.param("name"),
-            execution_count_max=request.whole("executions"),
-        )
-    )
-    return Response(200, response.report)
-
-
-def _get(path: str, endpoint: Endpoint, summary: str, answer: Answer, *query: Query) -> Route:
+def _get(
+    path: str,
+    message: type[Message],
+    summary: str,
+    answer: Answer,
+    *query: Query,
+    name: str = "",
+    names: Mapping[str, str] = _NAMES,
+) -> Route:
     operation = Operation(
         tag=TEST, summary=summary, query=query, answers=(answer,), errors=(404, 413)
     )
-    return Route("GET", path, endpoint, operation)
+    return rpc_route("GET", path, message, operation, name=name, names=names, report=True)
 
 
 _EXECUTION = "/api/v1/executions/{executionId}"
@@ -102,19 +54,27 @@ _WORKFLOW = "/api/v1/workflows/{name}"
 ROUTES = (
     _get(
         f"{_EXECUTION}/trace",
-        get_trace,
+        pb.AnalyzeTraceRequest,
         "Trace the time of an execution",
         Answer(200, "Waits with reasons, runs, groups, the critical path.", Trace),
+        Query(
+            "limit",
+            "Maximum number of tasks inside others: failed and slowest first (default: 200).",
+            whole(TASKS_SHOWN_MAX),
+        ),
+        name="get_trace",
+        names={"limit": "task_count_max"},
     ),
     _get(
         f"{_EXECUTION}/compare/{{otherId}}",
-        compare_executions,
+        pb.CompareExecutionsRequest,
         "Compare two executions",
         Answer(200, "Both executions, each task, and the first difference.", Comparison),
+        names={"otherId": "other_execution_id"},
     ),
     _get(
         f"{_EXECUTION}/watch",
-        watch_variable,
+        pb.WatchVariableRequest,
         "Trace a value along the tasks",
         Answer(200, "The tasks that set and read it, and its value after each.", Watch),
         Query(
@@ -126,23 +86,35 @@ ROUTES = (
     ),
     _get(
         f"{_EXECUTION}/explain",
-        explain_execution,
+        pb.ExplainExecutionRequest,
         "Explain why an execution waits",
         Answer(200, "The innermost causes with remedies.", Explanation),
         Query("task", "Explain only this task."),
+        names={"task": "node"},
     ),
     _get(
         f"{_WORKFLOW}/bottlenecks",
-        get_bottlenecks,
+        pb.RankBottlenecksRequest,
         "Find the bottlenecks of a workflow",
         Answer(200, "Percentiles by task, and the tasks ranked by cost.", Bottlenecks),
         Query("executions", "Maximum number of executions (default: 100).", whole(EXECUTIONS_MAX)),
+        name="get_bottlenecks",
+        names={"name": "workflow_id", "executions": "execution_count_max"},
+    ),
+    _get(
+        f"{_WORKFLOW}/optimize",
+        definition_pb.OptimizeWorkflowRequest,
+        "Propose changes of a workflow from its durations, rehearsed; changes nothing",
+        Answer(200, "Proposals, replays, and the diff of the definition.", Optimization),
+        Query("executions", "Maximum number of executions (default: 100).", whole(EXECUTIONS_MAX)),
+        names={"name": "workflow_id", "executions": "execution_count_max"},
     ),
     _get(
         f"{_WORKFLOW}/explain",
-        explain_workflow,
+        pb.ExplainWorkflowRequest,
         "Diagnose what would block executions of a workflow",
         Answer(200, "Tasks without workers, unsuitable limits.", Diagnosis),
         Query("version", "The version (default: the newest).", NUMBER),
+        names={"name": "workflow_id"},
     ),
 )

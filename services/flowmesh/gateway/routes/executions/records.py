@@ -20,10 +20,17 @@ from flowmesh.gateway.bodies.records import (
     WorkflowContext,
     context_of,
     records_of,
+    shortened,
 )
-from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX, TRACE_EVENTS_MAX
+from flowmesh.gateway.http.limits import (
+    CONTEXT_PAYLOAD_BYTES_MAX,
+    CONTEXT_TASKS,
+    CONTEXT_TASKS_MAX,
+    HISTORY_PAGE_SIZE_MAX,
+    TRACE_EVENTS_MAX,
+)
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
-from flowmesh.gateway.http.parameters import FLAG, Query
+from flowmesh.gateway.http.parameters import FLAG, Query, whole
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
 from flowmesh.gateway.routes.executions.analyses import analysed
@@ -50,9 +57,11 @@ async def get_context(backends: Backends, request: Request) -> Response:
     execution, events, truncated = await _with_history(backends, request)
     graph = await analysed(backends, request.namespace, execution)
     progress = state_answer(execution, graph)
-    execution = await resolve_references(backends, execution)
-    records = records_of(execution, events, {}, truncated=truncated)
-    return json_response(context_of(execution, records, progress))
+    shown = shortened(execution, request.whole("limit", default=CONTEXT_TASKS))
+    omitted = len(execution.nodes) - len(shown.nodes)
+    shown = await resolve_references(backends, shown, CONTEXT_PAYLOAD_BYTES_MAX)
+    records = records_of(shown, events, {}, truncated=truncated)
+    return json_response(context_of(shown, records, progress, omitted))
 
 
 async def _records(backends: Backends, request: Request, *nodes: str, inputs: bool) -> NodeRecords:
@@ -133,6 +142,15 @@ ROUTES = (
         Operation(
             tag=TEST,
             summary="Get an execution as a workflow context",
+            description="Values above 128 KiB in all are references; `…/payloads/{digest}` returns"
+            " them. `…/nodes` lists more tasks of items.",
+            query=(
+                Query(
+                    "limit",
+                    "Maximum number of tasks of items: failed and slowest first (default: 200).",
+                    whole(CONTEXT_TASKS_MAX),
+                ),
+            ),
             answers=(Answer(200, "The records; also of a running execution.", WorkflowContext),),
             errors=(404,),
         ),

@@ -6,12 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from flowmesh.api.execution.v1 import retention_service_pb2 as pb
-from flowmesh.errors import WrongState
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
 from flowmesh.gateway.bodies.envelopes import Envelope, StopRequest
-from flowmesh.gateway.bodies.views import execution_summary
-from flowmesh.gateway.http.ids import checked_text
 from flowmesh.gateway.http.limits import INT64_MAX
 from flowmesh.gateway.http.operation_docs import MANAGE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import INSTANT, OPTIONAL_ID, Query
@@ -19,11 +16,9 @@ from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
-    actor_of,
     json_response,
-    request_id_of,
-    wrong_state,
 )
+from flowmesh.gateway.routes.rpc_route import rpc_route
 
 LINES = "application/x-ndjson"
 
@@ -63,48 +58,6 @@ async def set_retention(backends: Backends, request: Request) -> Response:
     return await get_retention(backends, request)
 
 
-async def delete_execution(backends: Backends, request: Request) -> Response:
-    execution_id = request.param("executionId")
-    try:
-        await backends.retention.DeleteExecution(
-            pb.DeleteExecutionRequest(namespace=request.namespace, execution_id=execution_id)
-        )
-    except WrongState as error:
-        return await wrong_state(backends, request.namespace, execution_id, error)
-    return Response(HTTPStatus.NO_CONTENT, b"")
-
-
-async def erase_execution(backends: Backends, request: Request) -> Response:
-    namespace, execution_id = request.namespace, request.param("executionId")
-    envelope = await request.envelope(StopRequest)
-    try:
-        await backends.retention.EraseExecution(
-            pb.EraseExecutionRequest(
-                namespace=namespace,
-                execution_id=execution_id,
-                reason=checked_text("reason", envelope.reason),
-                request_id=request_id_of(request, envelope.request_id),
-                actor=actor_of(request),
-            )
-        )
-    except WrongState as error:
-        return await wrong_state(backends, namespace, execution_id, error)
-    return Response(HTTPStatus.NO_CONTENT, b"")
-
-
-async def list_archived(backends: Backends, request: Request) -> Response:
-    found = await backends.retention.ListArchived(
-        pb.ListArchivedRequest(
-            namespace=request.namespace,
-            workflow_id=request.text("workflow"),
-            started_after_us=request.instant_us("startedAfter"),
-            started_before_us=request.instant_us("startedBefore"),
-        )
-    )
-    executions = [execution_summary(each) for each in found.executions]
-    return json_response(ArchivedList(executions=executions, capped=found.capped))
-
-
 async def get_archived(backends: Backends, request: Request) -> Response:
     chunks = backends.retention.GetArchived(
         pb.GetArchivedRequest(
@@ -140,47 +93,42 @@ ROUTES = (
             errors=(413, 415),
         ),
     ),
-    Route(
+    rpc_route(
         "DELETE",
         "/api/v1/executions/{executionId}",
-        delete_execution,
-        Operation(
-            tag=MANAGE,
-            summary="Delete an ended execution with its history",
-            answers=(Answer(204, "Deleted, also from the archive."),),
-            errors=(404, 409),
-        ),
+        pb.DeleteExecutionRequest,
+        stateful=True,
+        tag=MANAGE,
+        summary="Delete an ended execution with its history",
+        answers=(Answer(204, "Deleted, also from the archive."),),
+        errors=(404, 409),
     ),
-    Route(
+    rpc_route(
         "POST",
         "/api/v1/executions/{executionId}:erase",
-        erase_execution,
-        Operation(
-            tag=MANAGE,
-            summary="Erase the values of an ended execution, leaving a tombstone",
-            body=Body(StopRequest, required=False),
-            headers=(IDEMPOTENCY_KEY, ACTOR),
-            answers=(Answer(204, "The values are erased."),),
-            errors=(404, 409, 413, 415, 429),
-        ),
+        pb.EraseExecutionRequest,
+        stateful=True,
+        tag=MANAGE,
+        summary="Erase the values of an ended execution, leaving a tombstone",
+        body=Body(StopRequest, required=False),
+        headers=(IDEMPOTENCY_KEY, ACTOR),
+        answers=(Answer(204, "The values are erased."),),
+        errors=(404, 409, 413, 415, 429),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/archive",
-        list_archived,
-        Operation(
-            tag=TEST,
-            summary="List archived executions",
-            query=(
-                Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
-                Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
-                Query(
-                    "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
-                ),
-            ),
-            answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
-            errors=(409,),
+        pb.ListArchivedRequest,
+        names={"workflow": "workflow_id"},
+        tag=TEST,
+        summary="List archived executions",
+        query=(
+            Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
+            Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
+            Query("startedBefore", "Only executions started before this RFC 3339 time.", INSTANT),
         ),
+        answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
+        errors=(409,),
     ),
     Route(
         "GET",

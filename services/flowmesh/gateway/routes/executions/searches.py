@@ -171,7 +171,7 @@ def _value(name: str, value: Any, *, is_time: bool) -> search_pb2.SearchValue:
 
 _GROUP_BY = Query(
     "groupBy",
-    "At most 3 of status, workflow, version, day, hour, error.class,"
+    "At most 3 of status, workflow, version, day, hour, error.class, needs,"
     " label.<name>, attr.<name>, input.<path>, separated by commas.",
     repeated=True,
 )

@@ -1,5 +1,7 @@
 """Counts and latencies of workflows and their tasks."""
 
+from typing import Annotated
+
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import template_service_pb2 as template_pb
@@ -11,6 +13,7 @@ from flowmesh.gateway.http.operation_docs import TEST, Answer, Operation, Route
 from flowmesh.gateway.http.parameters import OPTIONAL_ID, Query
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
+from flowmesh.records import Source, reader
 
 
 class LatencyValue(answers.Answer, kw_only=True):
@@ -26,7 +29,7 @@ class LatencyValue(answers.Answer, kw_only=True):
 class TaskStatsValue(answers.Answer, kw_only=True):
     """Statistics of a task."""
 
-    id: str
+    id: Annotated[str, Source("node")]
     completed: int
     failed: int
     retried: int
@@ -36,7 +39,7 @@ class TaskStatsValue(answers.Answer, kw_only=True):
 class WorkflowStatsValue(answers.Answer, kw_only=True):
     """Statistics of a workflow; latencies are from start to end."""
 
-    workflow: str
+    workflow: Annotated[str, Source("workflow_id")]
     started: int
     completed: int
     failed: int
@@ -85,25 +88,7 @@ async def get_stats(backends: Backends, request: Request) -> Response:
     return json_response(answer)
 
 
-def _workflow(stats: execution_pb2.WorkflowStats) -> WorkflowStatsValue:
-    return WorkflowStatsValue(
-        workflow=stats.workflow_id,
-        started=stats.started,
-        completed=stats.completed,
-        failed=stats.failed,
-        canceled=stats.canceled,
-        latency=_latency(stats.latency),
-        tasks=[
-            TaskStatsValue(
-                id=task.node,
-                completed=task.completed,
-                failed=task.failed,
-                retried=task.retried,
-                latency=_latency(task.latency),
-            )
-            for task in stats.tasks
-        ],
-    )
+_workflow = reader(WorkflowStatsValue, execution_pb2.WorkflowStats)
 
 
 def _templates(counted: template_pb.GetTemplateStatsResponse) -> TemplateStatsValue:
@@ -113,16 +98,6 @@ def _templates(counted: template_pb.GetTemplateStatsResponse) -> TemplateStatsVa
         from_templates=made,
         share=made / workflows if workflows else 0.0,
         templates={each.name: each.workflow_count for each in counted.templates},
-    )
-
-
-def _latency(latency: execution_pb2.LatencyStats) -> LatencyValue:
-    return LatencyValue(
-        count=latency.count,
-        p50_ms=latency.p50_ms,
-        p95_ms=latency.p95_ms,
-        p99_ms=latency.p99_ms,
-        total_ms=latency.total_ms,
     )
 
 

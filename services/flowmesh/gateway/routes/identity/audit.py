@@ -1,7 +1,8 @@
 """The audit log: entries of a company, the check of their chain, and an export."""
 
-from collections.abc import AsyncGenerator
-from typing import Any
+from codecs import getincrementaldecoder
+from collections.abc import AsyncGenerator, Callable
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,11 +15,16 @@ from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Operation, 
 from flowmesh.gateway.http.parameters import INSTANT, OPTIONAL_ID, Query
 from flowmesh.gateway.http.requests import Request, Response, StreamResponse
 from flowmesh.gateway.routes.common import PAGING, json_response
-from flowmesh.views import instant
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import Source, reader
 
 LINES = "application/x-ndjson"
 EXPORT_S = 600.0
 _COMPANY = Query("companyId", "The company; the chain of the installation without it.", OPTIONAL_ID)
+
+
+def _details(text: str) -> Any:
+    return msgspec.Raw(text.encode()) if text else None
 
 
 class AuditEntryValue(Value, kw_only=True):
@@ -33,7 +39,7 @@ class AuditEntryValue(Value, kw_only=True):
     outcome: str
     before: str
     after: str
-    details: Any
+    details: Annotated[Any, Source(read=_details)]
     address: str
     source: str
     hash: str
@@ -56,38 +62,11 @@ class AuditVerification(Value, kw_only=True):
     head_hash: str
 
 
-async def search_audit(backends: Backends, request: Request) -> Response:
-    found = await backends.audit.SearchAudit(
-        pb.SearchAuditRequest(
-            company_id=request.text("companyId"),
-            by_actor=request.text("actor"),
-            method=request.text("method"),
-            target=request.text("target"),
-            from_us=request.instant_us("from"),
-            until_us=request.instant_us("until"),
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    entries = [_entry(each) for each in found.entries]
-    return json_response(
-        AuditEntryList(entries=entries, next_page_token=found.next_page_token or UNSET)
-    )
-
-
 async def verify_audit(backends: Backends, request: Request) -> Response:
     found = await backends.audit.VerifyAudit(
         pb.VerifyAuditRequest(company_id=request.text("companyId")), timeout=EXPORT_S
     )
-    return json_response(
-        AuditVerification(
-            entries=found.entries,
-            intact=found.intact,
-            broken_sequence=found.broken_sequence or UNSET,
-            problem=found.problem or UNSET,
-            head_hash=found.head_hash,
-        )
-    )
+    return json_response(_verification(found))
 
 
 async def export_audit(backends: Backends, request: Request) -> StreamResponse:
@@ -98,6 +77,40 @@ async def export_audit(backends: Backends, request: Request) -> StreamResponse:
     # A refusal is an answer, not the end of a stream.
     first = await anext(parts, pb.ExportAuditResponse())
     return StreamResponse(_lines(call, first, parts), LINES)
+
+
+class EvidencePart(Value, kw_only=True):
+    """A part of a file; parts of one file follow each other."""
+
+    name: str
+    content: str
+
+
+async def export_evidence(backends: Backends, request: Request) -> StreamResponse:
+    call = backends.audit.ExportEvidence(
+        pb.ExportEvidenceRequest(company_id=request.text("companyId")), timeout=EXPORT_S
+    )
+    parts = aiter(call)
+    first = await anext(parts, pb.ExportEvidenceResponse())
+    return StreamResponse(_files(call, first, parts), LINES)
+
+
+async def _files(
+    call: Any, first: pb.ExportEvidenceResponse, parts: Any
+) -> AsyncGenerator[bytes, None]:
+    # A character may be cut between two parts.
+    decode = getincrementaldecoder("utf-8")().decode
+    try:
+        yield _file(first, decode)
+        async for part in parts:
+            yield _file(part, decode)
+    finally:
+        call.cancel()
+
+
+def _file(part: pb.ExportEvidenceResponse, decode: Callable[[bytes], str]) -> bytes:
+    value = EvidencePart(name=part.name, content=decode(part.content))
+    return msgspec.json.encode(value) + b"\n"
 
 
 async def _lines(
@@ -132,44 +145,28 @@ def _part(part: pb.ExportAuditResponse) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def _entry(entry: pb.AuditEntry) -> AuditEntryValue:
-    return AuditEntryValue(
-        sequence=entry.sequence,
-        at=instant(entry.at_us),
-        actor=entry.actor,
-        method=entry.method,
-        scope=entry.scope,
-        target=entry.target,
-        outcome=entry.outcome,
-        before=entry.before,
-        after=entry.after,
-        details=msgspec.Raw(entry.details.encode()) if entry.details else None,
-        address=entry.address,
-        source=entry.source,
-        hash=entry.hash,
-    )
-
+_entry = reader(AuditEntryValue, pb.AuditEntry)
+_verification = reader(AuditVerification, pb.VerifyAuditResponse)
 
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/audit",
-        search_audit,
-        Operation(
-            tag=ADMINISTER,
-            summary="Search the audit log of a company",
-            query=(
-                _COMPANY,
-                Query("actor", "The name of a caller."),
-                Query("method", "A method, such as `DefinitionService.Apply`."),
-                Query("target", "A part of the target."),
-                Query("from", "Not before this time.", INSTANT),
-                Query("until", "Before this time.", INSTANT),
-                *PAGING,
-            ),
-            answers=(Answer(200, "Entries, newest first.", AuditEntryList),),
-            errors=(404,),
+        pb.SearchAuditRequest,
+        names={"actor": "by_actor"},
+        tag=ADMINISTER,
+        summary="Search the audit log of a company",
+        query=(
+            _COMPANY,
+            Query("actor", "The name of a caller."),
+            Query("method", "A method, such as `DefinitionService.Apply`."),
+            Query("target", "A part of the target."),
+            Query("from", "Not before this time.", INSTANT),
+            Query("until", "Before this time.", INSTANT),
+            *PAGING,
         ),
+        answers=(Answer(200, "Entries, newest first.", AuditEntryList),),
+        errors=(404,),
     ),
     Route(
         "GET",
@@ -193,6 +190,21 @@ ROUTES = (
             description="One entry per line, oldest first, and the signed head in the last line.",
             query=(_COMPANY,),
             answers=(Answer(200, "JSON lines.", AuditEntryValue, media_type=LINES),),
+            errors=(404,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/v1/evidence:export",
+        export_evidence,
+        Operation(
+            tag=ADMINISTER,
+            summary="Export the evidence for an audit of a company",
+            description="Files in parts, one per line: controls, the audit log with its proof, the"
+            " review of access, retention, versions, the bill of materials, and the last line the"
+            " manifest with the digests.",
+            query=(_COMPANY,),
+            answers=(Answer(200, "JSON lines.", EvidencePart, media_type=LINES),),
             errors=(404,),
         ),
     ),

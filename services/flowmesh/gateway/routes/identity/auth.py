@@ -14,7 +14,8 @@ from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.limits import CREDENTIALS_BYTES_MAX
 from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import Headers, Request, Response
-from flowmesh.gateway.routes.common import json_response, secret_response
+from flowmesh.gateway.routes.common import secret_response
+from flowmesh.gateway.routes.rpc_route import rpc_route
 from flowmesh.views import instant
 
 
@@ -28,7 +29,9 @@ async def register(backends: Backends, request: Request) -> Response:
             invitation=envelope.invitation,
         )
     )
-    return _opened(backends, opened.user, opened.tokens, HTTPStatus.CREATED, envelope.cookie)
+    return opened_response(
+        backends, opened.user, opened.tokens, HTTPStatus.CREATED, cookie=envelope.cookie
+    )
 
 
 async def bootstrap(backends: Backends, request: Request) -> Response:
@@ -41,7 +44,9 @@ async def bootstrap(backends: Backends, request: Request) -> Response:
             password=envelope.password,
         )
     )
-    return _opened(backends, opened.user, opened.tokens, HTTPStatus.CREATED, envelope.cookie)
+    return opened_response(
+        backends, opened.user, opened.tokens, HTTPStatus.CREATED, cookie=envelope.cookie
+    )
 
 
 async def login(backends: Backends, request: Request) -> Response:
@@ -49,7 +54,9 @@ async def login(backends: Backends, request: Request) -> Response:
     opened = await backends.auth.Login(
         pb.LoginRequest(email=envelope.email, password=envelope.password, address=request.address)
     )
-    return _opened(backends, opened.user, opened.tokens, HTTPStatus.OK, envelope.cookie)
+    return opened_response(
+        backends, opened.user, opened.tokens, HTTPStatus.OK, cookie=envelope.cookie
+    )
 
 
 async def refresh(backends: Backends, request: Request) -> Response:
@@ -74,7 +81,7 @@ async def _refresh_by_cookie(backends: Backends, request: Request) -> Response:
         text = "the cookies are of two sessions; log in again"
         foreign = Unauthenticated("CREDENTIALS_INVALID", text)
         return error_response(foreign, headers=clear_cookies())
-    return secret_response(_expiries(tokens), headers=_cookies_of(backends, tokens))
+    return secret_response(_expiries(tokens), headers=cookies_of(backends, tokens))
 
 
 async def _refreshed(backends: Backends, request: Request, token: str) -> pb.Tokens:
@@ -84,8 +91,11 @@ async def _refreshed(backends: Backends, request: Request, token: str) -> pb.Tok
 
 async def logout(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.LogoutRequest)
-    await backends.auth.Logout(pb.LogoutRequest(all_sessions=envelope.all_sessions))
-    return Response(HTTPStatus.NO_CONTENT, headers=clear_cookies())
+    ended = await backends.auth.Logout(pb.LogoutRequest(all_sessions=envelope.all_sessions))
+    if not ended.provider_logout_url:
+        return Response(HTTPStatus.NO_CONTENT, headers=clear_cookies())
+    page = answers.LogoutAnswer(provider_logout_url=ended.provider_logout_url)
+    return secret_response(page, headers=clear_cookies())
 
 
 async def change_password(backends: Backends, request: Request) -> Response:
@@ -98,30 +108,17 @@ async def change_password(backends: Backends, request: Request) -> Response:
     return Response(HTTPStatus.NO_CONTENT)
 
 
-async def get_me(backends: Backends, _request: Request) -> Response:
-    return json_response(answers.me_answer(await backends.auth.GetMe(pb.GetMeRequest())))
-
-
 async def get_signing_keys(backends: Backends, _request: Request) -> Response:
     found = await backends.auth.ListSigningKeys(pb.ListSigningKeysRequest())
     return Response(HTTPStatus.OK, found.keys_json.encode(), "application/jwk-set+json")
 
 
-async def list_roles(backends: Backends, _request: Request) -> Response:
-    found = await backends.members.ListRoles(member_service_pb2.ListRolesRequest())
-    roles = [
-        answers.RoleValue(name=role.name, permissions=list(role.permissions))
-        for role in found.roles
-    ]
-    return json_response(answers.RoleList(roles=roles))
-
-
-def _opened(
-    backends: Backends, user: pb.User, tokens: pb.Tokens, status: int, cookie: bool
+def opened_response(
+    backends: Backends, user: pb.User, tokens: pb.Tokens, status: int, *, cookie: bool
 ) -> Response:
     """Return the tokens of a new session in the body, or as cookies."""
     value = _expiries(tokens) if cookie else _tokens(tokens)
-    headers = _cookies_of(backends, tokens) if cookie else ()
+    headers = cookies_of(backends, tokens) if cookie else ()
     fields = {name: getattr(value, name) for name in value.__struct_fields__}
     answer = answers.SessionAnswer(**fields, user=answers.user_value(user))
     return secret_response(answer, status, headers)
@@ -140,7 +137,8 @@ def _expiries(tokens: pb.Tokens) -> answers.TokensValue:
     )
 
 
-def _cookies_of(backends: Backends, tokens: pb.Tokens) -> Headers:
+def cookies_of(backends: Backends, tokens: pb.Tokens) -> Headers:
+    """Return the headers that set the tokens of a session."""
     kept_us = tokens.refresh_expires_at_us - backends.clock.now_us()
     return set_cookies(tokens.access_token, tokens.refresh_token, kept_us // 1_000_000)
 
@@ -209,8 +207,28 @@ ROUTES = (
             tag=ADMINISTER,
             summary="End the session of the caller, everywhere within a second",
             body=Body(bodies.LogoutRequest, required=False),
-            answers=(Answer(204, "The session has ended; its cookies are cleared."),),
+            answers=(
+                Answer(204, "The session has ended; its cookies are cleared."),
+                Answer(200, "So has that of an identity provider's user.", answers.LogoutAnswer),
+            ),
         ),
+    ),
+    rpc_route(
+        "GET",
+        f"{_AUTH}/sessions",
+        pb.ListSessionsRequest,
+        tag=ADMINISTER,
+        summary="List the open sessions of the caller, newest first",
+        answers=(Answer(200, "The sessions.", answers.SessionList),),
+    ),
+    rpc_route(
+        "DELETE",
+        f"{_AUTH}/sessions/{{sessionId}}",
+        pb.EndSessionRequest,
+        tag=ADMINISTER,
+        summary="End a session of the caller, everywhere within a second",
+        answers=(Answer(204, "The session has ended."),),
+        errors=(404,),
     ),
     Route(
         "POST",
@@ -223,15 +241,13 @@ ROUTES = (
             answers=(Answer(204, "The password is changed."),),
         ),
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{_AUTH}/me",
-        get_me,
-        Operation(
-            tag=ADMINISTER,
-            summary="Get the caller with its roles and permissions",
-            answers=(Answer(200, "The caller.", answers.MeAnswer),),
-        ),
+        pb.GetMeRequest,
+        tag=ADMINISTER,
+        summary="Get the caller with its roles and permissions",
+        answers=(Answer(200, "The caller.", answers.MeAnswer),),
     ),
     Route(
         "GET",
@@ -244,14 +260,12 @@ ROUTES = (
         ),
         public=True,
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/roles",
-        list_roles,
-        Operation(
-            tag=ADMINISTER,
-            summary="List the roles and their permissions",
-            answers=(Answer(200, "All roles.", answers.RoleList),),
-        ),
+        member_service_pb2.ListRolesRequest,
+        tag=ADMINISTER,
+        summary="List the roles and their permissions",
+        answers=(Answer(200, "All roles.", answers.RoleList),),
     ),
 )

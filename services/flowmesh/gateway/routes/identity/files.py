@@ -6,14 +6,40 @@ from typing import Any
 
 from flowmesh.api.identity.v1 import file_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.bodies.file_answers import FileList, FileValue, file_value
+from flowmesh.gateway.bodies.answers import Answer as Value
+from flowmesh.gateway.bodies.answers import Instant
 from flowmesh.gateway.http.limits import FILE_BYTES_MAX, FILE_CALL_S, FILE_CHUNK_BYTES
 from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import NUMBER, REST_PATH, Query
 from flowmesh.gateway.http.requests import Request, Response, StreamResponse
 from flowmesh.gateway.routes.common import PAGING, json_response
+from flowmesh.gateway.routes.rpc_route import rpc_route
+from flowmesh.records import reader
 
 BYTES = "application/octet-stream"
+
+
+class FileValue(Value, kw_only=True):
+    """A version of a file."""
+
+    path: str
+    version: int
+    size_bytes: int
+    # SHA-256 in lower-case hex.
+    digest: str
+    media_type: str
+    created_at: Instant
+    created_by: str
+
+
+class FileList(Value, kw_only=True):
+    """The newest versions of a page of files."""
+
+    files: list[FileValue]
+    next_page_token: str
+
+
+_file = reader(FileValue, pb.File)
 
 
 async def put_file(backends: Backends, request: Request) -> Response:
@@ -35,7 +61,7 @@ async def put_file(backends: Backends, request: Request) -> Response:
         # A partial body must not be stored as a complete one.
         call.cancel()
     status = HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK
-    return json_response(file_value(stored), status)
+    return json_response(_file(stored), status)
 
 
 async def get_file(backends: Backends, request: Request) -> StreamResponse:
@@ -69,40 +95,18 @@ async def _data(call: Any, messages: Any) -> AsyncGenerator[bytes, None]:
         call.cancel()
 
 
-async def list_files(backends: Backends, request: Request) -> Response:
-    found = await backends.files.ListFiles(
-        pb.ListFilesRequest(
-            project_id=request.param("projectId"),
-            prefix=request.text("prefix"),
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    files = [file_value(each) for each in found.files]
-    return json_response(FileList(files=files, next_page_token=found.next_page_token))
-
-
-async def delete_file(backends: Backends, request: Request) -> Response:
-    await backends.files.DeleteFile(
-        pb.DeleteFileRequest(project_id=request.param("projectId"), path=request.param("path"))
-    )
-    return Response(HTTPStatus.NO_CONTENT)
-
-
 _FILES = "/api/v1/projects/{projectId}/files"
 _FILE = f"{_FILES}/{{path}}"
 _PATH = {"path": REST_PATH}
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         _FILES,
-        list_files,
-        Operation(
-            tag=ADMINISTER,
-            summary="List the files of a project",
-            query=(Query("prefix", "Only paths that begin with this text."), *PAGING),
-            answers=(Answer(200, "Newest versions, sorted by path.", FileList),),
-        ),
+        pb.ListFilesRequest,
+        tag=ADMINISTER,
+        summary="List the files of a project",
+        query=(Query("prefix", "Only paths that begin with this text."), *PAGING),
+        answers=(Answer(200, "Newest versions, sorted by path.", FileList),),
     ),
     Route(
         "PUT",
@@ -133,15 +137,13 @@ ROUTES = (
             answers=(Answer(200, "The bytes, with their stored media type.", None, "*/*"),),
         ),
     ),
-    Route(
+    rpc_route(
         "DELETE",
         _FILE,
-        delete_file,
-        Operation(
-            tag=ADMINISTER,
-            summary="Delete a file with all its versions",
-            path=_PATH,
-            answers=(Answer(204, "The file is deleted."),),
-        ),
+        pb.DeleteFileRequest,
+        tag=ADMINISTER,
+        summary="Delete a file with all its versions",
+        path=_PATH,
+        answers=(Answer(204, "The file is deleted."),),
     ),
 )

@@ -1,77 +1,63 @@
-"""Quotas of projects and their use."""
+"""Quotas of projects and their use; plans of companies."""
 
+from flowmesh.api.identity.v1 import plan_service_pb2 as plan_pb
 from flowmesh.api.identity.v1 import quota_service_pb2 as pb
-from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import quota_bodies as bodies
-from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Body, Operation, Route
+from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Body
 from flowmesh.gateway.http.parameters import Query, whole
-from flowmesh.gateway.http.requests import Request, Response
-from flowmesh.gateway.routes.common import json_response
+from flowmesh.gateway.routes.rpc_route import rpc_route
 
 HOURS_MAX = 720
 
 
-async def get_quota(backends: Backends, request: Request) -> Response:
-    found = await backends.quotas.GetQuota(
-        pb.GetQuotaRequest(project_id=request.param("projectId"))
-    )
-    value = bodies.ProjectQuota(
-        quota=bodies.quota_value(found.quota),
-        used=bodies.quota_value(found.used),
-        ceiling=bodies.quota_value(found.ceiling),
-    )
-    return json_response(value)
-
-
-async def set_quota(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(bodies.QuotaRequest)
-    stored = await backends.quotas.SetQuota(
-        pb.SetQuotaRequest(
-            project_id=request.param("projectId"), quota=bodies.quota_message(envelope)
-        )
-    )
-    return json_response(bodies.quota_value(stored.quota))
-
-
-async def get_usage(backends: Backends, request: Request) -> Response:
-    found = await backends.quotas.GetUsage(
-        pb.GetUsageRequest(project_id=request.param("projectId"), hours=request.whole("hours"))
-    )
-    return json_response(bodies.UsageList(usage=[bodies.usage_value(each) for each in found.usage]))
-
-
+_PLAN = "/api/v1/companies/{companyId}/plan"
 _QUOTAS = "/api/v1/projects/{projectId}/quotas"
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         _QUOTAS,
-        get_quota,
-        Operation(
-            tag=ADMINISTER,
-            summary="Get the quota of a project and its use now",
-            answers=(Answer(200, "Values of 0 in the quota are unlimited.", bodies.ProjectQuota),),
-        ),
+        pb.GetQuotaRequest,
+        tag=ADMINISTER,
+        summary="Get the quota of a project and its use now",
+        answers=(Answer(200, "Values of 0 in the quota are unlimited.", bodies.ProjectQuota),),
     ),
-    Route(
+    rpc_route(
         "PUT",
         _QUOTAS,
-        set_quota,
-        Operation(
-            tag=ADMINISTER,
-            summary="Set the quota of a project",
-            body=Body(bodies.QuotaRequest, example={"runningExecutions": 1_000}),
-            answers=(Answer(200, "The quota applies within seconds.", bodies.QuotaValue),),
-        ),
+        pb.SetQuotaRequest,
+        into="quota",
+        part="quota",
+        tag=ADMINISTER,
+        summary="Set the quota of a project",
+        body=Body(bodies.QuotaRequest, example={"runningExecutions": 1_000}),
+        answers=(Answer(200, "The quota applies within seconds.", bodies.QuotaValue),),
     ),
-    Route(
+    rpc_route(
         "GET",
         "/api/v1/projects/{projectId}/usage",
-        get_usage,
-        Operation(
-            tag=ADMINISTER,
-            summary="Get the executions of a project per hour of their start",
-            query=(Query("hours", "The latest hours; 24 by default.", whole(HOURS_MAX)),),
-            answers=(Answer(200, "Newest first, without hours that had none.", bodies.UsageList),),
-        ),
+        pb.GetUsageRequest,
+        tag=ADMINISTER,
+        summary="Get the executions of a project per hour of their start",
+        query=(Query("hours", "The latest hours; 24 by default.", whole(HOURS_MAX)),),
+        answers=(Answer(200, "Newest first, without hours that had none.", bodies.UsageList),),
+    ),
+    rpc_route(
+        "GET",
+        _PLAN,
+        plan_pb.GetPlanRequest,
+        tag=ADMINISTER,
+        summary="Get the plan of a company and its use in this month",
+        answers=(Answer(200, "Limits of 0 are unlimited.", bodies.CompanyPlan),),
+    ),
+    rpc_route(
+        "PUT",
+        _PLAN,
+        plan_pb.SetPlanRequest,
+        into="plan",
+        part="plan",
+        tag=ADMINISTER,
+        summary="Set the plan of a company; needs a role on the installation",
+        body=Body(bodies.PlanRequest, example={"name": "team", "executions": 100_000}),
+        answers=(Answer(200, "The plan applies within seconds.", bodies.PlanValue),),
     ),
 )

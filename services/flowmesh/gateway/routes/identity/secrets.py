@@ -15,7 +15,7 @@ from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Body, Opera
 from flowmesh.gateway.http.parameters import TEXT
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
-from flowmesh.views import instant
+from flowmesh.records import reader
 
 
 class SecretRequest(Envelope, frozen=True, kw_only=True):
@@ -48,10 +48,7 @@ async def list_secrets(backends: Backends, request: Request) -> Response:
             page_token=request.text("pageToken"),
         )
     )
-    secrets = [_secret(each) for each in found.secrets]
-    return json_response(
-        SecretList(secrets=secrets, next_page_token=found.next_page_token or UNSET)
-    )
+    return json_response(_secrets(found))
 
 
 async def put_secret(backends: Backends, request: Request) -> Response:
@@ -81,14 +78,8 @@ async def _namespace(backends: Backends, request: Request) -> str:
     return str((await backends.tenants.GetProject(wanted)).project.namespace)
 
 
-def _secret(secret: pb.Secret) -> SecretValue:
-    return SecretValue(
-        name=secret.name,
-        version=secret.version,
-        created_at=instant(secret.created_at_us),
-        created_by=secret.created_by,
-    )
-
+_secret = reader(SecretValue, pb.Secret)
+_secrets = reader(SecretList, pb.ListSecretsResponse)
 
 _SECRETS = "/api/v1/projects/{projectId}/secrets"
 _SECRET = f"{_SECRETS}/{{secret}}"

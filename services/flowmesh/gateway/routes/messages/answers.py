@@ -1,7 +1,9 @@
 """Bodies of responses about queues, exchanges and messages."""
 
 import base64
-from typing import Any
+from collections.abc import Iterable
+from operator import not_
+from typing import Annotated, Any
 
 import orjson
 from msgspec import UNSET, UnsetType
@@ -9,20 +11,39 @@ from msgspec import UNSET, UnsetType
 from flowmesh.api.broker.v1 import message_pb2, topology_pb2
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.gateway.bodies.answers import Answer, Instant, Json
-from flowmesh.views import instant, raw_json, raw_value
+from flowmesh.records import APART, Source, reader, words_of
+from flowmesh.views import raw_json, raw_value
 
 _JSON = "application/json"
+_MATCHES = words_of(topology_pb2.HeadersMatch.DESCRIPTOR) | {0: "all"}
+
+
+def header_values(headers: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in sorted(headers.items()):
+        kind = value.WhichOneof("value")
+        given = getattr(value, kind) if kind else None
+        found[name] = base64.b64encode(given).decode() if isinstance(given, bytes) else given
+    return found
+
+
+def _match(number: int) -> str:
+    return _MATCHES[number].replace("_", "-")
+
+
+def _depths(priorities: Iterable[topology_pb2.PriorityDepth]) -> dict[str, int]:
+    return {str(each.priority): each.depth for each in priorities}
 
 
 class DeathValue(Answer, kw_only=True):
     """The reason why a message became a dead letter."""
 
-    reason: str
+    reason: Annotated[str, Source(empty="")]
     queue: str
     first_at: Instant
     last_at: Instant
     count: int
-    error: str | UnsetType = UNSET
+    error: Annotated[str, Source("last_error")] | UnsetType = UNSET
 
 
 class MessageValue(Answer, kw_only=True):
@@ -31,22 +52,22 @@ class MessageValue(Answer, kw_only=True):
     `{"$payload": {"digest", "sizeBytes"}}` is a body that is stored apart.
     """
 
-    id: str
+    id: Annotated[str, Source("message_id")]
     sequence: int
     routing_key: str
     exchange: str
     content_type: str
     published_at: Instant
     priority: int
-    headers: dict[str, Json]
-    body: Json | UnsetType = UNSET
-    body_base64: str | UnsetType = UNSET
+    headers: Annotated[dict[str, Json], Source(read=header_values)]
+    body: Annotated[Json, APART] | UnsetType = UNSET
+    body_base64: Annotated[str, APART] | UnsetType = UNSET
     correlation_id: str | UnsetType = UNSET
     reply_to: str | UnsetType = UNSET
     death: DeathValue | UnsetType = UNSET
-    attempt: int | UnsetType = UNSET
-    receipt: str | UnsetType = UNSET
-    visible_until: Instant | UnsetType = UNSET
+    attempt: Annotated[int, APART] | UnsetType = UNSET
+    receipt: Annotated[str, APART] | UnsetType = UNSET
+    visible_until: Annotated[Instant, APART] | UnsetType = UNSET
 
 
 class MessageList(Answer, kw_only=True):
@@ -65,7 +86,7 @@ class ReceivedMessages(Answer, kw_only=True):
 class OutcomeValue(Answer, kw_only=True):
     """The effect of one message; refused if it has a `reason`."""
 
-    id: str
+    id: Annotated[str, Source("message_id")]
     queues: int
     duplicate: bool
     reason: str | UnsetType = UNSET
@@ -104,22 +125,22 @@ class StreamGroup(Answer, kw_only=True):
 class QueueDetails(Answer, kw_only=True):
     """A queue of messages and its content."""
 
-    queue: str
-    kind: str
-    durable: bool
-    max_size: int
-    max_bytes: int
-    overflow: str
-    message_ttl_ms: int
-    on_expiry: str
-    max_priority: int
-    max_attempts: int
-    visibility_timeout_ms: int
-    dead_letter_queue: str | UnsetType = UNSET
-    exclusive: bool
-    auto_delete: bool
-    single_active: bool
-    encrypt: bool
+    queue: Annotated[str, Source("queue.queue")]
+    kind: Annotated[str, Source("queue.kind", empty="queue")]
+    durable: Annotated[bool, Source("queue.transient", not_)]
+    max_size: Annotated[int, Source("queue.max_size")]
+    max_bytes: Annotated[int, Source("queue.max_bytes")]
+    overflow: Annotated[str, Source("queue.overflow", empty="reject")]
+    message_ttl_ms: Annotated[int, Source("queue.message_ttl_ms")]
+    on_expiry: Annotated[str, Source("queue.on_expiry", empty="drop")]
+    max_priority: Annotated[int, Source("queue.max_priority")]
+    max_attempts: Annotated[int, Source("queue.retry.max_attempts")]
+    visibility_timeout_ms: Annotated[int, Source("queue.visibility_timeout_ms")]
+    dead_letter_queue: Annotated[str, Source("queue.dead_letter_queue")] | UnsetType = UNSET
+    exclusive: Annotated[bool, Source("queue.exclusive")]
+    auto_delete: Annotated[bool, Source("queue.auto_delete")]
+    single_active: Annotated[bool, Source("queue.single_active")]
+    encrypt: Annotated[bool, Source("queue.encrypt")]
     depth: int
     ready: int
     in_flight: int
@@ -127,7 +148,7 @@ class QueueDetails(Answer, kw_only=True):
     oldest_at: Instant | UnsetType = UNSET
     consumers: int
     dead_letters: int
-    priorities: dict[str, int]
+    priorities: Annotated[dict[str, int], Source(read=_depths)]
     groups: list[StreamGroup]
 
 
@@ -160,7 +181,7 @@ class ExchangeValue(Answer, kw_only=True):
     """An exchange."""
 
     exchange: str
-    type: str
+    type: Annotated[str, Source(empty="")]
     alternate: str | UnsetType = UNSET
 
 
@@ -177,8 +198,8 @@ class BindingValue(Answer, kw_only=True):
     queue: str | UnsetType = UNSET
     exchange: str | UnsetType = UNSET
     key: str
-    headers: dict[str, Json]
-    match: str
+    headers: Annotated[dict[str, Json], Source("arguments", header_values)]
+    match: Annotated[str, Source(read=_match)]
 
 
 class BindingList(Answer, kw_only=True):
@@ -194,7 +215,7 @@ class RedrivenValue(Answer, kw_only=True):
     kept: int
     remaining: bool
     next_sequence: int
-    error: str | UnsetType = UNSET
+    error: Annotated[str, Source("last_error")] | UnsetType = UNSET
 
 
 class CountValue(Answer, kw_only=True):
@@ -217,34 +238,12 @@ class FindingList(Answer, kw_only=True):
     findings: list[FindingValue]
 
 
-def word(enum: Any, prefix: str, value: int, default: str) -> str:
-    """Return the word of an enum value; `default` is that of the unspecified one."""
-    name = str(enum.Name(value)).removeprefix(prefix).lower()
-    return default if name == "unspecified" else name
-
-
-def header_values(headers: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in sorted(headers.items()):
-        kind = value.WhichOneof("value")
-        given = getattr(value, kind) if kind else None
-        found[name] = base64.b64encode(given).decode() if isinstance(given, bytes) else given
-    return found
+_message = reader(MessageValue, message_pb2.Message, given=("sequence",))
+queue_value = reader(QueueDetails, topology_pb2.QueueState)
 
 
 def message_value(message: message_pb2.Message, sequence: int) -> MessageValue:
-    value = MessageValue(
-        id=message.message_id,
-        sequence=sequence,
-        routing_key=message.routing_key,
-        exchange=message.exchange,
-        content_type=message.content_type,
-        published_at=instant(message.published_at_us),
-        priority=message.priority,
-        headers=header_values(message.headers),
-        correlation_id=message.correlation_id or UNSET,
-        reply_to=message.reply_to or UNSET,
-    )
+    value = _message(message, sequence=sequence)
     if message.HasField("reference"):
         given = Payload(encoding=message.content_type, reference=message.reference)
         value.body = raw_value(given)
@@ -252,68 +251,7 @@ def message_value(message: message_pb2.Message, sequence: int) -> MessageValue:
         value.body = raw_json(message.body)
     else:
         value.body_base64 = base64.b64encode(message.body).decode()
-    if message.HasField("death"):
-        death = message.death
-        value.death = DeathValue(
-            reason=word(message_pb2.DeathReason, "DEATH_REASON_", death.reason, ""),
-            queue=death.queue,
-            first_at=instant(death.first_at_us),
-            last_at=instant(death.last_at_us),
-            count=death.count,
-            error=death.last_error or UNSET,
-        )
     return value
-
-
-def queue_value(state: topology_pb2.QueueState) -> QueueDetails:
-    queue = state.queue
-    return QueueDetails(
-        queue=queue.queue,
-        kind=word(topology_pb2.QueueKind, "QUEUE_KIND_", queue.kind, "queue"),
-        durable=not queue.transient,
-        max_size=queue.max_size,
-        max_bytes=queue.max_bytes,
-        overflow=word(topology_pb2.Overflow, "OVERFLOW_", queue.overflow, "reject"),
-        message_ttl_ms=queue.message_ttl_ms,
-        on_expiry=word(topology_pb2.OnExpiry, "ON_EXPIRY_", queue.on_expiry, "drop"),
-        max_priority=queue.max_priority,
-        max_attempts=queue.retry.max_attempts,
-        visibility_timeout_ms=queue.visibility_timeout_ms,
-        dead_letter_queue=queue.dead_letter_queue or UNSET,
-        exclusive=queue.exclusive,
-        auto_delete=queue.auto_delete,
-        single_active=queue.single_active,
-        encrypt=queue.encrypt,
-        depth=state.depth,
-        ready=state.ready,
-        in_flight=state.in_flight,
-        bytes=state.bytes,
-        oldest_at=instant(state.oldest_at_us) if state.oldest_at_us else UNSET,
-        consumers=state.consumers,
-        dead_letters=state.dead_letters,
-        priorities={str(each.priority): each.depth for each in state.priorities},
-        groups=[
-            StreamGroup(
-                group=each.group,
-                pending=each.pending,
-                in_flight=each.in_flight,
-                acknowledged=each.acknowledged,
-            )
-            for each in state.groups
-        ],
-    )
-
-
-def binding_value(binding: topology_pb2.Binding) -> BindingValue:
-    match = word(topology_pb2.HeadersMatch, "HEADERS_MATCH_", binding.match, "all")
-    return BindingValue(
-        source=binding.source,
-        queue=binding.queue or UNSET,
-        exchange=binding.exchange or UNSET,
-        key=binding.key,
-        headers=header_values(binding.arguments),
-        match=match.replace("_", "-"),
-    )
 
 
 def _is_json(message: message_pb2.Message) -> bool:

@@ -1,7 +1,5 @@
 """Routes that publish, receive and settle messages."""
 
-from msgspec import UNSET
-
 from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.gateway.backends import Backends
@@ -13,7 +11,11 @@ from flowmesh.gateway.routes.messages import answers
 from flowmesh.gateway.routes.messages import requests as bodies
 from flowmesh.gateway.routes.messages.exchanges import EXCHANGE
 from flowmesh.gateway.routes.messages.queues import QUEUE
+from flowmesh.records import reader
 from flowmesh.views import instant
+
+_outcomes = reader(answers.OutcomeList, pb.PublishResponse)
+_settled = reader(answers.SettledList, pb.SettleResponse)
 
 
 async def publish_to_exchange(backends: Backends, request: Request) -> Response:
@@ -49,20 +51,7 @@ async def _publish(
             mandatory=given.mandatory or not exchange,
         )
     )
-    return json_response(
-        answers.OutcomeList(
-            outcomes=[
-                answers.OutcomeValue(
-                    id=each.message_id,
-                    queues=each.queues,
-                    duplicate=each.duplicate,
-                    reason=each.reason or UNSET,
-                    error=each.error or UNSET,
-                )
-                for each in response.outcomes
-            ]
-        )
-    )
+    return json_response(_outcomes(response))
 
 
 async def receive_messages(backends: Backends, request: Request) -> Response:
@@ -102,18 +91,7 @@ async def settle_messages(backends: Backends, request: Request) -> Response:
             settlements=settlements,
         )
     )
-    return json_response(
-        answers.SettledList(
-            outcomes=[
-                answers.SettledValue(
-                    receipt=each.receipt or UNSET,
-                    reason=each.reason or UNSET,
-                    error=each.error or UNSET,
-                )
-                for each in response.outcomes
-            ]
-        )
-    )
+    return json_response(_settled(response))
 
 
 _PUBLISH = Body(

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 
-from msgspec import UNSET
-
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
 from flowmesh.api.broker.v1 import message_service_pb2
 from flowmesh.errors import FlowmeshError
@@ -26,52 +24,9 @@ from flowmesh.gateway.http.streams import (
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.gateway.routes.messages import answers
 from flowmesh.gateway.routes.messages import requests as bodies
+from flowmesh.gateway.routes.rpc_route import rpc_route
 
 BROWSE_MAX = 500
-
-
-async def list_message_queues(backends: Backends, request: Request) -> Response:
-    response = await backends.broker.ListQueues(
-        pb.ListQueuesRequest(
-            namespace=request.namespace,
-            page_size=request.whole("pageSize"),
-            page_token=request.text("pageToken"),
-        )
-    )
-    return json_response(
-        answers.QueueDetailsList(
-            queues=[answers.queue_value(each) for each in response.queues],
-            next_page_token=response.next_page_token,
-        )
-    )
-
-
-async def declare_message_queue(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(bodies.QueueRequest)
-    response = await backends.broker.DeclareQueue(
-        pb.DeclareQueueRequest(
-            namespace=request.namespace, queue=envelope.message(request.param("queue"))
-        )
-    )
-    return declared(response.created)
-
-
-async def get_message_queue(backends: Backends, request: Request) -> Response:
-    response = await backends.broker.GetQueue(
-        pb.GetQueueRequest(namespace=request.namespace, queue=request.param("queue"))
-    )
-    return json_response(answers.queue_value(response.state))
-
-
-async def delete_message_queue(backends: Backends, request: Request) -> Response:
-    await backends.broker.DeleteQueue(
-        pb.DeleteQueueRequest(
-            namespace=request.namespace,
-            queue=request.param("queue"),
-            if_empty=request.flag("ifEmpty"),
-        )
-    )
-    return json_response(answers.RemovedValue(removed=True))
 
 
 async def watch_message_queues(backends: Backends, request: Request) -> StreamResponse:
@@ -126,53 +81,6 @@ async def browse_messages(backends: Backends, request: Request) -> Response:
     return json_response(answers.MessageList(messages=found, next_sequence=response.next_sequence))
 
 
-async def redrive_messages(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(bodies.RedriveMessagesRequest)
-    response = await backends.messages.Redrive(
-        message_service_pb2.RedriveRequest(
-            namespace=request.namespace,
-            queue=request.param("queue"),
-            to_queue=envelope.to,
-            reason=envelope.death_reason,
-            from_queue=envelope.from_queue,
-            sequences=envelope.sequences,
-            max=envelope.count,
-            rate=envelope.rate,
-            sequence=envelope.sequence,
-        )
-    )
-    return json_response(
-        answers.RedrivenValue(
-            moved=response.moved,
-            kept=response.kept,
-            remaining=response.remaining,
-            next_sequence=response.next_sequence,
-            error=response.last_error or UNSET,
-        )
-    )
-
-
-async def discard_messages(backends: Backends, request: Request) -> Response:
-    envelope = await request.envelope(bodies.DiscardMessagesRequest)
-    response = await backends.messages.Discard(
-        message_service_pb2.DiscardRequest(
-            namespace=request.namespace,
-            queue=request.param("queue"),
-            sequences=envelope.sequences,
-        )
-    )
-    return json_response(answers.CountValue(count=response.discarded))
-
-
-async def purge_message_queue(backends: Backends, request: Request) -> Response:
-    response = await backends.messages.PurgeQueue(
-        message_service_pb2.PurgeQueueRequest(
-            namespace=request.namespace, queue=request.param("queue")
-        )
-    )
-    return json_response(answers.CountValue(count=response.purged))
-
-
 async def seek_message_group(backends: Backends, request: Request) -> Response:
     envelope = await request.envelope(bodies.SeekGroupRequest)
     given = envelope.position
@@ -194,22 +102,6 @@ async def seek_message_group(backends: Backends, request: Request) -> Response:
     return json_response(answers.DeclaredValue(created=True))
 
 
-async def diagnose_message_queue(backends: Backends, request: Request) -> Response:
-    response = await backends.broker.DiagnoseQueue(
-        pb.DiagnoseQueueRequest(namespace=request.namespace, queue=request.param("queue"))
-    )
-    return json_response(
-        answers.FindingList(
-            findings=[
-                answers.FindingValue(
-                    cause=each.cause, explanation=each.explanation, remedy=each.remedy
-                )
-                for each in response.findings
-            ]
-        )
-    )
-
-
 def declared(created: bool) -> Response:
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return json_response(answers.DeclaredValue(created=created), status)
@@ -224,51 +116,51 @@ QUEUE = f"{QUEUES}/{{queue}}"
 _COUNT = Answer(200, "The number of messages.", answers.CountValue)
 
 ROUTES = (
-    Route(
+    rpc_route(
         "GET",
         QUEUES,
-        list_message_queues,
-        Operation(
-            tag=MANAGE,
-            summary="List queues of messages with their depths",
-            query=PAGING,
-            answers=(Answer(200, "Sorted by name.", answers.QueueDetailsList),),
-        ),
+        pb.ListQueuesRequest,
+        name="list_message_queues",
+        tag=MANAGE,
+        summary="List queues of messages with their depths",
+        query=PAGING,
+        answers=(Answer(200, "Sorted by name.", answers.QueueDetailsList),),
     ),
-    Route(
+    rpc_route(
         "PUT",
         QUEUE,
-        declare_message_queue,
-        Operation(
-            tag=MANAGE,
-            summary="Declare a queue of messages, or a stream",
-            body=Body(bodies.QueueRequest, required=False, example={"maxSize": 1000}),
-            answers=DECLARED,
-            errors=(409, 413, 415),
-        ),
+        pb.DeclareQueueRequest,
+        name="declare_message_queue",
+        names={"queue": "queue.queue"},
+        into="queue",
+        tag=MANAGE,
+        summary="Declare a queue of messages, or a stream",
+        body=Body(bodies.QueueRequest, required=False, example={"maxSize": 1000}),
+        answers=DECLARED,
+        errors=(409, 413, 415),
     ),
-    Route(
+    rpc_route(
         "GET",
         QUEUE,
-        get_message_queue,
-        Operation(
-            tag=MANAGE,
-            summary="Get a queue of messages and its content",
-            answers=(Answer(200, "The queue.", answers.QueueDetails),),
-            errors=(404,),
-        ),
+        pb.GetQueueRequest,
+        name="get_message_queue",
+        part="state",
+        tag=MANAGE,
+        summary="Get a queue of messages and its content",
+        answers=(Answer(200, "The queue.", answers.QueueDetails),),
+        errors=(404,),
     ),
-    Route(
+    rpc_route(
         "DELETE",
         QUEUE,
-        delete_message_queue,
-        Operation(
-            tag=MANAGE,
-            summary="Delete a queue with its messages and bindings",
-            query=(Query("ifEmpty", "Refuse if it holds messages.", FLAG),),
-            answers=(Answer(200, "It is deleted.", answers.RemovedValue),),
-            errors=(404, 409),
-        ),
+        pb.DeleteQueueRequest,
+        name="delete_message_queue",
+        given={"removed": True},
+        tag=MANAGE,
+        summary="Delete a queue with its messages and bindings",
+        query=(Query("ifEmpty", "Refuse if it holds messages.", FLAG),),
+        answers=(Answer(200, "It is deleted.", answers.RemovedValue),),
+        errors=(404, 409),
     ),
     Route(
         "GET",
@@ -308,40 +200,39 @@ ROUTES = (
             errors=(404,),
         ),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{QUEUE}:redrive",
-        redrive_messages,
-        Operation(
-            tag=MANAGE,
-            summary="Move dead letters back to their queues, or to another",
-            body=Body(bodies.RedriveMessagesRequest, required=False),
-            answers=(Answer(200, "The number of moved messages.", answers.RedrivenValue),),
-            errors=(404, 413, 415),
-        ),
+        message_service_pb2.RedriveRequest,
+        name="redrive_messages",
+        tag=MANAGE,
+        summary="Move dead letters back to their queues, or to another",
+        body=Body(bodies.RedriveMessagesRequest, required=False),
+        answers=(Answer(200, "The number of moved messages.", answers.RedrivenValue),),
+        errors=(404, 413, 415),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{QUEUE}:discard",
-        discard_messages,
-        Operation(
-            tag=MANAGE,
-            summary="Delete single messages of a queue",
-            body=Body(bodies.DiscardMessagesRequest),
-            answers=(_COUNT,),
-            errors=(404, 413, 415),
-        ),
+        message_service_pb2.DiscardRequest,
+        name="discard_messages",
+        names={"count": "discarded"},
+        tag=MANAGE,
+        summary="Delete single messages of a queue",
+        body=Body(bodies.DiscardMessagesRequest),
+        answers=(_COUNT,),
+        errors=(404, 413, 415),
     ),
-    Route(
+    rpc_route(
         "POST",
         f"{QUEUE}:purge",
-        purge_message_queue,
-        Operation(
-            tag=MANAGE,
-            summary="Delete all messages of a queue",
-            answers=(_COUNT,),
-            errors=(404,),
-        ),
+        message_service_pb2.PurgeQueueRequest,
+        name="purge_message_queue",
+        names={"count": "purged"},
+        tag=MANAGE,
+        summary="Delete all messages of a queue",
+        answers=(_COUNT,),
+        errors=(404,),
     ),
     Route(
         "POST",
@@ -355,15 +246,14 @@ ROUTES = (
             errors=(404, 413, 415),
         ),
     ),
-    Route(
+    rpc_route(
         "GET",
         f"{QUEUE}/diagnosis",
-        diagnose_message_queue,
-        Operation(
-            tag=TEST,
-            summary="Explain why the messages of a queue are not processed",
-            answers=(Answer(200, "The reasons.", answers.FindingList),),
-            errors=(404,),
-        ),
+        pb.DiagnoseQueueRequest,
+        name="diagnose_message_queue",
+        tag=TEST,
+        summary="Explain why the messages of a queue are not processed",
+        answers=(Answer(200, "The reasons.", answers.FindingList),),
+        errors=(404,),
     ),
 )

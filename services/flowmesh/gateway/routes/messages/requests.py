@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from operator import not_
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from flowmesh.gateway.bodies.envelopes import Envelope, Id, OptionalId
 from flowmesh.gateway.bodies.payloads import payload_of, payload_of_bytes
 from flowmesh.gateway.http.ids import checked_id
 from flowmesh.gateway.http.limits import INT64_MAX
-from flowmesh.jsontext import dump_json
+from flowmesh.records import Source
 
 WHOLE_MAX = 2**32 - 1
 BINARY = "application/octet-stream"
@@ -23,29 +24,11 @@ Whole = Annotated[int, Meta(ge=0, le=WHOLE_MAX)]
 Long = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 Header = str | int | float | bool
 
-_TYPES = {
-    "direct": topology_pb2.EXCHANGE_TYPE_DIRECT,
-    "fanout": topology_pb2.EXCHANGE_TYPE_FANOUT,
-    "topic": topology_pb2.EXCHANGE_TYPE_TOPIC,
-    "headers": topology_pb2.EXCHANGE_TYPE_HEADERS,
-}
-_OVERFLOWS = {
-    "reject": topology_pb2.OVERFLOW_UNSPECIFIED,
-    "drop_oldest": topology_pb2.OVERFLOW_DROP_OLDEST,
-    "dead_letter": topology_pb2.OVERFLOW_DEAD_LETTER,
-}
 _MATCHES = {
     "all": topology_pb2.HEADERS_MATCH_UNSPECIFIED,
     "any": topology_pb2.HEADERS_MATCH_ANY,
     "all-with-x": topology_pb2.HEADERS_MATCH_ALL_WITH_X,
     "any-with-x": topology_pb2.HEADERS_MATCH_ANY_WITH_X,
-}
-_REASONS = {
-    "": message_pb2.DEATH_REASON_UNSPECIFIED,
-    "rejected": message_pb2.DEATH_REASON_REJECTED,
-    "expired": message_pb2.DEATH_REASON_EXPIRED,
-    "max_size": message_pb2.DEATH_REASON_MAX_SIZE,
-    "attempts": message_pb2.DEATH_REASON_ATTEMPTS,
 }
 
 
@@ -61,13 +44,15 @@ class MessageRetryBody(Envelope, frozen=True, kw_only=True):
 class QueueRequest(Envelope, frozen=True, kw_only=True):
     """The arguments of a queue; see docs/messages.md for the defaults."""
 
-    kind: Literal["queue", "stream"] = "queue"
-    durable: bool = True
+    kind: Annotated[Literal["queue", "stream"], Source(empty="queue")] = "queue"
+    durable: Annotated[bool, Source("transient", not_)] = True
     max_size: Long = 0
     max_bytes: Long = 0
-    overflow: Literal["reject", "drop_oldest", "dead_letter"] = "reject"
+    overflow: Annotated[Literal["reject", "drop_oldest", "dead_letter"], Source(empty="reject")] = (
+        "reject"
+    )
     message_ttl_ms: Long = 0
-    on_expiry: Literal["drop", "dead_letter"] = "drop"
+    on_expiry: Annotated[Literal["drop", "dead_letter"], Source(empty="drop")] = "drop"
     max_priority: Whole = 0
     retry: MessageRetryBody = MessageRetryBody()
     visibility_timeout_ms: Long = 0
@@ -78,48 +63,12 @@ class QueueRequest(Envelope, frozen=True, kw_only=True):
     encrypt: bool = False
     schema: Annotated[Any, Meta(description="JSON Schema of the bodies.")] = UNSET
 
-    def message(self, name: str) -> topology_pb2.Queue:
-        stream = self.kind == "stream"
-        dead_letters = self.on_expiry == "dead_letter"
-        queue = topology_pb2.Queue(
-            queue=name,
-            kind=topology_pb2.QUEUE_KIND_STREAM if stream else topology_pb2.QUEUE_KIND_UNSPECIFIED,
-            transient=not self.durable,
-            max_size=self.max_size,
-            max_bytes=self.max_bytes,
-            overflow=_OVERFLOWS[self.overflow],
-            message_ttl_ms=self.message_ttl_ms,
-            on_expiry=(
-                topology_pb2.ON_EXPIRY_DEAD_LETTER
-                if dead_letters
-                else topology_pb2.ON_EXPIRY_UNSPECIFIED
-            ),
-            max_priority=self.max_priority,
-            visibility_timeout_ms=self.visibility_timeout_ms,
-            dead_letter_queue=self.dead_letter_queue,
-            exclusive=self.exclusive,
-            auto_delete=self.auto_delete,
-            single_active=self.single_active,
-            encrypt=self.encrypt,
-            schema=b"" if self.schema is UNSET else dump_json(self.schema),
-        )
-        queue.retry.max_attempts, queue.retry.factor = self.retry.max_attempts, self.retry.factor
-        queue.retry.max_delay_ms = self.retry.max_delay_ms
-        if self.retry.initial_delay_ms is not None:
-            queue.retry.initial_delay_ms = self.retry.initial_delay_ms
-        return queue
-
 
 class ExchangeRequest(Envelope, frozen=True, kw_only=True):
     """The arguments of an exchange."""
 
     type: Literal["direct", "fanout", "topic", "headers"] = "topic"
     alternate: OptionalId = ""
-
-    def message(self, name: str) -> topology_pb2.Exchange:
-        return topology_pb2.Exchange(
-            exchange=name, type=_TYPES[self.type], alternate=self.alternate
-        )
 
 
 class BindingRequest(Envelope, frozen=True, kw_only=True):
@@ -243,17 +192,17 @@ class SettleMessagesRequest(Envelope, frozen=True, kw_only=True):
 class RedriveMessagesRequest(Envelope, frozen=True, kw_only=True):
     """A redrive of dead letters; all given filters must match."""
 
-    to: Annotated[OptionalId, Meta(description="Target (default: the original queue).")] = ""
+    to: Annotated[
+        OptionalId,
+        Meta(description="Target (default: the original queue)."),
+        Source("to_queue"),
+    ] = ""
     reason: Literal["", "rejected", "expired", "max_size", "attempts"] = ""
     from_queue: OptionalId = ""
     sequences: Annotated[list[Long], Meta(max_length=500)] = msgspec.field(default_factory=list)
-    count: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    count: Annotated[int, Meta(ge=0, le=10_000), Source("max")] = 0
     rate: Annotated[Whole, Meta(description="Messages per second; 0 is unlimited.")] = 0
     sequence: Annotated[Long, Meta(description="`nextSequence` of the former call.")] = 0
-
-    @property
-    def death_reason(self) -> message_pb2.DeathReason.ValueType:
-        return _REASONS[self.reason]
 
 
 class DiscardMessagesRequest(Envelope, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 A subscription has the same members in a request and in a response.
 """
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,8 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from flowmesh.api.event.v1 import subscription_service_pb2 as pb
 from flowmesh.gateway.bodies.answers import Answer, Instant
 from flowmesh.gateway.bodies.envelopes import Envelope
+from flowmesh.gateway.http.instants import optional_us
 from flowmesh.jsontext import dump_json
-from flowmesh.views import instant, raw_json
+from flowmesh.records import APART, Source, reader, writer
+from flowmesh.views import raw_json
 
 ModeWord = Literal["structured", "binary"]
 MetricWord = Literal["executions", "queue_depth", "dead_letters"]
@@ -24,7 +27,7 @@ class WebhookSinkValue(Envelope, frozen=True, kw_only=True):
     """A webhook; secrets are references such as `secret://name`."""
 
     url: str
-    mode: ModeWord = "structured"
+    mode: Annotated[ModeWord, Source(empty="structured")] = "structured"
     secret_ref: Annotated[
         str, Meta(description="Reference to the signing secret; empty lets the service create one.")
     ] = ""
@@ -66,6 +69,10 @@ class AlertRuleValue(Envelope, frozen=True, kw_only=True):
     metric: MetricRuleValue | None = None
 
 
+def _text(template: Any) -> str:
+    return dump_json(template).decode()
+
+
 class SubscriptionRequest(Envelope, frozen=True, kw_only=True):
     """A durable subscription: a selection of events, and a sink."""
 
@@ -83,48 +90,17 @@ class SubscriptionRequest(Envelope, frozen=True, kw_only=True):
     queue: QueueSinkValue | None = None
     policy: PolicyValue = PolicyValue()
     template: Annotated[
-        Any, Meta(description="Template of the body, with `event` and `subscription`.")
+        Any,
+        Meta(description="Template of the body, with `event` and `subscription`."),
+        Source(read=_text),
     ] = None
     alert: AlertRuleValue | None = None
     cursor: Annotated[
-        str, Meta(description="Position of a new subscription: `id:` of a streamed event.")
+        str, Meta(description="Position of a new subscription: `id:` of a streamed event."), APART
     ] = ""
     since: Annotated[
-        str, Meta(description="Position of a new subscription: an instant in RFC 3339.")
+        str, Meta(description="Position of a new subscription: an instant in RFC 3339."), APART
     ] = ""
-
-    def message(self, name: str) -> pb.Subscription:
-        """Return the subscription as a message."""
-        made = pb.Subscription(
-            subscription=name,
-            types=self.types,
-            source=self.source,
-            filter=self.filter,
-            description=self.description,
-            policy=pb.DeliveryPolicy(**_members(self.policy)),
-        )
-        if self.template is not None:
-            made.template = dump_json(self.template).decode()
-        if self.webhook is not None:
-            sink = self.webhook
-            made.webhook.url, made.webhook.secret_ref = sink.url, sink.secret_ref
-            made.webhook.mode = pb.CloudEventMode.Value(f"CLOUD_EVENT_MODE_{sink.mode.upper()}")
-            made.webhook.headers.update(sink.headers)
-        if self.queue is not None:
-            made.queue.CopyFrom(pb.QueueSink(**_members(self.queue)))
-        if self.alert is not None:
-            made.alert.count, made.alert.window_ms = self.alert.count, self.alert.window_ms
-            if self.alert.metric is not None:
-                rule = self.alert.metric
-                made.alert.metric.CopyFrom(
-                    pb.MetricRule(
-                        metric=pb.Metric.Value(f"METRIC_{rule.metric.upper()}"),
-                        above=rule.above,
-                        queue=rule.queue,
-                        filter=rule.filter,
-                    )
-                )
-        return made
 
 
 class RotateSecretRequest(Envelope, frozen=True, kw_only=True):
@@ -136,24 +112,28 @@ class RotateSecretRequest(Envelope, frozen=True, kw_only=True):
 class ResendRequest(Envelope, frozen=True, kw_only=True):
     """Notifications by id, or all dead ones since an instant."""
 
-    ids: list[str] = msgspec.field(default_factory=list)
-    since: str = ""
+    ids: Annotated[list[str], Source("notification_ids")] = msgspec.field(default_factory=list)
+    since: Annotated[str, Source("since_us", partial(optional_us, "since"))] = ""
+
+
+def _template(text: str) -> Any:
+    return raw_json(text.encode())
 
 
 class SubscriptionValue(Answer, kw_only=True):
     """A durable subscription and its state."""
 
-    name: str
+    name: Annotated[str, Source("subscription.subscription")]
     status: StatusWord
-    types: list[str]
-    source: str
-    filter: str
-    description: str
-    webhook: WebhookSinkValue | UnsetType = UNSET
-    queue: QueueSinkValue | UnsetType = UNSET
-    policy: PolicyValue
-    template: msgspec.Raw | UnsetType = UNSET
-    alert: AlertRuleValue | UnsetType = UNSET
+    types: Annotated[list[str], Source("subscription.types")]
+    source: Annotated[str, Source("subscription.source")]
+    filter: Annotated[str, Source("subscription.filter")]
+    description: Annotated[str, Source("subscription.description")]
+    webhook: Annotated[WebhookSinkValue, Source("subscription.webhook")] | UnsetType = UNSET
+    queue: Annotated[QueueSinkValue, Source("subscription.queue")] | UnsetType = UNSET
+    policy: Annotated[PolicyValue, Source("subscription.policy")]
+    template: Annotated[msgspec.Raw, Source("subscription.template", _template)] | UnsetType = UNSET
+    alert: Annotated[AlertRuleValue, Source("subscription.alert")] | UnsetType = UNSET
     created_at: Instant
     pending: int
     delivered: int
@@ -165,9 +145,11 @@ class SubscriptionValue(Answer, kw_only=True):
     last_error: str | UnsetType = UNSET
     previous_secret_until: Instant | UnsetType = UNSET
     cursor: str
-    created: bool | UnsetType = UNSET
+    created: Annotated[bool, APART] | UnsetType = UNSET
     secret: (
-        Annotated[str, Meta(description="The new secret, in the response to its creation only.")]
+        Annotated[
+            str, Meta(description="The new secret, in the response to its creation only."), APART
+        ]
         | UnsetType
     ) = UNSET
 
@@ -197,7 +179,7 @@ class TestedValue(Answer, kw_only=True):
 class NotificationValue(Answer, kw_only=True):
     """A notification and the state of its delivery."""
 
-    id: str
+    id: Annotated[str, Source("notification_id")]
     event_id: str
     type: str
     status: NotificationWord
@@ -228,99 +210,5 @@ class DeletedValue(Answer, kw_only=True):
     deleted: bool
 
 
-def subscription_value(state: pb.SubscriptionState) -> SubscriptionValue:
-    config = state.subscription
-    status: Any = _word(pb.SubscriptionStatus, state.status)
-    return SubscriptionValue(
-        name=config.subscription,
-        status=status,
-        types=list(config.types),
-        source=config.source,
-        filter=config.filter,
-        description=config.description,
-        webhook=_webhook(config.webhook) if config.HasField("webhook") else UNSET,
-        queue=(
-            QueueSinkValue(exchange=config.queue.exchange, routing_key=config.queue.routing_key)
-            if config.HasField("queue")
-            else UNSET
-        ),
-        policy=PolicyValue(
-            max_attempts=config.policy.max_attempts,
-            initial_delay_ms=config.policy.initial_delay_ms,
-            max_delay_ms=config.policy.max_delay_ms,
-            concurrency=config.policy.concurrency,
-            breaker_failures=config.policy.breaker_failures,
-            breaker_open_ms=config.policy.breaker_open_ms,
-        ),
-        template=raw_json(config.template.encode()) if config.template else UNSET,
-        alert=_alert(config.alert) if config.HasField("alert") else UNSET,
-        created_at=instant(state.created_at_us),
-        pending=state.pending,
-        delivered=state.delivered,
-        dead=state.dead,
-        dropped=state.dropped,
-        failures=state.failures,
-        failing_since=_optional(state.failing_since_us),
-        open_until=_optional(state.open_until_us),
-        last_error=state.last_error or UNSET,
-        previous_secret_until=_optional(state.previous_secret_until_us),
-        cursor=state.cursor,
-    )
-
-
-def notification_value(each: pb.Notification) -> NotificationValue:
-    status: Any = _word(pb.NotificationStatus, each.status)
-    return NotificationValue(
-        id=each.notification_id,
-        event_id=each.event_id,
-        type=each.type,
-        status=status,
-        attempts=each.attempts,
-        http_status=each.http_status,
-        last_error=each.last_error,
-        created_at=instant(each.created_at_us),
-        last_attempt_at=_optional(each.last_attempt_at_us),
-        next_attempt_at=_optional(each.next_attempt_at_us),
-    )
-
-
-def _webhook(sink: pb.WebhookSink) -> WebhookSinkValue:
-    mode: Any = _word(pb.CloudEventMode, sink.mode) if sink.mode else "structured"
-    return WebhookSinkValue(
-        url=sink.url, mode=mode, secret_ref=sink.secret_ref, headers=dict(sink.headers)
-    )
-
-
-def _alert(rule: pb.AlertRule) -> AlertRuleValue:
-    metric = None
-    if rule.HasField("metric"):
-        word: Any = _word(pb.Metric, rule.metric.metric)
-        metric = MetricRuleValue(
-            metric=word,
-            above=rule.metric.above,
-            queue=rule.metric.queue,
-            filter=rule.metric.filter,
-        )
-    return AlertRuleValue(count=rule.count, window_ms=rule.window_ms, metric=metric)
-
-
-# Prefixes of the values of enums.
-_PREFIXES = {
-    "SubscriptionStatus": "SUBSCRIPTION_STATUS_",
-    "NotificationStatus": "NOTIFICATION_STATUS_",
-    "CloudEventMode": "CLOUD_EVENT_MODE_",
-    "Metric": "METRIC_",
-}
-
-
-def _word(choices: Any, value: int) -> str:
-    name: str = choices.Name(value)
-    return name.removeprefix(_PREFIXES[choices.DESCRIPTOR.name]).lower()
-
-
-def _members(value: msgspec.Struct) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__struct_fields__}
-
-
-def _optional(at_us: int) -> Instant | UnsetType:
-    return instant(at_us) if at_us else UNSET
+subscription_message = writer(SubscriptionRequest, pb.Subscription)
+subscription_value = reader(SubscriptionValue, pb.SubscriptionState)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from flowmesh.access.encryption import history_place
 from flowmesh.engine.state.state import EXECUTION_COMPLETED
 from flowmesh.orchestrator.storage.batch import DAY_US
 from flowmesh.orchestrator.storage.database import Queries
@@ -140,15 +141,16 @@ class ExecutionStore:
 
     async def history(self, execution_id: str, start_day: int) -> list[HistoryRow]:
         """Return all history rows of an execution."""
-        return await self._queries.records(
+        rows = await self._queries.records(
             HistoryRow, "history_rows", days=[start_day], ids=[execution_id], afters=[0]
         )
+        return self._opened(execution_id, rows)
 
     async def history_page(
         self, execution_id: str, start_day: int, *, after: int, rows_max: int
     ) -> list[HistoryRow]:
         """Return history rows behind a sequence; the first may begin before it."""
-        return await self._queries.records(
+        rows = await self._queries.records(
             HistoryRow,
             "history_page",
             start_day=start_day,
@@ -156,6 +158,11 @@ class ExecutionStore:
             after=after,
             rows_max=rows_max,
         )
+        return self._opened(execution_id, rows)
+
+    def _opened(self, execution_id: str, rows: Sequence[HistoryRow]) -> list[HistoryRow]:
+        place, keys = history_place(execution_id), self._queries.keys
+        return [HistoryRow(row.seq, keys.open(row.events, place)) for row in rows]
 
     async def history_after(self, execution_id: str, start_day: int, after: int) -> list[bytes]:
         """Return a page of encoded events behind a sequence; the first row may begin before it."""
@@ -167,7 +174,8 @@ class ExecutionStore:
             rows_max=HISTORY_ROWS_AT_ONCE,
             bytes_max=HISTORY_BYTES_AT_ONCE,
         )
-        return [row["events"] for row in rows]
+        place, keys = history_place(execution_id), self._queries.keys
+        return [keys.open(row["events"], place) for row in rows]
 
     async def started_by(self, namespace: str, request_id: str) -> RunRow | None:
         """Return the execution that another execution started with this request id."""

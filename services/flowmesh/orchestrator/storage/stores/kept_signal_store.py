@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
-from flowmesh.errors import Overloaded
+from flowmesh.access.encryption import signal_place
+from flowmesh.errors import Overloaded, WrongState
 from flowmesh.orchestrator.storage.database import Queries, records
 
 KEPT_SIGNALS_MAX = 10_000
@@ -95,7 +96,11 @@ class KeptSignalStore:
             size = len(new.payload)
             if state["rows"] >= KEPT_SIGNALS_MAX or state["bytes"] + size > KEPT_BYTES_MAX:
                 raise _full(new.namespace)
-            (row,) = await rows("keep_signal", connection, **new._asdict(), bytes=size)
+            payload = self._queries.keys.seal(
+                new.namespace, new.payload, signal_place(new.request_id)
+            )
+            stored = new._asdict() | {"payload": payload}
+            (row,) = await rows("keep_signal", connection, **stored, bytes=size)
             if state["bytes"] + row["bytes"] > KEPT_BYTES_MAX:
                 raise _full(new.namespace)
             return records(KeptSignal, [row])[0]
@@ -105,7 +110,7 @@ class KeptSignalStore:
         """Lock the first awaited signal of each name until the end of the block."""
         async with self._queries.pool.acquire() as connection, connection.transaction():
             found = await self._queries.rows("claim_kept_signals", connection, rows_max=rows_max)
-            claim = Claim(records(ClaimedSignal, found))
+            claim = Claim(list(self._readable(records(ClaimedSignal, found))))
             yield claim
             if claim.delivered or claim.delayed:
                 await self._queries.rows(
@@ -115,6 +120,13 @@ class KeptSignalStore:
                     delayed=claim.delayed,
                     delay_ms=RETRY_DELAY_MS,
                 )
+
+    def _readable(self, signals: list[ClaimedSignal]) -> Iterator[ClaimedSignal]:
+        """Yield the signals that can be opened; others expire."""
+        for each in signals:
+            with suppress(WrongState):
+                place = signal_place(each.request_id)
+                yield each._replace(payload=self._queries.keys.open(each.payload, place))
 
     async def receiver(self, signal: ClaimedSignal) -> str:
         """Store the waiting execution as the receiver; return the receiver stored first."""

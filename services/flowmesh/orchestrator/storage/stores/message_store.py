@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from flowmesh.access.encryption import message_place
+from flowmesh.errors import WrongState
 from flowmesh.orchestrator.storage.database import Queries
 
 
@@ -41,9 +44,17 @@ class MessageStore:
 
     async def pending(self, partitions: Sequence[int], rows_max: int) -> list[PendingMessage]:
         """Return undelivered messages in the order of their commits."""
-        return await self._queries.records(
+        rows = await self._queries.records(
             PendingMessage, "pending_messages", partitions=list(partitions), rows_max=rows_max
         )
+        return list(self._readable(rows))
+
+    def _readable(self, rows: Sequence[PendingMessage]) -> Iterator[PendingMessage]:
+        """Yield the messages that can be opened; others stay until their execution is deleted."""
+        for row in rows:
+            with suppress(WrongState):
+                command = self._queries.keys.open(row.command, message_place(row.id))
+                yield row._replace(command=command)
 
     async def waiting_for(self, namespace: str, signal: str, rows_max: int) -> list[str]:
         """Return executions that wait for a signal with key."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flowmesh.access.encryption import history_place
+from flowmesh.errors import WrongState
 from flowmesh.orchestrator.storage.database import Queries
 
 
@@ -64,7 +66,7 @@ class OutboxStore:
         self, incarnation: int, *, after: int, positions_max: int, bytes_max: int
     ) -> list[OutboxRow]:
         """Return the rows of the positions behind `after`, up to a size; at least one position."""
-        return await self._queries.records(
+        rows = await self._queries.records(
             OutboxRow,
             "read_outbox",
             incarnation=incarnation,
@@ -72,3 +74,14 @@ class OutboxStore:
             rows_max=positions_max,
             bytes_max=bytes_max,
         )
+        return list(map(self._opened, rows))
+
+    def _opened(self, row: OutboxRow) -> OutboxRow:
+        """Return a row with its events readable; without events if their key was destroyed."""
+        if row.events is None or row.execution_id is None:
+            return row
+        try:
+            events = self._queries.keys.open(row.events, history_place(row.execution_id))
+        except WrongState:
+            return row._replace(execution_id=None, events=None)
+        return row._replace(events=events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flowmesh.access.encryption import payload_place
 from flowmesh.orchestrator.storage.database import Queries
 
 
@@ -19,23 +20,30 @@ class PayloadStore:
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
+        self.keys = queries.keys
 
     async def put(self, namespace: str, digest: str, encoding: str, data: bytes) -> None:
         """Store a payload; renew it if it is stored already."""
+        await self.keys.known.wait()
         await self._queries.one(
             "put_payload",
             namespace=namespace,
             digest=digest,
             encoding=encoding,
             size_bytes=len(data),
-            data=data,
+            data=self.keys.seal(namespace, data, payload_place(digest)),
         )
 
     async def get(self, namespace: str, digest: str) -> StoredPayload | None:
         """Return a payload; None if it is not stored."""
-        return await self._queries.record(
+        await self.keys.known.wait()
+        stored = await self._queries.record(
             StoredPayload, "get_payload", namespace=namespace, digest=digest
         )
+        if stored is None:
+            return None
+        data = self.keys.open(stored.data, payload_place(digest))
+        return StoredPayload(stored.encoding, data)
 
     async def renew(self, namespace: str, digest: str) -> bool:
         """Keep a payload for another day; return False if it is not stored."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import orjson
 
-from flowmesh.orchestrator.model.search_values import Stored
+from flowmesh.access.encryption import error_place, history_place
+from flowmesh.orchestrator.model.search_values import Stored, sealed_value
 from flowmesh.orchestrator.storage.database import Queries
 
 
@@ -67,7 +68,9 @@ class RebuildStore:
             afters=[0] * len(places),
         )
         for row in rows:
-            found[row["execution_id"]].append(row["events"])
+            execution_id = row["execution_id"]
+            place = history_place(execution_id)
+            found[execution_id].append(self._queries.keys.open(row["events"], place))
         return found
 
     async def rows(self, ids: Sequence[str]) -> dict[str, StoredRow]:
@@ -88,11 +91,23 @@ class RebuildStore:
         """Return the stored search values by execution and name."""
         found: dict[str, dict[str, Stored]] = {id: {} for id in ids}
         for row in await self._queries.rows("stored_values", ids=list(ids)):
-            found[row["execution_id"]][row["name"]] = (row["text"], row["number"])
+            id, name, text = row["execution_id"], row["name"], row["text"]
+            if name == "error":
+                text = self._queries.keys.open_text(text, error_place(id))
+            found[id][name] = (text, row["number"])
         return found
+
+    def sealed(self, row: RebuiltRow, values: Mapping[str, Stored]) -> dict[str, Stored]:
+        """Return search values as they are stored."""
+        keys = self._queries.keys
+        return {
+            name: sealed_value(keys, row.namespace, row.id, name, value)
+            for name, value in values.items()
+        }
 
     async def write(self, row: RebuiltRow, values: Mapping[str, Stored]) -> None:
         """Write the rows of an ended execution; others of it are deleted."""
+        values = self.sealed(row, values)
         await self._queries.one(
             "rebuild_execution",
             names=list(values),

@@ -48,6 +48,8 @@ const (
 	AccessGroup_ACCESS_GROUP_WORK AccessGroup = 9
 	// Services of the suite only.
 	AccessGroup_ACCESS_GROUP_SERVICE AccessGroup = 10
+	// See values that a schema marks as sensitive. No method needs it alone.
+	AccessGroup_ACCESS_GROUP_REVEAL AccessGroup = 11
 )
 
 // Enum value maps for AccessGroup.
@@ -64,6 +66,7 @@ var (
 		8:  "ACCESS_GROUP_OWN",
 		9:  "ACCESS_GROUP_WORK",
 		10: "ACCESS_GROUP_SERVICE",
+		11: "ACCESS_GROUP_REVEAL",
 	}
 	AccessGroup_value = map[string]int32{
 		"ACCESS_GROUP_UNSPECIFIED": 0,
@@ -77,6 +80,7 @@ var (
 		"ACCESS_GROUP_OWN":         8,
 		"ACCESS_GROUP_WORK":        9,
 		"ACCESS_GROUP_SERVICE":     10,
+		"ACCESS_GROUP_REVEAL":      11,
 	}
 )
 
@@ -172,21 +176,25 @@ const (
 	// Chosen by the caller to make a call idempotent; names no object.
 	IdKind_ID_KIND_REQUEST IdKind = 7
 	// Identity of a process of the suite or of a record within its parent; names no object alone.
-	IdKind_ID_KIND_INTERNAL     IdKind = 8
-	IdKind_ID_KIND_COMPANY      IdKind = 9
-	IdKind_ID_KIND_ORGANIZATION IdKind = 10
-	IdKind_ID_KIND_PROJECT      IdKind = 11
-	IdKind_ID_KIND_USER         IdKind = 12
-	IdKind_ID_KIND_API_KEY      IdKind = 13
-	IdKind_ID_KIND_INVITATION   IdKind = 14
-	IdKind_ID_KIND_SESSION      IdKind = 15
-	IdKind_ID_KIND_QUEUE        IdKind = 20
-	IdKind_ID_KIND_EXCHANGE     IdKind = 21
-	IdKind_ID_KIND_STREAM       IdKind = 22
-	IdKind_ID_KIND_EVENT_GROUP  IdKind = 23
-	IdKind_ID_KIND_PROJECTION   IdKind = 24
-	IdKind_ID_KIND_SUBSCRIPTION IdKind = 25
-	IdKind_ID_KIND_APP          IdKind = 26
+	IdKind_ID_KIND_INTERNAL          IdKind = 8
+	IdKind_ID_KIND_COMPANY           IdKind = 9
+	IdKind_ID_KIND_ORGANIZATION      IdKind = 10
+	IdKind_ID_KIND_PROJECT           IdKind = 11
+	IdKind_ID_KIND_USER              IdKind = 12
+	IdKind_ID_KIND_API_KEY           IdKind = 13
+	IdKind_ID_KIND_INVITATION        IdKind = 14
+	IdKind_ID_KIND_SESSION           IdKind = 15
+	IdKind_ID_KIND_QUEUE             IdKind = 20
+	IdKind_ID_KIND_EXCHANGE          IdKind = 21
+	IdKind_ID_KIND_STREAM            IdKind = 22
+	IdKind_ID_KIND_EVENT_GROUP       IdKind = 23
+	IdKind_ID_KIND_PROJECTION        IdKind = 24
+	IdKind_ID_KIND_SUBSCRIPTION      IdKind = 25
+	IdKind_ID_KIND_APP               IdKind = 26
+	IdKind_ID_KIND_IDENTITY_PROVIDER IdKind = 27
+	IdKind_ID_KIND_AGENT             IdKind = 28
+	IdKind_ID_KIND_AGENT_SPEC        IdKind = 29
+	IdKind_ID_KIND_SCALING_POLICY    IdKind = 30
 )
 
 // Enum value maps for IdKind.
@@ -215,31 +223,39 @@ var (
 		24: "ID_KIND_PROJECTION",
 		25: "ID_KIND_SUBSCRIPTION",
 		26: "ID_KIND_APP",
+		27: "ID_KIND_IDENTITY_PROVIDER",
+		28: "ID_KIND_AGENT",
+		29: "ID_KIND_AGENT_SPEC",
+		30: "ID_KIND_SCALING_POLICY",
 	}
 	IdKind_value = map[string]int32{
-		"ID_KIND_UNSPECIFIED":  0,
-		"ID_KIND_WORKFLOW":     1,
-		"ID_KIND_EXECUTION":    2,
-		"ID_KIND_TRIGGER":      3,
-		"ID_KIND_BULK":         4,
-		"ID_KIND_INSTANCE":     5,
-		"ID_KIND_WORKER":       6,
-		"ID_KIND_REQUEST":      7,
-		"ID_KIND_INTERNAL":     8,
-		"ID_KIND_COMPANY":      9,
-		"ID_KIND_ORGANIZATION": 10,
-		"ID_KIND_PROJECT":      11,
-		"ID_KIND_USER":         12,
-		"ID_KIND_API_KEY":      13,
-		"ID_KIND_INVITATION":   14,
-		"ID_KIND_SESSION":      15,
-		"ID_KIND_QUEUE":        20,
-		"ID_KIND_EXCHANGE":     21,
-		"ID_KIND_STREAM":       22,
-		"ID_KIND_EVENT_GROUP":  23,
-		"ID_KIND_PROJECTION":   24,
-		"ID_KIND_SUBSCRIPTION": 25,
-		"ID_KIND_APP":          26,
+		"ID_KIND_UNSPECIFIED":       0,
+		"ID_KIND_WORKFLOW":          1,
+		"ID_KIND_EXECUTION":         2,
+		"ID_KIND_TRIGGER":           3,
+		"ID_KIND_BULK":              4,
+		"ID_KIND_INSTANCE":          5,
+		"ID_KIND_WORKER":            6,
+		"ID_KIND_REQUEST":           7,
+		"ID_KIND_INTERNAL":          8,
+		"ID_KIND_COMPANY":           9,
+		"ID_KIND_ORGANIZATION":      10,
+		"ID_KIND_PROJECT":           11,
+		"ID_KIND_USER":              12,
+		"ID_KIND_API_KEY":           13,
+		"ID_KIND_INVITATION":        14,
+		"ID_KIND_SESSION":           15,
+		"ID_KIND_QUEUE":             20,
+		"ID_KIND_EXCHANGE":          21,
+		"ID_KIND_STREAM":            22,
+		"ID_KIND_EVENT_GROUP":       23,
+		"ID_KIND_PROJECTION":        24,
+		"ID_KIND_SUBSCRIPTION":      25,
+		"ID_KIND_APP":               26,
+		"ID_KIND_IDENTITY_PROVIDER": 27,
+		"ID_KIND_AGENT":             28,
+		"ID_KIND_AGENT_SPEC":        29,
+		"ID_KIND_SCALING_POLICY":    30,
 	}
 )
 
@@ -411,7 +427,7 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"namespaces\x18\x03 \x03(\tR\n" +
 	"namespaces\x12\x18\n" +
 	"\aworkers\x18\x04 \x01(\bR\aworkers\x12\x14\n" +
-	"\x05audit\x18\x05 \x01(\bR\x05audit*\x99\x02\n" +
+	"\x05audit\x18\x05 \x01(\bR\x05audit*\xb2\x02\n" +
 	"\vAccessGroup\x12\x1c\n" +
 	"\x18ACCESS_GROUP_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_GROUP_PUBLIC\x10\x01\x12\x15\n" +
@@ -424,11 +440,12 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\x10ACCESS_GROUP_OWN\x10\b\x12\x15\n" +
 	"\x11ACCESS_GROUP_WORK\x10\t\x12\x18\n" +
 	"\x14ACCESS_GROUP_SERVICE\x10\n" +
-	"*^\n" +
+	"\x12\x17\n" +
+	"\x13ACCESS_GROUP_REVEAL\x10\v*^\n" +
 	"\vAccessScope\x12\x1c\n" +
 	"\x18ACCESS_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_SCOPE_TENANT\x10\x01\x12\x18\n" +
-	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xfb\x03\n" +
+	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xe1\x04\n" +
 	"\x06IdKind\x12\x17\n" +
 	"\x13ID_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ID_KIND_WORKFLOW\x10\x01\x12\x15\n" +
@@ -453,7 +470,11 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\x13ID_KIND_EVENT_GROUP\x10\x17\x12\x16\n" +
 	"\x12ID_KIND_PROJECTION\x10\x18\x12\x18\n" +
 	"\x14ID_KIND_SUBSCRIPTION\x10\x19\x12\x0f\n" +
-	"\vID_KIND_APP\x10\x1a:X\n" +
+	"\vID_KIND_APP\x10\x1a\x12\x1d\n" +
+	"\x19ID_KIND_IDENTITY_PROVIDER\x10\x1b\x12\x11\n" +
+	"\rID_KIND_AGENT\x10\x1c\x12\x16\n" +
+	"\x12ID_KIND_AGENT_SPEC\x10\x1d\x12\x1a\n" +
+	"\x16ID_KIND_SCALING_POLICY\x10\x1e:X\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1e.flowmesh.api.common.v1.AccessR\x06access:T\n" +
 	"\x05id_of\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\x1e.flowmesh.api.common.v1.IdKindR\x04idOf:;\n" +
 	"\binternal\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\binternalBi\n" +

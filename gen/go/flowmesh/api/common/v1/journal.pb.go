@@ -107,7 +107,9 @@ type JournalRecord struct {
 	// Commit time, as seen by replaying handlers; in an event, the time of the event.
 	AtUs int64 `protobuf:"varint,10,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
 	// The called task; set in an open JOURNAL_KIND_CALL.
-	Call          *JournalCall `protobuf:"bytes,11,opt,name=call,proto3" json:"call,omitempty"`
+	Call *JournalCall `protobuf:"bytes,11,opt,name=call,proto3" json:"call,omitempty"`
+	// Of a step that called a model: what the call used. It is booked in the commit of the record.
+	Usage         *ModelUsage `protobuf:"bytes,12,opt,name=usage,proto3" json:"usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -234,6 +236,13 @@ func (x *JournalRecord) GetCall() *JournalCall {
 	return nil
 }
 
+func (x *JournalRecord) GetUsage() *ModelUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
 type isJournalRecord_Outcome interface {
 	isJournalRecord_Outcome()
 }
@@ -264,6 +273,84 @@ func (*JournalRecord_Canceled) isJournalRecord_Outcome() {}
 
 func (*JournalRecord_TimedOut) isJournalRecord_Outcome() {}
 
+// Tokens and cost of calls of a model. No value is negative.
+type ModelUsage struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Provider     string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Model        string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	InputTokens  int64                  `protobuf:"varint,3,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	OutputTokens int64                  `protobuf:"varint,4,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// Millionths of a US dollar, by the prices of the installation.
+	MicroUsd      int64 `protobuf:"varint,5,opt,name=micro_usd,json=microUsd,proto3" json:"micro_usd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelUsage) Reset() {
+	*x = ModelUsage{}
+	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelUsage) ProtoMessage() {}
+
+func (x *ModelUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelUsage.ProtoReflect.Descriptor instead.
+func (*ModelUsage) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_common_v1_journal_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ModelUsage) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *ModelUsage) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ModelUsage) GetInputTokens() int64 {
+	if x != nil {
+		return x.InputTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *ModelUsage) GetMicroUsd() int64 {
+	if x != nil {
+		return x.MicroUsd
+	}
+	return 0
+}
+
 // A task called by a handler. It inherits the queue and the priority of the handler's node.
 type JournalCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -279,7 +366,7 @@ type JournalCall struct {
 
 func (x *JournalCall) Reset() {
 	*x = JournalCall{}
-	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[1]
+	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -291,7 +378,7 @@ func (x *JournalCall) String() string {
 func (*JournalCall) ProtoMessage() {}
 
 func (x *JournalCall) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[1]
+	mi := &file_flowmesh_api_common_v1_journal_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -304,7 +391,7 @@ func (x *JournalCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalCall.ProtoReflect.Descriptor instead.
 func (*JournalCall) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_common_v1_journal_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_common_v1_journal_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *JournalCall) GetInput() *Payload {
@@ -339,7 +426,7 @@ var File_flowmesh_api_common_v1_journal_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_common_v1_journal_proto_rawDesc = "" +
 	"\n" +
-	"$flowmesh/api/common/v1/journal.proto\x12\x16flowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xb9\x03\n" +
+	"$flowmesh/api/common/v1/journal.proto\x12\x16flowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xf3\x03\n" +
 	"\rJournalRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.flowmesh.api.common.v1.JournalKindR\x04kind\x12\x12\n" +
@@ -353,8 +440,16 @@ const file_flowmesh_api_common_v1_journal_proto_rawDesc = "" +
 	"fire_at_us\x18\t \x01(\x03R\bfireAtUs\x12\x13\n" +
 	"\x05at_us\x18\n" +
 	" \x01(\x03R\x04atUs\x127\n" +
-	"\x04call\x18\v \x01(\v2#.flowmesh.api.common.v1.JournalCallR\x04callB\t\n" +
-	"\aoutcome\"\xb6\x01\n" +
+	"\x04call\x18\v \x01(\v2#.flowmesh.api.common.v1.JournalCallR\x04call\x128\n" +
+	"\x05usage\x18\f \x01(\v2\".flowmesh.api.common.v1.ModelUsageR\x05usageB\t\n" +
+	"\aoutcome\"\xa3\x01\n" +
+	"\n" +
+	"ModelUsage\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12!\n" +
+	"\finput_tokens\x18\x03 \x01(\x03R\vinputTokens\x12#\n" +
+	"\routput_tokens\x18\x04 \x01(\x03R\foutputTokens\x12\x1b\n" +
+	"\tmicro_usd\x18\x05 \x01(\x03R\bmicroUsd\"\xb6\x01\n" +
 	"\vJournalCall\x125\n" +
 	"\x05input\x18\x01 \x01(\v2\x1f.flowmesh.api.common.v1.PayloadR\x05input\x129\n" +
 	"\x05retry\x18\x02 \x01(\v2#.flowmesh.api.common.v1.RetryPolicyR\x05retry\x12\x1d\n" +
@@ -382,27 +477,29 @@ func file_flowmesh_api_common_v1_journal_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_common_v1_journal_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_common_v1_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_flowmesh_api_common_v1_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_flowmesh_api_common_v1_journal_proto_goTypes = []any{
 	(JournalKind)(0),      // 0: flowmesh.api.common.v1.JournalKind
 	(*JournalRecord)(nil), // 1: flowmesh.api.common.v1.JournalRecord
-	(*JournalCall)(nil),   // 2: flowmesh.api.common.v1.JournalCall
-	(*Payload)(nil),       // 3: flowmesh.api.common.v1.Payload
-	(*Failure)(nil),       // 4: flowmesh.api.common.v1.Failure
-	(*RetryPolicy)(nil),   // 5: flowmesh.api.common.v1.RetryPolicy
+	(*ModelUsage)(nil),    // 2: flowmesh.api.common.v1.ModelUsage
+	(*JournalCall)(nil),   // 3: flowmesh.api.common.v1.JournalCall
+	(*Payload)(nil),       // 4: flowmesh.api.common.v1.Payload
+	(*Failure)(nil),       // 5: flowmesh.api.common.v1.Failure
+	(*RetryPolicy)(nil),   // 6: flowmesh.api.common.v1.RetryPolicy
 }
 var file_flowmesh_api_common_v1_journal_proto_depIdxs = []int32{
 	0, // 0: flowmesh.api.common.v1.JournalRecord.kind:type_name -> flowmesh.api.common.v1.JournalKind
-	3, // 1: flowmesh.api.common.v1.JournalRecord.output:type_name -> flowmesh.api.common.v1.Payload
-	4, // 2: flowmesh.api.common.v1.JournalRecord.failure:type_name -> flowmesh.api.common.v1.Failure
-	2, // 3: flowmesh.api.common.v1.JournalRecord.call:type_name -> flowmesh.api.common.v1.JournalCall
-	3, // 4: flowmesh.api.common.v1.JournalCall.input:type_name -> flowmesh.api.common.v1.Payload
-	5, // 5: flowmesh.api.common.v1.JournalCall.retry:type_name -> flowmesh.api.common.v1.RetryPolicy
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 1: flowmesh.api.common.v1.JournalRecord.output:type_name -> flowmesh.api.common.v1.Payload
+	5, // 2: flowmesh.api.common.v1.JournalRecord.failure:type_name -> flowmesh.api.common.v1.Failure
+	3, // 3: flowmesh.api.common.v1.JournalRecord.call:type_name -> flowmesh.api.common.v1.JournalCall
+	2, // 4: flowmesh.api.common.v1.JournalRecord.usage:type_name -> flowmesh.api.common.v1.ModelUsage
+	4, // 5: flowmesh.api.common.v1.JournalCall.input:type_name -> flowmesh.api.common.v1.Payload
+	6, // 6: flowmesh.api.common.v1.JournalCall.retry:type_name -> flowmesh.api.common.v1.RetryPolicy
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_common_v1_journal_proto_init() }
@@ -424,7 +521,7 @@ func file_flowmesh_api_common_v1_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_common_v1_journal_proto_rawDesc), len(file_flowmesh_api_common_v1_journal_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -32,7 +32,11 @@ type Payload struct {
 	// The value itself, at most 256 KiB.
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// Reference to the stored value, if it is too large to be inline.
-	Reference     *PayloadReference `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	Reference *PayloadReference `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	// JSON pointers of the members that a schema marks as sensitive; `*` stands for every member,
+	// and the empty pointer for the whole value. The orchestrator sets them. Callers without the
+	// permission `reveal` receive `***` in place of these members, and of a stored value as a whole.
+	Sensitive     []string `protobuf:"bytes,4,rep,name=sensitive,proto3" json:"sensitive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +88,13 @@ func (x *Payload) GetData() []byte {
 func (x *Payload) GetReference() *PayloadReference {
 	if x != nil {
 		return x.Reference
+	}
+	return nil
+}
+
+func (x *Payload) GetSensitive() []string {
+	if x != nil {
+		return x.Sensitive
 	}
 	return nil
 }
@@ -146,11 +157,12 @@ var File_flowmesh_api_common_v1_payload_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_common_v1_payload_proto_rawDesc = "" +
 	"\n" +
-	"$flowmesh/api/common/v1/payload.proto\x12\x16flowmesh.api.common.v1\"\x81\x01\n" +
+	"$flowmesh/api/common/v1/payload.proto\x12\x16flowmesh.api.common.v1\"\x9f\x01\n" +
 	"\aPayload\x12\x1a\n" +
 	"\bencoding\x18\x01 \x01(\tR\bencoding\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12F\n" +
-	"\treference\x18\x03 \x01(\v2(.flowmesh.api.common.v1.PayloadReferenceR\treference\"I\n" +
+	"\treference\x18\x03 \x01(\v2(.flowmesh.api.common.v1.PayloadReferenceR\treference\x12\x1c\n" +
+	"\tsensitive\x18\x04 \x03(\tR\tsensitive\"I\n" +
 	"\x10PayloadReference\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x1d\n" +
 	"\n" +

@@ -37,8 +37,13 @@ type ApplyRequest struct {
 	// Digest of the newest version of the only workflow of the source, as the caller read it; empty
 	// if it read that there is none. Without it, no change by others is detected.
 	ExpectedDigest *string `protobuf:"bytes,7,opt,name=expected_digest,json=expectedDigest,proto3,oneof" json:"expected_digest,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The system that manages the definition, as `kubernetes/<cluster>/<uid>`; empty is none. Another
+	// owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Takes the definitions from their owner.
+	TakeOver      bool `protobuf:"varint,9,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
@@ -118,6 +123,20 @@ func (x *ApplyRequest) GetExpectedDigest() string {
 		return *x.ExpectedDigest
 	}
 	return ""
+}
+
+func (x *ApplyRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ApplyRequest) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
 }
 
 type ApplyResponse struct {
@@ -691,6 +710,112 @@ func (x *DryRunWorkflowRequest) GetTests() []byte {
 	return nil
 }
 
+type OptimizeWorkflowRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	// The last executions that are analyzed: 0 is 100, at most 1000.
+	ExecutionCountMax uint32 `protobuf:"varint,3,opt,name=execution_count_max,json=executionCountMax,proto3" json:"execution_count_max,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *OptimizeWorkflowRequest) Reset() {
+	*x = OptimizeWorkflowRequest{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OptimizeWorkflowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OptimizeWorkflowRequest) ProtoMessage() {}
+
+func (x *OptimizeWorkflowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OptimizeWorkflowRequest.ProtoReflect.Descriptor instead.
+func (*OptimizeWorkflowRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OptimizeWorkflowRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *OptimizeWorkflowRequest) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+func (x *OptimizeWorkflowRequest) GetExecutionCountMax() uint32 {
+	if x != nil {
+		return x.ExecutionCountMax
+	}
+	return 0
+}
+
+type OptimizeWorkflowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON report with proposals, replays, diff and source; see docs/optimizing.md.
+	Report        []byte `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OptimizeWorkflowResponse) Reset() {
+	*x = OptimizeWorkflowResponse{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OptimizeWorkflowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OptimizeWorkflowResponse) ProtoMessage() {}
+
+func (x *OptimizeWorkflowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OptimizeWorkflowResponse.ProtoReflect.Descriptor instead.
+func (*OptimizeWorkflowResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OptimizeWorkflowResponse) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 type DryRunWorkflowResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON report with status, output, path, nodes, calls and plan; see docs/testing.md. With
@@ -702,7 +827,7 @@ type DryRunWorkflowResponse struct {
 
 func (x *DryRunWorkflowResponse) Reset() {
 	*x = DryRunWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +839,7 @@ func (x *DryRunWorkflowResponse) String() string {
 func (*DryRunWorkflowResponse) ProtoMessage() {}
 
 func (x *DryRunWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +852,7 @@ func (x *DryRunWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DryRunWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*DryRunWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DryRunWorkflowResponse) GetReport() []byte {
@@ -751,7 +876,7 @@ type GetWorkflowRequest struct {
 
 func (x *GetWorkflowRequest) Reset() {
 	*x = GetWorkflowRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +888,7 @@ func (x *GetWorkflowRequest) String() string {
 func (*GetWorkflowRequest) ProtoMessage() {}
 
 func (x *GetWorkflowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +901,7 @@ func (x *GetWorkflowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkflowRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkflowRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetWorkflowRequest) GetNamespace() string {
@@ -816,7 +941,7 @@ type GetWorkflowResponse struct {
 
 func (x *GetWorkflowResponse) Reset() {
 	*x = GetWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +953,7 @@ func (x *GetWorkflowResponse) String() string {
 func (*GetWorkflowResponse) ProtoMessage() {}
 
 func (x *GetWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +966,7 @@ func (x *GetWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetWorkflowResponse) GetWorkflow() *Workflow {
@@ -865,7 +990,7 @@ type GetWorkflowSourceRequest struct {
 
 func (x *GetWorkflowSourceRequest) Reset() {
 	*x = GetWorkflowSourceRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +1002,7 @@ func (x *GetWorkflowSourceRequest) String() string {
 func (*GetWorkflowSourceRequest) ProtoMessage() {}
 
 func (x *GetWorkflowSourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +1015,7 @@ func (x *GetWorkflowSourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkflowSourceRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkflowSourceRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetWorkflowSourceRequest) GetNamespace() string {
@@ -936,7 +1061,7 @@ type GetWorkflowSourceResponse struct {
 
 func (x *GetWorkflowSourceResponse) Reset() {
 	*x = GetWorkflowSourceResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1073,7 @@ func (x *GetWorkflowSourceResponse) String() string {
 func (*GetWorkflowSourceResponse) ProtoMessage() {}
 
 func (x *GetWorkflowSourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1086,7 @@ func (x *GetWorkflowSourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkflowSourceResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkflowSourceResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetWorkflowSourceResponse) GetVersion() uint32 {
@@ -1006,7 +1131,7 @@ type ListWorkflowsRequest struct {
 
 func (x *ListWorkflowsRequest) Reset() {
 	*x = ListWorkflowsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1143,7 @@ func (x *ListWorkflowsRequest) String() string {
 func (*ListWorkflowsRequest) ProtoMessage() {}
 
 func (x *ListWorkflowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1156,7 @@ func (x *ListWorkflowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkflowsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListWorkflowsRequest) GetNamespace() string {
@@ -1072,7 +1197,7 @@ type ListWorkflowsResponse struct {
 
 func (x *ListWorkflowsResponse) Reset() {
 	*x = ListWorkflowsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1209,7 @@ func (x *ListWorkflowsResponse) String() string {
 func (*ListWorkflowsResponse) ProtoMessage() {}
 
 func (x *ListWorkflowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1222,7 @@ func (x *ListWorkflowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkflowsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListWorkflowsResponse) GetWorkflows() []*Workflow {
@@ -1123,7 +1248,7 @@ type CountWorkflowsRequest struct {
 
 func (x *CountWorkflowsRequest) Reset() {
 	*x = CountWorkflowsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1260,7 @@ func (x *CountWorkflowsRequest) String() string {
 func (*CountWorkflowsRequest) ProtoMessage() {}
 
 func (x *CountWorkflowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1273,7 @@ func (x *CountWorkflowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountWorkflowsRequest.ProtoReflect.Descriptor instead.
 func (*CountWorkflowsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CountWorkflowsRequest) GetNamespace() string {
@@ -1167,7 +1292,7 @@ type CountWorkflowsResponse struct {
 
 func (x *CountWorkflowsResponse) Reset() {
 	*x = CountWorkflowsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1304,7 @@ func (x *CountWorkflowsResponse) String() string {
 func (*CountWorkflowsResponse) ProtoMessage() {}
 
 func (x *CountWorkflowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1317,7 @@ func (x *CountWorkflowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountWorkflowsResponse.ProtoReflect.Descriptor instead.
 func (*CountWorkflowsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CountWorkflowsResponse) GetCount() uint64 {
@@ -1214,7 +1339,7 @@ type ListWorkflowVersionsRequest struct {
 
 func (x *ListWorkflowVersionsRequest) Reset() {
 	*x = ListWorkflowVersionsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1351,7 @@ func (x *ListWorkflowVersionsRequest) String() string {
 func (*ListWorkflowVersionsRequest) ProtoMessage() {}
 
 func (x *ListWorkflowVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1364,7 @@ func (x *ListWorkflowVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkflowVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListWorkflowVersionsRequest) GetNamespace() string {
@@ -1280,7 +1405,7 @@ type ListWorkflowVersionsResponse struct {
 
 func (x *ListWorkflowVersionsResponse) Reset() {
 	*x = ListWorkflowVersionsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1417,7 @@ func (x *ListWorkflowVersionsResponse) String() string {
 func (*ListWorkflowVersionsResponse) ProtoMessage() {}
 
 func (x *ListWorkflowVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1430,7 @@ func (x *ListWorkflowVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkflowVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkflowVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{18}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListWorkflowVersionsResponse) GetVersions() []*Workflow {
@@ -1323,19 +1448,21 @@ func (x *ListWorkflowVersionsResponse) GetNextPageToken() string {
 }
 
 type DeleteWorkflowRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	WorkflowId    string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
-	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Actor         string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
-	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	RequestId  string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Actor      string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	Reason     string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The owner, as in Apply.
+	Owner         string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteWorkflowRequest) Reset() {
 	*x = DeleteWorkflowRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1474,7 @@ func (x *DeleteWorkflowRequest) String() string {
 func (*DeleteWorkflowRequest) ProtoMessage() {}
 
 func (x *DeleteWorkflowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1487,7 @@ func (x *DeleteWorkflowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkflowRequest.ProtoReflect.Descriptor instead.
 func (*DeleteWorkflowRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{19}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteWorkflowRequest) GetNamespace() string {
@@ -1398,6 +1525,13 @@ func (x *DeleteWorkflowRequest) GetReason() string {
 	return ""
 }
 
+func (x *DeleteWorkflowRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 type DeleteWorkflowResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1406,7 +1540,7 @@ type DeleteWorkflowResponse struct {
 
 func (x *DeleteWorkflowResponse) Reset() {
 	*x = DeleteWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1552,7 @@ func (x *DeleteWorkflowResponse) String() string {
 func (*DeleteWorkflowResponse) ProtoMessage() {}
 
 func (x *DeleteWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1565,7 @@ func (x *DeleteWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*DeleteWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{22}
 }
 
 type AnalyzeWorkflowRequest struct {
@@ -1453,7 +1587,7 @@ type AnalyzeWorkflowRequest struct {
 
 func (x *AnalyzeWorkflowRequest) Reset() {
 	*x = AnalyzeWorkflowRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1599,7 @@ func (x *AnalyzeWorkflowRequest) String() string {
 func (*AnalyzeWorkflowRequest) ProtoMessage() {}
 
 func (x *AnalyzeWorkflowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1612,7 @@ func (x *AnalyzeWorkflowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeWorkflowRequest.ProtoReflect.Descriptor instead.
 func (*AnalyzeWorkflowRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AnalyzeWorkflowRequest) GetNamespace() string {
@@ -1541,7 +1675,7 @@ type AnalyzeWorkflowResponse struct {
 
 func (x *AnalyzeWorkflowResponse) Reset() {
 	*x = AnalyzeWorkflowResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1687,7 @@ func (x *AnalyzeWorkflowResponse) String() string {
 func (*AnalyzeWorkflowResponse) ProtoMessage() {}
 
 func (x *AnalyzeWorkflowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1700,7 @@ func (x *AnalyzeWorkflowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeWorkflowResponse.ProtoReflect.Descriptor instead.
 func (*AnalyzeWorkflowResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{22}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AnalyzeWorkflowResponse) GetWorkflowId() string {
@@ -1602,7 +1736,7 @@ type ListPublicNodesRequest struct {
 
 func (x *ListPublicNodesRequest) Reset() {
 	*x = ListPublicNodesRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1748,7 @@ func (x *ListPublicNodesRequest) String() string {
 func (*ListPublicNodesRequest) ProtoMessage() {}
 
 func (x *ListPublicNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1761,7 @@ func (x *ListPublicNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPublicNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListPublicNodesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{23}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListPublicNodesRequest) GetNamespace() string {
@@ -1661,7 +1795,7 @@ type ListPublicNodesResponse struct {
 
 func (x *ListPublicNodesResponse) Reset() {
 	*x = ListPublicNodesResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1807,7 @@ func (x *ListPublicNodesResponse) String() string {
 func (*ListPublicNodesResponse) ProtoMessage() {}
 
 func (x *ListPublicNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1820,7 @@ func (x *ListPublicNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPublicNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListPublicNodesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{24}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPublicNodesResponse) GetNodes() []*PublicNode {
@@ -1715,7 +1849,7 @@ type PublicNode struct {
 
 func (x *PublicNode) Reset() {
 	*x = PublicNode{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1861,7 @@ func (x *PublicNode) String() string {
 func (*PublicNode) ProtoMessage() {}
 
 func (x *PublicNode) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[25]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1874,7 @@ func (x *PublicNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublicNode.ProtoReflect.Descriptor instead.
 func (*PublicNode) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{25}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PublicNode) GetWorkflowId() string {
@@ -1775,7 +1909,7 @@ type GetTaskRequest struct {
 
 func (x *GetTaskRequest) Reset() {
 	*x = GetTaskRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1921,7 @@ func (x *GetTaskRequest) String() string {
 func (*GetTaskRequest) ProtoMessage() {}
 
 func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[26]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1934,7 @@ func (x *GetTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{26}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetTaskRequest) GetNamespace() string {
@@ -1833,7 +1967,7 @@ type GetTaskResponse struct {
 
 func (x *GetTaskResponse) Reset() {
 	*x = GetTaskResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +1979,7 @@ func (x *GetTaskResponse) String() string {
 func (*GetTaskResponse) ProtoMessage() {}
 
 func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[27]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +1992,7 @@ func (x *GetTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{27}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetTaskResponse) GetTask() *Task {
@@ -1881,7 +2015,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +2027,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[28]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2040,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{28}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListTasksRequest) GetNamespace() string {
@@ -1947,7 +2081,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +2093,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[29]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +2106,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{29}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -2001,7 +2135,7 @@ type ListTaskVersionsRequest struct {
 
 func (x *ListTaskVersionsRequest) Reset() {
 	*x = ListTaskVersionsRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2147,7 @@ func (x *ListTaskVersionsRequest) String() string {
 func (*ListTaskVersionsRequest) ProtoMessage() {}
 
 func (x *ListTaskVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2160,7 @@ func (x *ListTaskVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{30}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListTaskVersionsRequest) GetNamespace() string {
@@ -2067,7 +2201,7 @@ type ListTaskVersionsResponse struct {
 
 func (x *ListTaskVersionsResponse) Reset() {
 	*x = ListTaskVersionsResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2213,7 @@ func (x *ListTaskVersionsResponse) String() string {
 func (*ListTaskVersionsResponse) ProtoMessage() {}
 
 func (x *ListTaskVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2226,7 @@ func (x *ListTaskVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{31}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTaskVersionsResponse) GetVersions() []*Task {
@@ -2123,7 +2257,7 @@ type ListTaskUsagesRequest struct {
 
 func (x *ListTaskUsagesRequest) Reset() {
 	*x = ListTaskUsagesRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2269,7 @@ func (x *ListTaskUsagesRequest) String() string {
 func (*ListTaskUsagesRequest) ProtoMessage() {}
 
 func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[32]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2282,7 @@ func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{32}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTaskUsagesRequest) GetNamespace() string {
@@ -2196,7 +2330,7 @@ type ListTaskUsagesResponse struct {
 
 func (x *ListTaskUsagesResponse) Reset() {
 	*x = ListTaskUsagesResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2342,7 @@ func (x *ListTaskUsagesResponse) String() string {
 func (*ListTaskUsagesResponse) ProtoMessage() {}
 
 func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[33]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2355,7 @@ func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{33}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTaskUsagesResponse) GetWorkflows() []*WorkflowReference {
@@ -2254,7 +2388,7 @@ type WorkflowReference struct {
 
 func (x *WorkflowReference) Reset() {
 	*x = WorkflowReference{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2400,7 @@ func (x *WorkflowReference) String() string {
 func (*WorkflowReference) ProtoMessage() {}
 
 func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2413,7 @@ func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkflowReference.ProtoReflect.Descriptor instead.
 func (*WorkflowReference) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WorkflowReference) GetName() string {
@@ -2332,14 +2466,16 @@ type DeleteTaskRequest struct {
 	Actor     string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
 	Reason    string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Only this version; 0 is the task with all versions.
-	Version       uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	Version uint32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// The owner, as in Apply.
+	Owner         string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteTaskRequest) Reset() {
 	*x = DeleteTaskRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2487,7 @@ func (x *DeleteTaskRequest) String() string {
 func (*DeleteTaskRequest) ProtoMessage() {}
 
 func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2500,7 @@ func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTaskRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteTaskRequest) GetNamespace() string {
@@ -2409,6 +2545,13 @@ func (x *DeleteTaskRequest) GetVersion() uint32 {
 	return 0
 }
 
+func (x *DeleteTaskRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 type DeleteTaskResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2417,7 +2560,7 @@ type DeleteTaskResponse struct {
 
 func (x *DeleteTaskResponse) Reset() {
 	*x = DeleteTaskResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2572,7 @@ func (x *DeleteTaskResponse) String() string {
 func (*DeleteTaskResponse) ProtoMessage() {}
 
 func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2585,7 @@ func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTaskResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{38}
 }
 
 type GetPlanRequest struct {
@@ -2458,7 +2601,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2613,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2626,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{37}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetPlanRequest) GetNamespace() string {
@@ -2523,7 +2666,7 @@ type GetPlanResponse struct {
 
 func (x *GetPlanResponse) Reset() {
 	*x = GetPlanResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +2678,7 @@ func (x *GetPlanResponse) String() string {
 func (*GetPlanResponse) ProtoMessage() {}
 
 func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2691,7 @@ func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanResponse.ProtoReflect.Descriptor instead.
 func (*GetPlanResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{38}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetPlanResponse) GetPlan() *Plan {
@@ -2562,7 +2705,7 @@ var File_flowmesh_api_definition_v1_definition_service_proto protoreflect.FileDe
 
 const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\n" +
-	"3flowmesh/api/definition/v1/definition_service.proto\x12\x1aflowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\x1a%flowmesh/api/definition/v1/plan.proto\"\xfc\x01\n" +
+	"3flowmesh/api/definition/v1/definition_service.proto\x12\x1aflowmesh.api.definition.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\x1a%flowmesh/api/definition/v1/plan.proto\"\xb5\x02\n" +
 	"\fApplyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\fR\x06source\x12!\n" +
@@ -2571,7 +2714,9 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12,\n" +
-	"\x0fexpected_digest\x18\a \x01(\tH\x00R\x0eexpectedDigest\x88\x01\x01B\x12\n" +
+	"\x0fexpected_digest\x18\a \x01(\tH\x00R\x0eexpectedDigest\x88\x01\x01\x12\x1a\n" +
+	"\x05owner\x18\b \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\x12\x1b\n" +
+	"\ttake_over\x18\t \x01(\bR\btakeOverB\x12\n" +
 	"\x10_expected_digest\"\x8d\x02\n" +
 	"\rApplyResponse\x12I\n" +
 	"\tresources\x18\x01 \x03(\v2+.flowmesh.api.definition.v1.AppliedResourceR\tresources\x12?\n" +
@@ -2621,7 +2766,14 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\asignals\x18\b \x01(\fR\asignals\x12#\n" +
 	"\rversion_label\x18\t \x01(\tR\fversionLabel\x12\x14\n" +
 	"\x05tests\x18\n" +
-	" \x01(\fR\x05tests\"0\n" +
+	" \x01(\fR\x05tests\"\x8e\x01\n" +
+	"\x17OptimizeWorkflowRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
+	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
+	"workflowId\x12.\n" +
+	"\x13execution_count_max\x18\x03 \x01(\rR\x11executionCountMax\"2\n" +
+	"\x18OptimizeWorkflowResponse\x12\x16\n" +
+	"\x06report\x18\x01 \x01(\fR\x06report\"0\n" +
 	"\x16DryRunWorkflowResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\fR\x06report\"\x98\x01\n" +
 	"\x12GetWorkflowRequest\x12\x1c\n" +
@@ -2665,7 +2817,7 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"\x88\x01\n" +
 	"\x1cListWorkflowVersionsResponse\x12@\n" +
 	"\bversions\x18\x01 \x03(\v2$.flowmesh.api.definition.v1.WorkflowR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcb\x01\n" +
 	"\x15DeleteWorkflowRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
@@ -2673,7 +2825,8 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x18\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
+	"\x05owner\x18\x06 \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\"\x18\n" +
 	"\x16DeleteWorkflowResponse\"\x80\x03\n" +
 	"\x16AnalyzeWorkflowRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
@@ -2746,7 +2899,7 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12!\n" +
 	"\ftask_version\x18\x04 \x01(\rR\vtaskVersion\x12\x16\n" +
 	"\x06newest\x18\x05 \x01(\bR\x06newest\x12%\n" +
-	"\x0eversion_labels\x18\x06 \x03(\tR\rversionLabels\"\xb2\x01\n" +
+	"\x0eversion_labels\x18\x06 \x03(\tR\rversionLabels\"\xce\x01\n" +
 	"\x11DeleteTaskRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
@@ -2754,7 +2907,8 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\rR\aversion\"\x14\n" +
+	"\aversion\x18\x06 \x01(\rR\aversion\x12\x1a\n" +
+	"\x05owner\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\"\x14\n" +
 	"\x12DeleteTaskResponse\"\x94\x01\n" +
 	"\x0eGetPlanRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
@@ -2763,12 +2917,13 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
 	"\rversion_label\x18\x04 \x01(\tR\fversionLabel\"G\n" +
 	"\x0fGetPlanResponse\x124\n" +
-	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\xfe\x11\n" +
+	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\x86\x13\n" +
 	"\x11DefinitionService\x12f\n" +
 	"\x05Apply\x12(.flowmesh.api.definition.v1.ApplyRequest\x1a).flowmesh.api.definition.v1.ApplyResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x87\x01\n" +
 	"\x10RegisterWorkflow\x123.flowmesh.api.definition.v1.RegisterWorkflowRequest\x1a4.flowmesh.api.definition.v1.RegisterWorkflowResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x85\x01\n" +
 	"\x10ValidateWorkflow\x123.flowmesh.api.definition.v1.ValidateWorkflowRequest\x1a4.flowmesh.api.definition.v1.ValidateWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x7f\n" +
-	"\x0eDryRunWorkflow\x121.flowmesh.api.definition.v1.DryRunWorkflowRequest\x1a2.flowmesh.api.definition.v1.DryRunWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12v\n" +
+	"\x0eDryRunWorkflow\x121.flowmesh.api.definition.v1.DryRunWorkflowRequest\x1a2.flowmesh.api.definition.v1.DryRunWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x85\x01\n" +
+	"\x10OptimizeWorkflow\x123.flowmesh.api.definition.v1.OptimizeWorkflowRequest\x1a4.flowmesh.api.definition.v1.OptimizeWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12v\n" +
 	"\vGetWorkflow\x12..flowmesh.api.definition.v1.GetWorkflowRequest\x1a/.flowmesh.api.definition.v1.GetWorkflowResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x88\x01\n" +
 	"\x11GetWorkflowSource\x124.flowmesh.api.definition.v1.GetWorkflowSourceRequest\x1a5.flowmesh.api.definition.v1.GetWorkflowSourceResponse\"\x06\xea\xe0\x18\x02\b\x03\x12|\n" +
 	"\rListWorkflows\x120.flowmesh.api.definition.v1.ListWorkflowsRequest\x1a1.flowmesh.api.definition.v1.ListWorkflowsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x7f\n" +
@@ -2798,7 +2953,7 @@ func file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP() []by
 	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescData
 }
 
-var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*ApplyRequest)(nil),                 // 0: flowmesh.api.definition.v1.ApplyRequest
 	(*ApplyResponse)(nil),                // 1: flowmesh.api.definition.v1.ApplyResponse
@@ -2808,100 +2963,104 @@ var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*ValidateWorkflowRequest)(nil),      // 5: flowmesh.api.definition.v1.ValidateWorkflowRequest
 	(*ValidateWorkflowResponse)(nil),     // 6: flowmesh.api.definition.v1.ValidateWorkflowResponse
 	(*DryRunWorkflowRequest)(nil),        // 7: flowmesh.api.definition.v1.DryRunWorkflowRequest
-	(*DryRunWorkflowResponse)(nil),       // 8: flowmesh.api.definition.v1.DryRunWorkflowResponse
-	(*GetWorkflowRequest)(nil),           // 9: flowmesh.api.definition.v1.GetWorkflowRequest
-	(*GetWorkflowResponse)(nil),          // 10: flowmesh.api.definition.v1.GetWorkflowResponse
-	(*GetWorkflowSourceRequest)(nil),     // 11: flowmesh.api.definition.v1.GetWorkflowSourceRequest
-	(*GetWorkflowSourceResponse)(nil),    // 12: flowmesh.api.definition.v1.GetWorkflowSourceResponse
-	(*ListWorkflowsRequest)(nil),         // 13: flowmesh.api.definition.v1.ListWorkflowsRequest
-	(*ListWorkflowsResponse)(nil),        // 14: flowmesh.api.definition.v1.ListWorkflowsResponse
-	(*CountWorkflowsRequest)(nil),        // 15: flowmesh.api.definition.v1.CountWorkflowsRequest
-	(*CountWorkflowsResponse)(nil),       // 16: flowmesh.api.definition.v1.CountWorkflowsResponse
-	(*ListWorkflowVersionsRequest)(nil),  // 17: flowmesh.api.definition.v1.ListWorkflowVersionsRequest
-	(*ListWorkflowVersionsResponse)(nil), // 18: flowmesh.api.definition.v1.ListWorkflowVersionsResponse
-	(*DeleteWorkflowRequest)(nil),        // 19: flowmesh.api.definition.v1.DeleteWorkflowRequest
-	(*DeleteWorkflowResponse)(nil),       // 20: flowmesh.api.definition.v1.DeleteWorkflowResponse
-	(*AnalyzeWorkflowRequest)(nil),       // 21: flowmesh.api.definition.v1.AnalyzeWorkflowRequest
-	(*AnalyzeWorkflowResponse)(nil),      // 22: flowmesh.api.definition.v1.AnalyzeWorkflowResponse
-	(*ListPublicNodesRequest)(nil),       // 23: flowmesh.api.definition.v1.ListPublicNodesRequest
-	(*ListPublicNodesResponse)(nil),      // 24: flowmesh.api.definition.v1.ListPublicNodesResponse
-	(*PublicNode)(nil),                   // 25: flowmesh.api.definition.v1.PublicNode
-	(*GetTaskRequest)(nil),               // 26: flowmesh.api.definition.v1.GetTaskRequest
-	(*GetTaskResponse)(nil),              // 27: flowmesh.api.definition.v1.GetTaskResponse
-	(*ListTasksRequest)(nil),             // 28: flowmesh.api.definition.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),            // 29: flowmesh.api.definition.v1.ListTasksResponse
-	(*ListTaskVersionsRequest)(nil),      // 30: flowmesh.api.definition.v1.ListTaskVersionsRequest
-	(*ListTaskVersionsResponse)(nil),     // 31: flowmesh.api.definition.v1.ListTaskVersionsResponse
-	(*ListTaskUsagesRequest)(nil),        // 32: flowmesh.api.definition.v1.ListTaskUsagesRequest
-	(*ListTaskUsagesResponse)(nil),       // 33: flowmesh.api.definition.v1.ListTaskUsagesResponse
-	(*WorkflowReference)(nil),            // 34: flowmesh.api.definition.v1.WorkflowReference
-	(*DeleteTaskRequest)(nil),            // 35: flowmesh.api.definition.v1.DeleteTaskRequest
-	(*DeleteTaskResponse)(nil),           // 36: flowmesh.api.definition.v1.DeleteTaskResponse
-	(*GetPlanRequest)(nil),               // 37: flowmesh.api.definition.v1.GetPlanRequest
-	(*GetPlanResponse)(nil),              // 38: flowmesh.api.definition.v1.GetPlanResponse
-	nil,                                  // 39: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	(*Problem)(nil),                      // 40: flowmesh.api.definition.v1.Problem
-	(*Workflow)(nil),                     // 41: flowmesh.api.definition.v1.Workflow
-	(*Analysis)(nil),                     // 42: flowmesh.api.definition.v1.Analysis
-	(*Task)(nil),                         // 43: flowmesh.api.definition.v1.Task
-	(*Plan)(nil),                         // 44: flowmesh.api.definition.v1.Plan
+	(*OptimizeWorkflowRequest)(nil),      // 8: flowmesh.api.definition.v1.OptimizeWorkflowRequest
+	(*OptimizeWorkflowResponse)(nil),     // 9: flowmesh.api.definition.v1.OptimizeWorkflowResponse
+	(*DryRunWorkflowResponse)(nil),       // 10: flowmesh.api.definition.v1.DryRunWorkflowResponse
+	(*GetWorkflowRequest)(nil),           // 11: flowmesh.api.definition.v1.GetWorkflowRequest
+	(*GetWorkflowResponse)(nil),          // 12: flowmesh.api.definition.v1.GetWorkflowResponse
+	(*GetWorkflowSourceRequest)(nil),     // 13: flowmesh.api.definition.v1.GetWorkflowSourceRequest
+	(*GetWorkflowSourceResponse)(nil),    // 14: flowmesh.api.definition.v1.GetWorkflowSourceResponse
+	(*ListWorkflowsRequest)(nil),         // 15: flowmesh.api.definition.v1.ListWorkflowsRequest
+	(*ListWorkflowsResponse)(nil),        // 16: flowmesh.api.definition.v1.ListWorkflowsResponse
+	(*CountWorkflowsRequest)(nil),        // 17: flowmesh.api.definition.v1.CountWorkflowsRequest
+	(*CountWorkflowsResponse)(nil),       // 18: flowmesh.api.definition.v1.CountWorkflowsResponse
+	(*ListWorkflowVersionsRequest)(nil),  // 19: flowmesh.api.definition.v1.ListWorkflowVersionsRequest
+	(*ListWorkflowVersionsResponse)(nil), // 20: flowmesh.api.definition.v1.ListWorkflowVersionsResponse
+	(*DeleteWorkflowRequest)(nil),        // 21: flowmesh.api.definition.v1.DeleteWorkflowRequest
+	(*DeleteWorkflowResponse)(nil),       // 22: flowmesh.api.definition.v1.DeleteWorkflowResponse
+	(*AnalyzeWorkflowRequest)(nil),       // 23: flowmesh.api.definition.v1.AnalyzeWorkflowRequest
+	(*AnalyzeWorkflowResponse)(nil),      // 24: flowmesh.api.definition.v1.AnalyzeWorkflowResponse
+	(*ListPublicNodesRequest)(nil),       // 25: flowmesh.api.definition.v1.ListPublicNodesRequest
+	(*ListPublicNodesResponse)(nil),      // 26: flowmesh.api.definition.v1.ListPublicNodesResponse
+	(*PublicNode)(nil),                   // 27: flowmesh.api.definition.v1.PublicNode
+	(*GetTaskRequest)(nil),               // 28: flowmesh.api.definition.v1.GetTaskRequest
+	(*GetTaskResponse)(nil),              // 29: flowmesh.api.definition.v1.GetTaskResponse
+	(*ListTasksRequest)(nil),             // 30: flowmesh.api.definition.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),            // 31: flowmesh.api.definition.v1.ListTasksResponse
+	(*ListTaskVersionsRequest)(nil),      // 32: flowmesh.api.definition.v1.ListTaskVersionsRequest
+	(*ListTaskVersionsResponse)(nil),     // 33: flowmesh.api.definition.v1.ListTaskVersionsResponse
+	(*ListTaskUsagesRequest)(nil),        // 34: flowmesh.api.definition.v1.ListTaskUsagesRequest
+	(*ListTaskUsagesResponse)(nil),       // 35: flowmesh.api.definition.v1.ListTaskUsagesResponse
+	(*WorkflowReference)(nil),            // 36: flowmesh.api.definition.v1.WorkflowReference
+	(*DeleteTaskRequest)(nil),            // 37: flowmesh.api.definition.v1.DeleteTaskRequest
+	(*DeleteTaskResponse)(nil),           // 38: flowmesh.api.definition.v1.DeleteTaskResponse
+	(*GetPlanRequest)(nil),               // 39: flowmesh.api.definition.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),              // 40: flowmesh.api.definition.v1.GetPlanResponse
+	nil,                                  // 41: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	(*Problem)(nil),                      // 42: flowmesh.api.definition.v1.Problem
+	(*Workflow)(nil),                     // 43: flowmesh.api.definition.v1.Workflow
+	(*Analysis)(nil),                     // 44: flowmesh.api.definition.v1.Analysis
+	(*Task)(nil),                         // 45: flowmesh.api.definition.v1.Task
+	(*Plan)(nil),                         // 46: flowmesh.api.definition.v1.Plan
 }
 var file_flowmesh_api_definition_v1_definition_service_proto_depIdxs = []int32{
 	2,  // 0: flowmesh.api.definition.v1.ApplyResponse.resources:type_name -> flowmesh.api.definition.v1.AppliedResource
-	40, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	34, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	40, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	40, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
-	34, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	41, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
-	41, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
-	41, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
-	39, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	42, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
-	25, // 11: flowmesh.api.definition.v1.ListPublicNodesResponse.nodes:type_name -> flowmesh.api.definition.v1.PublicNode
-	43, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
-	43, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
-	43, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
-	34, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	44, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
+	42, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	36, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	42, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	42, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
+	36, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	43, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
+	43, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
+	43, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
+	41, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	44, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
+	27, // 11: flowmesh.api.definition.v1.ListPublicNodesResponse.nodes:type_name -> flowmesh.api.definition.v1.PublicNode
+	45, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
+	45, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
+	45, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
+	36, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	46, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
 	0,  // 17: flowmesh.api.definition.v1.DefinitionService.Apply:input_type -> flowmesh.api.definition.v1.ApplyRequest
 	3,  // 18: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:input_type -> flowmesh.api.definition.v1.RegisterWorkflowRequest
 	5,  // 19: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:input_type -> flowmesh.api.definition.v1.ValidateWorkflowRequest
 	7,  // 20: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:input_type -> flowmesh.api.definition.v1.DryRunWorkflowRequest
-	9,  // 21: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:input_type -> flowmesh.api.definition.v1.GetWorkflowRequest
-	11, // 22: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:input_type -> flowmesh.api.definition.v1.GetWorkflowSourceRequest
-	13, // 23: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:input_type -> flowmesh.api.definition.v1.ListWorkflowsRequest
-	15, // 24: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:input_type -> flowmesh.api.definition.v1.CountWorkflowsRequest
-	17, // 25: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:input_type -> flowmesh.api.definition.v1.ListWorkflowVersionsRequest
-	19, // 26: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:input_type -> flowmesh.api.definition.v1.DeleteWorkflowRequest
-	21, // 27: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:input_type -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest
-	23, // 28: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:input_type -> flowmesh.api.definition.v1.ListPublicNodesRequest
-	26, // 29: flowmesh.api.definition.v1.DefinitionService.GetTask:input_type -> flowmesh.api.definition.v1.GetTaskRequest
-	28, // 30: flowmesh.api.definition.v1.DefinitionService.ListTasks:input_type -> flowmesh.api.definition.v1.ListTasksRequest
-	30, // 31: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:input_type -> flowmesh.api.definition.v1.ListTaskVersionsRequest
-	32, // 32: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
-	35, // 33: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
-	37, // 34: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
-	1,  // 35: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
-	4,  // 36: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
-	6,  // 37: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
-	8,  // 38: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
-	10, // 39: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
-	12, // 40: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:output_type -> flowmesh.api.definition.v1.GetWorkflowSourceResponse
-	14, // 41: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
-	16, // 42: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
-	18, // 43: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
-	20, // 44: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
-	22, // 45: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
-	24, // 46: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
-	27, // 47: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
-	29, // 48: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
-	31, // 49: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
-	33, // 50: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
-	36, // 51: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
-	38, // 52: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
-	35, // [35:53] is the sub-list for method output_type
-	17, // [17:35] is the sub-list for method input_type
+	8,  // 21: flowmesh.api.definition.v1.DefinitionService.OptimizeWorkflow:input_type -> flowmesh.api.definition.v1.OptimizeWorkflowRequest
+	11, // 22: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:input_type -> flowmesh.api.definition.v1.GetWorkflowRequest
+	13, // 23: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:input_type -> flowmesh.api.definition.v1.GetWorkflowSourceRequest
+	15, // 24: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:input_type -> flowmesh.api.definition.v1.ListWorkflowsRequest
+	17, // 25: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:input_type -> flowmesh.api.definition.v1.CountWorkflowsRequest
+	19, // 26: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:input_type -> flowmesh.api.definition.v1.ListWorkflowVersionsRequest
+	21, // 27: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:input_type -> flowmesh.api.definition.v1.DeleteWorkflowRequest
+	23, // 28: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:input_type -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest
+	25, // 29: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:input_type -> flowmesh.api.definition.v1.ListPublicNodesRequest
+	28, // 30: flowmesh.api.definition.v1.DefinitionService.GetTask:input_type -> flowmesh.api.definition.v1.GetTaskRequest
+	30, // 31: flowmesh.api.definition.v1.DefinitionService.ListTasks:input_type -> flowmesh.api.definition.v1.ListTasksRequest
+	32, // 32: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:input_type -> flowmesh.api.definition.v1.ListTaskVersionsRequest
+	34, // 33: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
+	37, // 34: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
+	39, // 35: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
+	1,  // 36: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
+	4,  // 37: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
+	6,  // 38: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
+	10, // 39: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
+	9,  // 40: flowmesh.api.definition.v1.DefinitionService.OptimizeWorkflow:output_type -> flowmesh.api.definition.v1.OptimizeWorkflowResponse
+	12, // 41: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
+	14, // 42: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:output_type -> flowmesh.api.definition.v1.GetWorkflowSourceResponse
+	16, // 43: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
+	18, // 44: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
+	20, // 45: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
+	22, // 46: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
+	24, // 47: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
+	26, // 48: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
+	29, // 49: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
+	31, // 50: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
+	33, // 51: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
+	35, // 52: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
+	38, // 53: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
+	40, // 54: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
+	36, // [36:55] is the sub-list for method output_type
+	17, // [17:36] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -2921,7 +3080,7 @@ func file_flowmesh_api_definition_v1_definition_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc), len(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	DefinitionService_RegisterWorkflow_FullMethodName     = "/flowmesh.api.definition.v1.DefinitionService/RegisterWorkflow"
 	DefinitionService_ValidateWorkflow_FullMethodName     = "/flowmesh.api.definition.v1.DefinitionService/ValidateWorkflow"
 	DefinitionService_DryRunWorkflow_FullMethodName       = "/flowmesh.api.definition.v1.DefinitionService/DryRunWorkflow"
+	DefinitionService_OptimizeWorkflow_FullMethodName     = "/flowmesh.api.definition.v1.DefinitionService/OptimizeWorkflow"
 	DefinitionService_GetWorkflow_FullMethodName          = "/flowmesh.api.definition.v1.DefinitionService/GetWorkflow"
 	DefinitionService_GetWorkflowSource_FullMethodName    = "/flowmesh.api.definition.v1.DefinitionService/GetWorkflowSource"
 	DefinitionService_ListWorkflows_FullMethodName        = "/flowmesh.api.definition.v1.DefinitionService/ListWorkflows"
@@ -59,6 +60,7 @@ type DefinitionServiceClient interface {
 	//	RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
 	//	FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	// Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
 	// source holds exactly one workflow.
@@ -74,6 +76,13 @@ type DefinitionServiceClient interface {
 	//	INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
 	//	DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
 	DryRunWorkflow(ctx context.Context, in *DryRunWorkflowRequest, opts ...grpc.CallOption) (*DryRunWorkflowResponse, error)
+	// Returns proposals for the newest version of a native workflow, from the durations of its last
+	// executions, and rehearses them with their inputs. Stores and changes nothing.
+	//
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+	//	DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
+	OptimizeWorkflow(ctx context.Context, in *OptimizeWorkflowRequest, opts ...grpc.CallOption) (*OptimizeWorkflowResponse, error)
 	// Returns one version of a workflow; by default the newest.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
@@ -97,6 +106,7 @@ type DefinitionServiceClient interface {
 	// A repeated call returns NOT_FOUND.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteWorkflow(ctx context.Context, in *DeleteWorkflowRequest, opts ...grpc.CallOption) (*DeleteWorkflowResponse, error)
 	// Returns the graph analysis of one version, or of a text that is not stored.
 	//
@@ -126,6 +136,7 @@ type DefinitionServiceClient interface {
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
 	//	FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteTask(ctx context.Context, in *DeleteTaskRequest, opts ...grpc.CallOption) (*DeleteTaskResponse, error)
 	// Returns the plan of a version with the currently resolved task versions. Called by
 	// orchestrators and the gateway.
@@ -177,6 +188,16 @@ func (c *definitionServiceClient) DryRunWorkflow(ctx context.Context, in *DryRun
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DryRunWorkflowResponse)
 	err := c.cc.Invoke(ctx, DefinitionService_DryRunWorkflow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *definitionServiceClient) OptimizeWorkflow(ctx context.Context, in *OptimizeWorkflowRequest, opts ...grpc.CallOption) (*OptimizeWorkflowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OptimizeWorkflowResponse)
+	err := c.cc.Invoke(ctx, DefinitionService_OptimizeWorkflow_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -343,6 +364,7 @@ type DefinitionServiceServer interface {
 	//	RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
 	//	FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	// Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
 	// source holds exactly one workflow.
@@ -358,6 +380,13 @@ type DefinitionServiceServer interface {
 	//	INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
 	//	DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
 	DryRunWorkflow(context.Context, *DryRunWorkflowRequest) (*DryRunWorkflowResponse, error)
+	// Returns proposals for the newest version of a native workflow, from the durations of its last
+	// executions, and rehearses them with their inputs. Stores and changes nothing.
+	//
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+	//	DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
+	OptimizeWorkflow(context.Context, *OptimizeWorkflowRequest) (*OptimizeWorkflowResponse, error)
 	// Returns one version of a workflow; by default the newest.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
@@ -381,6 +410,7 @@ type DefinitionServiceServer interface {
 	// A repeated call returns NOT_FOUND.
 	//
 	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteWorkflow(context.Context, *DeleteWorkflowRequest) (*DeleteWorkflowResponse, error)
 	// Returns the graph analysis of one version, or of a text that is not stored.
 	//
@@ -410,6 +440,7 @@ type DefinitionServiceServer interface {
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
 	//	FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteTask(context.Context, *DeleteTaskRequest) (*DeleteTaskResponse, error)
 	// Returns the plan of a version with the currently resolved task versions. Called by
 	// orchestrators and the gateway.
@@ -438,6 +469,9 @@ func (UnimplementedDefinitionServiceServer) ValidateWorkflow(context.Context, *V
 }
 func (UnimplementedDefinitionServiceServer) DryRunWorkflow(context.Context, *DryRunWorkflowRequest) (*DryRunWorkflowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DryRunWorkflow not implemented")
+}
+func (UnimplementedDefinitionServiceServer) OptimizeWorkflow(context.Context, *OptimizeWorkflowRequest) (*OptimizeWorkflowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OptimizeWorkflow not implemented")
 }
 func (UnimplementedDefinitionServiceServer) GetWorkflow(context.Context, *GetWorkflowRequest) (*GetWorkflowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetWorkflow not implemented")
@@ -570,6 +604,24 @@ func _DefinitionService_DryRunWorkflow_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DefinitionServiceServer).DryRunWorkflow(ctx, req.(*DryRunWorkflowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DefinitionService_OptimizeWorkflow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OptimizeWorkflowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DefinitionServiceServer).OptimizeWorkflow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DefinitionService_OptimizeWorkflow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DefinitionServiceServer).OptimizeWorkflow(ctx, req.(*OptimizeWorkflowRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -848,6 +900,10 @@ var DefinitionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DryRunWorkflow",
 			Handler:    _DefinitionService_DryRunWorkflow_Handler,
+		},
+		{
+			MethodName: "OptimizeWorkflow",
+			Handler:    _DefinitionService_OptimizeWorkflow_Handler,
 		},
 		{
 			MethodName: "GetWorkflow",

@@ -2263,7 +2263,10 @@ type TaskSpec struct {
 	InputSchema  []byte `protobuf:"bytes,6,opt,name=input_schema,json=inputSchema,proto3" json:"input_schema,omitempty"`
 	OutputSchema []byte `protobuf:"bytes,7,opt,name=output_schema,json=outputSchema,proto3" json:"output_schema,omitempty"`
 	// The cache rule; absent runs every task.
-	Cache         *CacheRule `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
+	Cache *CacheRule `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Texts of the node's input that stand for secrets. The worker service replaces them when it
+	// sends or runs the task; the input in the history has their placeholders.
+	InputSecrets  []*InputSecret `protobuf:"bytes,40,rep,name=input_secrets,json=inputSecrets,proto3" json:"input_secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2354,6 +2357,68 @@ func (x *TaskSpec) GetCache() *CacheRule {
 	return nil
 }
 
+func (x *TaskSpec) GetInputSecrets() []*InputSecret {
+	if x != nil {
+		return x.InputSecrets
+	}
+	return nil
+}
+
+// A text of a node's input that reads secrets.
+type InputSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keys from the input to the text: a JSON list of names and positions.
+	Path []byte `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// `secret://name`, or a text with `{{secrets.name}}`.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InputSecret) Reset() {
+	*x = InputSecret{}
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InputSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InputSecret) ProtoMessage() {}
+
+func (x *InputSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InputSecret.ProtoReflect.Descriptor instead.
+func (*InputSecret) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *InputSecret) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *InputSecret) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // URLs that are notified about the progress of an execution.
 type Callbacks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2368,7 +2433,7 @@ type Callbacks struct {
 
 func (x *Callbacks) Reset() {
 	*x = Callbacks{}
-	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2445,7 @@ func (x *Callbacks) String() string {
 func (*Callbacks) ProtoMessage() {}
 
 func (x *Callbacks) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[16]
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2458,7 @@ func (x *Callbacks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Callbacks.ProtoReflect.Descriptor instead.
 func (*Callbacks) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Callbacks) GetOnCompleteUrl() string {
@@ -2438,7 +2503,7 @@ type CacheRule struct {
 
 func (x *CacheRule) Reset() {
 	*x = CacheRule{}
-	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2515,7 @@ func (x *CacheRule) String() string {
 func (*CacheRule) ProtoMessage() {}
 
 func (x *CacheRule) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[17]
+	mi := &file_flowmesh_api_definition_v1_plan_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2528,7 @@ func (x *CacheRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheRule.ProtoReflect.Descriptor instead.
 func (*CacheRule) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CacheRule) GetTtlMs() int64 {
@@ -2641,7 +2706,7 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"\x05batch\x18\x05 \x01(\rR\x05batch\x12\x1b\n" +
 	"\tpages_max\x18V \x01(\rR\bpagesMax\x12\x1b\n" +
 	"\tnext_path\x18W \x03(\tR\bnextPath\x12\x18\n" +
-	"\acounted\x18X \x01(\bR\acounted\"\xb8\x02\n" +
+	"\acounted\x18X \x01(\bR\acounted\"\x86\x03\n" +
 	"\bTaskSpec\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x1b\n" +
 	"\ttask_type\x18\x02 \x01(\tR\btaskType\x12=\n" +
@@ -2650,7 +2715,11 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"\x06config\x18\x05 \x01(\fR\x06config\x12!\n" +
 	"\finput_schema\x18\x06 \x01(\fR\vinputSchema\x12#\n" +
 	"\routput_schema\x18\a \x01(\fR\foutputSchema\x12;\n" +
-	"\x05cache\x18\x14 \x01(\v2%.flowmesh.api.definition.v1.CacheRuleR\x05cache\"\x91\x01\n" +
+	"\x05cache\x18\x14 \x01(\v2%.flowmesh.api.definition.v1.CacheRuleR\x05cache\x12L\n" +
+	"\rinput_secrets\x18( \x03(\v2'.flowmesh.api.definition.v1.InputSecretR\finputSecrets\"5\n" +
+	"\vInputSecret\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\x91\x01\n" +
 	"\tCallbacks\x12&\n" +
 	"\x0fon_complete_url\x18\x01 \x01(\tR\ronCompleteUrl\x12$\n" +
 	"\x0eon_failure_url\x18\x02 \x01(\tR\fonFailureUrl\x12\x1e\n" +
@@ -2740,7 +2809,7 @@ func file_flowmesh_api_definition_v1_plan_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_definition_v1_plan_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_flowmesh_api_definition_v1_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_flowmesh_api_definition_v1_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_flowmesh_api_definition_v1_plan_proto_goTypes = []any{
 	(StartConflict)(0),      // 0: flowmesh.api.definition.v1.StartConflict
 	(SearchType)(0),         // 1: flowmesh.api.definition.v1.SearchType
@@ -2769,17 +2838,18 @@ var file_flowmesh_api_definition_v1_plan_proto_goTypes = []any{
 	(*EdgeRule)(nil),        // 24: flowmesh.api.definition.v1.EdgeRule
 	(*MapBody)(nil),         // 25: flowmesh.api.definition.v1.MapBody
 	(*TaskSpec)(nil),        // 26: flowmesh.api.definition.v1.TaskSpec
-	(*Callbacks)(nil),       // 27: flowmesh.api.definition.v1.Callbacks
-	(*CacheRule)(nil),       // 28: flowmesh.api.definition.v1.CacheRule
-	(*v1.RetryPolicy)(nil),  // 29: flowmesh.api.common.v1.RetryPolicy
-	(v1.Priority)(0),        // 30: flowmesh.api.common.v1.Priority
-	(*Receiver)(nil),        // 31: flowmesh.api.definition.v1.Receiver
+	(*InputSecret)(nil),     // 27: flowmesh.api.definition.v1.InputSecret
+	(*Callbacks)(nil),       // 28: flowmesh.api.definition.v1.Callbacks
+	(*CacheRule)(nil),       // 29: flowmesh.api.definition.v1.CacheRule
+	(*v1.RetryPolicy)(nil),  // 30: flowmesh.api.common.v1.RetryPolicy
+	(v1.Priority)(0),        // 31: flowmesh.api.common.v1.Priority
+	(*Receiver)(nil),        // 32: flowmesh.api.definition.v1.Receiver
 }
 var file_flowmesh_api_definition_v1_plan_proto_depIdxs = []int32{
 	3,  // 0: flowmesh.api.definition.v1.Plan.dialect:type_name -> flowmesh.api.definition.v1.Dialect
 	17, // 1: flowmesh.api.definition.v1.Plan.nodes:type_name -> flowmesh.api.definition.v1.PlanNode
 	26, // 2: flowmesh.api.definition.v1.Plan.specs:type_name -> flowmesh.api.definition.v1.TaskSpec
-	27, // 3: flowmesh.api.definition.v1.Plan.callbacks:type_name -> flowmesh.api.definition.v1.Callbacks
+	28, // 3: flowmesh.api.definition.v1.Plan.callbacks:type_name -> flowmesh.api.definition.v1.Callbacks
 	2,  // 4: flowmesh.api.definition.v1.Plan.on_failure:type_name -> flowmesh.api.definition.v1.FailurePolicy
 	16, // 5: flowmesh.api.definition.v1.Plan.compensation:type_name -> flowmesh.api.definition.v1.Compensation
 	14, // 6: flowmesh.api.definition.v1.Plan.search:type_name -> flowmesh.api.definition.v1.SearchAttribute
@@ -2790,8 +2860,8 @@ var file_flowmesh_api_definition_v1_plan_proto_depIdxs = []int32{
 	1,  // 11: flowmesh.api.definition.v1.SearchAttribute.type:type_name -> flowmesh.api.definition.v1.SearchType
 	8,  // 12: flowmesh.api.definition.v1.PlanNode.kind:type_name -> flowmesh.api.definition.v1.NodeKind
 	9,  // 13: flowmesh.api.definition.v1.PlanNode.input_mode:type_name -> flowmesh.api.definition.v1.InputMode
-	29, // 14: flowmesh.api.definition.v1.PlanNode.retry:type_name -> flowmesh.api.common.v1.RetryPolicy
-	30, // 15: flowmesh.api.definition.v1.PlanNode.priority:type_name -> flowmesh.api.common.v1.Priority
+	30, // 14: flowmesh.api.definition.v1.PlanNode.retry:type_name -> flowmesh.api.common.v1.RetryPolicy
+	31, // 15: flowmesh.api.definition.v1.PlanNode.priority:type_name -> flowmesh.api.common.v1.Priority
 	25, // 16: flowmesh.api.definition.v1.PlanNode.map:type_name -> flowmesh.api.definition.v1.MapBody
 	20, // 17: flowmesh.api.definition.v1.PlanNode.group:type_name -> flowmesh.api.definition.v1.GroupBody
 	21, // 18: flowmesh.api.definition.v1.PlanNode.states:type_name -> flowmesh.api.definition.v1.StatesBody
@@ -2801,7 +2871,7 @@ var file_flowmesh_api_definition_v1_plan_proto_depIdxs = []int32{
 	5,  // 22: flowmesh.api.definition.v1.PlanNode.on_failure:type_name -> flowmesh.api.definition.v1.NodeFailurePolicy
 	17, // 23: flowmesh.api.definition.v1.PlanNode.undo:type_name -> flowmesh.api.definition.v1.PlanNode
 	18, // 24: flowmesh.api.definition.v1.PlanNode.approval:type_name -> flowmesh.api.definition.v1.Approval
-	31, // 25: flowmesh.api.definition.v1.PlanNode.receiver:type_name -> flowmesh.api.definition.v1.Receiver
+	32, // 25: flowmesh.api.definition.v1.PlanNode.receiver:type_name -> flowmesh.api.definition.v1.Receiver
 	15, // 26: flowmesh.api.definition.v1.PlanNode.limits:type_name -> flowmesh.api.definition.v1.Limits
 	19, // 27: flowmesh.api.definition.v1.PlanNode.child:type_name -> flowmesh.api.definition.v1.ChildCall
 	4,  // 28: flowmesh.api.definition.v1.Approval.on_deadline:type_name -> flowmesh.api.definition.v1.Deadline
@@ -2811,13 +2881,14 @@ var file_flowmesh_api_definition_v1_plan_proto_depIdxs = []int32{
 	23, // 32: flowmesh.api.definition.v1.Follow.catches:type_name -> flowmesh.api.definition.v1.Catch
 	17, // 33: flowmesh.api.definition.v1.MapBody.nodes:type_name -> flowmesh.api.definition.v1.PlanNode
 	3,  // 34: flowmesh.api.definition.v1.TaskSpec.dialect:type_name -> flowmesh.api.definition.v1.Dialect
-	28, // 35: flowmesh.api.definition.v1.TaskSpec.cache:type_name -> flowmesh.api.definition.v1.CacheRule
-	10, // 36: flowmesh.api.definition.v1.CacheRule.scope:type_name -> flowmesh.api.definition.v1.CacheScope
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	29, // 35: flowmesh.api.definition.v1.TaskSpec.cache:type_name -> flowmesh.api.definition.v1.CacheRule
+	27, // 36: flowmesh.api.definition.v1.TaskSpec.input_secrets:type_name -> flowmesh.api.definition.v1.InputSecret
+	10, // 37: flowmesh.api.definition.v1.CacheRule.scope:type_name -> flowmesh.api.definition.v1.CacheScope
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_definition_v1_plan_proto_init() }
@@ -2832,7 +2903,7 @@ func file_flowmesh_api_definition_v1_plan_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_plan_proto_rawDesc), len(file_flowmesh_api_definition_v1_plan_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1488,8 +1488,10 @@ type ListDeadLettersRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Number of executions examined, at most 200; 0 is 50.
-	PageSize      uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageSize  uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only letters of executions that match, as in ListExecutionsRequest.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1541,6 +1543,13 @@ func (x *ListDeadLettersRequest) GetPageSize() uint32 {
 func (x *ListDeadLettersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListDeadLettersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
 	}
 	return ""
 }
@@ -2298,12 +2307,13 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x10recommended_size\x18\x12 \x01(\rR\x0frecommendedSize\"u\n" +
 	"\x12ListQueuesResponse\x12=\n" +
 	"\x06queues\x18\x01 \x03(\v2%.flowmesh.api.execution.v1.QueueStatsR\x06queues\x12 \n" +
-	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"r\n" +
+	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"\x8a\x01\n" +
 	"\x16ListDeadLettersRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x90\x02\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06filter\x18\x04 \x01(\tR\x06filter\"\x90\x02\n" +
 	"\n" +
 	"DeadLetter\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1f\n" +

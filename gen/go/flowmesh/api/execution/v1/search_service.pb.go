@@ -26,7 +26,7 @@ type CountExecutionsRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Filter    string                 `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
+	// At most 3 of: status, workflow, version, day, hour, error.class, needs, label.<name>, attr.<name>,
 	// input.<path>. Days and hours are those of the start, in UTC.
 	GroupBy []string `protobuf:"bytes,3,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// If above 0, groups are divided by the start into steps of this length, aligned to the epoch.

@@ -452,9 +452,11 @@ func (x *RenderInputsResponse) GetReport() []byte {
 }
 
 type AnalyzeTraceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	ExecutionId   string                 `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Namespace   string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ExecutionId string                 `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Number of tasks inside maps, groups and state machines to report; 0 is 200, at most 10,000.
+	TaskCountMax  uint32 `protobuf:"varint,3,opt,name=task_count_max,json=taskCountMax,proto3" json:"task_count_max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +503,13 @@ func (x *AnalyzeTraceRequest) GetExecutionId() string {
 		return x.ExecutionId
 	}
 	return ""
+}
+
+func (x *AnalyzeTraceRequest) GetTaskCountMax() uint32 {
+	if x != nil {
+		return x.TaskCountMax
+	}
+	return 0
 }
 
 type AnalyzeTraceResponse struct {
@@ -891,10 +900,11 @@ const file_flowmesh_api_history_v1_insight_service_proto_rawDesc = "" +
 	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12\x14\n" +
 	"\x05nodes\x18\x03 \x03(\tR\x05nodes\".\n" +
 	"\x14RenderInputsResponse\x12\x16\n" +
-	"\x06report\x18\x01 \x01(\fR\x06report\"\\\n" +
+	"\x06report\x18\x01 \x01(\fR\x06report\"\x82\x01\n" +
 	"\x13AnalyzeTraceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
-	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\".\n" +
+	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12$\n" +
+	"\x0etask_count_max\x18\x03 \x01(\rR\ftaskCountMax\".\n" +
 	"\x14AnalyzeTraceResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\fR\x06report\"\x8d\x01\n" +
 	"\x16RankBottlenecksRequest\x12\x1c\n" +

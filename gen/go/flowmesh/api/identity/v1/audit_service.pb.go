@@ -544,6 +544,105 @@ func (x *ExportAuditResponse) GetHead() *AuditHead {
 	return nil
 }
 
+type ExportEvidenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CompanyId     string                 `protobuf:"bytes,1,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEvidenceRequest) Reset() {
+	*x = ExportEvidenceRequest{}
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEvidenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEvidenceRequest) ProtoMessage() {}
+
+func (x *ExportEvidenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEvidenceRequest.ProtoReflect.Descriptor instead.
+func (*ExportEvidenceRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ExportEvidenceRequest) GetCompanyId() string {
+	if x != nil {
+		return x.CompanyId
+	}
+	return ""
+}
+
+// A part of a file; parts of one file follow each other.
+type ExportEvidenceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as `access-review.json`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// UTF-8 text.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEvidenceResponse) Reset() {
+	*x = ExportEvidenceResponse{}
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEvidenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEvidenceResponse) ProtoMessage() {}
+
+func (x *ExportEvidenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEvidenceResponse.ProtoReflect.Descriptor instead.
+func (*ExportEvidenceResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExportEvidenceResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExportEvidenceResponse) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // The end of a chain, signed with the key of the installation.
 type AuditHead struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -561,7 +660,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +672,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +685,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AuditHead) GetCompanyId() string {
@@ -656,7 +755,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +767,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +780,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AuditRecord) GetSource() string {
@@ -778,7 +877,7 @@ type RecordAuditRequest struct {
 
 func (x *RecordAuditRequest) Reset() {
 	*x = RecordAuditRequest{}
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +889,7 @@ func (x *RecordAuditRequest) String() string {
 func (*RecordAuditRequest) ProtoMessage() {}
 
 func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +902,7 @@ func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditRequest.ProtoReflect.Descriptor instead.
 func (*RecordAuditRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RecordAuditRequest) GetRecords() []*AuditRecord {
@@ -821,7 +920,7 @@ type RecordAuditResponse struct {
 
 func (x *RecordAuditResponse) Reset() {
 	*x = RecordAuditResponse{}
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +932,7 @@ func (x *RecordAuditResponse) String() string {
 func (*RecordAuditResponse) ProtoMessage() {}
 
 func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_audit_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +945,7 @@ func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditResponse.ProtoReflect.Descriptor instead.
 func (*RecordAuditResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP(), []int{12}
 }
 
 var File_flowmesh_api_identity_v1_audit_service_proto protoreflect.FileDescriptor
@@ -898,7 +997,13 @@ const file_flowmesh_api_identity_v1_audit_service_proto_rawDesc = "" +
 	"company_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\"\x8e\x01\n" +
 	"\x13ExportAuditResponse\x12>\n" +
 	"\aentries\x18\x01 \x03(\v2$.flowmesh.api.identity.v1.AuditEntryR\aentries\x127\n" +
-	"\x04head\x18\x02 \x01(\v2#.flowmesh.api.identity.v1.AuditHeadR\x04head\"\xbf\x01\n" +
+	"\x04head\x18\x02 \x01(\v2#.flowmesh.api.identity.v1.AuditHeadR\x04head\"<\n" +
+	"\x15ExportEvidenceRequest\x12#\n" +
+	"\n" +
+	"company_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\"F\n" +
+	"\x16ExportEvidenceResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"\xbf\x01\n" +
 	"\tAuditHead\x12#\n" +
 	"\n" +
 	"company_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\tcompanyId\x12\x1a\n" +
@@ -926,11 +1031,13 @@ const file_flowmesh_api_identity_v1_audit_service_proto_rawDesc = "" +
 	"company_id\x18\f \x01(\tB\x04\xf0\xe0\x18\bR\tcompanyId\"U\n" +
 	"\x12RecordAuditRequest\x12?\n" +
 	"\arecords\x18\x01 \x03(\v2%.flowmesh.api.identity.v1.AuditRecordR\arecords\"\x15\n" +
-	"\x13RecordAuditResponse2\xea\x03\n" +
+	"\x13RecordAuditResponse2\xee\x04\n" +
 	"\fAuditService\x12t\n" +
 	"\vSearchAudit\x12,.flowmesh.api.identity.v1.SearchAuditRequest\x1a-.flowmesh.api.identity.v1.SearchAuditResponse\"\b\xea\xe0\x18\x04\b\a\x10\x01\x12t\n" +
 	"\vVerifyAudit\x12,.flowmesh.api.identity.v1.VerifyAuditRequest\x1a-.flowmesh.api.identity.v1.VerifyAuditResponse\"\b\xea\xe0\x18\x04\b\a\x10\x01\x12x\n" +
 	"\vExportAudit\x12,.flowmesh.api.identity.v1.ExportAuditRequest\x1a-.flowmesh.api.identity.v1.ExportAuditResponse\"\n" +
+	"\xea\xe0\x18\x06\b\b\x10\x01(\x010\x01\x12\x81\x01\n" +
+	"\x0eExportEvidence\x12/.flowmesh.api.identity.v1.ExportEvidenceRequest\x1a0.flowmesh.api.identity.v1.ExportEvidenceResponse\"\n" +
 	"\xea\xe0\x18\x06\b\b\x10\x01(\x010\x01\x12t\n" +
 	"\vRecordAudit\x12,.flowmesh.api.identity.v1.RecordAuditRequest\x1a-.flowmesh.api.identity.v1.RecordAuditResponse\"\b\xea\xe0\x18\x04\b\n" +
 	"\x10\x02Bq\n" +
@@ -948,35 +1055,39 @@ func file_flowmesh_api_identity_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_audit_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_flowmesh_api_identity_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_flowmesh_api_identity_v1_audit_service_proto_goTypes = []any{
-	(*AuditEntry)(nil),          // 0: flowmesh.api.identity.v1.AuditEntry
-	(*SearchAuditRequest)(nil),  // 1: flowmesh.api.identity.v1.SearchAuditRequest
-	(*SearchAuditResponse)(nil), // 2: flowmesh.api.identity.v1.SearchAuditResponse
-	(*VerifyAuditRequest)(nil),  // 3: flowmesh.api.identity.v1.VerifyAuditRequest
-	(*VerifyAuditResponse)(nil), // 4: flowmesh.api.identity.v1.VerifyAuditResponse
-	(*ExportAuditRequest)(nil),  // 5: flowmesh.api.identity.v1.ExportAuditRequest
-	(*ExportAuditResponse)(nil), // 6: flowmesh.api.identity.v1.ExportAuditResponse
-	(*AuditHead)(nil),           // 7: flowmesh.api.identity.v1.AuditHead
-	(*AuditRecord)(nil),         // 8: flowmesh.api.identity.v1.AuditRecord
-	(*RecordAuditRequest)(nil),  // 9: flowmesh.api.identity.v1.RecordAuditRequest
-	(*RecordAuditResponse)(nil), // 10: flowmesh.api.identity.v1.RecordAuditResponse
+	(*AuditEntry)(nil),             // 0: flowmesh.api.identity.v1.AuditEntry
+	(*SearchAuditRequest)(nil),     // 1: flowmesh.api.identity.v1.SearchAuditRequest
+	(*SearchAuditResponse)(nil),    // 2: flowmesh.api.identity.v1.SearchAuditResponse
+	(*VerifyAuditRequest)(nil),     // 3: flowmesh.api.identity.v1.VerifyAuditRequest
+	(*VerifyAuditResponse)(nil),    // 4: flowmesh.api.identity.v1.VerifyAuditResponse
+	(*ExportAuditRequest)(nil),     // 5: flowmesh.api.identity.v1.ExportAuditRequest
+	(*ExportAuditResponse)(nil),    // 6: flowmesh.api.identity.v1.ExportAuditResponse
+	(*ExportEvidenceRequest)(nil),  // 7: flowmesh.api.identity.v1.ExportEvidenceRequest
+	(*ExportEvidenceResponse)(nil), // 8: flowmesh.api.identity.v1.ExportEvidenceResponse
+	(*AuditHead)(nil),              // 9: flowmesh.api.identity.v1.AuditHead
+	(*AuditRecord)(nil),            // 10: flowmesh.api.identity.v1.AuditRecord
+	(*RecordAuditRequest)(nil),     // 11: flowmesh.api.identity.v1.RecordAuditRequest
+	(*RecordAuditResponse)(nil),    // 12: flowmesh.api.identity.v1.RecordAuditResponse
 }
 var file_flowmesh_api_identity_v1_audit_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.identity.v1.SearchAuditResponse.entries:type_name -> flowmesh.api.identity.v1.AuditEntry
 	0,  // 1: flowmesh.api.identity.v1.ExportAuditResponse.entries:type_name -> flowmesh.api.identity.v1.AuditEntry
-	7,  // 2: flowmesh.api.identity.v1.ExportAuditResponse.head:type_name -> flowmesh.api.identity.v1.AuditHead
-	8,  // 3: flowmesh.api.identity.v1.RecordAuditRequest.records:type_name -> flowmesh.api.identity.v1.AuditRecord
+	9,  // 2: flowmesh.api.identity.v1.ExportAuditResponse.head:type_name -> flowmesh.api.identity.v1.AuditHead
+	10, // 3: flowmesh.api.identity.v1.RecordAuditRequest.records:type_name -> flowmesh.api.identity.v1.AuditRecord
 	1,  // 4: flowmesh.api.identity.v1.AuditService.SearchAudit:input_type -> flowmesh.api.identity.v1.SearchAuditRequest
 	3,  // 5: flowmesh.api.identity.v1.AuditService.VerifyAudit:input_type -> flowmesh.api.identity.v1.VerifyAuditRequest
 	5,  // 6: flowmesh.api.identity.v1.AuditService.ExportAudit:input_type -> flowmesh.api.identity.v1.ExportAuditRequest
-	9,  // 7: flowmesh.api.identity.v1.AuditService.RecordAudit:input_type -> flowmesh.api.identity.v1.RecordAuditRequest
-	2,  // 8: flowmesh.api.identity.v1.AuditService.SearchAudit:output_type -> flowmesh.api.identity.v1.SearchAuditResponse
-	4,  // 9: flowmesh.api.identity.v1.AuditService.VerifyAudit:output_type -> flowmesh.api.identity.v1.VerifyAuditResponse
-	6,  // 10: flowmesh.api.identity.v1.AuditService.ExportAudit:output_type -> flowmesh.api.identity.v1.ExportAuditResponse
-	10, // 11: flowmesh.api.identity.v1.AuditService.RecordAudit:output_type -> flowmesh.api.identity.v1.RecordAuditResponse
-	8,  // [8:12] is the sub-list for method output_type
-	4,  // [4:8] is the sub-list for method input_type
+	7,  // 7: flowmesh.api.identity.v1.AuditService.ExportEvidence:input_type -> flowmesh.api.identity.v1.ExportEvidenceRequest
+	11, // 8: flowmesh.api.identity.v1.AuditService.RecordAudit:input_type -> flowmesh.api.identity.v1.RecordAuditRequest
+	2,  // 9: flowmesh.api.identity.v1.AuditService.SearchAudit:output_type -> flowmesh.api.identity.v1.SearchAuditResponse
+	4,  // 10: flowmesh.api.identity.v1.AuditService.VerifyAudit:output_type -> flowmesh.api.identity.v1.VerifyAuditResponse
+	6,  // 11: flowmesh.api.identity.v1.AuditService.ExportAudit:output_type -> flowmesh.api.identity.v1.ExportAuditResponse
+	8,  // 12: flowmesh.api.identity.v1.AuditService.ExportEvidence:output_type -> flowmesh.api.identity.v1.ExportEvidenceResponse
+	12, // 13: flowmesh.api.identity.v1.AuditService.RecordAudit:output_type -> flowmesh.api.identity.v1.RecordAuditResponse
+	9,  // [9:14] is the sub-list for method output_type
+	4,  // [4:9] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -993,7 +1104,7 @@ func file_flowmesh_api_identity_v1_audit_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_audit_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_audit_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

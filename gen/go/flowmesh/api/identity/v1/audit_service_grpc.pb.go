@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuditService_SearchAudit_FullMethodName = "/flowmesh.api.identity.v1.AuditService/SearchAudit"
-	AuditService_VerifyAudit_FullMethodName = "/flowmesh.api.identity.v1.AuditService/VerifyAudit"
-	AuditService_ExportAudit_FullMethodName = "/flowmesh.api.identity.v1.AuditService/ExportAudit"
-	AuditService_RecordAudit_FullMethodName = "/flowmesh.api.identity.v1.AuditService/RecordAudit"
+	AuditService_SearchAudit_FullMethodName    = "/flowmesh.api.identity.v1.AuditService/SearchAudit"
+	AuditService_VerifyAudit_FullMethodName    = "/flowmesh.api.identity.v1.AuditService/VerifyAudit"
+	AuditService_ExportAudit_FullMethodName    = "/flowmesh.api.identity.v1.AuditService/ExportAudit"
+	AuditService_ExportEvidence_FullMethodName = "/flowmesh.api.identity.v1.AuditService/ExportEvidence"
+	AuditService_RecordAudit_FullMethodName    = "/flowmesh.api.identity.v1.AuditService/RecordAudit"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -45,6 +46,12 @@ type AuditServiceClient interface {
 	//
 	//	NOT_FOUND / COMPANY_NOT_FOUND
 	ExportAudit(ctx context.Context, in *ExportAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditResponse], error)
+	// Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+	// users and keys with their last use, retention, versions, the bill of materials, and the report
+	// of the last backup drill.
+	//
+	//	NOT_FOUND / COMPANY_NOT_FOUND
+	ExportEvidence(ctx context.Context, in *ExportEvidenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEvidenceResponse], error)
 	// Appends the committed changes of a service to the chains of their companies. A record with a
 	// known `source` is left out.
 	RecordAudit(ctx context.Context, in *RecordAuditRequest, opts ...grpc.CallOption) (*RecordAuditResponse, error)
@@ -97,6 +104,25 @@ func (c *auditServiceClient) ExportAudit(ctx context.Context, in *ExportAuditReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ExportAuditClient = grpc.ServerStreamingClient[ExportAuditResponse]
 
+func (c *auditServiceClient) ExportEvidence(ctx context.Context, in *ExportEvidenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportEvidenceResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[1], AuditService_ExportEvidence_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportEvidenceRequest, ExportEvidenceResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ExportEvidenceClient = grpc.ServerStreamingClient[ExportEvidenceResponse]
+
 func (c *auditServiceClient) RecordAudit(ctx context.Context, in *RecordAuditRequest, opts ...grpc.CallOption) (*RecordAuditResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordAuditResponse)
@@ -127,6 +153,12 @@ type AuditServiceServer interface {
 	//
 	//	NOT_FOUND / COMPANY_NOT_FOUND
 	ExportAudit(*ExportAuditRequest, grpc.ServerStreamingServer[ExportAuditResponse]) error
+	// Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+	// users and keys with their last use, retention, versions, the bill of materials, and the report
+	// of the last backup drill.
+	//
+	//	NOT_FOUND / COMPANY_NOT_FOUND
+	ExportEvidence(*ExportEvidenceRequest, grpc.ServerStreamingServer[ExportEvidenceResponse]) error
 	// Appends the committed changes of a service to the chains of their companies. A record with a
 	// known `source` is left out.
 	RecordAudit(context.Context, *RecordAuditRequest) (*RecordAuditResponse, error)
@@ -148,6 +180,9 @@ func (UnimplementedAuditServiceServer) VerifyAudit(context.Context, *VerifyAudit
 }
 func (UnimplementedAuditServiceServer) ExportAudit(*ExportAuditRequest, grpc.ServerStreamingServer[ExportAuditResponse]) error {
 	return status.Error(codes.Unimplemented, "method ExportAudit not implemented")
+}
+func (UnimplementedAuditServiceServer) ExportEvidence(*ExportEvidenceRequest, grpc.ServerStreamingServer[ExportEvidenceResponse]) error {
+	return status.Error(codes.Unimplemented, "method ExportEvidence not implemented")
 }
 func (UnimplementedAuditServiceServer) RecordAudit(context.Context, *RecordAuditRequest) (*RecordAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordAudit not implemented")
@@ -220,6 +255,17 @@ func _AuditService_ExportAudit_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ExportAuditServer = grpc.ServerStreamingServer[ExportAuditResponse]
 
+func _AuditService_ExportEvidence_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportEvidenceRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AuditServiceServer).ExportEvidence(m, &grpc.GenericServerStream[ExportEvidenceRequest, ExportEvidenceResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ExportEvidenceServer = grpc.ServerStreamingServer[ExportEvidenceResponse]
+
 func _AuditService_RecordAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordAuditRequest)
 	if err := dec(in); err != nil {
@@ -262,6 +308,11 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ExportAudit",
 			Handler:       _AuditService_ExportAudit_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportEvidence",
+			Handler:       _AuditService_ExportEvidence_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -680,9 +680,11 @@ func (x *LogoutRequest) GetAllSessions() bool {
 }
 
 type LogoutResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Page at which the identity provider of the session ends its own; empty for other sessions.
+	ProviderLogoutUrl string `protobuf:"bytes,1,opt,name=provider_logout_url,json=providerLogoutUrl,proto3" json:"provider_logout_url,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *LogoutResponse) Reset() {
@@ -715,6 +717,260 @@ func (*LogoutResponse) Descriptor() ([]byte, []int) {
 	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{11}
 }
 
+func (x *LogoutResponse) GetProviderLogoutUrl() string {
+	if x != nil {
+		return x.ProviderLogoutUrl
+	}
+	return ""
+}
+
+type Session struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	CreatedAtUs  int64                  `protobuf:"varint,2,opt,name=created_at_us,json=createdAtUs,proto3" json:"created_at_us,omitempty"`
+	LastUsedAtUs int64                  `protobuf:"varint,3,opt,name=last_used_at_us,json=lastUsedAtUs,proto3" json:"last_used_at_us,omitempty"`
+	// IP address of the login.
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// Name of the identity provider; empty for a password.
+	Provider string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The session of this call.
+	Current       bool `protobuf:"varint,6,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetCreatedAtUs() int64 {
+	if x != nil {
+		return x.CreatedAtUs
+	}
+	return 0
+}
+
+func (x *Session) GetLastUsedAtUs() int64 {
+	if x != nil {
+		return x.LastUsedAtUs
+	}
+	return 0
+}
+
+func (x *Session) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Session) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *Session) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+type ListSessionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsRequest) Reset() {
+	*x = ListSessionsRequest{}
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsRequest) ProtoMessage() {}
+
+func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{13}
+}
+
+type ListSessionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sessions      []*Session             `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsResponse) Reset() {
+	*x = ListSessionsResponse{}
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsResponse) ProtoMessage() {}
+
+func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+type EndSessionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionRequest) Reset() {
+	*x = EndSessionRequest{}
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionRequest) ProtoMessage() {}
+
+func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EndSessionRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+type EndSessionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionResponse) Reset() {
+	*x = EndSessionResponse{}
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionResponse) ProtoMessage() {}
+
+func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
+func (*EndSessionResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{16}
+}
+
 type GetMeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -723,7 +979,7 @@ type GetMeRequest struct {
 
 func (x *GetMeRequest) Reset() {
 	*x = GetMeRequest{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +991,7 @@ func (x *GetMeRequest) String() string {
 func (*GetMeRequest) ProtoMessage() {}
 
 func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +1004,7 @@ func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeRequest.ProtoReflect.Descriptor instead.
 func (*GetMeRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{17}
 }
 
 type GetMeResponse struct {
@@ -762,7 +1018,7 @@ type GetMeResponse struct {
 
 func (x *GetMeResponse) Reset() {
 	*x = GetMeResponse{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +1030,7 @@ func (x *GetMeResponse) String() string {
 func (*GetMeResponse) ProtoMessage() {}
 
 func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +1043,7 @@ func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeResponse.ProtoReflect.Descriptor instead.
 func (*GetMeResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetMeResponse) GetPrincipal() *Principal {
@@ -814,7 +1070,7 @@ type ChangePasswordRequest struct {
 
 func (x *ChangePasswordRequest) Reset() {
 	*x = ChangePasswordRequest{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1082,7 @@ func (x *ChangePasswordRequest) String() string {
 func (*ChangePasswordRequest) ProtoMessage() {}
 
 func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1095,7 @@ func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
 func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ChangePasswordRequest) GetCurrentPassword() string {
@@ -864,7 +1120,7 @@ type ChangePasswordResponse struct {
 
 func (x *ChangePasswordResponse) Reset() {
 	*x = ChangePasswordResponse{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +1132,7 @@ func (x *ChangePasswordResponse) String() string {
 func (*ChangePasswordResponse) ProtoMessage() {}
 
 func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +1145,7 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{20}
 }
 
 type ListSigningKeysRequest struct {
@@ -900,7 +1156,7 @@ type ListSigningKeysRequest struct {
 
 func (x *ListSigningKeysRequest) Reset() {
 	*x = ListSigningKeysRequest{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1168,7 @@ func (x *ListSigningKeysRequest) String() string {
 func (*ListSigningKeysRequest) ProtoMessage() {}
 
 func (x *ListSigningKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1181,7 @@ func (x *ListSigningKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSigningKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListSigningKeysRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{21}
 }
 
 type ListSigningKeysResponse struct {
@@ -938,7 +1194,7 @@ type ListSigningKeysResponse struct {
 
 func (x *ListSigningKeysResponse) Reset() {
 	*x = ListSigningKeysResponse{}
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1206,7 @@ func (x *ListSigningKeysResponse) String() string {
 func (*ListSigningKeysResponse) ProtoMessage() {}
 
 func (x *ListSigningKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_identity_v1_auth_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1219,7 @@ func (x *ListSigningKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSigningKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListSigningKeysResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSigningKeysResponse) GetKeysJson() string {
@@ -1022,8 +1278,23 @@ const file_flowmesh_api_identity_v1_auth_service_proto_rawDesc = "" +
 	"\x0fRefreshResponse\x128\n" +
 	"\x06tokens\x18\x01 \x01(\v2 .flowmesh.api.identity.v1.TokensR\x06tokens\"2\n" +
 	"\rLogoutRequest\x12!\n" +
-	"\fall_sessions\x18\x01 \x01(\bR\vallSessions\"\x10\n" +
-	"\x0eLogoutResponse\"\x0e\n" +
+	"\fall_sessions\x18\x01 \x01(\bR\vallSessions\"@\n" +
+	"\x0eLogoutResponse\x12.\n" +
+	"\x13provider_logout_url\x18\x01 \x01(\tR\x11providerLogoutUrl\"\xba\x01\n" +
+	"\aSession\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\x02id\x12\"\n" +
+	"\rcreated_at_us\x18\x02 \x01(\x03R\vcreatedAtUs\x12%\n" +
+	"\x0flast_used_at_us\x18\x03 \x01(\x03R\flastUsedAtUs\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x1a\n" +
+	"\bprovider\x18\x05 \x01(\tR\bprovider\x12\x18\n" +
+	"\acurrent\x18\x06 \x01(\bR\acurrent\"\x15\n" +
+	"\x13ListSessionsRequest\"U\n" +
+	"\x14ListSessionsResponse\x12=\n" +
+	"\bsessions\x18\x01 \x03(\v2!.flowmesh.api.identity.v1.SessionR\bsessions\"8\n" +
+	"\x11EndSessionRequest\x12#\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\"\x14\n" +
+	"\x12EndSessionResponse\"\x0e\n" +
 	"\fGetMeRequest\"\x86\x01\n" +
 	"\rGetMeResponse\x12A\n" +
 	"\tprincipal\x18\x01 \x01(\v2#.flowmesh.api.identity.v1.PrincipalR\tprincipal\x122\n" +
@@ -1034,7 +1305,7 @@ const file_flowmesh_api_identity_v1_auth_service_proto_rawDesc = "" +
 	"\x16ChangePasswordResponse\"\x18\n" +
 	"\x16ListSigningKeysRequest\"6\n" +
 	"\x17ListSigningKeysResponse\x12\x1b\n" +
-	"\tkeys_json\x18\x01 \x01(\tR\bkeysJson2\x84\a\n" +
+	"\tkeys_json\x18\x01 \x01(\tR\bkeysJson2\xf2\b\n" +
 	"\vAuthService\x12k\n" +
 	"\bRegister\x12).flowmesh.api.identity.v1.RegisterRequest\x1a*.flowmesh.api.identity.v1.RegisterResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12n\n" +
 	"\tBootstrap\x12*.flowmesh.api.identity.v1.BootstrapRequest\x1a+.flowmesh.api.identity.v1.BootstrapResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12b\n" +
@@ -1042,7 +1313,11 @@ const file_flowmesh_api_identity_v1_auth_service_proto_rawDesc = "" +
 	"\aRefresh\x12(.flowmesh.api.identity.v1.RefreshRequest\x1a).flowmesh.api.identity.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\b\x01\x12g\n" +
 	"\x06Logout\x12'.flowmesh.api.identity.v1.LogoutRequest\x1a(.flowmesh.api.identity.v1.LogoutResponse\"\n" +
 	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12b\n" +
-	"\x05GetMe\x12&.flowmesh.api.identity.v1.GetMeRequest\x1a'.flowmesh.api.identity.v1.GetMeResponse\"\b\xea\xe0\x18\x04\b\x02\x10\x01\x12\x7f\n" +
+	"\x05GetMe\x12&.flowmesh.api.identity.v1.GetMeRequest\x1a'.flowmesh.api.identity.v1.GetMeResponse\"\b\xea\xe0\x18\x04\b\x02\x10\x01\x12w\n" +
+	"\fListSessions\x12-.flowmesh.api.identity.v1.ListSessionsRequest\x1a..flowmesh.api.identity.v1.ListSessionsResponse\"\b\xea\xe0\x18\x04\b\x02\x10\x01\x12s\n" +
+	"\n" +
+	"EndSession\x12+.flowmesh.api.identity.v1.EndSessionRequest\x1a,.flowmesh.api.identity.v1.EndSessionResponse\"\n" +
+	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12\x7f\n" +
 	"\x0eChangePassword\x12/.flowmesh.api.identity.v1.ChangePasswordRequest\x1a0.flowmesh.api.identity.v1.ChangePasswordResponse\"\n" +
 	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12~\n" +
 	"\x0fListSigningKeys\x120.flowmesh.api.identity.v1.ListSigningKeysRequest\x1a1.flowmesh.api.identity.v1.ListSigningKeysResponse\"\x06\xea\xe0\x18\x02\b\x01Bq\n" +
@@ -1060,7 +1335,7 @@ func file_flowmesh_api_identity_v1_auth_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_auth_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_auth_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_flowmesh_api_identity_v1_auth_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_flowmesh_api_identity_v1_auth_service_proto_goTypes = []any{
 	(*Tokens)(nil),                  // 0: flowmesh.api.identity.v1.Tokens
 	(*User)(nil),                    // 1: flowmesh.api.identity.v1.User
@@ -1074,17 +1349,22 @@ var file_flowmesh_api_identity_v1_auth_service_proto_goTypes = []any{
 	(*RefreshResponse)(nil),         // 9: flowmesh.api.identity.v1.RefreshResponse
 	(*LogoutRequest)(nil),           // 10: flowmesh.api.identity.v1.LogoutRequest
 	(*LogoutResponse)(nil),          // 11: flowmesh.api.identity.v1.LogoutResponse
-	(*GetMeRequest)(nil),            // 12: flowmesh.api.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),           // 13: flowmesh.api.identity.v1.GetMeResponse
-	(*ChangePasswordRequest)(nil),   // 14: flowmesh.api.identity.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),  // 15: flowmesh.api.identity.v1.ChangePasswordResponse
-	(*ListSigningKeysRequest)(nil),  // 16: flowmesh.api.identity.v1.ListSigningKeysRequest
-	(*ListSigningKeysResponse)(nil), // 17: flowmesh.api.identity.v1.ListSigningKeysResponse
-	(*Grant)(nil),                   // 18: flowmesh.api.identity.v1.Grant
-	(*Principal)(nil),               // 19: flowmesh.api.identity.v1.Principal
+	(*Session)(nil),                 // 12: flowmesh.api.identity.v1.Session
+	(*ListSessionsRequest)(nil),     // 13: flowmesh.api.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),    // 14: flowmesh.api.identity.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),       // 15: flowmesh.api.identity.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),      // 16: flowmesh.api.identity.v1.EndSessionResponse
+	(*GetMeRequest)(nil),            // 17: flowmesh.api.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),           // 18: flowmesh.api.identity.v1.GetMeResponse
+	(*ChangePasswordRequest)(nil),   // 19: flowmesh.api.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),  // 20: flowmesh.api.identity.v1.ChangePasswordResponse
+	(*ListSigningKeysRequest)(nil),  // 21: flowmesh.api.identity.v1.ListSigningKeysRequest
+	(*ListSigningKeysResponse)(nil), // 22: flowmesh.api.identity.v1.ListSigningKeysResponse
+	(*Grant)(nil),                   // 23: flowmesh.api.identity.v1.Grant
+	(*Principal)(nil),               // 24: flowmesh.api.identity.v1.Principal
 }
 var file_flowmesh_api_identity_v1_auth_service_proto_depIdxs = []int32{
-	18, // 0: flowmesh.api.identity.v1.User.grants:type_name -> flowmesh.api.identity.v1.Grant
+	23, // 0: flowmesh.api.identity.v1.User.grants:type_name -> flowmesh.api.identity.v1.Grant
 	1,  // 1: flowmesh.api.identity.v1.RegisterResponse.user:type_name -> flowmesh.api.identity.v1.User
 	0,  // 2: flowmesh.api.identity.v1.RegisterResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
 	1,  // 3: flowmesh.api.identity.v1.BootstrapResponse.user:type_name -> flowmesh.api.identity.v1.User
@@ -1092,29 +1372,34 @@ var file_flowmesh_api_identity_v1_auth_service_proto_depIdxs = []int32{
 	1,  // 5: flowmesh.api.identity.v1.LoginResponse.user:type_name -> flowmesh.api.identity.v1.User
 	0,  // 6: flowmesh.api.identity.v1.LoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
 	0,  // 7: flowmesh.api.identity.v1.RefreshResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
-	19, // 8: flowmesh.api.identity.v1.GetMeResponse.principal:type_name -> flowmesh.api.identity.v1.Principal
-	1,  // 9: flowmesh.api.identity.v1.GetMeResponse.user:type_name -> flowmesh.api.identity.v1.User
-	2,  // 10: flowmesh.api.identity.v1.AuthService.Register:input_type -> flowmesh.api.identity.v1.RegisterRequest
-	4,  // 11: flowmesh.api.identity.v1.AuthService.Bootstrap:input_type -> flowmesh.api.identity.v1.BootstrapRequest
-	6,  // 12: flowmesh.api.identity.v1.AuthService.Login:input_type -> flowmesh.api.identity.v1.LoginRequest
-	8,  // 13: flowmesh.api.identity.v1.AuthService.Refresh:input_type -> flowmesh.api.identity.v1.RefreshRequest
-	10, // 14: flowmesh.api.identity.v1.AuthService.Logout:input_type -> flowmesh.api.identity.v1.LogoutRequest
-	12, // 15: flowmesh.api.identity.v1.AuthService.GetMe:input_type -> flowmesh.api.identity.v1.GetMeRequest
-	14, // 16: flowmesh.api.identity.v1.AuthService.ChangePassword:input_type -> flowmesh.api.identity.v1.ChangePasswordRequest
-	16, // 17: flowmesh.api.identity.v1.AuthService.ListSigningKeys:input_type -> flowmesh.api.identity.v1.ListSigningKeysRequest
-	3,  // 18: flowmesh.api.identity.v1.AuthService.Register:output_type -> flowmesh.api.identity.v1.RegisterResponse
-	5,  // 19: flowmesh.api.identity.v1.AuthService.Bootstrap:output_type -> flowmesh.api.identity.v1.BootstrapResponse
-	7,  // 20: flowmesh.api.identity.v1.AuthService.Login:output_type -> flowmesh.api.identity.v1.LoginResponse
-	9,  // 21: flowmesh.api.identity.v1.AuthService.Refresh:output_type -> flowmesh.api.identity.v1.RefreshResponse
-	11, // 22: flowmesh.api.identity.v1.AuthService.Logout:output_type -> flowmesh.api.identity.v1.LogoutResponse
-	13, // 23: flowmesh.api.identity.v1.AuthService.GetMe:output_type -> flowmesh.api.identity.v1.GetMeResponse
-	15, // 24: flowmesh.api.identity.v1.AuthService.ChangePassword:output_type -> flowmesh.api.identity.v1.ChangePasswordResponse
-	17, // 25: flowmesh.api.identity.v1.AuthService.ListSigningKeys:output_type -> flowmesh.api.identity.v1.ListSigningKeysResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 8: flowmesh.api.identity.v1.ListSessionsResponse.sessions:type_name -> flowmesh.api.identity.v1.Session
+	24, // 9: flowmesh.api.identity.v1.GetMeResponse.principal:type_name -> flowmesh.api.identity.v1.Principal
+	1,  // 10: flowmesh.api.identity.v1.GetMeResponse.user:type_name -> flowmesh.api.identity.v1.User
+	2,  // 11: flowmesh.api.identity.v1.AuthService.Register:input_type -> flowmesh.api.identity.v1.RegisterRequest
+	4,  // 12: flowmesh.api.identity.v1.AuthService.Bootstrap:input_type -> flowmesh.api.identity.v1.BootstrapRequest
+	6,  // 13: flowmesh.api.identity.v1.AuthService.Login:input_type -> flowmesh.api.identity.v1.LoginRequest
+	8,  // 14: flowmesh.api.identity.v1.AuthService.Refresh:input_type -> flowmesh.api.identity.v1.RefreshRequest
+	10, // 15: flowmesh.api.identity.v1.AuthService.Logout:input_type -> flowmesh.api.identity.v1.LogoutRequest
+	17, // 16: flowmesh.api.identity.v1.AuthService.GetMe:input_type -> flowmesh.api.identity.v1.GetMeRequest
+	13, // 17: flowmesh.api.identity.v1.AuthService.ListSessions:input_type -> flowmesh.api.identity.v1.ListSessionsRequest
+	15, // 18: flowmesh.api.identity.v1.AuthService.EndSession:input_type -> flowmesh.api.identity.v1.EndSessionRequest
+	19, // 19: flowmesh.api.identity.v1.AuthService.ChangePassword:input_type -> flowmesh.api.identity.v1.ChangePasswordRequest
+	21, // 20: flowmesh.api.identity.v1.AuthService.ListSigningKeys:input_type -> flowmesh.api.identity.v1.ListSigningKeysRequest
+	3,  // 21: flowmesh.api.identity.v1.AuthService.Register:output_type -> flowmesh.api.identity.v1.RegisterResponse
+	5,  // 22: flowmesh.api.identity.v1.AuthService.Bootstrap:output_type -> flowmesh.api.identity.v1.BootstrapResponse
+	7,  // 23: flowmesh.api.identity.v1.AuthService.Login:output_type -> flowmesh.api.identity.v1.LoginResponse
+	9,  // 24: flowmesh.api.identity.v1.AuthService.Refresh:output_type -> flowmesh.api.identity.v1.RefreshResponse
+	11, // 25: flowmesh.api.identity.v1.AuthService.Logout:output_type -> flowmesh.api.identity.v1.LogoutResponse
+	18, // 26: flowmesh.api.identity.v1.AuthService.GetMe:output_type -> flowmesh.api.identity.v1.GetMeResponse
+	14, // 27: flowmesh.api.identity.v1.AuthService.ListSessions:output_type -> flowmesh.api.identity.v1.ListSessionsResponse
+	16, // 28: flowmesh.api.identity.v1.AuthService.EndSession:output_type -> flowmesh.api.identity.v1.EndSessionResponse
+	20, // 29: flowmesh.api.identity.v1.AuthService.ChangePassword:output_type -> flowmesh.api.identity.v1.ChangePasswordResponse
+	22, // 30: flowmesh.api.identity.v1.AuthService.ListSigningKeys:output_type -> flowmesh.api.identity.v1.ListSigningKeysResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_auth_service_proto_init() }
@@ -1129,7 +1414,7 @@ func file_flowmesh_api_identity_v1_auth_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_auth_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_auth_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -568,6 +568,7 @@ type NamespaceQuota struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Quota         *Quota                 `protobuf:"bytes,2,opt,name=quota,proto3" json:"quota,omitempty"`
+	UsedUp        *PlanLimit             `protobuf:"bytes,3,opt,name=used_up,json=usedUp,proto3" json:"used_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -616,6 +617,91 @@ func (x *NamespaceQuota) GetQuota() *Quota {
 	return nil
 }
 
+func (x *NamespaceQuota) GetUsedUp() *PlanLimit {
+	if x != nil {
+		return x.UsedUp
+	}
+	return nil
+}
+
+// A limit of a company's plan that is reached. Without a name none is.
+type PlanLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Plan  string                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Such as `executions`.
+	Meter         string `protobuf:"bytes,2,opt,name=meter,proto3" json:"meter,omitempty"`
+	Limit         uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Used          uint64 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
+	ResetsAtUs    int64  `protobuf:"varint,5,opt,name=resets_at_us,json=resetsAtUs,proto3" json:"resets_at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanLimit) Reset() {
+	*x = PlanLimit{}
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanLimit) ProtoMessage() {}
+
+func (x *PlanLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanLimit.ProtoReflect.Descriptor instead.
+func (*PlanLimit) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PlanLimit) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *PlanLimit) GetMeter() string {
+	if x != nil {
+		return x.Meter
+	}
+	return ""
+}
+
+func (x *PlanLimit) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *PlanLimit) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *PlanLimit) GetResetsAtUs() int64 {
+	if x != nil {
+		return x.ResetsAtUs
+	}
+	return 0
+}
+
 type ListNamespaceQuotasRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PageSize      uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -626,7 +712,7 @@ type ListNamespaceQuotasRequest struct {
 
 func (x *ListNamespaceQuotasRequest) Reset() {
 	*x = ListNamespaceQuotasRequest{}
-	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +724,7 @@ func (x *ListNamespaceQuotasRequest) String() string {
 func (*ListNamespaceQuotasRequest) ProtoMessage() {}
 
 func (x *ListNamespaceQuotasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +737,7 @@ func (x *ListNamespaceQuotasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamespaceQuotasRequest.ProtoReflect.Descriptor instead.
 func (*ListNamespaceQuotasRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListNamespaceQuotasRequest) GetPageSize() uint32 {
@@ -678,7 +764,7 @@ type ListNamespaceQuotasResponse struct {
 
 func (x *ListNamespaceQuotasResponse) Reset() {
 	*x = ListNamespaceQuotasResponse{}
-	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +776,7 @@ func (x *ListNamespaceQuotasResponse) String() string {
 func (*ListNamespaceQuotasResponse) ProtoMessage() {}
 
 func (x *ListNamespaceQuotasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_quota_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +789,7 @@ func (x *ListNamespaceQuotasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamespaceQuotasResponse.ProtoReflect.Descriptor instead.
 func (*ListNamespaceQuotasResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListNamespaceQuotasResponse) GetQuotas() []*NamespaceQuota {
@@ -760,10 +846,18 @@ const file_flowmesh_api_identity_v1_quota_service_proto_rawDesc = "" +
 	"\x18GetNamespaceQuotaRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"R\n" +
 	"\x19GetNamespaceQuotaResponse\x125\n" +
-	"\x05quota\x18\x01 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"e\n" +
+	"\x05quota\x18\x01 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"\xa3\x01\n" +
 	"\x0eNamespaceQuota\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
-	"\x05quota\x18\x02 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\"X\n" +
+	"\x05quota\x18\x02 \x01(\v2\x1f.flowmesh.api.identity.v1.QuotaR\x05quota\x12<\n" +
+	"\aused_up\x18\x03 \x01(\v2#.flowmesh.api.identity.v1.PlanLimitR\x06usedUp\"\x81\x01\n" +
+	"\tPlanLimit\x12\x12\n" +
+	"\x04plan\x18\x01 \x01(\tR\x04plan\x12\x14\n" +
+	"\x05meter\x18\x02 \x01(\tR\x05meter\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x12\n" +
+	"\x04used\x18\x04 \x01(\x04R\x04used\x12 \n" +
+	"\fresets_at_us\x18\x05 \x01(\x03R\n" +
+	"resetsAtUs\"X\n" +
 	"\x1aListNamespaceQuotasRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -794,7 +888,7 @@ func file_flowmesh_api_identity_v1_quota_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_quota_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_quota_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_flowmesh_api_identity_v1_quota_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_flowmesh_api_identity_v1_quota_service_proto_goTypes = []any{
 	(*Quota)(nil),                       // 0: flowmesh.api.identity.v1.Quota
 	(*GetQuotaRequest)(nil),             // 1: flowmesh.api.identity.v1.GetQuotaRequest
@@ -807,8 +901,9 @@ var file_flowmesh_api_identity_v1_quota_service_proto_goTypes = []any{
 	(*GetNamespaceQuotaRequest)(nil),    // 8: flowmesh.api.identity.v1.GetNamespaceQuotaRequest
 	(*GetNamespaceQuotaResponse)(nil),   // 9: flowmesh.api.identity.v1.GetNamespaceQuotaResponse
 	(*NamespaceQuota)(nil),              // 10: flowmesh.api.identity.v1.NamespaceQuota
-	(*ListNamespaceQuotasRequest)(nil),  // 11: flowmesh.api.identity.v1.ListNamespaceQuotasRequest
-	(*ListNamespaceQuotasResponse)(nil), // 12: flowmesh.api.identity.v1.ListNamespaceQuotasResponse
+	(*PlanLimit)(nil),                   // 11: flowmesh.api.identity.v1.PlanLimit
+	(*ListNamespaceQuotasRequest)(nil),  // 12: flowmesh.api.identity.v1.ListNamespaceQuotasRequest
+	(*ListNamespaceQuotasResponse)(nil), // 13: flowmesh.api.identity.v1.ListNamespaceQuotasResponse
 }
 var file_flowmesh_api_identity_v1_quota_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.identity.v1.GetQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
@@ -819,22 +914,23 @@ var file_flowmesh_api_identity_v1_quota_service_proto_depIdxs = []int32{
 	5,  // 5: flowmesh.api.identity.v1.GetUsageResponse.usage:type_name -> flowmesh.api.identity.v1.Usage
 	0,  // 6: flowmesh.api.identity.v1.GetNamespaceQuotaResponse.quota:type_name -> flowmesh.api.identity.v1.Quota
 	0,  // 7: flowmesh.api.identity.v1.NamespaceQuota.quota:type_name -> flowmesh.api.identity.v1.Quota
-	10, // 8: flowmesh.api.identity.v1.ListNamespaceQuotasResponse.quotas:type_name -> flowmesh.api.identity.v1.NamespaceQuota
-	1,  // 9: flowmesh.api.identity.v1.QuotaService.GetQuota:input_type -> flowmesh.api.identity.v1.GetQuotaRequest
-	3,  // 10: flowmesh.api.identity.v1.QuotaService.SetQuota:input_type -> flowmesh.api.identity.v1.SetQuotaRequest
-	6,  // 11: flowmesh.api.identity.v1.QuotaService.GetUsage:input_type -> flowmesh.api.identity.v1.GetUsageRequest
-	8,  // 12: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:input_type -> flowmesh.api.identity.v1.GetNamespaceQuotaRequest
-	11, // 13: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:input_type -> flowmesh.api.identity.v1.ListNamespaceQuotasRequest
-	2,  // 14: flowmesh.api.identity.v1.QuotaService.GetQuota:output_type -> flowmesh.api.identity.v1.GetQuotaResponse
-	4,  // 15: flowmesh.api.identity.v1.QuotaService.SetQuota:output_type -> flowmesh.api.identity.v1.SetQuotaResponse
-	7,  // 16: flowmesh.api.identity.v1.QuotaService.GetUsage:output_type -> flowmesh.api.identity.v1.GetUsageResponse
-	9,  // 17: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:output_type -> flowmesh.api.identity.v1.GetNamespaceQuotaResponse
-	12, // 18: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:output_type -> flowmesh.api.identity.v1.ListNamespaceQuotasResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 8: flowmesh.api.identity.v1.NamespaceQuota.used_up:type_name -> flowmesh.api.identity.v1.PlanLimit
+	10, // 9: flowmesh.api.identity.v1.ListNamespaceQuotasResponse.quotas:type_name -> flowmesh.api.identity.v1.NamespaceQuota
+	1,  // 10: flowmesh.api.identity.v1.QuotaService.GetQuota:input_type -> flowmesh.api.identity.v1.GetQuotaRequest
+	3,  // 11: flowmesh.api.identity.v1.QuotaService.SetQuota:input_type -> flowmesh.api.identity.v1.SetQuotaRequest
+	6,  // 12: flowmesh.api.identity.v1.QuotaService.GetUsage:input_type -> flowmesh.api.identity.v1.GetUsageRequest
+	8,  // 13: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:input_type -> flowmesh.api.identity.v1.GetNamespaceQuotaRequest
+	12, // 14: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:input_type -> flowmesh.api.identity.v1.ListNamespaceQuotasRequest
+	2,  // 15: flowmesh.api.identity.v1.QuotaService.GetQuota:output_type -> flowmesh.api.identity.v1.GetQuotaResponse
+	4,  // 16: flowmesh.api.identity.v1.QuotaService.SetQuota:output_type -> flowmesh.api.identity.v1.SetQuotaResponse
+	7,  // 17: flowmesh.api.identity.v1.QuotaService.GetUsage:output_type -> flowmesh.api.identity.v1.GetUsageResponse
+	9,  // 18: flowmesh.api.identity.v1.QuotaService.GetNamespaceQuota:output_type -> flowmesh.api.identity.v1.GetNamespaceQuotaResponse
+	13, // 19: flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas:output_type -> flowmesh.api.identity.v1.ListNamespaceQuotasResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_quota_service_proto_init() }
@@ -848,7 +944,7 @@ func file_flowmesh_api_identity_v1_quota_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_quota_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_quota_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

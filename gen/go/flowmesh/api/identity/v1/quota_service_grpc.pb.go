@@ -47,7 +47,7 @@ type QuotaServiceClient interface {
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
 	// Returns the quotas of a namespace to the services that enforce them.
 	GetNamespaceQuota(ctx context.Context, in *GetNamespaceQuotaRequest, opts ...grpc.CallOption) (*GetNamespaceQuotaResponse, error)
-	// Returns the namespaces that have a quota, by name.
+	// Returns the namespaces that have a quota, or whose company has used up its plan, by name.
 	ListNamespaceQuotas(ctx context.Context, in *ListNamespaceQuotasRequest, opts ...grpc.CallOption) (*ListNamespaceQuotasResponse, error)
 }
 
@@ -130,7 +130,7 @@ type QuotaServiceServer interface {
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
 	// Returns the quotas of a namespace to the services that enforce them.
 	GetNamespaceQuota(context.Context, *GetNamespaceQuotaRequest) (*GetNamespaceQuotaResponse, error)
-	// Returns the namespaces that have a quota, by name.
+	// Returns the namespaces that have a quota, or whose company has used up its plan, by name.
 	ListNamespaceQuotas(context.Context, *ListNamespaceQuotasRequest) (*ListNamespaceQuotasResponse, error)
 	mustEmbedUnimplementedQuotaServiceServer()
 }

@@ -48,6 +48,8 @@ class _AccessGroupEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccessGro
     """Receive tasks and return their results."""
     ACCESS_GROUP_SERVICE: _AccessGroup.ValueType  # 10
     """Services of the suite only."""
+    ACCESS_GROUP_REVEAL: _AccessGroup.ValueType  # 11
+    """See values that a schema marks as sensitive. No method needs it alone."""
 
 class AccessGroup(_AccessGroup, metaclass=_AccessGroupEnumTypeWrapper): ...
 
@@ -72,6 +74,8 @@ ACCESS_GROUP_WORK: AccessGroup.ValueType  # 9
 """Receive tasks and return their results."""
 ACCESS_GROUP_SERVICE: AccessGroup.ValueType  # 10
 """Services of the suite only."""
+ACCESS_GROUP_REVEAL: AccessGroup.ValueType  # 11
+"""See values that a schema marks as sensitive. No method needs it alone."""
 Global___AccessGroup: _TypeAlias = AccessGroup  # noqa: Y015
 
 class _AccessScope:
@@ -128,6 +132,10 @@ class _IdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdKind.ValueTy
     ID_KIND_PROJECTION: _IdKind.ValueType  # 24
     ID_KIND_SUBSCRIPTION: _IdKind.ValueType  # 25
     ID_KIND_APP: _IdKind.ValueType  # 26
+    ID_KIND_IDENTITY_PROVIDER: _IdKind.ValueType  # 27
+    ID_KIND_AGENT: _IdKind.ValueType  # 28
+    ID_KIND_AGENT_SPEC: _IdKind.ValueType  # 29
+    ID_KIND_SCALING_POLICY: _IdKind.ValueType  # 30
 
 class IdKind(_IdKind, metaclass=_IdKindEnumTypeWrapper): ...
 
@@ -156,6 +164,10 @@ ID_KIND_EVENT_GROUP: IdKind.ValueType  # 23
 ID_KIND_PROJECTION: IdKind.ValueType  # 24
 ID_KIND_SUBSCRIPTION: IdKind.ValueType  # 25
 ID_KIND_APP: IdKind.ValueType  # 26
+ID_KIND_IDENTITY_PROVIDER: IdKind.ValueType  # 27
+ID_KIND_AGENT: IdKind.ValueType  # 28
+ID_KIND_AGENT_SPEC: IdKind.ValueType  # 29
+ID_KIND_SCALING_POLICY: IdKind.ValueType  # 30
 Global___IdKind: _TypeAlias = IdKind  # noqa: Y015
 
 @_typing.final

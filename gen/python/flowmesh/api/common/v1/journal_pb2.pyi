@@ -67,6 +67,7 @@ class JournalRecord(_message.Message):
     FIRE_AT_US_FIELD_NUMBER: _builtins.int
     AT_US_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Position among all operations of the handler, counted from 0."""
     kind: Global___JournalKind.ValueType
@@ -92,6 +93,10 @@ class JournalRecord(_message.Message):
     def call(self) -> Global___JournalCall:
         """The called task; set in an open JOURNAL_KIND_CALL."""
 
+    @_builtins.property
+    def usage(self) -> Global___ModelUsage:
+        """Of a step that called a model: what the call used. It is booked in the commit of the record."""
+
     def __init__(
         self,
         *,
@@ -106,16 +111,51 @@ class JournalRecord(_message.Message):
         fire_at_us: _builtins.int = ...,
         at_us: _builtins.int = ...,
         call: Global___JournalCall | None = ...,
+        usage: Global___ModelUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "canceled", b"canceled", "failure", b"failure", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "canceled", b"canceled", "failure", b"failure", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "call", b"call", "canceled", b"canceled", "delay_ms", b"delay_ms", "failure", b"failure", "fire_at_us", b"fire_at_us", "index", b"index", "kind", b"kind", "name", b"name", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "call", b"call", "canceled", b"canceled", "delay_ms", b"delay_ms", "failure", b"failure", "fire_at_us", b"fire_at_us", "index", b"index", "kind", b"kind", "name", b"name", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "failure", "canceled", "timed_out"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___JournalRecord: _TypeAlias = JournalRecord  # noqa: Y015
+
+@_typing.final
+class ModelUsage(_message.Message):
+    """Tokens and cost of calls of a model. No value is negative."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    model: _builtins.str
+    input_tokens: _builtins.int
+    output_tokens: _builtins.int
+    micro_usd: _builtins.int
+    """Millionths of a US dollar, by the prices of the installation."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_tokens", b"input_tokens", "micro_usd", b"micro_usd", "model", b"model", "output_tokens", b"output_tokens", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelUsage: _TypeAlias = ModelUsage  # noqa: Y015
 
 @_typing.final
 class JournalCall(_message.Message):

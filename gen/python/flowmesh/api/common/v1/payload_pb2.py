@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/payload.proto\x12\x16\x66lowmesh.api.common.v1\"\x81\x01\n\x07Payload\x12\x1a\n\x08\x65ncoding\x18\x01 \x01(\tR\x08\x65ncoding\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\x12\x46\n\treference\x18\x03 \x01(\x0b\x32(.flowmesh.api.common.v1.PayloadReferenceR\treference\"I\n\x10PayloadReference\x12\x16\n\x06\x64igest\x18\x01 \x01(\tR\x06\x64igest\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03R\tsizeBytesBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/payload.proto\x12\x16\x66lowmesh.api.common.v1\"\x9f\x01\n\x07Payload\x12\x1a\n\x08\x65ncoding\x18\x01 \x01(\tR\x08\x65ncoding\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\x12\x46\n\treference\x18\x03 \x01(\x0b\x32(.flowmesh.api.common.v1.PayloadReferenceR\treference\x12\x1c\n\tsensitive\x18\x04 \x03(\tR\tsensitive\"I\n\x10PayloadReference\x12\x16\n\x06\x64igest\x18\x01 \x01(\tR\x06\x64igest\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03R\tsizeBytesBi\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
   _globals['_PAYLOAD']._serialized_start=65
-  _globals['_PAYLOAD']._serialized_end=194
-  _globals['_PAYLOADREFERENCE']._serialized_start=196
-  _globals['_PAYLOADREFERENCE']._serialized_end=269
+  _globals['_PAYLOAD']._serialized_end=224
+  _globals['_PAYLOADREFERENCE']._serialized_start=226
+  _globals['_PAYLOADREFERENCE']._serialized_end=299
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,6 +31,7 @@ class Payload(_message.Message):
     ENCODING_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    SENSITIVE_FIELD_NUMBER: _builtins.int
     encoding: _builtins.str
     """Media type of the value; empty means `application/json`."""
     data: _builtins.bytes
@@ -37,16 +40,24 @@ class Payload(_message.Message):
     def reference(self) -> Global___PayloadReference:
         """Reference to the stored value, if it is too large to be inline."""
 
+    @_builtins.property
+    def sensitive(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON pointers of the members that a schema marks as sensitive; `*` stands for every member,
+        and the empty pointer for the whole value. The orchestrator sets them. Callers without the
+        permission `reveal` receive `***` in place of these members, and of a stored value as a whole.
+        """
+
     def __init__(
         self,
         *,
         encoding: _builtins.str = ...,
         data: _builtins.bytes = ...,
         reference: Global___PayloadReference | None = ...,
+        sensitive: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "encoding", b"encoding", "reference", b"reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "encoding", b"encoding", "reference", b"reference", "sensitive", b"sensitive"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

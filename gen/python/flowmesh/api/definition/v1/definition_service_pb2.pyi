@@ -31,6 +31,8 @@ class ApplyRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     EXPECTED_DIGEST_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     source: _builtins.bytes
     """YAML (documents separated by `---`) or JSON text; at most 8 MiB."""
@@ -45,6 +47,12 @@ class ApplyRequest(_message.Message):
     """Digest of the newest version of the only workflow of the source, as the caller read it; empty
     if it read that there is none. Without it, no change by others is detected.
     """
+    owner: _builtins.str
+    """The system that manages the definition, as `kubernetes/<cluster>/<uid>`; empty is none. Another
+    owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+    """
+    take_over: _builtins.bool
+    """Takes the definitions from their owner."""
     def __init__(
         self,
         *,
@@ -55,10 +63,12 @@ class ApplyRequest(_message.Message):
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
         expected_digest: _builtins.str | None = ...,
+        owner: _builtins.str = ...,
+        take_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest", "expected_digest", b"expected_digest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest", "actor", b"actor", "content_type", b"content_type", "expected_digest", b"expected_digest", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest", "actor", b"actor", "content_type", b"content_type", "expected_digest", b"expected_digest", "namespace", b"namespace", "owner", b"owner", "reason", b"reason", "request_id", b"request_id", "source", b"source", "take_over", b"take_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_digest: _TypeAlias = _typing.Literal["expected_digest"]  # noqa: Y015
     _WhichOneofArgType__expected_digest: _TypeAlias = _typing.Literal["_expected_digest", b"_expected_digest"]  # noqa: Y015
@@ -315,6 +325,52 @@ class DryRunWorkflowRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DryRunWorkflowRequest: _TypeAlias = DryRunWorkflowRequest  # noqa: Y015
+
+@_typing.final
+class OptimizeWorkflowRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_COUNT_MAX_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    execution_count_max: _builtins.int
+    """The last executions that are analyzed: 0 is 100, at most 1000."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        execution_count_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_count_max", b"execution_count_max", "namespace", b"namespace", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptimizeWorkflowRequest: _TypeAlias = OptimizeWorkflowRequest  # noqa: Y015
+
+@_typing.final
+class OptimizeWorkflowResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    report: _builtins.bytes
+    """JSON report with proposals, replays, diff and source; see docs/optimizing.md."""
+    def __init__(
+        self,
+        *,
+        report: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptimizeWorkflowResponse: _TypeAlias = OptimizeWorkflowResponse  # noqa: Y015
 
 @_typing.final
 class DryRunWorkflowResponse(_message.Message):
@@ -600,11 +656,14 @@ class DeleteWorkflowRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
     reason: _builtins.str
+    owner: _builtins.str
+    """The owner, as in Apply."""
     def __init__(
         self,
         *,
@@ -613,10 +672,11 @@ class DeleteWorkflowRequest(_message.Message):
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "namespace", b"namespace", "owner", b"owner", "reason", b"reason", "request_id", b"request_id", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1053,6 +1113,7 @@ class DeleteTaskRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     request_id: _builtins.str
@@ -1060,6 +1121,8 @@ class DeleteTaskRequest(_message.Message):
     reason: _builtins.str
     version: _builtins.int
     """Only this version; 0 is the task with all versions."""
+    owner: _builtins.str
+    """The owner, as in Apply."""
     def __init__(
         self,
         *,
@@ -1069,10 +1132,11 @@ class DeleteTaskRequest(_message.Message):
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
         version: _builtins.int = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "namespace", b"namespace", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "name", b"name", "namespace", b"namespace", "owner", b"owner", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -57,6 +57,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.FromString,
                 _registered_method=True)
+        self.OptimizeWorkflow = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/OptimizeWorkflow',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowResponse.FromString,
+                _registered_method=True)
         self.GetWorkflow = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/GetWorkflow',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.GetWorkflowRequest.SerializeToString,
@@ -148,6 +153,7 @@ class DefinitionServiceServicer:
         RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
         RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
         FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+        FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,6 +183,18 @@ class DefinitionServiceServicer:
         INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
         INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
         DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OptimizeWorkflow(self, request, context):
+        """Returns proposals for the newest version of a native workflow, from the durations of its last
+        executions, and rehearses them with their inputs. Stores and changes nothing.
+
+        NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+        INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+        DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +249,7 @@ class DefinitionServiceServicer:
         A repeated call returns NOT_FOUND.
 
         NOT_FOUND / WORKFLOW_NOT_FOUND
+        FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,6 +314,7 @@ class DefinitionServiceServicer:
 
         NOT_FOUND / TASK_NOT_FOUND
         FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+        FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -333,6 +353,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.DryRunWorkflow,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.SerializeToString,
+            ),
+            'OptimizeWorkflow': grpc.unary_unary_rpc_method_handler(
+                    servicer.OptimizeWorkflow,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowResponse.SerializeToString,
             ),
             'GetWorkflow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkflow,
@@ -516,6 +541,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/DryRunWorkflow',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.DryRunWorkflowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OptimizeWorkflow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/OptimizeWorkflow',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.OptimizeWorkflowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,7 @@ class DefinitionServiceStub:
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
       FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
     """
     RegisterWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -66,6 +67,14 @@ class DefinitionServiceStub:
       INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
       INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
       DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
+    """
+    OptimizeWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.OptimizeWorkflowRequest, _definition_service_pb2.OptimizeWorkflowResponse]
+    """Returns proposals for the newest version of a native workflow, from the durations of its last
+    executions, and rehearses them with their inputs. Stores and changes nothing.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+      INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
     """
     GetWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]
     """Returns one version of a workflow; by default the newest.
@@ -95,6 +104,7 @@ class DefinitionServiceStub:
     A repeated call returns NOT_FOUND.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     AnalyzeWorkflow: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]
     """Returns the graph analysis of one version, or of a text that is not stored.
@@ -130,6 +140,7 @@ class DefinitionServiceStub:
 
       NOT_FOUND / TASK_NOT_FOUND
       FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]
     """Returns the plan of a version with the currently resolved task versions. Called by
@@ -160,6 +171,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
       RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
       FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
     """
     RegisterWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.RegisterWorkflowRequest, _definition_service_pb2.RegisterWorkflowResponse]  # type: ignore[assignment]
     """Registers one workflow as Apply does. Returns INVALID_ARGUMENT / WORKFLOW_INVALID unless the
@@ -177,6 +189,14 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
       INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
       INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
       DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
+    """
+    OptimizeWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.OptimizeWorkflowRequest, _definition_service_pb2.OptimizeWorkflowResponse]  # type: ignore[assignment]
+    """Returns proposals for the newest version of a native workflow, from the durations of its last
+    executions, and rehearses them with their inputs. Stores and changes nothing.
+
+      NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+      INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
     """
     GetWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetWorkflowRequest, _definition_service_pb2.GetWorkflowResponse]  # type: ignore[assignment]
     """Returns one version of a workflow; by default the newest.
@@ -206,6 +226,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
     A repeated call returns NOT_FOUND.
 
       NOT_FOUND / WORKFLOW_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     AnalyzeWorkflow: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.AnalyzeWorkflowRequest, _definition_service_pb2.AnalyzeWorkflowResponse]  # type: ignore[assignment]
     """Returns the graph analysis of one version, or of a text that is not stored.
@@ -241,6 +262,7 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
 
       NOT_FOUND / TASK_NOT_FOUND
       FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.GetPlanRequest, _definition_service_pb2.GetPlanResponse]  # type: ignore[assignment]
     """Returns the plan of a version with the currently resolved task versions. Called by
@@ -274,6 +296,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
           RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
           RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
           FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+          FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
         """
 
     @_abc_1.abstractmethod
@@ -309,6 +332,20 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / INPUT_INVALID   the input does not match the schema of the workflow
           INVALID_ARGUMENT / MOCKS_INVALID   one field violation per problem
           DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   the run takes longer than 10 s
+        """
+
+    @_abc_1.abstractmethod
+    def OptimizeWorkflow(
+        self,
+        request: _definition_service_pb2.OptimizeWorkflowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.OptimizeWorkflowResponse, _abc.Awaitable[_definition_service_pb2.OptimizeWorkflowResponse]]:
+        """Returns proposals for the newest version of a native workflow, from the durations of its last
+        executions, and rehearses them with their inputs. Stores and changes nothing.
+
+          NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+          INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+          DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
         """
 
     @_abc_1.abstractmethod
@@ -374,6 +411,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
         A repeated call returns NOT_FOUND.
 
           NOT_FOUND / WORKFLOW_NOT_FOUND
+          FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
 
     @_abc_1.abstractmethod
@@ -451,6 +489,7 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / TASK_NOT_FOUND
           FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+          FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
 
     @_abc_1.abstractmethod

@@ -1145,6 +1145,7 @@ class TaskSpec(_message.Message):
     INPUT_SCHEMA_FIELD_NUMBER: _builtins.int
     OUTPUT_SCHEMA_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    INPUT_SECRETS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Lower-case hex SHA-256 of this message with `digest` empty."""
     task_type: _builtins.str
@@ -1163,6 +1164,12 @@ class TaskSpec(_message.Message):
     def cache(self) -> Global___CacheRule:
         """The cache rule; absent runs every task."""
 
+    @_builtins.property
+    def input_secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___InputSecret]:
+        """Texts of the node's input that stand for secrets. The worker service replaces them when it
+        sends or runs the task; the input in the history has their placeholders.
+        """
+
     def __init__(
         self,
         *,
@@ -1174,14 +1181,41 @@ class TaskSpec(_message.Message):
         input_schema: _builtins.bytes = ...,
         output_schema: _builtins.bytes = ...,
         cache: Global___CacheRule | None = ...,
+        input_secrets: _abc.Iterable[Global___InputSecret] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "config", b"config", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "output_schema", b"output_schema", "task_name", b"task_name", "task_type", b"task_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "config", b"config", "dialect", b"dialect", "digest", b"digest", "input_schema", b"input_schema", "input_secrets", b"input_secrets", "output_schema", b"output_schema", "task_name", b"task_name", "task_type", b"task_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskSpec: _TypeAlias = TaskSpec  # noqa: Y015
+
+@_typing.final
+class InputSecret(_message.Message):
+    """A text of a node's input that reads secrets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    path: _builtins.bytes
+    """Keys from the input to the text: a JSON list of names and positions."""
+    text: _builtins.str
+    """`secret://name`, or a text with `{{secrets.name}}`."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.bytes = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InputSecret: _TypeAlias = InputSecret  # noqa: Y015
 
 @_typing.final
 class Callbacks(_message.Message):

@@ -36,7 +36,7 @@ class CountExecutionsRequest(_message.Message):
     """Adds the percentiles of the durations of ended executions to each group."""
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
+        """At most 3 of: status, workflow, version, day, hour, error.class, needs, label.<name>, attr.<name>,
         input.<path>. Days and hours are those of the start, in UTC.
         """
 

@@ -211,17 +211,21 @@ class AnalyzeTraceRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    TASK_COUNT_MAX_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
+    task_count_max: _builtins.int
+    """Number of tasks inside maps, groups and state machines to report; 0 is 200, at most 10,000."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         execution_id: _builtins.str = ...,
+        task_count_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "task_count_max", b"task_count_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

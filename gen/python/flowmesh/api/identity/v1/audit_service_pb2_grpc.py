@@ -51,6 +51,11 @@ class AuditServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditResponse.FromString,
                 _registered_method=True)
+        self.ExportEvidence = channel.unary_stream(
+                '/flowmesh.api.identity.v1.AuditService/ExportEvidence',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceResponse.FromString,
+                _registered_method=True)
         self.RecordAudit = channel.unary_unary(
                 '/flowmesh.api.identity.v1.AuditService/RecordAudit',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.RecordAuditRequest.SerializeToString,
@@ -91,6 +96,17 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportEvidence(self, request, context):
+        """Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+        users and keys with their last use, retention, versions, the bill of materials, and the report
+        of the last backup drill.
+
+        NOT_FOUND / COMPANY_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordAudit(self, request, context):
         """Appends the committed changes of a service to the chains of their companies. A record with a
         known `source` is left out.
@@ -116,6 +132,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ExportAudit,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditResponse.SerializeToString,
+            ),
+            'ExportEvidence': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportEvidence,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceResponse.SerializeToString,
             ),
             'RecordAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordAudit,
@@ -206,6 +227,33 @@ class AuditService:
             '/flowmesh.api.identity.v1.AuditService/ExportAudit',
             flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.AuditService/ExportEvidence',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_audit__service__pb2.ExportEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

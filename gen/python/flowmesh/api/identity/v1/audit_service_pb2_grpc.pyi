@@ -51,6 +51,13 @@ class AuditServiceStub:
 
       NOT_FOUND / COMPANY_NOT_FOUND
     """
+    ExportEvidence: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportEvidenceRequest, _audit_service_pb2.ExportEvidenceResponse]
+    """Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+    users and keys with their last use, retention, versions, the bill of materials, and the report
+    of the last backup drill.
+
+      NOT_FOUND / COMPANY_NOT_FOUND
+    """
     RecordAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.RecordAuditRequest, _audit_service_pb2.RecordAuditResponse]
     """Appends the committed changes of a service to the chains of their companies. A record with a
     known `source` is left out.
@@ -76,6 +83,13 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
     ExportAudit: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditRequest, _audit_service_pb2.ExportAuditResponse]  # type: ignore[assignment]
     """Returns all entries with their hashes, oldest first.
+
+      NOT_FOUND / COMPANY_NOT_FOUND
+    """
+    ExportEvidence: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportEvidenceRequest, _audit_service_pb2.ExportEvidenceResponse]  # type: ignore[assignment]
+    """Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+    users and keys with their last use, retention, versions, the bill of materials, and the report
+    of the last backup drill.
 
       NOT_FOUND / COMPANY_NOT_FOUND
     """
@@ -119,6 +133,19 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportAuditResponse], _abc.AsyncIterator[_audit_service_pb2.ExportAuditResponse]]:
         """Returns all entries with their hashes, oldest first.
+
+          NOT_FOUND / COMPANY_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def ExportEvidence(
+        self,
+        request: _audit_service_pb2.ExportEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportEvidenceResponse], _abc.AsyncIterator[_audit_service_pb2.ExportEvidenceResponse]]:
+        """Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+        users and keys with their last use, retention, versions, the bill of materials, and the report
+        of the last backup drill.
 
           NOT_FOUND / COMPANY_NOT_FOUND
         """

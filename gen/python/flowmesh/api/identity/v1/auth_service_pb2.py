@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.identity.v1 import principal_pb2 as flowmesh_dot_api_dot_identity_dot_v1_dot_principal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/identity/v1/auth_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"\xb4\x01\n\x06Tokens\x12!\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tR\x0b\x61\x63\x63\x65ssToken\x12/\n\x14\x61\x63\x63\x65ss_expires_at_us\x18\x02 \x01(\x03R\x11\x61\x63\x63\x65ssExpiresAtUs\x12#\n\rrefresh_token\x18\x03 \x01(\tR\x0crefreshToken\x12\x31\n\x15refresh_expires_at_us\x18\x04 \x01(\x03R\x12refreshExpiresAtUs\"\xe8\x01\n\x04User\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\"\n\rcreated_at_us\x18\x04 \x01(\x03R\x0b\x63reatedAtUs\x12\x1a\n\x08\x64isabled\x18\x05 \x01(\x08R\x08\x64isabled\x12\x37\n\x06grants\x18\x06 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.GrantR\x06grants\x12\'\n\x10last_login_at_us\x18\x07 \x01(\x03R\rlastLoginAtUs\"w\n\x0fRegisterRequest\x12\x14\n\x05\x65mail\x18\x01 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x08password\x18\x03 \x01(\tR\x08password\x12\x1e\n\ninvitation\x18\x04 \x01(\tR\ninvitation\"\x80\x01\n\x10RegisterResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"n\n\x10\x42ootstrapRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\"\x81\x01\n\x11\x42ootstrapResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"Z\n\x0cLoginRequest\x12\x14\n\x05\x65mail\x18\x01 \x01(\tR\x05\x65mail\x12\x1a\n\x08password\x18\x02 \x01(\tR\x08password\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tR\x07\x61\x64\x64ress\"}\n\rLoginResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"O\n\x0eRefreshRequest\x12#\n\rrefresh_token\x18\x01 \x01(\tR\x0crefreshToken\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"K\n\x0fRefreshResponse\x12\x38\n\x06tokens\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"2\n\rLogoutRequest\x12!\n\x0c\x61ll_sessions\x18\x01 \x01(\x08R\x0b\x61llSessions\"\x10\n\x0eLogoutResponse\"\x0e\n\x0cGetMeRequest\"\x86\x01\n\rGetMeResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\x12\x32\n\x04user\x18\x02 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\"e\n\x15\x43hangePasswordRequest\x12)\n\x10\x63urrent_password\x18\x01 \x01(\tR\x0f\x63urrentPassword\x12!\n\x0cnew_password\x18\x02 \x01(\tR\x0bnewPassword\"\x18\n\x16\x43hangePasswordResponse\"\x18\n\x16ListSigningKeysRequest\"6\n\x17ListSigningKeysResponse\x12\x1b\n\tkeys_json\x18\x01 \x01(\tR\x08keysJson2\x84\x07\n\x0b\x41uthService\x12k\n\x08Register\x12).flowmesh.api.identity.v1.RegisterRequest\x1a*.flowmesh.api.identity.v1.RegisterResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12n\n\tBootstrap\x12*.flowmesh.api.identity.v1.BootstrapRequest\x1a+.flowmesh.api.identity.v1.BootstrapResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12\x62\n\x05Login\x12&.flowmesh.api.identity.v1.LoginRequest\x1a\'.flowmesh.api.identity.v1.LoginResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12\x66\n\x07Refresh\x12(.flowmesh.api.identity.v1.RefreshRequest\x1a).flowmesh.api.identity.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\x08\x01\x12g\n\x06Logout\x12\'.flowmesh.api.identity.v1.LogoutRequest\x1a(.flowmesh.api.identity.v1.LogoutResponse\"\n\xea\xe0\x18\x06\x08\x02\x10\x01(\x01\x12\x62\n\x05GetMe\x12&.flowmesh.api.identity.v1.GetMeRequest\x1a\'.flowmesh.api.identity.v1.GetMeResponse\"\x08\xea\xe0\x18\x04\x08\x02\x10\x01\x12\x7f\n\x0e\x43hangePassword\x12/.flowmesh.api.identity.v1.ChangePasswordRequest\x1a\x30.flowmesh.api.identity.v1.ChangePasswordResponse\"\n\xea\xe0\x18\x06\x08\x02\x10\x01(\x01\x12~\n\x0fListSigningKeys\x12\x30.flowmesh.api.identity.v1.ListSigningKeysRequest\x1a\x31.flowmesh.api.identity.v1.ListSigningKeysResponse\"\x06\xea\xe0\x18\x02\x08\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/identity/v1/auth_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"\xb4\x01\n\x06Tokens\x12!\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tR\x0b\x61\x63\x63\x65ssToken\x12/\n\x14\x61\x63\x63\x65ss_expires_at_us\x18\x02 \x01(\x03R\x11\x61\x63\x63\x65ssExpiresAtUs\x12#\n\rrefresh_token\x18\x03 \x01(\tR\x0crefreshToken\x12\x31\n\x15refresh_expires_at_us\x18\x04 \x01(\x03R\x12refreshExpiresAtUs\"\xe8\x01\n\x04User\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\"\n\rcreated_at_us\x18\x04 \x01(\x03R\x0b\x63reatedAtUs\x12\x1a\n\x08\x64isabled\x18\x05 \x01(\x08R\x08\x64isabled\x12\x37\n\x06grants\x18\x06 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.GrantR\x06grants\x12\'\n\x10last_login_at_us\x18\x07 \x01(\x03R\rlastLoginAtUs\"w\n\x0fRegisterRequest\x12\x14\n\x05\x65mail\x18\x01 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x08password\x18\x03 \x01(\tR\x08password\x12\x1e\n\ninvitation\x18\x04 \x01(\tR\ninvitation\"\x80\x01\n\x10RegisterResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"n\n\x10\x42ootstrapRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n\x08password\x18\x04 \x01(\tR\x08password\"\x81\x01\n\x11\x42ootstrapResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"Z\n\x0cLoginRequest\x12\x14\n\x05\x65mail\x18\x01 \x01(\tR\x05\x65mail\x12\x1a\n\x08password\x18\x02 \x01(\tR\x08password\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tR\x07\x61\x64\x64ress\"}\n\rLoginResponse\x12\x32\n\x04user\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\x12\x38\n\x06tokens\x18\x02 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"O\n\x0eRefreshRequest\x12#\n\rrefresh_token\x18\x01 \x01(\tR\x0crefreshToken\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"K\n\x0fRefreshResponse\x12\x38\n\x06tokens\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.TokensR\x06tokens\"2\n\rLogoutRequest\x12!\n\x0c\x61ll_sessions\x18\x01 \x01(\x08R\x0b\x61llSessions\"@\n\x0eLogoutResponse\x12.\n\x13provider_logout_url\x18\x01 \x01(\tR\x11providerLogoutUrl\"\xba\x01\n\x07Session\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\"\n\rcreated_at_us\x18\x02 \x01(\x03R\x0b\x63reatedAtUs\x12%\n\x0flast_used_at_us\x18\x03 \x01(\x03R\x0clastUsedAtUs\x12\x18\n\x07\x61\x64\x64ress\x18\x04 \x01(\tR\x07\x61\x64\x64ress\x12\x1a\n\x08provider\x18\x05 \x01(\tR\x08provider\x12\x18\n\x07\x63urrent\x18\x06 \x01(\x08R\x07\x63urrent\"\x15\n\x13ListSessionsRequest\"U\n\x14ListSessionsResponse\x12=\n\x08sessions\x18\x01 \x03(\x0b\x32!.flowmesh.api.identity.v1.SessionR\x08sessions\"8\n\x11\x45ndSessionRequest\x12#\n\nsession_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\"\x14\n\x12\x45ndSessionResponse\"\x0e\n\x0cGetMeRequest\"\x86\x01\n\rGetMeResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\x12\x32\n\x04user\x18\x02 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.UserR\x04user\"e\n\x15\x43hangePasswordRequest\x12)\n\x10\x63urrent_password\x18\x01 \x01(\tR\x0f\x63urrentPassword\x12!\n\x0cnew_password\x18\x02 \x01(\tR\x0bnewPassword\"\x18\n\x16\x43hangePasswordResponse\"\x18\n\x16ListSigningKeysRequest\"6\n\x17ListSigningKeysResponse\x12\x1b\n\tkeys_json\x18\x01 \x01(\tR\x08keysJson2\xf2\x08\n\x0b\x41uthService\x12k\n\x08Register\x12).flowmesh.api.identity.v1.RegisterRequest\x1a*.flowmesh.api.identity.v1.RegisterResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12n\n\tBootstrap\x12*.flowmesh.api.identity.v1.BootstrapRequest\x1a+.flowmesh.api.identity.v1.BootstrapResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12\x62\n\x05Login\x12&.flowmesh.api.identity.v1.LoginRequest\x1a\'.flowmesh.api.identity.v1.LoginResponse\"\x08\xea\xe0\x18\x04\x08\x01(\x01\x12\x66\n\x07Refresh\x12(.flowmesh.api.identity.v1.RefreshRequest\x1a).flowmesh.api.identity.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\x08\x01\x12g\n\x06Logout\x12\'.flowmesh.api.identity.v1.LogoutRequest\x1a(.flowmesh.api.identity.v1.LogoutResponse\"\n\xea\xe0\x18\x06\x08\x02\x10\x01(\x01\x12\x62\n\x05GetMe\x12&.flowmesh.api.identity.v1.GetMeRequest\x1a\'.flowmesh.api.identity.v1.GetMeResponse\"\x08\xea\xe0\x18\x04\x08\x02\x10\x01\x12w\n\x0cListSessions\x12-.flowmesh.api.identity.v1.ListSessionsRequest\x1a..flowmesh.api.identity.v1.ListSessionsResponse\"\x08\xea\xe0\x18\x04\x08\x02\x10\x01\x12s\n\nEndSession\x12+.flowmesh.api.identity.v1.EndSessionRequest\x1a,.flowmesh.api.identity.v1.EndSessionResponse\"\n\xea\xe0\x18\x06\x08\x02\x10\x01(\x01\x12\x7f\n\x0e\x43hangePassword\x12/.flowmesh.api.identity.v1.ChangePasswordRequest\x1a\x30.flowmesh.api.identity.v1.ChangePasswordResponse\"\n\xea\xe0\x18\x06\x08\x02\x10\x01(\x01\x12~\n\x0fListSigningKeys\x12\x30.flowmesh.api.identity.v1.ListSigningKeysRequest\x1a\x31.flowmesh.api.identity.v1.ListSigningKeysResponse\"\x06\xea\xe0\x18\x02\x08\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.flowmesh.api.identity.v1P\001Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\252\002\030Flowmesh.Api.Identity.V1'
   _globals['_USER'].fields_by_name['id']._loaded_options = None
   _globals['_USER'].fields_by_name['id']._serialized_options = b'\360\340\030\010'
+  _globals['_SESSION'].fields_by_name['id']._loaded_options = None
+  _globals['_SESSION'].fields_by_name['id']._serialized_options = b'\360\340\030\010'
+  _globals['_ENDSESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_ENDSESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\360\340\030\017'
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\352\340\030\004\010\001(\001'
   _globals['_AUTHSERVICE'].methods_by_name['Bootstrap']._loaded_options = None
@@ -48,6 +52,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['Logout']._serialized_options = b'\352\340\030\006\010\002\020\001(\001'
   _globals['_AUTHSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetMe']._serialized_options = b'\352\340\030\004\010\002\020\001'
+  _globals['_AUTHSERVICE'].methods_by_name['ListSessions']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\352\340\030\004\010\002\020\001'
+  _globals['_AUTHSERVICE'].methods_by_name['EndSession']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['EndSession']._serialized_options = b'\352\340\030\006\010\002\020\001(\001'
   _globals['_AUTHSERVICE'].methods_by_name['ChangePassword']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\352\340\030\006\010\002\020\001(\001'
   _globals['_AUTHSERVICE'].methods_by_name['ListSigningKeys']._loaded_options = None
@@ -75,19 +83,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGOUTREQUEST']._serialized_start=1443
   _globals['_LOGOUTREQUEST']._serialized_end=1493
   _globals['_LOGOUTRESPONSE']._serialized_start=1495
-  _globals['_LOGOUTRESPONSE']._serialized_end=1511
-  _globals['_GETMEREQUEST']._serialized_start=1513
-  _globals['_GETMEREQUEST']._serialized_end=1527
-  _globals['_GETMERESPONSE']._serialized_start=1530
-  _globals['_GETMERESPONSE']._serialized_end=1664
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=1666
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1767
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1769
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1793
-  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=1795
-  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=1819
-  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=1821
-  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=1875
-  _globals['_AUTHSERVICE']._serialized_start=1878
-  _globals['_AUTHSERVICE']._serialized_end=2778
+  _globals['_LOGOUTRESPONSE']._serialized_end=1559
+  _globals['_SESSION']._serialized_start=1562
+  _globals['_SESSION']._serialized_end=1748
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=1750
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1771
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1773
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1858
+  _globals['_ENDSESSIONREQUEST']._serialized_start=1860
+  _globals['_ENDSESSIONREQUEST']._serialized_end=1916
+  _globals['_ENDSESSIONRESPONSE']._serialized_start=1918
+  _globals['_ENDSESSIONRESPONSE']._serialized_end=1938
+  _globals['_GETMEREQUEST']._serialized_start=1940
+  _globals['_GETMEREQUEST']._serialized_end=1954
+  _globals['_GETMERESPONSE']._serialized_start=1957
+  _globals['_GETMERESPONSE']._serialized_end=2091
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=2093
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=2194
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=2196
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=2220
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=2222
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=2246
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=2248
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=2302
+  _globals['_AUTHSERVICE']._serialized_start=2305
+  _globals['_AUTHSERVICE']._serialized_end=3443
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,16 @@ class AuthServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/flowmesh.api.identity.v1.AuthService/ListSessions',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/flowmesh.api.identity.v1.AuthService/EndSession',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionResponse.FromString,
+                _registered_method=True)
         self.ChangePassword = channel.unary_unary(
                 '/flowmesh.api.identity.v1.AuthService/ChangePassword',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ChangePasswordRequest.SerializeToString,
@@ -136,6 +146,22 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """Returns the open sessions of the caller, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSession(self, request, context):
+        """Ends a session of the caller, everywhere within a second.
+
+        NOT_FOUND / SESSION_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChangePassword(self, request, context):
         """Changes the password of the caller and revokes its other sessions.
 
@@ -185,6 +211,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionResponse.SerializeToString,
             ),
             'ChangePassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangePassword,
@@ -360,6 +396,60 @@ class AuthService:
             '/flowmesh.api.identity.v1.AuthService/GetMe',
             flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.AuthService/ListSessions',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.AuthService/EndSession',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_auth__service__pb2.EndSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,13 @@ class AuthServiceStub:
     """
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetMeRequest, _auth_service_pb2.GetMeResponse]
     """Returns the caller and its roles."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]
+    """Returns the open sessions of the caller, newest first."""
+    EndSession: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.EndSessionRequest, _auth_service_pb2.EndSessionResponse]
+    """Ends a session of the caller, everywhere within a second.
+
+      NOT_FOUND / SESSION_NOT_FOUND
+    """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]
     """Changes the password of the caller and revokes its other sessions.
 
@@ -107,6 +114,13 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetMeRequest, _auth_service_pb2.GetMeResponse]  # type: ignore[assignment]
     """Returns the caller and its roles."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Returns the open sessions of the caller, newest first."""
+    EndSession: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.EndSessionRequest, _auth_service_pb2.EndSessionResponse]  # type: ignore[assignment]
+    """Ends a session of the caller, everywhere within a second.
+
+      NOT_FOUND / SESSION_NOT_FOUND
+    """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """Changes the password of the caller and revokes its other sessions.
 
@@ -184,6 +198,25 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetMeResponse, _abc.Awaitable[_auth_service_pb2.GetMeResponse]]:
         """Returns the caller and its roles."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_service_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ListSessionsResponse, _abc.Awaitable[_auth_service_pb2.ListSessionsResponse]]:
+        """Returns the open sessions of the caller, newest first."""
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _auth_service_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.EndSessionResponse, _abc.Awaitable[_auth_service_pb2.EndSessionResponse]]:
+        """Ends a session of the caller, everywhere within a second.
+
+          NOT_FOUND / SESSION_NOT_FOUND
+        """
 
     @_abc_1.abstractmethod
     def ChangePassword(

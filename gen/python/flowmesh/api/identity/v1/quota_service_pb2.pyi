@@ -267,22 +267,60 @@ class NamespaceQuota(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
+    USED_UP_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     @_builtins.property
     def quota(self) -> Global___Quota: ...
+    @_builtins.property
+    def used_up(self) -> Global___PlanLimit: ...
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         quota: Global___Quota | None = ...,
+        used_up: Global___PlanLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota", "used_up", b"used_up"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "quota", b"quota"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "quota", b"quota", "used_up", b"used_up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NamespaceQuota: _TypeAlias = NamespaceQuota  # noqa: Y015
+
+@_typing.final
+class PlanLimit(_message.Message):
+    """A limit of a company's plan that is reached. Without a name none is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    METER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    RESETS_AT_US_FIELD_NUMBER: _builtins.int
+    plan: _builtins.str
+    meter: _builtins.str
+    """Such as `executions`."""
+    limit: _builtins.int
+    used: _builtins.int
+    resets_at_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        plan: _builtins.str = ...,
+        meter: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        used: _builtins.int = ...,
+        resets_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "meter", b"meter", "plan", b"plan", "resets_at_us", b"resets_at_us", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanLimit: _TypeAlias = PlanLimit  # noqa: Y015
 
 @_typing.final
 class ListNamespaceQuotasRequest(_message.Message):

@@ -102,7 +102,7 @@ class QuotaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListNamespaceQuotas(self, request, context):
-        """Returns the namespaces that have a quota, by name.
+        """Returns the namespaces that have a quota, or whose company has used up its plan, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,7 @@ class QuotaServiceStub:
     GetNamespaceQuota: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.GetNamespaceQuotaRequest, _quota_service_pb2.GetNamespaceQuotaResponse]
     """Returns the quotas of a namespace to the services that enforce them."""
     ListNamespaceQuotas: _grpc.UnaryUnaryMultiCallable[_quota_service_pb2.ListNamespaceQuotasRequest, _quota_service_pb2.ListNamespaceQuotasResponse]
-    """Returns the namespaces that have a quota, by name."""
+    """Returns the namespaces that have a quota, or whose company has used up its plan, by name."""
 
 @_typing.type_check_only
 class QuotaServiceAsyncStub(QuotaServiceStub):
@@ -76,7 +76,7 @@ class QuotaServiceAsyncStub(QuotaServiceStub):
     GetNamespaceQuota: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.GetNamespaceQuotaRequest, _quota_service_pb2.GetNamespaceQuotaResponse]  # type: ignore[assignment]
     """Returns the quotas of a namespace to the services that enforce them."""
     ListNamespaceQuotas: _aio.UnaryUnaryMultiCallable[_quota_service_pb2.ListNamespaceQuotasRequest, _quota_service_pb2.ListNamespaceQuotasResponse]  # type: ignore[assignment]
-    """Returns the namespaces that have a quota, by name."""
+    """Returns the namespaces that have a quota, or whose company has used up its plan, by name."""
 
 class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Quotas of projects and their use."""
@@ -128,6 +128,6 @@ class QuotaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quota_service_pb2.ListNamespaceQuotasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quota_service_pb2.ListNamespaceQuotasResponse, _abc.Awaitable[_quota_service_pb2.ListNamespaceQuotasResponse]]:
-        """Returns the namespaces that have a quota, by name."""
+        """Returns the namespaces that have a quota, or whose company has used up its plan, by name."""
 
 def add_QuotaServiceServicer_to_server(servicer: QuotaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/common/v1/journal.proto.
  */
 export const file_flowmesh_api_common_v1_journal: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbG93bWVzaC9hcGkvY29tbW9uL3YxL2pvdXJuYWwucHJvdG8SFmZsb3dtZXNoLmFwaS5jb21tb24udjEi4gIKDUpvdXJuYWxSZWNvcmQSDQoFaW5kZXgYASABKA0SMQoEa2luZBgCIAEoDjIjLmZsb3dtZXNoLmFwaS5jb21tb24udjEuSm91cm5hbEtpbmQSDAoEbmFtZRgDIAEoCRIxCgZvdXRwdXQYBCABKAsyHy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlBheWxvYWRIABIyCgdmYWlsdXJlGAUgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5GYWlsdXJlSAASEgoIY2FuY2VsZWQYBiABKAhIABITCgl0aW1lZF9vdXQYByABKAhIABIQCghkZWxheV9tcxgIIAEoAxISCgpmaXJlX2F0X3VzGAkgASgDEg0KBWF0X3VzGAogASgDEjEKBGNhbGwYCyABKAsyIy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLkpvdXJuYWxDYWxsQgkKB291dGNvbWUilQEKC0pvdXJuYWxDYWxsEi4KBWlucHV0GAEgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5QYXlsb2FkEjIKBXJldHJ5GAIgASgLMiMuZmxvd21lc2guYXBpLmNvbW1vbi52MS5SZXRyeVBvbGljeRISCgp0aW1lb3V0X21zGAMgASgDEg4KBmNvbmZpZxgEIAEoDCqKAQoLSm91cm5hbEtpbmQSHAoYSk9VUk5BTF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSk9VUk5BTF9LSU5EX1NURVAQARIWChJKT1VSTkFMX0tJTkRfU0xFRVAQAhIXChNKT1VSTkFMX0tJTkRfU0lHTkFMEAMSFQoRSk9VUk5BTF9LSU5EX0NBTEwQBEJpChpkZXYuZmxvd21lc2guYXBpLmNvbW1vbi52MVABWjBmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9jb21tb24vdjE7Y29tbW9udjGqAhZGbG93bWVzaC5BcGkuQ29tbW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_failure, file_flowmesh_api_common_v1_payload]);
+  fileDesc("CiRmbG93bWVzaC9hcGkvY29tbW9uL3YxL2pvdXJuYWwucHJvdG8SFmZsb3dtZXNoLmFwaS5jb21tb24udjEilQMKDUpvdXJuYWxSZWNvcmQSDQoFaW5kZXgYASABKA0SMQoEa2luZBgCIAEoDjIjLmZsb3dtZXNoLmFwaS5jb21tb24udjEuSm91cm5hbEtpbmQSDAoEbmFtZRgDIAEoCRIxCgZvdXRwdXQYBCABKAsyHy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLlBheWxvYWRIABIyCgdmYWlsdXJlGAUgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5GYWlsdXJlSAASEgoIY2FuY2VsZWQYBiABKAhIABITCgl0aW1lZF9vdXQYByABKAhIABIQCghkZWxheV9tcxgIIAEoAxISCgpmaXJlX2F0X3VzGAkgASgDEg0KBWF0X3VzGAogASgDEjEKBGNhbGwYCyABKAsyIy5mbG93bWVzaC5hcGkuY29tbW9uLnYxLkpvdXJuYWxDYWxsEjEKBXVzYWdlGAwgASgLMiIuZmxvd21lc2guYXBpLmNvbW1vbi52MS5Nb2RlbFVzYWdlQgkKB291dGNvbWUibQoKTW9kZWxVc2FnZRIQCghwcm92aWRlchgBIAEoCRINCgVtb2RlbBgCIAEoCRIUCgxpbnB1dF90b2tlbnMYAyABKAMSFQoNb3V0cHV0X3Rva2VucxgEIAEoAxIRCgltaWNyb191c2QYBSABKAMilQEKC0pvdXJuYWxDYWxsEi4KBWlucHV0GAEgASgLMh8uZmxvd21lc2guYXBpLmNvbW1vbi52MS5QYXlsb2FkEjIKBXJldHJ5GAIgASgLMiMuZmxvd21lc2guYXBpLmNvbW1vbi52MS5SZXRyeVBvbGljeRISCgp0aW1lb3V0X21zGAMgASgDEg4KBmNvbmZpZxgEIAEoDCqKAQoLSm91cm5hbEtpbmQSHAoYSk9VUk5BTF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSk9VUk5BTF9LSU5EX1NURVAQARIWChJKT1VSTkFMX0tJTkRfU0xFRVAQAhIXChNKT1VSTkFMX0tJTkRfU0lHTkFMEAMSFQoRSk9VUk5BTF9LSU5EX0NBTEwQBEJpChpkZXYuZmxvd21lc2guYXBpLmNvbW1vbi52MVABWjBmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9jb21tb24vdjE7Y29tbW9udjGqAhZGbG93bWVzaC5BcGkuQ29tbW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_failure, file_flowmesh_api_common_v1_payload]);
 
 /**
  * One entry in the journal of a durable handler: an operation it requested, or the outcome of one.
@@ -107,6 +107,13 @@ export type JournalRecord = Message<"flowmesh.api.common.v1.JournalRecord"> & {
    * @generated from field: flowmesh.api.common.v1.JournalCall call = 11;
    */
   call?: JournalCall | undefined;
+
+  /**
+   * Of a step that called a model: what the call used. It is booked in the commit of the record.
+   *
+   * @generated from field: flowmesh.api.common.v1.ModelUsage usage = 12;
+   */
+  usage?: ModelUsage | undefined;
 };
 
 /**
@@ -115,6 +122,47 @@ export type JournalRecord = Message<"flowmesh.api.common.v1.JournalRecord"> & {
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_common_v1_journal, 0);
+
+/**
+ * Tokens and cost of calls of a model. No value is negative.
+ *
+ * @generated from message flowmesh.api.common.v1.ModelUsage
+ */
+export type ModelUsage = Message<"flowmesh.api.common.v1.ModelUsage"> & {
+  /**
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * @generated from field: int64 input_tokens = 3;
+   */
+  inputTokens: bigint;
+
+  /**
+   * @generated from field: int64 output_tokens = 4;
+   */
+  outputTokens: bigint;
+
+  /**
+   * Millionths of a US dollar, by the prices of the installation.
+   *
+   * @generated from field: int64 micro_usd = 5;
+   */
+  microUsd: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.common.v1.ModelUsage.
+ * Use `create(ModelUsageSchema)` to create a new message.
+ */
+export const ModelUsageSchema: GenMessage<ModelUsage> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_common_v1_journal, 1);
 
 /**
  * A task called by a handler. It inherits the queue and the priority of the handler's node.
@@ -152,7 +200,7 @@ export type JournalCall = Message<"flowmesh.api.common.v1.JournalCall"> & {
  * Use `create(JournalCallSchema)` to create a new message.
  */
 export const JournalCallSchema: GenMessage<JournalCall> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_common_v1_journal, 1);
+  messageDesc(file_flowmesh_api_common_v1_journal, 2);
 
 /**
  * @generated from enum flowmesh.api.common.v1.JournalKind

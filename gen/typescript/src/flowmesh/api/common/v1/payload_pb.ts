@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/common/v1/payload.proto.
  */
 export const file_flowmesh_api_common_v1_payload: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbG93bWVzaC9hcGkvY29tbW9uL3YxL3BheWxvYWQucHJvdG8SFmZsb3dtZXNoLmFwaS5jb21tb24udjEiZgoHUGF5bG9hZBIQCghlbmNvZGluZxgBIAEoCRIMCgRkYXRhGAIgASgMEjsKCXJlZmVyZW5jZRgDIAEoCzIoLmZsb3dtZXNoLmFwaS5jb21tb24udjEuUGF5bG9hZFJlZmVyZW5jZSI2ChBQYXlsb2FkUmVmZXJlbmNlEg4KBmRpZ2VzdBgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgDQmkKGmRldi5mbG93bWVzaC5hcGkuY29tbW9uLnYxUAFaMGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2NvbW1vbi92MTtjb21tb252MaoCFkZsb3dtZXNoLkFwaS5Db21tb24uVjFiBnByb3RvMw");
+  fileDesc("CiRmbG93bWVzaC9hcGkvY29tbW9uL3YxL3BheWxvYWQucHJvdG8SFmZsb3dtZXNoLmFwaS5jb21tb24udjEieQoHUGF5bG9hZBIQCghlbmNvZGluZxgBIAEoCRIMCgRkYXRhGAIgASgMEjsKCXJlZmVyZW5jZRgDIAEoCzIoLmZsb3dtZXNoLmFwaS5jb21tb24udjEuUGF5bG9hZFJlZmVyZW5jZRIRCglzZW5zaXRpdmUYBCADKAkiNgoQUGF5bG9hZFJlZmVyZW5jZRIOCgZkaWdlc3QYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoA0JpChpkZXYuZmxvd21lc2guYXBpLmNvbW1vbi52MVABWjBmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9jb21tb24vdjE7Y29tbW9udjGqAhZGbG93bWVzaC5BcGkuQ29tbW9uLlYxYgZwcm90bzM");
 
 /**
  * A value that is passed between services: input, output, signal or event data.
@@ -41,6 +41,15 @@ export type Payload = Message<"flowmesh.api.common.v1.Payload"> & {
    * @generated from field: flowmesh.api.common.v1.PayloadReference reference = 3;
    */
   reference?: PayloadReference | undefined;
+
+  /**
+   * JSON pointers of the members that a schema marks as sensitive; `*` stands for every member,
+   * and the empty pointer for the whole value. The orchestrator sets them. Callers without the
+   * permission `reveal` receive `***` in place of these members, and of a stored value as a whole.
+   *
+   * @generated from field: repeated string sensitive = 4;
+   */
+  sensitive: string[];
 };
 
 /**

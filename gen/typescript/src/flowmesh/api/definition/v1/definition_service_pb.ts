@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/definition/v1/definition_service.proto.
  */
 export const file_flowmesh_api_definition_v1_definition_service: GenFile = /*@__PURE__*/
-  fileDesc("CjNmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS9kZWZpbml0aW9uX3NlcnZpY2UucHJvdG8SGmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxIrIBCgxBcHBseVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnNvdXJjZRgCIAEoDBIUCgxjb250ZW50X3R5cGUYAyABKAkSGAoKcmVxdWVzdF9pZBgEIAEoCUIE8OAYBxINCgVhY3RvchgFIAEoCRIOCgZyZWFzb24YBiABKAkSHAoPZXhwZWN0ZWRfZGlnZXN0GAcgASgJSACIAQFCEgoQX2V4cGVjdGVkX2RpZ2VzdCLfAQoNQXBwbHlSZXNwb25zZRI+CglyZXNvdXJjZXMYASADKAsyKy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BcHBsaWVkUmVzb3VyY2USNQoId2FybmluZ3MYAiADKAsyIy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Qcm9ibGVtEj8KCGFmZmVjdGVkGAMgAygLMi0uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV29ya2Zsb3dSZWZlcmVuY2USFgoOYWZmZWN0ZWRfY291bnQYBCABKA0iXwoPQXBwbGllZFJlc291cmNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEg4KBmRpZ2VzdBgEIAEoCRIPCgdjcmVhdGVkGAUgASgIInsKF1JlZ2lzdGVyV29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZzb3VyY2UYAiABKAwSFAoMY29udGVudF90eXBlGAMgASgJEhgKCnJlcXVlc3RfaWQYBCABKAlCBPDgGAcSDQoFYWN0b3IYBSABKAkimAEKGFJlZ2lzdGVyV29ya2Zsb3dSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEg4KBmRpZ2VzdBgDIAEoCRIPCgdjcmVhdGVkGAQgASgIEjUKCHdhcm5pbmdzGAUgAygLMiMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUHJvYmxlbSJwChdWYWxpZGF0ZVdvcmtmbG93UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGc291cmNlGAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIMCgRsaW50GAQgASgIEg4KBnN0cmljdBgFIAEoCCK5AQoYVmFsaWRhdGVXb3JrZmxvd1Jlc3BvbnNlEg0KBXZhbGlkGAEgASgIEjUKCHByb2JsZW1zGAIgAygLMiMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUHJvYmxlbRI/CghhZmZlY3RlZBgDIAMoCzItLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93UmVmZXJlbmNlEhYKDmFmZmVjdGVkX2NvdW50GAQgASgNItEBChVEcnlSdW5Xb3JrZmxvd1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg8KB3ZlcnNpb24YAyABKA0SDgoGc291cmNlGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRINCgVpbnB1dBgGIAEoDBINCgVtb2NrcxgHIAEoDBIPCgdzaWduYWxzGAggASgMEhUKDXZlcnNpb25fbGFiZWwYCSABKAkSDQoFdGVzdHMYCiABKAwiKAoWRHJ5UnVuV29ya2Zsb3dSZXNwb25zZRIOCgZyZXBvcnQYASABKAwiagoSR2V0V29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIPCgd2ZXJzaW9uGAMgASgNEhUKDXZlcnNpb25fbGFiZWwYBCABKAkiTQoTR2V0V29ya2Zsb3dSZXNwb25zZRI2Cgh3b3JrZmxvdxgBIAEoCzIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93InAKGEdldFdvcmtmbG93U291cmNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDwoHdmVyc2lvbhgDIAEoDRIVCg12ZXJzaW9uX2xhYmVsGAQgASgJImIKGUdldFdvcmtmbG93U291cmNlUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoDRIOCgZkaWdlc3QYAiABKAkSDgoGc291cmNlGAMgASgMEhQKDGNvbnRlbnRfdHlwZRgEIAEoCSJgChRMaXN0V29ya2Zsb3dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGZmlsdGVyGAQgASgJImkKFUxpc3RXb3JrZmxvd3NSZXNwb25zZRI3Cgl3b3JrZmxvd3MYASADKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Xb3JrZmxvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoVQ291bnRXb3JrZmxvd3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSInChZDb3VudFdvcmtmbG93c1Jlc3BvbnNlEg0KBWNvdW50GAEgASgEInIKG0xpc3RXb3JrZmxvd1ZlcnNpb25zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkibwocTGlzdFdvcmtmbG93VmVyc2lvbnNSZXNwb25zZRI2Cgh2ZXJzaW9ucxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ+ChVEZWxldGVXb3JrZmxvd1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEhgKCnJlcXVlc3RfaWQYAyABKAlCBPDgGAcSDQoFYWN0b3IYBCABKAkSDgoGcmVhc29uGAUgASgJIhgKFkRlbGV0ZVdvcmtmbG93UmVzcG9uc2UipAIKFkFuYWx5emVXb3JrZmxvd1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg8KB3ZlcnNpb24YAyABKA0SFgoOcGF0aF9jb3VudF9tYXgYBCABKA0SWQoMZHVyYXRpb25zX21zGAUgAygLMkMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQW5hbHl6ZVdvcmtmbG93UmVxdWVzdC5EdXJhdGlvbnNNc0VudHJ5Eg4KBnNvdXJjZRgGIAEoDBIUCgxjb250ZW50X3R5cGUYByABKAkaMgoQRHVyYXRpb25zTXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIncKF0FuYWx5emVXb3JrZmxvd1Jlc3BvbnNlEhMKC3dvcmtmbG93X2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SNgoIYW5hbHlzaXMYAyABKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BbmFseXNpcyJSChZMaXN0UHVibGljTm9kZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJpChdMaXN0UHVibGljTm9kZXNSZXNwb25zZRI1CgVub2RlcxgBIAMoCzImLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlB1YmxpY05vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKClB1YmxpY05vZGUSEwoLd29ya2Zsb3dfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIMCgRub2RlGAMgASgMIkIKDkdldFRhc2tSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKA0iQQoPR2V0VGFza1Jlc3BvbnNlEi4KBHRhc2sYASABKAsyIC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5UYXNrIlwKEExpc3RUYXNrc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJEg4KBnNoYXJlZBgEIAEoCCJdChFMaXN0VGFza3NSZXNwb25zZRIvCgV0YXNrcxgBIAMoCzIgLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImEKF0xpc3RUYXNrVmVyc2lvbnNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImcKGExpc3RUYXNrVmVyc2lvbnNSZXNwb25zZRIyCgh2ZXJzaW9ucxgBIAMoCzIgLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKFUxpc3RUYXNrVXNhZ2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEhEKCXBhZ2Vfc2l6ZRgEIAEoDRISCgpwYWdlX3Rva2VuGAUgASgJInMKFkxpc3RUYXNrVXNhZ2VzUmVzcG9uc2USQAoJd29ya2Zsb3dzGAEgAygLMi0uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuV29ya2Zsb3dSZWZlcmVuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoMBChFXb3JrZmxvd1JlZmVyZW5jZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SEQoJbmFtZXNwYWNlGAMgASgJEhQKDHRhc2tfdmVyc2lvbhgEIAEoDRIOCgZuZXdlc3QYBSABKAgSFgoOdmVyc2lvbl9sYWJlbHMYBiADKAkifgoRRGVsZXRlVGFza1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSGAoKcmVxdWVzdF9pZBgDIAEoCUIE8OAYBxINCgVhY3RvchgEIAEoCRIOCgZyZWFzb24YBSABKAkSDwoHdmVyc2lvbhgGIAEoDSIUChJEZWxldGVUYXNrUmVzcG9uc2UiZgoOR2V0UGxhblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg8KB3ZlcnNpb24YAyABKA0SFQoNdmVyc2lvbl9sYWJlbBgEIAEoCSJBCg9HZXRQbGFuUmVzcG9uc2USLgoEcGxhbhgBIAEoCzIgLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlBsYW4y/hEKEURlZmluaXRpb25TZXJ2aWNlEmYKBUFwcGx5EiguZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQXBwbHlSZXF1ZXN0GikuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQXBwbHlSZXNwb25zZSII6uAYBAgFKAEShwEKEFJlZ2lzdGVyV29ya2Zsb3cSMy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5SZWdpc3RlcldvcmtmbG93UmVxdWVzdBo0LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlJlZ2lzdGVyV29ya2Zsb3dSZXNwb25zZSII6uAYBAgFKAEShQEKEFZhbGlkYXRlV29ya2Zsb3cSMy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5WYWxpZGF0ZVdvcmtmbG93UmVxdWVzdBo0LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlZhbGlkYXRlV29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEn8KDkRyeVJ1bldvcmtmbG93EjEuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRHJ5UnVuV29ya2Zsb3dSZXF1ZXN0GjIuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRHJ5UnVuV29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEnYKC0dldFdvcmtmbG93Ei4uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0V29ya2Zsb3dSZXF1ZXN0Gi8uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0V29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEogBChFHZXRXb3JrZmxvd1NvdXJjZRI0LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFdvcmtmbG93U291cmNlUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFdvcmtmbG93U291cmNlUmVzcG9uc2UiBurgGAIIAxJ8Cg1MaXN0V29ya2Zsb3dzEjAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFdvcmtmbG93c1JlcXVlc3QaMS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dzUmVzcG9uc2UiBurgGAIIAxJ/Cg5Db3VudFdvcmtmbG93cxIxLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkNvdW50V29ya2Zsb3dzUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkNvdW50V29ya2Zsb3dzUmVzcG9uc2UiBurgGAIIAxKRAQoUTGlzdFdvcmtmbG93VmVyc2lvbnMSNy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dWZXJzaW9uc1JlcXVlc3QaOC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dWZXJzaW9uc1Jlc3BvbnNlIgbq4BgCCAMSgQEKDkRlbGV0ZVdvcmtmbG93EjEuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlV29ya2Zsb3dSZXF1ZXN0GjIuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlV29ya2Zsb3dSZXNwb25zZSII6uAYBAgFKAESggEKD0FuYWx5emVXb3JrZmxvdxIyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkFuYWx5emVXb3JrZmxvd1JlcXVlc3QaMy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BbmFseXplV29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEoIBCg9MaXN0UHVibGljTm9kZXMSMi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0UHVibGljTm9kZXNSZXF1ZXN0GjMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFB1YmxpY05vZGVzUmVzcG9uc2UiBurgGAIIAxJsCgdHZXRUYXNrEiouZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0VGFza1JlcXVlc3QaKy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5HZXRUYXNrUmVzcG9uc2UiCOrgGAQIAyABEnAKCUxpc3RUYXNrcxIsLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrc1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0VGFza3NSZXNwb25zZSIG6uAYAggDEoUBChBMaXN0VGFza1ZlcnNpb25zEjMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFRhc2tWZXJzaW9uc1JlcXVlc3QaNC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0VGFza1ZlcnNpb25zUmVzcG9uc2UiBurgGAIIAxJ/Cg5MaXN0VGFza1VzYWdlcxIxLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrVXNhZ2VzUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrVXNhZ2VzUmVzcG9uc2UiBurgGAIIAxJ1CgpEZWxldGVUYXNrEi0uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlVGFza1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5EZWxldGVUYXNrUmVzcG9uc2UiCOrgGAQIBSgBEmoKB0dldFBsYW4SKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5HZXRQbGFuUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFBsYW5SZXNwb25zZSIG6uAYAggDQnkKHmRldi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MVABWjhmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9kZWZpbml0aW9uL3YxO2RlZmluaXRpb252MaoCGkZsb3dtZXNoLkFwaS5EZWZpbml0aW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_definition_v1_definition, file_flowmesh_api_definition_v1_plan]);
+  fileDesc("CjNmbG93bWVzaC9hcGkvZGVmaW5pdGlvbi92MS9kZWZpbml0aW9uX3NlcnZpY2UucHJvdG8SGmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxItoBCgxBcHBseVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnNvdXJjZRgCIAEoDBIUCgxjb250ZW50X3R5cGUYAyABKAkSGAoKcmVxdWVzdF9pZBgEIAEoCUIE8OAYBxINCgVhY3RvchgFIAEoCRIOCgZyZWFzb24YBiABKAkSHAoPZXhwZWN0ZWRfZGlnZXN0GAcgASgJSACIAQESEwoFb3duZXIYCCABKAlCBPjgGAESEQoJdGFrZV9vdmVyGAkgASgIQhIKEF9leHBlY3RlZF9kaWdlc3Qi3wEKDUFwcGx5UmVzcG9uc2USPgoJcmVzb3VyY2VzGAEgAygLMisuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQXBwbGllZFJlc291cmNlEjUKCHdhcm5pbmdzGAIgAygLMiMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUHJvYmxlbRI/CghhZmZlY3RlZBgDIAMoCzItLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93UmVmZXJlbmNlEhYKDmFmZmVjdGVkX2NvdW50GAQgASgNIl8KD0FwcGxpZWRSZXNvdXJjZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIOCgZkaWdlc3QYBCABKAkSDwoHY3JlYXRlZBgFIAEoCCJ7ChdSZWdpc3RlcldvcmtmbG93UmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGc291cmNlGAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIYCgpyZXF1ZXN0X2lkGAQgASgJQgTw4BgHEg0KBWFjdG9yGAUgASgJIpgBChhSZWdpc3RlcldvcmtmbG93UmVzcG9uc2USEwoLd29ya2Zsb3dfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIOCgZkaWdlc3QYAyABKAkSDwoHY3JlYXRlZBgEIAEoCBI1Cgh3YXJuaW5ncxgFIAMoCzIjLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlByb2JsZW0icAoXVmFsaWRhdGVXb3JrZmxvd1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnNvdXJjZRgCIAEoDBIUCgxjb250ZW50X3R5cGUYAyABKAkSDAoEbGludBgEIAEoCBIOCgZzdHJpY3QYBSABKAgiuQEKGFZhbGlkYXRlV29ya2Zsb3dSZXNwb25zZRINCgV2YWxpZBgBIAEoCBI1Cghwcm9ibGVtcxgCIAMoCzIjLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlByb2JsZW0SPwoIYWZmZWN0ZWQYAyADKAsyLS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Xb3JrZmxvd1JlZmVyZW5jZRIWCg5hZmZlY3RlZF9jb3VudBgEIAEoDSLRAQoVRHJ5UnVuV29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIPCgd2ZXJzaW9uGAMgASgNEg4KBnNvdXJjZRgEIAEoDBIUCgxjb250ZW50X3R5cGUYBSABKAkSDQoFaW5wdXQYBiABKAwSDQoFbW9ja3MYByABKAwSDwoHc2lnbmFscxgIIAEoDBIVCg12ZXJzaW9uX2xhYmVsGAkgASgJEg0KBXRlc3RzGAogASgMImQKF09wdGltaXplV29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIbChNleGVjdXRpb25fY291bnRfbWF4GAMgASgNIioKGE9wdGltaXplV29ya2Zsb3dSZXNwb25zZRIOCgZyZXBvcnQYASABKAwiKAoWRHJ5UnVuV29ya2Zsb3dSZXNwb25zZRIOCgZyZXBvcnQYASABKAwiagoSR2V0V29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIPCgd2ZXJzaW9uGAMgASgNEhUKDXZlcnNpb25fbGFiZWwYBCABKAkiTQoTR2V0V29ya2Zsb3dSZXNwb25zZRI2Cgh3b3JrZmxvdxgBIAEoCzIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93InAKGEdldFdvcmtmbG93U291cmNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDwoHdmVyc2lvbhgDIAEoDRIVCg12ZXJzaW9uX2xhYmVsGAQgASgJImIKGUdldFdvcmtmbG93U291cmNlUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoDRIOCgZkaWdlc3QYAiABKAkSDgoGc291cmNlGAMgASgMEhQKDGNvbnRlbnRfdHlwZRgEIAEoCSJgChRMaXN0V29ya2Zsb3dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGZmlsdGVyGAQgASgJImkKFUxpc3RXb3JrZmxvd3NSZXNwb25zZRI3Cgl3b3JrZmxvd3MYASADKAsyJC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5Xb3JrZmxvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoVQ291bnRXb3JrZmxvd3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSInChZDb3VudFdvcmtmbG93c1Jlc3BvbnNlEg0KBWNvdW50GAEgASgEInIKG0xpc3RXb3JrZmxvd1ZlcnNpb25zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkibwocTGlzdFdvcmtmbG93VmVyc2lvbnNSZXNwb25zZRI2Cgh2ZXJzaW9ucxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKTAQoVRGVsZXRlV29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIYCgpyZXF1ZXN0X2lkGAMgASgJQgTw4BgHEg0KBWFjdG9yGAQgASgJEg4KBnJlYXNvbhgFIAEoCRITCgVvd25lchgGIAEoCUIE+OAYASIYChZEZWxldGVXb3JrZmxvd1Jlc3BvbnNlIqQCChZBbmFseXplV29ya2Zsb3dSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIPCgd2ZXJzaW9uGAMgASgNEhYKDnBhdGhfY291bnRfbWF4GAQgASgNElkKDGR1cmF0aW9uc19tcxgFIAMoCzJDLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkFuYWx5emVXb3JrZmxvd1JlcXVlc3QuRHVyYXRpb25zTXNFbnRyeRIOCgZzb3VyY2UYBiABKAwSFAoMY29udGVudF90eXBlGAcgASgJGjIKEER1cmF0aW9uc01zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJ3ChdBbmFseXplV29ya2Zsb3dSZXNwb25zZRITCgt3b3JrZmxvd19pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEjYKCGFuYWx5c2lzGAMgASgLMiQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuQW5hbHlzaXMiUgoWTGlzdFB1YmxpY05vZGVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiaQoXTGlzdFB1YmxpY05vZGVzUmVzcG9uc2USNQoFbm9kZXMYASADKAsyJi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5QdWJsaWNOb2RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJACgpQdWJsaWNOb2RlEhMKC3dvcmtmbG93X2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SDAoEbm9kZRgDIAEoDCJCCg5HZXRUYXNrUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNIkEKD0dldFRhc2tSZXNwb25zZRIuCgR0YXNrGAEgASgLMiAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuVGFzayJcChBMaXN0VGFza3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCRIOCgZzaGFyZWQYBCABKAgiXQoRTGlzdFRhc2tzUmVzcG9uc2USLwoFdGFza3MYASADKAsyIC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5UYXNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJhChdMaXN0VGFza1ZlcnNpb25zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJnChhMaXN0VGFza1ZlcnNpb25zUmVzcG9uc2USMgoIdmVyc2lvbnMYASADKAsyIC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5UYXNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJwChVMaXN0VGFza1VzYWdlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIRCglwYWdlX3NpemUYBCABKA0SEgoKcGFnZV90b2tlbhgFIAEoCSJzChZMaXN0VGFza1VzYWdlc1Jlc3BvbnNlEkAKCXdvcmtmbG93cxgBIAMoCzItLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLldvcmtmbG93UmVmZXJlbmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKDAQoRV29ya2Zsb3dSZWZlcmVuY2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhEKCW5hbWVzcGFjZRgDIAEoCRIUCgx0YXNrX3ZlcnNpb24YBCABKA0SDgoGbmV3ZXN0GAUgASgIEhYKDnZlcnNpb25fbGFiZWxzGAYgAygJIpMBChFEZWxldGVUYXNrUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIYCgpyZXF1ZXN0X2lkGAMgASgJQgTw4BgHEg0KBWFjdG9yGAQgASgJEg4KBnJlYXNvbhgFIAEoCRIPCgd2ZXJzaW9uGAYgASgNEhMKBW93bmVyGAcgASgJQgT44BgBIhQKEkRlbGV0ZVRhc2tSZXNwb25zZSJmCg5HZXRQbGFuUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDwoHdmVyc2lvbhgDIAEoDRIVCg12ZXJzaW9uX2xhYmVsGAQgASgJIkEKD0dldFBsYW5SZXNwb25zZRIuCgRwbGFuGAEgASgLMiAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUGxhbjKGEwoRRGVmaW5pdGlvblNlcnZpY2USZgoFQXBwbHkSKC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BcHBseVJlcXVlc3QaKS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BcHBseVJlc3BvbnNlIgjq4BgECAUoARKHAQoQUmVnaXN0ZXJXb3JrZmxvdxIzLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlJlZ2lzdGVyV29ya2Zsb3dSZXF1ZXN0GjQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuUmVnaXN0ZXJXb3JrZmxvd1Jlc3BvbnNlIgjq4BgECAUoARKFAQoQVmFsaWRhdGVXb3JrZmxvdxIzLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlZhbGlkYXRlV29ya2Zsb3dSZXF1ZXN0GjQuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuVmFsaWRhdGVXb3JrZmxvd1Jlc3BvbnNlIgbq4BgCCAMSfwoORHJ5UnVuV29ya2Zsb3cSMS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5EcnlSdW5Xb3JrZmxvd1JlcXVlc3QaMi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5EcnlSdW5Xb3JrZmxvd1Jlc3BvbnNlIgbq4BgCCAMShQEKEE9wdGltaXplV29ya2Zsb3cSMy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5PcHRpbWl6ZVdvcmtmbG93UmVxdWVzdBo0LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLk9wdGltaXplV29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEnYKC0dldFdvcmtmbG93Ei4uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0V29ya2Zsb3dSZXF1ZXN0Gi8uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0V29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEogBChFHZXRXb3JrZmxvd1NvdXJjZRI0LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFdvcmtmbG93U291cmNlUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFdvcmtmbG93U291cmNlUmVzcG9uc2UiBurgGAIIAxJ8Cg1MaXN0V29ya2Zsb3dzEjAuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFdvcmtmbG93c1JlcXVlc3QaMS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dzUmVzcG9uc2UiBurgGAIIAxJ/Cg5Db3VudFdvcmtmbG93cxIxLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkNvdW50V29ya2Zsb3dzUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkNvdW50V29ya2Zsb3dzUmVzcG9uc2UiBurgGAIIAxKRAQoUTGlzdFdvcmtmbG93VmVyc2lvbnMSNy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dWZXJzaW9uc1JlcXVlc3QaOC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0V29ya2Zsb3dWZXJzaW9uc1Jlc3BvbnNlIgbq4BgCCAMSgQEKDkRlbGV0ZVdvcmtmbG93EjEuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlV29ya2Zsb3dSZXF1ZXN0GjIuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlV29ya2Zsb3dSZXNwb25zZSII6uAYBAgFKAESggEKD0FuYWx5emVXb3JrZmxvdxIyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkFuYWx5emVXb3JrZmxvd1JlcXVlc3QaMy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5BbmFseXplV29ya2Zsb3dSZXNwb25zZSIG6uAYAggDEoIBCg9MaXN0UHVibGljTm9kZXMSMi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0UHVibGljTm9kZXNSZXF1ZXN0GjMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFB1YmxpY05vZGVzUmVzcG9uc2UiBurgGAIIAxJsCgdHZXRUYXNrEiouZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuR2V0VGFza1JlcXVlc3QaKy5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5HZXRUYXNrUmVzcG9uc2UiCOrgGAQIAyABEnAKCUxpc3RUYXNrcxIsLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrc1JlcXVlc3QaLS5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0VGFza3NSZXNwb25zZSIG6uAYAggDEoUBChBMaXN0VGFza1ZlcnNpb25zEjMuZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuTGlzdFRhc2tWZXJzaW9uc1JlcXVlc3QaNC5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5MaXN0VGFza1ZlcnNpb25zUmVzcG9uc2UiBurgGAIIAxJ/Cg5MaXN0VGFza1VzYWdlcxIxLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrVXNhZ2VzUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkxpc3RUYXNrVXNhZ2VzUmVzcG9uc2UiBurgGAIIAxJ1CgpEZWxldGVUYXNrEi0uZmxvd21lc2guYXBpLmRlZmluaXRpb24udjEuRGVsZXRlVGFza1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5EZWxldGVUYXNrUmVzcG9uc2UiCOrgGAQIBSgBEmoKB0dldFBsYW4SKi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MS5HZXRQbGFuUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLkdldFBsYW5SZXNwb25zZSIG6uAYAggDQnkKHmRldi5mbG93bWVzaC5hcGkuZGVmaW5pdGlvbi52MVABWjhmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9kZWZpbml0aW9uL3YxO2RlZmluaXRpb252MaoCGkZsb3dtZXNoLkFwaS5EZWZpbml0aW9uLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_definition_v1_definition, file_flowmesh_api_definition_v1_plan]);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ApplyRequest
@@ -66,6 +66,21 @@ export type ApplyRequest = Message<"flowmesh.api.definition.v1.ApplyRequest"> & 
    * @generated from field: optional string expected_digest = 7;
    */
   expectedDigest?: string | undefined;
+
+  /**
+   * The system that manages the definition, as `kubernetes/<cluster>/<uid>`; empty is none. Another
+   * owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+   *
+   * @generated from field: string owner = 8;
+   */
+  owner: string;
+
+  /**
+   * Takes the definitions from their owner.
+   *
+   * @generated from field: bool take_over = 9;
+   */
+  takeOver: boolean;
 };
 
 /**
@@ -379,6 +394,54 @@ export const DryRunWorkflowRequestSchema: GenMessage<DryRunWorkflowRequest> = /*
   messageDesc(file_flowmesh_api_definition_v1_definition_service, 7);
 
 /**
+ * @generated from message flowmesh.api.definition.v1.OptimizeWorkflowRequest
+ */
+export type OptimizeWorkflowRequest = Message<"flowmesh.api.definition.v1.OptimizeWorkflowRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * The last executions that are analyzed: 0 is 100, at most 1000.
+   *
+   * @generated from field: uint32 execution_count_max = 3;
+   */
+  executionCountMax: number;
+};
+
+/**
+ * Describes the message flowmesh.api.definition.v1.OptimizeWorkflowRequest.
+ * Use `create(OptimizeWorkflowRequestSchema)` to create a new message.
+ */
+export const OptimizeWorkflowRequestSchema: GenMessage<OptimizeWorkflowRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 8);
+
+/**
+ * @generated from message flowmesh.api.definition.v1.OptimizeWorkflowResponse
+ */
+export type OptimizeWorkflowResponse = Message<"flowmesh.api.definition.v1.OptimizeWorkflowResponse"> & {
+  /**
+   * JSON report with proposals, replays, diff and source; see docs/optimizing.md.
+   *
+   * @generated from field: bytes report = 1;
+   */
+  report: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.definition.v1.OptimizeWorkflowResponse.
+ * Use `create(OptimizeWorkflowResponseSchema)` to create a new message.
+ */
+export const OptimizeWorkflowResponseSchema: GenMessage<OptimizeWorkflowResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 9);
+
+/**
  * @generated from message flowmesh.api.definition.v1.DryRunWorkflowResponse
  */
 export type DryRunWorkflowResponse = Message<"flowmesh.api.definition.v1.DryRunWorkflowResponse"> & {
@@ -396,7 +459,7 @@ export type DryRunWorkflowResponse = Message<"flowmesh.api.definition.v1.DryRunW
  * Use `create(DryRunWorkflowResponseSchema)` to create a new message.
  */
 export const DryRunWorkflowResponseSchema: GenMessage<DryRunWorkflowResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 8);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 10);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetWorkflowRequest
@@ -432,7 +495,7 @@ export type GetWorkflowRequest = Message<"flowmesh.api.definition.v1.GetWorkflow
  * Use `create(GetWorkflowRequestSchema)` to create a new message.
  */
 export const GetWorkflowRequestSchema: GenMessage<GetWorkflowRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 9);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 11);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetWorkflowResponse
@@ -449,7 +512,7 @@ export type GetWorkflowResponse = Message<"flowmesh.api.definition.v1.GetWorkflo
  * Use `create(GetWorkflowResponseSchema)` to create a new message.
  */
 export const GetWorkflowResponseSchema: GenMessage<GetWorkflowResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 10);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 12);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetWorkflowSourceRequest
@@ -485,7 +548,7 @@ export type GetWorkflowSourceRequest = Message<"flowmesh.api.definition.v1.GetWo
  * Use `create(GetWorkflowSourceRequestSchema)` to create a new message.
  */
 export const GetWorkflowSourceRequestSchema: GenMessage<GetWorkflowSourceRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 11);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 13);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetWorkflowSourceResponse
@@ -523,7 +586,7 @@ export type GetWorkflowSourceResponse = Message<"flowmesh.api.definition.v1.GetW
  * Use `create(GetWorkflowSourceResponseSchema)` to create a new message.
  */
 export const GetWorkflowSourceResponseSchema: GenMessage<GetWorkflowSourceResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 12);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 14);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListWorkflowsRequest
@@ -559,7 +622,7 @@ export type ListWorkflowsRequest = Message<"flowmesh.api.definition.v1.ListWorkf
  * Use `create(ListWorkflowsRequestSchema)` to create a new message.
  */
 export const ListWorkflowsRequestSchema: GenMessage<ListWorkflowsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 13);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 15);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListWorkflowsResponse
@@ -581,7 +644,7 @@ export type ListWorkflowsResponse = Message<"flowmesh.api.definition.v1.ListWork
  * Use `create(ListWorkflowsResponseSchema)` to create a new message.
  */
 export const ListWorkflowsResponseSchema: GenMessage<ListWorkflowsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 14);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 16);
 
 /**
  * @generated from message flowmesh.api.definition.v1.CountWorkflowsRequest
@@ -598,7 +661,7 @@ export type CountWorkflowsRequest = Message<"flowmesh.api.definition.v1.CountWor
  * Use `create(CountWorkflowsRequestSchema)` to create a new message.
  */
 export const CountWorkflowsRequestSchema: GenMessage<CountWorkflowsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 15);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 17);
 
 /**
  * @generated from message flowmesh.api.definition.v1.CountWorkflowsResponse
@@ -615,7 +678,7 @@ export type CountWorkflowsResponse = Message<"flowmesh.api.definition.v1.CountWo
  * Use `create(CountWorkflowsResponseSchema)` to create a new message.
  */
 export const CountWorkflowsResponseSchema: GenMessage<CountWorkflowsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 16);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 18);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListWorkflowVersionsRequest
@@ -647,7 +710,7 @@ export type ListWorkflowVersionsRequest = Message<"flowmesh.api.definition.v1.Li
  * Use `create(ListWorkflowVersionsRequestSchema)` to create a new message.
  */
 export const ListWorkflowVersionsRequestSchema: GenMessage<ListWorkflowVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 17);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 19);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListWorkflowVersionsResponse
@@ -669,7 +732,7 @@ export type ListWorkflowVersionsResponse = Message<"flowmesh.api.definition.v1.L
  * Use `create(ListWorkflowVersionsResponseSchema)` to create a new message.
  */
 export const ListWorkflowVersionsResponseSchema: GenMessage<ListWorkflowVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 18);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 20);
 
 /**
  * @generated from message flowmesh.api.definition.v1.DeleteWorkflowRequest
@@ -699,6 +762,13 @@ export type DeleteWorkflowRequest = Message<"flowmesh.api.definition.v1.DeleteWo
    * @generated from field: string reason = 5;
    */
   reason: string;
+
+  /**
+   * The owner, as in Apply.
+   *
+   * @generated from field: string owner = 6;
+   */
+  owner: string;
 };
 
 /**
@@ -706,7 +776,7 @@ export type DeleteWorkflowRequest = Message<"flowmesh.api.definition.v1.DeleteWo
  * Use `create(DeleteWorkflowRequestSchema)` to create a new message.
  */
 export const DeleteWorkflowRequestSchema: GenMessage<DeleteWorkflowRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 19);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 21);
 
 /**
  * @generated from message flowmesh.api.definition.v1.DeleteWorkflowResponse
@@ -719,7 +789,7 @@ export type DeleteWorkflowResponse = Message<"flowmesh.api.definition.v1.DeleteW
  * Use `create(DeleteWorkflowResponseSchema)` to create a new message.
  */
 export const DeleteWorkflowResponseSchema: GenMessage<DeleteWorkflowResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 20);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 22);
 
 /**
  * @generated from message flowmesh.api.definition.v1.AnalyzeWorkflowRequest
@@ -773,7 +843,7 @@ export type AnalyzeWorkflowRequest = Message<"flowmesh.api.definition.v1.Analyze
  * Use `create(AnalyzeWorkflowRequestSchema)` to create a new message.
  */
 export const AnalyzeWorkflowRequestSchema: GenMessage<AnalyzeWorkflowRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 21);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 23);
 
 /**
  * @generated from message flowmesh.api.definition.v1.AnalyzeWorkflowResponse
@@ -800,7 +870,7 @@ export type AnalyzeWorkflowResponse = Message<"flowmesh.api.definition.v1.Analyz
  * Use `create(AnalyzeWorkflowResponseSchema)` to create a new message.
  */
 export const AnalyzeWorkflowResponseSchema: GenMessage<AnalyzeWorkflowResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 22);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 24);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListPublicNodesRequest
@@ -829,7 +899,7 @@ export type ListPublicNodesRequest = Message<"flowmesh.api.definition.v1.ListPub
  * Use `create(ListPublicNodesRequestSchema)` to create a new message.
  */
 export const ListPublicNodesRequestSchema: GenMessage<ListPublicNodesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 23);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 25);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListPublicNodesResponse
@@ -851,7 +921,7 @@ export type ListPublicNodesResponse = Message<"flowmesh.api.definition.v1.ListPu
  * Use `create(ListPublicNodesResponseSchema)` to create a new message.
  */
 export const ListPublicNodesResponseSchema: GenMessage<ListPublicNodesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 24);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 26);
 
 /**
  * @generated from message flowmesh.api.definition.v1.PublicNode
@@ -880,7 +950,7 @@ export type PublicNode = Message<"flowmesh.api.definition.v1.PublicNode"> & {
  * Use `create(PublicNodeSchema)` to create a new message.
  */
 export const PublicNodeSchema: GenMessage<PublicNode> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 25);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 27);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetTaskRequest
@@ -907,7 +977,7 @@ export type GetTaskRequest = Message<"flowmesh.api.definition.v1.GetTaskRequest"
  * Use `create(GetTaskRequestSchema)` to create a new message.
  */
 export const GetTaskRequestSchema: GenMessage<GetTaskRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 26);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 28);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetTaskResponse
@@ -924,7 +994,7 @@ export type GetTaskResponse = Message<"flowmesh.api.definition.v1.GetTaskRespons
  * Use `create(GetTaskResponseSchema)` to create a new message.
  */
 export const GetTaskResponseSchema: GenMessage<GetTaskResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 27);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 29);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTasksRequest
@@ -958,7 +1028,7 @@ export type ListTasksRequest = Message<"flowmesh.api.definition.v1.ListTasksRequ
  * Use `create(ListTasksRequestSchema)` to create a new message.
  */
 export const ListTasksRequestSchema: GenMessage<ListTasksRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 28);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 30);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTasksResponse
@@ -980,7 +1050,7 @@ export type ListTasksResponse = Message<"flowmesh.api.definition.v1.ListTasksRes
  * Use `create(ListTasksResponseSchema)` to create a new message.
  */
 export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 29);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 31);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTaskVersionsRequest
@@ -1012,7 +1082,7 @@ export type ListTaskVersionsRequest = Message<"flowmesh.api.definition.v1.ListTa
  * Use `create(ListTaskVersionsRequestSchema)` to create a new message.
  */
 export const ListTaskVersionsRequestSchema: GenMessage<ListTaskVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 30);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 32);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTaskVersionsResponse
@@ -1034,7 +1104,7 @@ export type ListTaskVersionsResponse = Message<"flowmesh.api.definition.v1.ListT
  * Use `create(ListTaskVersionsResponseSchema)` to create a new message.
  */
 export const ListTaskVersionsResponseSchema: GenMessage<ListTaskVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 31);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 33);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTaskUsagesRequest
@@ -1073,7 +1143,7 @@ export type ListTaskUsagesRequest = Message<"flowmesh.api.definition.v1.ListTask
  * Use `create(ListTaskUsagesRequestSchema)` to create a new message.
  */
 export const ListTaskUsagesRequestSchema: GenMessage<ListTaskUsagesRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 32);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 34);
 
 /**
  * @generated from message flowmesh.api.definition.v1.ListTaskUsagesResponse
@@ -1095,7 +1165,7 @@ export type ListTaskUsagesResponse = Message<"flowmesh.api.definition.v1.ListTas
  * Use `create(ListTaskUsagesResponseSchema)` to create a new message.
  */
 export const ListTaskUsagesResponseSchema: GenMessage<ListTaskUsagesResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 33);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 35);
 
 /**
  * A workflow version in use: the newest, or one with a label.
@@ -1141,7 +1211,7 @@ export type WorkflowReference = Message<"flowmesh.api.definition.v1.WorkflowRefe
  * Use `create(WorkflowReferenceSchema)` to create a new message.
  */
 export const WorkflowReferenceSchema: GenMessage<WorkflowReference> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 34);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 36);
 
 /**
  * @generated from message flowmesh.api.definition.v1.DeleteTaskRequest
@@ -1178,6 +1248,13 @@ export type DeleteTaskRequest = Message<"flowmesh.api.definition.v1.DeleteTaskRe
    * @generated from field: uint32 version = 6;
    */
   version: number;
+
+  /**
+   * The owner, as in Apply.
+   *
+   * @generated from field: string owner = 7;
+   */
+  owner: string;
 };
 
 /**
@@ -1185,7 +1262,7 @@ export type DeleteTaskRequest = Message<"flowmesh.api.definition.v1.DeleteTaskRe
  * Use `create(DeleteTaskRequestSchema)` to create a new message.
  */
 export const DeleteTaskRequestSchema: GenMessage<DeleteTaskRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 35);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 37);
 
 /**
  * @generated from message flowmesh.api.definition.v1.DeleteTaskResponse
@@ -1198,7 +1275,7 @@ export type DeleteTaskResponse = Message<"flowmesh.api.definition.v1.DeleteTaskR
  * Use `create(DeleteTaskResponseSchema)` to create a new message.
  */
 export const DeleteTaskResponseSchema: GenMessage<DeleteTaskResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 36);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 38);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetPlanRequest
@@ -1232,7 +1309,7 @@ export type GetPlanRequest = Message<"flowmesh.api.definition.v1.GetPlanRequest"
  * Use `create(GetPlanRequestSchema)` to create a new message.
  */
 export const GetPlanRequestSchema: GenMessage<GetPlanRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 37);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 39);
 
 /**
  * @generated from message flowmesh.api.definition.v1.GetPlanResponse
@@ -1249,7 +1326,7 @@ export type GetPlanResponse = Message<"flowmesh.api.definition.v1.GetPlanRespons
  * Use `create(GetPlanResponseSchema)` to create a new message.
  */
 export const GetPlanResponseSchema: GenMessage<GetPlanResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_definition_v1_definition_service, 38);
+  messageDesc(file_flowmesh_api_definition_v1_definition_service, 40);
 
 /**
  * Workflows and reusable tasks: versions, checks and analysis.
@@ -1272,6 +1349,7 @@ export const DefinitionService: GenService<{
    *   RESOURCE_EXHAUSTED / GRAPH_TOO_LARGE | DEFINITION_TOO_LARGE   over a limit; the limit is named
    *   RESOURCE_EXHAUSTED / QUOTA_EXCEEDED   more workflows than the quota of the project
    *   FAILED_PRECONDITION / ETAG_MISMATCH   the workflow has another digest than `expected_digest`
+   *   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages a definition that would change
    *
    * @generated from rpc flowmesh.api.definition.v1.DefinitionService.Apply
    */
@@ -1317,6 +1395,21 @@ export const DefinitionService: GenService<{
     methodKind: "unary";
     input: typeof DryRunWorkflowRequestSchema;
     output: typeof DryRunWorkflowResponseSchema;
+  },
+  /**
+   * Returns proposals for the newest version of a native workflow, from the durations of its last
+   * executions, and rehearses them with their inputs. Stores and changes nothing.
+   *
+   *   NOT_FOUND / WORKFLOW_NOT_FOUND   no such workflow, or none of its executions has ended
+   *   INVALID_ARGUMENT / REQUEST_INVALID   the workflow has another format
+   *   DEADLINE_EXCEEDED / DEADLINE_EXCEEDED   it takes longer than 20 s
+   *
+   * @generated from rpc flowmesh.api.definition.v1.DefinitionService.OptimizeWorkflow
+   */
+  optimizeWorkflow: {
+    methodKind: "unary";
+    input: typeof OptimizeWorkflowRequestSchema;
+    output: typeof OptimizeWorkflowResponseSchema;
   },
   /**
    * Returns one version of a workflow; by default the newest.
@@ -1382,6 +1475,7 @@ export const DefinitionService: GenService<{
    * A repeated call returns NOT_FOUND.
    *
    *   NOT_FOUND / WORKFLOW_NOT_FOUND
+   *   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
    *
    * @generated from rpc flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow
    */
@@ -1467,6 +1561,7 @@ export const DefinitionService: GenService<{
    *
    *   NOT_FOUND / TASK_NOT_FOUND
    *   FAILED_PRECONDITION / TASK_IN_USE   workflow versions in use refer to it; the message names them
+   *   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
    *
    * @generated from rpc flowmesh.api.definition.v1.DefinitionService.DeleteTask
    */

@@ -30,7 +30,7 @@ export type CountExecutionsRequest = Message<"flowmesh.api.execution.v1.CountExe
   filter: string;
 
   /**
-   * At most 3 of: status, workflow, version, day, hour, error.class, label.<name>, attr.<name>,
+   * At most 3 of: status, workflow, version, day, hour, error.class, needs, label.<name>, attr.<name>,
    * input.<path>. Days and hours are those of the start, in UTC.
    *
    * @generated from field: repeated string group_by = 3;

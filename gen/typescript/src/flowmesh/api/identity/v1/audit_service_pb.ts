@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/audit_service.proto.
  */
 export const file_flowmesh_api_identity_v1_audit_service: GenFile = /*@__PURE__*/
-  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvYXVkaXRfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxItsBCgpBdWRpdEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg0KBWF0X3VzGAIgASgDEg0KBWFjdG9yGAMgASgJEg4KBm1ldGhvZBgEIAEoCRINCgVzY29wZRgFIAEoCRIOCgZ0YXJnZXQYBiABKAkSDwoHb3V0Y29tZRgHIAEoCRIOCgZiZWZvcmUYCCABKAkSDQoFYWZ0ZXIYCSABKAkSDwoHZGV0YWlscxgKIAEoCRIPCgdhZGRyZXNzGAsgASgJEgwKBGhhc2gYDCABKAkSDgoGc291cmNlGA0gASgJIqoBChJTZWFyY2hBdWRpdFJlcXVlc3QSGAoKY29tcGFueV9pZBgBIAEoCUIE8OAYCRIQCghieV9hY3RvchgCIAEoCRIOCgZtZXRob2QYAyABKAkSDgoGdGFyZ2V0GAQgASgJEg8KB2Zyb21fdXMYBSABKAMSEAoIdW50aWxfdXMYBiABKAMSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAkiZQoTU2VhcmNoQXVkaXRSZXNwb25zZRI1CgdlbnRyaWVzGAEgAygLMiQuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkF1ZGl0RW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi4KElZlcmlmeUF1ZGl0UmVxdWVzdBIYCgpjb21wYW55X2lkGAEgASgJQgTw4BgJInMKE1ZlcmlmeUF1ZGl0UmVzcG9uc2USDwoHZW50cmllcxgBIAEoBBIOCgZpbnRhY3QYAiABKAgSFwoPYnJva2VuX3NlcXVlbmNlGAMgASgEEg8KB3Byb2JsZW0YBCABKAkSEQoJaGVhZF9oYXNoGAUgASgJIi4KEkV4cG9ydEF1ZGl0UmVxdWVzdBIYCgpjb21wYW55X2lkGAEgASgJQgTw4BgJIn8KE0V4cG9ydEF1ZGl0UmVzcG9uc2USNQoHZW50cmllcxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5BdWRpdEVudHJ5EjEKBGhlYWQYAiABKAsyIy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQXVkaXRIZWFkIoIBCglBdWRpdEhlYWQSGAoKY29tcGFueV9pZBgBIAEoCUIE8OAYCBIQCghzZXF1ZW5jZRgCIAEoBBIMCgRoYXNoGAMgASgJEhQKDHNpZ25lZF9hdF91cxgEIAEoAxIRCglzaWduYXR1cmUYBSABKAkSEgoKcHVibGljX2tleRgGIAEoCSLaAQoLQXVkaXRSZWNvcmQSDgoGc291cmNlGAEgASgJEg0KBWF0X3VzGAIgASgDEg0KBWFjdG9yGAMgASgJEg4KBm1ldGhvZBgEIAEoCRIRCgluYW1lc3BhY2UYBSABKAkSDgoGdGFyZ2V0GAYgASgJEg8KB291dGNvbWUYByABKAkSDgoGYmVmb3JlGAggASgJEg0KBWFmdGVyGAkgASgJEg8KB2RldGFpbHMYCiABKAkSDwoHYWRkcmVzcxgLIAEoCRIYCgpjb21wYW55X2lkGAwgASgJQgTw4BgIIkwKElJlY29yZEF1ZGl0UmVxdWVzdBI2CgdyZWNvcmRzGAEgAygLMiUuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkF1ZGl0UmVjb3JkIhUKE1JlY29yZEF1ZGl0UmVzcG9uc2Uy6gMKDEF1ZGl0U2VydmljZRJ0CgtTZWFyY2hBdWRpdBIsLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZWFyY2hBdWRpdFJlcXVlc3QaLS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2VhcmNoQXVkaXRSZXNwb25zZSII6uAYBAgHEAESdAoLVmVyaWZ5QXVkaXQSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVmVyaWZ5QXVkaXRSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlZlcmlmeUF1ZGl0UmVzcG9uc2UiCOrgGAQIBxABEngKC0V4cG9ydEF1ZGl0EiwuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkV4cG9ydEF1ZGl0UmVxdWVzdBotLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FeHBvcnRBdWRpdFJlc3BvbnNlIgrq4BgGCAgQASgBMAESdAoLUmVjb3JkQXVkaXQSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVjb3JkQXVkaXRSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlY29yZEF1ZGl0UmVzcG9uc2UiCOrgGAQIChACQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvYXVkaXRfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxItsBCgpBdWRpdEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg0KBWF0X3VzGAIgASgDEg0KBWFjdG9yGAMgASgJEg4KBm1ldGhvZBgEIAEoCRINCgVzY29wZRgFIAEoCRIOCgZ0YXJnZXQYBiABKAkSDwoHb3V0Y29tZRgHIAEoCRIOCgZiZWZvcmUYCCABKAkSDQoFYWZ0ZXIYCSABKAkSDwoHZGV0YWlscxgKIAEoCRIPCgdhZGRyZXNzGAsgASgJEgwKBGhhc2gYDCABKAkSDgoGc291cmNlGA0gASgJIqoBChJTZWFyY2hBdWRpdFJlcXVlc3QSGAoKY29tcGFueV9pZBgBIAEoCUIE8OAYCRIQCghieV9hY3RvchgCIAEoCRIOCgZtZXRob2QYAyABKAkSDgoGdGFyZ2V0GAQgASgJEg8KB2Zyb21fdXMYBSABKAMSEAoIdW50aWxfdXMYBiABKAMSEQoJcGFnZV9zaXplGAcgASgNEhIKCnBhZ2VfdG9rZW4YCCABKAkiZQoTU2VhcmNoQXVkaXRSZXNwb25zZRI1CgdlbnRyaWVzGAEgAygLMiQuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkF1ZGl0RW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi4KElZlcmlmeUF1ZGl0UmVxdWVzdBIYCgpjb21wYW55X2lkGAEgASgJQgTw4BgJInMKE1ZlcmlmeUF1ZGl0UmVzcG9uc2USDwoHZW50cmllcxgBIAEoBBIOCgZpbnRhY3QYAiABKAgSFwoPYnJva2VuX3NlcXVlbmNlGAMgASgEEg8KB3Byb2JsZW0YBCABKAkSEQoJaGVhZF9oYXNoGAUgASgJIi4KEkV4cG9ydEF1ZGl0UmVxdWVzdBIYCgpjb21wYW55X2lkGAEgASgJQgTw4BgJIn8KE0V4cG9ydEF1ZGl0UmVzcG9uc2USNQoHZW50cmllcxgBIAMoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5BdWRpdEVudHJ5EjEKBGhlYWQYAiABKAsyIy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQXVkaXRIZWFkIjEKFUV4cG9ydEV2aWRlbmNlUmVxdWVzdBIYCgpjb21wYW55X2lkGAEgASgJQgTw4BgJIjcKFkV4cG9ydEV2aWRlbmNlUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgdjb250ZW50GAIgASgMIoIBCglBdWRpdEhlYWQSGAoKY29tcGFueV9pZBgBIAEoCUIE8OAYCBIQCghzZXF1ZW5jZRgCIAEoBBIMCgRoYXNoGAMgASgJEhQKDHNpZ25lZF9hdF91cxgEIAEoAxIRCglzaWduYXR1cmUYBSABKAkSEgoKcHVibGljX2tleRgGIAEoCSLaAQoLQXVkaXRSZWNvcmQSDgoGc291cmNlGAEgASgJEg0KBWF0X3VzGAIgASgDEg0KBWFjdG9yGAMgASgJEg4KBm1ldGhvZBgEIAEoCRIRCgluYW1lc3BhY2UYBSABKAkSDgoGdGFyZ2V0GAYgASgJEg8KB291dGNvbWUYByABKAkSDgoGYmVmb3JlGAggASgJEg0KBWFmdGVyGAkgASgJEg8KB2RldGFpbHMYCiABKAkSDwoHYWRkcmVzcxgLIAEoCRIYCgpjb21wYW55X2lkGAwgASgJQgTw4BgIIkwKElJlY29yZEF1ZGl0UmVxdWVzdBI2CgdyZWNvcmRzGAEgAygLMiUuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkF1ZGl0UmVjb3JkIhUKE1JlY29yZEF1ZGl0UmVzcG9uc2Uy7gQKDEF1ZGl0U2VydmljZRJ0CgtTZWFyY2hBdWRpdBIsLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZWFyY2hBdWRpdFJlcXVlc3QaLS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2VhcmNoQXVkaXRSZXNwb25zZSII6uAYBAgHEAESdAoLVmVyaWZ5QXVkaXQSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVmVyaWZ5QXVkaXRSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlZlcmlmeUF1ZGl0UmVzcG9uc2UiCOrgGAQIBxABEngKC0V4cG9ydEF1ZGl0EiwuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkV4cG9ydEF1ZGl0UmVxdWVzdBotLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FeHBvcnRBdWRpdFJlc3BvbnNlIgrq4BgGCAgQASgBMAESgQEKDkV4cG9ydEV2aWRlbmNlEi8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkV4cG9ydEV2aWRlbmNlUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FeHBvcnRFdmlkZW5jZVJlc3BvbnNlIgrq4BgGCAgQASgBMAESdAoLUmVjb3JkQXVkaXQSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVjb3JkQXVkaXRSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlY29yZEF1ZGl0UmVzcG9uc2UiCOrgGAQIChACQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.identity.v1.AuditEntry
@@ -286,6 +286,51 @@ export const ExportAuditResponseSchema: GenMessage<ExportAuditResponse> = /*@__P
   messageDesc(file_flowmesh_api_identity_v1_audit_service, 6);
 
 /**
+ * @generated from message flowmesh.api.identity.v1.ExportEvidenceRequest
+ */
+export type ExportEvidenceRequest = Message<"flowmesh.api.identity.v1.ExportEvidenceRequest"> & {
+  /**
+   * @generated from field: string company_id = 1;
+   */
+  companyId: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ExportEvidenceRequest.
+ * Use `create(ExportEvidenceRequestSchema)` to create a new message.
+ */
+export const ExportEvidenceRequestSchema: GenMessage<ExportEvidenceRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 7);
+
+/**
+ * A part of a file; parts of one file follow each other.
+ *
+ * @generated from message flowmesh.api.identity.v1.ExportEvidenceResponse
+ */
+export type ExportEvidenceResponse = Message<"flowmesh.api.identity.v1.ExportEvidenceResponse"> & {
+  /**
+   * Such as `access-review.json`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * UTF-8 text.
+   *
+   * @generated from field: bytes content = 2;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ExportEvidenceResponse.
+ * Use `create(ExportEvidenceResponseSchema)` to create a new message.
+ */
+export const ExportEvidenceResponseSchema: GenMessage<ExportEvidenceResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 8);
+
+/**
  * The end of a chain, signed with the key of the installation.
  *
  * @generated from message flowmesh.api.identity.v1.AuditHead
@@ -331,7 +376,7 @@ export type AuditHead = Message<"flowmesh.api.identity.v1.AuditHead"> & {
  * Use `create(AuditHeadSchema)` to create a new message.
  */
 export const AuditHeadSchema: GenMessage<AuditHead> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_audit_service, 7);
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 9);
 
 /**
  * A committed change.
@@ -413,7 +458,7 @@ export type AuditRecord = Message<"flowmesh.api.identity.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_audit_service, 8);
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 10);
 
 /**
  * @generated from message flowmesh.api.identity.v1.RecordAuditRequest
@@ -432,7 +477,7 @@ export type RecordAuditRequest = Message<"flowmesh.api.identity.v1.RecordAuditRe
  * Use `create(RecordAuditRequestSchema)` to create a new message.
  */
 export const RecordAuditRequestSchema: GenMessage<RecordAuditRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_audit_service, 9);
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 11);
 
 /**
  * @generated from message flowmesh.api.identity.v1.RecordAuditResponse
@@ -445,7 +490,7 @@ export type RecordAuditResponse = Message<"flowmesh.api.identity.v1.RecordAuditR
  * Use `create(RecordAuditResponseSchema)` to create a new message.
  */
 export const RecordAuditResponseSchema: GenMessage<RecordAuditResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_audit_service, 10);
+  messageDesc(file_flowmesh_api_identity_v1_audit_service, 12);
 
 /**
  * The audit log: a chain of entries per company, and one of the installation for users, logins and
@@ -490,6 +535,20 @@ export const AuditService: GenService<{
     methodKind: "server_streaming";
     input: typeof ExportAuditRequestSchema;
     output: typeof ExportAuditResponseSchema;
+  },
+  /**
+   * Returns what an auditor asks for, as files: the map of controls, the audit log with its proof,
+   * users and keys with their last use, retention, versions, the bill of materials, and the report
+   * of the last backup drill.
+   *
+   *   NOT_FOUND / COMPANY_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.identity.v1.AuditService.ExportEvidence
+   */
+  exportEvidence: {
+    methodKind: "server_streaming";
+    input: typeof ExportEvidenceRequestSchema;
+    output: typeof ExportEvidenceResponseSchema;
   },
   /**
    * Appends the committed changes of a service to the chains of their companies. A record with a

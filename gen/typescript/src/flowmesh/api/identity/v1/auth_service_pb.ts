@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/auth_service.proto.
  */
 export const file_flowmesh_api_identity_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CitmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvYXV0aF9zZXJ2aWNlLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEicgoGVG9rZW5zEhQKDGFjY2Vzc190b2tlbhgBIAEoCRIcChRhY2Nlc3NfZXhwaXJlc19hdF91cxgCIAEoAxIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEh0KFXJlZnJlc2hfZXhwaXJlc19hdF91cxgEIAEoAyKpAQoEVXNlchIQCgJpZBgBIAEoCUIE8OAYCBINCgVlbWFpbBgCIAEoCRIMCgRuYW1lGAMgASgJEhUKDWNyZWF0ZWRfYXRfdXMYBCABKAMSEAoIZGlzYWJsZWQYBSABKAgSLwoGZ3JhbnRzGAYgAygLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdyYW50EhgKEGxhc3RfbG9naW5fYXRfdXMYByABKAMiVAoPUmVnaXN0ZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcGFzc3dvcmQYAyABKAkSEgoKaW52aXRhdGlvbhgEIAEoCSJyChBSZWdpc3RlclJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIlAKEEJvb3RzdHJhcFJlcXVlc3QSDQoFdG9rZW4YASABKAkSDQoFZW1haWwYAiABKAkSDAoEbmFtZRgDIAEoCRIQCghwYXNzd29yZBgEIAEoCSJzChFCb290c3RyYXBSZXNwb25zZRIsCgR1c2VyGAEgASgLMh4uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlVzZXISMAoGdG9rZW5zGAIgASgLMiAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlRva2VucyJACgxMb2dpblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDwoHYWRkcmVzcxgDIAEoCSJvCg1Mb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIjgKDlJlZnJlc2hSZXF1ZXN0EhUKDXJlZnJlc2hfdG9rZW4YASABKAkSDwoHYWRkcmVzcxgCIAEoCSJDCg9SZWZyZXNoUmVzcG9uc2USMAoGdG9rZW5zGAEgASgLMiAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlRva2VucyIlCg1Mb2dvdXRSZXF1ZXN0EhQKDGFsbF9zZXNzaW9ucxgBIAEoCCIQCg5Mb2dvdXRSZXNwb25zZSIOCgxHZXRNZVJlcXVlc3QidQoNR2V0TWVSZXNwb25zZRI2CglwcmluY2lwYWwYASABKAsyIy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJpbmNpcGFsEiwKBHVzZXIYAiABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlciJHChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSGAoQY3VycmVudF9wYXNzd29yZBgBIAEoCRIUCgxuZXdfcGFzc3dvcmQYAiABKAkiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIYChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0IiwKF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEhEKCWtleXNfanNvbhgBIAEoCTKEBwoLQXV0aFNlcnZpY2USawoIUmVnaXN0ZXISKS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVnaXN0ZXJSZXF1ZXN0GiouZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiCOrgGAQIASgBEm4KCUJvb3RzdHJhcBIqLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Cb290c3RyYXBSZXF1ZXN0GisuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkJvb3RzdHJhcFJlc3BvbnNlIgjq4BgECAEoARJiCgVMb2dpbhImLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Mb2dpblJlcXVlc3QaJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9naW5SZXNwb25zZSII6uAYBAgBKAESZgoHUmVmcmVzaBIoLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZWZyZXNoUmVxdWVzdBopLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZWZyZXNoUmVzcG9uc2UiBurgGAIIARJnCgZMb2dvdXQSJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9nb3V0UmVxdWVzdBooLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Mb2dvdXRSZXNwb25zZSIK6uAYBggCEAEoARJiCgVHZXRNZRImLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRNZVJlcXVlc3QaJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0TWVSZXNwb25zZSII6uAYBAgCEAESfwoOQ2hhbmdlUGFzc3dvcmQSLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GjAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiCurgGAYIAhABKAESfgoPTGlzdFNpZ25pbmdLZXlzEjAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RTaWduaW5nS2V5c1JlcXVlc3QaMS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2UiBurgGAIIAUJxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access, file_flowmesh_api_identity_v1_principal]);
+  fileDesc("CitmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvYXV0aF9zZXJ2aWNlLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEicgoGVG9rZW5zEhQKDGFjY2Vzc190b2tlbhgBIAEoCRIcChRhY2Nlc3NfZXhwaXJlc19hdF91cxgCIAEoAxIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEh0KFXJlZnJlc2hfZXhwaXJlc19hdF91cxgEIAEoAyKpAQoEVXNlchIQCgJpZBgBIAEoCUIE8OAYCBINCgVlbWFpbBgCIAEoCRIMCgRuYW1lGAMgASgJEhUKDWNyZWF0ZWRfYXRfdXMYBCABKAMSEAoIZGlzYWJsZWQYBSABKAgSLwoGZ3JhbnRzGAYgAygLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdyYW50EhgKEGxhc3RfbG9naW5fYXRfdXMYByABKAMiVAoPUmVnaXN0ZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcGFzc3dvcmQYAyABKAkSEgoKaW52aXRhdGlvbhgEIAEoCSJyChBSZWdpc3RlclJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIlAKEEJvb3RzdHJhcFJlcXVlc3QSDQoFdG9rZW4YASABKAkSDQoFZW1haWwYAiABKAkSDAoEbmFtZRgDIAEoCRIQCghwYXNzd29yZBgEIAEoCSJzChFCb290c3RyYXBSZXNwb25zZRIsCgR1c2VyGAEgASgLMh4uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlVzZXISMAoGdG9rZW5zGAIgASgLMiAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlRva2VucyJACgxMb2dpblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDwoHYWRkcmVzcxgDIAEoCSJvCg1Mb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIjgKDlJlZnJlc2hSZXF1ZXN0EhUKDXJlZnJlc2hfdG9rZW4YASABKAkSDwoHYWRkcmVzcxgCIAEoCSJDCg9SZWZyZXNoUmVzcG9uc2USMAoGdG9rZW5zGAEgASgLMiAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlRva2VucyIlCg1Mb2dvdXRSZXF1ZXN0EhQKDGFsbF9zZXNzaW9ucxgBIAEoCCItCg5Mb2dvdXRSZXNwb25zZRIbChNwcm92aWRlcl9sb2dvdXRfdXJsGAEgASgJIn8KB1Nlc3Npb24SEAoCaWQYASABKAlCBPDgGAgSFQoNY3JlYXRlZF9hdF91cxgCIAEoAxIXCg9sYXN0X3VzZWRfYXRfdXMYAyABKAMSDwoHYWRkcmVzcxgEIAEoCRIQCghwcm92aWRlchgFIAEoCRIPCgdjdXJyZW50GAYgASgIIhUKE0xpc3RTZXNzaW9uc1JlcXVlc3QiSwoUTGlzdFNlc3Npb25zUmVzcG9uc2USMwoIc2Vzc2lvbnMYASADKAsyIS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2Vzc2lvbiItChFFbmRTZXNzaW9uUmVxdWVzdBIYCgpzZXNzaW9uX2lkGAEgASgJQgTw4BgPIhQKEkVuZFNlc3Npb25SZXNwb25zZSIOCgxHZXRNZVJlcXVlc3QidQoNR2V0TWVSZXNwb25zZRI2CglwcmluY2lwYWwYASABKAsyIy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJpbmNpcGFsEiwKBHVzZXIYAiABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlciJHChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSGAoQY3VycmVudF9wYXNzd29yZBgBIAEoCRIUCgxuZXdfcGFzc3dvcmQYAiABKAkiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIYChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0IiwKF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEhEKCWtleXNfanNvbhgBIAEoCTLyCAoLQXV0aFNlcnZpY2USawoIUmVnaXN0ZXISKS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVnaXN0ZXJSZXF1ZXN0GiouZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiCOrgGAQIASgBEm4KCUJvb3RzdHJhcBIqLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Cb290c3RyYXBSZXF1ZXN0GisuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkJvb3RzdHJhcFJlc3BvbnNlIgjq4BgECAEoARJiCgVMb2dpbhImLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Mb2dpblJlcXVlc3QaJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9naW5SZXNwb25zZSII6uAYBAgBKAESZgoHUmVmcmVzaBIoLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZWZyZXNoUmVxdWVzdBopLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZWZyZXNoUmVzcG9uc2UiBurgGAIIARJnCgZMb2dvdXQSJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9nb3V0UmVxdWVzdBooLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Mb2dvdXRSZXNwb25zZSIK6uAYBggCEAEoARJiCgVHZXRNZRImLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRNZVJlcXVlc3QaJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0TWVSZXNwb25zZSII6uAYBAgCEAESdwoMTGlzdFNlc3Npb25zEi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiCOrgGAQIAhABEnMKCkVuZFNlc3Npb24SKy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5kU2Vzc2lvblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5kU2Vzc2lvblJlc3BvbnNlIgrq4BgGCAIQASgBEn8KDkNoYW5nZVBhc3N3b3JkEi8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIgrq4BgGCAIQASgBEn4KD0xpc3RTaWduaW5nS2V5cxIwLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GjEuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIgbq4BgCCAFCcQocZGV2LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MVABWjRmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9pZGVudGl0eS92MTtpZGVudGl0eXYxqgIYRmxvd21lc2guQXBpLklkZW50aXR5LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_identity_v1_principal]);
 
 /**
  * @generated from message flowmesh.api.identity.v1.Tokens
@@ -321,6 +321,12 @@ export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
  * @generated from message flowmesh.api.identity.v1.LogoutResponse
  */
 export type LogoutResponse = Message<"flowmesh.api.identity.v1.LogoutResponse"> & {
+  /**
+   * Page at which the identity provider of the session ends its own; empty for other sessions.
+   *
+   * @generated from field: string provider_logout_url = 1;
+   */
+  providerLogoutUrl: string;
 };
 
 /**
@@ -329,6 +335,114 @@ export type LogoutResponse = Message<"flowmesh.api.identity.v1.LogoutResponse"> 
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_identity_v1_auth_service, 11);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.Session
+ */
+export type Session = Message<"flowmesh.api.identity.v1.Session"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: int64 created_at_us = 2;
+   */
+  createdAtUs: bigint;
+
+  /**
+   * @generated from field: int64 last_used_at_us = 3;
+   */
+  lastUsedAtUs: bigint;
+
+  /**
+   * IP address of the login.
+   *
+   * @generated from field: string address = 4;
+   */
+  address: string;
+
+  /**
+   * Name of the identity provider; empty for a password.
+   *
+   * @generated from field: string provider = 5;
+   */
+  provider: string;
+
+  /**
+   * The session of this call.
+   *
+   * @generated from field: bool current = 6;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 12);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"flowmesh.api.identity.v1.ListSessionsRequest"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 13);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"flowmesh.api.identity.v1.ListSessionsResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.identity.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 14);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.EndSessionRequest
+ */
+export type EndSessionRequest = Message<"flowmesh.api.identity.v1.EndSessionRequest"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.EndSessionRequest.
+ * Use `create(EndSessionRequestSchema)` to create a new message.
+ */
+export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 15);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.EndSessionResponse
+ */
+export type EndSessionResponse = Message<"flowmesh.api.identity.v1.EndSessionResponse"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.EndSessionResponse.
+ * Use `create(EndSessionResponseSchema)` to create a new message.
+ */
+export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 16);
 
 /**
  * @generated from message flowmesh.api.identity.v1.GetMeRequest
@@ -341,7 +455,7 @@ export type GetMeRequest = Message<"flowmesh.api.identity.v1.GetMeRequest"> & {
  * Use `create(GetMeRequestSchema)` to create a new message.
  */
 export const GetMeRequestSchema: GenMessage<GetMeRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 12);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 17);
 
 /**
  * @generated from message flowmesh.api.identity.v1.GetMeResponse
@@ -365,7 +479,7 @@ export type GetMeResponse = Message<"flowmesh.api.identity.v1.GetMeResponse"> & 
  * Use `create(GetMeResponseSchema)` to create a new message.
  */
 export const GetMeResponseSchema: GenMessage<GetMeResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 13);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 18);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ChangePasswordRequest
@@ -387,7 +501,7 @@ export type ChangePasswordRequest = Message<"flowmesh.api.identity.v1.ChangePass
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 14);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 19);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ChangePasswordResponse
@@ -400,7 +514,7 @@ export type ChangePasswordResponse = Message<"flowmesh.api.identity.v1.ChangePas
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 15);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 20);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListSigningKeysRequest
@@ -413,7 +527,7 @@ export type ListSigningKeysRequest = Message<"flowmesh.api.identity.v1.ListSigni
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 16);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 21);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListSigningKeysResponse
@@ -432,7 +546,7 @@ export type ListSigningKeysResponse = Message<"flowmesh.api.identity.v1.ListSign
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_auth_service, 17);
+  messageDesc(file_flowmesh_api_identity_v1_auth_service, 22);
 
 /**
  * Registers users and issues their tokens.
@@ -512,6 +626,28 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof GetMeRequestSchema;
     output: typeof GetMeResponseSchema;
+  },
+  /**
+   * Returns the open sessions of the caller, newest first.
+   *
+   * @generated from rpc flowmesh.api.identity.v1.AuthService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Ends a session of the caller, everywhere within a second.
+   *
+   *   NOT_FOUND / SESSION_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.identity.v1.AuthService.EndSession
+   */
+  endSession: {
+    methodKind: "unary";
+    input: typeof EndSessionRequestSchema;
+    output: typeof EndSessionResponseSchema;
   },
   /**
    * Changes the password of the caller and revokes its other sessions.

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/quota_service.proto.
  */
 export const file_flowmesh_api_identity_v1_quota_service: GenFile = /*@__PURE__*/
-  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvcXVvdGFfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxIpUBCgVRdW90YRIZChFzdGFydHNfcGVyX3NlY29uZBgBIAEoDRIaChJydW5uaW5nX2V4ZWN1dGlvbnMYAiABKAQSGgoSZXhlY3V0aW9uc19wZXJfZGF5GAMgASgEEhMKC2RlZmluaXRpb25zGAQgASgEEhIKCmZpbGVfYnl0ZXMYBSABKAQSEAoIYXBpX2tleXMYBiABKAQiKwoPR2V0UXVvdGFSZXF1ZXN0EhgKCnByb2plY3RfaWQYASABKAlCBPDgGAsiowEKEEdldFF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGESLQoEdXNlZBgCIAEoCzIfLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5RdW90YRIwCgdjZWlsaW5nGAMgASgLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlF1b3RhIlsKD1NldFF1b3RhUmVxdWVzdBIYCgpwcm9qZWN0X2lkGAEgASgJQgTw4BgLEi4KBXF1b3RhGAIgASgLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlF1b3RhIkIKEFNldFF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGEiTAoFVXNhZ2USDwoHaG91cl91cxgBIAEoAxIPCgdzdGFydGVkGAIgASgEEhEKCWNvbXBsZXRlZBgDIAEoBBIOCgZmYWlsZWQYBCABKAQiOgoPR2V0VXNhZ2VSZXF1ZXN0EhgKCnByb2plY3RfaWQYASABKAlCBPDgGAsSDQoFaG91cnMYAiABKA0iQgoQR2V0VXNhZ2VSZXNwb25zZRIuCgV1c2FnZRgBIAMoCzIfLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Vc2FnZSItChhHZXROYW1lc3BhY2VRdW90YVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIksKGUdldE5hbWVzcGFjZVF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGEiUwoOTmFtZXNwYWNlUXVvdGESEQoJbmFtZXNwYWNlGAEgASgJEi4KBXF1b3RhGAIgASgLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlF1b3RhIkMKGkxpc3ROYW1lc3BhY2VRdW90YXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJInAKG0xpc3ROYW1lc3BhY2VRdW90YXNSZXNwb25zZRI4CgZxdW90YXMYASADKAsyKC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTmFtZXNwYWNlUXVvdGESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMu0ECgxRdW90YVNlcnZpY2USawoIR2V0UXVvdGESKS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0UXVvdGFSZXF1ZXN0GiouZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldFF1b3RhUmVzcG9uc2UiCOrgGAQIAxABEm0KCFNldFF1b3RhEikuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlNldFF1b3RhUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZXRRdW90YVJlc3BvbnNlIgrq4BgGCAcQASgBEmsKCEdldFVzYWdlEikuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldFVzYWdlUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRVc2FnZVJlc3BvbnNlIgjq4BgECAMQARKEAQoRR2V0TmFtZXNwYWNlUXVvdGESMi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0TmFtZXNwYWNlUXVvdGFSZXF1ZXN0GjMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldE5hbWVzcGFjZVF1b3RhUmVzcG9uc2UiBurgGAIIChKMAQoTTGlzdE5hbWVzcGFjZVF1b3RhcxI0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5MaXN0TmFtZXNwYWNlUXVvdGFzUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5MaXN0TmFtZXNwYWNlUXVvdGFzUmVzcG9uc2UiCOrgGAQIChACQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvcXVvdGFfc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxIpUBCgVRdW90YRIZChFzdGFydHNfcGVyX3NlY29uZBgBIAEoDRIaChJydW5uaW5nX2V4ZWN1dGlvbnMYAiABKAQSGgoSZXhlY3V0aW9uc19wZXJfZGF5GAMgASgEEhMKC2RlZmluaXRpb25zGAQgASgEEhIKCmZpbGVfYnl0ZXMYBSABKAQSEAoIYXBpX2tleXMYBiABKAQiKwoPR2V0UXVvdGFSZXF1ZXN0EhgKCnByb2plY3RfaWQYASABKAlCBPDgGAsiowEKEEdldFF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGESLQoEdXNlZBgCIAEoCzIfLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5RdW90YRIwCgdjZWlsaW5nGAMgASgLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlF1b3RhIlsKD1NldFF1b3RhUmVxdWVzdBIYCgpwcm9qZWN0X2lkGAEgASgJQgTw4BgLEi4KBXF1b3RhGAIgASgLMh8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlF1b3RhIkIKEFNldFF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGEiTAoFVXNhZ2USDwoHaG91cl91cxgBIAEoAxIPCgdzdGFydGVkGAIgASgEEhEKCWNvbXBsZXRlZBgDIAEoBBIOCgZmYWlsZWQYBCABKAQiOgoPR2V0VXNhZ2VSZXF1ZXN0EhgKCnByb2plY3RfaWQYASABKAlCBPDgGAsSDQoFaG91cnMYAiABKA0iQgoQR2V0VXNhZ2VSZXNwb25zZRIuCgV1c2FnZRgBIAMoCzIfLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Vc2FnZSItChhHZXROYW1lc3BhY2VRdW90YVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIksKGUdldE5hbWVzcGFjZVF1b3RhUmVzcG9uc2USLgoFcXVvdGEYASABKAsyHy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUXVvdGEiiQEKDk5hbWVzcGFjZVF1b3RhEhEKCW5hbWVzcGFjZRgBIAEoCRIuCgVxdW90YRgCIAEoCzIfLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5RdW90YRI0Cgd1c2VkX3VwGAMgASgLMiMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlBsYW5MaW1pdCJbCglQbGFuTGltaXQSDAoEcGxhbhgBIAEoCRINCgVtZXRlchgCIAEoCRINCgVsaW1pdBgDIAEoBBIMCgR1c2VkGAQgASgEEhQKDHJlc2V0c19hdF91cxgFIAEoAyJDChpMaXN0TmFtZXNwYWNlUXVvdGFzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJwChtMaXN0TmFtZXNwYWNlUXVvdGFzUmVzcG9uc2USOAoGcXVvdGFzGAEgAygLMiguZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLk5hbWVzcGFjZVF1b3RhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTLtBAoMUXVvdGFTZXJ2aWNlEmsKCEdldFF1b3RhEikuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldFF1b3RhUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRRdW90YVJlc3BvbnNlIgjq4BgECAMQARJtCghTZXRRdW90YRIpLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZXRRdW90YVJlcXVlc3QaKi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2V0UXVvdGFSZXNwb25zZSIK6uAYBggHEAEoARJrCghHZXRVc2FnZRIpLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRVc2FnZVJlcXVlc3QaKi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0VXNhZ2VSZXNwb25zZSII6uAYBAgDEAEShAEKEUdldE5hbWVzcGFjZVF1b3RhEjIuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldE5hbWVzcGFjZVF1b3RhUmVxdWVzdBozLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXROYW1lc3BhY2VRdW90YVJlc3BvbnNlIgbq4BgCCAoSjAEKE0xpc3ROYW1lc3BhY2VRdW90YXMSNC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdE5hbWVzcGFjZVF1b3Rhc1JlcXVlc3QaNS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdE5hbWVzcGFjZVF1b3Rhc1Jlc3BvbnNlIgjq4BgECAoQAkJxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
 
 /**
  * Upper bounds; 0 is unlimited.
@@ -268,6 +268,11 @@ export type NamespaceQuota = Message<"flowmesh.api.identity.v1.NamespaceQuota"> 
    * @generated from field: flowmesh.api.identity.v1.Quota quota = 2;
    */
   quota?: Quota | undefined;
+
+  /**
+   * @generated from field: flowmesh.api.identity.v1.PlanLimit used_up = 3;
+   */
+  usedUp?: PlanLimit | undefined;
 };
 
 /**
@@ -276,6 +281,47 @@ export type NamespaceQuota = Message<"flowmesh.api.identity.v1.NamespaceQuota"> 
  */
 export const NamespaceQuotaSchema: GenMessage<NamespaceQuota> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_identity_v1_quota_service, 10);
+
+/**
+ * A limit of a company's plan that is reached. Without a name none is.
+ *
+ * @generated from message flowmesh.api.identity.v1.PlanLimit
+ */
+export type PlanLimit = Message<"flowmesh.api.identity.v1.PlanLimit"> & {
+  /**
+   * @generated from field: string plan = 1;
+   */
+  plan: string;
+
+  /**
+   * Such as `executions`.
+   *
+   * @generated from field: string meter = 2;
+   */
+  meter: string;
+
+  /**
+   * @generated from field: uint64 limit = 3;
+   */
+  limit: bigint;
+
+  /**
+   * @generated from field: uint64 used = 4;
+   */
+  used: bigint;
+
+  /**
+   * @generated from field: int64 resets_at_us = 5;
+   */
+  resetsAtUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.PlanLimit.
+ * Use `create(PlanLimitSchema)` to create a new message.
+ */
+export const PlanLimitSchema: GenMessage<PlanLimit> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_quota_service, 11);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListNamespaceQuotasRequest
@@ -297,7 +343,7 @@ export type ListNamespaceQuotasRequest = Message<"flowmesh.api.identity.v1.ListN
  * Use `create(ListNamespaceQuotasRequestSchema)` to create a new message.
  */
 export const ListNamespaceQuotasRequestSchema: GenMessage<ListNamespaceQuotasRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_quota_service, 11);
+  messageDesc(file_flowmesh_api_identity_v1_quota_service, 12);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListNamespaceQuotasResponse
@@ -319,7 +365,7 @@ export type ListNamespaceQuotasResponse = Message<"flowmesh.api.identity.v1.List
  * Use `create(ListNamespaceQuotasResponseSchema)` to create a new message.
  */
 export const ListNamespaceQuotasResponseSchema: GenMessage<ListNamespaceQuotasResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_quota_service, 12);
+  messageDesc(file_flowmesh_api_identity_v1_quota_service, 13);
 
 /**
  * Quotas of projects and their use.
@@ -375,7 +421,7 @@ export const QuotaService: GenService<{
     output: typeof GetNamespaceQuotaResponseSchema;
   },
   /**
-   * Returns the namespaces that have a quota, by name.
+   * Returns the namespaces that have a quota, or whose company has used up its plan, by name.
    *
    * @generated from rpc flowmesh.api.identity.v1.QuotaService.ListNamespaceQuotas
    */

@@ -88,7 +88,8 @@ final class Ledger {
       case "big":
         return "x".repeat(in.path("bytes").asInt());
       case "unencodable":
-        return Double.NaN;
+        boolean nested = in.path("nested").asBoolean();
+        return nested ? object("sums", new double[] {1, Double.NEGATIVE_INFINITY}) : Double.NaN;
       case "call":
         Object given = Values.expanded(in.path("input"));
         JsonNode output = client.run(in.path("workflow").asText(), given, JsonNode.class);

@@ -142,7 +142,9 @@ public final class ClientBuilder {
     Address at = Address.of(address, tls, plain);
     Credential credential = Credential.chosen(apiKey, token, provider, anonymous);
     at.check(credential);
-    String space = first(namespace, System.getenv("FLOWMESH_NAMESPACE"), "default");
+    // The server takes the only namespace of a credential.
+    String last = credential == null ? "default" : "";
+    String space = first(namespace, System.getenv("FLOWMESH_NAMESPACE"), last);
     String by = first(actor, System.getenv("FLOWMESH_ACTOR"), "");
     return new FlowmeshClient(new Caller(at, credential, space, by, codec));
   }

@@ -126,6 +126,15 @@ public final class JacksonCodec implements Codec {
     }
 
     @Override
+    public void writeArray(double[] numbers, int offset, int length) throws IOException {
+      writeStartArray(numbers, length);
+      for (int at = offset; at < offset + length; at++) {
+        writeNumber(numbers[at]);
+      }
+      writeEndArray();
+    }
+
+    @Override
     public void writeString(String text) throws IOException {
       super.writeString(checked(text));
     }

@@ -1,0 +1,1 @@
+function e({approval:e,name:t,task:n}){let r=e.details;return typeof r?.title==`string`&&r.title?r.title:t||n}export{e as t};

@@ -1,1 +1,0 @@
-import{Y as e}from"./base-8f-0OguA.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};

@@ -1,1 +1,0 @@
-var e={body:`_body_1ia4z_1`,list:`_list_1ia4z_7`,cards:`_cards_1ia4z_18`,table:`_table_1ia4z_23`,panel:`_panel_1ia4z_46`,source:`_source_1ia4z_53`,verdict:`_verdict_1ia4z_59`};export{e as t};

@@ -1,1 +1,0 @@
-var e={page:`_page_iz6ki_1`,views:`_views_iz6ki_10`,view:`_view_iz6ki_10`,icon:`_icon_iz6ki_35`,chooser:`_chooser_iz6ki_39`};export{e as t};

@@ -1,0 +1,1 @@
+"""Commands on agents of the fleet: specs, agents, policies, decisions and quotas."""

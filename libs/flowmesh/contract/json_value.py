@@ -1,0 +1,9 @@
+"""JSON values."""
+
+from typing import Any
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict with string keys.
+
+`Any`, since a recursive type would need a cast at every read of a member.
+"""

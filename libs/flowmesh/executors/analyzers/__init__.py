@@ -1,0 +1,1 @@
+"""Analyzers of English text, by rules: sentiment, alerts, suggestions. No model, no network."""

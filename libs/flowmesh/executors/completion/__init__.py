@@ -1,0 +1,1 @@
+"""Guarded model steps: the task `ai.complete`, its messages, guards and budgets."""

@@ -1,0 +1,1 @@
+"""Tools of MCP servers: the task, its calls, and the client that makes them."""

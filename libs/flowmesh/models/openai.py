@@ -1,0 +1,88 @@
+"""Services that speak Chat Completions with tools: OpenAI, Ollama, vLLM, llama.cpp."""
+
+import orjson
+
+from flowmesh.contract.json_value import Json
+from flowmesh.models.port import (
+    Block,
+    Conversation,
+    Message,
+    ProviderFailed,
+    Text,
+    ToolResult,
+    ToolUse,
+    Turn,
+    Usage,
+)
+from flowmesh.models.services import MALFORMED, Sender, Service, parsed, post
+
+
+class OpenAiProvider:
+    name = "openai"
+    remote = True
+
+    def __init__(self, egress: Sender, service: Service) -> None:
+        self._egress = egress
+        self._service = service
+        self.model = service.model
+
+    async def turn(self, conversation: Conversation) -> Turn:
+        """Return the next turn. Raises ProviderFailed."""
+        messages: list[Json] = [{"role": "system", "content": conversation.system}]
+        for each in conversation.messages:
+            messages += _sent(each)
+        tools = [
+            {"name": each.name, "description": each.description, "parameters": each.schema}
+            for each in conversation.tools
+        ]
+        body: Json = {
+            "model": self.model,
+            "max_completion_tokens": conversation.tokens_max,
+            "messages": messages,
+        }
+        if tools:
+            body["tools"] = [{"type": "function", "function": each} for each in tools]
+        key = self._service.key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        url = f"{self._service.url}/chat/completions"
+        answer = await post(self._egress, url, headers, body, conversation)
+        try:
+            return _turn(answer)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+            raise ProviderFailed(MALFORMED, "the answer is no completion") from None
+
+
+def _sent(message: Message) -> list[Json]:
+    results: list[Json] = [
+        {"role": "tool", "tool_call_id": each.id, "content": each.text}
+        for each in message.blocks
+        if isinstance(each, ToolResult)
+    ]
+    if results:
+        return results
+    text = "\n".join(each.text for each in message.blocks if isinstance(each, Text))
+    calls: list[Json] = [
+        {
+            "id": each.id,
+            "type": "function",
+            "function": {"name": each.name, "arguments": orjson.dumps(each.arguments).decode()},
+        }
+        for each in message.blocks
+        if isinstance(each, ToolUse)
+    ]
+    sent: dict[str, Json] = {"role": message.role, "content": text or None}
+    return [sent | ({"tool_calls": calls} if calls else {})]
+
+
+def _turn(answer: Json) -> Turn:
+    choice = answer["choices"][0]
+    message, stop = choice["message"], choice.get("finish_reason")
+    blocks: list[Block] = [Text(message["content"])] if message.get("content") else []
+    for each in message.get("tool_calls") or ():
+        function = each["function"]
+        blocks.append(ToolUse(each["id"], function["name"], parsed(function["arguments"])))
+    usage = answer.get("usage") or {}
+    read = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+    counts = Usage(int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)), read)
+    refused = bool(message.get("refusal")) or stop == "content_filter"
+    return Turn(blocks, counts, refused=refused, cut=stop == "length")

@@ -1,0 +1,1 @@
+"""Connections to a suite: addresses, credentials, calls and streams."""

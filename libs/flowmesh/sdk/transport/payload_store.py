@@ -1,0 +1,100 @@
+"""Storage of values of any size: large ones go through PayloadService."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from flowmesh.api.common.v1 import payload_pb2
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as rpc
+from flowmesh.contract import INLINE_BYTES_MAX
+from flowmesh.contract.json_value import Json
+from flowmesh.errors import FlowmeshError, TooLarge
+from flowmesh.sdk.transport.calls import Caller
+from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.payloads import UNSET, decode_inline, encode
+
+
+class Payloads(Protocol):
+    """Storage of values of any size."""
+
+    async def pack(self, value: Json) -> payload_pb2.Payload: ...
+    async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload: ...
+    async def unpack(self, payload: payload_pb2.Payload) -> Json: ...
+
+
+class PayloadStore:
+    """Reads and writes values of any size; large ones go through PayloadService."""
+
+    def __init__(self, caller: Caller, namespace: str) -> None:
+        self._caller = caller
+        self._namespace = namespace
+        self._stub = rpc.PayloadServiceStub(caller.channel)
+
+    async def pack(self, value: Json) -> payload_pb2.Payload:
+        data = encode(value)
+        if len(data) <= INLINE_BYTES_MAX:
+            return payload_pb2.Payload(data=data)
+        return await self.put(data)
+
+    async def pack_given(self, value: Json) -> payload_pb2.Payload | None:
+        """Return the payload of a value; None for UNSET."""
+        return None if value is UNSET else await self.pack(value)
+
+    async def unpack(self, payload: payload_pb2.Payload) -> Json:
+        if not payload.HasField("reference"):
+            return decode_inline(payload)
+        return await self.fetch(payload.reference.digest)
+
+    async def fetch(self, digest: str) -> Json:
+        encoding, data = await self.get(digest)
+        return decode_inline(payload_pb2.Payload(encoding=encoding, data=data))
+
+    async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:
+        if len(data) > limits.STORED_BYTES_MAX:
+            raise TooLarge(
+                "PAYLOAD_TOO_LARGE",
+                f"the value has {len(data)} bytes; stored values are limited to"
+                f" {limits.STORED_BYTES_MAX}",
+            )
+
+        async def put_once() -> pb.PutPayloadResponse:
+            response: pb.PutPayloadResponse = await self._stub.PutPayload(
+                self._chunks(data, encoding), timeout=limits.RETRY_TOTAL_S
+            )
+            return response
+
+        response = await self._caller.retried(put_once)
+        _check_digest(data, response.payload.reference.digest)
+        return response.payload
+
+    async def get(self, digest: str) -> tuple[str, bytes]:
+        async def get_once() -> tuple[str, bytes]:
+            encoding, chunks = "", []
+            request = pb.GetPayloadRequest(namespace=self._namespace, digest=digest)
+            async for message in self._stub.GetPayload(request, timeout=limits.RETRY_TOTAL_S):
+                encoding = encoding or message.encoding
+                chunks.append(message.chunk)
+            return encoding, b"".join(chunks)
+
+        encoding, data = await self._caller.retried(get_once)
+        _check_digest(data, digest)
+        return encoding, data
+
+    async def _chunks(self, data: bytes, encoding: str) -> AsyncIterator[pb.PutPayloadRequest]:
+        step = limits.CHUNK_BYTES
+        for start in range(0, len(data), step):
+            yield pb.PutPayloadRequest(
+                namespace=self._namespace if start == 0 else "",
+                encoding=encoding if start == 0 else "",
+                chunk=data[start : start + step],
+            )
+
+
+def _check_digest(data: bytes, digest: str) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise FlowmeshError(
+            "PAYLOAD_CORRUPT",
+            f"the bytes of the payload {digest[:64]} have another digest; they were changed on the"
+            " way or in the store",
+        )

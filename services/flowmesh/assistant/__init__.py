@@ -1,0 +1,1 @@
+"""Drafts of workflows from prompts, checked and rehearsed before anybody sees them."""

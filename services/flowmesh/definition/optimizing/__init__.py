@@ -1,0 +1,1 @@
+"""Proposals for stored workflows, rehearsed with inputs of the past."""

@@ -1,0 +1,1 @@
+"""The gRPC services: messages to arguments, one call, results to messages."""

@@ -1,0 +1,1 @@
+"""The parts of the service, created with their loops."""

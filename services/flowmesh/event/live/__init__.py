@@ -1,0 +1,1 @@
+"""Live events: arrived commits, the cursors between them, and the fan-out to open streams."""

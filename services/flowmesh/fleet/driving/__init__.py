@@ -1,0 +1,1 @@
+"""The processes of agents: their supervisor, walls, folders and credentials."""

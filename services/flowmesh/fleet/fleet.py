@@ -1,0 +1,186 @@
+"""Specs, agents, policies and quotas, as callers change them."""
+
+from collections.abc import Callable
+
+from flowmesh.access.principal import current
+from flowmesh.api.fleet.v1 import agent_pb2 as pb
+from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.fleet import checks, limits
+from flowmesh.fleet.driving.isolation import IsolationRules
+from flowmesh.fleet.scaling.quotas import left_of, used_of
+from flowmesh.fleet.storage.records import AgentRow, SpecRow
+from flowmesh.fleet.storage.store import FleetStore, Wishes
+
+
+class Fleet:
+    """Checks calls and stores what they want; the loop of the fleet follows."""
+
+    def __init__(
+        self,
+        *,
+        store: FleetStore,
+        isolation: IsolationRules,
+        announce: Callable[[], None],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._store, self._isolation = store, isolation
+        self._announce, self._new_id = announce, new_id
+
+    async def apply(self, namespace: str, spec: pb.AgentSpec) -> tuple[SpecRow, bool]:
+        """Store a spec or a version of it; return it, and whether something changed."""
+        checks.check_spec(spec)
+        self._isolation.check_limits(spec.limits)
+        chosen = await self._isolation.check(spec.isolation, spec.command[0])
+        spec.isolation = chosen
+        spec.health = spec.health or pb.AGENT_HEALTH_HEARTBEAT
+        caller = current()
+        async with self._store.changing(namespace) as wishes:
+            before = await wishes.spec(spec.spec)
+            if before is not None and before.deleted:
+                text = f"{spec.spec} is being deleted; try again once its agents have ended"
+                raise WrongState("AGENTS_RUNNING", text)
+            await self._check_quota(wishes, spec, spec.replicas)
+            changed = before is None or _content(before.content) != _content(spec)
+            if changed:
+                await wishes.put_spec(spec, caller.id if caller else "")
+            elif before is not None and before.replicas != spec.replicas:
+                await wishes.set_replicas(spec.spec, spec.replicas)
+            found = await wishes.spec(spec.spec)
+        self._announce()
+        assert found is not None
+        return found, changed
+
+    async def spec(self, namespace: str, spec: str) -> SpecRow:
+        found = await self._store.spec((namespace, spec))
+        if found is None:
+            raise _no_spec(spec)
+        return found
+
+    async def delete(self, namespace: str, spec: str, *, stop_agents: bool) -> None:
+        """Delete a spec; with agents only if they are to be stopped."""
+        found = await self.spec(namespace, spec)
+        running = [each for each in await self._store.agents(namespace, spec) if each.alive]
+        if not stop_agents and (running or found.replicas):
+            text = f"{spec} has {len(running)} agents; scale it to 0, or delete them with it"
+            raise WrongState("AGENTS_RUNNING", text)
+        async with self._store.changing(namespace) as wishes:
+            await wishes.set_deleted(spec)
+        self._announce()
+
+    async def spawn(self, namespace: str, spec: str, count: int) -> list[AgentRow]:
+        """Add agents; return them before they are ready."""
+        async with self._store.changing(namespace) as wishes:
+            found = await self._scalable(wishes, spec)
+            await self._scale(wishes, found, found.replicas + count)
+            added = [
+                await wishes.insert_agent(self._new_id(), found, found.content.isolation)
+                for _ in range(count)
+            ]
+        self._announce()
+        return added
+
+    async def scale(self, namespace: str, spec: str, replicas: int) -> SpecRow:
+        """Set the replicas of a spec."""
+        async with self._store.changing(namespace) as wishes:
+            await self._scale(wishes, await self._scalable(wishes, spec), replicas)
+            found = await wishes.spec(spec)
+        self._announce()
+        assert found is not None
+        return found
+
+    async def agent(self, namespace: str, agent_id: str) -> AgentRow:
+        found = await self._store.agent(namespace, agent_id)
+        if found is None:
+            raise NotFound("AGENT_NOT_FOUND", f"there is no agent {agent_id!r}")
+        return found
+
+    async def stop(self, namespace: str, agent_id: str, *, replace: bool) -> AgentRow:
+        """Drain an agent; without a replacement its spec has one agent less."""
+        found = await self.agent(namespace, agent_id)
+        if found.ended_at_us or not found.alive:
+            return found
+        async with self._store.changing(namespace) as wishes:
+            spec = await wishes.spec(found.spec)
+            if not replace and spec is not None and not await _decides(wishes, found.spec):
+                await wishes.set_replicas(found.spec, max(spec.replicas - 1, 0))
+            drained = await wishes.drain_agent(agent_id, "RESTARTED" if replace else "STOPPED")
+        self._announce()
+        return drained or found
+
+    async def apply_policy(self, namespace: str, policy: pb.ScalingPolicy) -> pb.ScalingPolicy:
+        """Store a policy; a spec has one at most."""
+        checks.check_policy(policy)
+        async with self._store.changing(namespace) as wishes:
+            if await wishes.spec(policy.spec) is None:
+                raise _no_spec(policy.spec)
+            for each in await wishes.policies():
+                same = each.policy == policy.policy
+                if same and each.spec != policy.spec:
+                    text = f"spec: the policy {policy.policy} is of {each.spec}; a policy has one"
+                    raise Invalid("SCALING_POLICY_INVALID", text)
+                if each.spec == policy.spec and not same:
+                    text = f"spec: {policy.spec} has the policy {each.policy} already"
+                    raise Invalid("SCALING_POLICY_INVALID", text)
+            await wishes.put_policy(policy)
+        self._announce()
+        return checks.completed(policy)
+
+    async def delete_policy(self, namespace: str, policy: str) -> None:
+        async with self._store.changing(namespace) as wishes:
+            if not await wishes.remove_policy(policy):
+                raise NotFound("SCALING_POLICY_NOT_FOUND", f"there is no policy {policy!r}")
+        self._announce()
+
+    async def used(self, namespace: str) -> pb.AgentQuota:
+        """Return what the wanted agents of a namespace use."""
+        specs = await self._store.specs(namespace)
+        return used_of((each.wanted, each.content.limits) for each in specs)
+
+    async def _scalable(self, wishes: Wishes, spec: str) -> SpecRow:
+        """Return a spec whose count callers may set."""
+        found = await wishes.spec(spec)
+        if found is None or found.deleted:
+            raise _no_spec(spec)
+        if await _decides(wishes, spec):
+            text = f"a policy decides the count of {spec}; change or delete the policy"
+            raise WrongState("AGENTS_SCALED_BY_POLICY", text)
+        return found
+
+    async def _scale(self, wishes: Wishes, spec: SpecRow, replicas: int) -> None:
+        if replicas > limits.AGENTS_MAX:
+            text = f"replicas: {replicas} is not 0 to {limits.AGENTS_MAX}"
+            raise Invalid("AGENT_SPEC_INVALID", text)
+        await self._check_quota(wishes, spec.content, replicas)
+        await wishes.set_replicas(spec.spec, replicas)
+
+    async def _check_quota(self, wishes: Wishes, spec: pb.AgentSpec, replicas: int) -> None:
+        specs = await wishes.specs()
+        if len(specs) >= limits.SPECS_MAX and all(each.spec != spec.spec for each in specs):
+            text = f"a namespace has at most {limits.SPECS_MAX} specs of agents"
+            raise Overloaded("AGENT_QUOTA_EXCEEDED", text)
+        others = [
+            (max(each.replicas, each.wanted), each.content.limits)
+            for each in specs
+            if each.spec != spec.spec
+        ]
+        left = left_of(await wishes.quota(), others, spec.limits)
+        if left is not None and replicas > left:
+            text = f"the quota of the namespace leaves {left} agents to {spec.spec}"
+            raise Overloaded("AGENT_QUOTA_EXCEEDED", text)
+
+
+async def _decides(wishes: Wishes, spec: str) -> bool:
+    policy = await wishes.policy_of(spec)
+    return policy is not None and policy.strategy != pb.SCALING_STRATEGY_FIXED
+
+
+def _content(spec: pb.AgentSpec) -> bytes:
+    """Return what makes a version: everything but the count."""
+    found = pb.AgentSpec()
+    found.CopyFrom(spec)
+    found.replicas = 0
+    return found.SerializeToString(deterministic=True)
+
+
+def _no_spec(spec: str) -> NotFound:
+    return NotFound("AGENT_SPEC_NOT_FOUND", f"there is no spec {spec!r} of agents")

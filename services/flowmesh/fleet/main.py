@@ -1,0 +1,71 @@
+"""Composition root of the fleet."""
+
+import secrets
+import socket
+from contextlib import AsyncExitStack
+
+from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
+from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
+from flowmesh.api.fleet.v1 import fleet_service_pb2_grpc
+from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
+from flowmesh.audit import audit_relay
+from flowmesh.fleet.diagnosis import Diagnosis
+from flowmesh.fleet.driving.credentials import Credentials
+from flowmesh.fleet.driving.drivers import driver_of
+from flowmesh.fleet.fleet import Fleet
+from flowmesh.fleet.metrics import FleetMetrics
+from flowmesh.fleet.running.beats import BeatLoop
+from flowmesh.fleet.running.figures import Figures
+from flowmesh.fleet.running.fleet_loop import FleetLoop
+from flowmesh.fleet.running.meters import MeterLoop
+from flowmesh.fleet.running.wishes import WishReader
+from flowmesh.fleet.server import AgentServer, FleetServer
+from flowmesh.fleet.storage.store import MIGRATIONS, SCHEMA, FleetStore
+from flowmesh.runtime import Runtime
+from flowmesh.runtime.names import IDENTITY
+
+CONNECTIONS = 6
+
+
+async def run(runtime: Runtime) -> None:
+    """Run agents until the process drains."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            runtime.database(SCHEMA, MIGRATIONS, pool_max=CONNECTIONS)
+        )
+        store = FleetStore(pool, call=audit_relay(runtime, pool).call)
+        credentials = Credentials(runtime, runtime.stub(AccessServiceStub, IDENTITY))
+        driver, isolation = driver_of(runtime, credentials)
+        stack.push_async_callback(driver.close)
+        figures = Figures(runtime.stub(LimitServiceStub, "orchestrator"))
+        beats = BeatLoop(store)
+        loop = FleetLoop(
+            store=store,
+            driver=driver,
+            credentials=credentials,
+            wishes=WishReader(
+                store=store, figures=figures, log=runtime.log, now_us=runtime.clock.now_us
+            ),
+            metrics=FleetMetrics(runtime.metrics),
+            holder=f"{socket.gethostname()}-{runtime.instance_id}",
+            new_id=_new_id,
+            log=runtime.log,
+            now_us=runtime.clock.now_us,
+        )
+        runtime.add_loop(beats)
+        runtime.add_loop(MeterLoop(store, runtime.stub(MeterServiceStub, "orchestrator")))
+        runtime.add_loop(loop)
+        runtime.on_drain(loop.drain)
+        fleet = Fleet(store=store, isolation=isolation, announce=loop.wake, new_id=_new_id)
+        runtime.serve(
+            FleetServer(fleet=fleet, store=store, diagnosis=Diagnosis(store, figures)),
+            fleet_service_pb2_grpc.add_FleetServiceServicer_to_server,
+        )
+        runtime.serve(
+            AgentServer(store, beats), fleet_service_pb2_grpc.add_AgentServiceServicer_to_server
+        )
+        await runtime.until_stopped()
+
+
+def _new_id() -> str:
+    return f"agent-{secrets.token_hex(8)}"

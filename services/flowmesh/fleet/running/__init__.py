@@ -1,0 +1,1 @@
+"""The loop that compares agents with specs, and settles the difference."""

@@ -1,0 +1,1 @@
+"""Specs, agents, policies and decisions in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Routes about agents, their specs, policies, decisions and quotas."""

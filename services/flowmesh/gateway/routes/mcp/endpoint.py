@@ -1,0 +1,50 @@
+"""The route of the protocol: streamable HTTP without streams, one message per request."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+import msgspec
+
+from flowmesh.contract.json_value import Json
+from flowmesh.errors import Invalid, UnsupportedMediaType
+from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
+from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.routes.mcp.server import McpServer
+
+PATH = "/mcp"
+_PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+def routes(rest: Iterable[Route]) -> tuple[Route, ...]:
+    """Return the route that offers routes of the REST API as tools."""
+    server = McpServer(rest)
+
+    async def mcp(backends: Backends, request: Request) -> Response:
+        if request.media_type != JSON:
+            # A page of a foreign origin cannot send this type without a preflight request.
+            raise UnsupportedMediaType("CONTENT_TYPE_UNSUPPORTED", f"send {JSON}")
+        try:
+            message: Json = msgspec.json.decode(await request.body())
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Invalid("REQUEST_INVALID", f"the message is not JSON: {error}") from None
+        if not isinstance(message, dict):
+            raise Invalid("REQUEST_INVALID", "a message is an object of JSON-RPC 2.0")
+        answer = await server.answer(backends, request, message)
+        if answer is None:
+            return Response(HTTPStatus.ACCEPTED)
+        return Response(HTTPStatus.OK, msgspec.json.encode(answer))
+
+    operation = Operation(
+        tag=TEST,
+        summary="Serve a message of the Model Context Protocol",
+        description="JSON-RPC 2.0; see docs/assistant.md. Tools that change anything are off"
+        " unless FLOWMESH_MCP_WRITE is set.",
+        body=Body(None, schemas={JSON: {"type": "object"}}, example=_PING),
+        answers=(
+            Answer(200, "The response to a request, or an error of the protocol.", dict),
+            Answer(202, "A notification was accepted."),
+        ),
+        errors=(413, 415),
+    )
+    return (Route("POST", PATH, mcp, operation),)

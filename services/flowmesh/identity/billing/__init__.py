@@ -1,0 +1,1 @@
+"""Plans of companies, their limits, and bills of metered use."""

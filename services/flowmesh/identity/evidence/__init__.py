@@ -1,0 +1,1 @@
+"""What an auditor asks for, collected as files."""

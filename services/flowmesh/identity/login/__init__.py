@@ -1,0 +1,1 @@
+"""Logins at identity providers, and the providers themselves."""

@@ -1,0 +1,1 @@
+"""OpenID Connect: calls of providers, what their claims mean, and the sessions that they opened."""

@@ -1,0 +1,1 @@
+"""SAML 2.0: requests to providers, and what their answers mean."""

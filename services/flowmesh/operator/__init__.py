@@ -1,0 +1,1 @@
+"""The operator: resources of a Kubernetes cluster become definitions of the suite."""

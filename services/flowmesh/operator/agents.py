@@ -1,0 +1,111 @@
+"""Specs of agents and scaling policies as the operator registers and deletes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.json_format import ParseDict
+
+from flowmesh.api.fleet.v1 import agent_pb2
+from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
+from flowmesh.definitions.editor.agents import WORDS
+from flowmesh.definitions.editor.kubernetes import AGENT_LABEL
+from flowmesh.errors import Invalid, NotFound, Overloaded
+from flowmesh.operator.kinds import Key, Object
+from flowmesh.operator.objects import condition
+from flowmesh.operator.status import Outcome
+
+if TYPE_CHECKING:
+    from flowmesh.api.fleet.v1.fleet_service_pb2_grpc import FleetServiceAsyncStub
+
+
+class Agents:
+    """Calls of the fleet."""
+
+    def __init__(self, fleet: FleetServiceAsyncStub) -> None:
+        self._fleet = fleet
+
+    async def register(self, key: Key, found: Object, namespace: str) -> Outcome:
+        """Store what has changed; return the state. Raises errors that may pass."""
+        try:
+            if key.kind == "ScalingPolicy":
+                return await self._policy(key, found, namespace)
+            return _state(await self._spec(key, found, namespace))
+        except NotFound as error:
+            return Outcome(False, "AgentSpecMissing", error.message)
+        except Overloaded as error:
+            return Outcome(False, "QuotaExceeded", error.message)
+        except Invalid as error:
+            return Outcome(False, "Invalid", error.message)
+
+    async def unregister(self, key: Key, namespace: str) -> Outcome | None:
+        """Delete a policy, or a spec with its agents; return why it stays, None once it is gone."""
+        try:
+            if key.kind == "ScalingPolicy":
+                gone = pb.DeleteScalingPolicyRequest(namespace=namespace, policy=key.name)
+                await self._fleet.DeleteScalingPolicy(gone)
+                return None
+            ended = pb.DeleteAgentSpecRequest(namespace=namespace, spec=key.name, stop_agents=True)
+            await self._fleet.DeleteAgentSpec(ended)
+            await self._fleet.GetAgentSpec(
+                pb.GetAgentSpecRequest(namespace=namespace, spec=key.name)
+            )
+        except NotFound:
+            return None
+        return Outcome(False, "InUse", "its agents complete their tasks")
+
+    async def _spec(self, key: Key, found: Object, namespace: str) -> agent_pb2.AgentSpecState:
+        """Return the state of a spec, which is stored if it has changed or is missing."""
+        if _is_stored(found):
+            try:
+                request = pb.GetAgentSpecRequest(namespace=namespace, spec=key.name)
+                return (await self._fleet.GetAgentSpec(request)).spec
+            except NotFound:
+                pass
+        spec = ParseDict(_message(found["spec"]), agent_pb2.AgentSpec(spec=key.name))
+        wanted = pb.ApplyAgentSpecRequest(namespace=namespace, spec=spec)
+        return (await self._fleet.ApplyAgentSpec(wanted)).spec
+
+    async def _policy(self, key: Key, found: Object, namespace: str) -> Outcome:
+        if _is_stored(found):
+            request = pb.ListScalingPoliciesRequest(namespace=namespace)
+            listed = (await self._fleet.ListScalingPolicies(request)).policies
+            if any(each.policy == key.name for each in listed):
+                return Outcome(True, "Registered")
+        content = {**found["spec"], "spec": found["spec"]["agentSpec"]}
+        del content["agentSpec"]
+        policy = ParseDict(_message(content), agent_pb2.ScalingPolicy(policy=key.name))
+        await self._fleet.ApplyScalingPolicy(
+            pb.ApplyScalingPolicyRequest(namespace=namespace, policy=policy)
+        )
+        return Outcome(True, "Registered")
+
+
+def _is_stored(found: Object) -> bool:
+    """Return whether the suite took this generation."""
+    ready = condition(found, "Ready")
+    taken = ready.get("reason") in ("Registered", "Running", "Progressing", "Unready")
+    return taken and ready.get("observedGeneration") == found["metadata"]["generation"]
+
+
+def _message(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec with the values of enums as messages have them."""
+    named = dict(spec)
+    for name in WORDS.keys() & spec.keys():
+        names = WORDS[name].keys()
+        prefix = names[0].removesuffix("UNSPECIFIED")
+        named[name] = f"{prefix}{spec[name].upper()}"
+    return named
+
+
+def _state(state: agent_pb2.AgentSpecState) -> Outcome:
+    more = {
+        "replicas": state.wanted,
+        "readyReplicas": state.ready,
+        "selector": f"{AGENT_LABEL}={state.spec.spec}",
+    }
+    ready = not state.problem and state.ready >= state.wanted
+    reason = "Running" if ready else "Unready" if state.problem else "Progressing"
+    message = state.problem or f"{state.ready} of {state.wanted} agents are ready"
+    return Outcome(ready, reason, message, version=state.version, more=more)

@@ -1,0 +1,1 @@
+"""Apps and Infrastructure: what the operator runs in the cluster itself."""

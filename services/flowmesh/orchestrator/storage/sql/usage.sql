@@ -1,0 +1,16 @@
+-- Booked usage of models.
+
+-- name: usage_of_execution(execution_id)
+select coalesce(sum(input_tokens), 0)::bigint as input_tokens,
+       coalesce(sum(output_tokens), 0)::bigint as output_tokens,
+       coalesce(sum(micro_usd), 0)::bigint as micro_usd
+from model_usage
+where execution_id = :execution_id;
+
+-- name: usage_of_day(namespace)
+select coalesce(sum(input_tokens), 0)::bigint as input_tokens,
+       coalesce(sum(output_tokens), 0)::bigint as output_tokens,
+       coalesce(sum(micro_usd), 0)::bigint as micro_usd
+from model_usage
+where namespace = :namespace
+  and at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc';

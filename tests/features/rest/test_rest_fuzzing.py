@@ -1,0 +1,82 @@
+"""A fuzzer that reads the OpenAPI document finds no answer that the document does not have."""
+
+import asyncio
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from flowmesh.gateway.http.operation_docs import EXECUTE, MANAGE, TEST
+from flowmesh.testing.suite import Suite
+from tests.features.executions.test_children import child, parent
+from tests.features.natives import applied
+
+SEED = 37
+EXAMPLES = 3
+FUZZED_S = 100.0
+REQUEST_S = 15
+# A stream that ends when its client leaves, and WebSockets.
+LEFT_OUT = (
+    "namespaceEvents",
+    "namespaceEventsSocket",
+    "executionEventsSocket",
+    "liveSocket",
+    "executionHub",
+    "grpcTunnel",
+)
+# A schema does not say which page tokens a list gave out, nor what makes a definition a right one.
+UNSAID = "positive_data_acceptance"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """A suite of its own: whatever can be changed in it is."""
+    async with Suite(tmp_path_factory.mktemp("fuzzed") / "data") as running:
+        yield running
+
+
+async def schemathesis(suite: Suite, folder: Path, *words: str, phases: str) -> tuple[int, str]:
+    """What the command answers and prints, with a configuration of this folder."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sysconfig.get_path("scripts")) / "schemathesis"),
+        *("--config-file", str(folder / "schemathesis.toml"), "run"),
+        *(f"{suite.http_url}/openapi.json", *words),
+        *("--seed", str(SEED), "--max-examples", str(EXAMPLES), "--no-shrink"),
+        *("--phases", phases, "--request-timeout", str(REQUEST_S)),
+        *("--exclude-checks", UNSAID),
+        *(word for name in LEFT_OUT for word in ("--exclude-operation-id", name)),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(FUZZED_S):
+        printed, _ = await process.communicate()
+    return process.returncode or 0, printed.decode()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tag", [EXECUTE, TEST, MANAGE])
+async def test_a_fuzzer_finds_nothing_that_is_not_described(
+    fuzzed: Suite, tmp_path: Path, tag: str
+) -> None:
+    """Statuses, media types, headers, schemas and methods, and what is wrong is refused."""
+    (tmp_path / "schemathesis.toml").touch()
+    words = ("--include-tag", tag)
+    code, printed = await schemathesis(fuzzed, tmp_path, *words, phases="examples,coverage")
+    assert code == 0, printed
+
+
+@pytest.mark.long
+async def test_what_is_there_is_described(fuzzed: Suite, tmp_path: Path) -> None:
+    """Each read of a workflow and an execution that have come to something."""
+    await applied(fuzzed, child("fuzzed-child"), parent("fuzzed", "fuzzed-child"))
+    ended = await fuzzed.begin("fuzzed", {"n": 1})
+    await fuzzed.wait(ended)
+    there = {"name": "fuzzed", "workflowId": "fuzzed", "executionId": ended, "node": "below"}
+    lines = [f'"path.{name}" = "{value}"' for name, value in there.items()]
+    (tmp_path / "schemathesis.toml").write_text("\n".join(["[parameters]", *lines]))
+    words = ("--include-method", "GET")
+    code, printed = await schemathesis(fuzzed, tmp_path, *words, phases="fuzzing")
+    assert code == 0, printed

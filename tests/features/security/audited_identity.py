@@ -1,0 +1,44 @@
+"""Changes of tenants, identity providers and keys of encryption, for the audit log."""
+
+from flowmesh.api.identity.v1 import provider_service_pb2 as pb
+from tests.features.closed import Caller
+from tests.features.security.audited import COMPANY, Audited, call
+
+
+async def change_providers(owner: Caller) -> None:
+    """Make, change and delete an identity provider."""
+    settings = pb.ProviderSettings(
+        name="Corp", kind="oidc", issuer="https://corp.example", client_id="c"
+    )
+    of_company = {"company_id": COMPANY, "settings": settings}
+    made = await call(owner, "ProviderService.CreateProvider", **of_company)
+    provider = made.provider.id
+    settings.name = "Corporation"
+    await call(owner, "ProviderService.UpdateProvider", provider_id=provider, settings=settings)
+    await call(owner, "ProviderService.DeleteProvider", provider_id=provider)
+
+
+async def change_encryption(owner: Caller, namespace: str) -> None:
+    """Make, rotate and destroy the keys of a namespace."""
+    for method in ("RequireEncryption", "RotateDataKey", "DestroyDataKeys"):
+        await call(owner, f"EncryptionService.{method}", namespace=namespace)
+
+
+async def change_tenants(audited: Audited) -> str:
+    """Create, change and delete a company with all that it can have; return its id."""
+    owner = audited.closed.owner
+    made = await call(owner, "TenantService.CreateCompany", slug="whole")
+    company: str = made.company.id
+    await call(owner, "TenantService.UpdateCompany", company_id=company, name="Whole")
+    made = await call(owner, "TenantService.CreateOrganization", company_id=company, slug="part")
+    part = made.organization.id
+    await call(owner, "TenantService.UpdateOrganization", organization_id=part, name="Part")
+    made = await call(owner, "TenantService.CreateProject", organization_id=part, slug="small")
+    small = made.project.id
+    await call(owner, "TenantService.UpdateProject", project_id=small, name="Small")
+    await call(owner, "TenantService.DeleteProject", project_id=small)
+    await call(owner, "TenantService.DeleteOrganization", organization_id=part)
+    # The chain of a company outlives it, once there is one.
+    await audited.found(company_id=company)
+    await call(owner, "TenantService.DeleteCompany", company_id=company)
+    return company

@@ -1,0 +1,93 @@
+"""Audited changes of the event store, of subscriptions, of dead letters and of agents."""
+
+from typing import Final
+
+from flowmesh.api.event.v1 import subscription_service_pb2
+from flowmesh.api.eventstore.v1 import (
+    event_group_service_pb2,
+    projection_service_pb2,
+    stored_event_pb2,
+)
+from flowmesh.api.fleet.v1 import agent_pb2
+from tests.features.closed import Caller
+from tests.features.security.audited import Audited, call
+
+NAMESPACE: Final = {"namespace": "everything"}
+
+
+async def change_others(audited: Audited) -> None:
+    """Streams, subscriptions and agents."""
+    owner = audited.closed.owner
+    await change_streams(owner)
+    await change_subscriptions(owner)
+    await change_agents(audited)
+
+
+async def change_streams(owner: Caller) -> None:
+    """A stream, a group of consumers, and a projection with a rebuild."""
+    event = stored_event_pb2.NewEvent(type="Made")
+    await call(owner, "EventStoreService.AppendEvents", stream="s", events=[event], **NAMESPACE)
+    await call(owner, "EventStoreService.SetStreamRetention", stream="s", **NAMESPACE)
+    await call(owner, "EventStoreService.DeleteStream", stream="s", **NAMESPACE)
+    group = event_group_service_pb2.EventGroup(event_group="g")
+    await call(owner, "EventGroupService.PutEventGroup", group=group, **NAMESPACE)
+    await call(owner, "EventGroupService.ReplayParkedEvents", event_group="g", **NAMESPACE)
+    await call(owner, "EventGroupService.DeleteEventGroup", event_group="g", **NAMESPACE)
+    projection = projection_service_pb2.Projection(projection="p")
+    await call(owner, "ProjectionService.PutProjection", projection=projection, **NAMESPACE)
+    named = {"projection": "p", **NAMESPACE}
+    await call(owner, "ProjectionService.RebuildProjection", **named)
+    await call(owner, "ProjectionService.SwapProjection", generation=2, **named)
+    await call(owner, "ProjectionService.DeleteProjection", **named)
+    await call(owner, "RetentionService.RebuildExecutions", verify=True, **NAMESPACE)
+
+
+async def change_subscriptions(owner: Caller) -> None:
+    """A subscription that is paused, resumed, tried, sent again and deleted, and dead letters."""
+    subscription = subscription_service_pb2.Subscription(subscription="all", types=["made"])
+    subscription.queue.routing_key = "made"
+    service = "SubscriptionService"
+    await call(owner, f"{service}.PutSubscription", subscription=subscription, **NAMESPACE)
+    named = {"subscription": "all", **NAMESPACE}
+    for method in ("Pause", "Resume", "Delete"):
+        if method == "Delete":
+            await call(owner, f"{service}.ResendNotifications", **named)
+        await call(owner, f"{service}.{method}Subscription", **named)
+    hook = subscription_service_pb2.Subscription(subscription="hook", types=["made"])
+    hook.webhook.url = "http://127.0.0.1:9/none"
+    await call(owner, f"{service}.PutSubscription", subscription=hook, **NAMESPACE)
+    hooked = {"subscription": "hook", **NAMESPACE}
+    await call(owner, f"{service}.RotateSubscriptionSecret", **hooked)
+    await call(owner, "LimitService.DiscardDeadLetters", execution_ids=["exec_none"], **NAMESPACE)
+
+
+async def change_agents(audited: Audited) -> None:
+    """A spec with an agent, a policy that is changed, and the quota; secrets are in no entry."""
+    owner, service = audited.closed.owner, "FleetService"
+    spec = agent_pb2.AgentSpec(
+        spec="sleepers",
+        command=["python", "-c", "import signal; signal.pause()"],
+        environment={"SECRET": "xyzzy"},
+        health=agent_pb2.AGENT_HEALTH_PROCESS,
+    )
+    named = {"spec": "sleepers", **NAMESPACE}
+    await call(owner, f"{service}.ApplyAgentSpec", **{**NAMESPACE, "spec": spec})
+    first, second = (await call(owner, f"{service}.SpawnAgents", count=2, **named)).agents
+    await call(owner, f"{service}.RestartAgent", agent_id=first.agent_id, **NAMESPACE)
+    await call(owner, f"{service}.StopAgent", agent_id=second.agent_id, **NAMESPACE)
+    await call(owner, f"{service}.ScaleAgents", replicas=0, **named)
+    for most in (2, 3):
+        policy = agent_pb2.ScalingPolicy(
+            policy="p", spec="sleepers", strategy=agent_pb2.SCALING_STRATEGY_FIXED, max=most
+        )
+        await call(owner, f"{service}.ApplyScalingPolicy", policy=policy, **NAMESPACE)
+    changed, made = await audited.found(2, method=f"{service}.ApplyScalingPolicy")
+    assert (made.before, made.after) == ("", changed.before)
+    assert changed.after not in ("", changed.before)
+    await call(owner, f"{service}.DeleteScalingPolicy", policy="p", **NAMESPACE)
+    quota = agent_pb2.AgentQuota(agents=9)
+    await call(owner, f"{service}.SetAgentQuota", quota=quota, **NAMESPACE)
+    await call(owner, f"{service}.DeleteAgentSpec", stop_agents=True, **named)
+    (stored,) = await audited.found(1, method=f"{service}.ApplyAgentSpec")
+    assert stored.actor == "owner@example.com"
+    assert "xyzzy" not in stored.details

@@ -1,0 +1,121 @@
+"""Properties of every decision, on random histories."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowmesh.api.fleet.v1 import agent_pb2 as pb
+from flowmesh.fleet.scaling.decide import (
+    DOWN_COOLDOWN_MS,
+    IDLE_AFTER_MS,
+    UP_COOLDOWN_MS,
+    Memory,
+    Seen,
+    decide,
+    wish_of,
+)
+
+HISTORIES = 2_000
+STRATEGIES = (
+    pb.SCALING_STRATEGY_WORKLOAD_BASED,
+    pb.SCALING_STRATEGY_PERFORMANCE_BASED,
+    pb.SCALING_STRATEGY_AUTO,
+)
+loads = st.tuples(
+    st.integers(0, 20_000),
+    st.floats(0, 200),
+    st.floats(0, 5_000),
+    st.integers(0, 500),
+    st.integers(0, 60_000),
+    st.floats(0, 3),
+)
+
+
+def policy(strategy: pb.ScalingStrategy.ValueType, least: int, most: int) -> pb.ScalingPolicy:
+    return pb.ScalingPolicy(policy="p", spec="s", strategy=strategy, min=least, max=most)
+
+
+def seen(load: tuple[int, float, float, int, int, float], now: int, count: int) -> Seen:
+    _, arrivals, service, ready, oldest, used = load
+    return Seen(
+        now_ms=now,
+        count=count,
+        slots=4,
+        arrivals_per_second=arrivals,
+        service_ms=service,
+        ready=ready,
+        oldest_ms=oldest,
+        utilization=(used,) * count,
+    )
+
+
+@settings(max_examples=HISTORIES, deadline=None)
+@given(
+    st.sampled_from(STRATEGIES),
+    st.integers(0, 5),
+    st.integers(5, 40),
+    st.lists(loads, min_size=1, max_size=20),
+)
+def test_counts_stay_in_bounds_and_pauses_between_steps(
+    strategy: pb.ScalingStrategy.ValueType,
+    least: int,
+    most: int,
+    history: list[tuple[int, float, float, int, int, float]],
+) -> None:
+    """A step up waits for the pause after the last one up, a step down for that after any."""
+    wanted, memory, now, count = policy(strategy, least, most), Memory(), 0, least
+    up = down = -(2**53)
+    for load in history:
+        now += load[0]
+        made = decide(wanted, memory, seen(load, now, count))
+        assert least <= made.count <= most
+        if made.count > count:
+            assert count == 0 or now - up >= UP_COOLDOWN_MS
+            assert made.count <= max(2 * count, count + 4)
+            up = now
+        elif made.count < count:
+            assert now - max(up, down) >= DOWN_COOLDOWN_MS
+            down = now
+        if made.count == 0 and count > 0:
+            assert load[3] == 0
+        memory, count = made.memory, made.count
+
+
+@settings(max_examples=HISTORIES, deadline=None)
+@given(st.sampled_from(STRATEGIES), loads, loads, st.integers(1, 40))
+def test_more_load_never_wishes_fewer_agents(
+    strategy: pb.ScalingStrategy.ValueType,
+    one: tuple[int, float, float, int, int, float],
+    other: tuple[int, float, float, int, int, float],
+    count: int,
+) -> None:
+    """The wish is monotone in every figure of the load."""
+    more: Any = tuple(max(pair) for pair in zip(one, other, strict=True))
+    wanted = policy(strategy, 0, 500)
+    # A service time of 0 is one that is not known.
+    one, more = (*one[:2], one[2] + 1_000, *one[3:]), (*more[:2], more[2] + 1_000, *more[3:])
+    low, _ = wish_of(wanted, seen(one, 0, count))
+    high, _ = wish_of(wanted, seen(more, 0, count))
+    assert low <= high
+
+
+def test_nothing_to_do_leaves_none_and_the_first_task_wakes_one() -> None:
+    """With a minimum of 0, agents end after the idle time and one starts at once."""
+    wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 0, 5)
+    memory, count = Memory(), 3
+    for now in range(0, 2 * IDLE_AFTER_MS + 70_000, 2_000):
+        made = decide(wanted, memory, Seen(now_ms=now, count=count))
+        memory, count = made.memory, made.count
+    assert count == 0
+    made = decide(wanted, memory, Seen(now_ms=now + 1, count=0, ready=1))
+    assert made.count == 1
+
+
+def test_a_clock_that_is_set_back_does_not_freeze_decisions() -> None:
+    """A pause never lasts longer than its length."""
+    wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 1, 50)
+    far = {"up_ms": 10**12, "down_ms": 10**12, "busy_ms": 10**12, "wishes": [[10**12, 50]]}
+    memory = Memory.of(far, 1_000)
+    assert decide(wanted, memory, Seen(now_ms=1_000, count=1, ready=400)).count == 1
+    assert decide(wanted, memory, Seen(now_ms=7_000, count=1, ready=400)).count > 1

@@ -1,0 +1,66 @@
+"""Messages for members of the wrong type."""
+
+import pytest
+
+from flowmesh.contract.json_value import Json
+from flowmesh.definitions import compile_source
+from flowmesh.definitions.reading.reader import shown
+from flowmesh.errors import Invalid
+from tests.features.natives import text, workflow
+
+
+def message_of(**task: Json) -> str:
+    with pytest.raises(Invalid) as refused:
+        compile_source(text(workflow("w", {"id": "a", "taskRef": "noop", **task})).encode())
+    return refused.value.violations[0].description
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("5 parsecs", "not '5 parsecs'"),
+        ("x" * 65, f"not {'x' * 64!r}…"),
+        ("1s\n", "not '1s\\n'"),
+        (5, "not 5"),
+        (1.5, "not 1.5"),
+        (True, "not true"),
+        ([1], "not an array"),
+        ({}, "not an object"),
+    ],
+)
+def test_a_duration_that_is_none_is_named(value: Json, words: str) -> None:
+    """In the timeout of a task, in its retries and in the input of a delay."""
+    expected = 'a duration such as "500ms", "30s", "5m" or "1h"'
+    assert message_of(timeout=value) == f"timeout must be {expected}, {words}"
+    assert message_of(retry={"maxDelay": value}) == f"maxDelay must be {expected}, {words}"
+    if value != 5:
+        delay = message_of(taskRef="delay", input={"duration": value})
+        more = "a whole number of ms, or an instant such as 2030-01-31T08:00:00Z"
+        assert delay == f"duration must be {expected}, {more}, {words}"
+
+
+def test_a_delay_may_be_a_number_or_a_template() -> None:
+    """From 0 to 366 days; or an instant."""
+    instant = "2030-01-31T08:00:00+02:00"
+    for value in ("1h30m", 5, 5.0, 0, 366 * 86_400_000, "{{input.wait}}", instant):
+        task = {"id": "a", "taskRef": "delay", "input": {"duration": value}}
+        compile_source(text(workflow("w", task)).encode())
+    for value in (-1, 366 * 86_400_000 + 1, "8785h", 2**63):
+        assert "it must be from 0 to 31622400000" in message_of(
+            taskRef="delay", input={"duration": value}
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "null"),
+        (False, "false"),
+        (2**70, "1.18059162071741e+21"),
+        ("", "''"),
+        ([], "an array"),
+    ],
+)
+def test_any_value_is_shown_shortened(value: Json, words: str) -> None:
+    """In a form that its author recognizes."""
+    assert shown(value) == words

@@ -1,0 +1,47 @@
+"""A broken stream fails after a minute without a server, not after two breaks."""
+
+import grpc
+
+from flowmesh.sdk.transport.calls import Caller
+from flowmesh.sdk.transport.reconnect import Reconnect
+from flowmesh.sdk.values import limits
+
+BROKEN = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+
+class Clock:
+    """Seconds that pass when a stream lasts."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def _lasts(reconnect: Reconnect, clock: Clock, seconds: float) -> None:
+    """A stream on which nothing comes, and which breaks after so long."""
+    await reconnect.opening()
+    clock.now_s += seconds
+    await reconnect.broken(BROKEN)
+    reconnect.ended()
+    if reconnect._down_since is None:
+        reconnect._down_since = clock.now_s
+
+
+async def test_a_server_that_stays_away_is_given_up() -> None:
+    """Attempts fail at once, or after some seconds."""
+    clock = Clock()
+    reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
+    while not reconnect.hopeless:
+        await _lasts(reconnect, clock, 5.0)
+    assert clock.now_s > limits.RECONNECT_BUDGET_S
+
+
+async def test_a_silent_stream_that_lasted_was_open() -> None:
+    """Two restarts of a server, an hour apart, with nothing to say in between."""
+    clock = Clock()
+    reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
+    for _ in range(3):
+        await _lasts(reconnect, clock, 3_600.0)
+        assert not reconnect.hopeless
