@@ -76,6 +76,15 @@ async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds:
     adopted = [each for each in asked if "with claimed as" in each]
     assert len(adopted) <= took_s * (1 / 2 + 1 / 5) + 2
     asked = [each for each in asked if each not in adopted]
+    # The fleet without a spec keeps its lease; the plans of companies are read each half minute.
+    led = [each for each in asked if "update leader set" in each]
+    assert len(led) <= took_s / 2 * (1 + SPREAD) + 1
+    plans = [each for each in asked if "from plans p" in each]
+    assert len(plans) <= took_s / 30 + 1
+    # Executions that have not ended are counted each ten seconds while their number stays.
+    counts = [each for each in asked if "with recursive names" in each]
+    assert len(counts) <= took_s / 10 * (1 + SPREAD) + 1
+    asked = [each for each in asked if each not in led + plans + counts]
     assert all("renewed as" in statement for statement in asked), set(asked)
     assert len(asked) <= took_s * LEASE_PER_S * (1 + SPREAD) + 1
     assert used <= CPU_MAX * slowness()

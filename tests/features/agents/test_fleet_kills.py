@@ -54,7 +54,9 @@ async def test_a_fleet_that_is_killed_loses_no_agent(own: Suite) -> None:
     await own.start()
     await settled(crew, WANTED)
     assert {each["pid"] for each in await crew.agents("ready")} == before
+    # The lease of the killed fleet has not ended yet.
     await own.stop()
+    assert not processes_of(own)
 
 
 @pytest.mark.parametrize("point", ["fleet.committed", "fleet.spawned"])

@@ -31,12 +31,12 @@ async def put(store: FleetStore, spec: pb.AgentSpec = SPEC) -> None:
 async def test_a_former_leader_cannot_write(store: FleetStore) -> None:
     """Its epoch is over once another instance has taken the lease."""
     await put(store)
-    first = await store.lead("one")
-    assert first
-    assert await store.lead("one") == first
-    assert not await store.lead("two")
+    first, idle = await store.lead("one")
+    assert (first > 0, idle) == (True, False)
+    assert await store.lead("one") == (first, False)
+    assert await store.lead("two") == (0, True)
     await store.leave("one")
-    second = await store.lead("two")
+    second, _ = await store.lead("two")
     assert second > first
     found = await store.spec(KEY)
     assert found is not None
@@ -51,7 +51,7 @@ async def test_a_former_leader_cannot_write(store: FleetStore) -> None:
 async def test_a_version_goes_back_and_forth(store: FleetStore) -> None:
     """A version that comes back keeps its number; the next one has a new number."""
     await put(store)
-    epoch = await store.lead("one")
+    epoch, _ = await store.lead("one")
     async with store.leading(epoch) as steps:
         await steps.settled(KEY)
     await put(store, pb.AgentSpec(spec="packers", command=["false"], replicas=2))
@@ -71,7 +71,7 @@ async def test_a_policy_leaves_its_count(store: FleetStore) -> None:
     await put(store)
     async with store.changing("default") as wishes:
         await wishes.put_policy(pb.ScalingPolicy(policy="p", spec="packers", max=9))
-    async with store.leading(await store.lead("one")) as steps:
+    async with store.leading((await store.lead("one"))[0]) as steps:
         await steps.note(KEY, 7, "")
     async with store.changing("default") as wishes:
         assert await wishes.remove_policy("p")
@@ -87,12 +87,12 @@ async def test_a_failed_change_leaves_nothing(store: FleetStore) -> None:
     with pytest.raises(ZeroDivisionError):
         async with store.changing("default") as wishes:
             await wishes.set_replicas("packers", 1 // 0)
-    async with store.leading(await store.lead("one")) as steps:
+    async with store.leading((await store.lead("one"))[0]) as steps:
         found = (await store.specs("default"))[0]
         await steps.insert("agent-1", found, 0)
         await steps.decided("default", pb.ScalingDecision(spec="packers", count=2, held=["MAX"]))
         assert await steps.starts("default") == 1
-    async with store.leading(await store.lead("one")) as steps:
+    async with store.leading((await store.lead("one"))[0]) as steps:
         await steps.started("agent-1", 7, "here", {"cpu": "supervisor"})
         await steps.ready("agent-1")
         await steps.measured([("agent-1", 0.5, 9)])
@@ -106,7 +106,7 @@ async def test_a_failed_change_leaves_nothing(store: FleetStore) -> None:
         drained = await wishes.drain_agent("agent-1", "STOPPED")
         assert drained is not None
         assert not drained.alive
-    async with store.leading(await store.lead("one")) as steps:
+    async with store.leading((await store.lead("one"))[0]) as steps:
         await steps.ended("agent-1", pb.AGENT_STATE_STOPPED, "STOPPED", words="bye")
     assert await store.agents("default") == []
     (ended,) = await store.agents("default", ended=True)

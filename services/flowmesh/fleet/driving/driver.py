@@ -51,6 +51,9 @@ class Driver(Protocol):
     async def forget(self, agent_id: str) -> None:
         """Drop an agent that has ended, with its folder."""
 
+    async def alone(self) -> bool:
+        """Whether agents may run here and no other instance attends to them."""
+
     async def end(self) -> None:
         """End all agents at once."""
 

@@ -121,6 +121,9 @@ class PodDriver:
             kept = [each for each in found["metadata"]["finalizers"] if each != pods.FINALIZER]
             await self._patch(found, {"finalizers": kept})
 
+    async def alone(self) -> bool:
+        return False
+
     async def end(self) -> None:
         for agent_id in list(await self.observe()):
             await self.kill(agent_id, "the fleet ends")

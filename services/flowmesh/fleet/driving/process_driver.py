@@ -96,6 +96,11 @@ class ProcessDriver:
         await self._ask({"op": "forget", "id": agent_id})
         await asyncio.to_thread(shutil.rmtree, self._root / agent_id, ignore_errors=True)
 
+    async def alone(self) -> bool:
+        if not (self._socket / "socket").exists():
+            return False
+        return (await self._ask({"op": "list"})).get("fleets") == 1
+
     async def end(self) -> None:
         """End the supervisor with all agents, if it runs, and leave nothing of it."""
         if self._streams is not None or (self._socket / "socket").exists():

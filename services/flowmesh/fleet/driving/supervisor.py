@@ -6,7 +6,8 @@ It listens on a socket in a private folder. A request is a line of JSON with `op
 
     spawn   id, argv, env, cwd, limits, uid   starts an agent; one that runs already stays
     signal  id, signal                        sends a signal to all processes of the agent
-    list                                      agents with usage, end and last words
+    list                                      agents with usage, end and last words, and the
+                                              number of connected fleets
     forget  id                                drops an agent that has ended
     end                                       kills all agents and ends
 
@@ -153,7 +154,8 @@ class Supervisor:
         if name == "spawn":
             return self.spawn(request)
         if name == "list":
-            return {"agents": [each.row() for each in self.agents.values()], "pid": os.getpid()}
+            rows = [each.row() for each in self.agents.values()]
+            return {"agents": rows, "pid": os.getpid(), "fleets": len(self.buffers)}
         if name == "end":
             self.leave()
             return {}

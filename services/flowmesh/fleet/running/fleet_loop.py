@@ -25,6 +25,8 @@ class FleetLoop(Loop):
     """Each change is committed before the driver acts on it."""
 
     interval_ms: ClassVar[int] = 500
+    # While there is neither a spec nor an agent, and in an instance that does not lead.
+    rest_ms: ClassVar[int] = 2_000
 
     def __init__(
         self,
@@ -45,13 +47,19 @@ class FleetLoop(Loop):
         self._epoch = self._led_us = 0
         self._drained: set[str] = set()
         self._closed = False
+        self._resting = True
         self._forgotten = 0.0
+
+    def pause_ms(self) -> float:
+        return self.rest_ms if self._resting else self.interval_ms
 
     async def run_once(self) -> int:
         """Settle what differs; return the number of changes."""
         if self._closed:
             return 0
-        led, self._epoch = self._epoch, await self._store.lead(self._holder)
+        led = self._epoch
+        self._epoch, idle = await self._store.lead(self._holder)
+        self._resting = idle
         if self._epoch != led:
             # Agents could not be heard before.
             self._led_us = self._now_us()
@@ -61,6 +69,9 @@ class FleetLoop(Loop):
             self._metrics.agents.set(0)
             return 0
         seen = await self._driver.observe()
+        if idle and not seen:
+            self._metrics.agents.set(0)
+            return 0
         found, rows = await self._store.snapshot()
         specs = {each.key: each for each in found}
         lives, alive = self._lives(specs, rows, seen)
@@ -81,11 +92,11 @@ class FleetLoop(Loop):
     async def drain(self) -> None:
         """End the agents of this machine after their tasks; another instance may lead at once."""
         self._closed = True
-        if not self._epoch:
-            return
-        if not self._driver.lasting:
+        # A fleet that was killed still has the lease; its agents on this machine have no other end.
+        if not self._driver.lasting and (self._epoch or await self._driver.alone()):
             await self._end_agents()
-        await self._store.leave(self._holder)
+        if self._epoch:
+            await self._store.leave(self._holder)
 
     async def _end_agents(self) -> None:
         for agent_id, each in (await self._driver.observe()).items():

@@ -4,7 +4,8 @@ update leader set
     holder = :holder,
     until = now() + :lease_ms * interval '1 millisecond'
 where holder = :holder or until <= now()
-returning epoch;
+returning epoch, not exists (select from specs)
+    and not exists (select from agents where state < 6) as idle;
 
 -- name: leaderless()$
 select until <= now() from leader;

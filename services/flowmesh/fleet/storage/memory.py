@@ -192,7 +192,8 @@ class MemoryQueries(_Agents, _Policies):
         if leader["holder"] != holder or leader["until"] <= now:
             leader["epoch"] += 1
         leader.update(holder=holder, until=now + timedelta(milliseconds=lease_ms))
-        return leader
+        alive = any(each["state"] < FAILED for each in at.agents.values())
+        return {**leader, "idle": not at.specs and not alive}
 
     async def leaderless(self, at: MemoryTables) -> bool:
         return bool(at.leader["until"] <= _now())

@@ -43,10 +43,13 @@ class FleetStore:
             await self._sql.lock_namespace(at, namespace=namespace)
             yield Wishes(at, self._sql, namespace)
 
-    async def lead(self, holder: str) -> int:
-        """Take or keep the lease; return its epoch, 0 for an instance that does not lead."""
+    async def lead(self, holder: str) -> tuple[int, bool]:
+        """Take or keep the lease; return its epoch, and whether there is nothing to run.
+
+        The epoch of an instance that does not lead is 0.
+        """
         row = await self._sql.lead(self._pool, holder=holder, lease_ms=limits.LEASE_MS)
-        return int(row["epoch"]) if row else 0
+        return (int(row["epoch"]), bool(row["idle"])) if row else (0, True)
 
     async def leave(self, holder: str) -> None:
         await self._sql.leave(self._pool, holder=holder)

@@ -91,21 +91,28 @@ class PlanLoop(Loop):
     """Announces the companies that reach a limit of their plan, within seconds."""
 
     interval_ms: ClassVar[int] = 5_000
+    # While no company has a plan; one that this process stores wakes the loop.
+    rest_ms: ClassVar[int] = 30_000
 
     def __init__(
         self, *, store: PlanStore, use: CompanyUse, announcements: Announcements, clock: Clock
     ) -> None:
         self._store, self._use = store, use
         self._announcements, self._clock = announcements, clock
+        self._plans = 0
+
+    def pause_ms(self) -> float:
+        return self.interval_ms if self._plans else self.rest_ms
 
     async def run_once(self) -> int:
         """Compare all plans with their use; return the number of changes."""
         begin_us, resets_us = month(self._clock.now_us())
-        changes, after = 0, ""
+        changes, after, found = 0, "", 0
         while plans := await self._store.all(after, COMPANIES_PER_PAGE):
             for company, plan in plans:
                 changes += await self._compare(company, plan, begin_us, resets_us)
-            after = plans[-1][0]
+            after, found = plans[-1][0], found + len(plans)
+        self._plans = found
         if changes:
             await self._announcements.changed()
         return changes

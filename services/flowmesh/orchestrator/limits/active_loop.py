@@ -17,6 +17,8 @@ class ActiveLoop(Loop):
     """Counts in the process that owns the first partition; the others export 0."""
 
     interval_ms: ClassVar[int] = 2_000
+    # While the count stays.
+    rest_ms: ClassVar[int] = 10_000
 
     def __init__(
         self, *, store: QuotaStore, partitions: Mapping[int, int], metrics: Metrics
@@ -25,14 +27,17 @@ class ActiveLoop(Loop):
         # The name is that of its source, without a prefix.
         self._active = metrics.gauge("active_workflows", "Executions that have not ended.")
         self._took_ms = 0.0
+        self._found, self._resting = 0, False
 
     def pause_ms(self) -> float:
-        return max(self.interval_ms, PAUSES_PER_COUNT * self._took_ms)
+        pause_ms = self.rest_ms if self._resting else self.interval_ms
+        return max(pause_ms, PAUSES_PER_COUNT * self._took_ms)
 
     async def run_once(self) -> int:
         """Return the count, which ends at a million."""
         began = time.monotonic()
         found = await self._store.active(ACTIVE_MAX) if 0 in self._partitions else 0
         self._took_ms = (time.monotonic() - began) * 1_000
+        self._found, self._resting = found, found == self._found
         self._active.set(found)
         return found
