@@ -38,6 +38,18 @@ test("registered services are listed before they are called", () => {
   expect(found.outside.map((each) => each.name)).toEqual(["service:billing"]);
 });
 
+test("calls of addresses and of workers keep their names", () => {
+  const edge = { errors: 0, p50Ms: 2, p95Ms: 9, p99Ms: 12, lastAt: "2026-11-26T10:00:00Z" };
+  const targets = ["https://pay.example", "workers of charge", "db:main", "(computed)"];
+  const found = topologyOf([], [workflow("orders", ...targets)], {
+    minutes: 1,
+    nodes: [],
+    edges: targets.map((target) => ({ source: "orders", target, calls: 4, ...edge })),
+  });
+  expect(found.calls.map((each) => each.target)).toEqual(targets);
+  expect(found.outside).toHaveLength(4);
+});
+
 test("calls add their callers and services, with a rate", () => {
   const edge = { errors: 1, p50Ms: 2, p95Ms: 9, p99Ms: 12, lastAt: "2026-11-26T10:00:00Z" };
   const found = topologyOf([], [workflow("quotes", "service:prices")], {

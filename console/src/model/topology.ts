@@ -117,7 +117,7 @@ export function topologyOfWorkflow(
   const names = new Set(spokes.map((each) => each.service));
   const near = services.filter((each) => each.type === CORE || names.has(REGISTERED + each.name));
   const edges = (calls?.edges ?? []).filter(
-    (each) => each.source === workflow && names.has(REGISTERED + each.target),
+    (each) => each.source === workflow && names.has(nameOf(each.target)),
   );
   const topology = topologyOf(
     near,
@@ -151,13 +151,21 @@ function healthOf(instances: readonly ServiceValue[]): Health | undefined {
   return WORST.findLast((health) => healths.includes(health));
 }
 
+/** Names of systems that are no registered services, as tasks name them. */
+const UNREGISTERED = /^(https?:|grpc:|db:|workers of |\(computed\)$|subscribers$)/;
+
+/** The name of a called system as tasks name it. */
+function nameOf(target: string): string {
+  return UNREGISTERED.test(target) ? target : REGISTERED + target;
+}
+
 /** The calls, most first. */
 function callsOf(called: CallTopology | undefined): Calls[] {
   const { edges = [], minutes = 1 } = called ?? {};
   return edges
     .map((each) => ({
       ...each,
-      target: REGISTERED + each.target,
+      target: nameOf(each.target),
       perMinute: each.calls / Math.max(1, minutes),
     }))
     .sort((left, right) => right.calls - left.calls);

@@ -18,6 +18,7 @@ from flowmesh.executors.secrets import InputSecrets
 from flowmesh.expressions.secrets import keys_in, with_templates
 from flowmesh.tasktypes import TASK_TYPES
 from flowmesh.tasktypes.builtin.standards import SERVERLESS_TASK
+from flowmesh.tasktypes.upstreams import system_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class ReadySpec:
     secrets: frozenset[str] = frozenset()
     # Set if the input of the node has secrets.
     input_secrets: InputSecrets | None = None
+    # The called system in the topology; empty for none, and for services that are called by name.
+    system: str = ""
 
 
 class ReadySpecs:
@@ -78,6 +81,7 @@ class ReadySpecs:
             memo=MemoRule(spec, self._now_us) if spec.HasField("cache") else None,
             secrets=secrets | inputs.keys if inputs is not None else secrets,
             input_secrets=inputs,
+            system="" if config.get("service") else system_of(spec.task_type, config),
         )
 
 

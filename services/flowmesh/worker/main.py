@@ -101,10 +101,13 @@ async def run(runtime: Runtime) -> None:
             slots=settings.worker_slots,
             queues=checked_queues(settings.builtin_queues),
             memo=Memo(runtime.cache, settings.bus_prefix, runtime.metrics, now_us, monotonic_ms),
+            count=services.count,
         )
         relay.add_set(pool)
         remote = RemoteSecrets(secrets)
-        server = WorkServer(relay, remote, monotonic_ms=monotonic_ms, new_id=_short_id)
+        server = WorkServer(
+            relay, remote, monotonic_ms=monotonic_ms, new_id=_short_id, count=services.count
+        )
         runtime.serve(server, add_WorkerServiceServicer_to_server, SERVICE)
         runtime.add_loop(RelayLoop(relay, runtime.metrics))
         _count_open(runtime, breakers)

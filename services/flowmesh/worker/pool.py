@@ -18,9 +18,10 @@ from flowmesh.api.worker.v1.task_pb2 import (
     TaskResult,
 )
 from flowmesh.executors import failures
-from flowmesh.executors.base import NO_JOURNAL, AnyStep, Attempt, InlineStep, Journal, Output
+from flowmesh.executors.base import NO_JOURNAL, Attempt, InlineStep, Journal, Output, Step
 from flowmesh.executors.failures import TaskFailure
 from flowmesh.executors.limits import LOOP_BYTES_MAX
+from flowmesh.executors.rpc.services import ERRORS, UNNAMED, Count
 from flowmesh.executors.specs import ReadySpec, ReadySpecs
 from flowmesh.failpoints import failpoint
 from flowmesh.sandbox import on_behalf_of
@@ -36,6 +37,9 @@ from flowmesh.worker.telemetry import COMPLETED, PoolTelemetry
 
 AT_ONCE_MS = 10.0
 """Time for which steps of one frame run without a break; others run in tasks of their own."""
+
+# Outcomes of a call that its system answered, without fault of its own.
+_ANSWERED = frozenset({"", failures.CLIENT, failures.AUTHENTICATION})
 
 
 class ResultSink(Protocol):
@@ -62,6 +66,7 @@ class BuiltinPool(WorkerSet):
         queues: Sequence[str] = (),
         memo: Memo | None = None,
         secrets: Secrets | None = None,
+        count: Count | None = None,
     ) -> None:
         super().__init__(set_id=f"{worker_id}/builtin", worker_id=worker_id, slots=slots)
         self._specs = specs
@@ -72,6 +77,8 @@ class BuiltinPool(WorkerSet):
         self._sink = sink
         self._monotonic_ms = monotonic_ms
         self._telemetry = telemetry
+        # Counts the calls of steps for the topology.
+        self._count = count
         self._turn = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._journals: dict[str, AttemptJournal] = {}
@@ -222,19 +229,20 @@ class BuiltinPool(WorkerSet):
 
     async def _ran(self, spec: ReadySpec, attempt: Attempt) -> Output:
         if not attempt.secrets:
-            return await self._ran_step(spec.step, attempt)
+            return await self._ran_step(spec, attempt)
         try:
-            return masked_output(await self._ran_step(spec.step, attempt), attempt.secrets)
+            return masked_output(await self._ran_step(spec, attempt), attempt.secrets)
         except TaskFailure as failure:
             raise masked_failure(failure, attempt.secrets) from None
         except Exception:  # noqa: BLE001 (its text would be logged, and may contain a secret)
             text = f"the {attempt.task.task_type} executor failed while it used a secret"
             raise TaskFailure(failures.INTERNAL, text) from None
 
-    async def _ran_step(self, step: AnyStep, attempt: Attempt) -> Output:
+    async def _ran_step(self, spec: ReadySpec, attempt: Attempt) -> Output:
+        step = spec.step
         if not isinstance(step, InlineStep):
             failpoint("worker.before_effect")
-            output = await step.run(attempt)
+            output = await self._called(step, spec.system, attempt)
             failpoint("worker.effect_done")
             return output
         async with self._turn:
@@ -243,6 +251,22 @@ class BuiltinPool(WorkerSet):
             if step.is_prompt(attempt):
                 return step.run(attempt)
         return await step.run_off_loop(attempt)
+
+    async def _called(self, step: Step, system: str, attempt: Attempt) -> Output:
+        """Run a step, and count its call of a system if that answered or did not reach it."""
+        began_ms, outcome = self._monotonic_ms(), failures.CANCELLED
+        try:
+            output = await step.run(attempt)
+            outcome = ""
+            return output
+        except TaskFailure as failure:
+            outcome = failure.class_
+            raise
+        finally:
+            failed = outcome in ERRORS
+            if system and self._count is not None and (failed or outcome in _ANSWERED):
+                task, seconds = attempt.task, (self._monotonic_ms() - began_ms) / 1_000
+                self._count(task.namespace, task.workflow_id or UNNAMED, system, seconds, failed)
 
     def _failed(self, task: Task, failure: TaskFailure) -> TaskResult:
         self._telemetry.count(task.task_type, failure.class_)

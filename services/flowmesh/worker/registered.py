@@ -1,20 +1,23 @@
-"""Registered services that tasks call by name: their instances, and counts of the calls.
+"""Registered services that tasks call by name: their instances, and counts of all calls.
 
 A service is followed from its first call until it was not called for a while.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol
 
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
+from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
 from flowmesh.errors import FlowmeshError
+from flowmesh.executors.rpc.services import UNNAMED, Count
 from flowmesh.rpc.endpoints import Address
 from flowmesh.rpc.instances.balancing import RANKS, Balancer, Place
 from flowmesh.rpc.instances.call_counts import CallCounts
 from flowmesh.runtime import Loop
+from flowmesh.tasktypes.upstreams import WORKERS
 
 SERVICES_MAX: Final = 500
 FIRST_ANSWER_S: Final = 2.0
@@ -104,6 +107,33 @@ class RegisteredServices:
             except FlowmeshError:
                 pass  # the last known instances stay in use
             await asyncio.sleep(RETRY_S)
+
+
+class WorkerCalls:
+    """Counts the tasks of one remote worker as calls of `workers of <task type>`."""
+
+    def __init__(self, count: Count, monotonic_ms: Callable[[], float]) -> None:
+        self._count, self._monotonic_ms = count, monotonic_ms
+        self._begun: dict[str, tuple[str, str, str, float]] = {}
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        now_ms = self._monotonic_ms()
+        for task in tasks:
+            source = task.workflow_id or UNNAMED
+            self._begun[task.token] = (task.namespace, source, WORKERS + task.task_type, now_ms)
+
+    def end(self, results: Iterable[TaskResult]) -> None:
+        now_ms = self._monotonic_ms()
+        for result in results:
+            if begun := self._begun.pop(result.token, None):
+                namespace, source, target, began_ms = begun
+                seconds, failed = (now_ms - began_ms) / 1_000, result.HasField("failure")
+                self._count(namespace, source, target, seconds, failed)
+
+    def drop(self, tokens: Iterable[str]) -> None:
+        """Forget canceled tasks."""
+        for token in tokens:
+            self._begun.pop(token, None)
 
 
 class CallReportLoop(Loop):

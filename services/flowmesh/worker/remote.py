@@ -24,6 +24,7 @@ from flowmesh.jsontext.integers import ALLOWED, has_long_number, inexact
 from flowmesh.worker import limits
 from flowmesh.worker.attempts.remote_secrets import RemoteSecrets
 from flowmesh.worker.leases import Receipt
+from flowmesh.worker.registered import WorkerCalls
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.sets import Owner, WorkerSet
 
@@ -40,11 +41,13 @@ class RemoteWorker(WorkerSet):
         monotonic_ms: Callable[[], float],
         owner: Owner | None = None,
         secrets: RemoteSecrets | None = None,
+        calls: WorkerCalls | None = None,
     ) -> None:
         super().__init__(set_id=set_id, worker_id=hello.worker_id, slots=hello.slots, owner=owner)
         self._hello = hello
         self._relay = relay
         self._secrets = secrets
+        self._calls = calls
         # Tasks that wait for the values of their secrets, by token.
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._monotonic_ms = monotonic_ms
@@ -76,6 +79,8 @@ class RemoteWorker(WorkerSet):
         )
 
     def deliver(self, tasks: Sequence[Task], specs: Mapping[str, TaskSpec]) -> None:
+        if self._calls is not None:
+            self._calls.begin(tasks)
         for task in tasks:
             spec = specs.get(task.spec_digest)
             if spec is not None and spec.input_secrets and self._secrets is not None:
@@ -105,6 +110,8 @@ class RemoteWorker(WorkerSet):
             del self._filling[task.token]
 
     def cancel(self, tokens: Sequence[str]) -> None:
+        if self._calls is not None:
+            self._calls.drop(tokens)
         for token in tokens:
             if token in self._filling:
                 # After the task, which is not sent yet.
@@ -169,6 +176,8 @@ class RemoteWorker(WorkerSet):
                 message = f"more than {limits.WORKER_RESULTS_MAX} results are unacknowledged"
                 raise Overloaded("OVERLOADED", message, retry_after_ms=1_000)
             results = _bounded(request)
+            if self._calls is not None:
+                self._calls.end(results)
             if self._secrets is not None:
                 results = self._secrets.masked(results)
             self._relay.complete(self, results, receipt)

@@ -12,9 +12,11 @@ from flowmesh.api.worker.v1 import worker_service_pb2_grpc
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Violation
 from flowmesh.executors.builtin import RESERVED_TASK_TYPES
+from flowmesh.executors.rpc.services import Count
 from flowmesh.rpc import valid_id
 from flowmesh.worker import limits
 from flowmesh.worker.attempts.remote_secrets import PERMISSION, RemoteSecrets
+from flowmesh.worker.registered import WorkerCalls
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
 from flowmesh.worker.sets import Owner
@@ -34,11 +36,14 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         *,
         monotonic_ms: Callable[[], float],
         new_id: Callable[[], str],
+        count: Count | None = None,
     ) -> None:
         self._relay = relay
         self._monotonic_ms = monotonic_ms
         self._new_id = new_id
         self._secrets = secrets
+        # Counts the tasks of workers for the topology.
+        self._count = count
         self._workers: dict[str, RemoteWorker] = {}
 
     async def Work(
@@ -82,6 +87,7 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
             relay=self._relay,
             monotonic_ms=self._monotonic_ms,
             secrets=self._secrets,
+            calls=WorkerCalls(self._count, self._monotonic_ms) if self._count else None,
         )
         self._workers[hello.worker_id] = worker
         self._relay.add_set(worker, hello.held)

@@ -4,22 +4,25 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from flowmesh import mesh
 from flowmesh.certificates import Authority, Request, issue
 from flowmesh.mesh import DeadlineInterceptor, Mesh, Served
-from flowmesh.sdk import Client
+from flowmesh.sdk import Client, ExecutionFailed, Worker
 from flowmesh.testing.polling import done, until
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
+from tests.features.natives import applied, http_task, resource, workflow
 from tests.integration.worker.payments import CHARGE, serving
 
 PATIENCE_S = 20
@@ -286,6 +289,56 @@ async def test_the_topology_counts_real_calls(suite: Suite, own: Mesh) -> None:
         assert (node["instances"], node["healthy"]) == (1, 1)
         printed = await command(suite, "topology", "--json")
     assert [each["calls"] for each in printed.json["edges"] if each["target"] == name] == [25]
+
+
+@pytest.mark.feature("S0-01")
+async def test_the_topology_counts_addresses_and_workers(suite: Suite) -> None:
+    """By the names that the topology of the workflow has for them; a refused answer is no error."""
+    name = unique()
+    requests: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        requests.append(request.path)
+        if request.path == "/fails":
+            return web.Response(status=500)
+        return web.json_response({}, status=404 if request.path == "/none" else 200)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server, Client(suite.grpc_address) as client:
+        origin = f"http://127.0.0.1:{server.port}"
+        pages = ["found", "none", "fails"]
+        await applied(
+            suite,
+            *(
+                http_task(f"{name}-{page}", f"{origin}/{page}", retry={"maxAttempts": 1})
+                for page in pages
+            ),
+            resource("WorkflowTask", f"{name}-work", type=f"{name}.work"),
+            *(
+                workflow(f"{name}-{page}", {"id": "a", "taskRef": f"{name}-{page}"})
+                for page in pages
+            ),
+            workflow(name, {"id": "a", "taskRef": f"{name}-work"}),
+        )
+
+        async def work(value: Any) -> Any:
+            return value
+
+        async with Worker(client, {f"{name}.work": work}):
+            for workflow_name in (name, *(f"{name}-{page}" for page in pages)):
+                handle = await client.start(workflow_name, {})
+                with suppress(ExecutionFailed):
+                    await handle.result()
+        assert sorted(requests) == ["/fails", "/found", "/none"]
+        (edge,), _ = await edges_to(suite, f"workers of {name}.work", 1)
+        assert (edge["source"], edge["errors"]) == (name, 0)
+        edges, _ = await edges_to(suite, origin, 3)
+        assert {each["source"]: each["errors"] for each in edges} == {
+            f"{name}-found": 0,
+            f"{name}-none": 0,
+            f"{name}-fails": 1,
+        }
 
 
 async def test_a_workflow_calls_a_service_by_name(suite: Suite) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from flowmesh.executors import failures
 from flowmesh.executors.failures import TaskFailure
@@ -12,7 +12,9 @@ from flowmesh.rpc.instances.balancing import Balancer
 
 # The outcomes that count against an instance, and those that are errors of a service.
 _FAILED = frozenset({failures.NETWORK, failures.TIMEOUT})
-_ERRORS = _FAILED | {failures.SERVER, failures.RATE_LIMIT}
+ERRORS = _FAILED | {failures.SERVER, failures.RATE_LIMIT}
+# The source of calls of drafts and dry runs.
+UNNAMED: Final = "workflows"
 # Counts a call of a namespace: source, target, seconds, whether it failed.
 Count = Callable[[str, str, str, float, bool], None]
 
@@ -58,8 +60,8 @@ class ServiceCaller:
             balancer.end(backend, began, failed=failed)
             if outcome is not None:
                 seconds = time.monotonic() - began_s
-                source = rpc.workflow_id or "workflows"
-                self.count(rpc.namespace, source, rpc.service, seconds, outcome in _ERRORS)
+                source = rpc.workflow_id or UNNAMED
+                self.count(rpc.namespace, source, rpc.service, seconds, outcome in ERRORS)
 
 
 def _address(address: str) -> tuple[str, bool]:

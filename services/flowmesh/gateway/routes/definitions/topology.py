@@ -1,7 +1,6 @@
 """The services that a workflow calls, as spokes around the suite as the only hub."""
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -14,10 +13,9 @@ from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Operation, Rout
 from flowmesh.gateway.http.parameters import VERSION, Query
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import json_response
-from flowmesh.tasktypes import TASK_TYPES
+from flowmesh.tasktypes.upstreams import system_of
 
 HUB = "flowmesh"
-COMPUTED = "(computed)"
 
 
 class Spoke(answers.Answer, kw_only=True):
@@ -52,7 +50,8 @@ def topology_of(plan: plan_pb2.Plan) -> TopologyAnswer:
     """Return the topology of a plan, including its bodies."""
     spokes: dict[str, list[str]] = {}
     for node in _tasks(plan.nodes):
-        service = _service(plan.specs[node.spec])
+        spec = plan.specs[node.spec]
+        service = system_of(spec.task_type, orjson.loads(spec.config) if spec.config else {})
         if service:
             spokes.setdefault(service, []).append(node.id)
     return TopologyAnswer(
@@ -70,36 +69,6 @@ def _tasks(nodes: Sequence[plan_pb2.PlanNode]) -> Iterator[plan_pb2.PlanNode]:
             yield node
         for body in (node.map.nodes, node.group.nodes, node.states.nodes):
             yield from _tasks(body)
-
-
-def _service(spec: plan_pb2.TaskSpec) -> str:
-    """Return the service that the task calls or whose workers run it; empty for the suite."""
-    task_type = TASK_TYPES.get(spec.task_type)
-    if task_type is None:
-        return f"workers of {spec.task_type}"
-    upstream = task_type.upstream
-    if upstream is None:
-        return ""
-    config = orjson.loads(spec.config) if spec.config else {}
-    if service := str(config.get("service") or ""):
-        return COMPUTED if "{{" in service else f"service:{service}"
-    address = str(config.get(upstream.parameter) or "")
-    match upstream.kind:
-        case "url":
-            return _origin(address)
-        case "target":
-            return COMPUTED if "{{" in address else f"grpc://{address}"
-        case "database":
-            return f"db:{address}"
-        case "subscribers":
-            return "subscribers"
-
-
-def _origin(url: str) -> str:
-    origin = urlsplit(url)
-    if "{{" in url.partition("/")[0] or "{{" in origin.netloc or not origin.netloc:
-        return COMPUTED
-    return f"{origin.scheme}://{origin.netloc}"
 
 
 ROUTES = (
