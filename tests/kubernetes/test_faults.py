@@ -11,11 +11,14 @@ import pytest
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.testing.polling import pause, until
+from tests.features.agents.crew import Crew
 from tests.kubernetes.cluster import cluster
 from tests.kubernetes.conftest import FULL, SYSTEM, Place, equip, start_operator, until_ready
+from tests.kubernetes.test_agents import agent_spec, policy
 from tests.kubernetes.test_operator import noop, task, workflow
 
 pytestmark = pytest.mark.kubernetes
+CREW = (("agentspec", "packers"), ("scalingpolicy", "packing"))
 OBJECTS, KILLS, AWAY_S = (200, 50, 60) if FULL else (30, 5, 5)
 
 
@@ -156,9 +159,11 @@ async def test_of_two_operators_one_works_and_the_other_takes_over(
 async def test_the_second_of_two_clusters_changes_nothing_of_the_first(
     place: Place, namespace: str, tmp_path: Path
 ) -> None:
-    """It says who manages the definition, and its deletion deletes nothing in the suite."""
-    await place.apply(namespace, workflow("order", noop("a")))
-    await place.until_ready(namespace, "workflow", "order")
+    """It says who manages a definition or agents, and deletes nothing of them in the suite."""
+    packers, packing = agent_spec(replicas=0), policy(strategy="fixed", max=1)
+    await place.apply(namespace, workflow("order", noop("a")), packers, packing)
+    for kind, name in (("workflow", "order"), *CREW):
+        await place.until_ready(namespace, kind, name)
     async with cluster(1) as second:
         await equip(second)
         await second.kubectl("delete", "validatingwebhookconfiguration", "flowmesh")
@@ -170,6 +175,14 @@ async def test_the_second_of_two_clusters_changes_nothing_of_the_first(
             ready = await other.until_ready(namespace, "workflow", "order", "False", timeout_s=60)
             assert ready["reason"] == "OwnedElsewhere"
             await other.until_ready(namespace, "workflow", "own")
+            await other.apply(namespace, packers, policy(strategy="fixed", max=2))
+            for kind, name in CREW:
+                ready = await other.until_ready(namespace, kind, name, "False", timeout_s=60)
+                assert ready["reason"] == "OwnedElsewhere", ready
+                await second.kubectl("delete", kind, name, "-n", namespace, "--timeout=30s")
+            listed = (await Crew(place.suite, namespace).call("GET", "scaling-policies")).json
+            assert [each["max"] for each in listed["policies"]] == [1]
+            assert list(listed["owners"]) == ["packing"]
             await second.kubectl("delete", "wf", "order", "own", "-n", namespace, "--timeout=30s")
             assert await place.workflows(namespace) == ["order"]
             assert await agrees(place, namespace, {"order"})

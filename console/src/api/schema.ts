@@ -2189,6 +2189,7 @@ export interface PolicyBody {
 /** Policies by name. */
 export interface PolicyList {
   policies: ScalingPolicyValue[];
+  owners: Record<string, string>;
 }
 
 /** Attempts and circuit breaker; 0 is the default. */
@@ -3068,6 +3069,7 @@ export interface SpecValue {
   problem?: string;
   createdAt: string;
   changedAt: string;
+  owner?: string;
 }
 
 /** A service, and the tasks that call it or run on its workers. */
@@ -4199,10 +4201,10 @@ export interface Writes {
   "POST /api/v1/agents": { query: {  }; body: SpawnBody; answer: AgentList };
   "POST /api/v1/agents/{agentId}:stop": { query: {  }; body: unknown; answer: AgentValue };
   "POST /api/v1/agents/{agentId}:restart": { query: {  }; body: unknown; answer: AgentValue };
-  "PUT /api/v1/agent-specs/{spec}": { query: {  }; body: SpecBody; answer: SpecValue };
+  "PUT /api/v1/agent-specs/{spec}": { query: { takeOver?: boolean }; body: SpecBody; answer: SpecValue };
   "DELETE /api/v1/agent-specs/{spec}": { query: { stopAgents?: boolean }; body: unknown; answer: unknown };
   "POST /api/v1/agent-specs/{spec}:scale": { query: {  }; body: ScaleBody; answer: SpecValue };
-  "PUT /api/v1/scaling-policies/{policy}": { query: {  }; body: PolicyBody; answer: ScalingPolicyValue };
+  "PUT /api/v1/scaling-policies/{policy}": { query: { takeOver?: boolean }; body: PolicyBody; answer: ScalingPolicyValue };
   "DELETE /api/v1/scaling-policies/{policy}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/agent-quota": { query: {  }; body: QuotaBody; answer: AgentBounds };
   "POST /api/v1/services": { query: {  }; body: ServiceRequest; answer: ServiceValue };

@@ -85,6 +85,9 @@ pub struct AgentSpecState {
     pub created_at_us: i64,
     #[prost(int64, tag = "8")]
     pub changed_at_us: i64,
+    /// The system that manages it; empty is none.
+    #[prost(string, tag = "9")]
+    pub owner: ::prost::alloc::string::String,
 }
 /// One life of an agent.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -368,6 +371,16 @@ pub struct ApplyAgentSpecRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<AgentSpec>,
+    /// The system that manages the spec, as `kubernetes/<cluster>/<namespace>`; empty is none. Another
+    /// owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+    #[prost(string, tag = "3")]
+    pub owner: ::prost::alloc::string::String,
+    /// Takes the spec from its owner.
+    #[prost(bool, tag = "4")]
+    pub take_over: bool,
+    /// Checks the spec for itself and stores nothing; the answer has its content alone.
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyAgentSpecResponse {
@@ -408,6 +421,9 @@ pub struct DeleteAgentSpecRequest {
     /// Drains the agents and deletes the spec after them.
     #[prost(bool, tag = "3")]
     pub stop_agents: bool,
+    /// The owner, as in ApplyAgentSpec.
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteAgentSpecResponse {}
@@ -497,6 +513,15 @@ pub struct ApplyScalingPolicyRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub policy: ::core::option::Option<ScalingPolicy>,
+    /// The owner, as in ApplyAgentSpec.
+    #[prost(string, tag = "3")]
+    pub owner: ::prost::alloc::string::String,
+    /// Takes the policy from its owner.
+    #[prost(bool, tag = "4")]
+    pub take_over: bool,
+    /// Checks the policy for itself and stores nothing.
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplyScalingPolicyResponse {
@@ -512,6 +537,12 @@ pub struct ListScalingPoliciesRequest {
 pub struct ListScalingPoliciesResponse {
     #[prost(message, repeated, tag = "1")]
     pub policies: ::prost::alloc::vec::Vec<ScalingPolicy>,
+    /// The owner of each policy that has one, by policy.
+    #[prost(map = "string, string", tag = "2")]
+    pub owners: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteScalingPolicyRequest {
@@ -519,6 +550,9 @@ pub struct DeleteScalingPolicyRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub policy: ::prost::alloc::string::String,
+    /// The owner, as in ApplyAgentSpec.
+    #[prost(string, tag = "3")]
+    pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteScalingPolicyResponse {}
@@ -678,6 +712,7 @@ pub mod fleet_service_client {
         ///   INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
         ///   FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
         ///   RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
         pub async fn apply_agent_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyAgentSpecRequest>,
@@ -767,7 +802,8 @@ pub mod fleet_service_client {
         /// Deletes a spec with its policy.
         ///
         ///   NOT_FOUND / AGENT_SPEC_NOT_FOUND
-        ///   FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+        ///   FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         pub async fn delete_agent_spec(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteAgentSpecRequest>,
@@ -975,6 +1011,7 @@ pub mod fleet_service_client {
         ///
         ///   INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
         ///   NOT_FOUND / AGENT_SPEC_NOT_FOUND
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
         pub async fn apply_scaling_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyScalingPolicyRequest>,
@@ -1037,6 +1074,7 @@ pub mod fleet_service_client {
         /// Deletes a policy; the spec keeps its count of agents.
         ///
         ///   NOT_FOUND / SCALING_POLICY_NOT_FOUND
+        ///   FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         pub async fn delete_scaling_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteScalingPolicyRequest>,

@@ -236,7 +236,7 @@ REASONS = table_of(
     Reason("SLUG_TAKEN", tree.Conflict, "Another object of the same parent has the slug."),
     Reason("NAMESPACE_TAKEN", tree.Conflict, "Another project has the namespace."),
     Reason("ETAG_MISMATCH", tree.WrongState, "The object changed since it was read."),
-    Reason("OWNED_ELSEWHERE", tree.WrongState, "Another system manages the definition."),
+    Reason("OWNED_ELSEWHERE", tree.WrongState, "Another system manages the definition, the spec of agents or the policy."),
     Reason("COMPANY_NOT_FOUND", tree.NotFound, "No such company, or none that the caller may see."),
     Reason("ORGANIZATION_NOT_FOUND", tree.NotFound, "No such organization, or none that the caller may see."),
     Reason("PROJECT_NOT_FOUND", tree.NotFound, "No such project, or none that the caller may see."),

@@ -95,7 +95,7 @@ async def write(
                 if isinstance(read.resource, Workflow):
                     triggers.append(triggers_of(namespace, read.resource, version, applied_by))
             else:
-                if author.owner:
+                if author.owner.name:
                     await change.owners.claim(read.kind, read.name, author)
                 if isinstance(read.resource, Workflow) and applied_by:
                     granted = await change.trigger_grants.take_over(read.name, applied_by)

@@ -6,7 +6,7 @@ from os import defpath
 from pathlib import PurePosixPath
 
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
-from flowmesh.errors import Invalid
+from flowmesh.errors import Invalid, Overloaded, Violation
 from flowmesh.fleet import limits
 from flowmesh.fleet.scaling import decide
 from flowmesh.rpc.requests import check_enum_values
@@ -20,8 +20,8 @@ _QUEUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 def check_name(name: str, field: str, reason: str) -> None:
     if len(name) > limits.NAME_CHARACTERS_MAX or not _NAME.fullmatch(name):
-        text = f"{field}: {name[:80]!r} is not 1 to 63 small letters, digits and hyphens"
-        raise Invalid(reason, text)
+        text = f"{name[:80]!r} is not 1 to 63 small letters, digits and hyphens"
+        raise _refused(reason, field, text)
 
 
 def check_spec(spec: pb.AgentSpec) -> None:
@@ -35,10 +35,10 @@ def check_spec(spec: pb.AgentSpec) -> None:
     for field in ("queues", "task_types"):
         values = getattr(spec, field)
         if len(values) > limits.QUEUES_MAX or len(set(values)) != len(values):
-            raise _wrong(field, f"at most {limits.QUEUES_MAX}, each once")
+            raise wrong(field, f"at most {limits.QUEUES_MAX}, each once")
         for value in values:
             if not _QUEUE.fullmatch(value):
-                raise _wrong(field, f"{value[:80]!r} is no name")
+                raise wrong(field, f"{value[:80]!r} is no name")
     _within("slots", spec.slots, 0, limits.SLOTS_MAX)
     _within("replicas", spec.replicas, 0, limits.AGENTS_MAX)
     _within("start_timeout_ms", spec.start_timeout_ms, 0, limits.TIMEOUT_MS_MAX)
@@ -48,19 +48,18 @@ def check_spec(spec: pb.AgentSpec) -> None:
 
 def check_policy(policy: pb.ScalingPolicy) -> None:
     """Raise Invalid for a policy that cannot be stored."""
-    reason = "SCALING_POLICY_INVALID"
     check_enum_values((policy.strategy,), pb.ScalingStrategy, "strategy")
-    check_name(policy.policy, "policy", reason)
+    check_name(policy.policy, "policy", "SCALING_POLICY_INVALID")
     if policy.strategy == pb.SCALING_STRATEGY_UNSPECIFIED:
-        raise Invalid(reason, "strategy: is missing")
+        raise wrong_policy("strategy", "is missing")
     if policy.min > policy.max:
-        raise Invalid(reason, f"min: {policy.min} is above max, which is {policy.max}")
+        raise wrong_policy("min", f"{policy.min} is above max, which is {policy.max}")
     if policy.strategy != pb.SCALING_STRATEGY_FIXED and not policy.max:
-        raise Invalid(reason, "max: is at least 1")
+        raise wrong_policy("max", "is at least 1")
     if policy.max > limits.AGENTS_MAX:
-        raise Invalid(reason, f"max: {policy.max} is above {limits.AGENTS_MAX}")
+        raise wrong_policy("max", f"{policy.max} is above {limits.AGENTS_MAX}")
     if policy.utilization_percent > 100:
-        raise Invalid(reason, f"utilization_percent: {policy.utilization_percent} is above 100")
+        raise wrong_policy("utilization_percent", f"{policy.utilization_percent} is above 100")
     for field in (
         "wait_target_ms",
         "up_cooldown_ms",
@@ -69,77 +68,92 @@ def check_policy(policy: pb.ScalingPolicy) -> None:
         "idle_after_ms",
     ):
         if getattr(policy, field) > limits.TIMEOUT_MS_MAX:
-            raise Invalid(reason, f"{field}: is above {limits.TIMEOUT_MS_MAX}")
+            raise wrong_policy(field, f"is above {limits.TIMEOUT_MS_MAX}")
 
 
 def check_quota(quota: pb.AgentQuota) -> None:
     """Raise Invalid for a quota that cannot be stored."""
     if not 0 <= quota.cpu <= limits.CPU_MAX * limits.AGENTS_MAX:
-        raise Invalid("REQUEST_INVALID", f"cpu: {quota.cpu:g} is out of range")
+        raise _refused("REQUEST_INVALID", "cpu", f"{quota.cpu:g} is out of range")
 
 
 def _check_command(spec: pb.AgentSpec) -> None:
     if not spec.command or not spec.command[0].strip():
-        raise _wrong("command", "is missing: a program and its arguments")
+        raise wrong("command", "is missing: a program and its arguments")
     size = sum(map(len, spec.command))
     if len(spec.command) > limits.WORDS_MAX or size > limits.COMMAND_CHARACTERS_MAX:
         most = limits.COMMAND_CHARACTERS_MAX
-        raise _wrong("command", f"at most {limits.WORDS_MAX} words of {most} characters")
+        raise wrong("command", f"at most {limits.WORDS_MAX} words of {most} characters")
     if any("\0" in word for word in spec.command):
-        raise _wrong("command", "holds a NUL character")
+        raise wrong("command", "holds a NUL character")
     program = spec.command[0]
     if program == "python" or program.removeprefix("./") in spec.files:
         return
     if shutil.which(program, path=defpath) is None:
-        raise _wrong(
-            "command", f"there is no program {program[:200]!r} on the machine of the fleet"
-        )
+        raise wrong("command", f"there is no program {program[:200]!r} on the machine of the fleet")
 
 
 def _check_files(spec: pb.AgentSpec) -> None:
     if len(spec.files) > limits.FILES_MAX:
-        raise _wrong("files", f"more than {limits.FILES_MAX}")
+        raise wrong("files", f"more than {limits.FILES_MAX}")
     if sum(len(text.encode()) for text in spec.files.values()) > limits.FILE_BYTES_MAX:
-        raise _wrong("files", f"more than {limits.FILE_BYTES_MAX >> 20} MiB in all")
+        raise wrong("files", f"more than {limits.FILE_BYTES_MAX >> 20} MiB in all")
     for name in spec.files:
         path = PurePosixPath(name)
         inside = name and not path.is_absolute() and ".." not in path.parts and "\0" not in name
         if not inside or str(path) != name or len(name) > 200:
-            raise _wrong("files", f"{name[:80]!r} is no relative path within a folder")
+            raise wrong("files", f"{name[:80]!r} is no relative path within a folder")
         if any(str(each) in spec.files for each in list(path.parents)[:-1]):
-            raise _wrong("files", f"{name[:80]!r} is below a file")
+            raise wrong("files", f"{name[:80]!r} is below a file")
 
 
 def _check_environment(spec: pb.AgentSpec) -> None:
     if len(spec.environment) > limits.VARIABLES_MAX:
-        raise _wrong("environment", f"more than {limits.VARIABLES_MAX} variables")
+        raise wrong("environment", f"more than {limits.VARIABLES_MAX} variables")
     for name, value in spec.environment.items():
         if not _VARIABLE.fullmatch(name) or _RESERVED.fullmatch(name):
-            raise _wrong("environment", f"{name[:80]!r} is no variable that a spec may set")
+            raise wrong("environment", f"{name[:80]!r} is no variable that a spec may set")
         if len(value.encode()) > limits.VARIABLE_BYTES_MAX or "\0" in value:
-            raise _wrong("environment", f"the value of {name} is too long, or holds NUL")
+            raise wrong("environment", f"the value of {name} is too long, or holds NUL")
 
 
 def _check_limits(wanted: pb.AgentLimits) -> None:
     if wanted.cpu and not limits.CPU_MIN <= wanted.cpu <= limits.CPU_MAX:
-        raise _wrong("limits.cpu", f"{wanted.cpu:g} is not {limits.CPU_MIN} to {limits.CPU_MAX:g}")
+        raise wrong("limits.cpu", f"{wanted.cpu:g} is not {limits.CPU_MIN} to {limits.CPU_MAX:g}")
     if wanted.memory_bytes and not limits.MEMORY_BYTES_MIN <= wanted.memory_bytes < 2**50:
-        raise _wrong("limits.memory_bytes", "is not 16 MiB to 1 PiB")
+        raise wrong("limits.memory_bytes", "is not 16 MiB to 1 PiB")
     if wanted.disk_bytes >= 2**50:
-        raise _wrong("limits.disk_bytes", "is above 1 PiB")
+        raise wrong("limits.disk_bytes", "is above 1 PiB")
     if wanted.files and not 16 <= wanted.files <= 2**20:
-        raise _wrong("limits.files", f"{wanted.files} is not 16 to 1048576")
+        raise wrong("limits.files", f"{wanted.files} is not 16 to 1048576")
     if wanted.pids > 2**20:
-        raise _wrong("limits.pids", f"{wanted.pids} is above 1048576")
+        raise wrong("limits.pids", f"{wanted.pids} is above 1048576")
 
 
 def _within(field: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise _wrong(field, f"{value} is not {least} to {most}")
+        raise wrong(field, f"{value} is not {least} to {most}")
 
 
-def _wrong(field: str, problem: str) -> Invalid:
-    return Invalid("AGENT_SPEC_INVALID", f"{field}: {problem}")
+def wrong(field: str, problem: str) -> Invalid:
+    """Return the refusal of a field of a spec."""
+    return _refused("AGENT_SPEC_INVALID", field, problem)
+
+
+def wrong_policy(field: str, problem: str) -> Invalid:
+    """Return the refusal of a field of a policy."""
+    return _refused("SCALING_POLICY_INVALID", field, problem)
+
+
+def quota_exceeded(field: str, text: str) -> Overloaded:
+    """Return the refusal of a field whose value the quota of the namespace has no room for."""
+    reason = "AGENT_QUOTA_EXCEEDED"
+    return Overloaded(reason, text, violations=(Violation(field, text, reason),))
+
+
+def _refused(reason: str, field: str, problem: str) -> Invalid:
+    found = Violation(field, problem, reason)
+    return Invalid(reason, f"{field}: {problem}", violations=(found,))
 
 
 def completed(policy: pb.ScalingPolicy) -> pb.ScalingPolicy:

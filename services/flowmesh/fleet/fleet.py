@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from flowmesh.access.owners import NOBODY, Owner
 from flowmesh.access.principal import current
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
-from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.errors import NotFound, WrongState
 from flowmesh.fleet import checks, limits
 from flowmesh.fleet.driving.isolation import IsolationRules
 from flowmesh.fleet.scaling.quotas import left_of, used_of
-from flowmesh.fleet.storage.records import AgentRow, SpecRow
+from flowmesh.fleet.storage.records import AgentRow, PolicyRow, SpecRow
 from flowmesh.fleet.storage.store import FleetStore, Wishes
 
 
@@ -26,13 +27,17 @@ class Fleet:
         self._store, self._isolation = store, isolation
         self._announce, self._new_id = announce, new_id
 
-    async def apply(self, namespace: str, spec: pb.AgentSpec) -> tuple[SpecRow, bool]:
+    async def check(self, namespace: str, spec: pb.AgentSpec) -> None:
+        """Raise the error with which `apply` would refuse the content; complete it."""
+        await self._complete(spec)
+        async with self._store.changing(namespace) as wishes:
+            await self._check_quota(wishes, spec, spec.replicas)
+
+    async def apply(
+        self, namespace: str, spec: pb.AgentSpec, owner: Owner = NOBODY
+    ) -> tuple[SpecRow, bool]:
         """Store a spec or a version of it; return it, and whether something changed."""
-        checks.check_spec(spec)
-        self._isolation.check_limits(spec.limits)
-        chosen = await self._isolation.check(spec.isolation, spec.command[0])
-        spec.isolation = chosen
-        spec.health = spec.health or pb.AGENT_HEALTH_HEARTBEAT
+        await self._complete(spec)
         caller = current()
         async with self._store.changing(namespace) as wishes:
             before = await wishes.spec(spec.spec)
@@ -41,10 +46,13 @@ class Fleet:
                 raise WrongState("AGENTS_RUNNING", text)
             await self._check_quota(wishes, spec, spec.replicas)
             changed = before is None or _content(before.content) != _content(spec)
-            if changed:
-                await wishes.put_spec(spec, caller.id if caller else "")
-            elif before is not None and before.replicas != spec.replicas:
-                await wishes.set_replicas(spec.spec, spec.replicas)
+            if before is None or changed or before.replicas != spec.replicas or owner.name:
+                owner.check(f"AgentSpec {spec.spec}", before.owner if before else "")
+                if changed:
+                    await wishes.put_spec(spec, caller.id if caller else "", owner.name)
+                else:
+                    await wishes.own_spec(spec.spec, owner.name)
+                    await wishes.set_replicas(spec.spec, spec.replicas)
             found = await wishes.spec(spec.spec)
         self._announce()
         assert found is not None
@@ -56,9 +64,12 @@ class Fleet:
             raise _no_spec(spec)
         return found
 
-    async def delete(self, namespace: str, spec: str, *, stop_agents: bool) -> None:
+    async def delete(
+        self, namespace: str, spec: str, owner: Owner = NOBODY, *, stop_agents: bool
+    ) -> None:
         """Delete a spec; with agents only if they are to be stopped."""
         found = await self.spec(namespace, spec)
+        owner.check(f"AgentSpec {spec}", found.owner)
         running = [each for each in await self._store.agents(namespace, spec) if each.alive]
         if not stop_agents and (running or found.replicas):
             text = f"{spec} has {len(running)} agents; scale it to 0, or delete them with it"
@@ -107,34 +118,45 @@ class Fleet:
         self._announce()
         return drained or found
 
-    async def apply_policy(self, namespace: str, policy: pb.ScalingPolicy) -> pb.ScalingPolicy:
+    async def check_policy(self, namespace: str, policy: pb.ScalingPolicy) -> None:
+        """Raise the error with which `apply_policy` would refuse the content."""
+        checks.check_policy(policy)
+        async with self._store.changing(namespace) as wishes:
+            await _policy_before(wishes, policy)
+
+    async def apply_policy(
+        self, namespace: str, policy: pb.ScalingPolicy, owner: Owner = NOBODY
+    ) -> pb.ScalingPolicy:
         """Store a policy; a spec has one at most."""
         checks.check_policy(policy)
         async with self._store.changing(namespace) as wishes:
-            if await wishes.spec(policy.spec) is None:
-                raise _no_spec(policy.spec)
-            for each in await wishes.policies():
-                same = each.policy == policy.policy
-                if same and each.spec != policy.spec:
-                    text = f"spec: the policy {policy.policy} is of {each.spec}; a policy has one"
-                    raise Invalid("SCALING_POLICY_INVALID", text)
-                if each.spec == policy.spec and not same:
-                    text = f"spec: {policy.spec} has the policy {each.policy} already"
-                    raise Invalid("SCALING_POLICY_INVALID", text)
-            await wishes.put_policy(policy)
+            before = await _policy_before(wishes, policy)
+            if before is None or before.content != policy or owner.name:
+                owner.check(f"ScalingPolicy {policy.policy}", before.owner if before else "")
+                await wishes.put_policy(policy, owner.name)
         self._announce()
         return checks.completed(policy)
 
-    async def delete_policy(self, namespace: str, policy: str) -> None:
+    async def delete_policy(self, namespace: str, policy: str, owner: Owner = NOBODY) -> None:
         async with self._store.changing(namespace) as wishes:
-            if not await wishes.remove_policy(policy):
+            found = [each for each in await wishes.policies() if each.content.policy == policy]
+            if not found:
                 raise NotFound("SCALING_POLICY_NOT_FOUND", f"there is no policy {policy!r}")
+            owner.check(f"ScalingPolicy {policy}", found[0].owner)
+            await wishes.remove_policy(policy)
         self._announce()
 
     async def used(self, namespace: str) -> pb.AgentQuota:
         """Return what the wanted agents of a namespace use."""
         specs = await self._store.specs(namespace)
         return used_of((each.wanted, each.content.limits) for each in specs)
+
+    async def _complete(self, spec: pb.AgentSpec) -> None:
+        """Check a spec for itself, and set what it leaves to the fleet."""
+        checks.check_spec(spec)
+        self._isolation.check_limits(spec.limits)
+        spec.isolation = await self._isolation.check(spec.isolation, spec.command[0])
+        spec.health = spec.health or pb.AGENT_HEALTH_HEARTBEAT
 
     async def _scalable(self, wishes: Wishes, spec: str) -> SpecRow:
         """Return a spec whose count callers may set."""
@@ -148,8 +170,7 @@ class Fleet:
 
     async def _scale(self, wishes: Wishes, spec: SpecRow, replicas: int) -> None:
         if replicas > limits.AGENTS_MAX:
-            text = f"replicas: {replicas} is not 0 to {limits.AGENTS_MAX}"
-            raise Invalid("AGENT_SPEC_INVALID", text)
+            raise checks.wrong("replicas", f"{replicas} is not 0 to {limits.AGENTS_MAX}")
         await self._check_quota(wishes, spec.content, replicas)
         await wishes.set_replicas(spec.spec, replicas)
 
@@ -157,7 +178,7 @@ class Fleet:
         specs = await wishes.specs()
         if len(specs) >= limits.SPECS_MAX and all(each.spec != spec.spec for each in specs):
             text = f"a namespace has at most {limits.SPECS_MAX} specs of agents"
-            raise Overloaded("AGENT_QUOTA_EXCEEDED", text)
+            raise checks.quota_exceeded("spec", text)
         others = [
             (max(each.replicas, each.wanted), each.content.limits)
             for each in specs
@@ -166,7 +187,25 @@ class Fleet:
         left = left_of(await wishes.quota(), others, spec.limits)
         if left is not None and replicas > left:
             text = f"the quota of the namespace leaves {left} agents to {spec.spec}"
-            raise Overloaded("AGENT_QUOTA_EXCEEDED", text)
+            raise checks.quota_exceeded("replicas", text)
+
+
+async def _policy_before(wishes: Wishes, policy: pb.ScalingPolicy) -> PolicyRow | None:
+    """Return the stored policy of this name. Raises for one of another spec, or a second one."""
+    if await wishes.spec(policy.spec) is None:
+        raise _no_spec(policy.spec)
+    found = None
+    for row in await wishes.policies():
+        each = row.content
+        if each.policy == policy.policy:
+            found = row
+            if each.spec != policy.spec:
+                text = f"the policy {policy.policy} is of {each.spec}; a policy has one"
+                raise checks.wrong_policy("spec", text)
+        elif each.spec == policy.spec:
+            text = f"{policy.spec} has the policy {each.policy} already"
+            raise checks.wrong_policy("spec", text)
+    return found
 
 
 async def _decides(wishes: Wishes, spec: str) -> bool:

@@ -17,6 +17,7 @@ def spec_message(row: SpecRow) -> pb.AgentSpecState:
         problem=row.problem,
         created_at_us=row.created_at_us,
         changed_at_us=row.changed_at_us,
+        owner=row.owner,
     )
 
 

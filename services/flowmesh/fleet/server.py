@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flowmesh.access.owners import owner_of
 from flowmesh.api.fleet.v1 import agent_pb2, fleet_service_pb2_grpc
 from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.errors import Invalid, NotFound
@@ -25,7 +26,11 @@ class FleetServer(fleet_service_pb2_grpc.FleetServiceServicer):
     async def ApplyAgentSpec(
         self, request: pb.ApplyAgentSpecRequest, context: Context
     ) -> pb.ApplyAgentSpecResponse:
-        row, created = await self._fleet.apply(namespace_of(request), request.spec)
+        namespace = namespace_of(request)
+        if request.dry_run:
+            await self._fleet.check(namespace, request.spec)
+            return pb.ApplyAgentSpecResponse(spec=agent_pb2.AgentSpecState(spec=request.spec))
+        row, created = await self._fleet.apply(namespace, request.spec, owner_of(request))
         return pb.ApplyAgentSpecResponse(spec=spec_message(row), created=created)
 
     async def GetAgentSpec(
@@ -44,7 +49,8 @@ class FleetServer(fleet_service_pb2_grpc.FleetServiceServicer):
         self, request: pb.DeleteAgentSpecRequest, context: Context
     ) -> pb.DeleteAgentSpecResponse:
         spec = valid_id(request.spec, "spec")
-        await self._fleet.delete(namespace_of(request), spec, stop_agents=request.stop_agents)
+        namespace, owner = namespace_of(request), owner_of(request)
+        await self._fleet.delete(namespace, spec, owner, stop_agents=request.stop_agents)
         return pb.DeleteAgentSpecResponse()
 
     async def SpawnAgents(
@@ -92,7 +98,11 @@ class FleetServer(fleet_service_pb2_grpc.FleetServiceServicer):
     async def ApplyScalingPolicy(
         self, request: pb.ApplyScalingPolicyRequest, context: Context
     ) -> pb.ApplyScalingPolicyResponse:
-        found = await self._fleet.apply_policy(namespace_of(request), request.policy)
+        namespace = namespace_of(request)
+        if request.dry_run:
+            await self._fleet.check_policy(namespace, request.policy)
+            return pb.ApplyScalingPolicyResponse(policy=checks.completed(request.policy))
+        found = await self._fleet.apply_policy(namespace, request.policy, owner_of(request))
         return pb.ApplyScalingPolicyResponse(policy=found)
 
     async def ListScalingPolicies(
@@ -100,14 +110,15 @@ class FleetServer(fleet_service_pb2_grpc.FleetServiceServicer):
     ) -> pb.ListScalingPoliciesResponse:
         found = await self._store.policies(namespace_of(request))
         return pb.ListScalingPoliciesResponse(
-            policies=[checks.completed(each.content) for each in found]
+            policies=[checks.completed(each.content) for each in found],
+            owners={each.content.policy: each.owner for each in found if each.owner},
         )
 
     async def DeleteScalingPolicy(
         self, request: pb.DeleteScalingPolicyRequest, context: Context
     ) -> pb.DeleteScalingPolicyResponse:
         policy = valid_id(request.policy, "policy")
-        await self._fleet.delete_policy(namespace_of(request), policy)
+        await self._fleet.delete_policy(namespace_of(request), policy, owner_of(request))
         return pb.DeleteScalingPolicyResponse()
 
     async def ListScalingDecisions(

@@ -11,20 +11,22 @@ from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.definitions.editor.agents import WORDS
 from flowmesh.definitions.editor.kubernetes import AGENT_LABEL
-from flowmesh.errors import Invalid, NotFound, Overloaded
-from flowmesh.operator.kinds import Key, Object
+from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.operator.kinds import Key, Object, owner_of
 from flowmesh.operator.objects import condition
 from flowmesh.operator.status import Outcome
 
 if TYPE_CHECKING:
     from flowmesh.api.fleet.v1.fleet_service_pb2_grpc import FleetServiceAsyncStub
 
+OWNED_ELSEWHERE = "OWNED_ELSEWHERE"
+
 
 class Agents:
-    """Calls of the fleet."""
+    """Calls of the fleet as the owner of what this cluster manages."""
 
-    def __init__(self, fleet: FleetServiceAsyncStub) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: FleetServiceAsyncStub, *, cluster: str) -> None:
+        self._fleet, self._cluster = fleet, cluster
 
     async def register(self, key: Key, found: Object, namespace: str) -> Outcome:
         """Store what has changed; return the state. Raises errors that may pass."""
@@ -38,46 +40,63 @@ class Agents:
             return Outcome(False, "QuotaExceeded", error.message)
         except Invalid as error:
             return Outcome(False, "Invalid", error.message)
+        except WrongState as error:
+            if error.reason == OWNED_ELSEWHERE:
+                return Outcome(False, "OwnedElsewhere", error.message)
+            raise
 
     async def unregister(self, key: Key, namespace: str) -> Outcome | None:
         """Delete a policy, or a spec with its agents; return why it stays, None once it is gone."""
+        owner = owner_of(self._cluster, key)
         try:
             if key.kind == "ScalingPolicy":
-                gone = pb.DeleteScalingPolicyRequest(namespace=namespace, policy=key.name)
+                gone = pb.DeleteScalingPolicyRequest(
+                    namespace=namespace, policy=key.name, owner=owner
+                )
                 await self._fleet.DeleteScalingPolicy(gone)
                 return None
-            ended = pb.DeleteAgentSpecRequest(namespace=namespace, spec=key.name, stop_agents=True)
+            ended = pb.DeleteAgentSpecRequest(
+                namespace=namespace, spec=key.name, stop_agents=True, owner=owner
+            )
             await self._fleet.DeleteAgentSpec(ended)
             await self._fleet.GetAgentSpec(
                 pb.GetAgentSpecRequest(namespace=namespace, spec=key.name)
             )
         except NotFound:
             return None
+        except WrongState as error:
+            if error.reason == OWNED_ELSEWHERE:
+                return None  # it was never this object's
+            raise
         return Outcome(False, "InUse", "its agents complete their tasks")
 
     async def _spec(self, key: Key, found: Object, namespace: str) -> agent_pb2.AgentSpecState:
-        """Return the state of a spec, which is stored if it has changed or is missing."""
+        """Return the state of a spec, which is stored if it changed, or is not of this cluster."""
+        owner = owner_of(self._cluster, key)
         if _is_stored(found):
             try:
                 request = pb.GetAgentSpecRequest(namespace=namespace, spec=key.name)
-                return (await self._fleet.GetAgentSpec(request)).spec
+                state = (await self._fleet.GetAgentSpec(request)).spec
             except NotFound:
                 pass
+            else:
+                if state.owner == owner:
+                    return state
         spec = ParseDict(_message(found["spec"]), agent_pb2.AgentSpec(spec=key.name))
-        wanted = pb.ApplyAgentSpecRequest(namespace=namespace, spec=spec)
+        wanted = pb.ApplyAgentSpecRequest(namespace=namespace, spec=spec, owner=owner)
         return (await self._fleet.ApplyAgentSpec(wanted)).spec
 
     async def _policy(self, key: Key, found: Object, namespace: str) -> Outcome:
+        owner = owner_of(self._cluster, key)
         if _is_stored(found):
             request = pb.ListScalingPoliciesRequest(namespace=namespace)
-            listed = (await self._fleet.ListScalingPolicies(request)).policies
-            if any(each.policy == key.name for each in listed):
+            if (await self._fleet.ListScalingPolicies(request)).owners.get(key.name) == owner:
                 return Outcome(True, "Registered")
         content = {**found["spec"], "spec": found["spec"]["agentSpec"]}
         del content["agentSpec"]
         policy = ParseDict(_message(content), agent_pb2.ScalingPolicy(policy=key.name))
         await self._fleet.ApplyScalingPolicy(
-            pb.ApplyScalingPolicyRequest(namespace=namespace, policy=policy)
+            pb.ApplyScalingPolicyRequest(namespace=namespace, policy=policy, owner=owner)
         )
         return Outcome(True, "Registered")
 

@@ -41,3 +41,8 @@ def key_of(kind: str, found: Object) -> Key:
     """Return the key of an object."""
     metadata = found["metadata"]
     return Key(kind, metadata["namespace"], metadata["name"])
+
+
+def owner_of(cluster: str, key: Key) -> str:
+    """Return the name under which a cluster owns in the suite what an object says."""
+    return f"kubernetes/{cluster}/{key.namespace}"

@@ -44,10 +44,11 @@ async def run(runtime: Runtime) -> None:
         metrics = OperatorMetrics(runtime.metrics)
         objects = Objects()
         queue: WorkQueue[Key] = WorkQueue(now_s=time.monotonic, jitter=random.random)
+        cluster = settings.kubernetes_cluster or await _cluster(client)
         suite = Suite(
             definitions=runtime.stub(DefinitionServiceStub, "definition"),
             templates=runtime.stub(TemplateServiceStub, "definition"),
-            cluster=settings.kubernetes_cluster or await _cluster(client),
+            cluster=cluster,
         )
         leader = Leader(
             client=client,
@@ -79,7 +80,7 @@ async def run(runtime: Runtime) -> None:
             client=client,
             objects=objects,
             suite=suite,
-            agents=Agents(runtime.stub(FleetServiceStub, "fleet")),
+            agents=Agents(runtime.stub(FleetServiceStub, "fleet"), cluster=cluster),
             provisioner=_provisioner(runtime, client, objects),
             queue=queue,
             leading=leader.leading,

@@ -11,7 +11,7 @@ from flowmesh.api.definition.v1 import definition_pb2, template_service_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.definitions.admission import definition_of
 from flowmesh.errors import Conflict, FlowmeshError, Invalid, NotFound, TooLarge, WrongState
-from flowmesh.operator.kinds import Key, Object
+from flowmesh.operator.kinds import Key, Object, owner_of
 from flowmesh.operator.limits import PROBLEMS_SHOWN
 from flowmesh.operator.status import Outcome
 
@@ -38,9 +38,6 @@ class Suite:
         self._templates = templates
         self._cluster = cluster
 
-    def _owner(self, key: Key) -> str:
-        return f"kubernetes/{self._cluster}/{key.namespace}"
-
     async def register(self, key: Key, found: Object, namespace: str) -> Outcome:
         """Store the definition of an object. Raises errors that may pass."""
         try:
@@ -50,7 +47,7 @@ class Suite:
                     source=orjson.dumps(definition_of(found)),
                     content_type=_JSON,
                     actor=_actor(found),
-                    owner=self._owner(key),
+                    owner=owner_of(self._cluster, key),
                 )
             )
         except WrongState as error:
@@ -87,7 +84,7 @@ class Suite:
 
     async def unregister(self, key: Key, namespace: str) -> Outcome | None:
         """Delete the definition of an object; return why it stays, or None once it is gone."""
-        owner = self._owner(key)
+        owner = owner_of(self._cluster, key)
         try:
             if key.kind == "Workflow":
                 await self._definitions.DeleteWorkflow(

@@ -2,13 +2,14 @@
 
 import pytest
 
+from flowmesh.access.owners import Owner
 from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.storage.records import Author
 from flowmesh.errors import WrongState
 from tests.integration.definition.sources import steps
 
-CLUSTER = Author(owner="kubernetes/c1/default")
-OTHER = Author(owner="kubernetes/c2/default")
+CLUSTER = Author(owner=Owner("kubernetes/c1/default"))
+OTHER = Author(owner=Owner("kubernetes/c2/default"))
 PERSON = Author("ann")
 
 
@@ -40,5 +41,5 @@ async def test_a_definition_is_taken_over_on_request(catalog: DefinitionCatalog)
     assert await apply(catalog, CLUSTER, first) == 1, "what nobody owns is adopted"
     with pytest.raises(WrongState, match="managed by"):
         await apply(catalog, PERSON, second)
-    assert await apply(catalog, Author("ann", take_over=True), second) == 2
+    assert await apply(catalog, Author("ann", owner=Owner(take_over=True)), second) == 2
     assert await apply(catalog, PERSON, first) == 3

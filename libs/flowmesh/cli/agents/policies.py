@@ -10,6 +10,7 @@ from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.agents.common import OfSpec, SpecName, strategy_of, stub_of
+from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
 
@@ -44,6 +45,7 @@ async def set_policy(
     least: int = 0,
     most: int,
     bounds: Bounds = BOUNDS,
+    take_over: Flag = False,
     common: Common = COMMON,
 ) -> None:
     """Store a policy, which decides the number of agents of a spec.
@@ -53,6 +55,7 @@ async def set_policy(
             performance_based: processors and memory; auto: the higher wish of both.
         least: Least agents; with 0, none is left when nothing is to do.
         most: Most agents.
+        take_over: Take the policy from the system that manages it, such as a cluster.
     """
     content = agent_pb2.ScalingPolicy(
         policy=policy,
@@ -66,7 +69,9 @@ async def set_policy(
             text = f"{name}: {value} is out of range"
             raise Refused(text, code=exit_codes.USAGE) from None
     async with connected(common) as client:
-        request = pb.ApplyScalingPolicyRequest(namespace=client.namespace, policy=content)
+        request = pb.ApplyScalingPolicyRequest(
+            namespace=client.namespace, policy=content, take_over=take_over
+        )
         found = (await client.caller.call(stub_of(client).ApplyScalingPolicy, request)).policy
     text = f"{policy}: {spec} has {found.min} to {found.max} agents, {strategy}"
     output.result(document_of(found), text)

@@ -42,6 +42,7 @@ async def apply(
     health: Health = "heartbeat",
     start_timeout_s: int = 30,
     drain_timeout_s: int = 30,
+    take_over: Flag = False,
     common: Common = COMMON,
 ) -> None:
     """Store a spec; agents of the version before are replaced one by one.
@@ -63,6 +64,7 @@ async def apply(
         health: heartbeat: a worker of the SDK; process: it is ready while its process runs.
         start_timeout_s: Time to become ready.
         drain_timeout_s: Time to complete tasks before it is killed.
+        take_over: Take the spec from the system that manages it, such as a cluster.
     """
     content = agent_pb2.AgentSpec(
         spec=spec,
@@ -87,7 +89,7 @@ async def apply(
     }
     for name, value in numbers.items():
         _put(content, name, value)
-    await _applied(content, common)
+    await _applied(content, common, take_over=take_over)
 
 
 @command
@@ -123,6 +125,8 @@ async def show(spec: SpecName, /, *, common: Common = COMMON) -> None:
     for name, value in document_of(found.spec.limits).items():
         if value:
             output.line(f"  {name} {value}")
+    if found.owner:
+        output.line(f"  managed by {found.owner}")
     if found.problem:
         output.line(f"  {found.problem}")
 
@@ -142,9 +146,11 @@ async def delete(spec: SpecName, /, *, stop_agents: Flag = False, common: Common
     output.result({"spec": spec, "deleted": True}, f"{spec} is deleted")
 
 
-async def _applied(content: agent_pb2.AgentSpec, common: Common) -> None:
+async def _applied(content: agent_pb2.AgentSpec, common: Common, *, take_over: bool) -> None:
     async with connected(common) as client:
-        request = pb.ApplyAgentSpecRequest(namespace=client.namespace, spec=content)
+        request = pb.ApplyAgentSpecRequest(
+            namespace=client.namespace, spec=content, take_over=take_over
+        )
         answer = await client.caller.call(stub_of(client).ApplyAgentSpec, request)
     state = answer.spec
     verb = "is stored" if answer.created else "is unchanged"

@@ -67,16 +67,19 @@ class AgentOrchestrator:
         if self._own is not None:
             await self._own.close()
 
-    async def apply(self, spec: str, **content: Json) -> AgentStatus:
+    async def apply(self, spec: str, *, take_over: bool = False, **content: Json) -> AgentStatus:
         """Store a spec, or a new version of it; members are those of `agent-specs` of REST.
 
         `command`, `files`, `environment`, `queues`, `slots`, `replicas`, `limits`, `isolation`,
-        `health`. Without a suite, `health` is `process`.
+        `health`. Without a suite, `health` is `process`. `take_over` takes the spec from the
+        system that manages it, such as a cluster.
         """
         if not self._remote:
             content = {"health": "process", **content}
         message = _spec_of(spec, content)
-        request = pb.ApplyAgentSpecRequest(namespace=self.namespace, spec=message)
+        request = pb.ApplyAgentSpecRequest(
+            namespace=self.namespace, spec=message, take_over=take_over
+        )
         await self._call("ApplyAgentSpec", request)
         await self._note(spec)
         return await self.status(spec)
@@ -138,9 +141,18 @@ class AgentOrchestrator:
         if self._state is not None:
             await self._state.remove(spec)
 
-    async def set_policy(self, policy: str, spec: str, strategy: Strategy, **bounds: Json) -> None:
+    async def set_policy(
+        self,
+        policy: str,
+        spec: str,
+        strategy: Strategy,
+        *,
+        take_over: bool = False,
+        **bounds: Json,
+    ) -> None:
         """Let a policy decide the number of agents: `min`, `max` and times as in REST.
 
+        `take_over` takes the policy from the system that manages it, such as a cluster.
         Without a suite there are no queues, and so no WORKLOAD_BASED and AUTO.
         """
         if not self._remote and strategy in NEED_QUEUES:
@@ -148,7 +160,9 @@ class AgentOrchestrator:
             raise Invalid("SCALING_POLICY_INVALID", text)
         given = {"policy": policy, "spec": spec, "strategy": f"SCALING_STRATEGY_{strategy}"}
         message = _parsed(agent_pb2.ScalingPolicy(), given | bounds, "SCALING_POLICY_INVALID")
-        request = pb.ApplyScalingPolicyRequest(namespace=self.namespace, policy=message)
+        request = pb.ApplyScalingPolicyRequest(
+            namespace=self.namespace, policy=message, take_over=take_over
+        )
         await self._call("ApplyScalingPolicy", request)
 
     async def decisions(self, spec: str) -> tuple[AgentDecision, ...]:

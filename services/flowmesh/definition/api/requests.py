@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flowmesh.access.owners import NOBODY, owner_of
 from flowmesh.definition.limits import DURATION_MS_MAX, TEXT_CHARACTERS_MAX
 from flowmesh.definition.storage.records import Author
 from flowmesh.errors import Invalid, Violation
@@ -18,8 +19,7 @@ def author_of(request: Any) -> Author:
     return Author(
         _text(request.actor, "actor"),
         _text(request.reason, "reason") if hasattr(request, "reason") else "",
-        _text(request.owner, "owner") if hasattr(request, "owner") else "",
-        getattr(request, "take_over", False),
+        owner_of(request) if hasattr(request, "owner") else NOBODY,
     )
 
 

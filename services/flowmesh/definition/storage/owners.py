@@ -3,7 +3,6 @@
 from typing import Any
 
 from flowmesh.definition.storage.records import Author
-from flowmesh.errors import WrongState
 
 
 class Owners:
@@ -17,14 +16,12 @@ class Owners:
     async def claim(self, kind: str, name: str, author: Author) -> None:
         """Store the owner that a change names. Raises OWNED_ELSEWHERE if there is another one."""
         row = {"namespace": self._namespace, "kind": kind, "name": name}
-        owner = await self._sql.owner_of(self._connection, **row)
-        if owner == author.owner or (owner is None and not author.owner):
+        present = await self._sql.owner_of(self._connection, **row) or ""
+        author.owner.check(f"{kind} {name}", present)
+        if present == author.owner.name:
             return
-        if owner and not author.take_over:
-            text = f"{kind} {name} is managed by {owner}; change it there, or take it over"
-            raise WrongState("OWNED_ELSEWHERE", text)
-        if author.owner:
-            await self._sql.set_owner(self._connection, **row, owner=author.owner)
+        if author.owner.name:
+            await self._sql.set_owner(self._connection, **row, owner=author.owner.name)
         else:
             await self.forget(kind, name)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from flowmesh.access.owners import NOBODY, Owner
 from flowmesh.definitions import TaskRef
 
 
@@ -129,16 +130,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The actor and the reason of a change, as far as the request names them.
-
-    `owner` is the system that manages the definition from now on, and `take_over` takes it from
-    another one.
-    """
+    """The actor, the reason and the owner of a change, as far as the request names them."""
 
     actor: str = ""
     reason: str = ""
-    owner: str = ""
-    take_over: bool = False
+    owner: Owner = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,16 +52,21 @@ select s.*, exists (
 from specs s where :namespace::text is null or s.namespace = :namespace
 order by s.namespace, s.spec;
 
--- name: put-spec(namespace, spec, content, replicas, maker, call)!
-insert into specs (namespace, spec, version, newest, content, replicas, wanted, maker)
-values (:namespace, :spec, 1, 1, :content, :replicas, :replicas, :maker)
+-- name: put-spec(namespace, spec, content, replicas, maker, owner, call)!
+insert into specs (namespace, spec, version, newest, content, replicas, wanted, maker, owner)
+values (:namespace, :spec, 1, 1, :content, :replicas, :replicas, :maker, :owner)
 on conflict (namespace, spec) do update set
     version = specs.newest + 1, newest = specs.newest + 1, content = :content,
-    replicas = :replicas, problem = '', maker = :maker, deleted = false, changed_at = now()
+    replicas = :replicas, problem = '', maker = :maker, owner = :owner, deleted = false,
+    changed_at = now()
 returning set_config('flowmesh.call', :call, true);
 
 -- name: set-replicas(namespace, spec, replicas, call)!
 update specs set replicas = :replicas where namespace = :namespace and spec = :spec
+returning set_config('flowmesh.call', :call, true);
+
+-- name: own-spec(namespace, spec, owner, call)!
+update specs set owner = :owner where namespace = :namespace and spec = :spec
 returning set_config('flowmesh.call', :call, true);
 
 -- name: set-deleted(namespace, spec, call)!
@@ -142,10 +147,11 @@ select * from policies where :namespace::text is null or namespace = :namespace 
 -- name: policy-of(namespace, spec)^
 select * from policies where namespace = :namespace and spec = :spec;
 
--- name: put-policy(namespace, policy, spec, content, call)!
-insert into policies (namespace, policy, spec, content)
-values (:namespace, :policy, :spec, :content)
-on conflict (namespace, policy) do update set content = :content, memory = '{}'
+-- name: put-policy(namespace, policy, spec, content, owner, call)!
+insert into policies (namespace, policy, spec, content, owner)
+values (:namespace, :policy, :spec, :content, :owner)
+on conflict (namespace, policy) do update set
+    content = :content, owner = :owner, memory = '{}'
 returning set_config('flowmesh.call', :call, true);
 
 -- name: remove-policy(namespace, policy, call)^

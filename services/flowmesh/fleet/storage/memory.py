@@ -134,11 +134,18 @@ class _Policies:
         return next(own, None)
 
     async def put_policy(
-        self, at: MemoryTables, *, namespace: str, policy: str, spec: str, content: bytes
+        self,
+        at: MemoryTables,
+        *,
+        namespace: str,
+        policy: str,
+        spec: str,
+        content: bytes,
+        owner: str,
     ) -> None:
         at.policies[namespace, policy] = {
             "namespace": namespace, "policy": policy, "spec": spec, "content": content,
-            "memory": "{}",
+            "owner": owner, "memory": "{}",
         }  # fmt: skip
 
     async def remove_policy(self, at: MemoryTables, *, namespace: str, policy: str) -> Row | None:
@@ -226,7 +233,7 @@ class MemoryQueries(_Agents, _Policies):
 
     async def put_spec(
         self, at: MemoryTables, *, namespace: str, spec: str, content: bytes, replicas: int,
-        maker: str,
+        maker: str, owner: str,
     ) -> None:  # fmt: skip
         before = at.specs.get((namespace, spec))
         version = before["newest"] + 1 if before else 1
@@ -236,7 +243,7 @@ class MemoryQueries(_Agents, _Policies):
         }  # fmt: skip
         at.specs[namespace, spec] = {
             **made, **(before or {}), "version": version, "newest": version, "content": content,
-            "replicas": replicas, "problem": "", "maker": maker, "deleted": False,
+            "replicas": replicas, "problem": "", "maker": maker, "owner": owner, "deleted": False,
             "changed_at": _now(),
         }  # fmt: skip
 
@@ -244,6 +251,9 @@ class MemoryQueries(_Agents, _Policies):
         self, at: MemoryTables, *, namespace: str, spec: str, replicas: int
     ) -> None:
         at.specs[namespace, spec]["replicas"] = replicas
+
+    async def own_spec(self, at: MemoryTables, *, namespace: str, spec: str, owner: str) -> None:
+        at.specs[namespace, spec]["owner"] = owner
 
     async def set_deleted(self, at: MemoryTables, *, namespace: str, spec: str) -> None:
         at.specs[namespace, spec]["deleted"] = True

@@ -40,6 +40,7 @@ class SpecRow:
     problem: str
     deleted: bool
     maker: str
+    owner: str
     has_policy: bool
     created_at_us: int
     changed_at_us: int
@@ -62,6 +63,7 @@ class SpecRow:
             problem=row["problem"],
             deleted=row["deleted"],
             maker=row["maker"],
+            owner=row["owner"],
             has_policy=row["has_policy"],
             created_at_us=_us(row["created_at"]),
             changed_at_us=_us(row["changed_at"]),
@@ -112,6 +114,7 @@ class PolicyRow:
     """A policy with the memory of its decisions."""
 
     namespace: str
+    owner: str
     content: pb.ScalingPolicy
     memory: Mapping[str, Any]
 
@@ -119,6 +122,7 @@ class PolicyRow:
     def of(cls, row: Any) -> "PolicyRow":
         return cls(
             row["namespace"],
+            row["owner"],
             pb.ScalingPolicy.FromString(row["content"]),
             orjson.loads(row["memory"]),
         )

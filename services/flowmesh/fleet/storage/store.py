@@ -177,7 +177,7 @@ class Wishes:
     async def quota(self) -> pb.AgentQuota:
         return _quota(await self._sql.quota(self._at, namespace=self._namespace))
 
-    async def put_spec(self, content: pb.AgentSpec, maker: str) -> None:
+    async def put_spec(self, content: pb.AgentSpec, maker: str, owner: str = "") -> None:
         await self._sql.put_spec(
             self._at,
             namespace=self._namespace,
@@ -185,12 +185,16 @@ class Wishes:
             content=content.SerializeToString(deterministic=True),
             replicas=content.replicas,
             maker=maker,
+            owner=owner,
         )
 
     async def set_replicas(self, spec: str, replicas: int) -> None:
         await self._sql.set_replicas(
             self._at, namespace=self._namespace, spec=spec, replicas=replicas
         )
+
+    async def own_spec(self, spec: str, owner: str) -> None:
+        await self._sql.own_spec(self._at, namespace=self._namespace, spec=spec, owner=owner)
 
     async def set_deleted(self, spec: str) -> None:
         await self._sql.set_deleted(self._at, namespace=self._namespace, spec=spec)
@@ -207,17 +211,18 @@ class Wishes:
         row = await self._sql.policy_of(self._at, namespace=self._namespace, spec=spec)
         return row and PolicyRow.of(row).content
 
-    async def policies(self) -> list[pb.ScalingPolicy]:
+    async def policies(self) -> list[PolicyRow]:
         rows = self._sql.policies(self._at, namespace=self._namespace)
-        return [PolicyRow.of(row).content async for row in rows]
+        return [PolicyRow.of(row) async for row in rows]
 
-    async def put_policy(self, policy: pb.ScalingPolicy) -> None:
+    async def put_policy(self, policy: pb.ScalingPolicy, owner: str = "") -> None:
         await self._sql.put_policy(
             self._at,
             namespace=self._namespace,
             policy=policy.policy,
             spec=policy.spec,
             content=policy.SerializeToString(deterministic=True),
+            owner=owner,
         )
 
     async def remove_policy(self, policy: str) -> bool:

@@ -14,6 +14,7 @@ _POLICIES = "/api/v1/scaling-policies"
 _POLICY = f"{_POLICIES}/{{policy}}"
 _QUOTA = "/api/v1/agent-quota"
 _OF_SPEC = Query("spec", "Only those of this spec.")
+_TAKE_OVER = Query("takeOver", "Take it from the system that manages it, such as a cluster.", FLAG)
 _STATE = (Answer(200, "Its state.", bodies.AgentValue),)
 ROUTES = (
     rpc_route(
@@ -85,6 +86,7 @@ ROUTES = (
         summary="Store a spec of agents",
         description="Agents of the version before are replaced one by one; a version whose agents"
         " do not become ready goes back by itself.",
+        query=(_TAKE_OVER,),
         body=Body(
             bodies.SpecBody,
             example={"command": ["python", "worker.py"], "queues": ["packing"], "replicas": 2},
@@ -143,12 +145,13 @@ ROUTES = (
         part="policy",
         tag=MANAGE,
         summary="Store a scaling policy",
+        query=(_TAKE_OVER,),
         body=Body(
             bodies.PolicyBody,
             example={"spec": "packers", "strategy": "workload_based", "min": 1, "max": 10},
         ),
         answers=(Answer(200, "With its defaults.", bodies.ScalingPolicyValue),),
-        errors=(404,),
+        errors=(404, 409),
     ),
     rpc_route(
         "DELETE",
@@ -157,7 +160,7 @@ ROUTES = (
         tag=MANAGE,
         summary="Delete a scaling policy",
         answers=(Answer(204, "The spec keeps its count of agents."),),
-        errors=(404,),
+        errors=(404, 409),
     ),
     rpc_route(
         "GET",

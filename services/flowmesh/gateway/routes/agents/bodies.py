@@ -129,6 +129,8 @@ class SpecValue(Answer, kw_only=True):
     problem: str | UnsetType = UNSET
     created_at: Instant
     changed_at: Instant
+    # The system that manages it.
+    owner: str | UnsetType = UNSET
 
 
 class SpecList(Answer, kw_only=True):
@@ -187,6 +189,8 @@ class PolicyList(Answer, kw_only=True):
     """Policies by name."""
 
     policies: list[ScalingPolicyValue]
+    # The systems that manage policies, by policy.
+    owners: dict[str, str]
 
 
 class ScalingDecisionValue(Answer, kw_only=True):

@@ -502,9 +502,11 @@ type AgentSpecState struct {
 	Wanted uint32 `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	Ready  uint32 `protobuf:"varint,5,opt,name=ready,proto3" json:"ready,omitempty"`
 	// Cause of fewer agents than wanted, or of the return to the version before.
-	Problem       string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
-	CreatedAtUs   int64  `protobuf:"varint,7,opt,name=created_at_us,json=createdAtUs,proto3" json:"created_at_us,omitempty"`
-	ChangedAtUs   int64  `protobuf:"varint,8,opt,name=changed_at_us,json=changedAtUs,proto3" json:"changed_at_us,omitempty"`
+	Problem     string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	CreatedAtUs int64  `protobuf:"varint,7,opt,name=created_at_us,json=createdAtUs,proto3" json:"created_at_us,omitempty"`
+	ChangedAtUs int64  `protobuf:"varint,8,opt,name=changed_at_us,json=changedAtUs,proto3" json:"changed_at_us,omitempty"`
+	// The system that manages it; empty is none.
+	Owner         string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +595,13 @@ func (x *AgentSpecState) GetChangedAtUs() int64 {
 		return x.ChangedAtUs
 	}
 	return 0
+}
+
+func (x *AgentSpecState) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 // One life of an agent.
@@ -1168,7 +1177,7 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xad\x02\n" +
 	"\x0eAgentSpecState\x124\n" +
 	"\x04spec\x18\x01 \x01(\v2 .flowmesh.api.fleet.v1.AgentSpecR\x04spec\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12%\n" +
@@ -1177,7 +1186,8 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	"\x05ready\x18\x05 \x01(\rR\x05ready\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\"\n" +
 	"\rcreated_at_us\x18\a \x01(\x03R\vcreatedAtUs\x12\"\n" +
-	"\rchanged_at_us\x18\b \x01(\x03R\vchangedAtUs\"\xa3\x05\n" +
+	"\rchanged_at_us\x18\b \x01(\x03R\vchangedAtUs\x12\x14\n" +
+	"\x05owner\x18\t \x01(\tR\x05owner\"\xa3\x05\n" +
 	"\x05Agent\x12\x1f\n" +
 	"\bagent_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1cR\aagentId\x12\x18\n" +
 	"\x04spec\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12\x18\n" +

@@ -23,9 +23,16 @@ const (
 )
 
 type ApplyAgentSpecRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Spec          *AgentSpec             `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Spec      *AgentSpec             `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// The system that manages the spec, as `kubernetes/<cluster>/<namespace>`; empty is none. Another
+	// owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Takes the spec from its owner.
+	TakeOver bool `protobuf:"varint,4,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	// Checks the spec for itself and stores nothing; the answer has its content alone.
+	DryRun        bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -72,6 +79,27 @@ func (x *ApplyAgentSpecRequest) GetSpec() *AgentSpec {
 		return x.Spec
 	}
 	return nil
+}
+
+func (x *ApplyAgentSpecRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ApplyAgentSpecRequest) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
+}
+
+func (x *ApplyAgentSpecRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type ApplyAgentSpecResponse struct {
@@ -316,7 +344,9 @@ type DeleteAgentSpecRequest struct {
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Spec      string                 `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	// Drains the agents and deletes the spec after them.
-	StopAgents    bool `protobuf:"varint,3,opt,name=stop_agents,json=stopAgents,proto3" json:"stop_agents,omitempty"`
+	StopAgents bool `protobuf:"varint,3,opt,name=stop_agents,json=stopAgents,proto3" json:"stop_agents,omitempty"`
+	// The owner, as in ApplyAgentSpec.
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,6 +400,13 @@ func (x *DeleteAgentSpecRequest) GetStopAgents() bool {
 		return x.StopAgents
 	}
 	return false
+}
+
+func (x *DeleteAgentSpecRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 type DeleteAgentSpecResponse struct {
@@ -1011,9 +1048,15 @@ func (x *ListAgentsResponse) GetAgents() []*Agent {
 }
 
 type ApplyScalingPolicyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Policy        *ScalingPolicy         `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Policy    *ScalingPolicy         `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The owner, as in ApplyAgentSpec.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Takes the policy from its owner.
+	TakeOver bool `protobuf:"varint,4,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	// Checks the policy for itself and stores nothing.
+	DryRun        bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1060,6 +1103,27 @@ func (x *ApplyScalingPolicyRequest) GetPolicy() *ScalingPolicy {
 		return x.Policy
 	}
 	return nil
+}
+
+func (x *ApplyScalingPolicyRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ApplyScalingPolicyRequest) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
+}
+
+func (x *ApplyScalingPolicyRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type ApplyScalingPolicyResponse struct {
@@ -1151,8 +1215,10 @@ func (x *ListScalingPoliciesRequest) GetNamespace() string {
 }
 
 type ListScalingPoliciesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Policies      []*ScalingPolicy       `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Policies []*ScalingPolicy       `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// The owner of each policy that has one, by policy.
+	Owners        map[string]string `protobuf:"bytes,2,rep,name=owners,proto3" json:"owners,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1194,10 +1260,19 @@ func (x *ListScalingPoliciesResponse) GetPolicies() []*ScalingPolicy {
 	return nil
 }
 
+func (x *ListScalingPoliciesResponse) GetOwners() map[string]string {
+	if x != nil {
+		return x.Owners
+	}
+	return nil
+}
+
 type DeleteScalingPolicyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Policy        string                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Policy    string                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The owner, as in ApplyAgentSpec.
+	Owner         string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1317,13 @@ func (x *DeleteScalingPolicyRequest) GetNamespace() string {
 func (x *DeleteScalingPolicyRequest) GetPolicy() string {
 	if x != nil {
 		return x.Policy
+	}
+	return ""
+}
+
+func (x *DeleteScalingPolicyRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -1793,10 +1875,13 @@ var File_flowmesh_api_fleet_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc = "" +
 	"\n" +
-	")flowmesh/api/fleet/v1/fleet_service.proto\x12\x15flowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a!flowmesh/api/fleet/v1/agent.proto\"k\n" +
+	")flowmesh/api/fleet/v1/fleet_service.proto\x12\x15flowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a!flowmesh/api/fleet/v1/agent.proto\"\xbd\x01\n" +
 	"\x15ApplyAgentSpecRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x124\n" +
-	"\x04spec\x18\x02 \x01(\v2 .flowmesh.api.fleet.v1.AgentSpecR\x04spec\"m\n" +
+	"\x04spec\x18\x02 \x01(\v2 .flowmesh.api.fleet.v1.AgentSpecR\x04spec\x12\x1a\n" +
+	"\x05owner\x18\x03 \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\x12\x1b\n" +
+	"\ttake_over\x18\x04 \x01(\bR\btakeOver\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"m\n" +
 	"\x16ApplyAgentSpecResponse\x129\n" +
 	"\x04spec\x18\x01 \x01(\v2%.flowmesh.api.fleet.v1.AgentSpecStateR\x04spec\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\"M\n" +
@@ -1808,12 +1893,13 @@ const file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc = "" +
 	"\x15ListAgentSpecsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"U\n" +
 	"\x16ListAgentSpecsResponse\x12;\n" +
-	"\x05specs\x18\x01 \x03(\v2%.flowmesh.api.fleet.v1.AgentSpecStateR\x05specs\"q\n" +
+	"\x05specs\x18\x01 \x03(\v2%.flowmesh.api.fleet.v1.AgentSpecStateR\x05specs\"\x8d\x01\n" +
 	"\x16DeleteAgentSpecRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
 	"\x04spec\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12\x1f\n" +
 	"\vstop_agents\x18\x03 \x01(\bR\n" +
-	"stopAgents\"\x19\n" +
+	"stopAgents\x12\x1a\n" +
+	"\x05owner\x18\x04 \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\"\x19\n" +
 	"\x17DeleteAgentSpecResponse\"b\n" +
 	"\x12SpawnAgentsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
@@ -1847,19 +1933,27 @@ const file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc = "" +
 	"\x04spec\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12\x14\n" +
 	"\x05ended\x18\x03 \x01(\bR\x05ended\"J\n" +
 	"\x12ListAgentsResponse\x124\n" +
-	"\x06agents\x18\x01 \x03(\v2\x1c.flowmesh.api.fleet.v1.AgentR\x06agents\"w\n" +
+	"\x06agents\x18\x01 \x03(\v2\x1c.flowmesh.api.fleet.v1.AgentR\x06agents\"\xc9\x01\n" +
 	"\x19ApplyScalingPolicyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12<\n" +
-	"\x06policy\x18\x02 \x01(\v2$.flowmesh.api.fleet.v1.ScalingPolicyR\x06policy\"Z\n" +
+	"\x06policy\x18\x02 \x01(\v2$.flowmesh.api.fleet.v1.ScalingPolicyR\x06policy\x12\x1a\n" +
+	"\x05owner\x18\x03 \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\x12\x1b\n" +
+	"\ttake_over\x18\x04 \x01(\bR\btakeOver\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"Z\n" +
 	"\x1aApplyScalingPolicyResponse\x12<\n" +
 	"\x06policy\x18\x01 \x01(\v2$.flowmesh.api.fleet.v1.ScalingPolicyR\x06policy\":\n" +
 	"\x1aListScalingPoliciesRequest\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"_\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xf2\x01\n" +
 	"\x1bListScalingPoliciesResponse\x12@\n" +
-	"\bpolicies\x18\x01 \x03(\v2$.flowmesh.api.fleet.v1.ScalingPolicyR\bpolicies\"X\n" +
+	"\bpolicies\x18\x01 \x03(\v2$.flowmesh.api.fleet.v1.ScalingPolicyR\bpolicies\x12V\n" +
+	"\x06owners\x18\x02 \x03(\v2>.flowmesh.api.fleet.v1.ListScalingPoliciesResponse.OwnersEntryR\x06owners\x1a9\n" +
+	"\vOwnersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"t\n" +
 	"\x1aDeleteScalingPolicyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1c\n" +
-	"\x06policy\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1eR\x06policy\"\x1d\n" +
+	"\x06policy\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1eR\x06policy\x12\x1a\n" +
+	"\x05owner\x18\x03 \x01(\tB\x04\xf8\xe0\x18\x01R\x05owner\"\x1d\n" +
 	"\x1bDeleteScalingPolicyResponse\"U\n" +
 	"\x1bListScalingDecisionsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
@@ -1925,7 +2019,7 @@ func file_flowmesh_api_fleet_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_fleet_v1_fleet_service_proto_rawDescData
 }
 
-var file_flowmesh_api_fleet_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_flowmesh_api_fleet_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_flowmesh_api_fleet_v1_fleet_service_proto_goTypes = []any{
 	(*ApplyAgentSpecRequest)(nil),        // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest
 	(*ApplyAgentSpecResponse)(nil),       // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse
@@ -1963,75 +2057,77 @@ var file_flowmesh_api_fleet_v1_fleet_service_proto_goTypes = []any{
 	(*SetAgentQuotaResponse)(nil),        // 33: flowmesh.api.fleet.v1.SetAgentQuotaResponse
 	(*AttendRequest)(nil),                // 34: flowmesh.api.fleet.v1.AttendRequest
 	(*AttendResponse)(nil),               // 35: flowmesh.api.fleet.v1.AttendResponse
-	(*AgentSpec)(nil),                    // 36: flowmesh.api.fleet.v1.AgentSpec
-	(*AgentSpecState)(nil),               // 37: flowmesh.api.fleet.v1.AgentSpecState
-	(*Agent)(nil),                        // 38: flowmesh.api.fleet.v1.Agent
-	(*ScalingPolicy)(nil),                // 39: flowmesh.api.fleet.v1.ScalingPolicy
-	(*ScalingDecision)(nil),              // 40: flowmesh.api.fleet.v1.ScalingDecision
-	(*AgentFinding)(nil),                 // 41: flowmesh.api.fleet.v1.AgentFinding
-	(*AgentQuota)(nil),                   // 42: flowmesh.api.fleet.v1.AgentQuota
+	nil,                                  // 36: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.OwnersEntry
+	(*AgentSpec)(nil),                    // 37: flowmesh.api.fleet.v1.AgentSpec
+	(*AgentSpecState)(nil),               // 38: flowmesh.api.fleet.v1.AgentSpecState
+	(*Agent)(nil),                        // 39: flowmesh.api.fleet.v1.Agent
+	(*ScalingPolicy)(nil),                // 40: flowmesh.api.fleet.v1.ScalingPolicy
+	(*ScalingDecision)(nil),              // 41: flowmesh.api.fleet.v1.ScalingDecision
+	(*AgentFinding)(nil),                 // 42: flowmesh.api.fleet.v1.AgentFinding
+	(*AgentQuota)(nil),                   // 43: flowmesh.api.fleet.v1.AgentQuota
 }
 var file_flowmesh_api_fleet_v1_fleet_service_proto_depIdxs = []int32{
-	36, // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
-	37, // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	37, // 2: flowmesh.api.fleet.v1.GetAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	37, // 3: flowmesh.api.fleet.v1.ListAgentSpecsResponse.specs:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	38, // 4: flowmesh.api.fleet.v1.SpawnAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
-	38, // 5: flowmesh.api.fleet.v1.StopAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	38, // 6: flowmesh.api.fleet.v1.RestartAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	37, // 7: flowmesh.api.fleet.v1.ScaleAgentsResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	38, // 8: flowmesh.api.fleet.v1.GetAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	38, // 9: flowmesh.api.fleet.v1.ListAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
-	39, // 10: flowmesh.api.fleet.v1.ApplyScalingPolicyRequest.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
-	39, // 11: flowmesh.api.fleet.v1.ApplyScalingPolicyResponse.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
-	39, // 12: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.policies:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
-	40, // 13: flowmesh.api.fleet.v1.ListScalingDecisionsResponse.decisions:type_name -> flowmesh.api.fleet.v1.ScalingDecision
-	41, // 14: flowmesh.api.fleet.v1.DiagnoseAgentsResponse.findings:type_name -> flowmesh.api.fleet.v1.AgentFinding
-	42, // 15: flowmesh.api.fleet.v1.GetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	42, // 16: flowmesh.api.fleet.v1.GetAgentQuotaResponse.used:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	42, // 17: flowmesh.api.fleet.v1.SetAgentQuotaRequest.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	42, // 18: flowmesh.api.fleet.v1.SetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	0,  // 19: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:input_type -> flowmesh.api.fleet.v1.ApplyAgentSpecRequest
-	2,  // 20: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:input_type -> flowmesh.api.fleet.v1.GetAgentSpecRequest
-	4,  // 21: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:input_type -> flowmesh.api.fleet.v1.ListAgentSpecsRequest
-	6,  // 22: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:input_type -> flowmesh.api.fleet.v1.DeleteAgentSpecRequest
-	8,  // 23: flowmesh.api.fleet.v1.FleetService.SpawnAgents:input_type -> flowmesh.api.fleet.v1.SpawnAgentsRequest
-	10, // 24: flowmesh.api.fleet.v1.FleetService.StopAgent:input_type -> flowmesh.api.fleet.v1.StopAgentRequest
-	12, // 25: flowmesh.api.fleet.v1.FleetService.RestartAgent:input_type -> flowmesh.api.fleet.v1.RestartAgentRequest
-	14, // 26: flowmesh.api.fleet.v1.FleetService.ScaleAgents:input_type -> flowmesh.api.fleet.v1.ScaleAgentsRequest
-	16, // 27: flowmesh.api.fleet.v1.FleetService.GetAgent:input_type -> flowmesh.api.fleet.v1.GetAgentRequest
-	18, // 28: flowmesh.api.fleet.v1.FleetService.ListAgents:input_type -> flowmesh.api.fleet.v1.ListAgentsRequest
-	20, // 29: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:input_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyRequest
-	22, // 30: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:input_type -> flowmesh.api.fleet.v1.ListScalingPoliciesRequest
-	24, // 31: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:input_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyRequest
-	26, // 32: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:input_type -> flowmesh.api.fleet.v1.ListScalingDecisionsRequest
-	28, // 33: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:input_type -> flowmesh.api.fleet.v1.DiagnoseAgentsRequest
-	30, // 34: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:input_type -> flowmesh.api.fleet.v1.GetAgentQuotaRequest
-	32, // 35: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:input_type -> flowmesh.api.fleet.v1.SetAgentQuotaRequest
-	34, // 36: flowmesh.api.fleet.v1.AgentService.Attend:input_type -> flowmesh.api.fleet.v1.AttendRequest
-	1,  // 37: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:output_type -> flowmesh.api.fleet.v1.ApplyAgentSpecResponse
-	3,  // 38: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:output_type -> flowmesh.api.fleet.v1.GetAgentSpecResponse
-	5,  // 39: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:output_type -> flowmesh.api.fleet.v1.ListAgentSpecsResponse
-	7,  // 40: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:output_type -> flowmesh.api.fleet.v1.DeleteAgentSpecResponse
-	9,  // 41: flowmesh.api.fleet.v1.FleetService.SpawnAgents:output_type -> flowmesh.api.fleet.v1.SpawnAgentsResponse
-	11, // 42: flowmesh.api.fleet.v1.FleetService.StopAgent:output_type -> flowmesh.api.fleet.v1.StopAgentResponse
-	13, // 43: flowmesh.api.fleet.v1.FleetService.RestartAgent:output_type -> flowmesh.api.fleet.v1.RestartAgentResponse
-	15, // 44: flowmesh.api.fleet.v1.FleetService.ScaleAgents:output_type -> flowmesh.api.fleet.v1.ScaleAgentsResponse
-	17, // 45: flowmesh.api.fleet.v1.FleetService.GetAgent:output_type -> flowmesh.api.fleet.v1.GetAgentResponse
-	19, // 46: flowmesh.api.fleet.v1.FleetService.ListAgents:output_type -> flowmesh.api.fleet.v1.ListAgentsResponse
-	21, // 47: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:output_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyResponse
-	23, // 48: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:output_type -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse
-	25, // 49: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:output_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyResponse
-	27, // 50: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:output_type -> flowmesh.api.fleet.v1.ListScalingDecisionsResponse
-	29, // 51: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:output_type -> flowmesh.api.fleet.v1.DiagnoseAgentsResponse
-	31, // 52: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:output_type -> flowmesh.api.fleet.v1.GetAgentQuotaResponse
-	33, // 53: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:output_type -> flowmesh.api.fleet.v1.SetAgentQuotaResponse
-	35, // 54: flowmesh.api.fleet.v1.AgentService.Attend:output_type -> flowmesh.api.fleet.v1.AttendResponse
-	37, // [37:55] is the sub-list for method output_type
-	19, // [19:37] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	37, // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
+	38, // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	38, // 2: flowmesh.api.fleet.v1.GetAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	38, // 3: flowmesh.api.fleet.v1.ListAgentSpecsResponse.specs:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	39, // 4: flowmesh.api.fleet.v1.SpawnAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
+	39, // 5: flowmesh.api.fleet.v1.StopAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	39, // 6: flowmesh.api.fleet.v1.RestartAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	38, // 7: flowmesh.api.fleet.v1.ScaleAgentsResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	39, // 8: flowmesh.api.fleet.v1.GetAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	39, // 9: flowmesh.api.fleet.v1.ListAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
+	40, // 10: flowmesh.api.fleet.v1.ApplyScalingPolicyRequest.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	40, // 11: flowmesh.api.fleet.v1.ApplyScalingPolicyResponse.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	40, // 12: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.policies:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	36, // 13: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.owners:type_name -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse.OwnersEntry
+	41, // 14: flowmesh.api.fleet.v1.ListScalingDecisionsResponse.decisions:type_name -> flowmesh.api.fleet.v1.ScalingDecision
+	42, // 15: flowmesh.api.fleet.v1.DiagnoseAgentsResponse.findings:type_name -> flowmesh.api.fleet.v1.AgentFinding
+	43, // 16: flowmesh.api.fleet.v1.GetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	43, // 17: flowmesh.api.fleet.v1.GetAgentQuotaResponse.used:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	43, // 18: flowmesh.api.fleet.v1.SetAgentQuotaRequest.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	43, // 19: flowmesh.api.fleet.v1.SetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	0,  // 20: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:input_type -> flowmesh.api.fleet.v1.ApplyAgentSpecRequest
+	2,  // 21: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:input_type -> flowmesh.api.fleet.v1.GetAgentSpecRequest
+	4,  // 22: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:input_type -> flowmesh.api.fleet.v1.ListAgentSpecsRequest
+	6,  // 23: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:input_type -> flowmesh.api.fleet.v1.DeleteAgentSpecRequest
+	8,  // 24: flowmesh.api.fleet.v1.FleetService.SpawnAgents:input_type -> flowmesh.api.fleet.v1.SpawnAgentsRequest
+	10, // 25: flowmesh.api.fleet.v1.FleetService.StopAgent:input_type -> flowmesh.api.fleet.v1.StopAgentRequest
+	12, // 26: flowmesh.api.fleet.v1.FleetService.RestartAgent:input_type -> flowmesh.api.fleet.v1.RestartAgentRequest
+	14, // 27: flowmesh.api.fleet.v1.FleetService.ScaleAgents:input_type -> flowmesh.api.fleet.v1.ScaleAgentsRequest
+	16, // 28: flowmesh.api.fleet.v1.FleetService.GetAgent:input_type -> flowmesh.api.fleet.v1.GetAgentRequest
+	18, // 29: flowmesh.api.fleet.v1.FleetService.ListAgents:input_type -> flowmesh.api.fleet.v1.ListAgentsRequest
+	20, // 30: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:input_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyRequest
+	22, // 31: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:input_type -> flowmesh.api.fleet.v1.ListScalingPoliciesRequest
+	24, // 32: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:input_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyRequest
+	26, // 33: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:input_type -> flowmesh.api.fleet.v1.ListScalingDecisionsRequest
+	28, // 34: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:input_type -> flowmesh.api.fleet.v1.DiagnoseAgentsRequest
+	30, // 35: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:input_type -> flowmesh.api.fleet.v1.GetAgentQuotaRequest
+	32, // 36: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:input_type -> flowmesh.api.fleet.v1.SetAgentQuotaRequest
+	34, // 37: flowmesh.api.fleet.v1.AgentService.Attend:input_type -> flowmesh.api.fleet.v1.AttendRequest
+	1,  // 38: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:output_type -> flowmesh.api.fleet.v1.ApplyAgentSpecResponse
+	3,  // 39: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:output_type -> flowmesh.api.fleet.v1.GetAgentSpecResponse
+	5,  // 40: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:output_type -> flowmesh.api.fleet.v1.ListAgentSpecsResponse
+	7,  // 41: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:output_type -> flowmesh.api.fleet.v1.DeleteAgentSpecResponse
+	9,  // 42: flowmesh.api.fleet.v1.FleetService.SpawnAgents:output_type -> flowmesh.api.fleet.v1.SpawnAgentsResponse
+	11, // 43: flowmesh.api.fleet.v1.FleetService.StopAgent:output_type -> flowmesh.api.fleet.v1.StopAgentResponse
+	13, // 44: flowmesh.api.fleet.v1.FleetService.RestartAgent:output_type -> flowmesh.api.fleet.v1.RestartAgentResponse
+	15, // 45: flowmesh.api.fleet.v1.FleetService.ScaleAgents:output_type -> flowmesh.api.fleet.v1.ScaleAgentsResponse
+	17, // 46: flowmesh.api.fleet.v1.FleetService.GetAgent:output_type -> flowmesh.api.fleet.v1.GetAgentResponse
+	19, // 47: flowmesh.api.fleet.v1.FleetService.ListAgents:output_type -> flowmesh.api.fleet.v1.ListAgentsResponse
+	21, // 48: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:output_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyResponse
+	23, // 49: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:output_type -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse
+	25, // 50: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:output_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyResponse
+	27, // 51: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:output_type -> flowmesh.api.fleet.v1.ListScalingDecisionsResponse
+	29, // 52: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:output_type -> flowmesh.api.fleet.v1.DiagnoseAgentsResponse
+	31, // 53: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:output_type -> flowmesh.api.fleet.v1.GetAgentQuotaResponse
+	33, // 54: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:output_type -> flowmesh.api.fleet.v1.SetAgentQuotaResponse
+	35, // 55: flowmesh.api.fleet.v1.AgentService.Attend:output_type -> flowmesh.api.fleet.v1.AttendResponse
+	38, // [38:56] is the sub-list for method output_type
+	20, // [20:38] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_fleet_service_proto_init() }
@@ -2046,7 +2142,7 @@ func file_flowmesh_api_fleet_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc), len(file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -50,6 +50,7 @@ type FleetServiceClient interface {
 	//	INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
 	//	FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
 	//	RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
 	ApplyAgentSpec(ctx context.Context, in *ApplyAgentSpecRequest, opts ...grpc.CallOption) (*ApplyAgentSpecResponse, error)
 	// NOT_FOUND / AGENT_SPEC_NOT_FOUND
 	GetAgentSpec(ctx context.Context, in *GetAgentSpecRequest, opts ...grpc.CallOption) (*GetAgentSpecResponse, error)
@@ -58,7 +59,8 @@ type FleetServiceClient interface {
 	// Deletes a spec with its policy.
 	//
 	//	NOT_FOUND / AGENT_SPEC_NOT_FOUND
-	//	FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+	//	FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteAgentSpec(ctx context.Context, in *DeleteAgentSpecRequest, opts ...grpc.CallOption) (*DeleteAgentSpecResponse, error)
 	// Adds agents of a spec and returns them before they are ready.
 	//
@@ -88,12 +90,14 @@ type FleetServiceClient interface {
 	//
 	//	INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
 	//	NOT_FOUND / AGENT_SPEC_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
 	ApplyScalingPolicy(ctx context.Context, in *ApplyScalingPolicyRequest, opts ...grpc.CallOption) (*ApplyScalingPolicyResponse, error)
 	// Returns the policies by name.
 	ListScalingPolicies(ctx context.Context, in *ListScalingPoliciesRequest, opts ...grpc.CallOption) (*ListScalingPoliciesResponse, error)
 	// Deletes a policy; the spec keeps its count of agents.
 	//
 	//	NOT_FOUND / SCALING_POLICY_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteScalingPolicy(ctx context.Context, in *DeleteScalingPolicyRequest, opts ...grpc.CallOption) (*DeleteScalingPolicyResponse, error)
 	// Returns the last 200 changes of counts and of what held them, newest first.
 	ListScalingDecisions(ctx context.Context, in *ListScalingDecisionsRequest, opts ...grpc.CallOption) (*ListScalingDecisionsResponse, error)
@@ -295,6 +299,7 @@ type FleetServiceServer interface {
 	//	INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
 	//	FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
 	//	RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
 	ApplyAgentSpec(context.Context, *ApplyAgentSpecRequest) (*ApplyAgentSpecResponse, error)
 	// NOT_FOUND / AGENT_SPEC_NOT_FOUND
 	GetAgentSpec(context.Context, *GetAgentSpecRequest) (*GetAgentSpecResponse, error)
@@ -303,7 +308,8 @@ type FleetServiceServer interface {
 	// Deletes a spec with its policy.
 	//
 	//	NOT_FOUND / AGENT_SPEC_NOT_FOUND
-	//	FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+	//	FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteAgentSpec(context.Context, *DeleteAgentSpecRequest) (*DeleteAgentSpecResponse, error)
 	// Adds agents of a spec and returns them before they are ready.
 	//
@@ -333,12 +339,14 @@ type FleetServiceServer interface {
 	//
 	//	INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
 	//	NOT_FOUND / AGENT_SPEC_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
 	ApplyScalingPolicy(context.Context, *ApplyScalingPolicyRequest) (*ApplyScalingPolicyResponse, error)
 	// Returns the policies by name.
 	ListScalingPolicies(context.Context, *ListScalingPoliciesRequest) (*ListScalingPoliciesResponse, error)
 	// Deletes a policy; the spec keeps its count of agents.
 	//
 	//	NOT_FOUND / SCALING_POLICY_NOT_FOUND
+	//	FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
 	DeleteScalingPolicy(context.Context, *DeleteScalingPolicyRequest) (*DeleteScalingPolicyResponse, error)
 	// Returns the last 200 changes of counts and of what held them, newest first.
 	ListScalingDecisions(context.Context, *ListScalingDecisionsRequest) (*ListScalingDecisionsResponse, error)

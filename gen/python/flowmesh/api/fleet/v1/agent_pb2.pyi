@@ -302,6 +302,7 @@ class AgentSpecState(_message.Message):
     PROBLEM_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
     CHANGED_AT_US_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Increases with each change of the content; a scaling leaves it."""
     stable_version: _builtins.int
@@ -313,6 +314,8 @@ class AgentSpecState(_message.Message):
     """Cause of fewer agents than wanted, or of the return to the version before."""
     created_at_us: _builtins.int
     changed_at_us: _builtins.int
+    owner: _builtins.str
+    """The system that manages it; empty is none."""
     @_builtins.property
     def spec(self) -> Global___AgentSpec: ...
     def __init__(
@@ -326,10 +329,11 @@ class AgentSpecState(_message.Message):
         problem: _builtins.str = ...,
         created_at_us: _builtins.int = ...,
         changed_at_us: _builtins.int = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "created_at_us", b"created_at_us", "problem", b"problem", "ready", b"ready", "spec", b"spec", "stable_version", b"stable_version", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "created_at_us", b"created_at_us", "owner", b"owner", "problem", b"problem", "ready", b"ready", "spec", b"spec", "stable_version", b"stable_version", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,18 @@ class ApplyAgentSpecRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
+    owner: _builtins.str
+    """The system that manages the spec, as `kubernetes/<cluster>/<namespace>`; empty is none. Another
+    owner, or none, cannot change what an owner manages. Users of a closed installation name none.
+    """
+    take_over: _builtins.bool
+    """Takes the spec from its owner."""
+    dry_run: _builtins.bool
+    """Checks the spec for itself and stores nothing; the answer has its content alone."""
     @_builtins.property
     def spec(self) -> _agent_pb2.AgentSpec: ...
     def __init__(
@@ -33,10 +44,13 @@ class ApplyAgentSpecRequest(_message.Message):
         *,
         namespace: _builtins.str = ...,
         spec: _agent_pb2.AgentSpec | None = ...,
+        owner: _builtins.str = ...,
+        take_over: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "namespace", b"namespace", "owner", b"owner", "spec", b"spec", "take_over", b"take_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,20 +168,24 @@ class DeleteAgentSpecRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     STOP_AGENTS_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     spec: _builtins.str
     stop_agents: _builtins.bool
     """Drains the agents and deletes the spec after them."""
+    owner: _builtins.str
+    """The owner, as in ApplyAgentSpec."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         spec: _builtins.str = ...,
         stop_agents: _builtins.bool = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "spec", b"spec", "stop_agents", b"stop_agents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "owner", b"owner", "spec", b"spec", "stop_agents", b"stop_agents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -457,7 +475,16 @@ class ApplyScalingPolicyRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
+    owner: _builtins.str
+    """The owner, as in ApplyAgentSpec."""
+    take_over: _builtins.bool
+    """Takes the policy from its owner."""
+    dry_run: _builtins.bool
+    """Checks the policy for itself and stores nothing."""
     @_builtins.property
     def policy(self) -> _agent_pb2.ScalingPolicy: ...
     def __init__(
@@ -465,10 +492,13 @@ class ApplyScalingPolicyRequest(_message.Message):
         *,
         namespace: _builtins.str = ...,
         policy: _agent_pb2.ScalingPolicy | None = ...,
+        owner: _builtins.str = ...,
+        take_over: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "namespace", b"namespace", "owner", b"owner", "policy", b"policy", "take_over", b"take_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -517,17 +547,43 @@ Global___ListScalingPoliciesRequest: _TypeAlias = ListScalingPoliciesRequest  # 
 class ListScalingPoliciesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class OwnersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     POLICIES_FIELD_NUMBER: _builtins.int
+    OWNERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[_agent_pb2.ScalingPolicy]: ...
+    @_builtins.property
+    def owners(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The owner of each policy that has one, by policy."""
+
     def __init__(
         self,
         *,
         policies: _abc.Iterable[_agent_pb2.ScalingPolicy] | None = ...,
+        owners: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owners", b"owners", "policies", b"policies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,17 +595,21 @@ class DeleteScalingPolicyRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     policy: _builtins.str
+    owner: _builtins.str
+    """The owner, as in ApplyAgentSpec."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         policy: _builtins.str = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "owner", b"owner", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

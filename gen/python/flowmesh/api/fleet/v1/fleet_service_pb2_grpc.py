@@ -133,6 +133,7 @@ class FleetServiceServicer:
         INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
         FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
         RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+        FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +157,8 @@ class FleetServiceServicer:
         """Deletes a spec with its policy.
 
         NOT_FOUND / AGENT_SPEC_NOT_FOUND
-        FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+        FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+        FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +223,7 @@ class FleetServiceServicer:
 
         INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
         NOT_FOUND / AGENT_SPEC_NOT_FOUND
+        FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -237,6 +240,7 @@ class FleetServiceServicer:
         """Deletes a policy; the spec keeps its count of agents.
 
         NOT_FOUND / SCALING_POLICY_NOT_FOUND
+        FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,6 +40,7 @@ class FleetServiceStub:
       INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
       FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
       RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+      FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
     """
     GetAgentSpec: _grpc.UnaryUnaryMultiCallable[_fleet_service_pb2.GetAgentSpecRequest, _fleet_service_pb2.GetAgentSpecResponse]
     """  NOT_FOUND / AGENT_SPEC_NOT_FOUND"""
@@ -49,7 +50,8 @@ class FleetServiceStub:
     """Deletes a spec with its policy.
 
       NOT_FOUND / AGENT_SPEC_NOT_FOUND
-      FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+      FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     SpawnAgents: _grpc.UnaryUnaryMultiCallable[_fleet_service_pb2.SpawnAgentsRequest, _fleet_service_pb2.SpawnAgentsResponse]
     """Adds agents of a spec and returns them before they are ready.
@@ -84,6 +86,7 @@ class FleetServiceStub:
 
       INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
       NOT_FOUND / AGENT_SPEC_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
     """
     ListScalingPolicies: _grpc.UnaryUnaryMultiCallable[_fleet_service_pb2.ListScalingPoliciesRequest, _fleet_service_pb2.ListScalingPoliciesResponse]
     """Returns the policies by name."""
@@ -91,6 +94,7 @@ class FleetServiceStub:
     """Deletes a policy; the spec keeps its count of agents.
 
       NOT_FOUND / SCALING_POLICY_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     ListScalingDecisions: _grpc.UnaryUnaryMultiCallable[_fleet_service_pb2.ListScalingDecisionsRequest, _fleet_service_pb2.ListScalingDecisionsResponse]
     """Returns the last 200 changes of counts and of what held them, newest first."""
@@ -113,6 +117,7 @@ class FleetServiceAsyncStub(FleetServiceStub):
       INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
       FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
       RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+      FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
     """
     GetAgentSpec: _aio.UnaryUnaryMultiCallable[_fleet_service_pb2.GetAgentSpecRequest, _fleet_service_pb2.GetAgentSpecResponse]  # type: ignore[assignment]
     """  NOT_FOUND / AGENT_SPEC_NOT_FOUND"""
@@ -122,7 +127,8 @@ class FleetServiceAsyncStub(FleetServiceStub):
     """Deletes a spec with its policy.
 
       NOT_FOUND / AGENT_SPEC_NOT_FOUND
-      FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+      FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     SpawnAgents: _aio.UnaryUnaryMultiCallable[_fleet_service_pb2.SpawnAgentsRequest, _fleet_service_pb2.SpawnAgentsResponse]  # type: ignore[assignment]
     """Adds agents of a spec and returns them before they are ready.
@@ -157,6 +163,7 @@ class FleetServiceAsyncStub(FleetServiceStub):
 
       INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
       NOT_FOUND / AGENT_SPEC_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
     """
     ListScalingPolicies: _aio.UnaryUnaryMultiCallable[_fleet_service_pb2.ListScalingPoliciesRequest, _fleet_service_pb2.ListScalingPoliciesResponse]  # type: ignore[assignment]
     """Returns the policies by name."""
@@ -164,6 +171,7 @@ class FleetServiceAsyncStub(FleetServiceStub):
     """Deletes a policy; the spec keeps its count of agents.
 
       NOT_FOUND / SCALING_POLICY_NOT_FOUND
+      FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
     """
     ListScalingDecisions: _aio.UnaryUnaryMultiCallable[_fleet_service_pb2.ListScalingDecisionsRequest, _fleet_service_pb2.ListScalingDecisionsResponse]  # type: ignore[assignment]
     """Returns the last 200 changes of counts and of what held them, newest first."""
@@ -189,6 +197,7 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / AGENT_SPEC_INVALID               the message names the field
           FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   less than the settings demand
           RESOURCE_EXHAUSTED / AGENT_QUOTA_EXCEEDED           more agents than the namespace may have
+          FAILED_PRECONDITION / OWNED_ELSEWHERE               another system manages it
         """
 
     @_abc_1.abstractmethod
@@ -216,7 +225,8 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a spec with its policy.
 
           NOT_FOUND / AGENT_SPEC_NOT_FOUND
-          FAILED_PRECONDITION / AGENTS_RUNNING   it has agents, and `stop_agents` is not set
+          FAILED_PRECONDITION / AGENTS_RUNNING    it has agents, and `stop_agents` is not set
+          FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
 
     @_abc_1.abstractmethod
@@ -293,6 +303,7 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
 
           INVALID_ARGUMENT / SCALING_POLICY_INVALID   bounds, or a spec that has another policy
           NOT_FOUND / AGENT_SPEC_NOT_FOUND
+          FAILED_PRECONDITION / OWNED_ELSEWHERE       another system manages it
         """
 
     @_abc_1.abstractmethod
@@ -312,6 +323,7 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a policy; the spec keeps its count of agents.
 
           NOT_FOUND / SCALING_POLICY_NOT_FOUND
+          FAILED_PRECONDITION / OWNED_ELSEWHERE   another system manages it
         """
 
     @_abc_1.abstractmethod
