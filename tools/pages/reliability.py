@@ -30,6 +30,9 @@ of a run to a file as one line.
 SPIN searches every interleaving of two models, of ownership with its commits and of the redelivery
 of messages ([tests/spin](../tests/spin)), and finds a broken assertion for each guard that is taken
 away.
+[Porcupine](https://github.com/anishathalye/porcupine) checks histories of a cluster under kills for
+linearizability ([tests/linearizability](../tests/linearizability)): executions, starts with a
+concurrency key, and appends with an expected version.
 Zero failures in n faults prove only a rate below 3/n, so every row has its n, summed over the runs
 in `tests/faults/runs.jsonl`.
 """
