@@ -1453,6 +1453,17 @@ export interface LatencyValue {
   totalMs: number;
 }
 
+/** The expected duration of one kind of task at a worker, from its number of `results`. `used` is true if tasks go first to the worker with the shortest one, false if they go to workers in turn; `reason` says why. */
+export interface LearnedRoutingValue {
+  queue: string;
+  taskType: string;
+  requires?: string;
+  expectedMs: number;
+  results: number;
+  used: boolean;
+  reason: string;
+}
+
 /** The number of executions whose dead letters were discarded or put back. */
 export interface LettersChanged {
   changed: number;
@@ -3819,7 +3830,7 @@ export interface WorkerList {
   unreachable: string[];
 }
 
-/** An attached worker, or the built-in executors of a worker service. `running` counts tasks of this namespace. No `queues` means all. `version` is the program with its version, such as `python-0.2.0`; empty if the worker did not report it. */
+/** An attached worker, or the built-in executors of a worker service. `running` counts tasks of this namespace. No `queues` means all. `version` is the program with its version, such as `python-0.2.0`; empty if the worker did not report it. `routing` is there where the installation has learned routing. */
 export interface WorkerValue {
   workerId: string;
   workerService: string;
@@ -3831,6 +3842,7 @@ export interface WorkerValue {
   running: number;
   version: string;
   attachedAt?: string;
+  routing: LearnedRoutingValue[];
 }
 
 /** One version of a workflow; `digest` is the SHA-256 of its canonical form. */

@@ -2861,6 +2861,29 @@ pub mod payload_service_client {
         }
     }
 }
+/// The history of one kind of task at a worker, as the orchestrator with the most results knows it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LearnedRouting {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub task_type: ::prost::alloc::string::String,
+    /// Required worker labels: `name=value`, separated by commas.
+    #[prost(string, tag = "3")]
+    pub requires: ::prost::alloc::string::String,
+    /// Expected duration of a task at this worker, and the number of results on which it rests.
+    #[prost(double, tag = "4")]
+    pub expected_ms: f64,
+    #[prost(uint32, tag = "5")]
+    pub results: u32,
+    /// True if tasks of this kind go first to the worker with the shortest expected duration; false if
+    /// they go to workers in turn.
+    #[prost(bool, tag = "6")]
+    pub used: bool,
+    /// Why, in words and figures.
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Limit {
     #[prost(string, tag = "1")]
@@ -3222,6 +3245,9 @@ pub struct AttachedWorker {
     /// Program and version, such as `python-0.2.0`; empty if the worker did not report it.
     #[prost(string, tag = "10")]
     pub version: ::prost::alloc::string::String,
+    /// By kind of task, where FLOWMESH_LEARNED_ROUTING names the namespace or queue.
+    #[prost(message, repeated, tag = "11")]
+    pub routing: ::prost::alloc::vec::Vec<LearnedRouting>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListWorkersResponse {

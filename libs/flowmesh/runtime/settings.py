@@ -21,6 +21,7 @@ SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
 
 ANY = "*"
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+_PLACE = re.compile(r"[A-Za-z0-9._-]+(/[^\s/,]+)?")
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
 
 
@@ -63,6 +64,11 @@ def _check_server(address: str) -> str:
     if "://" in address and (problem := address_problem(address)):
         raise ValueError(f"no address of a server: {problem}")
     return address
+
+
+def _check_queue(place: str) -> None:
+    if not _PLACE.fullmatch(place):
+        raise ValueError(f"{place!r} is neither a namespace nor a queue; write it as shop/packing")
 
 
 Server = Annotated[str, AfterValidator(_check_server)]
@@ -319,6 +325,12 @@ class Settings(BaseSettings):
         default="",
         description="queues of a worker service for built-in tasks, by commas; empty is all",
     )
+    learned_routing: Annotated[str, _check_each(_check_queue)] = Field(
+        default="",
+        max_length=4096,
+        description="namespaces, and queues as namespace/queue, whose tasks go first to the workers"
+        " that were faster at them, separated by commas; empty is none",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="minimum level of log lines"
     )
@@ -435,6 +447,11 @@ class Settings(BaseSettings):
     def builtin_queues(self) -> tuple[str, ...]:
         """The queues of `worker_queues`."""
         return _split(self.worker_queues)
+
+    @property
+    def learned_queues(self) -> tuple[str, ...]:
+        """The namespaces and queues of `learned_routing`."""
+        return _split(self.learned_routing)
 
     @field_validator("key_file", "certs", "internal_dir", "tls_cert", "tls_key", "tls_client_ca")
     @classmethod

@@ -20,6 +20,7 @@ from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.preparation import Preparer
 from flowmesh.orchestrator.dispatch.recovery import Recovery
+from flowmesh.orchestrator.dispatch.routing.router import LearnedRouter
 from flowmesh.orchestrator.dispatch.statistics.loads import Loads
 from flowmesh.orchestrator.dispatch.statistics.workflow_stats import Stats
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
@@ -88,6 +89,7 @@ class Environment:
     finished: FinishedStates | None = None
     policy: Policy | None = None
     log_transitions: bool = False
+    learned_routing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +247,7 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         permission_check=PermissionCheck(given.policy),
         attached_workers=workers,
         traceparent_of=memory.telemetry.traceparent_of,
+        router=LearnedRouter(given.learned_routing) if given.learned_routing else None,
     )
     return Dispatch(
         permits=permits,

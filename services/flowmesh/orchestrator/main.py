@@ -171,6 +171,7 @@ def _environment(
         finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,
         log_transitions=settings.log_transitions,
+        learned_routing=settings.learned_queues,
     )
 
 

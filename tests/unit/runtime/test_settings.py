@@ -72,3 +72,12 @@ def test_types_and_queues_of_the_built_in_worker_come_as_lists(
     settings = Settings()
     assert settings.builtin_task_types == ("python", "http.request")
     assert settings.builtin_queues == ("default", "gpu")
+
+
+def test_places_of_learned_routing_are_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace, or a queue of one; anything else is refused with the form that is right."""
+    monkeypatch.setenv("FLOWMESH_LEARNED_ROUTING", "shop, labs/packing")
+    assert Settings().learned_queues == ("shop", "labs/packing")
+    monkeypatch.setenv("FLOWMESH_LEARNED_ROUTING", "shop,*")
+    with pytest.raises(ValueError, match="write it as shop/packing"):
+        Settings()

@@ -247,7 +247,10 @@ async def restore_dead_letters(
 
 @command
 async def workers(*, common: Common = COMMON) -> None:
-    """List the attached workers with their slots and tasks, then the built-in executors."""
+    """List the attached workers with their slots and tasks, then the built-in executors.
+
+    With learned routing, also the expected duration of tasks at each, and why it is used or not.
+    """
     async with connected(common) as client:
         found = await client.workers()
         output.table(
@@ -259,6 +262,11 @@ async def workers(*, common: Common = COMMON) -> None:
             QUEUES=lambda each: "all" if each.builtin else " ".join(each.queues),
             TYPES=lambda each: "built in" if each.builtin else " ".join(each.task_types),
         )
+        for each in () if common.structured else found:
+            for route in each.routing:
+                kind = f"{each.worker_id} {route.queue}/{route.task_type}"
+                expected = f"{route.expected_ms:,.0f} ms expected of {route.results} results"
+                output.line(f"{kind}: {expected}; {route.reason}")
 
 
 @command

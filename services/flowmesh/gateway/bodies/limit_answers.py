@@ -122,11 +122,28 @@ class QueueList(Answer, kw_only=True):
     unreachable: list[str]
 
 
+class LearnedRoutingValue(Answer, kw_only=True):
+    """The expected duration of one kind of task at a worker, from its number of `results`.
+
+    `used` is true if tasks go first to the worker with the shortest one, false if they go to
+    workers in turn; `reason` says why.
+    """
+
+    queue: str
+    task_type: str
+    requires: str | UnsetType = UNSET
+    expected_ms: float
+    results: int
+    used: bool
+    reason: str
+
+
 class WorkerValue(Answer, kw_only=True):
     """An attached worker, or the built-in executors of a worker service.
 
     `running` counts tasks of this namespace. No `queues` means all. `version` is the program with
-    its version, such as `python-0.2.0`; empty if the worker did not report it.
+    its version, such as `python-0.2.0`; empty if the worker did not report it. `routing` is there
+    where the installation has learned routing.
     """
 
     worker_id: str
@@ -139,6 +156,7 @@ class WorkerValue(Answer, kw_only=True):
     running: int
     version: str
     attached_at: Instant | UnsetType = UNSET
+    routing: list[LearnedRoutingValue]
 
 
 class WorkerList(Answer, kw_only=True):

@@ -5,7 +5,7 @@ state. Every task passes here, so priorities, limits and permissions apply at on
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -21,12 +21,13 @@ from flowmesh.orchestrator.dispatch.leases import Lease, Leases
 from flowmesh.orchestrator.dispatch.long_runs import LongRuns
 from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.ports import OpenTasks, Preparation
+from flowmesh.orchestrator.dispatch.routing.router import LearnedRouter, serve_by_preference
 from flowmesh.orchestrator.dispatch.task_results import TaskResults, submit_loss
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.dispatch.worker_services import WorkerServices
 from flowmesh.orchestrator.limits.permit_client import PermitClient
-from flowmesh.orchestrator.limits.ready_queues import ReadyQueues, ReadyTask, key_of
+from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.orchestrator.model.commands import PendingCommand, no_reply
@@ -49,7 +50,8 @@ TASK_BYTES = 300
 class Dispatcher:
     """Ready queues on one side, attached worker services on the other.
 
-    `services` keeps the attached worker services, `results` takes their reports.
+    `services` keeps the attached worker services, `results` takes their reports. `router` is None
+    unless queues are routed by learned durations.
     """
 
     def __init__(
@@ -68,16 +70,15 @@ class Dispatcher:
         permission_check: PermissionCheck,
         attached_workers: AttachedWorkers,
         traceparent_of: Callable[[State], str] | None = None,
+        router: LearnedRouter | None = None,
     ) -> None:
-        self._states = states
-        self._ownership = ownership
-        self._clock = clock
+        self._states, self._ownership, self._clock = states, ownership, clock
         self._submit, self._draw = submit, draw
         self._preparation = preparation
         self._open_tasks = open_tasks
         self._uncommitted = uncommitted
         self._turn, self._preparing, self._pump_due = 0, 0, False
-        self._traceparent_of = traceparent_of
+        self._traceparent_of, self.router = traceparent_of, router
         self._uncommitted_ends = UncommittedEnds()
         self.permission_check = permission_check
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
@@ -120,6 +121,7 @@ class Dispatcher:
             draw=draw,
             add=self.add,
             requeue=partial(open_tasks.requeue, self),
+            learn=None if router is None else partial(self._learn, router),
         )
         self._export(metrics)
 
@@ -190,16 +192,37 @@ class Dispatcher:
             self._turn += 1
             start = self._turn % len(sets)
             sets = sets[start:] + sets[:start]
+            if self.router is not None:
+                self._serve_learned(sets, self.router)
             while sets and self.ready.count:
                 share = max(1, self.ready.count // len(sets))
-                sets = [one for one in sets if self._serve(one, share)]
+                sets = [one for one in sets if self._serve(one, share, one.keys)]
         for stream in self._streams:
             stream.report_backlog(self.ready)
 
-    def _serve(self, worker_set: WorkerSet, share: int) -> bool:
-        """Send up to `share` tasks to a set. Return False if it takes no more now."""
+    def _serve_learned(self, sets: list[WorkerSet], router: LearnedRouter) -> None:
+        """Send tasks first to the workers that are expected to end them sooner."""
+        preferences = router.preferences(sets, self.ready.counts)
+        if preferences:
+            share = max(1, self.ready.count // len(sets))
+            serve_by_preference(
+                sets,
+                preferences,
+                lambda one, keys: self._serve(one, share, keys),
+                lambda: self.ready.count,
+            )
+
+    def _learn(self, router: LearnedRouter, lease: Lease, failed: bool) -> None:
+        if lease.key is not None and lease.sent_at_ms:
+            duration_ms = self._clock.monotonic_ms() - lease.sent_at_ms
+            router.ended(
+                lease.key, lease.worker_id, duration_ms, failed=failed, routed=lease.routed
+            )
+
+    def _serve(self, worker_set: WorkerSet, share: int, keys: Collection[Key]) -> bool:
+        """Send up to `share` tasks of these keys to a set. Return False if it takes no more now."""
         for _ in range(min(share, worker_set.credit)):
-            task = self.ready.pop(worker_set.keys)
+            task = self.ready.pop(keys)
             if task is None or not self._send(task, worker_set):
                 return False
         return worker_set.credit > 0
@@ -330,6 +353,7 @@ class Dispatcher:
             node.heartbeat_timeout_ms,
             key=task.key,
             permitted=task.permitted,
+            routed=self.router is not None and task.key in self.router.routed,
         )
         self.leases.put(lease)
         self._long_runs.sent(lease, attempted)

@@ -37,6 +37,8 @@ class Lease:
     key: Key | None = None
     # Holds permits of limits.
     permitted: bool = False
+    # Sent by the expected durations of its workers.
+    routed: bool = False
     # The permissions of the worker of an adopted task; checked once the task is known.
     scope: WorkerScope | None = None
 

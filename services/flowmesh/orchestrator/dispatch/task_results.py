@@ -25,6 +25,7 @@ class TaskResults:
     """Turns reports of worker services into commands.
 
     `add` queues a task again; `requeue` does so for executions that are not in memory as stored.
+    `learn` takes the lease of each attempt that ended, with True if it failed.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TaskResults:
         draw: Callable[[], float],
         add: Callable[[State, NodeState, int], None],
         requeue: Callable[[set[str]], None],
+        learn: Callable[[Lease, bool], None] | None = None,
     ) -> None:
         self._states = states
         self._leases = leases
@@ -51,6 +53,7 @@ class TaskResults:
         self._draw = draw
         self._add = add
         self._requeue = requeue
+        self._learn = learn
         # Number of failed attempts by kind.
         self.failed: dict[Key, int] = {}
 
@@ -76,6 +79,8 @@ class TaskResults:
             suspend = suspend_of(result.suspended, parsed, lease)
             self._submit_result(PendingCommand(execution_id, partition, suspend, tracked), scope)
             return
+        if self._learn is not None and lease is not None:
+            self._learn(lease, failed)
         command = TaskEnded(
             node_id,
             attempt,

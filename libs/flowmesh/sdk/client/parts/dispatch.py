@@ -113,11 +113,28 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedRouting:
+    """The expected duration of one kind of task at a worker, from its number of `results`.
+
+    `used` is True if tasks go first to the worker with the shortest one; `reason` says why.
+    """
+
+    queue: str
+    task_type: str
+    requires: str
+    expected_ms: float
+    results: int
+    used: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttachedWorker:
     """An attached worker, or the built-in executors of a worker service.
 
     `running` is the number of tasks of the client's namespace. Without `queues` it takes all.
     `version` is its program, such as `python-0.2.0`; empty if the worker did not report it.
+    `routing` is there where the installation has learned routing.
     """
 
     worker_id: str
@@ -130,6 +147,7 @@ class AttachedWorker:
     running: int
     attached_at: datetime | None
     version: str
+    routing: tuple[LearnedRouting, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from flowmesh.api.execution.v1 import limits_service_pb2 as pb
+from flowmesh.api.execution.v1.learned_routing_pb2 import LearnedRouting
 from flowmesh.orchestrator.dispatch.attachment import WorkerSet
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
+from flowmesh.orchestrator.dispatch.routing.router import LearnedRouter
 
 
 class WorkerList:
@@ -20,8 +22,9 @@ class WorkerList:
         running = Counter(
             each.worker_id for each in leases if each.key is not None and each.key[0] == namespace
         )
+        router = self._dispatcher.router
         return [
-            _worker(each, running[each.worker_id])
+            _worker(each, running[each.worker_id], _routing(router, namespace, each))
             for stream in self._dispatcher.services.streams
             for each in stream.sets.values()
             if not each.grant.namespaces or namespace in each.grant.namespaces
@@ -38,11 +41,45 @@ def merged(workers: Iterable[pb.AttachedWorker]) -> list[pb.AttachedWorker]:
             continue
         known.running += part.running
         known.slots = max(known.slots, part.slots)
+        known.routing.MergeFrom(part.routing)
         known.attached_at_us = min(known.attached_at_us, part.attached_at_us)
+    for each in found.values():
+        _keep_best_known(each)
     return [found[name] for name in sorted(found)]
 
 
-def _worker(worker_set: WorkerSet, running: int) -> pb.AttachedWorker:
+def _keep_best_known(worker: pb.AttachedWorker) -> None:
+    """Keep what is learned of each kind that rests on the most results."""
+    ordered = sorted(worker.routing, key=lambda each: each.results)
+    kept = {(each.queue, each.task_type, each.requires): each for each in ordered}
+    del worker.routing[:]
+    worker.routing.extend(kept[kind] for kind in sorted(kept))
+
+
+def _routing(
+    router: LearnedRouter | None, namespace: str, worker_set: WorkerSet
+) -> list[LearnedRouting]:
+    """Return what was learned of the kinds of a namespace that a worker takes."""
+    if router is None:
+        return []
+    return [
+        LearnedRouting(
+            queue=key[1],
+            task_type=key[2],
+            requires=key[3],
+            expected_ms=history.expected_ms(worker_set.worker_id),
+            results=history.results(worker_set.worker_id),
+            used=history.verdict.used,
+            reason=history.verdict.reason,
+        )
+        for key, history in router.histories()
+        if key[0] == namespace and key in worker_set.keys
+    ]
+
+
+def _worker(
+    worker_set: WorkerSet, running: int, routing: list[LearnedRouting]
+) -> pb.AttachedWorker:
     service = worker_set.stream.worker_service_id
     grant = worker_set.grant
     return pb.AttachedWorker(
@@ -56,4 +93,5 @@ def _worker(worker_set: WorkerSet, running: int) -> pb.AttachedWorker:
         running=running,
         attached_at_us=worker_set.attached_at_us,
         version=grant.version,
+        routing=routing,
     )

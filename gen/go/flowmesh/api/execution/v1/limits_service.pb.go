@@ -1892,7 +1892,9 @@ type AttachedWorker struct {
 	// Unix time at which it was first known to an orchestrator, in µs.
 	AttachedAtUs int64 `protobuf:"varint,9,opt,name=attached_at_us,json=attachedAtUs,proto3" json:"attached_at_us,omitempty"`
 	// Program and version, such as `python-0.2.0`; empty if the worker did not report it.
-	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	// By kind of task, where FLOWMESH_LEARNED_ROUTING names the namespace or queue.
+	Routing       []*LearnedRouting `protobuf:"bytes,11,rep,name=routing,proto3" json:"routing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1995,6 +1997,13 @@ func (x *AttachedWorker) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *AttachedWorker) GetRouting() []*LearnedRouting {
+	if x != nil {
+		return x.Routing
+	}
+	return nil
 }
 
 type ListWorkersResponse struct {
@@ -2194,7 +2203,7 @@ var File_flowmesh_api_execution_v1_limits_service_proto protoreflect.FileDescrip
 
 const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\n" +
-	".flowmesh/api/execution/v1/limits_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/failure.proto\x1a%flowmesh/api/common/v1/priority.proto\x1a-flowmesh/api/worker/v1/dispatch_service.proto\"\xf8\x02\n" +
+	".flowmesh/api/execution/v1/limits_service.proto\x12\x19flowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/failure.proto\x1a%flowmesh/api/common/v1/priority.proto\x1a/flowmesh/api/execution/v1/learned_routing.proto\x1a-flowmesh/api/worker/v1/dispatch_service.proto\"\xf8\x02\n" +
 	"\x05Limit\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x128\n" +
 	"\x04kind\x18\x02 \x01(\x0e2$.flowmesh.api.execution.v1.LimitKindR\x04kind\x12\x18\n" +
@@ -2338,7 +2347,7 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\x1aDiscardDeadLettersResponse\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\rR\achanged\"2\n" +
 	"\x12ListWorkersRequest\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xb0\x03\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xf5\x03\n" +
 	"\x0eAttachedWorker\x12!\n" +
 	"\tworker_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x06R\bworkerId\x120\n" +
 	"\x11worker_service_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\x0fworkerServiceId\x12\x18\n" +
@@ -2351,7 +2360,8 @@ const file_flowmesh_api_execution_v1_limits_service_proto_rawDesc = "" +
 	"\arunning\x18\b \x01(\rR\arunning\x12$\n" +
 	"\x0eattached_at_us\x18\t \x01(\x03R\fattachedAtUs\x12\x18\n" +
 	"\aversion\x18\n" +
-	" \x01(\tR\aversion\x1a9\n" +
+	" \x01(\tR\aversion\x12C\n" +
+	"\arouting\x18\v \x03(\v2).flowmesh.api.execution.v1.LearnedRoutingR\arouting\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
@@ -2439,7 +2449,8 @@ var file_flowmesh_api_execution_v1_limits_service_proto_goTypes = []any{
 	nil,                                // 31: flowmesh.api.execution.v1.AttachedWorker.LabelsEntry
 	(v1.Priority)(0),                   // 32: flowmesh.api.common.v1.Priority
 	(*v1.Failure)(nil),                 // 33: flowmesh.api.common.v1.Failure
-	(*v11.Breaker)(nil),                // 34: flowmesh.api.worker.v1.Breaker
+	(*LearnedRouting)(nil),             // 34: flowmesh.api.execution.v1.LearnedRouting
+	(*v11.Breaker)(nil),                // 35: flowmesh.api.worker.v1.Breaker
 }
 var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.execution.v1.Limit.kind:type_name -> flowmesh.api.execution.v1.LimitKind
@@ -2455,36 +2466,37 @@ var file_flowmesh_api_execution_v1_limits_service_proto_depIdxs = []int32{
 	33, // 10: flowmesh.api.execution.v1.DeadLetter.failure:type_name -> flowmesh.api.common.v1.Failure
 	21, // 11: flowmesh.api.execution.v1.ListDeadLettersResponse.letters:type_name -> flowmesh.api.execution.v1.DeadLetter
 	31, // 12: flowmesh.api.execution.v1.AttachedWorker.labels:type_name -> flowmesh.api.execution.v1.AttachedWorker.LabelsEntry
-	26, // 13: flowmesh.api.execution.v1.ListWorkersResponse.workers:type_name -> flowmesh.api.execution.v1.AttachedWorker
-	34, // 14: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
-	29, // 15: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
-	3,  // 16: flowmesh.api.execution.v1.LimitService.SetLimit:input_type -> flowmesh.api.execution.v1.SetLimitRequest
-	5,  // 17: flowmesh.api.execution.v1.LimitService.DeleteLimit:input_type -> flowmesh.api.execution.v1.DeleteLimitRequest
-	7,  // 18: flowmesh.api.execution.v1.LimitService.ListLimits:input_type -> flowmesh.api.execution.v1.ListLimitsRequest
-	10, // 19: flowmesh.api.execution.v1.LimitService.StopDispatch:input_type -> flowmesh.api.execution.v1.StopDispatchRequest
-	12, // 20: flowmesh.api.execution.v1.LimitService.StartDispatch:input_type -> flowmesh.api.execution.v1.StartDispatchRequest
-	14, // 21: flowmesh.api.execution.v1.LimitService.ListLimitChanges:input_type -> flowmesh.api.execution.v1.ListLimitChangesRequest
-	17, // 22: flowmesh.api.execution.v1.LimitService.ListQueues:input_type -> flowmesh.api.execution.v1.ListQueuesRequest
-	20, // 23: flowmesh.api.execution.v1.LimitService.ListDeadLetters:input_type -> flowmesh.api.execution.v1.ListDeadLettersRequest
-	23, // 24: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:input_type -> flowmesh.api.execution.v1.DiscardDeadLettersRequest
-	25, // 25: flowmesh.api.execution.v1.LimitService.ListWorkers:input_type -> flowmesh.api.execution.v1.ListWorkersRequest
-	28, // 26: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
-	4,  // 27: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
-	6,  // 28: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
-	8,  // 29: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
-	11, // 30: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
-	13, // 31: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
-	16, // 32: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
-	19, // 33: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
-	22, // 34: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
-	24, // 35: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:output_type -> flowmesh.api.execution.v1.DiscardDeadLettersResponse
-	27, // 36: flowmesh.api.execution.v1.LimitService.ListWorkers:output_type -> flowmesh.api.execution.v1.ListWorkersResponse
-	30, // 37: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
-	27, // [27:38] is the sub-list for method output_type
-	16, // [16:27] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	34, // 13: flowmesh.api.execution.v1.AttachedWorker.routing:type_name -> flowmesh.api.execution.v1.LearnedRouting
+	26, // 14: flowmesh.api.execution.v1.ListWorkersResponse.workers:type_name -> flowmesh.api.execution.v1.AttachedWorker
+	35, // 15: flowmesh.api.execution.v1.UpstreamBreaker.breaker:type_name -> flowmesh.api.worker.v1.Breaker
+	29, // 16: flowmesh.api.execution.v1.ListBreakersResponse.breakers:type_name -> flowmesh.api.execution.v1.UpstreamBreaker
+	3,  // 17: flowmesh.api.execution.v1.LimitService.SetLimit:input_type -> flowmesh.api.execution.v1.SetLimitRequest
+	5,  // 18: flowmesh.api.execution.v1.LimitService.DeleteLimit:input_type -> flowmesh.api.execution.v1.DeleteLimitRequest
+	7,  // 19: flowmesh.api.execution.v1.LimitService.ListLimits:input_type -> flowmesh.api.execution.v1.ListLimitsRequest
+	10, // 20: flowmesh.api.execution.v1.LimitService.StopDispatch:input_type -> flowmesh.api.execution.v1.StopDispatchRequest
+	12, // 21: flowmesh.api.execution.v1.LimitService.StartDispatch:input_type -> flowmesh.api.execution.v1.StartDispatchRequest
+	14, // 22: flowmesh.api.execution.v1.LimitService.ListLimitChanges:input_type -> flowmesh.api.execution.v1.ListLimitChangesRequest
+	17, // 23: flowmesh.api.execution.v1.LimitService.ListQueues:input_type -> flowmesh.api.execution.v1.ListQueuesRequest
+	20, // 24: flowmesh.api.execution.v1.LimitService.ListDeadLetters:input_type -> flowmesh.api.execution.v1.ListDeadLettersRequest
+	23, // 25: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:input_type -> flowmesh.api.execution.v1.DiscardDeadLettersRequest
+	25, // 26: flowmesh.api.execution.v1.LimitService.ListWorkers:input_type -> flowmesh.api.execution.v1.ListWorkersRequest
+	28, // 27: flowmesh.api.execution.v1.LimitService.ListBreakers:input_type -> flowmesh.api.execution.v1.ListBreakersRequest
+	4,  // 28: flowmesh.api.execution.v1.LimitService.SetLimit:output_type -> flowmesh.api.execution.v1.SetLimitResponse
+	6,  // 29: flowmesh.api.execution.v1.LimitService.DeleteLimit:output_type -> flowmesh.api.execution.v1.DeleteLimitResponse
+	8,  // 30: flowmesh.api.execution.v1.LimitService.ListLimits:output_type -> flowmesh.api.execution.v1.ListLimitsResponse
+	11, // 31: flowmesh.api.execution.v1.LimitService.StopDispatch:output_type -> flowmesh.api.execution.v1.StopDispatchResponse
+	13, // 32: flowmesh.api.execution.v1.LimitService.StartDispatch:output_type -> flowmesh.api.execution.v1.StartDispatchResponse
+	16, // 33: flowmesh.api.execution.v1.LimitService.ListLimitChanges:output_type -> flowmesh.api.execution.v1.ListLimitChangesResponse
+	19, // 34: flowmesh.api.execution.v1.LimitService.ListQueues:output_type -> flowmesh.api.execution.v1.ListQueuesResponse
+	22, // 35: flowmesh.api.execution.v1.LimitService.ListDeadLetters:output_type -> flowmesh.api.execution.v1.ListDeadLettersResponse
+	24, // 36: flowmesh.api.execution.v1.LimitService.DiscardDeadLetters:output_type -> flowmesh.api.execution.v1.DiscardDeadLettersResponse
+	27, // 37: flowmesh.api.execution.v1.LimitService.ListWorkers:output_type -> flowmesh.api.execution.v1.ListWorkersResponse
+	30, // 38: flowmesh.api.execution.v1.LimitService.ListBreakers:output_type -> flowmesh.api.execution.v1.ListBreakersResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_execution_v1_limits_service_proto_init() }
@@ -2492,6 +2504,7 @@ func file_flowmesh_api_execution_v1_limits_service_proto_init() {
 	if File_flowmesh_api_execution_v1_limits_service_proto != nil {
 		return
 	}
+	file_flowmesh_api_execution_v1_learned_routing_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from flowmesh.api.common.v1 import failure_pb2 as _failure_pb2
 from flowmesh.api.common.v1 import priority_pb2 as _priority_pb2
+from flowmesh.api.execution.v1 import learned_routing_pb2 as _learned_routing_pb2
 from flowmesh.api.worker.v1 import dispatch_service_pb2 as _dispatch_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -880,6 +881,7 @@ class AttachedWorker(_message.Message):
     RUNNING_FIELD_NUMBER: _builtins.int
     ATTACHED_AT_US_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    ROUTING_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     worker_service_id: _builtins.str
     builtin: _builtins.bool
@@ -900,6 +902,10 @@ class AttachedWorker(_message.Message):
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def routing(self) -> _containers.RepeatedCompositeFieldContainer[_learned_routing_pb2.LearnedRouting]:
+        """By kind of task, where FLOWMESH_LEARNED_ROUTING names the namespace or queue."""
+
     def __init__(
         self,
         *,
@@ -913,10 +919,11 @@ class AttachedWorker(_message.Message):
         running: _builtins.int = ...,
         attached_at_us: _builtins.int = ...,
         version: _builtins.str = ...,
+        routing: _abc.Iterable[_learned_routing_pb2.LearnedRouting] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_at_us", b"attached_at_us", "builtin", b"builtin", "labels", b"labels", "queues", b"queues", "running", b"running", "slots", b"slots", "task_types", b"task_types", "version", b"version", "worker_id", b"worker_id", "worker_service_id", b"worker_service_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_at_us", b"attached_at_us", "builtin", b"builtin", "labels", b"labels", "queues", b"queues", "routing", b"routing", "running", b"running", "slots", b"slots", "task_types", b"task_types", "version", b"version", "worker_id", b"worker_id", "worker_service_id", b"worker_service_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
