@@ -200,6 +200,7 @@ export const pages = {
   "settings.show": "Show this namespace",
   "settings.open": "This installation is open: it needs no sign-in.",
   "settings.signOut": "Sign out",
+  "settings.access": "Users, keys and identity providers",
 
   "login.titlePage": "Sign in · Flowmesh",
   "login.title": "Sign in to Flowmesh",

@@ -20,6 +20,7 @@ from tests.console.calls import called
 from tests.console.many import seed_many
 from tests.console.scenarios import Outcome, Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
+from tests.console.staff import staffed_suite
 from tests.features.closed import OWNER, PASSWORD, closed_suite
 from tools import console
 
@@ -76,6 +77,13 @@ async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapp
 
 
 @pytest.fixture(scope="module")
+async def staffed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, str]]:
+    """A closed suite with users, roles and an identity provider."""
+    async with staffed_suite(tmp_path_factory.mktemp("staffed")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, str]]:
     """A cluster of processes, and an address that kills one of a service."""
     async with Cluster(tmp_path_factory.mktemp("cluster") / "data") as made:
@@ -107,6 +115,7 @@ def _controls(path: str, handler: Any) -> web.Application:
 async def run(
     shop: Seeded,
     closed: Mapping[str, str],
+    staffed: Mapping[str, str],
     cluster: Mapping[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[Scenario, Outcome]:
@@ -118,6 +127,7 @@ async def run(
         "CONSOLE_REPORT": str(report),
         "CONSOLE_MANY": str(MANY),
         **closed,
+        **staffed,
         **cluster,
     }
     async with asyncio.timeout(RUN_TIMEOUT_S):

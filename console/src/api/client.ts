@@ -18,6 +18,8 @@ interface WriteOptions<P extends keyof Writes> {
   body?: Partial<Writes[P]["body"]>;
   /** Makes a repeated request change nothing further. */
   key?: string;
+  /** The tag of the object as it was read; another one is refused. */
+  etag?: string;
 }
 
 const signedOut = new Set<() => void>();
@@ -38,12 +40,13 @@ export async function read<P extends keyof Reads>(
 
 export async function write<P extends keyof Writes>(
   operation: P,
-  { path = {}, query = {}, body, key }: WriteOptions<P> = {},
+  { path = {}, query = {}, body, key, etag }: WriteOptions<P> = {},
 ): Promise<Writes[P]["answer"]> {
   const [method = "POST", template = ""] = operation.split(" ");
   const sent = new Headers(headers());
   sent.set("content-type", "application/json");
   sent.set("idempotency-key", key ?? newKey());
+  if (etag) sent.set("if-match", `"${etag}"`);
   const { actor } = preferences.getState();
   if (actor) sent.set("flowmesh-actor", actor);
   const text = JSON.stringify(body ?? {});

@@ -9,6 +9,7 @@ import {
   Grid3x3,
   Hand,
   House,
+  KeyRound,
   Layers,
   LayoutTemplate,
   Library,
@@ -37,6 +38,7 @@ export interface Destination {
     | "/workers"
     | "/agents"
     | "/services"
+    | "/access"
     | "/bulk"
     | "/tasks"
     | "/templates"
@@ -72,6 +74,7 @@ export const DESTINATIONS: readonly RailEntry[] = [
 export const FURTHER: readonly Destination[] = [
   { to: "/workers", label: "Workers", icon: Cpu },
   { to: "/agents", label: "Agents", icon: Cpu },
+  { to: "/access", label: "Access: users, keys, identity providers", icon: KeyRound },
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },

@@ -41,6 +41,19 @@ const agents = createRoute({
   component: lazyRouteComponent(() => import("@/features/agents/page"), "AgentsPage"),
 });
 
+const access = createRoute({
+  getParentRoute,
+  path: "/access",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { company?: string | undefined; tab?: string | undefined; at?: string | undefined } => ({
+    company: text(search.company),
+    tab: text(search.tab),
+    at: text(search.at),
+  }),
+  component: lazyRouteComponent(() => import("@/features/access/page"), "AccessPage"),
+});
+
 const services = createRoute({
   getParentRoute,
   path: "/services",
@@ -97,6 +110,7 @@ export const operateRoutes = [
   triggers,
   workers,
   agents,
+  access,
   services,
   bulks,
   dashboards,

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseSync } from "vite";
 import { expect, test } from "vitest";
+import { access } from "../../messages/access";
 import { agents } from "../../messages/agents";
 import { apps } from "../../messages/apps";
 import { builder } from "../../messages/builder";
@@ -14,6 +15,7 @@ const TRANSLATED = [
   "app/errors",
   "canvas/",
   "editing/",
+  "features/access/",
   "features/apps/",
   "features/agents/",
   "features/approvals/",
@@ -93,6 +95,7 @@ test("every message is used, and is well-formed", () => {
     .join("\n");
   for (const [key, message] of Object.entries({
     ...en,
+    ...access,
     ...apps,
     ...builder,
     ...agents,

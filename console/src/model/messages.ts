@@ -3,6 +3,7 @@
  * `{name}` is a value, `{count, plural, one {# event} other {# events}}` a choice by its number.
  */
 
+import type { access } from "../../messages/access";
 import type { agents } from "../../messages/agents";
 import type { apps } from "../../messages/apps";
 import type { builder } from "../../messages/builder";
@@ -11,6 +12,7 @@ import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
 
 type Catalog = typeof en &
+  typeof access &
   typeof agents &
   typeof apps &
   typeof builder &

@@ -52,9 +52,12 @@ class Members:
             raise NotFound("USER_NOT_FOUND", f"there is no user `{user_id}` with a role here")
         return Member(user, roles[max(roles)], max(roles))
 
-    async def users(self, company: str, after: str, count: int) -> list[User]:
+    async def users(self, company: str, after: str, count: int) -> list[tuple[User, list[Grant]]]:
+        """Return the users of a company with their roles in it, by email address."""
         await self._permissions.tenant(Company, company, MANAGE)
-        return await self._users.of_company(company, after, count)
+        found = await self._users.of_company(company, after, count)
+        grants = await self._users.grants_in_company(found, company)
+        return [(user, grants[user.id]) for user in found]
 
     async def set_member(self, user_id: str, level: Level, id: str, role: str) -> None:
         """Give a user a role on a level, or take it away with an empty role."""

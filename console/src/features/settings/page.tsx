@@ -1,6 +1,7 @@
+import "../../../messages/access";
 import "../../../messages/pages";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { write } from "@/api/client";
 import { PageHeader } from "@/app/pageHeader";
@@ -11,6 +12,7 @@ import frame from "@/design/page.module.css";
 import { Button, TextField } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
+import { Sessions } from "./sessions";
 
 /** Choices of the reader; they are kept in this browser. */
 export function SettingsPage() {
@@ -78,6 +80,7 @@ export function SettingsPage() {
           />
           <SignedIn />
         </section>
+        <OwnSessions />
       </div>
     </>
   );
@@ -140,7 +143,22 @@ function SignedIn() {
       <span>
         {say("settings.signedIn")} <strong>{data.me.user?.email ?? data.me.name}</strong>
       </span>
+      <span className="boxed-links">
+        <Link to="/access">{say("settings.access")}</Link>
+      </span>
       <Button onClick={() => void signOut()}>{say("settings.signOut")}</Button>
     </p>
   );
+}
+
+function OwnSessions() {
+  const { data } = useQuery(sessionQuery);
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  if (!data?.me?.user) return null;
+  const ended = () => {
+    client.clear();
+    void navigate({ to: "/login" });
+  };
+  return <Sessions ended={ended} />;
 }

@@ -88,6 +88,7 @@ PLAIN_PATHS = (
     "/dead-letters",
     "/bulk",
     "/services",
+    "/access",
     "/dashboards",
     "/visualization",
     "/visualization/galaxy",

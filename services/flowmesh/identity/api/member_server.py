@@ -84,9 +84,11 @@ class MemberServer(member_service_pb2_grpc.MemberServiceServicer):
         count = page_size(request.page_size)
         after = last_of_token(request.page_token, list_key(request))
         found = await self._members.users(request.company_id, after, count + 1)
-        token = page_token(list_key(request), found[count - 1].email) if len(found) > count else ""
+        token = (
+            page_token(list_key(request), found[count - 1][0].email) if len(found) > count else ""
+        )
         return pb.ListUsersResponse(
-            users=[user_message(each) for each in found[:count]], next_page_token=token
+            users=[user_message(*each) for each in found[:count]], next_page_token=token
         )
 
     async def SetUserDisabled(

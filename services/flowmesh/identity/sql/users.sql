@@ -20,6 +20,16 @@ where u.email > :after and (
 order by u.email
 limit :count;
 
+-- name: grants-in-company(users, company)
+-- Roles of users on a company and below it, the widest level first.
+select g.user_id, g.level, g.level_id, g.role from grants g
+where g.user_id = any(:users) and (
+    g.level = 1 and g.level_id = :company
+    or g.level = 2 and g.level_id in (select id from organizations where company = :company)
+    or g.level = 3 and g.level_id in (select id from projects where company = :company)
+)
+order by g.user_id, g.level, g.level_id;
+
 -- name: is-in-company(user_id, company)$
 -- True if the user has a role in a company.
 select exists (

@@ -1,6 +1,6 @@
 """Users, their roles and invitations as rows."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,6 +46,16 @@ class UserStore:
     async def of_company(self, company: str, after: str, count: int) -> list[User]:
         rows = self._sql.users_of_company(self._at, company=company, after=after, count=count)
         return [User.of(row) async for row in rows]
+
+    async def grants_in_company(
+        self, users: Iterable[User], company: str
+    ) -> dict[str, list[Grant]]:
+        """Return the roles of users on a company and below it, by the ids of the users."""
+        ids = [each.id for each in users]
+        found: dict[str, list[Grant]] = {id: [] for id in ids}
+        async for row in self._sql.grants_in_company(self._at, users=ids, company=company):
+            found[row["user_id"]].append(Grant.of(row))
+        return found
 
     async def is_in_company(self, user_id: str, company: str) -> bool:
         return bool(await self._sql.is_in_company(self._at, user_id=user_id, company=company))
