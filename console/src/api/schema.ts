@@ -889,6 +889,7 @@ export interface EncryptionValue {
   encryption: "destroyed" | "off" | "required";
   keys: number;
   keyCreatedAt?: string;
+  wrappingKeys?: string[];
 }
 
 /** A cancellation or termination of an execution. */

@@ -1041,7 +1041,7 @@ pub mod auth_service_client {
         }
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Encryption {
     #[prost(enumeration = "EncryptionState", tag = "1")]
     pub state: i32,
@@ -1051,13 +1051,16 @@ pub struct Encryption {
     /// Time of the newest key; 0 without one.
     #[prost(int64, tag = "3")]
     pub key_created_at_us: i64,
+    /// The keys that wrap them.
+    #[prost(string, repeated, tag = "4")]
+    pub wrapping_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetEncryptionRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetEncryptionResponse {
     #[prost(message, optional, tag = "1")]
     pub encryption: ::core::option::Option<Encryption>,
@@ -1067,7 +1070,7 @@ pub struct RequireEncryptionRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequireEncryptionResponse {
     #[prost(message, optional, tag = "1")]
     pub encryption: ::core::option::Option<Encryption>,
@@ -1077,7 +1080,7 @@ pub struct RotateDataKeyRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateDataKeyResponse {
     #[prost(message, optional, tag = "1")]
     pub encryption: ::core::option::Option<Encryption>,
@@ -1087,10 +1090,35 @@ pub struct DestroyDataKeysRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DestroyDataKeysResponse {
     #[prost(message, optional, tag = "1")]
     pub encryption: ::core::option::Option<Encryption>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWrappingRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetWrappingResponse {
+    /// The key that wraps new data keys, with its version; empty before it was reached.
+    #[prost(string, tag = "1")]
+    pub wrapping_key: ::prost::alloc::string::String,
+    /// Time at which it last wrapped and opened a value; 0 if it has not since the start.
+    #[prost(int64, tag = "2")]
+    pub confirmed_at_us: i64,
+    /// Why it does not now; empty if it does.
+    #[prost(string, tag = "3")]
+    pub problem: ::prost::alloc::string::String,
+    /// Keys that wrap data keys, the former ones until each of theirs is wrapped anew.
+    #[prost(message, repeated, tag = "4")]
+    pub uses: ::prost::alloc::vec::Vec<WrappingKeyUse>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WrappingKeyUse {
+    #[prost(string, tag = "1")]
+    pub wrapping_key: ::prost::alloc::string::String,
+    /// Data keys of values and of secrets.
+    #[prost(uint32, tag = "2")]
+    pub data_keys: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDataKeysRequest {}
@@ -1105,7 +1133,7 @@ pub struct DataKey {
     pub namespace: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub number: u32,
-    /// The key, sealed by the key of the installation; empty once it was destroyed.
+    /// The key, sealed by the key file of the installation; empty once it was destroyed.
     #[prost(bytes = "vec", tag = "3")]
     pub sealed_key: ::prost::alloc::vec::Vec<u8>,
 }
@@ -1255,6 +1283,7 @@ pub mod encryption_service_client {
         ///
         ///   FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
         ///   FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+        ///   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         pub async fn require_encryption(
             &mut self,
             request: impl tonic::IntoRequest<super::RequireEncryptionRequest>,
@@ -1287,6 +1316,7 @@ pub mod encryption_service_client {
         /// Makes a further key. Former ones open what they encrypted.
         ///
         ///   FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+        ///   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         pub async fn rotate_data_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateDataKeyRequest>,
@@ -1348,7 +1378,40 @@ pub mod encryption_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the key that wraps the data keys of all namespaces, and how many each former one still
+        /// wraps. One that wraps none can be removed. Needs a role on the installation.
+        pub async fn get_wrapping(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWrappingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWrappingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.EncryptionService/GetWrapping",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.EncryptionService",
+                        "GetWrapping",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns the keys of all namespaces, oldest first, for the services that encrypt.
+        ///
+        ///   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
         pub async fn list_data_keys(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDataKeysRequest>,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from flowmesh.access.sealing import SealBroken, Sealer
-from flowmesh.errors import WrongState
+from flowmesh.errors import Unavailable, WrongState
 
 MARK = b"\0fms1"
 # The beginning of sealed and of hashed texts: a character for private use, which no text has.
@@ -42,6 +42,8 @@ class DataKeys:
         # By namespace, of the first key: a rotation changes no hash.
         self._hashing: dict[str, bytes] = {}
         self._destroyed: frozenset[str] = frozenset()
+        # Why the wrapping key of all keys cannot be used; empty if it can.
+        self._locked = ""
         # Set while the keys are known: nothing is sealed or opened before.
         self.known = asyncio.Event()
         self.known.set()
@@ -84,10 +86,17 @@ class DataKeys:
     def is_destroyed(self, namespace: str) -> bool:
         return namespace in self._destroyed
 
+    def lock(self, problem: str) -> None:
+        """Refuse new work of encrypted namespaces while there is a problem; empty ends that."""
+        self._locked = problem
+
     def require(self, namespace: str) -> None:
-        """Raise DATA_UNREADABLE if the keys of a namespace were destroyed."""
+        """Raise DATA_UNREADABLE or WRAPPING_KEY_UNAVAILABLE if the keys cannot be used."""
         if namespace in self._destroyed:
             raise unreadable(f"the data keys of namespace `{namespace}` were destroyed")
+        if self._locked and namespace in self._current:
+            text = f"the data keys of namespace `{namespace}` cannot be used: {self._locked}"
+            raise Unavailable("WRAPPING_KEY_UNAVAILABLE", text, retry_after_ms=5_000)
 
     def seal(self, namespace: str, value: bytes, place: str) -> bytes:
         """Return a value as it is stored; `place` has to be the same to open it."""

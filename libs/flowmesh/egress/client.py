@@ -80,14 +80,17 @@ class Egress:
         resolver: AbstractResolver | None = None,
         *,
         pool: Pool | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`resolver` resolves host names; by default the resolver of the system.
 
-        Calls beyond the connections of the pool wait.
+        Calls beyond the connections of the pool wait. `tls` has the authorities of servers, if
+        they are not those of the system.
         """
         self._policy = policy
         self._pool = pool or Pool()
         self._resolver = resolver
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Egress":
@@ -97,6 +100,7 @@ class Egress:
             host_connections_max=self._pool.host_connections_max,
             idle_s=self._pool.idle_s,
             resolver=self._resolver,
+            tls=self._tls,
             max_field_size=HEADER_BYTES_MAX,
             max_line_size=HEADER_BYTES_MAX,
         )

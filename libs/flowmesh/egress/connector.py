@@ -5,6 +5,7 @@ to another address afterwards changes nothing.
 """
 
 import socket
+import ssl
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -50,6 +51,7 @@ def http_session(
     resolver: AbstractResolver | None = None,
     auto_decompress: bool = False,
     idle_s: float = IDLE_CONNECTION_SECONDS,
+    tls: ssl.SSLContext | None = None,
     **options: Any,
 ) -> aiohttp.ClientSession:
     """Return a session without cookies and proxies; 0 bounds no host for itself.
@@ -66,6 +68,7 @@ def http_session(
     connector = aiohttp.TCPConnector(
         socket_factory=checked_socket,
         resolver=CheckedResolver(policy, resolver),
+        ssl=tls or True,
         limit=connections_max,
         limit_per_host=host_connections_max,
         ttl_dns_cache=DNS_CACHE_SECONDS,

@@ -249,6 +249,7 @@ REASONS = table_of(
     Reason("SECRET_NOT_FOUND", tree.NotFound, "No such secret in the namespace."),
     Reason("SECRET_UNREADABLE", tree.WrongState, "The stored secret was changed, or sealed with another key."),
     Reason("DATA_UNREADABLE", tree.WrongState, "An encrypted value was changed or moved, or its key was destroyed or is missing."),
+    Reason("WRAPPING_KEY_UNAVAILABLE", tree.Unavailable, "The key that wraps the data keys cannot be used; encrypted projects start nothing."),
     Reason("ENCRYPTION_UNAVAILABLE", tree.WrongState, "An open installation has no key file to seal data keys with."),
     Reason("FILE_PATH_INVALID", tree.Invalid, "The path of the file is absolute, has `..` or control characters, or is too long."),
     Reason("FILE_PATH_TAKEN", tree.Conflict, "Another file of the project differs only in case or spelling of its path."),

@@ -19,12 +19,23 @@ DATA_KEYS = "identity.data_keys"
 RETRY_MS = 200
 # A new key seals values once all processes have read it.
 USED_AFTER_S = 2.0
+# The reason of an identity service whose wrapping key was away for too long.
+UNUSABLE = "WRAPPING_KEY_UNAVAILABLE"
 ListKeys = Callable[[pb.ListDataKeysRequest], Any]
 
 
 def key_place(namespace: str, number: int) -> str:
     """Return the place that a sealed data key is bound to."""
     return f"payload key {number} of {namespace}"
+
+
+def secrets_place(namespace: str) -> str:
+    """Return the place that the wrapped key of the secrets of a namespace is bound to."""
+    return f"data key of {namespace}"
+
+
+class DataKeysUnknown(Exception):
+    """The data keys were not read since the start; nothing is sealed or opened before."""
 
 
 class DataKeyLoop(Loop):
@@ -74,8 +85,11 @@ class DataKeyLoop(Loop):
         try:
             with acting_as(None):
                 answer = await self._list(pb.ListDataKeysRequest())
-        except (Unavailable, Overloaded, Timeout):
+        except (Unavailable, Overloaded, Timeout) as error:
+            if error.reason == UNUSABLE:
+                self._keys.lock(error.message)
             return False
+        self._keys.lock("")
         self._destroyed(self._keys.replace(map(self._unsealed, answer.keys)))
         return True
 
@@ -105,3 +119,9 @@ async def encrypting(
     )
     await loop.listen(runtime.bus, runtime.settings.bus_prefix)
     runtime.add_loop(loop)
+
+    async def known() -> None:
+        if not keys.known.is_set():
+            raise DataKeysUnknown
+
+    runtime.add_check("data_keys", known)

@@ -81,10 +81,14 @@ from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.identity.storage.tenants import TenantStore
 from flowmesh.identity.storage.users import UserStore
+from flowmesh.identity.storage.wrapped_keys import WrappedKeyStore
 from flowmesh.identity.tenants import Tenants
 from flowmesh.identity.workspace.files import Files
 from flowmesh.identity.workspace.quotas import Announcements, Quotas, UsageLoop
 from flowmesh.identity.workspace.use import ProjectUse
+from flowmesh.identity.wrapping.loops import RewrapLoop
+from flowmesh.identity.wrapping.settings import open_wrapping
+from flowmesh.identity.wrapping.wrapping import Wrapping
 from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.data_keys import encrypting
 from flowmesh.runtime.loop import Loop
@@ -105,7 +109,8 @@ async def run(runtime: Runtime) -> None:
         data_keys = DataKeys()
         database = Database(pool, call=audit_loop.call, keys=data_keys)
         saml = Saml(await stack.enter_async_context(Sandbox()), runtime.clock)
-        parts = _Parts(runtime, database, keys, egress, saml)
+        wrapping = await open_wrapping(runtime, stack)
+        parts = _Parts(runtime, database, keys, egress, saml, wrapping)
         await parts.tokens.rotate()
         runtime.serve(parts.access(), access_service_pb2_grpc.add_AccessServiceServicer_to_server)
         runtime.serve(parts.auth(), auth_service_pb2_grpc.add_AuthServiceServicer_to_server)
@@ -170,8 +175,11 @@ class _Parts:
         keys: InstallationKeys,
         egress: Egress,
         saml: Saml,
+        wrapping: Wrapping,
     ) -> None:
         self._runtime = runtime
+        self._wrapping = wrapping
+        self._wrapped_keys = WrappedKeyStore(database)
         self._pepper = keys.pepper
         self.users = UserStore(database)
         self.tenants = TenantStore(database)
@@ -299,16 +307,26 @@ class _Parts:
         return MemberServer(members=members, accounts=self.accounts)
 
     def secret_server(self) -> SecretServer:
-        return SecretServer(Secrets(store=self.secrets, installation=self._sealer))
+        return SecretServer(Secrets(store=self.secrets, wrapping=self._wrapping))
 
     def encryption_server(self) -> EncryptionServer:
         encryption = Encryption(
             store=self._payload_keys,
+            wrapped=self._wrapped_keys,
+            wrapping=self._wrapping,
             installation=self._sealer if self._runtime.keys is not None else None,
             bus=self._runtime.bus,
             prefix=self._runtime.settings.bus_prefix,
         )
-        return EncryptionServer(encryption)
+        if self._runtime.keys is not None:
+            loop = RewrapLoop(
+                self._wrapping,
+                self._wrapped_keys,
+                announce=encryption.announce,
+                metrics=self._runtime.metrics,
+            )
+            self._runtime.add_loop(loop)
+        return EncryptionServer(encryption, self._wrapping)
 
     def key(self) -> KeyServer:
         keys = ApiKeys(

@@ -1,6 +1,6 @@
 """Secrets of namespaces: versions, sealed with a key of the namespace.
 
-The key of a namespace is sealed by the key of the installation. A sealed value is bound to its
+The key of a namespace is wrapped by the wrapping key. A sealed value is bound to its
 namespace, name and version, so it cannot stand for another one.
 """
 
@@ -19,6 +19,8 @@ from flowmesh.identity.limits import (
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.storage.records import SecretVersion
 from flowmesh.identity.storage.secrets import SecretStore
+from flowmesh.identity.wrapping.wrapping import Wrapping
+from flowmesh.runtime.data_keys import secrets_place
 
 _KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -30,9 +32,9 @@ NO_VERSION = 2**31 - 1
 class Secrets:
     """Stores values, and opens them for worker services."""
 
-    def __init__(self, *, store: SecretStore, installation: Sealer) -> None:
+    def __init__(self, *, store: SecretStore, wrapping: Wrapping) -> None:
         self._store = store
-        self._installation = installation
+        self._wrapping = wrapping
 
     async def put(self, namespace: str, name: str, value: bytes) -> SecretVersion:
         """Store a value as the newest version of a secret."""
@@ -70,16 +72,19 @@ class Secrets:
         return _opened(sealer, sealed, _place(namespace, name, number))
 
     async def _sealer(self, namespace: str) -> Sealer | None:
-        sealed_key = await self._store.key(namespace)
-        if sealed_key is None:
+        wrapped = await self._store.key(namespace)
+        if wrapped is None:
             return None
-        return Sealer(_opened(self._installation, sealed_key, _key_place(namespace)))
+        try:
+            return Sealer(await self._wrapping.unwrap(wrapped, secrets_place(namespace)))
+        except SealBroken as error:
+            raise _unreadable(error) from error
 
     async def _new_sealer(self, namespace: str) -> Sealer:
         """Make the key of a namespace; of two at once, the one that was stored first holds."""
         key = secrets.token_bytes(_KEY_BYTES)
-        sealed = self._installation.seal(key, _key_place(namespace))
-        await self._store.add_key(namespace, sealed)
+        wrapped = await self._wrapping.wrap(key, secrets_place(namespace))
+        await self._store.add_key(namespace, wrapped)
         made = await self._sealer(namespace)
         assert made is not None
         return made
@@ -90,16 +95,16 @@ def _opened(sealer: Sealer, sealed: bytes, place: str) -> bytes:
     try:
         return sealer.open(sealed, place)
     except SealBroken as error:
-        text = f"{error}: its bytes were changed, or the installation has another key now"
-        raise WrongState("SECRET_UNREADABLE", text) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: SealBroken) -> WrongState:
+    text = f"{error}: its bytes were changed, or the installation has another key now"
+    return WrongState("SECRET_UNREADABLE", text)
 
 
 def _place(namespace: str, name: str, version: int) -> str:
     return f"secret {namespace}/{name}#{version}"
-
-
-def _key_place(namespace: str) -> str:
-    return f"data key of {namespace}"
 
 
 def check_room(others: int) -> None:

@@ -54,6 +54,7 @@ _ENCRYPTION: tuple[Entry, ...] = (
     Command("require", "access.encryption:require", "Encrypt the values of executions."),
     Command("rotate", "access.encryption:rotate", "Encrypt new values with a new key."),
     Command("destroy", "access.encryption:destroy", "Destroy all keys, and so what they encrypt."),
+    Command("wrapping", "access.encryption:wrapping", "Show the key that wraps all data keys."),
 )
 _METER: tuple[Entry, ...] = (
     Command("list", "access.meters:list_meters", "Show the metered use of the namespace."),

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from flowmesh.errors import FlowmeshError, Forbidden
 from flowmesh.jsontext.integers import is_whole
-from flowmesh.runtime.settings import ANY, Settings
+from flowmesh.runtime.settings import Settings
+from flowmesh.runtime.settings.types import ANY
 
 # Names that browsers resolve to this machine only (RFC 6761, 6.3).
 LOCAL = "localhost"

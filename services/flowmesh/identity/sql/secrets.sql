@@ -1,9 +1,10 @@
--- name: insert-data-key(namespace, sealed_key)!
-insert into data_keys (namespace, sealed_key) values (:namespace, :sealed_key)
+-- name: insert-data-key(namespace, sealed_key, wrapped_by)!
+insert into data_keys (namespace, sealed_key, wrapped_by)
+values (:namespace, :sealed_key, :wrapped_by)
 on conflict do nothing;
 
--- name: data-key(namespace)$
-select sealed_key from data_keys where namespace = :namespace;
+-- name: data-key(namespace)^
+select sealed_key, wrapped_by from data_keys where namespace = :namespace;
 
 -- name: lock-secrets(namespace)!
 -- Lets changes of the secrets of a namespace wait for each other.

@@ -1,7 +1,7 @@
 """Sealed keys of the values of executions as rows."""
 
 from flowmesh.identity.storage.database import Database
-from flowmesh.identity.storage.records import PayloadKey
+from flowmesh.identity.storage.records import PayloadKey, Wrapped
 
 
 class PayloadKeyStore:
@@ -19,10 +19,14 @@ class PayloadKeyStore:
         """Return the keys of all namespaces, oldest first."""
         return [PayloadKey.of(row) async for row in self._sql.all_payload_keys(self._pool)]
 
-    async def insert(self, namespace: str, number: int, sealed: bytes) -> None:
+    async def insert(self, namespace: str, number: int, wrapped: Wrapped) -> None:
         """Store a key unless there is one with its number."""
         await self._sql.insert_payload_key(
-            self._pool, namespace=namespace, number=number, sealed_key=sealed
+            self._pool,
+            namespace=namespace,
+            number=number,
+            sealed_key=wrapped.value,
+            wrapped_by=wrapped.by,
         )
 
     async def destroy(self, namespace: str) -> None:

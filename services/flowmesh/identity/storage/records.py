@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from flowmesh.access.roles import Role
 
@@ -239,6 +239,13 @@ class SecretVersion(Columns):
     created_at_us: int
 
 
+class Wrapped(NamedTuple):
+    """A wrapped data key, and the name of the key that wrapped it, with its version."""
+
+    by: str
+    value: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class PayloadKey(Columns):
     """A key of the values of executions; without `sealed_key` it was destroyed."""
@@ -246,6 +253,7 @@ class PayloadKey(Columns):
     namespace: str
     number: int
     sealed_key: bytes
+    wrapped_by: str
     created_at_us: int
 
 

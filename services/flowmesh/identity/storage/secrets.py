@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from flowmesh.identity.limits import TOMBSTONE_DAYS
 from flowmesh.identity.storage.database import Database
-from flowmesh.identity.storage.records import SecretVersion
+from flowmesh.identity.storage.records import SecretVersion, Wrapped
 
 
 class SecretStore:
@@ -23,13 +23,15 @@ class SecretStore:
             await self._sql.lock_secrets(connection, namespace=namespace)
             yield SecretStore(self._database, connection)
 
-    async def add_key(self, namespace: str, sealed_key: bytes) -> None:
+    async def add_key(self, namespace: str, wrapped: Wrapped) -> None:
         """Store the key of a namespace unless it has one."""
-        await self._sql.insert_data_key(self._at, namespace=namespace, sealed_key=sealed_key)
+        await self._sql.insert_data_key(
+            self._at, namespace=namespace, sealed_key=wrapped.value, wrapped_by=wrapped.by
+        )
 
-    async def key(self, namespace: str) -> bytes | None:
-        found: bytes | None = await self._sql.data_key(self._at, namespace=namespace)
-        return found
+    async def key(self, namespace: str) -> Wrapped | None:
+        row = await self._sql.data_key(self._at, namespace=namespace)
+        return row and Wrapped(row["wrapped_by"], row["sealed_key"])
 
     async def counts(self, namespace: str, name: str) -> tuple[int, int]:
         """Return the newest version of a name (0 for none) and the number of other names."""

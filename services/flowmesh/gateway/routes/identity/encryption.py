@@ -27,6 +27,7 @@ class EncryptionValue(Value, kw_only=True):
     encryption: Literal["off", "required", "destroyed"]
     keys: int
     key_created_at: Instant | UnsetType = UNSET
+    wrapping_keys: list[str] | UnsetType = UNSET
 
 
 async def get_encryption(backends: Backends, request: Request) -> Response:
@@ -58,6 +59,7 @@ def _answer(found: pb.Encryption) -> Response:
     value = EncryptionValue(encryption=_STATES[found.state], keys=found.keys)
     if found.key_created_at_us:
         value.key_created_at = instant(found.key_created_at_us)
+        value.wrapping_keys = list(found.wrapping_keys)
     return json_response(value)
 
 

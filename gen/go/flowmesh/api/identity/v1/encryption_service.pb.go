@@ -81,8 +81,10 @@ type Encryption struct {
 	Keys uint32 `protobuf:"varint,2,opt,name=keys,proto3" json:"keys,omitempty"`
 	// Time of the newest key; 0 without one.
 	KeyCreatedAtUs int64 `protobuf:"varint,3,opt,name=key_created_at_us,json=keyCreatedAtUs,proto3" json:"key_created_at_us,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The keys that wrap them.
+	WrappingKeys  []string `protobuf:"bytes,4,rep,name=wrapping_keys,json=wrappingKeys,proto3" json:"wrapping_keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Encryption) Reset() {
@@ -134,6 +136,13 @@ func (x *Encryption) GetKeyCreatedAtUs() int64 {
 		return x.KeyCreatedAtUs
 	}
 	return 0
+}
+
+func (x *Encryption) GetWrappingKeys() []string {
+	if x != nil {
+		return x.WrappingKeys
+	}
+	return nil
 }
 
 type GetEncryptionRequest struct {
@@ -488,6 +497,167 @@ func (x *DestroyDataKeysResponse) GetEncryption() *Encryption {
 	return nil
 }
 
+type GetWrappingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWrappingRequest) Reset() {
+	*x = GetWrappingRequest{}
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWrappingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWrappingRequest) ProtoMessage() {}
+
+func (x *GetWrappingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWrappingRequest.ProtoReflect.Descriptor instead.
+func (*GetWrappingRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{9}
+}
+
+type GetWrappingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key that wraps new data keys, with its version; empty before it was reached.
+	WrappingKey string `protobuf:"bytes,1,opt,name=wrapping_key,json=wrappingKey,proto3" json:"wrapping_key,omitempty"`
+	// Time at which it last wrapped and opened a value; 0 if it has not since the start.
+	ConfirmedAtUs int64 `protobuf:"varint,2,opt,name=confirmed_at_us,json=confirmedAtUs,proto3" json:"confirmed_at_us,omitempty"`
+	// Why it does not now; empty if it does.
+	Problem string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Keys that wrap data keys, the former ones until each of theirs is wrapped anew.
+	Uses          []*WrappingKeyUse `protobuf:"bytes,4,rep,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWrappingResponse) Reset() {
+	*x = GetWrappingResponse{}
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWrappingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWrappingResponse) ProtoMessage() {}
+
+func (x *GetWrappingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWrappingResponse.ProtoReflect.Descriptor instead.
+func (*GetWrappingResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetWrappingResponse) GetWrappingKey() string {
+	if x != nil {
+		return x.WrappingKey
+	}
+	return ""
+}
+
+func (x *GetWrappingResponse) GetConfirmedAtUs() int64 {
+	if x != nil {
+		return x.ConfirmedAtUs
+	}
+	return 0
+}
+
+func (x *GetWrappingResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *GetWrappingResponse) GetUses() []*WrappingKeyUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+type WrappingKeyUse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	WrappingKey string                 `protobuf:"bytes,1,opt,name=wrapping_key,json=wrappingKey,proto3" json:"wrapping_key,omitempty"`
+	// Data keys of values and of secrets.
+	DataKeys      uint32 `protobuf:"varint,2,opt,name=data_keys,json=dataKeys,proto3" json:"data_keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WrappingKeyUse) Reset() {
+	*x = WrappingKeyUse{}
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WrappingKeyUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WrappingKeyUse) ProtoMessage() {}
+
+func (x *WrappingKeyUse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WrappingKeyUse.ProtoReflect.Descriptor instead.
+func (*WrappingKeyUse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WrappingKeyUse) GetWrappingKey() string {
+	if x != nil {
+		return x.WrappingKey
+	}
+	return ""
+}
+
+func (x *WrappingKeyUse) GetDataKeys() uint32 {
+	if x != nil {
+		return x.DataKeys
+	}
+	return 0
+}
+
 type ListDataKeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -496,7 +666,7 @@ type ListDataKeysRequest struct {
 
 func (x *ListDataKeysRequest) Reset() {
 	*x = ListDataKeysRequest{}
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +678,7 @@ func (x *ListDataKeysRequest) String() string {
 func (*ListDataKeysRequest) ProtoMessage() {}
 
 func (x *ListDataKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +691,7 @@ func (x *ListDataKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDataKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListDataKeysRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{12}
 }
 
 type ListDataKeysResponse struct {
@@ -533,7 +703,7 @@ type ListDataKeysResponse struct {
 
 func (x *ListDataKeysResponse) Reset() {
 	*x = ListDataKeysResponse{}
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +715,7 @@ func (x *ListDataKeysResponse) String() string {
 func (*ListDataKeysResponse) ProtoMessage() {}
 
 func (x *ListDataKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +728,7 @@ func (x *ListDataKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDataKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListDataKeysResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDataKeysResponse) GetKeys() []*DataKey {
@@ -572,7 +742,7 @@ type DataKey struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Number    uint32                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
-	// The key, sealed by the key of the installation; empty once it was destroyed.
+	// The key, sealed by the key file of the installation; empty once it was destroyed.
 	SealedKey     []byte `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -580,7 +750,7 @@ type DataKey struct {
 
 func (x *DataKey) Reset() {
 	*x = DataKey{}
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +762,7 @@ func (x *DataKey) String() string {
 func (*DataKey) ProtoMessage() {}
 
 func (x *DataKey) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +775,7 @@ func (x *DataKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataKey.ProtoReflect.Descriptor instead.
 func (*DataKey) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DataKey) GetNamespace() string {
@@ -633,12 +803,13 @@ var File_flowmesh_api_identity_v1_encryption_service_proto protoreflect.FileDesc
 
 const file_flowmesh_api_identity_v1_encryption_service_proto_rawDesc = "" +
 	"\n" +
-	"1flowmesh/api/identity/v1/encryption_service.proto\x12\x18flowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\x8c\x01\n" +
+	"1flowmesh/api/identity/v1/encryption_service.proto\x12\x18flowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xb1\x01\n" +
 	"\n" +
 	"Encryption\x12?\n" +
 	"\x05state\x18\x01 \x01(\x0e2).flowmesh.api.identity.v1.EncryptionStateR\x05state\x12\x12\n" +
 	"\x04keys\x18\x02 \x01(\rR\x04keys\x12)\n" +
-	"\x11key_created_at_us\x18\x03 \x01(\x03R\x0ekeyCreatedAtUs\"4\n" +
+	"\x11key_created_at_us\x18\x03 \x01(\x03R\x0ekeyCreatedAtUs\x12#\n" +
+	"\rwrapping_keys\x18\x04 \x03(\tR\fwrappingKeys\"4\n" +
 	"\x14GetEncryptionRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"]\n" +
 	"\x15GetEncryptionResponse\x12D\n" +
@@ -662,7 +833,16 @@ const file_flowmesh_api_identity_v1_encryption_service_proto_rawDesc = "" +
 	"\x17DestroyDataKeysResponse\x12D\n" +
 	"\n" +
 	"encryption\x18\x01 \x01(\v2$.flowmesh.api.identity.v1.EncryptionR\n" +
-	"encryption\"\x15\n" +
+	"encryption\"\x14\n" +
+	"\x12GetWrappingRequest\"\xb8\x01\n" +
+	"\x13GetWrappingResponse\x12!\n" +
+	"\fwrapping_key\x18\x01 \x01(\tR\vwrappingKey\x12&\n" +
+	"\x0fconfirmed_at_us\x18\x02 \x01(\x03R\rconfirmedAtUs\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12<\n" +
+	"\x04uses\x18\x04 \x03(\v2(.flowmesh.api.identity.v1.WrappingKeyUseR\x04uses\"P\n" +
+	"\x0eWrappingKeyUse\x12!\n" +
+	"\fwrapping_key\x18\x01 \x01(\tR\vwrappingKey\x12\x1b\n" +
+	"\tdata_keys\x18\x02 \x01(\rR\bdataKeys\"\x15\n" +
 	"\x13ListDataKeysRequest\"M\n" +
 	"\x14ListDataKeysResponse\x125\n" +
 	"\x04keys\x18\x01 \x03(\v2!.flowmesh.api.identity.v1.DataKeyR\x04keys\"^\n" +
@@ -675,12 +855,13 @@ const file_flowmesh_api_identity_v1_encryption_service_proto_rawDesc = "" +
 	"\x1cENCRYPTION_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ENCRYPTION_STATE_OFF\x10\x01\x12\x1d\n" +
 	"\x19ENCRYPTION_STATE_REQUIRED\x10\x02\x12\x1e\n" +
-	"\x1aENCRYPTION_STATE_DESTROYED\x10\x032\x8e\x05\n" +
+	"\x1aENCRYPTION_STATE_DESTROYED\x10\x032\x84\x06\n" +
 	"\x11EncryptionService\x12x\n" +
 	"\rGetEncryption\x12..flowmesh.api.identity.v1.GetEncryptionRequest\x1a/.flowmesh.api.identity.v1.GetEncryptionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x86\x01\n" +
 	"\x11RequireEncryption\x122.flowmesh.api.identity.v1.RequireEncryptionRequest\x1a3.flowmesh.api.identity.v1.RequireEncryptionResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12z\n" +
 	"\rRotateDataKey\x12..flowmesh.api.identity.v1.RotateDataKeyRequest\x1a/.flowmesh.api.identity.v1.RotateDataKeyResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12\x80\x01\n" +
-	"\x0fDestroyDataKeys\x120.flowmesh.api.identity.v1.DestroyDataKeysRequest\x1a1.flowmesh.api.identity.v1.DestroyDataKeysResponse\"\b\xea\xe0\x18\x04\b\b(\x01\x12w\n" +
+	"\x0fDestroyDataKeys\x120.flowmesh.api.identity.v1.DestroyDataKeysRequest\x1a1.flowmesh.api.identity.v1.DestroyDataKeysResponse\"\b\xea\xe0\x18\x04\b\b(\x01\x12t\n" +
+	"\vGetWrapping\x12,.flowmesh.api.identity.v1.GetWrappingRequest\x1a-.flowmesh.api.identity.v1.GetWrappingResponse\"\b\xea\xe0\x18\x04\b\a\x10\x02\x12w\n" +
 	"\fListDataKeys\x12-.flowmesh.api.identity.v1.ListDataKeysRequest\x1a..flowmesh.api.identity.v1.ListDataKeysResponse\"\b\xea\xe0\x18\x04\b\n" +
 	"\x10\x02Bq\n" +
 	"\x1cdev.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18Flowmesh.Api.Identity.V1b\x06proto3"
@@ -698,7 +879,7 @@ func file_flowmesh_api_identity_v1_encryption_service_proto_rawDescGZIP() []byte
 }
 
 var file_flowmesh_api_identity_v1_encryption_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_flowmesh_api_identity_v1_encryption_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_flowmesh_api_identity_v1_encryption_service_proto_goTypes = []any{
 	(EncryptionState)(0),              // 0: flowmesh.api.identity.v1.EncryptionState
 	(*Encryption)(nil),                // 1: flowmesh.api.identity.v1.Encryption
@@ -710,9 +891,12 @@ var file_flowmesh_api_identity_v1_encryption_service_proto_goTypes = []any{
 	(*RotateDataKeyResponse)(nil),     // 7: flowmesh.api.identity.v1.RotateDataKeyResponse
 	(*DestroyDataKeysRequest)(nil),    // 8: flowmesh.api.identity.v1.DestroyDataKeysRequest
 	(*DestroyDataKeysResponse)(nil),   // 9: flowmesh.api.identity.v1.DestroyDataKeysResponse
-	(*ListDataKeysRequest)(nil),       // 10: flowmesh.api.identity.v1.ListDataKeysRequest
-	(*ListDataKeysResponse)(nil),      // 11: flowmesh.api.identity.v1.ListDataKeysResponse
-	(*DataKey)(nil),                   // 12: flowmesh.api.identity.v1.DataKey
+	(*GetWrappingRequest)(nil),        // 10: flowmesh.api.identity.v1.GetWrappingRequest
+	(*GetWrappingResponse)(nil),       // 11: flowmesh.api.identity.v1.GetWrappingResponse
+	(*WrappingKeyUse)(nil),            // 12: flowmesh.api.identity.v1.WrappingKeyUse
+	(*ListDataKeysRequest)(nil),       // 13: flowmesh.api.identity.v1.ListDataKeysRequest
+	(*ListDataKeysResponse)(nil),      // 14: flowmesh.api.identity.v1.ListDataKeysResponse
+	(*DataKey)(nil),                   // 15: flowmesh.api.identity.v1.DataKey
 }
 var file_flowmesh_api_identity_v1_encryption_service_proto_depIdxs = []int32{
 	0,  // 0: flowmesh.api.identity.v1.Encryption.state:type_name -> flowmesh.api.identity.v1.EncryptionState
@@ -720,22 +904,25 @@ var file_flowmesh_api_identity_v1_encryption_service_proto_depIdxs = []int32{
 	1,  // 2: flowmesh.api.identity.v1.RequireEncryptionResponse.encryption:type_name -> flowmesh.api.identity.v1.Encryption
 	1,  // 3: flowmesh.api.identity.v1.RotateDataKeyResponse.encryption:type_name -> flowmesh.api.identity.v1.Encryption
 	1,  // 4: flowmesh.api.identity.v1.DestroyDataKeysResponse.encryption:type_name -> flowmesh.api.identity.v1.Encryption
-	12, // 5: flowmesh.api.identity.v1.ListDataKeysResponse.keys:type_name -> flowmesh.api.identity.v1.DataKey
-	2,  // 6: flowmesh.api.identity.v1.EncryptionService.GetEncryption:input_type -> flowmesh.api.identity.v1.GetEncryptionRequest
-	4,  // 7: flowmesh.api.identity.v1.EncryptionService.RequireEncryption:input_type -> flowmesh.api.identity.v1.RequireEncryptionRequest
-	6,  // 8: flowmesh.api.identity.v1.EncryptionService.RotateDataKey:input_type -> flowmesh.api.identity.v1.RotateDataKeyRequest
-	8,  // 9: flowmesh.api.identity.v1.EncryptionService.DestroyDataKeys:input_type -> flowmesh.api.identity.v1.DestroyDataKeysRequest
-	10, // 10: flowmesh.api.identity.v1.EncryptionService.ListDataKeys:input_type -> flowmesh.api.identity.v1.ListDataKeysRequest
-	3,  // 11: flowmesh.api.identity.v1.EncryptionService.GetEncryption:output_type -> flowmesh.api.identity.v1.GetEncryptionResponse
-	5,  // 12: flowmesh.api.identity.v1.EncryptionService.RequireEncryption:output_type -> flowmesh.api.identity.v1.RequireEncryptionResponse
-	7,  // 13: flowmesh.api.identity.v1.EncryptionService.RotateDataKey:output_type -> flowmesh.api.identity.v1.RotateDataKeyResponse
-	9,  // 14: flowmesh.api.identity.v1.EncryptionService.DestroyDataKeys:output_type -> flowmesh.api.identity.v1.DestroyDataKeysResponse
-	11, // 15: flowmesh.api.identity.v1.EncryptionService.ListDataKeys:output_type -> flowmesh.api.identity.v1.ListDataKeysResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	12, // 5: flowmesh.api.identity.v1.GetWrappingResponse.uses:type_name -> flowmesh.api.identity.v1.WrappingKeyUse
+	15, // 6: flowmesh.api.identity.v1.ListDataKeysResponse.keys:type_name -> flowmesh.api.identity.v1.DataKey
+	2,  // 7: flowmesh.api.identity.v1.EncryptionService.GetEncryption:input_type -> flowmesh.api.identity.v1.GetEncryptionRequest
+	4,  // 8: flowmesh.api.identity.v1.EncryptionService.RequireEncryption:input_type -> flowmesh.api.identity.v1.RequireEncryptionRequest
+	6,  // 9: flowmesh.api.identity.v1.EncryptionService.RotateDataKey:input_type -> flowmesh.api.identity.v1.RotateDataKeyRequest
+	8,  // 10: flowmesh.api.identity.v1.EncryptionService.DestroyDataKeys:input_type -> flowmesh.api.identity.v1.DestroyDataKeysRequest
+	10, // 11: flowmesh.api.identity.v1.EncryptionService.GetWrapping:input_type -> flowmesh.api.identity.v1.GetWrappingRequest
+	13, // 12: flowmesh.api.identity.v1.EncryptionService.ListDataKeys:input_type -> flowmesh.api.identity.v1.ListDataKeysRequest
+	3,  // 13: flowmesh.api.identity.v1.EncryptionService.GetEncryption:output_type -> flowmesh.api.identity.v1.GetEncryptionResponse
+	5,  // 14: flowmesh.api.identity.v1.EncryptionService.RequireEncryption:output_type -> flowmesh.api.identity.v1.RequireEncryptionResponse
+	7,  // 15: flowmesh.api.identity.v1.EncryptionService.RotateDataKey:output_type -> flowmesh.api.identity.v1.RotateDataKeyResponse
+	9,  // 16: flowmesh.api.identity.v1.EncryptionService.DestroyDataKeys:output_type -> flowmesh.api.identity.v1.DestroyDataKeysResponse
+	11, // 17: flowmesh.api.identity.v1.EncryptionService.GetWrapping:output_type -> flowmesh.api.identity.v1.GetWrappingResponse
+	14, // 18: flowmesh.api.identity.v1.EncryptionService.ListDataKeys:output_type -> flowmesh.api.identity.v1.ListDataKeysResponse
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_encryption_service_proto_init() }
@@ -749,7 +936,7 @@ func file_flowmesh_api_identity_v1_encryption_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_encryption_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_encryption_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

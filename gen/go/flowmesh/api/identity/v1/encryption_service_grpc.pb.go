@@ -23,6 +23,7 @@ const (
 	EncryptionService_RequireEncryption_FullMethodName = "/flowmesh.api.identity.v1.EncryptionService/RequireEncryption"
 	EncryptionService_RotateDataKey_FullMethodName     = "/flowmesh.api.identity.v1.EncryptionService/RotateDataKey"
 	EncryptionService_DestroyDataKeys_FullMethodName   = "/flowmesh.api.identity.v1.EncryptionService/DestroyDataKeys"
+	EncryptionService_GetWrapping_FullMethodName       = "/flowmesh.api.identity.v1.EncryptionService/GetWrapping"
 	EncryptionService_ListDataKeys_FullMethodName      = "/flowmesh.api.identity.v1.EncryptionService/ListDataKeys"
 )
 
@@ -37,16 +38,23 @@ type EncryptionServiceClient interface {
 	//
 	//	FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
 	RequireEncryption(ctx context.Context, in *RequireEncryptionRequest, opts ...grpc.CallOption) (*RequireEncryptionResponse, error)
 	// Makes a further key. Former ones open what they encrypted.
 	//
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
 	RotateDataKey(ctx context.Context, in *RotateDataKeyRequest, opts ...grpc.CallOption) (*RotateDataKeyResponse, error)
 	// Destroys all keys of a namespace: its encrypted values can never be read again.
 	//
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
 	DestroyDataKeys(ctx context.Context, in *DestroyDataKeysRequest, opts ...grpc.CallOption) (*DestroyDataKeysResponse, error)
+	// Returns the key that wraps the data keys of all namespaces, and how many each former one still
+	// wraps. One that wraps none can be removed. Needs a role on the installation.
+	GetWrapping(ctx context.Context, in *GetWrappingRequest, opts ...grpc.CallOption) (*GetWrappingResponse, error)
 	// Returns the keys of all namespaces, oldest first, for the services that encrypt.
+	//
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
 	ListDataKeys(ctx context.Context, in *ListDataKeysRequest, opts ...grpc.CallOption) (*ListDataKeysResponse, error)
 }
 
@@ -98,6 +106,16 @@ func (c *encryptionServiceClient) DestroyDataKeys(ctx context.Context, in *Destr
 	return out, nil
 }
 
+func (c *encryptionServiceClient) GetWrapping(ctx context.Context, in *GetWrappingRequest, opts ...grpc.CallOption) (*GetWrappingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetWrappingResponse)
+	err := c.cc.Invoke(ctx, EncryptionService_GetWrapping_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *encryptionServiceClient) ListDataKeys(ctx context.Context, in *ListDataKeysRequest, opts ...grpc.CallOption) (*ListDataKeysResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDataKeysResponse)
@@ -119,16 +137,23 @@ type EncryptionServiceServer interface {
 	//
 	//	FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
 	RequireEncryption(context.Context, *RequireEncryptionRequest) (*RequireEncryptionResponse, error)
 	// Makes a further key. Former ones open what they encrypted.
 	//
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
 	RotateDataKey(context.Context, *RotateDataKeyRequest) (*RotateDataKeyResponse, error)
 	// Destroys all keys of a namespace: its encrypted values can never be read again.
 	//
 	//	FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
 	DestroyDataKeys(context.Context, *DestroyDataKeysRequest) (*DestroyDataKeysResponse, error)
+	// Returns the key that wraps the data keys of all namespaces, and how many each former one still
+	// wraps. One that wraps none can be removed. Needs a role on the installation.
+	GetWrapping(context.Context, *GetWrappingRequest) (*GetWrappingResponse, error)
 	// Returns the keys of all namespaces, oldest first, for the services that encrypt.
+	//
+	//	UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
 	ListDataKeys(context.Context, *ListDataKeysRequest) (*ListDataKeysResponse, error)
 	mustEmbedUnimplementedEncryptionServiceServer()
 }
@@ -151,6 +176,9 @@ func (UnimplementedEncryptionServiceServer) RotateDataKey(context.Context, *Rota
 }
 func (UnimplementedEncryptionServiceServer) DestroyDataKeys(context.Context, *DestroyDataKeysRequest) (*DestroyDataKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DestroyDataKeys not implemented")
+}
+func (UnimplementedEncryptionServiceServer) GetWrapping(context.Context, *GetWrappingRequest) (*GetWrappingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetWrapping not implemented")
 }
 func (UnimplementedEncryptionServiceServer) ListDataKeys(context.Context, *ListDataKeysRequest) (*ListDataKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDataKeys not implemented")
@@ -248,6 +276,24 @@ func _EncryptionService_DestroyDataKeys_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EncryptionService_GetWrapping_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWrappingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EncryptionServiceServer).GetWrapping(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EncryptionService_GetWrapping_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EncryptionServiceServer).GetWrapping(ctx, req.(*GetWrappingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EncryptionService_ListDataKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDataKeysRequest)
 	if err := dec(in); err != nil {
@@ -288,6 +334,10 @@ var EncryptionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DestroyDataKeys",
 			Handler:    _EncryptionService_DestroyDataKeys_Handler,
+		},
+		{
+			MethodName: "GetWrapping",
+			Handler:    _EncryptionService_GetWrapping_Handler,
 		},
 		{
 			MethodName: "ListDataKeys",

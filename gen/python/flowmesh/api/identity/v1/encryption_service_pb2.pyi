@@ -45,21 +45,27 @@ class Encryption(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     KEY_CREATED_AT_US_FIELD_NUMBER: _builtins.int
+    WRAPPING_KEYS_FIELD_NUMBER: _builtins.int
     state: Global___EncryptionState.ValueType
     keys: _builtins.int
     """Number of keys that were made."""
     key_created_at_us: _builtins.int
     """Time of the newest key; 0 without one."""
+    @_builtins.property
+    def wrapping_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The keys that wrap them."""
+
     def __init__(
         self,
         *,
         state: Global___EncryptionState.ValueType = ...,
         keys: _builtins.int = ...,
         key_created_at_us: _builtins.int = ...,
+        wrapping_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_created_at_us", b"key_created_at_us", "keys", b"keys", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_created_at_us", b"key_created_at_us", "keys", b"keys", "state", b"state", "wrapping_keys", b"wrapping_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +228,78 @@ class DestroyDataKeysResponse(_message.Message):
 Global___DestroyDataKeysResponse: _TypeAlias = DestroyDataKeysResponse  # noqa: Y015
 
 @_typing.final
+class GetWrappingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWrappingRequest: _TypeAlias = GetWrappingRequest  # noqa: Y015
+
+@_typing.final
+class GetWrappingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WRAPPING_KEY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_AT_US_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    wrapping_key: _builtins.str
+    """The key that wraps new data keys, with its version; empty before it was reached."""
+    confirmed_at_us: _builtins.int
+    """Time at which it last wrapped and opened a value; 0 if it has not since the start."""
+    problem: _builtins.str
+    """Why it does not now; empty if it does."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___WrappingKeyUse]:
+        """Keys that wrap data keys, the former ones until each of theirs is wrapped anew."""
+
+    def __init__(
+        self,
+        *,
+        wrapping_key: _builtins.str = ...,
+        confirmed_at_us: _builtins.int = ...,
+        problem: _builtins.str = ...,
+        uses: _abc.Iterable[Global___WrappingKeyUse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_at_us", b"confirmed_at_us", "problem", b"problem", "uses", b"uses", "wrapping_key", b"wrapping_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWrappingResponse: _TypeAlias = GetWrappingResponse  # noqa: Y015
+
+@_typing.final
+class WrappingKeyUse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WRAPPING_KEY_FIELD_NUMBER: _builtins.int
+    DATA_KEYS_FIELD_NUMBER: _builtins.int
+    wrapping_key: _builtins.str
+    data_keys: _builtins.int
+    """Data keys of values and of secrets."""
+    def __init__(
+        self,
+        *,
+        wrapping_key: _builtins.str = ...,
+        data_keys: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_keys", b"data_keys", "wrapping_key", b"wrapping_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WrappingKeyUse: _TypeAlias = WrappingKeyUse  # noqa: Y015
+
+@_typing.final
 class ListDataKeysRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -266,7 +344,7 @@ class DataKey(_message.Message):
     namespace: _builtins.str
     number: _builtins.int
     sealed_key: _builtins.bytes
-    """The key, sealed by the key of the installation; empty once it was destroyed."""
+    """The key, sealed by the key file of the installation; empty once it was destroyed."""
     def __init__(
         self,
         *,

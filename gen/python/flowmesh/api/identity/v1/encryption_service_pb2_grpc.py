@@ -55,6 +55,11 @@ class EncryptionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysResponse.FromString,
                 _registered_method=True)
+        self.GetWrapping = channel.unary_unary(
+                '/flowmesh.api.identity.v1.EncryptionService/GetWrapping',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingResponse.FromString,
+                _registered_method=True)
         self.ListDataKeys = channel.unary_unary(
                 '/flowmesh.api.identity.v1.EncryptionService/ListDataKeys',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.ListDataKeysRequest.SerializeToString,
@@ -77,6 +82,7 @@ class EncryptionServiceServicer:
 
         FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
         FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+        UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +92,7 @@ class EncryptionServiceServicer:
         """Makes a further key. Former ones open what they encrypted.
 
         FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+        UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,8 +107,18 @@ class EncryptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWrapping(self, request, context):
+        """Returns the key that wraps the data keys of all namespaces, and how many each former one still
+        wraps. One that wraps none can be removed. Needs a role on the installation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDataKeys(self, request, context):
         """Returns the keys of all namespaces, oldest first, for the services that encrypt.
+
+        UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +146,11 @@ def add_EncryptionServiceServicer_to_server(servicer, server):
                     servicer.DestroyDataKeys,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysResponse.SerializeToString,
+            ),
+            'GetWrapping': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWrapping,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingResponse.SerializeToString,
             ),
             'ListDataKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDataKeys,
@@ -245,6 +267,33 @@ class EncryptionService:
             '/flowmesh.api.identity.v1.EncryptionService/DestroyDataKeys',
             flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.DestroyDataKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWrapping(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.EncryptionService/GetWrapping',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_encryption__service__pb2.GetWrappingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,19 +39,28 @@ class EncryptionServiceStub:
 
       FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
       FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
     """
     RotateDataKey: _grpc.UnaryUnaryMultiCallable[_encryption_service_pb2.RotateDataKeyRequest, _encryption_service_pb2.RotateDataKeyResponse]
     """Makes a further key. Former ones open what they encrypted.
 
       FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
     """
     DestroyDataKeys: _grpc.UnaryUnaryMultiCallable[_encryption_service_pb2.DestroyDataKeysRequest, _encryption_service_pb2.DestroyDataKeysResponse]
     """Destroys all keys of a namespace: its encrypted values can never be read again.
 
       FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
     """
+    GetWrapping: _grpc.UnaryUnaryMultiCallable[_encryption_service_pb2.GetWrappingRequest, _encryption_service_pb2.GetWrappingResponse]
+    """Returns the key that wraps the data keys of all namespaces, and how many each former one still
+    wraps. One that wraps none can be removed. Needs a role on the installation.
+    """
     ListDataKeys: _grpc.UnaryUnaryMultiCallable[_encryption_service_pb2.ListDataKeysRequest, _encryption_service_pb2.ListDataKeysResponse]
-    """Returns the keys of all namespaces, oldest first, for the services that encrypt."""
+    """Returns the keys of all namespaces, oldest first, for the services that encrypt.
+
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
+    """
 
 @_typing.type_check_only
 class EncryptionServiceAsyncStub(EncryptionServiceStub):
@@ -64,19 +73,28 @@ class EncryptionServiceAsyncStub(EncryptionServiceStub):
 
       FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
       FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
     """
     RotateDataKey: _aio.UnaryUnaryMultiCallable[_encryption_service_pb2.RotateDataKeyRequest, _encryption_service_pb2.RotateDataKeyResponse]  # type: ignore[assignment]
     """Makes a further key. Former ones open what they encrypted.
 
       FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
     """
     DestroyDataKeys: _aio.UnaryUnaryMultiCallable[_encryption_service_pb2.DestroyDataKeysRequest, _encryption_service_pb2.DestroyDataKeysResponse]  # type: ignore[assignment]
     """Destroys all keys of a namespace: its encrypted values can never be read again.
 
       FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
     """
+    GetWrapping: _aio.UnaryUnaryMultiCallable[_encryption_service_pb2.GetWrappingRequest, _encryption_service_pb2.GetWrappingResponse]  # type: ignore[assignment]
+    """Returns the key that wraps the data keys of all namespaces, and how many each former one still
+    wraps. One that wraps none can be removed. Needs a role on the installation.
+    """
     ListDataKeys: _aio.UnaryUnaryMultiCallable[_encryption_service_pb2.ListDataKeysRequest, _encryption_service_pb2.ListDataKeysResponse]  # type: ignore[assignment]
-    """Returns the keys of all namespaces, oldest first, for the services that encrypt."""
+    """Returns the keys of all namespaces, oldest first, for the services that encrypt.
+
+      UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
+    """
 
 class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Encryption at rest of the values of executions, by keys of their namespace."""
@@ -98,6 +116,7 @@ class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
           FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+          UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         """
 
     @_abc_1.abstractmethod
@@ -109,6 +128,7 @@ class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a further key. Former ones open what they encrypted.
 
           FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+          UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
         """
 
     @_abc_1.abstractmethod
@@ -123,11 +143,24 @@ class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetWrapping(
+        self,
+        request: _encryption_service_pb2.GetWrappingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_encryption_service_pb2.GetWrappingResponse, _abc.Awaitable[_encryption_service_pb2.GetWrappingResponse]]:
+        """Returns the key that wraps the data keys of all namespaces, and how many each former one still
+        wraps. One that wraps none can be removed. Needs a role on the installation.
+        """
+
+    @_abc_1.abstractmethod
     def ListDataKeys(
         self,
         request: _encryption_service_pb2.ListDataKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_encryption_service_pb2.ListDataKeysResponse, _abc.Awaitable[_encryption_service_pb2.ListDataKeysResponse]]:
-        """Returns the keys of all namespaces, oldest first, for the services that encrypt."""
+        """Returns the keys of all namespaces, oldest first, for the services that encrypt.
+
+          UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
+        """
 
 def add_EncryptionServiceServicer_to_server(servicer: EncryptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

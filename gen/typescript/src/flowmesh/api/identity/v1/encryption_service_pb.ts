@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/encryption_service.proto.
  */
 export const file_flowmesh_api_identity_v1_encryption_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvZW5jcnlwdGlvbl9zZXJ2aWNlLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEibwoKRW5jcnlwdGlvbhI4CgVzdGF0ZRgBIAEoDjIpLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmNyeXB0aW9uU3RhdGUSDAoEa2V5cxgCIAEoDRIZChFrZXlfY3JlYXRlZF9hdF91cxgDIAEoAyIpChRHZXRFbmNyeXB0aW9uUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiUQoVR2V0RW5jcnlwdGlvblJlc3BvbnNlEjgKCmVuY3J5cHRpb24YASABKAsyJC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5jcnlwdGlvbiItChhSZXF1aXJlRW5jcnlwdGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIlUKGVJlcXVpcmVFbmNyeXB0aW9uUmVzcG9uc2USOAoKZW5jcnlwdGlvbhgBIAEoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmNyeXB0aW9uIikKFFJvdGF0ZURhdGFLZXlSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSJRChVSb3RhdGVEYXRhS2V5UmVzcG9uc2USOAoKZW5jcnlwdGlvbhgBIAEoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmNyeXB0aW9uIisKFkRlc3Ryb3lEYXRhS2V5c1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIlMKF0Rlc3Ryb3lEYXRhS2V5c1Jlc3BvbnNlEjgKCmVuY3J5cHRpb24YASABKAsyJC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5jcnlwdGlvbiIVChNMaXN0RGF0YUtleXNSZXF1ZXN0IkcKFExpc3REYXRhS2V5c1Jlc3BvbnNlEi8KBGtleXMYASADKAsyIS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGF0YUtleSJACgdEYXRhS2V5EhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZudW1iZXIYAiABKA0SEgoKc2VhbGVkX2tleRgDIAEoDCqMAQoPRW5jcnlwdGlvblN0YXRlEiAKHEVOQ1JZUFRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRFTkNSWVBUSU9OX1NUQVRFX09GRhABEh0KGUVOQ1JZUFRJT05fU1RBVEVfUkVRVUlSRUQQAhIeChpFTkNSWVBUSU9OX1NUQVRFX0RFU1RST1lFRBADMo4FChFFbmNyeXB0aW9uU2VydmljZRJ4Cg1HZXRFbmNyeXB0aW9uEi4uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldEVuY3J5cHRpb25SZXF1ZXN0Gi8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldEVuY3J5cHRpb25SZXNwb25zZSIG6uAYAggDEoYBChFSZXF1aXJlRW5jcnlwdGlvbhIyLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZXF1aXJlRW5jcnlwdGlvblJlcXVlc3QaMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVxdWlyZUVuY3J5cHRpb25SZXNwb25zZSII6uAYBAgGKAESegoNUm90YXRlRGF0YUtleRIuLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Sb3RhdGVEYXRhS2V5UmVxdWVzdBovLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Sb3RhdGVEYXRhS2V5UmVzcG9uc2UiCOrgGAQIBigBEoABCg9EZXN0cm95RGF0YUtleXMSMC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGVzdHJveURhdGFLZXlzUmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5EZXN0cm95RGF0YUtleXNSZXNwb25zZSII6uAYBAgIKAESdwoMTGlzdERhdGFLZXlzEi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3REYXRhS2V5c1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdERhdGFLZXlzUmVzcG9uc2UiCOrgGAQIChACQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CjFmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvZW5jcnlwdGlvbl9zZXJ2aWNlLnByb3RvEhhmbG93bWVzaC5hcGkuaWRlbnRpdHkudjEihgEKCkVuY3J5cHRpb24SOAoFc3RhdGUYASABKA4yKS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5jcnlwdGlvblN0YXRlEgwKBGtleXMYAiABKA0SGQoRa2V5X2NyZWF0ZWRfYXRfdXMYAyABKAMSFQoNd3JhcHBpbmdfa2V5cxgEIAMoCSIpChRHZXRFbmNyeXB0aW9uUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiUQoVR2V0RW5jcnlwdGlvblJlc3BvbnNlEjgKCmVuY3J5cHRpb24YASABKAsyJC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5jcnlwdGlvbiItChhSZXF1aXJlRW5jcnlwdGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIlUKGVJlcXVpcmVFbmNyeXB0aW9uUmVzcG9uc2USOAoKZW5jcnlwdGlvbhgBIAEoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmNyeXB0aW9uIikKFFJvdGF0ZURhdGFLZXlSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSJRChVSb3RhdGVEYXRhS2V5UmVzcG9uc2USOAoKZW5jcnlwdGlvbhgBIAEoCzIkLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmNyeXB0aW9uIisKFkRlc3Ryb3lEYXRhS2V5c1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIlMKF0Rlc3Ryb3lEYXRhS2V5c1Jlc3BvbnNlEjgKCmVuY3J5cHRpb24YASABKAsyJC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRW5jcnlwdGlvbiIUChJHZXRXcmFwcGluZ1JlcXVlc3QijQEKE0dldFdyYXBwaW5nUmVzcG9uc2USFAoMd3JhcHBpbmdfa2V5GAEgASgJEhcKD2NvbmZpcm1lZF9hdF91cxgCIAEoAxIPCgdwcm9ibGVtGAMgASgJEjYKBHVzZXMYBCADKAsyKC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuV3JhcHBpbmdLZXlVc2UiOQoOV3JhcHBpbmdLZXlVc2USFAoMd3JhcHBpbmdfa2V5GAEgASgJEhEKCWRhdGFfa2V5cxgCIAEoDSIVChNMaXN0RGF0YUtleXNSZXF1ZXN0IkcKFExpc3REYXRhS2V5c1Jlc3BvbnNlEi8KBGtleXMYASADKAsyIS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGF0YUtleSJACgdEYXRhS2V5EhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZudW1iZXIYAiABKA0SEgoKc2VhbGVkX2tleRgDIAEoDCqMAQoPRW5jcnlwdGlvblN0YXRlEiAKHEVOQ1JZUFRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRFTkNSWVBUSU9OX1NUQVRFX09GRhABEh0KGUVOQ1JZUFRJT05fU1RBVEVfUkVRVUlSRUQQAhIeChpFTkNSWVBUSU9OX1NUQVRFX0RFU1RST1lFRBADMoQGChFFbmNyeXB0aW9uU2VydmljZRJ4Cg1HZXRFbmNyeXB0aW9uEi4uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldEVuY3J5cHRpb25SZXF1ZXN0Gi8uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldEVuY3J5cHRpb25SZXNwb25zZSIG6uAYAggDEoYBChFSZXF1aXJlRW5jcnlwdGlvbhIyLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5SZXF1aXJlRW5jcnlwdGlvblJlcXVlc3QaMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVxdWlyZUVuY3J5cHRpb25SZXNwb25zZSII6uAYBAgGKAESegoNUm90YXRlRGF0YUtleRIuLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Sb3RhdGVEYXRhS2V5UmVxdWVzdBovLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Sb3RhdGVEYXRhS2V5UmVzcG9uc2UiCOrgGAQIBigBEoABCg9EZXN0cm95RGF0YUtleXMSMC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGVzdHJveURhdGFLZXlzUmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5EZXN0cm95RGF0YUtleXNSZXNwb25zZSII6uAYBAgIKAESdAoLR2V0V3JhcHBpbmcSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuR2V0V3JhcHBpbmdSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkdldFdyYXBwaW5nUmVzcG9uc2UiCOrgGAQIBxACEncKDExpc3REYXRhS2V5cxItLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5MaXN0RGF0YUtleXNSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3REYXRhS2V5c1Jlc3BvbnNlIgjq4BgECAoQAkJxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.identity.v1.Encryption
@@ -35,6 +35,13 @@ export type Encryption = Message<"flowmesh.api.identity.v1.Encryption"> & {
    * @generated from field: int64 key_created_at_us = 3;
    */
   keyCreatedAtUs: bigint;
+
+  /**
+   * The keys that wrap them.
+   *
+   * @generated from field: repeated string wrapping_keys = 4;
+   */
+  wrappingKeys: string[];
 };
 
 /**
@@ -181,6 +188,83 @@ export const DestroyDataKeysResponseSchema: GenMessage<DestroyDataKeysResponse> 
   messageDesc(file_flowmesh_api_identity_v1_encryption_service, 8);
 
 /**
+ * @generated from message flowmesh.api.identity.v1.GetWrappingRequest
+ */
+export type GetWrappingRequest = Message<"flowmesh.api.identity.v1.GetWrappingRequest"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.GetWrappingRequest.
+ * Use `create(GetWrappingRequestSchema)` to create a new message.
+ */
+export const GetWrappingRequestSchema: GenMessage<GetWrappingRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 9);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.GetWrappingResponse
+ */
+export type GetWrappingResponse = Message<"flowmesh.api.identity.v1.GetWrappingResponse"> & {
+  /**
+   * The key that wraps new data keys, with its version; empty before it was reached.
+   *
+   * @generated from field: string wrapping_key = 1;
+   */
+  wrappingKey: string;
+
+  /**
+   * Time at which it last wrapped and opened a value; 0 if it has not since the start.
+   *
+   * @generated from field: int64 confirmed_at_us = 2;
+   */
+  confirmedAtUs: bigint;
+
+  /**
+   * Why it does not now; empty if it does.
+   *
+   * @generated from field: string problem = 3;
+   */
+  problem: string;
+
+  /**
+   * Keys that wrap data keys, the former ones until each of theirs is wrapped anew.
+   *
+   * @generated from field: repeated flowmesh.api.identity.v1.WrappingKeyUse uses = 4;
+   */
+  uses: WrappingKeyUse[];
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.GetWrappingResponse.
+ * Use `create(GetWrappingResponseSchema)` to create a new message.
+ */
+export const GetWrappingResponseSchema: GenMessage<GetWrappingResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 10);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.WrappingKeyUse
+ */
+export type WrappingKeyUse = Message<"flowmesh.api.identity.v1.WrappingKeyUse"> & {
+  /**
+   * @generated from field: string wrapping_key = 1;
+   */
+  wrappingKey: string;
+
+  /**
+   * Data keys of values and of secrets.
+   *
+   * @generated from field: uint32 data_keys = 2;
+   */
+  dataKeys: number;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.WrappingKeyUse.
+ * Use `create(WrappingKeyUseSchema)` to create a new message.
+ */
+export const WrappingKeyUseSchema: GenMessage<WrappingKeyUse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 11);
+
+/**
  * @generated from message flowmesh.api.identity.v1.ListDataKeysRequest
  */
 export type ListDataKeysRequest = Message<"flowmesh.api.identity.v1.ListDataKeysRequest"> & {
@@ -191,7 +275,7 @@ export type ListDataKeysRequest = Message<"flowmesh.api.identity.v1.ListDataKeys
  * Use `create(ListDataKeysRequestSchema)` to create a new message.
  */
 export const ListDataKeysRequestSchema: GenMessage<ListDataKeysRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 9);
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 12);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListDataKeysResponse
@@ -208,7 +292,7 @@ export type ListDataKeysResponse = Message<"flowmesh.api.identity.v1.ListDataKey
  * Use `create(ListDataKeysResponseSchema)` to create a new message.
  */
 export const ListDataKeysResponseSchema: GenMessage<ListDataKeysResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 10);
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 13);
 
 /**
  * @generated from message flowmesh.api.identity.v1.DataKey
@@ -225,7 +309,7 @@ export type DataKey = Message<"flowmesh.api.identity.v1.DataKey"> & {
   number: number;
 
   /**
-   * The key, sealed by the key of the installation; empty once it was destroyed.
+   * The key, sealed by the key file of the installation; empty once it was destroyed.
    *
    * @generated from field: bytes sealed_key = 3;
    */
@@ -237,7 +321,7 @@ export type DataKey = Message<"flowmesh.api.identity.v1.DataKey"> & {
  * Use `create(DataKeySchema)` to create a new message.
  */
 export const DataKeySchema: GenMessage<DataKey> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 11);
+  messageDesc(file_flowmesh_api_identity_v1_encryption_service, 14);
 
 /**
  * @generated from enum flowmesh.api.identity.v1.EncryptionState
@@ -289,6 +373,7 @@ export const EncryptionService: GenService<{
    *
    *   FAILED_PRECONDITION / ENCRYPTION_UNAVAILABLE   the installation is open: it has no key file
    *   FAILED_PRECONDITION / DATA_UNREADABLE          the keys were destroyed
+   *   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
    *
    * @generated from rpc flowmesh.api.identity.v1.EncryptionService.RequireEncryption
    */
@@ -301,6 +386,7 @@ export const EncryptionService: GenService<{
    * Makes a further key. Former ones open what they encrypted.
    *
    *   FAILED_PRECONDITION / DATA_UNREADABLE          there is no key, or the keys were destroyed
+   *   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE         the key management service does not wrap
    *
    * @generated from rpc flowmesh.api.identity.v1.EncryptionService.RotateDataKey
    */
@@ -322,7 +408,20 @@ export const EncryptionService: GenService<{
     output: typeof DestroyDataKeysResponseSchema;
   },
   /**
+   * Returns the key that wraps the data keys of all namespaces, and how many each former one still
+   * wraps. One that wraps none can be removed. Needs a role on the installation.
+   *
+   * @generated from rpc flowmesh.api.identity.v1.EncryptionService.GetWrapping
+   */
+  getWrapping: {
+    methodKind: "unary";
+    input: typeof GetWrappingRequestSchema;
+    output: typeof GetWrappingResponseSchema;
+  },
+  /**
    * Returns the keys of all namespaces, oldest first, for the services that encrypt.
+   *
+   *   UNAVAILABLE / WRAPPING_KEY_UNAVAILABLE   the wrapping key has not opened them for too long
    *
    * @generated from rpc flowmesh.api.identity.v1.EncryptionService.ListDataKeys
    */

@@ -1,81 +1,30 @@
 """Settings of a process: from FLOWMESH_* in the environment, overridden by flags. Frozen."""
 
-import ipaddress
 import os
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flowmesh.contract.hosts import address_problem
 from flowmesh.rpc.endpoints import Address
+from flowmesh.runtime.settings.types import (
+    ExactOrigins,
+    HostNames,
+    Networks,
+    Origins,
+    Server,
+    check_each,
+    check_provider,
+    check_queue,
+    split,
+)
 
 ENV_PREFIX = "FLOWMESH_"
 # Variables of client commands, which may run in the same environment, and of flowmesh.core.
 OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH_CORE"})
 # The prefix of variables with secrets of tasks.
 SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
-
-ANY = "*"
-_HOST = re.compile(r"[A-Za-z0-9._-]+")
-_PLACE = re.compile(r"[A-Za-z0-9._-]+(/[^\s/,]+)?")
-_ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
-
-
-def _split(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _check_each(check: Callable[[str], object]) -> AfterValidator:
-    """Return a validator of a comma-separated list; `check` raises ValueError for a wrong part."""
-
-    def validate(value: str) -> str:
-        for part in _split(value):
-            check(part)
-        return value
-
-    return AfterValidator(validate)
-
-
-def _check_host(name: str) -> None:
-    if name != ANY and not _HOST.fullmatch(name):
-        raise ValueError(f"{name!r} is not a host name; write it without scheme and port")
-
-
-def _check_provider(name: str) -> None:
-    if name not in ("claude", "openai"):
-        raise ValueError(f"{name!r} is no provider; there are claude and openai")
-
-
-def _check_origin(origin: str) -> None:
-    if origin != ANY:
-        _check_exact_origin(origin)
-
-
-def _check_exact_origin(origin: str) -> None:
-    if not _ORIGIN.fullmatch(origin):
-        raise ValueError(f"{origin!r} is not an origin; write it as https://host:port")
-
-
-def _check_server(address: str) -> str:
-    if "://" in address and (problem := address_problem(address)):
-        raise ValueError(f"no address of a server: {problem}")
-    return address
-
-
-def _check_queue(place: str) -> None:
-    if not _PLACE.fullmatch(place):
-        raise ValueError(f"{place!r} is neither a namespace nor a queue; write it as shop/packing")
-
-
-Server = Annotated[str, AfterValidator(_check_server)]
-HostNames = Annotated[str, _check_each(_check_host)]
-Origins = Annotated[str, _check_each(_check_origin)]
-ExactOrigins = Annotated[str, _check_each(_check_exact_origin)]
-Networks = Annotated[str, _check_each(ipaddress.ip_network)]
 
 
 class Settings(BaseSettings):
@@ -109,6 +58,21 @@ class Settings(BaseSettings):
         default="",
         description="file of the installation's key, made by `flowmesh identity init`; closed"
         " installations need it",
+    )
+    wrapping_key: str = Field(
+        default="",
+        description="address of the key that wraps data keys, of Vault, AWS KMS or another file"
+        " (docs/security.md); by default the key file",
+    )
+    wrapping_keys_former: str = Field(
+        default="",
+        description="former addresses, separated by commas, until no data key is wrapped by them",
+    )
+    wrapping_kept_seconds: float = Field(
+        default=3_600,
+        ge=0,
+        le=86_400,
+        description="seconds for which opened data keys are used while the wrapping key is away",
     )
     metrics_key_file: str = Field(
         default="",
@@ -169,7 +133,7 @@ class Settings(BaseSettings):
         description="offer clients of the Model Context Protocol the tools that change something;"
         " their permissions apply as everywhere",
     )
-    ai_providers: Annotated[str, _check_each(_check_provider)] = Field(
+    ai_providers: Annotated[str, check_each(check_provider)] = Field(
         default="",
         description="model services of the assistant in the order of their use, of claude and"
         " openai; prompts leave the installation with these only, and without one its rules answer",
@@ -325,7 +289,7 @@ class Settings(BaseSettings):
         default="",
         description="queues of a worker service for built-in tasks, by commas; empty is all",
     )
-    learned_routing: Annotated[str, _check_each(_check_queue)] = Field(
+    learned_routing: Annotated[str, check_each(check_queue)] = Field(
         default="",
         max_length=4096,
         description="namespaces, and queues as namespace/queue, whose tasks go first to the workers"
@@ -417,17 +381,17 @@ class Settings(BaseSettings):
     @property
     def egress_networks(self) -> tuple[str, ...]:
         """The networks of `egress_allow`."""
-        return _split(self.egress_allow)
+        return split(self.egress_allow)
 
     @property
     def agent_namespace_names(self) -> tuple[str, ...]:
         """The names of `agent_namespaces`."""
-        return _split(self.agent_namespaces)
+        return split(self.agent_namespaces)
 
     @property
     def ai_provider_names(self) -> tuple[str, ...]:
         """The names of `ai_providers`."""
-        return _split(self.ai_providers)
+        return split(self.ai_providers)
 
     @property
     def ai_services(self) -> tuple[tuple[str, str, str, str], ...]:
@@ -441,17 +405,17 @@ class Settings(BaseSettings):
     @property
     def builtin_task_types(self) -> tuple[str, ...]:
         """The types of `worker_task_types`."""
-        return _split(self.worker_task_types)
+        return split(self.worker_task_types)
 
     @property
     def builtin_queues(self) -> tuple[str, ...]:
         """The queues of `worker_queues`."""
-        return _split(self.worker_queues)
+        return split(self.worker_queues)
 
     @property
     def learned_queues(self) -> tuple[str, ...]:
         """The namespaces and queues of `learned_routing`."""
-        return _split(self.learned_routing)
+        return split(self.learned_routing)
 
     @field_validator("key_file", "certs", "internal_dir", "tls_cert", "tls_key", "tls_client_ca")
     @classmethod
@@ -474,17 +438,17 @@ class Settings(BaseSettings):
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """The names of `http_hosts`."""
-        return _split(self.http_hosts)
+        return split(self.http_hosts)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins of `http_origins`."""
-        return _split(self.http_origins)
+        return split(self.http_origins)
 
     @property
     def cors_allowed_origins(self) -> tuple[str, ...]:
         """The origins of `cors_origins`."""
-        return _split(self.cors_origins)
+        return split(self.cors_origins)
 
 
 def unknown_variables() -> list[str]:

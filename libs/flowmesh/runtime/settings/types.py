@@ -1,0 +1,69 @@
+"""Types of settings: texts and lists that are checked as they are read."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from flowmesh.contract.hosts import address_problem
+
+ANY = "*"
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_PLACE = re.compile(r"[A-Za-z0-9._-]+(/[^\s/,]+)?")
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
+
+
+def split(value: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def check_each(check: Callable[[str], object]) -> AfterValidator:
+    """Return a validator of a comma-separated list; `check` raises ValueError for a wrong part."""
+
+    def validate(value: str) -> str:
+        for part in split(value):
+            check(part)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _check_host(name: str) -> None:
+    if name != ANY and not _HOST.fullmatch(name):
+        raise ValueError(f"{name!r} is not a host name; write it without scheme and port")
+
+
+def check_provider(name: str) -> None:
+    if name not in ("claude", "openai"):
+        raise ValueError(f"{name!r} is no provider; there are claude and openai")
+
+
+def _check_origin(origin: str) -> None:
+    if origin != ANY:
+        _check_exact_origin(origin)
+
+
+def _check_exact_origin(origin: str) -> None:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"{origin!r} is not an origin; write it as https://host:port")
+
+
+def _check_server(address: str) -> str:
+    if "://" in address and (problem := address_problem(address)):
+        raise ValueError(f"no address of a server: {problem}")
+    return address
+
+
+def check_queue(place: str) -> None:
+    if not _PLACE.fullmatch(place):
+        raise ValueError(f"{place!r} is neither a namespace nor a queue; write it as shop/packing")
+
+
+Server = Annotated[str, AfterValidator(_check_server)]
+HostNames = Annotated[str, check_each(_check_host)]
+Origins = Annotated[str, check_each(_check_origin)]
+ExactOrigins = Annotated[str, check_each(_check_exact_origin)]
+Networks = Annotated[str, check_each(ipaddress.ip_network)]

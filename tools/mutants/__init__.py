@@ -1,1 +1,0 @@
-"""Mutation testing: how many small changes of the code do its tests notice?"""
