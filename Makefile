@@ -9,7 +9,7 @@ SHELL := bash
   verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
   release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
   console console-dev console-test console-bench \
-  console-pictures
+  console-pictures scan mutants
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -182,6 +182,16 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	run pytest -q -m "not slow" tests/tidy
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
+
+scan: $(TOOLS) ## secrets, licences, code, vulnerabilities, bill of materials; about 3 minutes
+	@$(BIN)/python -m tools.scans
+
+DRAW ?= 400
+SEED ?= 1
+mutants: export FLOWMESH_CORE = pure
+mutants: $(TOOLS) $(TESTS) ## DRAW mutants by SEED; of the lines that differ from BASE, if given
+	@$(BIN)/python -m tools.mutants --draw $(DRAW) --seed $(SEED) \
+	  $(if $(PACKAGES),--package $(PACKAGES)) $(if $(BASE),--changed $(BASE))
 
 format: $(TOOLS) ## put the sources into the form that `make check` asks for
 	ruff format .

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flowmesh.access.owners import NOBODY, Owner
 from flowmesh.access.principal import current
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
+from flowmesh.contract.nouns import counted
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.fleet import checks, limits
 from flowmesh.fleet.driving.isolation import IsolationRules
@@ -71,8 +72,12 @@ class Fleet:
         found = await self.spec(namespace, spec)
         owner.check(f"AgentSpec {spec}", found.owner)
         running = [each for each in await self._store.agents(namespace, spec) if each.alive]
-        if not stop_agents and (running or found.replicas):
-            text = f"{spec} has {len(running)} agents; scale it to 0, or delete them with it"
+        wanted = found.wanted if found.has_policy else found.replicas
+        if not stop_agents and (running or wanted):
+            text = (
+                f"{spec} has {counted(max(len(running), wanted), 'agent')}; scale it to 0, or stop"
+                " them with it: --stop-agents, in REST ?stopAgents=true"
+            )
             raise WrongState("AGENTS_RUNNING", text)
         async with self._store.changing(namespace) as wishes:
             await wishes.set_deleted(spec)
@@ -192,7 +197,8 @@ class Fleet:
 
 async def _policy_before(wishes: Wishes, policy: pb.ScalingPolicy) -> PolicyRow | None:
     """Return the stored policy of this name. Raises for one of another spec, or a second one."""
-    if await wishes.spec(policy.spec) is None:
+    spec = await wishes.spec(policy.spec)
+    if spec is None or spec.deleted:
         raise _no_spec(policy.spec)
     found = None
     for row in await wishes.policies():

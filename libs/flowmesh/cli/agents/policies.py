@@ -9,7 +9,7 @@ from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
-from flowmesh.cli.agents.common import OfSpec, SpecName, strategy_of, stub_of
+from flowmesh.cli.agents.common import OfSpec, SpecName, put_number, strategy_of, stub_of
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
@@ -62,12 +62,12 @@ async def set_policy(
         spec=spec,
         strategy=agent_pb2.ScalingStrategy.Value(f"SCALING_STRATEGY_{strategy.upper()}"),
     )
-    for name, value in {"min": least, "max": most, **vars(bounds)}.items():
-        try:
-            setattr(content, name, value)
-        except ValueError:
-            text = f"{name}: {value} is out of range"
-            raise Refused(text, code=exit_codes.USAGE) from None
+    if least > most:
+        raise Refused(f"--least {least} is above --most {most}", code=exit_codes.USAGE)
+    put_number(content, "min", "--least", least)
+    put_number(content, "max", "--most", most)
+    for name, value in vars(bounds).items():
+        put_number(content, name, f"--{name.replace('_', '-')}", value)
     async with connected(common) as client:
         request = pb.ApplyScalingPolicyRequest(
             namespace=client.namespace, policy=content, take_over=take_over
@@ -170,11 +170,11 @@ async def set_quota(
         memory_mib: Memory of all agents in MiB.
         starts_per_minute: Starts of agents a minute.
     """
-    if min(agents, cpu, memory_mib, starts_per_minute) < 0:
-        raise Refused("a quota is 0 or more", code=exit_codes.USAGE)
-    wanted = agent_pb2.AgentQuota(
-        agents=agents, cpu=cpu, memory_bytes=memory_mib * MIB, starts_per_minute=starts_per_minute
-    )
+    wanted = agent_pb2.AgentQuota()
+    put_number(wanted, "agents", "--agents", agents)
+    put_number(wanted, "cpu", "--cpu", cpu)
+    put_number(wanted, "memory_bytes", "--memory-mib", memory_mib, MIB)
+    put_number(wanted, "starts_per_minute", "--starts-per-minute", starts_per_minute)
     async with connected(common) as client:
         request = pb.SetAgentQuotaRequest(namespace=client.namespace, quota=wanted)
         found = (await client.caller.call(stub_of(client).SetAgentQuota, request)).quota

@@ -1,6 +1,7 @@
 """`agent spec apply|list|show|delete`: templates of agents."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
-from flowmesh.cli.agents.common import SpecName, stub_of
+from flowmesh.cli.agents.common import SpecName, put_number, stub_of
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
@@ -69,26 +70,25 @@ async def apply(
     content = agent_pb2.AgentSpec(
         spec=spec,
         command=_words(run),
-        files={each.name: _text(each) for each in file or ()},
+        files=_texts(file or ()),
         environment=dict(map(_variable, variable or ())),
         queues=queue or (),
         task_types=task_type or (),
         health=agent_pb2.AgentHealth.Value(f"AGENT_HEALTH_{health.upper()}"),
         isolation=_isolation(isolation),
     )
-    numbers = {
-        "slots": slots,
-        "replicas": replicas,
-        "start_timeout_ms": start_timeout_s * 1_000,
-        "drain_timeout_ms": drain_timeout_s * 1_000,
-        "limits.cpu": cpu,
-        "limits.memory_bytes": memory_mib * MIB,
-        "limits.pids": pids,
-        "limits.files": open_files,
-        "limits.disk_bytes": disk_mib * MIB,
-    }
-    for name, value in numbers.items():
-        _put(content, name, value)
+    for message, field, option, value, factor in (
+        (content, "slots", "--slots", slots, 1),
+        (content, "replicas", "--replicas", replicas, 1),
+        (content, "start_timeout_ms", "--start-timeout-s", start_timeout_s, 1_000),
+        (content, "drain_timeout_ms", "--drain-timeout-s", drain_timeout_s, 1_000),
+        (content.limits, "cpu", "--cpu", cpu, 1),
+        (content.limits, "memory_bytes", "--memory-mib", memory_mib, MIB),
+        (content.limits, "pids", "--pids", pids, 1),
+        (content.limits, "files", "--open-files", open_files, 1),
+        (content.limits, "disk_bytes", "--disk-mib", disk_mib, MIB),
+    ):
+        put_number(message, field, option, value, factor)
     await _applied(content, common, take_over=take_over)
 
 
@@ -163,15 +163,6 @@ def _isolation(word: Isolation) -> agent_pb2.Isolation.ValueType:
     return agent_pb2.Isolation.Value(name)
 
 
-def _put(content: agent_pb2.AgentSpec, path: str, value: float) -> None:
-    target, _, name = path.rpartition(".")
-    try:
-        setattr(content.limits if target else content, name, value)
-    except ValueError:
-        text = f"{path.replace('_bytes', '')}: {value} is out of range"
-        raise Refused(text, code=exit_codes.USAGE) from None
-
-
 def _words(run: str) -> list[str]:
     try:
         return shlex.split(run)
@@ -184,6 +175,16 @@ def _variable(text: str) -> tuple[str, str]:
     if not (name and equals):
         raise Refused(f"--variable {text!r} must be NAME=value", code=exit_codes.USAGE)
     return name, value
+
+
+def _texts(files: Sequence[Path]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in files:
+        if each.name in found:
+            text = f"--file: two files have the name {each.name}, and agents have one folder"
+            raise Refused(text, code=exit_codes.USAGE)
+        found[each.name] = _text(each)
+    return found
 
 
 def _text(file: Path) -> str:

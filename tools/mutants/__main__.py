@@ -1,0 +1,172 @@
+"""Mutate code, one place at a time, and count the mutants that the tests kill.
+
+    python -m tools.mutants [--draw 400] [--seed 1] [--package NAME ...] [--changed BASE]
+
+A mutant runs in a copy of its package, against the tests that reach its line. `--changed` draws
+from the lines that differ from a commit. Prints the score with its 95 % interval (Wilson) and the
+survivors, writes build/mutants.json, and exits with 1 below SCORE_LEAST or PACKAGE_SCORE_LEAST.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from coverage import Coverage, CoverageData
+
+from tools.breaks import ROOT, Break, copied
+from tools.mutants.drawing import PACKAGES, Mutant, draw
+
+SCORE_LEAST: Final = 0.80
+PACKAGE_SCORE_LEAST: Final = 0.75
+SECONDS: Final = 120
+REPORT: Final = ROOT / "build" / "mutants.json"
+PYTEST: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not long")
+# How the child process is started that notes which tests reach which lines.
+RECORD: Final = "--record"
+
+
+class Contexts:
+    """Names the running test in the data of coverage."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self._coverage = coverage
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._coverage.switch_context(item.nodeid)
+        yield
+        self._coverage.switch_context("")
+
+
+def record(package: str, file: str) -> int:
+    """Run the tests of a package; keep which of them reach which line."""
+    source, tests = PACKAGES[package]
+    coverage = Coverage(data_file=file, include=[f"{ROOT / source}/*"], config_file=False)
+    coverage.start()
+    code = pytest.main([*PYTEST, *tests], [Contexts(coverage)])
+    coverage.stop()
+    coverage.save()
+    return code
+
+
+def reaching(package: str) -> CoverageData:
+    """Return the lines of a package with their tests; raise SystemExit if a test fails."""
+    with tempfile.TemporaryDirectory(prefix="contexts-") as folder:
+        file = f"{folder}/data"
+        argv = (sys.executable, "-m", "tools.mutants", RECORD, package, file)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{package}: its tests fail without a mutant:\n{done.stdout[-2000:]}")
+        data = CoverageData(file)
+        data.read()
+        return data
+
+
+def tests_of(mutant: Mutant, data: CoverageData) -> list[str]:
+    """Return the tests that reach a line; all of the package if it runs while modules load."""
+    contexts = data.contexts_by_lineno(str(ROOT / mutant.file)).get(mutant.line, [])
+    named = sorted({each for each in contexts if each})
+    return named or (list(PACKAGES[mutant.package][1]) if contexts else [])
+
+
+def killed(mutant: Mutant, tests: Sequence[str]) -> bool:
+    """Return whether a test fails, or takes too long, with the mutant in a copy of its package."""
+    text = (ROOT / mutant.file).read_text()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        copied(Break(mutant.package, "", mutant.file, text, mutant.source()), Path(name))
+        chosen = Path(name) / "tests"
+        chosen.write_text("\n".join(tests))
+        environment = {**os.environ, "PYTHONPATH": name, "FLOWMESH_CORE": "pure"}
+        try:
+            done = subprocess.run(
+                (sys.executable, "-m", "pytest", "-x", *PYTEST, f"@{chosen}"),
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                check=False,
+                timeout=SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return True
+    return done.returncode != 0
+
+
+def interval(kills: int, count: int) -> list[float]:
+    """Return the bounds of the 95 % interval of a share, by Wilson."""
+    if not count:
+        return [0.0, 1.0]
+    z, share = 1.96, kills / count
+    middle, scale = share + z * z / (2 * count), 1 + z * z / count
+    width = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return [round((middle - width) / scale, 3), round((middle + width) / scale, 3)]
+
+
+def score(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, dict[str, object]]:
+    """Return count, kills, share and interval of each package, and of all together."""
+    every = {**outcomes, "all": [each for part in outcomes.values() for each in part]}
+    return {
+        name: {
+            "mutants": len(kills),
+            "killed": sum(kills),
+            "score": round(sum(kills) / len(kills), 3),
+            "interval": interval(sum(kills), len(kills)),
+            "least": SCORE_LEAST if name == "all" else PACKAGE_SCORE_LEAST,
+        }
+        for name, kills in every.items()
+        if kills
+    }
+
+
+def run(mutants: Sequence[Mutant]) -> tuple[dict[str, list[bool]], list[str]]:
+    """Return the outcomes by package, and the survivors."""
+    reached: dict[str, CoverageData] = {}
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    survivors: list[str] = []
+    for each in mutants:
+        if each.package not in reached:
+            reached[each.package] = reaching(each.package)
+        tests = tests_of(each, reached[each.package])
+        outcomes[each.package].append(bool(tests) and killed(each, tests))
+        if not outcomes[each.package][-1]:
+            no_test = "" if tests else " (no test reaches the line)"
+            survivors.append(f"{each.file}:{each.line}: {each.shown()}{no_test}")
+            print(f"survived {survivors[-1]}", flush=True)
+    return outcomes, survivors
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [RECORD]:
+        return record(*arguments[1:])
+    parser = argparse.ArgumentParser(prog="tools.mutants")
+    parser.add_argument("--draw", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--package", nargs="+", choices=PACKAGES, default=list(PACKAGES))
+    parser.add_argument("--changed", default="", metavar="BASE")
+    options = parser.parse_args(arguments)
+    mutants = draw(options.package, options.draw, options.seed, options.changed)
+    outcomes, survivors = run(mutants)
+    scores = score(outcomes)
+    for name, row in scores.items():
+        counts = f"{row['killed']} of {row['mutants']} killed"
+        print(f"{name:12} {counts}, {row['score']}, {row['interval']}")
+    report = {"seed": options.seed, "scores": scores, "survivors": survivors}
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    low = [
+        name for name, row in scores.items() if float(str(row["score"])) < float(str(row["least"]))
+    ]
+    print(f"below the least score: {', '.join(low)}" if low else f"{len(mutants)} mutants")
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Scans of what is shipped and built with: secrets, licences, code, vulnerabilities, materials."""
