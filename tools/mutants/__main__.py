@@ -32,6 +32,8 @@ REPORT: Final = ROOT / "build" / "mutants.json"
 PYTEST: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not long")
 # How the child process is started that notes which tests reach which lines.
 RECORD: Final = "--record"
+# The tests that reach each line of each file; an empty name is a line that runs outside of tests.
+Reached = dict[str, dict[int, list[str]]]
 
 
 class Contexts:
@@ -58,8 +60,8 @@ def record(package: str, file: str) -> int:
     return code
 
 
-def reaching(package: str) -> CoverageData:
-    """Return the lines of a package with their tests; raise SystemExit if a test fails."""
+def reaching(package: str) -> Reached:
+    """Return the tests of each line of a package; raise SystemExit if a test fails."""
     with tempfile.TemporaryDirectory(prefix="contexts-") as folder:
         file = f"{folder}/data"
         argv = (sys.executable, "-m", "tools.mutants", RECORD, package, file)
@@ -68,12 +70,12 @@ def reaching(package: str) -> CoverageData:
             raise SystemExit(f"{package}: its tests fail without a mutant:\n{done.stdout[-2000:]}")
         data = CoverageData(file)
         data.read()
-        return data
+        return {name: data.contexts_by_lineno(name) for name in data.measured_files()}
 
 
-def tests_of(mutant: Mutant, data: CoverageData) -> list[str]:
+def tests_of(mutant: Mutant, reached: Reached) -> list[str]:
     """Return the tests that reach a line; all of the package if it runs while modules load."""
-    contexts = data.contexts_by_lineno(str(ROOT / mutant.file)).get(mutant.line, [])
+    contexts = reached.get(str(ROOT / mutant.file), {}).get(mutant.line, [])
     named = sorted({each for each in contexts if each})
     return named or (list(PACKAGES[mutant.package][1]) if contexts else [])
 
@@ -128,7 +130,7 @@ def score(outcomes: Mapping[str, Sequence[bool]]) -> dict[str, dict[str, object]
 
 def run(mutants: Sequence[Mutant]) -> tuple[dict[str, list[bool]], list[str]]:
     """Return the outcomes by package, and the survivors."""
-    reached: dict[str, CoverageData] = {}
+    reached: dict[str, Reached] = {}
     outcomes: dict[str, list[bool]] = defaultdict(list)
     survivors: list[str] = []
     for each in mutants:

@@ -56,7 +56,7 @@ def main(names: list[str]) -> int:
         for part in each.unchecked:
             print(f"  not checked: {part}")
         for finding in each.findings:
-            print(f"  {finding.place}: {finding.problem}")
+            print(f"  {finding}")
     write(results)
     return 1 if any(each.findings for each in results) else 0
 

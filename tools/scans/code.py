@@ -32,7 +32,7 @@ def scan(root: Path = ROOT, folders: tuple[str, ...] = FOLDERS) -> Result:
             Finding(
                 "code",
                 Path(row["filename"]).relative_to(root).as_posix(),
-                f"{row['code']} {row['message']}",
+                f"{row['code']} {row['url'].rpartition('/')[2]}",
             )
             for row in json.loads(done.stdout)
         },

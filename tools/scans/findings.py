@@ -21,20 +21,18 @@ class Finding:
     place: str
     problem: str
 
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}"
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Findings of one place that need no change; `problems` are their texts."""
+    """Findings that need no change, as they are printed."""
 
     scan: str
-    place: str
-    problems: tuple[str, ...]
+    findings: tuple[str, ...]
     reason: str
     until: date
-
-    def covers(self, finding: Finding) -> bool:
-        same = (self.scan, self.place) == (finding.scan, finding.place)
-        return same and finding.problem in self.problems
 
 
 @dataclass(slots=True)
@@ -49,34 +47,27 @@ class Result:
 
 
 def read_accepted(path: Path = ACCEPTED) -> list[Accepted]:
-    """Read the table; raise SystemExit for an entry without a reason or an end date."""
+    """Read the table; raise SystemExit for an entry without a reason."""
     rows = []
     for row in tomllib.loads(path.read_text())["accepted"]:
-        problems = row.pop("problems")
-        rows.append(Accepted(problems=tuple(problems), **row))
+        rows.append(Accepted(findings=tuple(row.pop("findings")), **row))
         if not rows[-1].reason.strip():
-            raise SystemExit(f"{path.name}: {rows[-1].place} needs a reason")
+            raise SystemExit(f"{path.name}: {rows[-1].findings[0]} needs a reason")
     return rows
 
 
 def settle(result: Result, accepted: Iterable[Accepted], today: date) -> Result:
     """Move the accepted findings; an entry that has ended, or covers nothing, is a finding."""
     rows = [each for each in accepted if each.scan == result.scan]
-    left: list[Finding] = []
-    used: set[tuple[str, str]] = set()
-    for finding in result.findings:
-        row = next((each for each in rows if each.covers(finding)), None)
-        if row is None:
-            left.append(finding)
-            continue
-        used.add((row.place, finding.problem))
-        result.accepted.append(finding)
+    covered = {text for row in rows for text in row.findings}
+    result.accepted = [each for each in result.findings if str(each) in covered]
+    left = [each for each in result.findings if str(each) not in covered]
     for row in rows:
         if row.until < today:
-            left.append(Finding(row.scan, row.place, f"was accepted until {row.until}"))
+            left.append(Finding(row.scan, row.findings[0], f"was accepted until {row.until}"))
         elif (row.until - today).days > ACCEPTED_DAYS_MAX:
-            left.append(Finding(row.scan, row.place, f"is accepted for too long: {row.until}"))
-        unused = [each for each in row.problems if (row.place, each) not in used]
-        left += [Finding(row.scan, row.place, f"accepted, not found: {each}") for each in unused]
+            left.append(Finding(row.scan, row.findings[0], f"accepted for too long: {row.until}"))
+    unused = covered - {str(each) for each in result.accepted}
+    left += [Finding(result.scan, text, "is accepted, and not found") for text in sorted(unused)]
     result.findings = left
     return result

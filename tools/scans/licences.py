@@ -7,11 +7,12 @@ the caches of the package managers into licences.toml; what is found nowhere is 
 import os
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from license_expression import ExpressionError, get_spdx_licensing
 
@@ -74,7 +75,13 @@ def _problem(package: Package, table: dict[str, dict[str, str]]) -> str:
 
 
 def read_table() -> dict[str, dict[str, str]]:
-    return tomllib.loads(TABLE.read_text())
+    """Return the permitted licences, and the licence of each package of each kind."""
+    table: dict[str, dict[str, Any]] = tomllib.loads(TABLE.read_text())
+    permitted = {"permitted": table.pop("permitted")}
+    return permitted | {
+        kind: {name: licence for licence, names in row.items() for name in names}
+        for kind, row in table.items()
+    }
 
 
 def permitted(expression: str, names: Iterable[str]) -> bool:
@@ -150,11 +157,17 @@ def _of_folder(folder: Path) -> str:
 
 
 def _lines(found: Iterable[Package], table: dict[str, dict[str, str]]) -> Iterator[str]:
-    kept = {(each.kind, each.name): _found(each) for each in found if not spdx(each.licence)}
-    for kind in sorted({kind for kind, _ in kept}):
+    """Yield the table by kind and licence, in lines of 100 columns."""
+    kept = {each.key: each for each in found if not spdx(each.licence)}
+    named: dict[tuple[str, str], list[str]] = {}
+    for each in kept.values():
+        licence = _found(each) or table.get(each.kind, {}).get(each.name, "")
+        named.setdefault((each.kind, licence), []).append(f'"{each.name}"')
+    for kind in sorted({kind for kind, _ in named}):
         yield f"\n[{kind}]"
-        for (_, name), licence in sorted((k, v) for k, v in kept.items() if k[0] == kind):
-            yield f'"{name}" = "{licence or table.get(kind, {}).get(name, "")}"'
+        for (_, licence), names in sorted(row for row in named.items() if row[0][0] == kind):
+            text = textwrap.fill(", ".join(sorted(names)), 96, break_on_hyphens=False)
+            yield f'"{licence}" = [\n{textwrap.indent(text, "    ")},\n]'
 
 
 def main() -> int:
@@ -162,7 +175,7 @@ def main() -> int:
     head = TABLE.read_text().partition("\n[cargo]")[0].rstrip()
     lines = list(_lines(packages.everything(), read_table()))
     TABLE.write_text("\n".join((head, *lines)) + "\n")
-    missing = [each for each in lines if each.endswith('""')]
+    missing = [each for each in lines if each.startswith('"" =')]
     print("\n".join(missing))
     return 1 if missing else 0
 

@@ -126,30 +126,28 @@ def test_a_package_without_a_version_is_found(tmp_path: Path) -> None:
     assert bill["components"][0]["licenses"] == [{"expression": "MIT OR GPL-3.0-only"}]
 
 
-FOUND = Finding("code", "a.py", "S605")
-
-
 @pytest.mark.parametrize(
-    ("place", "days", "problems"),
+    ("accepted", "days", "problems"),
     [
-        ("a.py", 30, []),
-        ("b.py", 30, ["S605", "accepted, not found: S605"]),
-        ("a.py", -1, ["was accepted until 2026-11-28"]),
-        ("a.py", ACCEPTED_DAYS_MAX + 1, ["is accepted for too long: 2028-01-04"]),
+        ("a.py: S605", 30, []),
+        ("b.py: S605", 30, ["a.py: S605", "b.py: S605: is accepted, and not found"]),
+        ("a.py: S605", -1, ["a.py: S605: was accepted until 2026-11-28"]),
+        ("a.py: S605", ACCEPTED_DAYS_MAX + 1, ["a.py: S605: accepted for too long: 2028-01-04"]),
     ],
 )
-def test_an_accepted_finding_ends(place: str, days: int, problems: list[str]) -> None:
+def test_an_accepted_finding_ends(accepted: str, days: int, problems: list[str]) -> None:
     """It covers its own place, until its date, and only what is there."""
-    row = Accepted("code", place, ("S605",), "a reason", TODAY + timedelta(days=days))
-    settled = settle(Result("code", 1, [FOUND]), [row], TODAY)
-    assert [each.problem for each in settled.findings] == problems
+    row = Accepted("code", (accepted,), "a reason", TODAY + timedelta(days=days))
+    settled = settle(Result("code", 1, [Finding("code", "a.py", "S605")]), [row], TODAY)
+    assert [str(each) for each in settled.findings] == problems
 
 
 def test_an_accepted_finding_has_a_reason(tmp_path: Path) -> None:
+    """The entry is told by its first finding."""
     table = tmp_path / "accepted.toml"
-    row = 'scan = "code"\nplace = "a.py"\nproblems = ["S605"]\nreason = " "\nuntil = 2027-01-01\n'
+    row = 'scan = "code"\nfindings = ["a.py: S605"]\nreason = " "\nuntil = 2027-01-01\n'
     table.write_text(f"[[accepted]]\n{row}")
-    with pytest.raises(SystemExit, match=r"a\.py needs a reason"):
+    with pytest.raises(SystemExit, match=r"a\.py: S605 needs a reason"):
         read_accepted(table)
 
 
