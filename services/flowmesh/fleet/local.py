@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +19,12 @@ from flowmesh.fleet.fleet import Fleet
 from flowmesh.fleet.metrics import FleetMetrics
 from flowmesh.fleet.running.figures import Figures
 from flowmesh.fleet.running.fleet_loop import FleetLoop
+from flowmesh.fleet.running.sightings import steady
 from flowmesh.fleet.running.wishes import WishReader
 from flowmesh.fleet.server import FleetServer
 from flowmesh.fleet.storage.memory import MemoryTables
 from flowmesh.fleet.storage.store import FleetStore
+from flowmesh.runtime import Clock
 from flowmesh.telemetry.metrics import Metrics
 
 
@@ -35,19 +36,19 @@ class LocalFleet:
         isolation = IsolationRules(least=agent_pb2.ISOLATION_NONE, egress="open", allowed=())
         credentials, figures = NoCredentials(), NoQueues()
         log = structlog.get_logger("flowmesh.fleet")
-        self._metrics = Metrics()
+        self._metrics, now_us = Metrics(), steady(Clock())
         self._loop = FleetLoop(
             store=store,
             driver=ProcessDriver(
                 data_dir=folder, credentials=credentials, isolation=isolation, log=log
             ),
             credentials=credentials,
-            wishes=WishReader(store=store, figures=figures, log=log, now_us=_now_us),
+            wishes=WishReader(store=store, figures=figures, log=log, now_us=now_us),
             metrics=FleetMetrics(self._metrics),
             holder="local",
             new_id=new_id,
             log=log,
-            now_us=_now_us,
+            now_us=now_us,
         )
         fleet = Fleet(store=store, isolation=isolation, announce=self._loop.wake, new_id=new_id)
         self._server = FleetServer(fleet=fleet, store=store, diagnosis=Diagnosis(store, figures))
@@ -83,10 +84,6 @@ class NoQueues(Figures):
 
     async def queues(self, namespace: str) -> Sequence[Any]:
         return ()
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
 
 
 def new_id() -> str:

@@ -18,6 +18,7 @@ from flowmesh.fleet.running.beats import BeatLoop
 from flowmesh.fleet.running.figures import Figures
 from flowmesh.fleet.running.fleet_loop import FleetLoop
 from flowmesh.fleet.running.meters import MeterLoop
+from flowmesh.fleet.running.sightings import steady
 from flowmesh.fleet.running.wishes import WishReader
 from flowmesh.fleet.server import AgentServer, FleetServer
 from flowmesh.fleet.storage.store import MIGRATIONS, SCHEMA, FleetStore
@@ -37,20 +38,19 @@ async def run(runtime: Runtime) -> None:
         credentials = Credentials(runtime, runtime.stub(AccessServiceStub, IDENTITY))
         driver, isolation = driver_of(runtime, credentials)
         stack.push_async_callback(driver.close)
+        now_us = steady(runtime.clock)
         figures = Figures(runtime.stub(LimitServiceStub, "orchestrator"))
         beats = BeatLoop(store)
         loop = FleetLoop(
             store=store,
             driver=driver,
             credentials=credentials,
-            wishes=WishReader(
-                store=store, figures=figures, log=runtime.log, now_us=runtime.clock.now_us
-            ),
+            wishes=WishReader(store=store, figures=figures, log=runtime.log, now_us=now_us),
             metrics=FleetMetrics(runtime.metrics),
             holder=f"{socket.gethostname()}-{runtime.instance_id}",
             new_id=_new_id,
             log=runtime.log,
-            now_us=runtime.clock.now_us,
+            now_us=now_us,
         )
         runtime.add_loop(beats)
         runtime.add_loop(MeterLoop(store, runtime.stub(MeterServiceStub, "orchestrator")))

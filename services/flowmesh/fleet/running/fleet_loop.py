@@ -12,6 +12,7 @@ from flowmesh.fleet.driving.credentials import Credentials
 from flowmesh.fleet.driving.driver import Driver, Observed
 from flowmesh.fleet.metrics import FleetMetrics
 from flowmesh.fleet.running.planning import End, Lives, lives_of, steps_of
+from flowmesh.fleet.running.sightings import Sightings
 from flowmesh.fleet.running.wishes import WishReader
 from flowmesh.fleet.storage.records import AgentRow, Key, SpecRow
 from flowmesh.fleet.storage.store import FleetStore, Steps
@@ -44,7 +45,8 @@ class FleetLoop(Loop):
         self._store, self._driver, self._credentials = store, driver, credentials
         self._wishes, self._metrics, self._log = wishes, metrics, log
         self._holder, self._new_id, self._now_us = holder, new_id, now_us
-        self._epoch = self._led_us = 0
+        self._epoch = 0
+        self._sightings = Sightings(now_us)
         self._drained: set[str] = set()
         self._closed = False
         self._resting = True
@@ -61,8 +63,7 @@ class FleetLoop(Loop):
         self._epoch, idle = await self._store.lead(self._holder)
         self._resting = idle
         if self._epoch != led:
-            # Agents could not be heard before.
-            self._led_us = self._now_us()
+            self._sightings.begin()
         if not self._epoch:
             if led and not self._driver.lasting:
                 await self._driver.end()
@@ -72,15 +73,16 @@ class FleetLoop(Loop):
         if idle and not seen:
             self._metrics.agents.set(0)
             return 0
-        found, rows = await self._store.snapshot()
+        found, rows = self._sightings.dated(*await self._store.snapshot())
         specs = {each.key: each for each in found}
         lives, alive = self._lives(specs, rows, seen)
         wishes = await self._wishes.read(list(specs.values()), alive, seen)
         changes = 0
         async with self._store.leading(self._epoch) as steps:
             await self._record(steps, lives, seen)
+            ends = [each.row(self._now_us()) for each in lives.ends]
             for key, spec in specs.items():
-                ended = [each for each in rows if _of(each) == key and each.ended_at_us]
+                ended = [each for each in (*rows, *ends) if _of(each) == key and each.ended_at_us]
                 own = [each for each in alive if _of(each) == key]
                 changes += await self._settle(steps, spec, own, ended, wishes.wanted[key])
             await wishes.commit(steps)
@@ -121,7 +123,7 @@ class FleetLoop(Loop):
         now = self._now_us()
         for row in rows:
             if not row.ended_at_us:
-                one = lives_of(specs.get(_of(row)), [row], seen, now, self._led_us)
+                one = lives_of(specs.get(_of(row)), [row], seen, now)
                 for name in ("ends", "ready", "degraded", "kills", "present"):
                     getattr(found, name).extend(getattr(one, name))
         return found, [each for each in found.present if each.alive]

@@ -1,7 +1,7 @@
 """The steps that bring the agents of a spec in line with it, without input or output."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.fleet import limits
@@ -20,6 +20,17 @@ class End:
     reason: str
     code: int = 0
     words: str = ""
+
+    def row(self, at_us: int) -> AgentRow:
+        """Return the agent as it is once its end is stored."""
+        return replace(
+            self.agent,
+            state=self.state,
+            reason=self.reason,
+            exit_code=self.code,
+            last_words=self.words,
+            ended_at_us=at_us,
+        )
 
 
 @dataclass(slots=True)
@@ -50,9 +61,8 @@ def lives_of(
     agents: Sequence[AgentRow],
     seen: Mapping[str, Observed],
     now_us: int,
-    led_us: int = 0,
 ) -> Lives:
-    """Return the changes of agents that have not ended; silence counts from `led_us` on."""
+    """Return the changes of agents that have not ended."""
     found = Lives()
     for agent in agents:
         process = seen.get(agent.id)
@@ -65,8 +75,7 @@ def lives_of(
             continue
         found.present.append(agent)
         running = process is not None and process.running
-        heard_us = agent.beat_at_us and max(agent.beat_at_us, led_us)
-        _health(found, spec, agent, now_us, heard_us, running=running)
+        _health(found, spec, agent, now_us, running=running)
     return found
 
 
@@ -83,14 +92,13 @@ def _health(
     spec: SpecRow | None,
     agent: AgentRow,
     now_us: int,
-    heard_us: int,
     *,
     running: bool,
 ) -> None:
     """Judge an agent by its heartbeats."""
     content = spec.content if spec else pb.AgentSpec()
     attends = content.health != pb.AGENT_HEALTH_PROCESS
-    silent_ms = (now_us - heard_us) // 1_000 if heard_us else 0
+    silent_ms = (now_us - agent.beat_at_us) // 1_000 if agent.beat_at_us else 0
     if agent.state == pb.AGENT_STATE_STARTING:
         started_ms = (now_us - agent.created_at_us) // 1_000
         if agent.beat_at_us or (running and not attends):
@@ -150,12 +158,16 @@ def steps_of(
 
 
 def victims(agents: Sequence[AgentRow], count: int) -> list[AgentRow]:
-    """Return agents to drain: those that are not ready, then the least busy, then the youngest."""
+    """Return agents to drain: those that are not ready, then the least busy, then the youngest.
 
-    def cost(agent: AgentRow) -> tuple[bool, int, int]:
-        return agent.state == pb.AGENT_STATE_READY, agent.busy, -agent.created_at_us
+    The oldest of `agents` is the first.
+    """
 
-    return sorted(agents, key=cost)[:count]
+    def cost(agent: AgentRow) -> tuple[bool, int]:
+        return agent.state == pb.AGENT_STATE_READY, agent.busy
+
+    youngest_first = agents[::-1]
+    return sorted(youngest_first, key=cost)[:count]
 
 
 def _counted(new: Sequence[AgentRow], wanted: int) -> tuple[int, list[tuple[AgentRow, str]]]:

@@ -1,11 +1,17 @@
--- name: lead(holder, lease_ms)^
+-- name: lead(holder, lease_ms, seen)^
+-- A lease that ends later than a new one is of a clock that was set back; it is taken if its holder
+-- has not renewed it since it was seen.
 update leader set
     epoch = case when holder = :holder and until > now() then epoch else epoch + 1 end,
     holder = :holder,
     until = now() + :lease_ms * interval '1 millisecond'
 where holder = :holder or until <= now()
+    or until = :seen and until > now() + :lease_ms * interval '1 millisecond'
 returning epoch, not exists (select from specs)
     and not exists (select from agents where state < 6) as idle;
+
+-- name: led-until()$
+select until from leader;
 
 -- name: leaderless()$
 select until <= now() from leader;
@@ -139,7 +145,7 @@ where a.id = m.id and a.state < 6;
 
 -- name: starts(namespace)$
 select count(*) from agents
-where namespace = :namespace and created_at > now() - interval '1 minute';
+where namespace = :namespace and created_at between now() - interval '1 minute' and now();
 
 -- name: policies(namespace)
 select * from policies where :namespace::text is null or namespace = :namespace order by policy;

@@ -116,9 +116,9 @@ class _Agents:
             _change(at, id, range(FAILED), beat_at=_now(), slots=most, busy=used)
 
     async def starts(self, at: MemoryTables, *, namespace: str) -> int:
-        since = _now() - timedelta(minutes=1)
+        now = _now()
         own = (each for each in at.agents.values() if each["namespace"] == namespace)
-        return sum(each["created_at"] > since for each in own)
+        return sum(now - timedelta(minutes=1) <= each["created_at"] <= now for each in own)
 
 
 class _Policies:
@@ -192,15 +192,22 @@ class _Policies:
 class MemoryQueries(_Agents, _Policies):
     """Answers each query by its name; the first argument is the tables."""
 
-    async def lead(self, at: MemoryTables, *, holder: str, lease_ms: int) -> Row | None:
+    async def lead(
+        self, at: MemoryTables, *, holder: str, lease_ms: int, seen: datetime | None
+    ) -> Row | None:
         leader, now = at.leader, _now()
-        if leader["holder"] != holder and leader["until"] > now:
+        stale = leader["until"] == seen and seen > now + timedelta(milliseconds=lease_ms)
+        if leader["holder"] != holder and leader["until"] > now and not stale:
             return None
         if leader["holder"] != holder or leader["until"] <= now:
             leader["epoch"] += 1
         leader.update(holder=holder, until=now + timedelta(milliseconds=lease_ms))
         alive = any(each["state"] < FAILED for each in at.agents.values())
         return {**leader, "idle": not at.specs and not alive}
+
+    async def led_until(self, at: MemoryTables) -> datetime:
+        until: datetime = at.leader["until"]
+        return until
 
     async def leaderless(self, at: MemoryTables) -> bool:
         return bool(at.leader["until"] <= _now())

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,8 @@ class FleetStore:
         self._pool: Any = pool
         queries = files("flowmesh.fleet").joinpath("sql")
         in_memory = isinstance(pool, MemoryTables)
+        # End of the lease of another instance, when it was last seen.
+        self._led_until: datetime | None = None
         self._sql: Any = MemoryQueries() if in_memory else load_queries(queries, call=call)
 
     @asynccontextmanager
@@ -48,8 +51,13 @@ class FleetStore:
 
         The epoch of an instance that does not lead is 0.
         """
-        row = await self._sql.lead(self._pool, holder=holder, lease_ms=limits.LEASE_MS)
-        return (int(row["epoch"]), bool(row["idle"])) if row else (0, True)
+        row = await self._sql.lead(
+            self._pool, holder=holder, lease_ms=limits.LEASE_MS, seen=self._led_until
+        )
+        if row is None:
+            self._led_until = await self._sql.led_until(self._pool)
+            return 0, True
+        return int(row["epoch"]), bool(row["idle"])
 
     async def leave(self, holder: str) -> None:
         await self._sql.leave(self._pool, holder=holder)
