@@ -248,6 +248,15 @@ export interface ArchivedList {
   capped: boolean;
 }
 
+/** A text in English, of a model service or of rules. */
+export interface AssistantAnswer {
+  text: string;
+  provider: string;
+  model: string;
+  passedOver: string[];
+  usage: TokenUsage;
+}
+
 /** Times of one attempt: ready, started, ended. */
 export interface AttemptTrace {
   attempt: number;
@@ -1100,6 +1109,13 @@ export interface ExecutionSummary {
   archived?: boolean;
 }
 
+/** A definition; without a question its steps are explained. */
+export interface ExplainRequest {
+  source: string;
+  question?: string;
+  provider?: string;
+}
+
 /** The causes for which an execution, or one task of it, waits: the innermost first. `nextAt` is the due time of the next timer, `endsBy` the time of the execution's timeout. */
 export interface Explanation {
   executionId: string;
@@ -1209,11 +1225,12 @@ export interface Forest {
   adjacencyList: Record<string, NodeRelationship>;
 }
 
-/** A prompt in English; `source` is a definition to change or to repair. */
+/** A prompt in English; `source` is a definition to change. With `app`, the name of an application, the draft is its document. */
 export interface GenerateRequest {
   prompt: string;
   source?: string;
   provider?: string;
+  app?: string;
 }
 
 /** A draft; `questions` are what the prompt leaves open, `rehearsal` the status of its run. */
@@ -1228,6 +1245,7 @@ export interface Generated {
   model: string;
   passedOver: string[];
   usage: TokenUsage;
+  note: string;
 }
 
 /** A role on a level of the hierarchy; `levelId` is absent for the whole installation. */
@@ -1382,6 +1400,12 @@ export interface InstantiatedAnswer {
   resources: AppliedResource[];
   warnings?: ProblemValue[];
   source: string;
+}
+
+/** A question about an execution; without one, why it waits or failed. */
+export interface InvestigateRequest {
+  question?: string;
+  provider?: string;
 }
 
 /** Open invitations of a level. */
@@ -2635,6 +2659,12 @@ export interface ReleaseValue {
 /** A removal; `removed` is false if there was nothing to remove. */
 export interface RemovedValue {
   removed: boolean;
+}
+
+/** A definition with problems. */
+export interface RepairRequest {
+  source: string;
+  provider?: string;
 }
 
 /** An input of the past, rehearsed with both definitions and the recorded results of tasks. */
@@ -4205,6 +4235,9 @@ export interface Writes {
   "POST /api/v1/projections/{projection}:rebuild": { query: {  }; body: unknown; answer: ProjectionValue };
   "POST /api/v1/projections/{projection}:swap": { query: {  }; body: SwapProjectionRequest; answer: ProjectionValue };
   "POST /api/v1/workflows:generate": { query: {  }; body: GenerateRequest; answer: Generated };
+  "POST /api/v1/workflows:repair": { query: {  }; body: RepairRequest; answer: Generated };
+  "POST /api/v1/workflows:explain": { query: {  }; body: ExplainRequest; answer: AssistantAnswer };
+  "POST /api/v1/executions/{executionId}:investigate": { query: {  }; body: InvestigateRequest; answer: AssistantAnswer };
   "DELETE /api/v1/apps/{app}": { query: {  }; body: unknown; answer: unknown };
   "POST /api/v1/apps/{app}:deploy": { query: {  }; body: DeployRequest; answer: ReleaseValue };
   "POST /api/v1/apps/{app}:validate": { query: {  }; body: ValidateAppRequest; answer: AppValidation };

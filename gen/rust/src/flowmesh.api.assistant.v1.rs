@@ -3,19 +3,44 @@
 pub struct GenerateDefinitionRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
-    /// What the workflow is to do, in at most 16,384 characters of English.
+    /// Goal of the workflow, in at most 16,384 characters of English.
     #[prost(string, tag = "2")]
     pub prompt: ::prost::alloc::string::String,
-    /// A definition to change or to repair; empty for a new one.
+    /// A definition to change; empty for a new one.
     #[prost(string, tag = "3")]
     pub source: ::prost::alloc::string::String,
     /// A provider by name; empty is the first one that is available.
     #[prost(string, tag = "4")]
     pub provider: ::prost::alloc::string::String,
+    /// Name of an application; with it the draft is its document. The application need not exist.
+    #[prost(string, tag = "5")]
+    pub app: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GenerateDefinitionResponse {
-    /// Workflow and tasks as YAML; empty if there is no draft.
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<Draft>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepairDefinitionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Workflow and tasks, of at most 256 KiB.
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+    /// A provider by name; empty is the first one that is available.
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RepairDefinitionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub draft: ::core::option::Option<Draft>,
+}
+/// The best draft of a provider.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Draft {
+    /// Workflow and tasks, or the document of an application, as YAML; empty if there is no draft.
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
     /// The draft would be stored by Apply, and ran to its end or to a wait in the rehearsal.
@@ -40,6 +65,59 @@ pub struct GenerateDefinitionResponse {
     #[prost(string, repeated, tag = "9")]
     pub passed_over: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "10")]
+    pub usage: ::core::option::Option<Usage>,
+    /// Text of the provider if it made no draft, such as a refusal.
+    #[prost(string, tag = "11")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainDefinitionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Workflow and tasks, of at most 256 KiB.
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+    /// A question about it; empty asks for its steps. Answered by model services only.
+    #[prost(string, tag = "3")]
+    pub question: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub provider: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainDefinitionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub answer: ::core::option::Option<Answer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InvestigateExecutionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub execution_id: ::prost::alloc::string::String,
+    /// A question about it; empty asks for the cause. Answered by model services only.
+    #[prost(string, tag = "3")]
+    pub question: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub provider: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InvestigateExecutionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub answer: ::core::option::Option<Answer>,
+}
+/// A text in English.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Answer {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub model: ::prost::alloc::string::String,
+    /// Providers before it, each with the reason why it was not used.
+    #[prost(string, repeated, tag = "4")]
+    pub passed_over: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "5")]
     pub usage: ::core::option::Option<Usage>,
 }
 /// The tokens of the calls of a provider.
@@ -84,7 +162,11 @@ pub mod assistant_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+    /// Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    /// DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+    ///
+    /// Usage of model services is booked to the namespace. Services are passed over once its budget of
+    /// the day is used.
     #[derive(Debug, Clone)]
     pub struct AssistantServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -158,7 +240,11 @@ pub mod assistant_service_client {
         /// problems go back to the provider, at most five times. The draft with the fewest problems is
         /// returned; one that has problems is not `valid`.
         ///
+        /// With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+        /// would, which needs the right to deploy it.
+        ///
         ///   INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+        ///   PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
         ///   UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
         pub async fn generate_definition(
             &mut self,
@@ -185,6 +271,107 @@ pub mod assistant_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.assistant.v1.AssistantService",
                         "GenerateDefinition",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+        /// a model service it is returned with its problems.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+        ///   UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+        pub async fn repair_definition(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RepairDefinitionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RepairDefinitionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.assistant.v1.AssistantService/RepairDefinition",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.assistant.v1.AssistantService",
+                        "RepairDefinition",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Explains the steps of a definition in words.
+        ///
+        ///   INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+        ///                      unknown
+        pub async fn explain_definition(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainDefinitionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainDefinitionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.assistant.v1.AssistantService/ExplainDefinition",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.assistant.v1.AssistantService",
+                        "ExplainDefinition",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+        /// to a model service.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+        ///   NOT_FOUND / EXECUTION_NOT_FOUND
+        pub async fn investigate_execution(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InvestigateExecutionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::InvestigateExecutionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.assistant.v1.AssistantService/InvestigateExecution",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.assistant.v1.AssistantService",
+                        "InvestigateExecution",
                     ),
                 );
             self.inner.unary(req, path, codec).await

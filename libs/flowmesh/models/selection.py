@@ -66,14 +66,19 @@ class Providers:
             known = ", ".join(self._health)
             raise Invalid("REQUEST_INVALID", f"there is no provider {name!r}; there are {known}")
 
-    async def turn(self, conversation: Conversation, wanted: str = "") -> Chosen:
-        """Return the turn of the first provider that answers. Raises NoAnswer."""
+    async def turn(
+        self, conversation: Conversation, wanted: str = "", *, no_services: str = ""
+    ) -> Chosen:
+        """Return the turn of the first provider that answers. Raises NoAnswer.
+
+        `no_services` is the reason for which no model service may be asked, if there is one.
+        """
         passed_over: list[str] = []
         last = _Health()
         self.check(wanted)
         for provider in self._asked(wanted):
             last = self._health[provider.name]
-            if reason := self._closed(provider):
+            if reason := (provider.remote and no_services) or self._closed(provider):
                 passed_over.append(f"{provider.name}: {reason}")
                 continue
             try:

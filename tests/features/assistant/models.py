@@ -17,6 +17,7 @@ class Say:
     text: str
     refusal: bool = False
     cut: bool = False
+    input_tokens: int = 100
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,10 @@ class Models:
                 "content": [content],
                 "stop_reason": stop,
                 "stop_sequence": None,
-                "usage": {"input_tokens": 100, "output_tokens": 10},
+                "usage": {
+                    "input_tokens": answer.input_tokens if isinstance(answer, Say) else 100,
+                    "output_tokens": 10,
+                },
             }
         )
 

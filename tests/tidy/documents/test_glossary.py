@@ -11,10 +11,10 @@ PROTOS = [e for e in sources.tracked() if e.startswith("protos/") and e.endswith
 
 # Parts of names that are plain English, not terms.
 _ORDINARY = """
-    Action Analysis Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Broken
+    Action Analysis Answer Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Broken
     Browsed Cache Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued
     Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
-    Dispatched Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
+    Dispatched Draft Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
     Follow Grant Graph Grpc Health Held Hello Hour Http Input Joined Kept Keyed Kind Latency
     Lifecycle Login Lost Match Metered Mode Move Need On Operation Origin Outcome Path Paused
     Pending Phase Progress Provider

@@ -24,6 +24,8 @@ _WORKFLOW: tuple[Entry, ...] = (
         "validate", "definitions.definitions:validate", "Check definitions without storing them."
     ),
     Command("generate", "definitions.generation:generate", "Write a workflow for a prompt."),
+    Command("repair", "definitions.generation:repair", "Repair the problems of a definition."),
+    Command("describe", "definitions.generation:describe", "Explain a definition in words."),
     Command("lint", "definitions.checking:lint", "Report likely mistakes."),
     Command("dry-run", "definitions.dry_runs:dry_run", "Run a workflow in memory, without calls."),
     Command("test", "definitions.testing:run_tests", "Run workflow tests."),

@@ -45,6 +45,11 @@ _EXECUTION: tuple[Entry, ...] = (
     Command("tree", "executions.trees:tree", "Show an execution and its children as a tree."),
     Command("explain", "executions.insights:explain", "Explain why an execution or a task waits."),
     Command(
+        "investigate",
+        "definitions.generation:investigate",
+        "Explain in words why an execution waits or failed.",
+    ),
+    Command(
         "state-at", "executions.insights:state_at", "Show an execution at an earlier event or time."
     ),
     Command("compare", "executions.insights:compare", "Compare two executions."),

@@ -7,12 +7,13 @@ from flowmesh.contract.nouns import plural
 _OF_GROUPS = {
     "workflow": """
         lint diff compat changes rollback label stats bottlenecks backfill graph convert schema
-        transform library generate
+        transform library generate repair
     """,
     "execution": """
         search history logs trace tree state-at compare watch-variable cancel terminate pause
         resume step retry skip complete override fail rerun replay=rerun signal signal-by-key
         hooks attributes variables bulk delete erase retention archive rebuild
+        investigate
     """,
     "approval": "approvals=list approve reject approval-link=link link-keys=link-key",
     "trigger": "publish outbox",

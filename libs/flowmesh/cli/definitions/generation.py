@@ -1,4 +1,4 @@
-"""`generate`: a draft of a workflow for a prompt."""
+"""Drafts and explanations of the assistant."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,13 @@ TIMEOUT_S = 300.0
 
 @command
 async def generate(
-    prompt: str, /, *, change: Path | None = None, provider: str = "", common: Common = COMMON
+    prompt: str,
+    /,
+    *,
+    change: Path | None = None,
+    app: str = "",
+    provider: str = "",
+    common: Common = COMMON,
 ) -> int:
     """Write a workflow for a prompt in English to standard output; nothing is stored.
 
@@ -24,24 +30,113 @@ async def generate(
     error.
 
     Args:
-        change: File with a definition to change or to repair.
+        change: File with a definition to change.
+        app: Name of an application; its document is written in place of a workflow.
         provider: Provider to use; the first available one by default.
     """
     source = await asyncio.to_thread(change.read_text) if change is not None else ""
     async with connected(common) as client:
         request = pb.GenerateDefinitionRequest(
-            namespace=client.namespace, prompt=prompt, source=source, provider=provider
+            namespace=client.namespace, prompt=prompt, source=source, provider=provider, app=app
         )
         stub: Any = AssistantServiceStub(client.caller.channel)
         found: pb.GenerateDefinitionResponse = await client.caller.call(
             stub.GenerateDefinition, request, timeout_s=TIMEOUT_S
         )
+    return _show(found.draft, common)
+
+
+@command
+async def repair(file: Path, /, *, provider: str = "", common: Common = COMMON) -> int:
+    """Write a definition without its problems to standard output; nothing is stored.
+
+    A model service repairs it; without one the definition is written as it is.
+
+    Args:
+        file: File with the definition.
+        provider: Provider to use; the first available one by default.
+    """
+    source = await asyncio.to_thread(file.read_text)
+    async with connected(common) as client:
+        request = pb.RepairDefinitionRequest(
+            namespace=client.namespace, source=source, provider=provider
+        )
+        stub: Any = AssistantServiceStub(client.caller.channel)
+        found: pb.RepairDefinitionResponse = await client.caller.call(
+            stub.RepairDefinition, request, timeout_s=TIMEOUT_S
+        )
+    return _show(found.draft, common)
+
+
+@command
+async def describe(
+    file: Path, /, *, question: str = "", provider: str = "", common: Common = COMMON
+) -> None:
+    """Explain the steps of a definition in words.
+
+    Args:
+        file: File with the definition.
+        question: Question about it, answered by a model service.
+        provider: Provider to use; the first available one by default.
+    """
+    source = await asyncio.to_thread(file.read_text)
+    async with connected(common) as client:
+        request = pb.ExplainDefinitionRequest(
+            namespace=client.namespace, source=source, question=question, provider=provider
+        )
+        stub: Any = AssistantServiceStub(client.caller.channel)
+        found: pb.ExplainDefinitionResponse = await client.caller.call(
+            stub.ExplainDefinition, request, timeout_s=TIMEOUT_S
+        )
+    _tell(found.answer, common)
+
+
+@command
+async def investigate(
+    execution: str, /, *, question: str = "", provider: str = "", common: Common = COMMON
+) -> None:
+    """Explain in words why an execution waits or failed.
+
+    Inputs and outputs of tasks are not sent to model services.
+
+    Args:
+        execution: Id of the execution.
+        question: Question about it, answered by a model service.
+        provider: Provider to use; the first available one by default.
+    """
+    async with connected(common) as client:
+        request = pb.InvestigateExecutionRequest(
+            namespace=client.namespace,
+            execution_id=execution,
+            question=question,
+            provider=provider,
+        )
+        stub: Any = AssistantServiceStub(client.caller.channel)
+        found: pb.InvestigateExecutionResponse = await client.caller.call(
+            stub.InvestigateExecution, request, timeout_s=TIMEOUT_S
+        )
+    _tell(found.answer, common)
+
+
+def _tell(answer: pb.Answer, common: Common) -> None:
+    """Write an answer, and why model services did not give it."""
     if common.structured:
-        output.document(document_of(found))
-    elif found.source:
-        output.block(found.source.rstrip())
-    for question in found.questions:
-        output.problem(f"? {question}")
-    for problem in found.problems:
+        output.document(document_of(answer))
+        return
+    output.block(answer.text)
+    for each in answer.passed_over:
+        output.problem(each)
+
+
+def _show(draft: pb.Draft, common: Common) -> int:
+    """Write a draft to standard output, its questions and problems to standard error."""
+    if common.structured:
+        output.document(document_of(draft))
+    elif draft.source:
+        output.block(draft.source.rstrip())
+    for text in (draft.note, *(f"? {each}" for each in draft.questions)):
+        if text:
+            output.problem(text)
+    for problem in draft.problems:
         output.problem(f"{problem.path}: {problem.message} [{problem.code}]")
-    return exit_codes.DONE if found.valid else exit_codes.FAILED
+    return exit_codes.DONE if draft.valid else exit_codes.FAILED

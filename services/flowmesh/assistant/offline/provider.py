@@ -23,8 +23,15 @@ class DraftConversation(Conversation):
     tasks: Sequence[KnownTask] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainConversation(Conversation):
+    """A conversation about a definition or an execution; `text` is the answer of the rules."""
+
+    text: str
+
+
 class OfflineProvider:
-    """Submits one draft; it has no better one if that has problems."""
+    """Submits one draft; it has no better one if that has problems. Explains by rules."""
 
     name = "offline"
     model = "rules"
@@ -32,10 +39,13 @@ class OfflineProvider:
 
     async def turn(self, conversation: Conversation) -> Turn:
         """Return the submission of the draft, or the end after its result."""
+        if isinstance(conversation, ExplainConversation):
+            return Turn([Text(conversation.text)])
+        if not isinstance(conversation, DraftConversation):
+            return Turn([Text("Repairs and applications need a model service.")])
         last = conversation.messages[-1].blocks[-1]
         if isinstance(last, ToolResult):
             return Turn([Text("The rules have no other draft.")])
-        assert isinstance(conversation, DraftConversation)
         draft = await asyncio.to_thread(drafted, conversation)
         source = yaml.safe_dump_all(draft.documents, sort_keys=False, allow_unicode=True)
         arguments = {"source": source, "questions": draft.questions}

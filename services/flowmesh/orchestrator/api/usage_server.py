@@ -21,3 +21,9 @@ class ModelUsageServer(pb_grpc.ModelUsageServiceServicer):
             execution=await self._store.of_execution(request.execution_id),
             day=await self._store.of_day(namespace_of(request)),
         )
+
+    async def BookModelUsage(
+        self, request: pb.BookModelUsageRequest, context: Any
+    ) -> pb.BookModelUsageResponse:
+        await self._store.book(namespace_of(request), request.id, request.feature, request.usage)
+        return pb.BookModelUsageResponse()

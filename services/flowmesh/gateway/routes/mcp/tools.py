@@ -50,11 +50,14 @@ ROWS = (
     Row(
         "generate_workflow", "generateDefinition", "A draft that was rehearsed; nothing is stored."
     ),
+    Row("repair_workflow", "repairDefinition", "Nothing is stored."),
+    Row("describe_workflow", "explainDefinition"),
     Row("list_templates", "listTemplates"),
     Row("search_executions", "listExecutions"),
     Row("get_execution", "getExecution"),
     Row("get_trace", "getTrace"),
     Row("explain_execution", "explainExecution", "The cause in words, and what can be done."),
+    Row("investigate_execution", "investigateExecution"),
     Row("list_queues", "listQueues"),
     Row("list_services", "listServices"),
     Row("apply_definition", "applyResources", "Stores a new version.", changes=True),

@@ -14,3 +14,12 @@ select coalesce(sum(input_tokens), 0)::bigint as input_tokens,
 from model_usage
 where namespace = :namespace
   and at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc';
+
+-- Turns outside of executions: the id of the turn in place of that of an execution, the feature in
+-- place of the node.
+-- name: book_usage(namespace, turn_id, feature, provider, model, input_tokens, output_tokens, micro_usd)!
+insert into model_usage (namespace, execution_id, node, attempt, step, provider, model,
+                         input_tokens, output_tokens, micro_usd)
+values (:namespace, :turn_id, :feature, 1, 0, :provider, :model,
+        :input_tokens, :output_tokens, :micro_usd)
+on conflict do nothing;

@@ -30,7 +30,7 @@ class QuotaStore:
 
 
 class UsageStore:
-    """Sums of the rows that commits write."""
+    """Sums of the rows that commits write, and rows of turns outside of executions."""
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
@@ -44,3 +44,17 @@ class UsageStore:
         """Return what a namespace has used since midnight UTC."""
         rows = await self._queries.rows("usage_of_day", namespace=namespace)
         return ModelUsage(**rows[0])
+
+    async def book(self, namespace: str, turn_id: str, feature: str, usage: ModelUsage) -> None:
+        """Book a turn that no execution made, once."""
+        await self._queries.one(
+            "book_usage",
+            namespace=namespace,
+            turn_id=turn_id,
+            feature=feature,
+            provider=usage.provider,
+            model=usage.model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            micro_usd=usage.micro_usd,
+        )

@@ -26,12 +26,14 @@ const (
 type GenerateDefinitionRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// What the workflow is to do, in at most 16,384 characters of English.
+	// Goal of the workflow, in at most 16,384 characters of English.
 	Prompt string `protobuf:"bytes,2,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	// A definition to change or to repair; empty for a new one.
+	// A definition to change; empty for a new one.
 	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
 	// A provider by name; empty is the first one that is available.
-	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Name of an application; with it the draft is its document. The application need not exist.
+	App           string `protobuf:"bytes,5,opt,name=app,proto3" json:"app,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,24 +96,16 @@ func (x *GenerateDefinitionRequest) GetProvider() string {
 	return ""
 }
 
+func (x *GenerateDefinitionRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
 type GenerateDefinitionResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Workflow and tasks as YAML; empty if there is no draft.
-	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// The draft would be stored by Apply, and ran to its end or to a wait in the rehearsal.
-	Valid    bool          `protobuf:"varint,2,opt,name=valid,proto3" json:"valid,omitempty"`
-	Problems []*v1.Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
-	// What the prompt leaves open.
-	Questions []string `protobuf:"bytes,4,rep,name=questions,proto3" json:"questions,omitempty"`
-	// Status of the rehearsal: completed, or running where it waits for people or signals.
-	Rehearsal string `protobuf:"bytes,5,opt,name=rehearsal,proto3" json:"rehearsal,omitempty"`
-	// Number of drafts that were submitted.
-	Rounds   uint32 `protobuf:"varint,6,opt,name=rounds,proto3" json:"rounds,omitempty"`
-	Provider string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
-	Model    string `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
-	// Providers before it, each with the reason why it was not used.
-	PassedOver    []string `protobuf:"bytes,9,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
-	Usage         *Usage   `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Draft         *Draft                 `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,70 +140,550 @@ func (*GenerateDefinitionResponse) Descriptor() ([]byte, []int) {
 	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *GenerateDefinitionResponse) GetSource() string {
+func (x *GenerateDefinitionResponse) GetDraft() *Draft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+type RepairDefinitionRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Workflow and tasks, of at most 256 KiB.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// A provider by name; empty is the first one that is available.
+	Provider      string `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairDefinitionRequest) Reset() {
+	*x = RepairDefinitionRequest{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairDefinitionRequest) ProtoMessage() {}
+
+func (x *RepairDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*RepairDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RepairDefinitionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *RepairDefinitionRequest) GetSource() string {
 	if x != nil {
 		return x.Source
 	}
 	return ""
 }
 
-func (x *GenerateDefinitionResponse) GetValid() bool {
-	if x != nil {
-		return x.Valid
-	}
-	return false
-}
-
-func (x *GenerateDefinitionResponse) GetProblems() []*v1.Problem {
-	if x != nil {
-		return x.Problems
-	}
-	return nil
-}
-
-func (x *GenerateDefinitionResponse) GetQuestions() []string {
-	if x != nil {
-		return x.Questions
-	}
-	return nil
-}
-
-func (x *GenerateDefinitionResponse) GetRehearsal() string {
-	if x != nil {
-		return x.Rehearsal
-	}
-	return ""
-}
-
-func (x *GenerateDefinitionResponse) GetRounds() uint32 {
-	if x != nil {
-		return x.Rounds
-	}
-	return 0
-}
-
-func (x *GenerateDefinitionResponse) GetProvider() string {
+func (x *RepairDefinitionRequest) GetProvider() string {
 	if x != nil {
 		return x.Provider
 	}
 	return ""
 }
 
-func (x *GenerateDefinitionResponse) GetModel() string {
+type RepairDefinitionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Draft         *Draft                 `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairDefinitionResponse) Reset() {
+	*x = RepairDefinitionResponse{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairDefinitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairDefinitionResponse) ProtoMessage() {}
+
+func (x *RepairDefinitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairDefinitionResponse.ProtoReflect.Descriptor instead.
+func (*RepairDefinitionResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RepairDefinitionResponse) GetDraft() *Draft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+// The best draft of a provider.
+type Draft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Workflow and tasks, or the document of an application, as YAML; empty if there is no draft.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The draft would be stored by Apply, and ran to its end or to a wait in the rehearsal.
+	Valid    bool          `protobuf:"varint,2,opt,name=valid,proto3" json:"valid,omitempty"`
+	Problems []*v1.Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
+	// What the prompt leaves open.
+	Questions []string `protobuf:"bytes,4,rep,name=questions,proto3" json:"questions,omitempty"`
+	// Status of the rehearsal: completed, or running where it waits for people or signals.
+	Rehearsal string `protobuf:"bytes,5,opt,name=rehearsal,proto3" json:"rehearsal,omitempty"`
+	// Number of drafts that were submitted.
+	Rounds   uint32 `protobuf:"varint,6,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	Provider string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
+	Model    string `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
+	// Providers before it, each with the reason why it was not used.
+	PassedOver []string `protobuf:"bytes,9,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	Usage      *Usage   `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
+	// Text of the provider if it made no draft, such as a refusal.
+	Note          string `protobuf:"bytes,11,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Draft) Reset() {
+	*x = Draft{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Draft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Draft) ProtoMessage() {}
+
+func (x *Draft) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Draft.ProtoReflect.Descriptor instead.
+func (*Draft) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Draft) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Draft) GetValid() bool {
+	if x != nil {
+		return x.Valid
+	}
+	return false
+}
+
+func (x *Draft) GetProblems() []*v1.Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *Draft) GetQuestions() []string {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+func (x *Draft) GetRehearsal() string {
+	if x != nil {
+		return x.Rehearsal
+	}
+	return ""
+}
+
+func (x *Draft) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *Draft) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *Draft) GetModel() string {
 	if x != nil {
 		return x.Model
 	}
 	return ""
 }
 
-func (x *GenerateDefinitionResponse) GetPassedOver() []string {
+func (x *Draft) GetPassedOver() []string {
 	if x != nil {
 		return x.PassedOver
 	}
 	return nil
 }
 
-func (x *GenerateDefinitionResponse) GetUsage() *Usage {
+func (x *Draft) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *Draft) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+type ExplainDefinitionRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Workflow and tasks, of at most 256 KiB.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// A question about it; empty asks for its steps. Answered by model services only.
+	Question      string `protobuf:"bytes,3,opt,name=question,proto3" json:"question,omitempty"`
+	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainDefinitionRequest) Reset() {
+	*x = ExplainDefinitionRequest{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainDefinitionRequest) ProtoMessage() {}
+
+func (x *ExplainDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*ExplainDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExplainDefinitionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ExplainDefinitionRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ExplainDefinitionRequest) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *ExplainDefinitionRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+type ExplainDefinitionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answer        *Answer                `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainDefinitionResponse) Reset() {
+	*x = ExplainDefinitionResponse{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainDefinitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainDefinitionResponse) ProtoMessage() {}
+
+func (x *ExplainDefinitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainDefinitionResponse.ProtoReflect.Descriptor instead.
+func (*ExplainDefinitionResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExplainDefinitionResponse) GetAnswer() *Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+type InvestigateExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Namespace   string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ExecutionId string                 `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// A question about it; empty asks for the cause. Answered by model services only.
+	Question      string `protobuf:"bytes,3,opt,name=question,proto3" json:"question,omitempty"`
+	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvestigateExecutionRequest) Reset() {
+	*x = InvestigateExecutionRequest{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvestigateExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvestigateExecutionRequest) ProtoMessage() {}
+
+func (x *InvestigateExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvestigateExecutionRequest.ProtoReflect.Descriptor instead.
+func (*InvestigateExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *InvestigateExecutionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *InvestigateExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *InvestigateExecutionRequest) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *InvestigateExecutionRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+type InvestigateExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answer        *Answer                `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvestigateExecutionResponse) Reset() {
+	*x = InvestigateExecutionResponse{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvestigateExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvestigateExecutionResponse) ProtoMessage() {}
+
+func (x *InvestigateExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvestigateExecutionResponse.ProtoReflect.Descriptor instead.
+func (*InvestigateExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *InvestigateExecutionResponse) GetAnswer() *Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+// A text in English.
+type Answer struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Text     string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Model    string                 `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Providers before it, each with the reason why it was not used.
+	PassedOver    []string `protobuf:"bytes,4,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	Usage         *Usage   `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Answer) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Answer) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *Answer) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Answer) GetPassedOver() []string {
+	if x != nil {
+		return x.PassedOver
+	}
+	return nil
+}
+
+func (x *Answer) GetUsage() *Usage {
 	if x != nil {
 		return x.Usage
 	}
@@ -227,7 +701,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +713,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +726,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Usage) GetInputTokens() uint64 {
@@ -278,7 +752,7 @@ type ListProvidersRequest struct {
 
 func (x *ListProvidersRequest) Reset() {
 	*x = ListProvidersRequest{}
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +764,7 @@ func (x *ListProvidersRequest) String() string {
 func (*ListProvidersRequest) ProtoMessage() {}
 
 func (x *ListProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +777,7 @@ func (x *ListProvidersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProvidersRequest.ProtoReflect.Descriptor instead.
 func (*ListProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListProvidersRequest) GetNamespace() string {
@@ -322,7 +796,7 @@ type ListProvidersResponse struct {
 
 func (x *ListProvidersResponse) Reset() {
 	*x = ListProvidersResponse{}
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +808,7 @@ func (x *ListProvidersResponse) String() string {
 func (*ListProvidersResponse) ProtoMessage() {}
 
 func (x *ListProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +821,7 @@ func (x *ListProvidersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProvidersResponse.ProtoReflect.Descriptor instead.
 func (*ListProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProvidersResponse) GetProviders() []*Provider {
@@ -371,7 +845,7 @@ type Provider struct {
 
 func (x *Provider) Reset() {
 	*x = Provider{}
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +857,7 @@ func (x *Provider) String() string {
 func (*Provider) ProtoMessage() {}
 
 func (x *Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +870,7 @@ func (x *Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provider.ProtoReflect.Descriptor instead.
 func (*Provider) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Provider) GetName() string {
@@ -431,13 +905,22 @@ var File_flowmesh_api_assistant_v1_assistant_service_proto protoreflect.FileDesc
 
 const file_flowmesh_api_assistant_v1_assistant_service_proto_rawDesc = "" +
 	"\n" +
-	"1flowmesh/api/assistant/v1/assistant_service.proto\x12\x19flowmesh.api.assistant.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\"\x85\x01\n" +
+	"1flowmesh/api/assistant/v1/assistant_service.proto\x12\x19flowmesh.api.assistant.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\"\x9d\x01\n" +
 	"\x19GenerateDefinitionRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06prompt\x18\x02 \x01(\tR\x06prompt\x12\x16\n" +
 	"\x06source\x18\x03 \x01(\tR\x06source\x12\x1a\n" +
-	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xea\x02\n" +
-	"\x1aGenerateDefinitionResponse\x12\x16\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12\x16\n" +
+	"\x03app\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\"T\n" +
+	"\x1aGenerateDefinitionResponse\x126\n" +
+	"\x05draft\x18\x01 \x01(\v2 .flowmesh.api.assistant.v1.DraftR\x05draft\"k\n" +
+	"\x17RepairDefinitionRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\"R\n" +
+	"\x18RepairDefinitionResponse\x126\n" +
+	"\x05draft\x18\x01 \x01(\v2 .flowmesh.api.assistant.v1.DraftR\x05draft\"\xe9\x02\n" +
+	"\x05Draft\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05valid\x18\x02 \x01(\bR\x05valid\x12?\n" +
 	"\bproblems\x18\x03 \x03(\v2#.flowmesh.api.definition.v1.ProblemR\bproblems\x12\x1c\n" +
@@ -449,7 +932,29 @@ const file_flowmesh_api_assistant_v1_assistant_service_proto_rawDesc = "" +
 	"\vpassed_over\x18\t \x03(\tR\n" +
 	"passedOver\x126\n" +
 	"\x05usage\x18\n" +
-	" \x01(\v2 .flowmesh.api.assistant.v1.UsageR\x05usage\"O\n" +
+	" \x01(\v2 .flowmesh.api.assistant.v1.UsageR\x05usage\x12\x12\n" +
+	"\x04note\x18\v \x01(\tR\x04note\"\x88\x01\n" +
+	"\x18ExplainDefinitionRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
+	"\bquestion\x18\x03 \x01(\tR\bquestion\x12\x1a\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\"V\n" +
+	"\x19ExplainDefinitionResponse\x129\n" +
+	"\x06answer\x18\x01 \x01(\v2!.flowmesh.api.assistant.v1.AnswerR\x06answer\"\x9c\x01\n" +
+	"\x1bInvestigateExecutionRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
+	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12\x1a\n" +
+	"\bquestion\x18\x03 \x01(\tR\bquestion\x12\x1a\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\"Y\n" +
+	"\x1cInvestigateExecutionResponse\x129\n" +
+	"\x06answer\x18\x01 \x01(\v2!.flowmesh.api.assistant.v1.AnswerR\x06answer\"\xa7\x01\n" +
+	"\x06Answer\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1f\n" +
+	"\vpassed_over\x18\x04 \x03(\tR\n" +
+	"passedOver\x126\n" +
+	"\x05usage\x18\x05 \x01(\v2 .flowmesh.api.assistant.v1.UsageR\x05usage\"O\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x04R\vinputTokens\x12#\n" +
 	"\routput_tokens\x18\x02 \x01(\x04R\foutputTokens\"4\n" +
@@ -461,9 +966,12 @@ const file_flowmesh_api_assistant_v1_assistant_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n" +
 	"\x06remote\x18\x03 \x01(\bR\x06remote\x12 \n" +
-	"\vunavailable\x18\x04 \x01(\tR\vunavailable2\x9a\x02\n" +
+	"\vunavailable\x18\x04 \x01(\tR\vunavailable2\xbb\x05\n" +
 	"\x10AssistantService\x12\x89\x01\n" +
-	"\x12GenerateDefinition\x124.flowmesh.api.assistant.v1.GenerateDefinitionRequest\x1a5.flowmesh.api.assistant.v1.GenerateDefinitionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12z\n" +
+	"\x12GenerateDefinition\x124.flowmesh.api.assistant.v1.GenerateDefinitionRequest\x1a5.flowmesh.api.assistant.v1.GenerateDefinitionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x83\x01\n" +
+	"\x10RepairDefinition\x122.flowmesh.api.assistant.v1.RepairDefinitionRequest\x1a3.flowmesh.api.assistant.v1.RepairDefinitionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x86\x01\n" +
+	"\x11ExplainDefinition\x123.flowmesh.api.assistant.v1.ExplainDefinitionRequest\x1a4.flowmesh.api.assistant.v1.ExplainDefinitionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x8f\x01\n" +
+	"\x14InvestigateExecution\x126.flowmesh.api.assistant.v1.InvestigateExecutionRequest\x1a7.flowmesh.api.assistant.v1.InvestigateExecutionResponse\"\x06\xea\xe0\x18\x02\b\x03\x12z\n" +
 	"\rListProviders\x12/.flowmesh.api.assistant.v1.ListProvidersRequest\x1a0.flowmesh.api.assistant.v1.ListProvidersResponse\"\x06\xea\xe0\x18\x02\b\x03Bu\n" +
 	"\x1ddev.flowmesh.api.assistant.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/assistant/v1;assistantv1\xaa\x02\x19Flowmesh.Api.Assistant.V1b\x06proto3"
 
@@ -479,29 +987,48 @@ func file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescGZIP() []byte
 	return file_flowmesh_api_assistant_v1_assistant_service_proto_rawDescData
 }
 
-var file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_flowmesh_api_assistant_v1_assistant_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_flowmesh_api_assistant_v1_assistant_service_proto_goTypes = []any{
-	(*GenerateDefinitionRequest)(nil),  // 0: flowmesh.api.assistant.v1.GenerateDefinitionRequest
-	(*GenerateDefinitionResponse)(nil), // 1: flowmesh.api.assistant.v1.GenerateDefinitionResponse
-	(*Usage)(nil),                      // 2: flowmesh.api.assistant.v1.Usage
-	(*ListProvidersRequest)(nil),       // 3: flowmesh.api.assistant.v1.ListProvidersRequest
-	(*ListProvidersResponse)(nil),      // 4: flowmesh.api.assistant.v1.ListProvidersResponse
-	(*Provider)(nil),                   // 5: flowmesh.api.assistant.v1.Provider
-	(*v1.Problem)(nil),                 // 6: flowmesh.api.definition.v1.Problem
+	(*GenerateDefinitionRequest)(nil),    // 0: flowmesh.api.assistant.v1.GenerateDefinitionRequest
+	(*GenerateDefinitionResponse)(nil),   // 1: flowmesh.api.assistant.v1.GenerateDefinitionResponse
+	(*RepairDefinitionRequest)(nil),      // 2: flowmesh.api.assistant.v1.RepairDefinitionRequest
+	(*RepairDefinitionResponse)(nil),     // 3: flowmesh.api.assistant.v1.RepairDefinitionResponse
+	(*Draft)(nil),                        // 4: flowmesh.api.assistant.v1.Draft
+	(*ExplainDefinitionRequest)(nil),     // 5: flowmesh.api.assistant.v1.ExplainDefinitionRequest
+	(*ExplainDefinitionResponse)(nil),    // 6: flowmesh.api.assistant.v1.ExplainDefinitionResponse
+	(*InvestigateExecutionRequest)(nil),  // 7: flowmesh.api.assistant.v1.InvestigateExecutionRequest
+	(*InvestigateExecutionResponse)(nil), // 8: flowmesh.api.assistant.v1.InvestigateExecutionResponse
+	(*Answer)(nil),                       // 9: flowmesh.api.assistant.v1.Answer
+	(*Usage)(nil),                        // 10: flowmesh.api.assistant.v1.Usage
+	(*ListProvidersRequest)(nil),         // 11: flowmesh.api.assistant.v1.ListProvidersRequest
+	(*ListProvidersResponse)(nil),        // 12: flowmesh.api.assistant.v1.ListProvidersResponse
+	(*Provider)(nil),                     // 13: flowmesh.api.assistant.v1.Provider
+	(*v1.Problem)(nil),                   // 14: flowmesh.api.definition.v1.Problem
 }
 var file_flowmesh_api_assistant_v1_assistant_service_proto_depIdxs = []int32{
-	6, // 0: flowmesh.api.assistant.v1.GenerateDefinitionResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
-	2, // 1: flowmesh.api.assistant.v1.GenerateDefinitionResponse.usage:type_name -> flowmesh.api.assistant.v1.Usage
-	5, // 2: flowmesh.api.assistant.v1.ListProvidersResponse.providers:type_name -> flowmesh.api.assistant.v1.Provider
-	0, // 3: flowmesh.api.assistant.v1.AssistantService.GenerateDefinition:input_type -> flowmesh.api.assistant.v1.GenerateDefinitionRequest
-	3, // 4: flowmesh.api.assistant.v1.AssistantService.ListProviders:input_type -> flowmesh.api.assistant.v1.ListProvidersRequest
-	1, // 5: flowmesh.api.assistant.v1.AssistantService.GenerateDefinition:output_type -> flowmesh.api.assistant.v1.GenerateDefinitionResponse
-	4, // 6: flowmesh.api.assistant.v1.AssistantService.ListProviders:output_type -> flowmesh.api.assistant.v1.ListProvidersResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4,  // 0: flowmesh.api.assistant.v1.GenerateDefinitionResponse.draft:type_name -> flowmesh.api.assistant.v1.Draft
+	4,  // 1: flowmesh.api.assistant.v1.RepairDefinitionResponse.draft:type_name -> flowmesh.api.assistant.v1.Draft
+	14, // 2: flowmesh.api.assistant.v1.Draft.problems:type_name -> flowmesh.api.definition.v1.Problem
+	10, // 3: flowmesh.api.assistant.v1.Draft.usage:type_name -> flowmesh.api.assistant.v1.Usage
+	9,  // 4: flowmesh.api.assistant.v1.ExplainDefinitionResponse.answer:type_name -> flowmesh.api.assistant.v1.Answer
+	9,  // 5: flowmesh.api.assistant.v1.InvestigateExecutionResponse.answer:type_name -> flowmesh.api.assistant.v1.Answer
+	10, // 6: flowmesh.api.assistant.v1.Answer.usage:type_name -> flowmesh.api.assistant.v1.Usage
+	13, // 7: flowmesh.api.assistant.v1.ListProvidersResponse.providers:type_name -> flowmesh.api.assistant.v1.Provider
+	0,  // 8: flowmesh.api.assistant.v1.AssistantService.GenerateDefinition:input_type -> flowmesh.api.assistant.v1.GenerateDefinitionRequest
+	2,  // 9: flowmesh.api.assistant.v1.AssistantService.RepairDefinition:input_type -> flowmesh.api.assistant.v1.RepairDefinitionRequest
+	5,  // 10: flowmesh.api.assistant.v1.AssistantService.ExplainDefinition:input_type -> flowmesh.api.assistant.v1.ExplainDefinitionRequest
+	7,  // 11: flowmesh.api.assistant.v1.AssistantService.InvestigateExecution:input_type -> flowmesh.api.assistant.v1.InvestigateExecutionRequest
+	11, // 12: flowmesh.api.assistant.v1.AssistantService.ListProviders:input_type -> flowmesh.api.assistant.v1.ListProvidersRequest
+	1,  // 13: flowmesh.api.assistant.v1.AssistantService.GenerateDefinition:output_type -> flowmesh.api.assistant.v1.GenerateDefinitionResponse
+	3,  // 14: flowmesh.api.assistant.v1.AssistantService.RepairDefinition:output_type -> flowmesh.api.assistant.v1.RepairDefinitionResponse
+	6,  // 15: flowmesh.api.assistant.v1.AssistantService.ExplainDefinition:output_type -> flowmesh.api.assistant.v1.ExplainDefinitionResponse
+	8,  // 16: flowmesh.api.assistant.v1.AssistantService.InvestigateExecution:output_type -> flowmesh.api.assistant.v1.InvestigateExecutionResponse
+	12, // 17: flowmesh.api.assistant.v1.AssistantService.ListProviders:output_type -> flowmesh.api.assistant.v1.ListProvidersResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_assistant_v1_assistant_service_proto_init() }
@@ -515,7 +1042,7 @@ func file_flowmesh_api_assistant_v1_assistant_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_assistant_v1_assistant_service_proto_rawDesc), len(file_flowmesh_api_assistant_v1_assistant_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,23 +19,51 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AssistantService_GenerateDefinition_FullMethodName = "/flowmesh.api.assistant.v1.AssistantService/GenerateDefinition"
-	AssistantService_ListProviders_FullMethodName      = "/flowmesh.api.assistant.v1.AssistantService/ListProviders"
+	AssistantService_GenerateDefinition_FullMethodName   = "/flowmesh.api.assistant.v1.AssistantService/GenerateDefinition"
+	AssistantService_RepairDefinition_FullMethodName     = "/flowmesh.api.assistant.v1.AssistantService/RepairDefinition"
+	AssistantService_ExplainDefinition_FullMethodName    = "/flowmesh.api.assistant.v1.AssistantService/ExplainDefinition"
+	AssistantService_InvestigateExecution_FullMethodName = "/flowmesh.api.assistant.v1.AssistantService/InvestigateExecution"
+	AssistantService_ListProviders_FullMethodName        = "/flowmesh.api.assistant.v1.AssistantService/ListProviders"
 )
 
 // AssistantServiceClient is the client API for AssistantService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+// Drafts and explanations of workflows. Stores nothing: a draft is applied by
+// DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+//
+// Usage of model services is booked to the namespace. Services are passed over once its budget of
+// the day is used.
 type AssistantServiceClient interface {
 	// Writes a workflow for a prompt. Each draft is checked as Apply would and run in memory, and its
 	// problems go back to the provider, at most five times. The draft with the fewest problems is
 	// returned; one that has problems is not `valid`.
 	//
+	// With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+	// would, which needs the right to deploy it.
+	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+	//	PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
 	//	UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
 	GenerateDefinition(ctx context.Context, in *GenerateDefinitionRequest, opts ...grpc.CallOption) (*GenerateDefinitionResponse, error)
+	// Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+	// a model service it is returned with its problems.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+	//	UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+	RepairDefinition(ctx context.Context, in *RepairDefinitionRequest, opts ...grpc.CallOption) (*RepairDefinitionResponse, error)
+	// Explains the steps of a definition in words.
+	//
+	//	INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+	//	                   unknown
+	ExplainDefinition(ctx context.Context, in *ExplainDefinitionRequest, opts ...grpc.CallOption) (*ExplainDefinitionResponse, error)
+	// Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+	// to a model service.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+	//	NOT_FOUND / EXECUTION_NOT_FOUND
+	InvestigateExecution(ctx context.Context, in *InvestigateExecutionRequest, opts ...grpc.CallOption) (*InvestigateExecutionResponse, error)
 	// Returns the providers in the order of their use.
 	ListProviders(ctx context.Context, in *ListProvidersRequest, opts ...grpc.CallOption) (*ListProvidersResponse, error)
 }
@@ -58,6 +86,36 @@ func (c *assistantServiceClient) GenerateDefinition(ctx context.Context, in *Gen
 	return out, nil
 }
 
+func (c *assistantServiceClient) RepairDefinition(ctx context.Context, in *RepairDefinitionRequest, opts ...grpc.CallOption) (*RepairDefinitionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepairDefinitionResponse)
+	err := c.cc.Invoke(ctx, AssistantService_RepairDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *assistantServiceClient) ExplainDefinition(ctx context.Context, in *ExplainDefinitionRequest, opts ...grpc.CallOption) (*ExplainDefinitionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainDefinitionResponse)
+	err := c.cc.Invoke(ctx, AssistantService_ExplainDefinition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *assistantServiceClient) InvestigateExecution(ctx context.Context, in *InvestigateExecutionRequest, opts ...grpc.CallOption) (*InvestigateExecutionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InvestigateExecutionResponse)
+	err := c.cc.Invoke(ctx, AssistantService_InvestigateExecution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *assistantServiceClient) ListProviders(ctx context.Context, in *ListProvidersRequest, opts ...grpc.CallOption) (*ListProvidersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListProvidersResponse)
@@ -72,15 +130,40 @@ func (c *assistantServiceClient) ListProviders(ctx context.Context, in *ListProv
 // All implementations must embed UnimplementedAssistantServiceServer
 // for forward compatibility.
 //
-// Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+// Drafts and explanations of workflows. Stores nothing: a draft is applied by
+// DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+//
+// Usage of model services is booked to the namespace. Services are passed over once its budget of
+// the day is used.
 type AssistantServiceServer interface {
 	// Writes a workflow for a prompt. Each draft is checked as Apply would and run in memory, and its
 	// problems go back to the provider, at most five times. The draft with the fewest problems is
 	// returned; one that has problems is not `valid`.
 	//
+	// With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+	// would, which needs the right to deploy it.
+	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+	//	PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
 	//	UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
 	GenerateDefinition(context.Context, *GenerateDefinitionRequest) (*GenerateDefinitionResponse, error)
+	// Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+	// a model service it is returned with its problems.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+	//	UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+	RepairDefinition(context.Context, *RepairDefinitionRequest) (*RepairDefinitionResponse, error)
+	// Explains the steps of a definition in words.
+	//
+	//	INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+	//	                   unknown
+	ExplainDefinition(context.Context, *ExplainDefinitionRequest) (*ExplainDefinitionResponse, error)
+	// Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+	// to a model service.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+	//	NOT_FOUND / EXECUTION_NOT_FOUND
+	InvestigateExecution(context.Context, *InvestigateExecutionRequest) (*InvestigateExecutionResponse, error)
 	// Returns the providers in the order of their use.
 	ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error)
 	mustEmbedUnimplementedAssistantServiceServer()
@@ -95,6 +178,15 @@ type UnimplementedAssistantServiceServer struct{}
 
 func (UnimplementedAssistantServiceServer) GenerateDefinition(context.Context, *GenerateDefinitionRequest) (*GenerateDefinitionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GenerateDefinition not implemented")
+}
+func (UnimplementedAssistantServiceServer) RepairDefinition(context.Context, *RepairDefinitionRequest) (*RepairDefinitionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepairDefinition not implemented")
+}
+func (UnimplementedAssistantServiceServer) ExplainDefinition(context.Context, *ExplainDefinitionRequest) (*ExplainDefinitionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainDefinition not implemented")
+}
+func (UnimplementedAssistantServiceServer) InvestigateExecution(context.Context, *InvestigateExecutionRequest) (*InvestigateExecutionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InvestigateExecution not implemented")
 }
 func (UnimplementedAssistantServiceServer) ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProviders not implemented")
@@ -138,6 +230,60 @@ func _AssistantService_GenerateDefinition_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AssistantService_RepairDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepairDefinitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssistantServiceServer).RepairDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssistantService_RepairDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssistantServiceServer).RepairDefinition(ctx, req.(*RepairDefinitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AssistantService_ExplainDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainDefinitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssistantServiceServer).ExplainDefinition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssistantService_ExplainDefinition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssistantServiceServer).ExplainDefinition(ctx, req.(*ExplainDefinitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AssistantService_InvestigateExecution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InvestigateExecutionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssistantServiceServer).InvestigateExecution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssistantService_InvestigateExecution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssistantServiceServer).InvestigateExecution(ctx, req.(*InvestigateExecutionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AssistantService_ListProviders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListProvidersRequest)
 	if err := dec(in); err != nil {
@@ -166,6 +312,18 @@ var AssistantService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GenerateDefinition",
 			Handler:    _AssistantService_GenerateDefinition_Handler,
+		},
+		{
+			MethodName: "RepairDefinition",
+			Handler:    _AssistantService_RepairDefinition_Handler,
+		},
+		{
+			MethodName: "ExplainDefinition",
+			Handler:    _AssistantService_ExplainDefinition_Handler,
+		},
+		{
+			MethodName: "InvestigateExecution",
+			Handler:    _AssistantService_InvestigateExecution_Handler,
 		},
 		{
 			MethodName: "ListProviders",

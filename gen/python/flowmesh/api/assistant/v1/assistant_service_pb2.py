@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.definition.v1 import definition_pb2 as flowmesh_dot_api_dot_definition_dot_v1_dot_definition__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/assistant/v1/assistant_service.proto\x12\x19\x66lowmesh.api.assistant.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\"\x85\x01\n\x19GenerateDefinitionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06prompt\x18\x02 \x01(\tR\x06prompt\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\"\xea\x02\n\x1aGenerateDefinitionResponse\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n\x05valid\x18\x02 \x01(\x08R\x05valid\x12?\n\x08problems\x18\x03 \x03(\x0b\x32#.flowmesh.api.definition.v1.ProblemR\x08problems\x12\x1c\n\tquestions\x18\x04 \x03(\tR\tquestions\x12\x1c\n\trehearsal\x18\x05 \x01(\tR\trehearsal\x12\x16\n\x06rounds\x18\x06 \x01(\rR\x06rounds\x12\x1a\n\x08provider\x18\x07 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x08 \x01(\tR\x05model\x12\x1f\n\x0bpassed_over\x18\t \x03(\tR\npassedOver\x12\x36\n\x05usage\x18\n \x01(\x0b\x32 .flowmesh.api.assistant.v1.UsageR\x05usage\"O\n\x05Usage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x04R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x04R\x0coutputTokens\"4\n\x14ListProvidersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"Z\n\x15ListProvidersResponse\x12\x41\n\tproviders\x18\x01 \x03(\x0b\x32#.flowmesh.api.assistant.v1.ProviderR\tproviders\"n\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n\x06remote\x18\x03 \x01(\x08R\x06remote\x12 \n\x0bunavailable\x18\x04 \x01(\tR\x0bunavailable2\x9a\x02\n\x10\x41ssistantService\x12\x89\x01\n\x12GenerateDefinition\x12\x34.flowmesh.api.assistant.v1.GenerateDefinitionRequest\x1a\x35.flowmesh.api.assistant.v1.GenerateDefinitionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12z\n\rListProviders\x12/.flowmesh.api.assistant.v1.ListProvidersRequest\x1a\x30.flowmesh.api.assistant.v1.ListProvidersResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42u\n\x1d\x64\x65v.flowmesh.api.assistant.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/assistant/v1;assistantv1\xaa\x02\x19\x46lowmesh.Api.Assistant.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1flowmesh/api/assistant/v1/assistant_service.proto\x12\x19\x66lowmesh.api.assistant.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/definition/v1/definition.proto\"\x9d\x01\n\x19GenerateDefinitionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06prompt\x18\x02 \x01(\tR\x06prompt\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\x12\x16\n\x03\x61pp\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\"T\n\x1aGenerateDefinitionResponse\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32 .flowmesh.api.assistant.v1.DraftR\x05\x64raft\"k\n\x17RepairDefinitionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n\x08provider\x18\x03 \x01(\tR\x08provider\"R\n\x18RepairDefinitionResponse\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32 .flowmesh.api.assistant.v1.DraftR\x05\x64raft\"\xe9\x02\n\x05\x44raft\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n\x05valid\x18\x02 \x01(\x08R\x05valid\x12?\n\x08problems\x18\x03 \x03(\x0b\x32#.flowmesh.api.definition.v1.ProblemR\x08problems\x12\x1c\n\tquestions\x18\x04 \x03(\tR\tquestions\x12\x1c\n\trehearsal\x18\x05 \x01(\tR\trehearsal\x12\x16\n\x06rounds\x18\x06 \x01(\rR\x06rounds\x12\x1a\n\x08provider\x18\x07 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x08 \x01(\tR\x05model\x12\x1f\n\x0bpassed_over\x18\t \x03(\tR\npassedOver\x12\x36\n\x05usage\x18\n \x01(\x0b\x32 .flowmesh.api.assistant.v1.UsageR\x05usage\x12\x12\n\x04note\x18\x0b \x01(\tR\x04note\"\x88\x01\n\x18\x45xplainDefinitionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n\x08question\x18\x03 \x01(\tR\x08question\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\"V\n\x19\x45xplainDefinitionResponse\x12\x39\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.flowmesh.api.assistant.v1.AnswerR\x06\x61nswer\"\x9c\x01\n\x1bInvestigateExecutionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\x12\x1a\n\x08question\x18\x03 \x01(\tR\x08question\x12\x1a\n\x08provider\x18\x04 \x01(\tR\x08provider\"Y\n\x1cInvestigateExecutionResponse\x12\x39\n\x06\x61nswer\x18\x01 \x01(\x0b\x32!.flowmesh.api.assistant.v1.AnswerR\x06\x61nswer\"\xa7\x01\n\x06\x41nswer\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x1f\n\x0bpassed_over\x18\x04 \x03(\tR\npassedOver\x12\x36\n\x05usage\x18\x05 \x01(\x0b\x32 .flowmesh.api.assistant.v1.UsageR\x05usage\"O\n\x05Usage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x04R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x04R\x0coutputTokens\"4\n\x14ListProvidersRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"Z\n\x15ListProvidersResponse\x12\x41\n\tproviders\x18\x01 \x03(\x0b\x32#.flowmesh.api.assistant.v1.ProviderR\tproviders\"n\n\x08Provider\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n\x06remote\x18\x03 \x01(\x08R\x06remote\x12 \n\x0bunavailable\x18\x04 \x01(\tR\x0bunavailable2\xbb\x05\n\x10\x41ssistantService\x12\x89\x01\n\x12GenerateDefinition\x12\x34.flowmesh.api.assistant.v1.GenerateDefinitionRequest\x1a\x35.flowmesh.api.assistant.v1.GenerateDefinitionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x83\x01\n\x10RepairDefinition\x12\x32.flowmesh.api.assistant.v1.RepairDefinitionRequest\x1a\x33.flowmesh.api.assistant.v1.RepairDefinitionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x86\x01\n\x11\x45xplainDefinition\x12\x33.flowmesh.api.assistant.v1.ExplainDefinitionRequest\x1a\x34.flowmesh.api.assistant.v1.ExplainDefinitionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x8f\x01\n\x14InvestigateExecution\x12\x36.flowmesh.api.assistant.v1.InvestigateExecutionRequest\x1a\x37.flowmesh.api.assistant.v1.InvestigateExecutionResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12z\n\rListProviders\x12/.flowmesh.api.assistant.v1.ListProvidersRequest\x1a\x30.flowmesh.api.assistant.v1.ListProvidersResponse\"\x06\xea\xe0\x18\x02\x08\x03\x42u\n\x1d\x64\x65v.flowmesh.api.assistant.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/assistant/v1;assistantv1\xaa\x02\x19\x46lowmesh.Api.Assistant.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,48 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.assistant.v1.a
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.assistant.v1P\001Z6flowmesh.dev/gen/flowmesh/api/assistant/v1;assistantv1\252\002\031Flowmesh.Api.Assistant.V1'
+  _globals['_GENERATEDEFINITIONREQUEST'].fields_by_name['app']._loaded_options = None
+  _globals['_GENERATEDEFINITIONREQUEST'].fields_by_name['app']._serialized_options = b'\360\340\030\032'
+  _globals['_INVESTIGATEEXECUTIONREQUEST'].fields_by_name['execution_id']._loaded_options = None
+  _globals['_INVESTIGATEEXECUTIONREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
   _globals['_ASSISTANTSERVICE'].methods_by_name['GenerateDefinition']._loaded_options = None
   _globals['_ASSISTANTSERVICE'].methods_by_name['GenerateDefinition']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_ASSISTANTSERVICE'].methods_by_name['RepairDefinition']._loaded_options = None
+  _globals['_ASSISTANTSERVICE'].methods_by_name['RepairDefinition']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_ASSISTANTSERVICE'].methods_by_name['ExplainDefinition']._loaded_options = None
+  _globals['_ASSISTANTSERVICE'].methods_by_name['ExplainDefinition']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_ASSISTANTSERVICE'].methods_by_name['InvestigateExecution']._loaded_options = None
+  _globals['_ASSISTANTSERVICE'].methods_by_name['InvestigateExecution']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_ASSISTANTSERVICE'].methods_by_name['ListProviders']._loaded_options = None
   _globals['_ASSISTANTSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_GENERATEDEFINITIONREQUEST']._serialized_start=163
-  _globals['_GENERATEDEFINITIONREQUEST']._serialized_end=296
-  _globals['_GENERATEDEFINITIONRESPONSE']._serialized_start=299
-  _globals['_GENERATEDEFINITIONRESPONSE']._serialized_end=661
-  _globals['_USAGE']._serialized_start=663
-  _globals['_USAGE']._serialized_end=742
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=744
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=796
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=798
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=888
-  _globals['_PROVIDER']._serialized_start=890
-  _globals['_PROVIDER']._serialized_end=1000
-  _globals['_ASSISTANTSERVICE']._serialized_start=1003
-  _globals['_ASSISTANTSERVICE']._serialized_end=1285
+  _globals['_GENERATEDEFINITIONREQUEST']._serialized_end=320
+  _globals['_GENERATEDEFINITIONRESPONSE']._serialized_start=322
+  _globals['_GENERATEDEFINITIONRESPONSE']._serialized_end=406
+  _globals['_REPAIRDEFINITIONREQUEST']._serialized_start=408
+  _globals['_REPAIRDEFINITIONREQUEST']._serialized_end=515
+  _globals['_REPAIRDEFINITIONRESPONSE']._serialized_start=517
+  _globals['_REPAIRDEFINITIONRESPONSE']._serialized_end=599
+  _globals['_DRAFT']._serialized_start=602
+  _globals['_DRAFT']._serialized_end=963
+  _globals['_EXPLAINDEFINITIONREQUEST']._serialized_start=966
+  _globals['_EXPLAINDEFINITIONREQUEST']._serialized_end=1102
+  _globals['_EXPLAINDEFINITIONRESPONSE']._serialized_start=1104
+  _globals['_EXPLAINDEFINITIONRESPONSE']._serialized_end=1190
+  _globals['_INVESTIGATEEXECUTIONREQUEST']._serialized_start=1193
+  _globals['_INVESTIGATEEXECUTIONREQUEST']._serialized_end=1349
+  _globals['_INVESTIGATEEXECUTIONRESPONSE']._serialized_start=1351
+  _globals['_INVESTIGATEEXECUTIONRESPONSE']._serialized_end=1440
+  _globals['_ANSWER']._serialized_start=1443
+  _globals['_ANSWER']._serialized_end=1610
+  _globals['_USAGE']._serialized_start=1612
+  _globals['_USAGE']._serialized_end=1691
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1693
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1745
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1747
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1837
+  _globals['_PROVIDER']._serialized_start=1839
+  _globals['_PROVIDER']._serialized_end=1949
+  _globals['_ASSISTANTSERVICE']._serialized_start=1952
+  _globals['_ASSISTANTSERVICE']._serialized_end=2651
 # @@protoc_insertion_point(module_scope)

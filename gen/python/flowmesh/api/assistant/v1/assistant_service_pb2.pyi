@@ -27,13 +27,16 @@ class GenerateDefinitionRequest(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     prompt: _builtins.str
-    """What the workflow is to do, in at most 16,384 characters of English."""
+    """Goal of the workflow, in at most 16,384 characters of English."""
     source: _builtins.str
-    """A definition to change or to repair; empty for a new one."""
+    """A definition to change; empty for a new one."""
     provider: _builtins.str
     """A provider by name; empty is the first one that is available."""
+    app: _builtins.str
+    """Name of an application; with it the draft is its document. The application need not exist."""
     def __init__(
         self,
         *,
@@ -41,10 +44,11 @@ class GenerateDefinitionRequest(_message.Message):
         prompt: _builtins.str = ...,
         source: _builtins.str = ...,
         provider: _builtins.str = ...,
+        app: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "prompt", b"prompt", "provider", b"provider", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "namespace", b"namespace", "prompt", b"prompt", "provider", b"provider", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -52,6 +56,75 @@ Global___GenerateDefinitionRequest: _TypeAlias = GenerateDefinitionRequest  # no
 
 @_typing.final
 class GenerateDefinitionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def draft(self) -> Global___Draft: ...
+    def __init__(
+        self,
+        *,
+        draft: Global___Draft | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerateDefinitionResponse: _TypeAlias = GenerateDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class RepairDefinitionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    source: _builtins.str
+    """Workflow and tasks, of at most 256 KiB."""
+    provider: _builtins.str
+    """A provider by name; empty is the first one that is available."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        source: _builtins.str = ...,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "provider", b"provider", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairDefinitionRequest: _TypeAlias = RepairDefinitionRequest  # noqa: Y015
+
+@_typing.final
+class RepairDefinitionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def draft(self) -> Global___Draft: ...
+    def __init__(
+        self,
+        *,
+        draft: Global___Draft | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairDefinitionResponse: _TypeAlias = RepairDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class Draft(_message.Message):
+    """The best draft of a provider."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_FIELD_NUMBER: _builtins.int
@@ -64,8 +137,9 @@ class GenerateDefinitionResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PASSED_OVER_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Workflow and tasks as YAML; empty if there is no draft."""
+    """Workflow and tasks, or the document of an application, as YAML; empty if there is no draft."""
     valid: _builtins.bool
     """The draft would be stored by Apply, and ran to its end or to a wait in the rehearsal."""
     rehearsal: _builtins.str
@@ -74,6 +148,8 @@ class GenerateDefinitionResponse(_message.Message):
     """Number of drafts that were submitted."""
     provider: _builtins.str
     model: _builtins.str
+    note: _builtins.str
+    """Text of the provider if it made no draft, such as a refusal."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_definition_pb2.Problem]: ...
     @_builtins.property
@@ -99,14 +175,151 @@ class GenerateDefinitionResponse(_message.Message):
         model: _builtins.str = ...,
         passed_over: _abc.Iterable[_builtins.str] | None = ...,
         usage: Global___Usage | None = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "passed_over", b"passed_over", "problems", b"problems", "provider", b"provider", "questions", b"questions", "rehearsal", b"rehearsal", "rounds", b"rounds", "source", b"source", "usage", b"usage", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "note", b"note", "passed_over", b"passed_over", "problems", b"problems", "provider", b"provider", "questions", b"questions", "rehearsal", b"rehearsal", "rounds", b"rounds", "source", b"source", "usage", b"usage", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GenerateDefinitionResponse: _TypeAlias = GenerateDefinitionResponse  # noqa: Y015
+Global___Draft: _TypeAlias = Draft  # noqa: Y015
+
+@_typing.final
+class ExplainDefinitionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    source: _builtins.str
+    """Workflow and tasks, of at most 256 KiB."""
+    question: _builtins.str
+    """A question about it; empty asks for its steps. Answered by model services only."""
+    provider: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        source: _builtins.str = ...,
+        question: _builtins.str = ...,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "provider", b"provider", "question", b"question", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainDefinitionRequest: _TypeAlias = ExplainDefinitionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainDefinitionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answer(self) -> Global___Answer: ...
+    def __init__(
+        self,
+        *,
+        answer: Global___Answer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainDefinitionResponse: _TypeAlias = ExplainDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class InvestigateExecutionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    execution_id: _builtins.str
+    question: _builtins.str
+    """A question about it; empty asks for the cause. Answered by model services only."""
+    provider: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "provider", b"provider", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvestigateExecutionRequest: _TypeAlias = InvestigateExecutionRequest  # noqa: Y015
+
+@_typing.final
+class InvestigateExecutionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answer(self) -> Global___Answer: ...
+    def __init__(
+        self,
+        *,
+        answer: Global___Answer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvestigateExecutionResponse: _TypeAlias = InvestigateExecutionResponse  # noqa: Y015
+
+@_typing.final
+class Answer(_message.Message):
+    """A text in English."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PASSED_OVER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    provider: _builtins.str
+    model: _builtins.str
+    @_builtins.property
+    def passed_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Providers before it, each with the reason why it was not used."""
+
+    @_builtins.property
+    def usage(self) -> Global___Usage: ...
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        passed_over: _abc.Iterable[_builtins.str] | None = ...,
+        usage: Global___Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "passed_over", b"passed_over", "provider", b"provider", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Answer: _TypeAlias = Answer  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):

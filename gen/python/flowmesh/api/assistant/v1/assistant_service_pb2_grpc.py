@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class AssistantServiceStub:
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
     """
 
     def __init__(self, channel):
@@ -40,6 +44,21 @@ class AssistantServiceStub:
                 request_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionResponse.FromString,
                 _registered_method=True)
+        self.RepairDefinition = channel.unary_unary(
+                '/flowmesh.api.assistant.v1.AssistantService/RepairDefinition',
+                request_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionResponse.FromString,
+                _registered_method=True)
+        self.ExplainDefinition = channel.unary_unary(
+                '/flowmesh.api.assistant.v1.AssistantService/ExplainDefinition',
+                request_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionResponse.FromString,
+                _registered_method=True)
+        self.InvestigateExecution = channel.unary_unary(
+                '/flowmesh.api.assistant.v1.AssistantService/InvestigateExecution',
+                request_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionResponse.FromString,
+                _registered_method=True)
         self.ListProviders = channel.unary_unary(
                 '/flowmesh.api.assistant.v1.AssistantService/ListProviders',
                 request_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ListProvidersRequest.SerializeToString,
@@ -48,7 +67,11 @@ class AssistantServiceStub:
 
 
 class AssistantServiceServicer:
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
     """
 
     def GenerateDefinition(self, request, context):
@@ -56,8 +79,44 @@ class AssistantServiceServicer:
         problems go back to the provider, at most five times. The draft with the fewest problems is
         returned; one that has problems is not `valid`.
 
+        With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+        would, which needs the right to deploy it.
+
         INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+        PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
         UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RepairDefinition(self, request, context):
+        """Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+        a model service it is returned with its problems.
+
+        INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+        UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainDefinition(self, request, context):
+        """Explains the steps of a definition in words.
+
+        INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+        unknown
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvestigateExecution(self, request, context):
+        """Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+        to a model service.
+
+        INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+        NOT_FOUND / EXECUTION_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +137,21 @@ def add_AssistantServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionResponse.SerializeToString,
             ),
+            'RepairDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepairDefinition,
+                    request_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionResponse.SerializeToString,
+            ),
+            'ExplainDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainDefinition,
+                    request_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionResponse.SerializeToString,
+            ),
+            'InvestigateExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvestigateExecution,
+                    request_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionResponse.SerializeToString,
+            ),
             'ListProviders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProviders,
                     request_deserializer=flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ListProvidersRequest.FromString,
@@ -92,7 +166,11 @@ def add_AssistantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AssistantService:
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
     """
 
     @staticmethod
@@ -112,6 +190,87 @@ class AssistantService:
             '/flowmesh.api.assistant.v1.AssistantService/GenerateDefinition',
             flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionRequest.SerializeToString,
             flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.GenerateDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepairDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.assistant.v1.AssistantService/RepairDefinition',
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionRequest.SerializeToString,
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.RepairDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.assistant.v1.AssistantService/ExplainDefinition',
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionRequest.SerializeToString,
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.ExplainDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvestigateExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.assistant.v1.AssistantService/InvestigateExecution',
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionRequest.SerializeToString,
+            flowmesh_dot_api_dot_assistant_dot_v1_dot_assistant__service__pb2.InvestigateExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

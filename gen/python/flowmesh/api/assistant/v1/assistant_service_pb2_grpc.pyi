@@ -27,7 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AssistantServiceStub:
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply."""
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,15 +43,44 @@ class AssistantServiceStub:
     problems go back to the provider, at most five times. The draft with the fewest problems is
     returned; one that has problems is not `valid`.
 
+    With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+    would, which needs the right to deploy it.
+
       INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+      PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
       UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+    """
+    RepairDefinition: _grpc.UnaryUnaryMultiCallable[_assistant_service_pb2.RepairDefinitionRequest, _assistant_service_pb2.RepairDefinitionResponse]
+    """Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+    a model service it is returned with its problems.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+      UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+    """
+    ExplainDefinition: _grpc.UnaryUnaryMultiCallable[_assistant_service_pb2.ExplainDefinitionRequest, _assistant_service_pb2.ExplainDefinitionResponse]
+    """Explains the steps of a definition in words.
+
+      INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+                         unknown
+    """
+    InvestigateExecution: _grpc.UnaryUnaryMultiCallable[_assistant_service_pb2.InvestigateExecutionRequest, _assistant_service_pb2.InvestigateExecutionResponse]
+    """Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+    to a model service.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+      NOT_FOUND / EXECUTION_NOT_FOUND
     """
     ListProviders: _grpc.UnaryUnaryMultiCallable[_assistant_service_pb2.ListProvidersRequest, _assistant_service_pb2.ListProvidersResponse]
     """Returns the providers in the order of their use."""
 
 @_typing.type_check_only
 class AssistantServiceAsyncStub(AssistantServiceStub):
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply."""
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GenerateDefinition: _aio.UnaryUnaryMultiCallable[_assistant_service_pb2.GenerateDefinitionRequest, _assistant_service_pb2.GenerateDefinitionResponse]  # type: ignore[assignment]
@@ -54,14 +88,43 @@ class AssistantServiceAsyncStub(AssistantServiceStub):
     problems go back to the provider, at most five times. The draft with the fewest problems is
     returned; one that has problems is not `valid`.
 
+    With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+    would, which needs the right to deploy it.
+
       INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+      PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
       UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+    """
+    RepairDefinition: _aio.UnaryUnaryMultiCallable[_assistant_service_pb2.RepairDefinitionRequest, _assistant_service_pb2.RepairDefinitionResponse]  # type: ignore[assignment]
+    """Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+    a model service it is returned with its problems.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+      UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+    """
+    ExplainDefinition: _aio.UnaryUnaryMultiCallable[_assistant_service_pb2.ExplainDefinitionRequest, _assistant_service_pb2.ExplainDefinitionResponse]  # type: ignore[assignment]
+    """Explains the steps of a definition in words.
+
+      INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+                         unknown
+    """
+    InvestigateExecution: _aio.UnaryUnaryMultiCallable[_assistant_service_pb2.InvestigateExecutionRequest, _assistant_service_pb2.InvestigateExecutionResponse]  # type: ignore[assignment]
+    """Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+    to a model service.
+
+      INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+      NOT_FOUND / EXECUTION_NOT_FOUND
     """
     ListProviders: _aio.UnaryUnaryMultiCallable[_assistant_service_pb2.ListProvidersRequest, _assistant_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
     """Returns the providers in the order of their use."""
 
 class AssistantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply."""
+    """Drafts and explanations of workflows. Stores nothing: a draft is applied by
+    DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+
+    Usage of model services is booked to the namespace. Services are passed over once its budget of
+    the day is used.
+    """
 
     @_abc_1.abstractmethod
     def GenerateDefinition(
@@ -73,8 +136,50 @@ class AssistantServiceServicer(metaclass=_abc_1.ABCMeta):
         problems go back to the provider, at most five times. The draft with the fewest problems is
         returned; one that has problems is not `valid`.
 
+        With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+        would, which needs the right to deploy it.
+
           INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+          PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
           UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+        """
+
+    @_abc_1.abstractmethod
+    def RepairDefinition(
+        self,
+        request: _assistant_service_pb2.RepairDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assistant_service_pb2.RepairDefinitionResponse, _abc.Awaitable[_assistant_service_pb2.RepairDefinitionResponse]]:
+        """Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+        a model service it is returned with its problems.
+
+          INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+          UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainDefinition(
+        self,
+        request: _assistant_service_pb2.ExplainDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assistant_service_pb2.ExplainDefinitionResponse, _abc.Awaitable[_assistant_service_pb2.ExplainDefinitionResponse]]:
+        """Explains the steps of a definition in words.
+
+          INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+                             unknown
+        """
+
+    @_abc_1.abstractmethod
+    def InvestigateExecution(
+        self,
+        request: _assistant_service_pb2.InvestigateExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assistant_service_pb2.InvestigateExecutionResponse, _abc.Awaitable[_assistant_service_pb2.InvestigateExecutionResponse]]:
+        """Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+        to a model service.
+
+          INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+          NOT_FOUND / EXECUTION_NOT_FOUND
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelUsageServiceStub:
-    """Booked usage of models. Called by worker services before a model step spends.
+    """Booked usage of models. Called by worker services and the assistant before they spend.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,26 @@ class ModelUsageServiceStub:
                 request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageResponse.FromString,
                 _registered_method=True)
+        self.BookModelUsage = channel.unary_unary(
+                '/flowmesh.api.execution.v1.ModelUsageService/BookModelUsage',
+                request_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageResponse.FromString,
+                _registered_method=True)
 
 
 class ModelUsageServiceServicer:
-    """Booked usage of models. Called by worker services before a model step spends.
+    """Booked usage of models. Called by worker services and the assistant before they spend.
     """
 
     def GetModelUsage(self, request, context):
         """Returns what an execution has used, and its namespace since midnight UTC.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BookModelUsage(self, request, context):
+        """Books a turn that no execution made. Written: one row; a repeated id writes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +73,11 @@ def add_ModelUsageServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageResponse.SerializeToString,
             ),
+            'BookModelUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.BookModelUsage,
+                    request_deserializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'flowmesh.api.execution.v1.ModelUsageService', rpc_method_handlers)
@@ -70,7 +87,7 @@ def add_ModelUsageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelUsageService:
-    """Booked usage of models. Called by worker services before a model step spends.
+    """Booked usage of models. Called by worker services and the assistant before they spend.
     """
 
     @staticmethod
@@ -90,6 +107,33 @@ class ModelUsageService:
             '/flowmesh.api.execution.v1.ModelUsageService/GetModelUsage',
             flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageRequest.SerializeToString,
             flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.GetModelUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BookModelUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.execution.v1.ModelUsageService/BookModelUsage',
+            flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageRequest.SerializeToString,
+            flowmesh_dot_api_dot_execution_dot_v1_dot_model__usage__service__pb2.BookModelUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

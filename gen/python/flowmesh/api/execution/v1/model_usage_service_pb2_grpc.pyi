@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelUsageServiceStub:
-    """Booked usage of models. Called by worker services before a model step spends."""
+    """Booked usage of models. Called by worker services and the assistant before they spend."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +35,21 @@ class ModelUsageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ModelUsageServiceAsyncStub: ...
     GetModelUsage: _grpc.UnaryUnaryMultiCallable[_model_usage_service_pb2.GetModelUsageRequest, _model_usage_service_pb2.GetModelUsageResponse]
     """Returns what an execution has used, and its namespace since midnight UTC."""
+    BookModelUsage: _grpc.UnaryUnaryMultiCallable[_model_usage_service_pb2.BookModelUsageRequest, _model_usage_service_pb2.BookModelUsageResponse]
+    """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
 
 @_typing.type_check_only
 class ModelUsageServiceAsyncStub(ModelUsageServiceStub):
-    """Booked usage of models. Called by worker services before a model step spends."""
+    """Booked usage of models. Called by worker services and the assistant before they spend."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetModelUsage: _aio.UnaryUnaryMultiCallable[_model_usage_service_pb2.GetModelUsageRequest, _model_usage_service_pb2.GetModelUsageResponse]  # type: ignore[assignment]
     """Returns what an execution has used, and its namespace since midnight UTC."""
+    BookModelUsage: _aio.UnaryUnaryMultiCallable[_model_usage_service_pb2.BookModelUsageRequest, _model_usage_service_pb2.BookModelUsageResponse]  # type: ignore[assignment]
+    """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
 
 class ModelUsageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Booked usage of models. Called by worker services before a model step spends."""
+    """Booked usage of models. Called by worker services and the assistant before they spend."""
 
     @_abc_1.abstractmethod
     def GetModelUsage(
@@ -54,5 +58,13 @@ class ModelUsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_usage_service_pb2.GetModelUsageResponse, _abc.Awaitable[_model_usage_service_pb2.GetModelUsageResponse]]:
         """Returns what an execution has used, and its namespace since midnight UTC."""
+
+    @_abc_1.abstractmethod
+    def BookModelUsage(
+        self,
+        request: _model_usage_service_pb2.BookModelUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_usage_service_pb2.BookModelUsageResponse, _abc.Awaitable[_model_usage_service_pb2.BookModelUsageResponse]]:
+        """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
 
 def add_ModelUsageServiceServicer_to_server(servicer: ModelUsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

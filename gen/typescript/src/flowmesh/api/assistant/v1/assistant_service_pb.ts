@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/assistant/v1/assistant_service.proto.
  */
 export const file_flowmesh_api_assistant_v1_assistant_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFmbG93bWVzaC9hcGkvYXNzaXN0YW50L3YxL2Fzc2lzdGFudF9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxImAKGUdlbmVyYXRlRGVmaW5pdGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnByb21wdBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSEAoIcHJvdmlkZXIYBCABKAkijwIKGkdlbmVyYXRlRGVmaW5pdGlvblJlc3BvbnNlEg4KBnNvdXJjZRgBIAEoCRINCgV2YWxpZBgCIAEoCBI1Cghwcm9ibGVtcxgDIAMoCzIjLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlByb2JsZW0SEQoJcXVlc3Rpb25zGAQgAygJEhEKCXJlaGVhcnNhbBgFIAEoCRIOCgZyb3VuZHMYBiABKA0SEAoIcHJvdmlkZXIYByABKAkSDQoFbW9kZWwYCCABKAkSEwoLcGFzc2VkX292ZXIYCSADKAkSLwoFdXNhZ2UYCiABKAsyIC5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLlVzYWdlIjQKBVVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoBBIVCg1vdXRwdXRfdG9rZW5zGAIgASgEIikKFExpc3RQcm92aWRlcnNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSJPChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USNgoJcHJvdmlkZXJzGAEgAygLMiMuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5Qcm92aWRlciJMCghQcm92aWRlchIMCgRuYW1lGAEgASgJEg0KBW1vZGVsGAIgASgJEg4KBnJlbW90ZRgDIAEoCBITCgt1bmF2YWlsYWJsZRgEIAEoCTKaAgoQQXNzaXN0YW50U2VydmljZRKJAQoSR2VuZXJhdGVEZWZpbml0aW9uEjQuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5HZW5lcmF0ZURlZmluaXRpb25SZXF1ZXN0GjUuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5HZW5lcmF0ZURlZmluaXRpb25SZXNwb25zZSIG6uAYAggDEnoKDUxpc3RQcm92aWRlcnMSLy5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0GjAuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2UiBurgGAIIA0J1Ch1kZXYuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MVABWjZmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9hc3Npc3RhbnQvdjE7YXNzaXN0YW50djGqAhlGbG93bWVzaC5BcGkuQXNzaXN0YW50LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_definition_v1_definition]);
+  fileDesc("CjFmbG93bWVzaC9hcGkvYXNzaXN0YW50L3YxL2Fzc2lzdGFudF9zZXJ2aWNlLnByb3RvEhlmbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxInMKGUdlbmVyYXRlRGVmaW5pdGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnByb21wdBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSEAoIcHJvdmlkZXIYBCABKAkSEQoDYXBwGAUgASgJQgTw4BgaIk0KGkdlbmVyYXRlRGVmaW5pdGlvblJlc3BvbnNlEi8KBWRyYWZ0GAEgASgLMiAuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5EcmFmdCJOChdSZXBhaXJEZWZpbml0aW9uUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGc291cmNlGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJIksKGFJlcGFpckRlZmluaXRpb25SZXNwb25zZRIvCgVkcmFmdBgBIAEoCzIgLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuRHJhZnQiiAIKBURyYWZ0Eg4KBnNvdXJjZRgBIAEoCRINCgV2YWxpZBgCIAEoCBI1Cghwcm9ibGVtcxgDIAMoCzIjLmZsb3dtZXNoLmFwaS5kZWZpbml0aW9uLnYxLlByb2JsZW0SEQoJcXVlc3Rpb25zGAQgAygJEhEKCXJlaGVhcnNhbBgFIAEoCRIOCgZyb3VuZHMYBiABKA0SEAoIcHJvdmlkZXIYByABKAkSDQoFbW9kZWwYCCABKAkSEwoLcGFzc2VkX292ZXIYCSADKAkSLwoFdXNhZ2UYCiABKAsyIC5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLlVzYWdlEgwKBG5vdGUYCyABKAkiYQoYRXhwbGFpbkRlZmluaXRpb25SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSEAoIcXVlc3Rpb24YAyABKAkSEAoIcHJvdmlkZXIYBCABKAkiTgoZRXhwbGFpbkRlZmluaXRpb25SZXNwb25zZRIxCgZhbnN3ZXIYASABKAsyIS5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLkFuc3dlciJwChtJbnZlc3RpZ2F0ZUV4ZWN1dGlvblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhoKDGV4ZWN1dGlvbl9pZBgCIAEoCUIE8OAYAhIQCghxdWVzdGlvbhgDIAEoCRIQCghwcm92aWRlchgEIAEoCSJRChxJbnZlc3RpZ2F0ZUV4ZWN1dGlvblJlc3BvbnNlEjEKBmFuc3dlchgBIAEoCzIhLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuQW5zd2VyIn0KBkFuc3dlchIMCgR0ZXh0GAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg0KBW1vZGVsGAMgASgJEhMKC3Bhc3NlZF9vdmVyGAQgAygJEi8KBXVzYWdlGAUgASgLMiAuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5Vc2FnZSI0CgVVc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAQSFQoNb3V0cHV0X3Rva2VucxgCIAEoBCIpChRMaXN0UHJvdmlkZXJzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiTwoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEjYKCXByb3ZpZGVycxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuUHJvdmlkZXIiTAoIUHJvdmlkZXISDAoEbmFtZRgBIAEoCRINCgVtb2RlbBgCIAEoCRIOCgZyZW1vdGUYAyABKAgSEwoLdW5hdmFpbGFibGUYBCABKAkyuwUKEEFzc2lzdGFudFNlcnZpY2USiQEKEkdlbmVyYXRlRGVmaW5pdGlvbhI0LmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuR2VuZXJhdGVEZWZpbml0aW9uUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuR2VuZXJhdGVEZWZpbml0aW9uUmVzcG9uc2UiBurgGAIIAxKDAQoQUmVwYWlyRGVmaW5pdGlvbhIyLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuUmVwYWlyRGVmaW5pdGlvblJlcXVlc3QaMy5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLlJlcGFpckRlZmluaXRpb25SZXNwb25zZSIG6uAYAggDEoYBChFFeHBsYWluRGVmaW5pdGlvbhIzLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuRXhwbGFpbkRlZmluaXRpb25SZXF1ZXN0GjQuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5FeHBsYWluRGVmaW5pdGlvblJlc3BvbnNlIgbq4BgCCAMSjwEKFEludmVzdGlnYXRlRXhlY3V0aW9uEjYuZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5JbnZlc3RpZ2F0ZUV4ZWN1dGlvblJlcXVlc3QaNy5mbG93bWVzaC5hcGkuYXNzaXN0YW50LnYxLkludmVzdGlnYXRlRXhlY3V0aW9uUmVzcG9uc2UiBurgGAIIAxJ6Cg1MaXN0UHJvdmlkZXJzEi8uZmxvd21lc2guYXBpLmFzc2lzdGFudC52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlIgbq4BgCCANCdQodZGV2LmZsb3dtZXNoLmFwaS5hc3Npc3RhbnQudjFQAVo2Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvYXNzaXN0YW50L3YxO2Fzc2lzdGFudHYxqgIZRmxvd21lc2guQXBpLkFzc2lzdGFudC5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_definition_v1_definition]);
 
 /**
  * @generated from message flowmesh.api.assistant.v1.GenerateDefinitionRequest
@@ -25,14 +25,14 @@ export type GenerateDefinitionRequest = Message<"flowmesh.api.assistant.v1.Gener
   namespace: string;
 
   /**
-   * What the workflow is to do, in at most 16,384 characters of English.
+   * Goal of the workflow, in at most 16,384 characters of English.
    *
    * @generated from field: string prompt = 2;
    */
   prompt: string;
 
   /**
-   * A definition to change or to repair; empty for a new one.
+   * A definition to change; empty for a new one.
    *
    * @generated from field: string source = 3;
    */
@@ -44,6 +44,13 @@ export type GenerateDefinitionRequest = Message<"flowmesh.api.assistant.v1.Gener
    * @generated from field: string provider = 4;
    */
   provider: string;
+
+  /**
+   * Name of an application; with it the draft is its document. The application need not exist.
+   *
+   * @generated from field: string app = 5;
+   */
+  app: string;
 };
 
 /**
@@ -58,7 +65,74 @@ export const GenerateDefinitionRequestSchema: GenMessage<GenerateDefinitionReque
  */
 export type GenerateDefinitionResponse = Message<"flowmesh.api.assistant.v1.GenerateDefinitionResponse"> & {
   /**
-   * Workflow and tasks as YAML; empty if there is no draft.
+   * @generated from field: flowmesh.api.assistant.v1.Draft draft = 1;
+   */
+  draft?: Draft | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.GenerateDefinitionResponse.
+ * Use `create(GenerateDefinitionResponseSchema)` to create a new message.
+ */
+export const GenerateDefinitionResponseSchema: GenMessage<GenerateDefinitionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 1);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.RepairDefinitionRequest
+ */
+export type RepairDefinitionRequest = Message<"flowmesh.api.assistant.v1.RepairDefinitionRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Workflow and tasks, of at most 256 KiB.
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
+
+  /**
+   * A provider by name; empty is the first one that is available.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.RepairDefinitionRequest.
+ * Use `create(RepairDefinitionRequestSchema)` to create a new message.
+ */
+export const RepairDefinitionRequestSchema: GenMessage<RepairDefinitionRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 2);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.RepairDefinitionResponse
+ */
+export type RepairDefinitionResponse = Message<"flowmesh.api.assistant.v1.RepairDefinitionResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.assistant.v1.Draft draft = 1;
+   */
+  draft?: Draft | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.RepairDefinitionResponse.
+ * Use `create(RepairDefinitionResponseSchema)` to create a new message.
+ */
+export const RepairDefinitionResponseSchema: GenMessage<RepairDefinitionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 3);
+
+/**
+ * The best draft of a provider.
+ *
+ * @generated from message flowmesh.api.assistant.v1.Draft
+ */
+export type Draft = Message<"flowmesh.api.assistant.v1.Draft"> & {
+  /**
+   * Workflow and tasks, or the document of an application, as YAML; empty if there is no draft.
    *
    * @generated from field: string source = 1;
    */
@@ -118,14 +192,166 @@ export type GenerateDefinitionResponse = Message<"flowmesh.api.assistant.v1.Gene
    * @generated from field: flowmesh.api.assistant.v1.Usage usage = 10;
    */
   usage?: Usage | undefined;
+
+  /**
+   * Text of the provider if it made no draft, such as a refusal.
+   *
+   * @generated from field: string note = 11;
+   */
+  note: string;
 };
 
 /**
- * Describes the message flowmesh.api.assistant.v1.GenerateDefinitionResponse.
- * Use `create(GenerateDefinitionResponseSchema)` to create a new message.
+ * Describes the message flowmesh.api.assistant.v1.Draft.
+ * Use `create(DraftSchema)` to create a new message.
  */
-export const GenerateDefinitionResponseSchema: GenMessage<GenerateDefinitionResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 1);
+export const DraftSchema: GenMessage<Draft> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 4);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.ExplainDefinitionRequest
+ */
+export type ExplainDefinitionRequest = Message<"flowmesh.api.assistant.v1.ExplainDefinitionRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * Workflow and tasks, of at most 256 KiB.
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
+
+  /**
+   * A question about it; empty asks for its steps. Answered by model services only.
+   *
+   * @generated from field: string question = 3;
+   */
+  question: string;
+
+  /**
+   * @generated from field: string provider = 4;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.ExplainDefinitionRequest.
+ * Use `create(ExplainDefinitionRequestSchema)` to create a new message.
+ */
+export const ExplainDefinitionRequestSchema: GenMessage<ExplainDefinitionRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 5);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.ExplainDefinitionResponse
+ */
+export type ExplainDefinitionResponse = Message<"flowmesh.api.assistant.v1.ExplainDefinitionResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.assistant.v1.Answer answer = 1;
+   */
+  answer?: Answer | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.ExplainDefinitionResponse.
+ * Use `create(ExplainDefinitionResponseSchema)` to create a new message.
+ */
+export const ExplainDefinitionResponseSchema: GenMessage<ExplainDefinitionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 6);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.InvestigateExecutionRequest
+ */
+export type InvestigateExecutionRequest = Message<"flowmesh.api.assistant.v1.InvestigateExecutionRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string execution_id = 2;
+   */
+  executionId: string;
+
+  /**
+   * A question about it; empty asks for the cause. Answered by model services only.
+   *
+   * @generated from field: string question = 3;
+   */
+  question: string;
+
+  /**
+   * @generated from field: string provider = 4;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.InvestigateExecutionRequest.
+ * Use `create(InvestigateExecutionRequestSchema)` to create a new message.
+ */
+export const InvestigateExecutionRequestSchema: GenMessage<InvestigateExecutionRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 7);
+
+/**
+ * @generated from message flowmesh.api.assistant.v1.InvestigateExecutionResponse
+ */
+export type InvestigateExecutionResponse = Message<"flowmesh.api.assistant.v1.InvestigateExecutionResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.assistant.v1.Answer answer = 1;
+   */
+  answer?: Answer | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.InvestigateExecutionResponse.
+ * Use `create(InvestigateExecutionResponseSchema)` to create a new message.
+ */
+export const InvestigateExecutionResponseSchema: GenMessage<InvestigateExecutionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 8);
+
+/**
+ * A text in English.
+ *
+ * @generated from message flowmesh.api.assistant.v1.Answer
+ */
+export type Answer = Message<"flowmesh.api.assistant.v1.Answer"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * Providers before it, each with the reason why it was not used.
+   *
+   * @generated from field: repeated string passed_over = 4;
+   */
+  passedOver: string[];
+
+  /**
+   * @generated from field: flowmesh.api.assistant.v1.Usage usage = 5;
+   */
+  usage?: Usage | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.assistant.v1.Answer.
+ * Use `create(AnswerSchema)` to create a new message.
+ */
+export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 9);
 
 /**
  * The tokens of the calls of a provider.
@@ -149,7 +375,7 @@ export type Usage = Message<"flowmesh.api.assistant.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 2);
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 10);
 
 /**
  * @generated from message flowmesh.api.assistant.v1.ListProvidersRequest
@@ -166,7 +392,7 @@ export type ListProvidersRequest = Message<"flowmesh.api.assistant.v1.ListProvid
  * Use `create(ListProvidersRequestSchema)` to create a new message.
  */
 export const ListProvidersRequestSchema: GenMessage<ListProvidersRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 3);
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 11);
 
 /**
  * @generated from message flowmesh.api.assistant.v1.ListProvidersResponse
@@ -183,7 +409,7 @@ export type ListProvidersResponse = Message<"flowmesh.api.assistant.v1.ListProvi
  * Use `create(ListProvidersResponseSchema)` to create a new message.
  */
 export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 4);
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 12);
 
 /**
  * @generated from message flowmesh.api.assistant.v1.Provider
@@ -219,10 +445,14 @@ export type Provider = Message<"flowmesh.api.assistant.v1.Provider"> & {
  * Use `create(ProviderSchema)` to create a new message.
  */
 export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 5);
+  messageDesc(file_flowmesh_api_assistant_v1_assistant_service, 13);
 
 /**
- * Drafts of workflows from prompts. Stores nothing: a draft is applied by DefinitionService.Apply.
+ * Drafts and explanations of workflows. Stores nothing: a draft is applied by
+ * DefinitionService.Apply, or deployed by AppService.DeployApp, with the permission of that call.
+ *
+ * Usage of model services is booked to the namespace. Services are passed over once its budget of
+ * the day is used.
  *
  * @generated from service flowmesh.api.assistant.v1.AssistantService
  */
@@ -232,7 +462,11 @@ export const AssistantService: GenService<{
    * problems go back to the provider, at most five times. The draft with the fewest problems is
    * returned; one that has problems is not `valid`.
    *
+   * With `app` it writes the document of an application instead, checked as AppService.ValidateApp
+   * would, which needs the right to deploy it.
+   *
    *   INVALID_ARGUMENT / REQUEST_INVALID   the prompt is empty or too long, or the provider unknown
+   *   PERMISSION_DENIED                    `app` is given, and the caller may not deploy it
    *   UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
    *
    * @generated from rpc flowmesh.api.assistant.v1.AssistantService.GenerateDefinition
@@ -241,6 +475,47 @@ export const AssistantService: GenService<{
     methodKind: "unary";
     input: typeof GenerateDefinitionRequestSchema;
     output: typeof GenerateDefinitionResponseSchema;
+  },
+  /**
+   * Repairs the problems of a definition, in the same loop. A valid one is returned as it is; without
+   * a model service it is returned with its problems.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID   the definition is empty, or the provider unknown
+   *   UNAVAILABLE / SERVICE_UNAVAILABLE    no provider answered
+   *
+   * @generated from rpc flowmesh.api.assistant.v1.AssistantService.RepairDefinition
+   */
+  repairDefinition: {
+    methodKind: "unary";
+    input: typeof RepairDefinitionRequestSchema;
+    output: typeof RepairDefinitionResponseSchema;
+  },
+  /**
+   * Explains the steps of a definition in words.
+   *
+   *   INVALID_ARGUMENT   the definition cannot be read, the question is too long, or the provider
+   *                      unknown
+   *
+   * @generated from rpc flowmesh.api.assistant.v1.AssistantService.ExplainDefinition
+   */
+  explainDefinition: {
+    methodKind: "unary";
+    input: typeof ExplainDefinitionRequestSchema;
+    output: typeof ExplainDefinitionResponseSchema;
+  },
+  /**
+   * Explains in words why an execution waits or failed. Neither inputs nor outputs of tasks are sent
+   * to a model service.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID   the question is too long, or the provider unknown
+   *   NOT_FOUND / EXECUTION_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.assistant.v1.AssistantService.InvestigateExecution
+   */
+  investigateExecution: {
+    methodKind: "unary";
+    input: typeof InvestigateExecutionRequestSchema;
+    output: typeof InvestigateExecutionResponseSchema;
   },
   /**
    * Returns the providers in the order of their use.
