@@ -4,7 +4,9 @@ import { asProblem } from "@/api/problems";
 import { Menu, MenuItem } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
+import { DraftDialog } from "./draftDialog";
 import { ImportDialog } from "./importDialog";
+import { ProposalsDialog } from "./proposalsDialog";
 import { useSession } from "./session";
 import { useBuilder } from "./store";
 
@@ -17,10 +19,11 @@ const EXTENSIONS: Record<Export, string> = {
   python: "py",
 };
 
-/** Import and export. */
+/** Drafts and proposals, import and export. */
 export function MoreMenu() {
   const session = useSession();
-  const [importing, setImporting] = useState(false);
+  const [open, setOpen] = useState<"draft" | "import" | "proposals">();
+  const close = () => setOpen(undefined);
   const save = async (to: Export) => {
     try {
       const name = useBuilder.getState().workflow?.name || "workflow";
@@ -42,8 +45,12 @@ export function MoreMenu() {
         label={say("builder.moreActions")}
         trigger={<Button>{say("builder.moreActions")}</Button>}
       >
+        <MenuItem onSelect={() => setOpen("draft")}>{say("builder.draft")}</MenuItem>
+        {session.draft.workflow && (
+          <MenuItem onSelect={() => setOpen("proposals")}>{say("builder.proposals")}</MenuItem>
+        )}
         <MenuItem onSelect={() => void toNative()}>{say("builder.toNative")}</MenuItem>
-        <MenuItem onSelect={() => setImporting(true)}>{say("builder.import")}</MenuItem>
+        <MenuItem onSelect={() => setOpen("import")}>{say("builder.import")}</MenuItem>
         <MenuItem
           onSelect={() => {
             const name = useBuilder.getState().workflow?.name || "workflow";
@@ -58,12 +65,14 @@ export function MoreMenu() {
           </MenuItem>
         ))}
       </Menu>
-      {importing && (
+      {open === "draft" && <DraftDialog close={close} />}
+      {open === "proposals" && <ProposalsDialog close={close} />}
+      {open === "import" && (
         <ImportDialog
-          close={() => setImporting(false)}
+          close={close}
           take={(text) => {
             session.editor?.apply(text);
-            setImporting(false);
+            close();
           }}
         />
       )}
