@@ -4,7 +4,7 @@ Its secret is nowhere but in the process of the application. Its rights are thos
 its maker has at each call.
 """
 
-from flowmesh.access.roles import PERMISSIONS
+from flowmesh.access.roles import PERMISSIONS, Role
 from flowmesh.errors import Forbidden, NotFound
 from flowmesh.identity.api_keys import key_role
 from flowmesh.identity.credentials import api_keys
@@ -14,6 +14,9 @@ from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.storage.keys import KeyStore
 from flowmesh.identity.storage.records import ApiKey
 from flowmesh.runtime import Clock
+
+# Before the names of systems that are makers of keys; no user or key has such an id.
+SYSTEM = "system:"
 
 
 class AppKeys:
@@ -35,21 +38,32 @@ class AppKeys:
         self._clock = clock
 
     async def issue(
-        self, namespace: str, app: str, *, maker: str, role: str, queues: tuple[str, ...]
+        self,
+        namespace: str,
+        app: str,
+        *,
+        maker: str,
+        role: str,
+        queues: tuple[str, ...],
+        owner: str = "",
     ) -> str:
         """Return a new secret of the key; the former ones end after the overlap.
 
-        Raises Unauthenticated if the maker is gone, Forbidden if it has not the rights of the role.
+        `owner` is the system that stands in for a maker. Raises Unauthenticated if the maker is
+        gone, Forbidden if it has not the rights of the role.
         """
         wanted = key_role(role)
         project = await self._store.project_of(namespace)
         if not project:
             raise NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace `{namespace}`")
-        found = await self._principals.offline(maker)
-        bits = found.everywhere | found.namespaces[namespace]
-        if PERMISSIONS[wanted] & ~bits:
-            problem = f"the caller that deployed {app} may not give it the role {wanted.value}"
-            raise Forbidden("ROLE_REQUIRED", problem)
+        if owner and not maker:
+            maker = _system(app, owner, wanted, queues)
+        else:
+            found = await self._principals.offline(maker)
+            bits = found.everywhere | found.namespaces[namespace]
+            if PERMISSIONS[wanted] & ~bits:
+                problem = f"the caller that deployed {app} may not give it the role {wanted.value}"
+                raise Forbidden("ROLE_REQUIRED", problem)
         key = ApiKey(
             id=f"key_{api_keys.new_id()}",
             project=project,
@@ -78,3 +92,11 @@ class AppKeys:
         key_id = await self._store.delete_of_app(namespace, app)
         if key_id:
             await self._revocations.announce(key_id)
+
+
+def _system(app: str, owner: str, role: Role, queues: tuple[str, ...]) -> str:
+    """Return the maker of a key without a user, which takes tasks of named queues only."""
+    if role is not Role.WORKER or not queues:
+        problem = f"{owner} may give {app} the role worker for queues that it names, and no other"
+        raise Forbidden("ROLE_REQUIRED", problem)
+    return f"{SYSTEM}{owner}"

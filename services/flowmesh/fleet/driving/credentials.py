@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from flowmesh.access import acting_as
 from flowmesh.access.roles import Role
-from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
-from flowmesh.fleet.storage.records import AgentRow
+from flowmesh.fleet.storage.records import AgentRow, SpecRow
 from flowmesh.runtime import Runtime
 from flowmesh.runtime.directory import LOCAL
 from flowmesh.runtime.names import GATEWAY
@@ -29,24 +28,30 @@ class Credentials:
             return [own if each.address == LOCAL else each.address for each in found]
         return []
 
-    async def of(self, agent: AgentRow, spec: agent_pb2.AgentSpec, maker: str) -> Mapping[str, str]:
-        """Return the variables of an agent. Raises Forbidden if the maker may not give the key."""
+    async def of(self, agent: AgentRow, spec: SpecRow) -> Mapping[str, str]:
+        """Return the variables of an agent. Raises Forbidden if the maker may not give the key.
+
+        A spec that a cluster stored has an owner and no maker; its agents have a key if it names
+        their queues.
+        """
+        content = spec.content
         gateways = await self.gateways()
         found = {
             "FLOWMESH_ADDRESS": gateways[0] if gateways else "",
             "FLOWMESH_NAMESPACE": agent.namespace,
             "FLOWMESH_AGENT_ID": agent.id,
-            "FLOWMESH_AGENT_QUEUES": ",".join(spec.queues),
-            "FLOWMESH_AGENT_SLOTS": str(spec.slots or 1),
+            "FLOWMESH_AGENT_QUEUES": ",".join(content.queues),
+            "FLOWMESH_AGENT_SLOTS": str(content.slots or 1),
         }
-        if self._runtime.keys is None or not maker:
+        if self._runtime.keys is None or not (spec.maker or (spec.owner and content.queues)):
             return found
         request = pb.IssueAppKeyRequest(
             namespace=agent.namespace,
             app=_key_of(agent),
-            maker_id=maker,
+            maker_id=spec.maker,
             role=Role.WORKER,
-            queues=sorted(spec.queues),
+            queues=sorted(content.queues),
+            owner="" if spec.maker else spec.owner,
         )
         with acting_as(None):
             issued = await self._access.IssueAppKey(request)

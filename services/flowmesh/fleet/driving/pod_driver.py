@@ -69,7 +69,7 @@ class PodDriver:
         self._guarded: set[str] = set()
 
     async def spawn(self, agent: AgentRow, spec: SpecRow) -> Started:
-        variables = dict(await self._credentials.of(agent, spec.content, spec.maker))
+        variables = dict(await self._credentials.of(agent, spec))
         async with _translated(f"the pod {agent.id}"):
             namespace, owner = await self._place(agent)
             await self._guard(namespace)

@@ -50,7 +50,7 @@ class ProcessDriver:
     async def spawn(self, agent: AgentRow, spec: SpecRow) -> Started:
         content = spec.content
         isolation = await self._isolation.check(agent.isolation, content.command[0])
-        variables = await self._credentials.of(agent, content, spec.maker)
+        variables = await self._credentials.of(agent, spec)
         folder = self._root / agent.id
         uid = await asyncio.to_thread(self._write, folder, content, isolation)
         # The folders above that of an agent are closed to a user of its own.

@@ -38,6 +38,7 @@ class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
             maker=request.maker_id,
             role=request.role,
             queues=tuple(request.queues),
+            owner=request.owner,
         )
         return pb.IssueAppKeyResponse(secret=secret)
 

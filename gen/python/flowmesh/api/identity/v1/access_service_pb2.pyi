@@ -118,12 +118,17 @@ class IssueAppKeyRequest(_message.Message):
     MAKER_ID_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     app: _builtins.str
     maker_id: _builtins.str
-    """Principal that deployed the release."""
+    """Principal that deployed the release; empty with an owner."""
     role: _builtins.str
-    """`viewer`, `editor` or `admin`."""
+    """`viewer`, `editor`, `admin` or `worker`."""
+    owner: _builtins.str
+    """System that manages an agent without a maker, such as a cluster. Its key takes the tasks of
+    `queues`, and nothing else.
+    """
     @_builtins.property
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues whose tasks the application may take."""
@@ -136,10 +141,11 @@ class IssueAppKeyRequest(_message.Message):
         maker_id: _builtins.str = ...,
         role: _builtins.str = ...,
         queues: _abc.Iterable[_builtins.str] | None = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "maker_id", b"maker_id", "namespace", b"namespace", "queues", b"queues", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "maker_id", b"maker_id", "namespace", b"namespace", "owner", b"owner", "queues", b"queues", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

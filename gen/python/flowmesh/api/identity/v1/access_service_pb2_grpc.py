@@ -84,7 +84,8 @@ class AccessServiceServicer:
         secrets end after the time in which its former process ends. The rights of the key are those of
         its role that its maker has at each call.
 
-        PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role
+        PERMISSION_DENIED / ROLE_REQUIRED       the maker has not the rights of the role; for an owner,
+        another role than `worker`, or no queues
         UNAUTHENTICATED / CREDENTIALS_INVALID   the maker is gone
         NOT_FOUND / NAMESPACE_NOT_FOUND         no project has the namespace
         """
