@@ -6,12 +6,15 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from flowmesh.testing.suite import Suite
+from tests.features.closed import closed_suite
 from tests.kubernetes.cluster import serve
 from tests.kubernetes.conftest import Place
 from tests.kubernetes.test_operator import noop, workflow
@@ -31,7 +34,14 @@ def own_address() -> str:
 @pytest.fixture
 async def installed(place: Place, namespace: str) -> AsyncIterator[str]:
     """A namespace with the Service of a gateway, which is that of the suite."""
-    gateway = urlsplit(place.suite.http_url)
+    async with serving(place, namespace, place.suite):
+        yield namespace
+
+
+@asynccontextmanager
+async def serving(place: Place, namespace: str, suite: Suite) -> AsyncIterator[None]:
+    """A Service in the namespace, which leads to the gateway of a suite."""
+    gateway = urlsplit(suite.http_url)
     address = own_address()
     pod = {"kind": "Pod", "name": "gateway", "namespace": namespace}
     port = {"name": "http", "port": 13000}
@@ -59,15 +69,16 @@ async def installed(place: Place, namespace: str) -> AsyncIterator[str]:
     await place.kubectl(*patch, "-n", namespace)
     await place.apply(namespace, service, endpoints)
     async with serve(address, 13000, lambda: (str(gateway.hostname), gateway.port or 0)):
-        yield namespace
+        yield
 
 
-async def plugin(place: Place, *arguments: str) -> tuple[int, str]:
+async def plugin(place: Place, *arguments: str, **variables: str) -> tuple[int, str]:
     """Run the plugin as kubectl does; return its exit code and output."""
     environment: Mapping[str, str] = {
         **os.environ,
         "PATH": f"{kubernetes.folder()}:{os.environ['PATH']}",
         "KUBECONFIG": str(place.cluster.kubeconfig),
+        **variables,
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PLUGIN, *arguments),
@@ -92,6 +103,35 @@ async def test_a_workflow_is_started_through_the_api_server(
     code, output = await plugin(place, *to, "start", "order", "--wait", "-n", installed)
     assert code == 0, output
     assert "completed" in output
+
+
+@pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["plain", "tls"])
+async def test_a_closed_suite_takes_the_credential_of_the_caller(
+    place: Place, namespace: str, tmp_path: Path, tls: tuple[str, ...]
+) -> None:
+    """Through the API server, which keeps `Authorization`; without one it says what is missing."""
+    file = tmp_path / "order.yaml"
+    file.write_text(yaml.safe_dump(workflow("order", noop("a"))))
+    async with closed_suite(tmp_path, *tls) as closed:
+        project = await closed.project(namespace)
+        editor = await closed.key(project.id, "editor")
+        viewer = await closed.key(project.id, "viewer")
+        to, at = ("--suite", namespace), ("-n", namespace)
+        trust = {"FLOWMESH_CA": str(closed.suite.about["ca"])} if tls else {}
+        async with serving(place, namespace, closed.suite):
+            code, output = await plugin(place, *to, "list", "workflows", *at, **trust)
+            assert code != 0
+            assert "401, it is closed: set FLOWMESH_TOKEN or FLOWMESH_API_KEY" in output
+            own = {**trust, "FLOWMESH_API_KEY": editor.credential}
+            code, output = await plugin(place, *to, "apply", "-f", str(file), *at, **own)
+            assert code == 0, output
+            code, output = await plugin(place, *to, "start", "order", "--wait", *at, **own)
+            assert code == 0, output
+            assert "completed" in output
+            others = {**trust, "FLOWMESH_API_KEY": viewer.credential}
+            code, output = await plugin(place, *to, "start", "order", *at, **others)
+            assert (code == 0, "ROLE_REQUIRED" in output) == (False, True), output
+            assert editor.credential not in output
 
 
 async def test_a_suite_that_is_not_there_is_named(place: Place, namespace: str) -> None:

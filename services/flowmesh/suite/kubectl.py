@@ -2,7 +2,8 @@
 
 `kubectl proxy` has the credentials of the kubeconfig; each connection of gRPC is a WebSocket to the
 Service of the gateway, by the proxy of the API server. No port is opened: all is on sockets in a
-folder of the user's own.
+folder of the user's own. The API server keeps the header `Authorization` for itself, so a closed
+suite gets the credential as a subprotocol of the WebSocket; calls inside carry it as always.
 """
 
 import asyncio
@@ -15,17 +16,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowmesh.suite.main import main as flowmesh
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 USAGE = """\
 kubectl flowmesh [--kubeconfig FILE] [--context NAME] [--suite NAMESPACE] COMMAND …
 
 The commands of `flowmesh` at the suite of a cluster; --suite is the namespace of its chart,
-flowmesh-system by default.
+flowmesh-system by default. A closed suite needs FLOWMESH_API_KEY or FLOWMESH_TOKEN, and its
+authority in FLOWMESH_CA.
 """
 OPTIONS = ("--kubeconfig", "--context", "--suite")
-SERVICE = "http:flowmesh-gateway:http"
+CREDENTIALS = ("FLOWMESH_TOKEN", "FLOWMESH_API_KEY")
+# The port of the gateway without TLS, and with it.
+SERVICES = ("http:flowmesh-gateway:http", "https:flowmesh-gateway:http")
+# Answers of a gateway that there is; another way to it has the same one.
+ANSWERED = (401, 403, 404)
 STARTS_S = 10.0
 CHUNK_BYTES = 64 * 1024
 
@@ -117,8 +127,11 @@ def _reason(error: Exception) -> str:
 
     if not isinstance(error, InvalidStatus):
         return str(error)
+    status = error.response.status_code
+    if status == 401:
+        return f"{status}, it is closed: set {' or '.join(CREDENTIALS)} to a valid credential"
     body = error.response.body.decode("utf-8", "replace").strip()
-    return f"{error.response.status_code} {body[:300]}"
+    return f"{status} {body[:300]}"
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:
@@ -134,17 +147,37 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
+async def _connected(folder: Path, namespace: str) -> "ClientConnection":
+    """Return a WebSocket to the gateway. Raises InvalidStatus for a refusal of the last way."""
+    from websockets.asyncio.client import unix_connect
+    from websockets.exceptions import InvalidStatus
+    from websockets.typing import Subprotocol
+
+    credential = next(filter(None, map(os.environ.get, CREDENTIALS)), None)
+    offered = [Subprotocol(f"flowmesh.bearer.{credential}")] if credential else None
+    for service in SERVICES:
+        path = f"/api/v1/namespaces/{namespace}/services/{service}/proxy/api/v1/grpc"
+        try:
+            return await unix_connect(
+                str(folder / "api"),
+                f"ws://localhost{path}",
+                max_size=None,
+                compression=None,
+                subprotocols=offered,
+            )
+        except InvalidStatus as error:
+            if service == SERVICES[-1] or error.response.status_code in ANSWERED:
+                raise
+    raise AssertionError(SERVICES)
+
+
 async def _carry(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, folder: Path, namespace: str
 ) -> None:
-    from websockets.asyncio.client import unix_connect
     from websockets.exceptions import WebSocketException
 
-    path = f"/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy/api/v1/grpc"
     try:
-        async with unix_connect(
-            str(folder / "api"), f"ws://localhost{path}", max_size=None, compression=None
-        ) as socket:
+        async with await _connected(folder, namespace) as socket:
 
             async def outward() -> None:
                 while data := await reader.read(CHUNK_BYTES):
