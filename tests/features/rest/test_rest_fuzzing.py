@@ -2,6 +2,7 @@
 
 import asyncio
 import sysconfig
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,10 +72,12 @@ async def test_a_fuzzer_finds_nothing_that_is_not_described(
 @pytest.mark.long
 async def test_what_is_there_is_described(fuzzed: Suite, tmp_path: Path) -> None:
     """Each read of a workflow and an execution that have come to something."""
-    await applied(fuzzed, child("fuzzed-child"), parent("fuzzed", "fuzzed-child"))
-    ended = await fuzzed.begin("fuzzed", {"n": 1})
+    # New names: the suite may have those of an earlier run.
+    name = f"fuzzed-{uuid.uuid4().hex[:8]}"
+    await applied(fuzzed, child(f"{name}-child"), parent(name, f"{name}-child"))
+    ended = await fuzzed.begin(name, {"n": 1})
     await fuzzed.wait(ended)
-    there = {"name": "fuzzed", "workflowId": "fuzzed", "executionId": ended, "node": "below"}
+    there = {"name": name, "workflowId": name, "executionId": ended, "node": "below"}
     lines = [f'"path.{name}" = "{value}"' for name, value in there.items()]
     (tmp_path / "schemathesis.toml").write_text("\n".join(["[parameters]", *lines]))
     words = ("--include-method", "GET")
