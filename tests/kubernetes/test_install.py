@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -96,7 +97,7 @@ def helm(running: Cluster, folder: Path, action: str, *arguments: str) -> None:
     assert not run.returncode, run.stderr
 
 
-@pytest.mark.feature("S3-125", "S3-126", "S3-127")
+@pytest.mark.feature("S3-125", "S3-127")
 async def test_a_workflow_runs_on_the_installed_suite(installed: Installed) -> None:
     """Registered and started through the Service of the gateway; JavaScript runs at the worker."""
     await installed.request(
@@ -125,6 +126,22 @@ async def test_a_workflow_runs_on_the_installed_suite(installed: Installed) -> N
     )
     answer = await installed.request("POST", "/api/v1/workflows/order/execute", {"input": {"n": 1}})
     assert answer["output"] == {"got": 2}, answer
+
+
+@pytest.mark.feature("S3-126")
+async def test_each_component_is_a_container_of_its_own(installed: Installed) -> None:
+    """The registry has each component at the addresses of its pods, and at no others."""
+    answer = await installed.request("GET", "/api/v1/services?type=core&status=HEALTHY")
+    found = {
+        (each["name"], str(urlsplit(f"//{each['endpoint']}").hostname))
+        for each in answer["services"]
+    }
+    pods = {
+        (each.labels["app.kubernetes.io/component"], each.address)
+        for each in installed.runner.pods.values()
+    }
+    assert len({name for name, _ in pods}) == COMPONENTS
+    assert found == pods
 
 
 async def test_a_lost_engine_is_replaced_and_loses_nothing(installed: Installed) -> None:
