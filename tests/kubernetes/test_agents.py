@@ -153,6 +153,8 @@ async def test_a_spec_that_pods_cannot_hold_is_refused(place: Place, namespace: 
     """By the API server, if the member is unknown; by the fleet for a program that is missing."""
     unknown = await place.apply(namespace, agent_spec(limits={"pids": 5}), check=False)
     assert "spec.limits.pids" in unknown, unknown
+    # A namespace without reviews stores it, and the status says why it does not run.
+    await place.kubectl("label", "namespace", namespace, "workflow.io/admission=off")
     await place.apply(namespace, agent_spec(command=["no-such-program"]))
     refused = await place.until_ready(namespace, "agentspec", "packers", "False")
     assert refused["reason"] == "Invalid"
@@ -160,6 +162,39 @@ async def test_a_spec_that_pods_cannot_hold_is_refused(place: Place, namespace: 
     by_rest = await Crew(place.suite, namespace).apply("others", limits={"pids": 5})
     assert by_rest.status == 400
     assert "a pod has no such limit" in by_rest.text
+
+
+async def test_wrong_agents_are_refused_at_the_door(place: Place, namespace: str) -> None:
+    """By kubectl, with the field, as the fleet checks it; what is applied at once is accepted."""
+    await place.apply(namespace, agent_spec(replicas=0), policy(min=0, max=2))
+    crew = Crew(place.suite, namespace)
+    quota = await crew.call("PUT", "agent-quota", {"agents": 3})
+    assert quota.status == 200, quota.text
+    await place.until_ready(namespace, "scalingpolicy", "packing")
+    second = policy(max=2)
+    second["metadata"] = {"name": "second"}
+    for document, place_of, text in (
+        (agent_spec(command=["no-such-program"]), "spec.command", "no-such-program"),
+        (agent_spec(environment={"FLOWMESH_X": "1"}), "spec.environment", "FLOWMESH_X"),
+        (agent_spec(limits={"cpu": 0.001}), "spec.limits.cpu", "0.001"),
+        (agent_spec("more", replicas=4), "spec.replicas", "leaves 3 agents"),
+        (agent_spec("a.b"), "metadata.name", "a.b"),
+        (policy(), "spec.max", "at least 1"),
+        (second, "spec.agentSpec", "has the policy packing already"),
+        (policy(agentSpec="none", max=1), "spec.agentSpec", "is of packers"),
+    ):
+        refused = await place.apply(namespace, document, check=False)
+        assert "The request is invalid" in refused, refused
+        assert f"{place_of}: " in refused, refused
+        assert text in refused, refused
+    other = {**policy(agentSpec="none", max=1), "metadata": {"name": "other"}}
+    missing = await place.apply(namespace, other, check=False)
+    assert "spec.agentSpec: there is no spec 'none'" in missing, missing
+    await place.kubectl("label", "namespace", namespace, "workflow.io/missing-tasks=wait")
+    stored = await place.apply(namespace, other)
+    assert "Warning: spec.agentSpec: there is no spec" in stored
+    waits = await place.until_ready(namespace, "scalingpolicy", "other", "False")
+    assert waits["reason"] == "AgentSpecMissing"
 
 
 async def _is_there(pods: PodRunner, name: str) -> bool:

@@ -202,6 +202,31 @@ async def test_a_wrong_app_is_refused_at_the_door(
     assert "No resources found" in left
 
 
+async def test_what_the_cluster_would_refuse_is_refused_at_the_door(
+    place: Place, namespace: str
+) -> None:
+    """Of the objects of an App or Infrastructure, with the member of its spec."""
+    requests = {"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}
+    for document, member in (
+        (app("one", env={"A=B": "1"}), "spec.env: Deployment hello-blue"),
+        (app("one", resources=requests), "spec.resources: Deployment hello-blue"),
+        (app("one", scaling={"minReplicas": 3, "maxReplicas": 2}), "spec.scaling: Horizontal"),
+        (infrastructure("i", kind="redis", resources=requests), "spec.resources: StatefulSet i"),
+    ):
+        output = await place.apply(namespace, document, check=False)
+        assert "The request is invalid" in output, output
+        assert member in output, output
+    await place.apply(namespace, infrastructure("cache", kind="redis", size="1Gi"))
+
+    async def made() -> bool:
+        return "cache" in await place.kubectl("get", "statefulset", "-n", namespace, "-o", "name")
+
+    await until("the server is made", made, within_s=20)
+    larger = infrastructure("cache", kind="redis", size="2Gi")
+    output = await place.apply(namespace, larger, check=False)
+    assert "StatefulSet cache: spec: Forbidden: updates to statefulset spec" in output, output
+
+
 async def test_a_deleted_app_leaves_nothing_and_another_service_stays(
     place: Place, namespace: str, pods: PodRunner
 ) -> None:

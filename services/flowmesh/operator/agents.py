@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import ParseDict, ParseError
 
+from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.api.fleet.v1 import fleet_service_pb2 as pb
 from flowmesh.definitions.editor.agents import WORDS
 from flowmesh.definitions.editor.kubernetes import AGENT_LABEL
-from flowmesh.errors import Invalid, NotFound, Overloaded, WrongState
+from flowmesh.errors import FlowmeshError, Invalid, NotFound, Overloaded, Violation, WrongState
 from flowmesh.operator.kinds import Key, Object, owner_of
 from flowmesh.operator.objects import condition
 from flowmesh.operator.status import Outcome
@@ -19,7 +20,16 @@ from flowmesh.operator.status import Outcome
 if TYPE_CHECKING:
     from flowmesh.api.fleet.v1.fleet_service_pb2_grpc import FleetServiceAsyncStub
 
+Parsed = TypeVar("Parsed", agent_pb2.AgentSpec, agent_pb2.ScalingPolicy)
 OWNED_ELSEWHERE = "OWNED_ELSEWHERE"
+# The reason of Ready for states of the suite that stay until someone changes something.
+_REASONS: Final = {OWNED_ELSEWHERE: "OwnedElsewhere", "AGENT_ISOLATION_UNAVAILABLE": "Invalid"}
+# Refusals that a review tells of, and their fields; others may pass.
+_PLACES: Final = {
+    "AGENT_ISOLATION_UNAVAILABLE": "isolation",
+    "AGENT_QUOTA_EXCEEDED": "replicas",
+    "AGENT_SPEC_NOT_FOUND": "spec",
+}
 
 
 class Agents:
@@ -41,9 +51,30 @@ class Agents:
         except Invalid as error:
             return Outcome(False, "Invalid", error.message)
         except WrongState as error:
-            if error.reason == OWNED_ELSEWHERE:
-                return Outcome(False, "OwnedElsewhere", error.message)
+            if error.reason in _REASONS:
+                return Outcome(False, _REASONS[error.reason], error.message)
             raise
+
+    async def check(
+        self, key: Key, found: Object, namespace: str
+    ) -> Sequence[definition_pb2.Problem]:
+        """Return why the fleet would refuse an object. Raises errors that may pass."""
+        try:
+            if key.kind == "ScalingPolicy":
+                policy = policy_of(key, found)
+                await self._fleet.ApplyScalingPolicy(
+                    pb.ApplyScalingPolicyRequest(namespace=namespace, policy=policy, dry_run=True)
+                )
+            else:
+                spec = spec_of(key, found)
+                await self._fleet.ApplyAgentSpec(
+                    pb.ApplyAgentSpecRequest(namespace=namespace, spec=spec, dry_run=True)
+                )
+        except (Invalid, NotFound, Overloaded, WrongState) as error:
+            if not (isinstance(error, Invalid) or error.reason in _PLACES):
+                raise
+            return problems(key.kind, error)
+        return ()
 
     async def unregister(self, key: Key, namespace: str) -> Outcome | None:
         """Delete a policy, or a spec with its agents; return why it stays, None once it is gone."""
@@ -82,8 +113,9 @@ class Agents:
             else:
                 if state.owner == owner:
                     return state
-        spec = ParseDict(_message(found["spec"]), agent_pb2.AgentSpec(spec=key.name))
-        wanted = pb.ApplyAgentSpecRequest(namespace=namespace, spec=spec, owner=owner)
+        wanted = pb.ApplyAgentSpecRequest(
+            namespace=namespace, spec=spec_of(key, found), owner=owner
+        )
         return (await self._fleet.ApplyAgentSpec(wanted)).spec
 
     async def _policy(self, key: Key, found: Object, namespace: str) -> Outcome:
@@ -92,9 +124,7 @@ class Agents:
             request = pb.ListScalingPoliciesRequest(namespace=namespace)
             if (await self._fleet.ListScalingPolicies(request)).owners.get(key.name) == owner:
                 return Outcome(True, "Registered")
-        content = {**found["spec"], "spec": found["spec"]["agentSpec"]}
-        del content["agentSpec"]
-        policy = ParseDict(_message(content), agent_pb2.ScalingPolicy(policy=key.name))
+        policy = policy_of(key, found)
         await self._fleet.ApplyScalingPolicy(
             pb.ApplyScalingPolicyRequest(namespace=namespace, policy=policy, owner=owner)
         )
@@ -108,14 +138,55 @@ def _is_stored(found: Object) -> bool:
     return taken and ready.get("observedGeneration") == found["metadata"]["generation"]
 
 
-def _message(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a spec with the values of enums as messages have them."""
+def spec_of(key: Key, found: Object) -> agent_pb2.AgentSpec:
+    """Return the spec of an AgentSpec. Raises AGENT_SPEC_INVALID for a value of no such type."""
+    return _parsed(found["spec"], agent_pb2.AgentSpec(spec=key.name), "AGENT_SPEC_INVALID")
+
+
+def policy_of(key: Key, found: Object) -> agent_pb2.ScalingPolicy:
+    """Return the policy of a ScalingPolicy. Raises SCALING_POLICY_INVALID as `spec_of` does."""
+    content = {**found["spec"], "spec": found["spec"]["agentSpec"]}
+    del content["agentSpec"]
+    return _parsed(content, agent_pb2.ScalingPolicy(policy=key.name), "SCALING_POLICY_INVALID")
+
+
+def problems(kind: str, error: FlowmeshError) -> list[definition_pb2.Problem]:
+    """Return an error of the fleet as problems with paths of the resource."""
+    found = error.violations or (
+        Violation(_PLACES.get(error.reason, ""), error.message, error.reason),
+    )
+    return [
+        definition_pb2.Problem(
+            path=_path(kind, each.field),
+            message=each.description,
+            code=each.code or error.reason,
+            severity=definition_pb2.SEVERITY_ERROR,
+        )
+        for each in found
+    ]
+
+
+def _path(kind: str, field: str) -> str:
+    """Return the path of a field of a message in the resource."""
+    if field == ("policy" if kind == "ScalingPolicy" else "spec"):
+        return "metadata.name"
+    if field == "spec":
+        return "agentSpec"
+    first, *others = field.split("_")
+    return first + "".join(each.capitalize() for each in others)
+
+
+def _parsed(spec: Mapping[str, Any], message: Parsed, reason: str) -> Parsed:
+    """Return a message with the members of a spec, whose enums are words."""
     named = dict(spec)
     for name in WORDS.keys() & spec.keys():
         names = WORDS[name].keys()
         prefix = names[0].removesuffix("UNSPECIFIED")
-        named[name] = f"{prefix}{spec[name].upper()}"
-    return named
+        named[name] = f"{prefix}{str(spec[name]).upper()}"
+    try:
+        return ParseDict(named, message)
+    except ParseError as error:
+        raise Invalid(reason, str(error)) from error
 
 
 def _state(state: agent_pb2.AgentSpecState) -> Outcome:

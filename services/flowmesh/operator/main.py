@@ -40,7 +40,6 @@ async def run(runtime: Runtime) -> None:
     async with AsyncExitStack() as stack:
         client = AsyncClient(namespace=settings.kubernetes_namespace or None)
         stack.push_async_callback(client.close)
-        namespace = client.namespace
         metrics = OperatorMetrics(runtime.metrics)
         objects = Objects()
         queue: WorkQueue[Key] = WorkQueue(now_s=time.monotonic, jitter=random.random)
@@ -50,25 +49,26 @@ async def run(runtime: Runtime) -> None:
             templates=runtime.stub(TemplateServiceStub, "definition"),
             cluster=cluster,
         )
+        agents = Agents(runtime.stub(FleetServiceStub, "fleet"), cluster=cluster)
+        provisioner = _provisioner(runtime, client, objects)
         leader = Leader(
             client=client,
-            namespace=namespace,
+            namespace=client.namespace,
             identity=runtime.instance_id,
             monotonic_s=time.monotonic,
         )
         metrics.queue.set_function(lambda: len(queue))
         metrics.queue_age.set_function(lambda: queue.age_s)
         metrics.leader.set_function(leader.leading.is_set)
-        service = f"{settings.webhook_service}.{namespace}.svc"
-        certificates = Certificates(
-            client=client,
-            namespace=namespace,
-            hosts=(service, f"{service}.cluster.local"),
-            leading=leader.leading,
-            days_left=metrics.certificate_days.set,
-        )
+        certificates = _certificates(client, settings.webhook_service, leader, metrics)
         webhook = Webhook(
-            reviewer=Reviewer(client=client, objects=objects, suite=suite),
+            reviewer=Reviewer(
+                client=client,
+                objects=objects,
+                suite=suite,
+                agents=agents,
+                provisioner=provisioner,
+            ),
             certificates=certificates,
             host=settings.host,
             port=settings.webhook_port,
@@ -80,8 +80,8 @@ async def run(runtime: Runtime) -> None:
             client=client,
             objects=objects,
             suite=suite,
-            agents=Agents(runtime.stub(FleetServiceStub, "fleet"), cluster=cluster),
-            provisioner=_provisioner(runtime, client, objects),
+            agents=agents,
+            provisioner=provisioner,
             queue=queue,
             leading=leader.leading,
             listed=[each.ready for each in watchers],
@@ -101,6 +101,20 @@ async def run(runtime: Runtime) -> None:
             await runtime.until_stopped()
             for task in tasks:
                 task.cancel()
+
+
+def _certificates(
+    client: AsyncClient, service: str, leader: Leader, metrics: OperatorMetrics
+) -> Certificates:
+    """Return the certificates of the webhook, which is reached by the name of its Service."""
+    host = f"{service}.{client.namespace}.svc"
+    return Certificates(
+        client=client,
+        namespace=client.namespace,
+        hosts=(host, f"{host}.cluster.local"),
+        leading=leader.leading,
+        days_left=metrics.certificate_days.set,
+    )
 
 
 def _provisioner(runtime: Runtime, client: AsyncClient, objects: Objects) -> Provisioner:

@@ -1,26 +1,40 @@
 """Admission reviews: the verdict of the definition service on a resource before it is stored."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from lightkube import ApiError, AsyncClient
 
+from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.definitions.admission import definition_of, verdict
-from flowmesh.operator.kinds import KINDS, Key, Object
+from flowmesh.operator.agents import Agents
+from flowmesh.operator.kinds import AGENTS, KINDS, PROVISIONED, Key, Object
 from flowmesh.operator.objects import Objects
+from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.suite import Suite
 
 TASK = "WorkflowTask"
 MISSING = "TASK_NOT_FOUND"
+MISSING_SPEC = "AGENT_SPEC_NOT_FOUND"
 
 
 class Reviewer:
     """Reviews resources of our kinds."""
 
-    def __init__(self, *, client: AsyncClient, objects: Objects, suite: Suite) -> None:
+    def __init__(
+        self,
+        *,
+        client: AsyncClient,
+        objects: Objects,
+        suite: Suite,
+        agents: Agents,
+        provisioner: Provisioner,
+    ) -> None:
         self._client = client
         self._objects = objects
         self._suite = suite
+        self._agents = agents
+        self._provisioner = provisioner
 
     async def review(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the response to a request of an AdmissionReview.
@@ -31,6 +45,12 @@ class Reviewer:
             return await self._deletion(request)
         found, place = request["object"], str(request.get("namespace") or "")
         namespace = self._objects.suite_namespace(place)
+        waits = self._objects.waits_for_tasks(place)
+        if found["kind"] in PROVISIONED:
+            return verdict(request["uid"], await self._provisioner.check(found))
+        if found["kind"] in AGENTS:
+            problems = await self._agent_problems(place, found, namespace)
+            return verdict(request["uid"], problems, allow=[MISSING_SPEC] if waits else [])
         definition = definition_of(found)
         problems = await self._suite.check(namespace, [definition])
         if any(each.code == MISSING for each in problems):
@@ -38,8 +58,19 @@ class Reviewer:
             tasks = [task async for task in self._cluster_tasks(place, found)]
             if tasks:
                 problems = await self._suite.check(namespace, [*tasks, definition])
-        waits = self._objects.waits_for_tasks(place)
         return verdict(request["uid"], problems, allow=[MISSING] if waits else [])
+
+    async def _agent_problems(
+        self, place: str, found: Object, namespace: str
+    ) -> Sequence[definition_pb2.Problem]:
+        key = Key(found["kind"], place, found["metadata"]["name"])
+        problems = await self._agents.check(key, found, namespace)
+        if any(each.code == MISSING_SPEC for each in problems):
+            # A spec that was applied a moment before may not be registered yet.
+            named = Key("AgentSpec", place, found["spec"]["agentSpec"])
+            if self._objects.get(named) or await self._read(named):
+                return ()
+        return problems
 
     async def _cluster_tasks(self, place: str, found: Object) -> AsyncIterator[dict[str, Any]]:
         """The definitions of the tasks that a workflow refers to, as the cluster has them."""

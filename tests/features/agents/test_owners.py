@@ -14,7 +14,7 @@ from tests.features.agents.crew import Crew
 from tests.features.commands import command
 
 CLUSTER, OTHER = "kubernetes/c1/default", "kubernetes/c2/default"
-SPEC = {"command": ["python", "-V"], "health": "process"}
+SPEC: dict[str, Any] = {"command": ["python", "-V"], "health": "process"}
 POLICY = {"spec": "packers", "strategy": "fixed"}
 FIXED = agent_pb2.SCALING_STRATEGY_FIXED
 
@@ -24,7 +24,7 @@ class Cluster:
 
     def __init__(self, channel: grpc.aio.Channel, namespace: str, owner: str) -> None:
         self._fleet: Any = FleetServiceStub(channel)
-        self._at = {"namespace": namespace, "owner": owner}
+        self._at: dict[str, Any] = {"namespace": namespace, "owner": owner}
 
     async def apply(self, *, most: int) -> None:
         spec = agent_pb2.AgentSpec(

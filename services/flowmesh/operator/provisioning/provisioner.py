@@ -11,11 +11,13 @@ from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 
+from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.operator.kinds import FIELD_MANAGER, Key, Object
 from flowmesh.operator.limits import PROVISION_AGAIN_S, PROVISION_PROGRESS_S
 from flowmesh.operator.objects import Objects, condition
 from flowmesh.operator.provisioning import apps, infrastructure, manifests
 from flowmesh.operator.provisioning.checks import Checks
+from flowmesh.operator.provisioning.refusals import refusals
 from flowmesh.operator.provisioning.rollout import COLOURS, Colour, Plan, State, plan
 from flowmesh.operator.status import Outcome
 
@@ -62,6 +64,23 @@ class Provisioner:
                 raise
             outcome = Outcome(False, "Invalid", str(error.status.message))
         return outcome, PROVISION_AGAIN_S if outcome.ready else PROVISION_PROGRESS_S
+
+    async def check(self, found: Object) -> list[definition_pb2.Problem]:
+        """Return why the API server would refuse the objects of an App or an Infrastructure.
+
+        It is asked without storing them. What it lets nobody see here shows in the status.
+        """
+        problems: list[definition_pb2.Problem] = []
+        for each in _objects_of(found, self._image):
+            try:
+                if not await self._is_foreign(found, each):
+                    await self._apply(each, dry_run=True)
+            except ApiError as error:
+                if error.status.code in (400, 422):
+                    problems += refusals(each, error)
+                elif error.status.code not in (403, 404):
+                    raise
+        return problems
 
     # --- infrastructure ---
 
@@ -237,14 +256,18 @@ class Provisioner:
 
     async def _own(self, owner: Object, wanted: Mapping[str, Any]) -> None:
         """Apply an object unless it exists and belongs to another. Raises Foreign."""
-        kind, metadata = wanted["kind"], wanted["metadata"]
-        present = await self._get(kind, metadata["namespace"], metadata["name"])
-        if present is not None and not manifests.is_of(owner, present):
-            text = f"the {kind} {metadata['name']} exists and is not of this {owner['kind']}"
-            raise Foreign(text)
+        if await self._is_foreign(owner, wanted):
+            kind, name = wanted["kind"], wanted["metadata"]["name"]
+            raise Foreign(f"the {kind} {name} exists and is not of this {owner['kind']}")
         await self._apply(wanted)
 
-    async def _apply(self, wanted: Mapping[str, Any]) -> None:
+    async def _is_foreign(self, owner: Object, wanted: Mapping[str, Any]) -> bool:
+        """Return whether an object exists and belongs to another."""
+        metadata = wanted["metadata"]
+        present = await self._get(wanted["kind"], metadata["namespace"], metadata["name"])
+        return present is not None and not manifests.is_of(owner, present)
+
+    async def _apply(self, wanted: Mapping[str, Any], *, dry_run: bool = False) -> None:
         metadata = wanted["metadata"]
         await self._client.patch(
             _KINDS[wanted["kind"]],
@@ -254,7 +277,25 @@ class Provisioner:
             patch_type=PatchType.APPLY,
             field_manager=FIELD_MANAGER,
             force=True,
+            dry_run=dry_run,
         )
+
+
+def _objects_of(found: Object, image: str) -> list[Object]:
+    """Return the objects that the spec of an App or an Infrastructure shapes."""
+    if found["kind"] == "Infrastructure":
+        if found["spec"].get("external"):
+            return []
+        return [infrastructure.service(found), infrastructure.stateful_set(found)]
+    colour = COLOURS[0]
+    replicas = apps.replicas_of(found, 0)
+    listed = (
+        apps.document_map(found, colour),
+        apps.deployment(found, colour, image=image, replicas=replicas, secrets={}),
+        apps.service(found, colour),
+        apps.autoscaler(found, colour),
+    )
+    return [each for each in listed if each is not None]
 
 
 def _colour(found: Object) -> Colour:
