@@ -181,7 +181,6 @@ async def test_wrong_agents_are_refused_at_the_door(place: Place, namespace: str
         (agent_spec("a.b"), "metadata.name", "a.b"),
         (policy(), "spec.max", "at least 1"),
         (second, "spec.agentSpec", "has the policy packing already"),
-        (policy(agentSpec="none", max=1), "spec.agentSpec", "is of packers"),
     ):
         refused = await place.apply(namespace, document, check=False)
         assert "The request is invalid" in refused, refused

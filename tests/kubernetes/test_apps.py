@@ -224,7 +224,8 @@ async def test_what_the_cluster_would_refuse_is_refused_at_the_door(
     await until("the server is made", made, within_s=20)
     larger = infrastructure("cache", kind="redis", size="2Gi")
     output = await place.apply(namespace, larger, check=False)
-    assert "StatefulSet cache: spec: Forbidden: updates to statefulset spec" in output, output
+    assert "spec.size: StatefulSet cache" in output, output
+    assert "field is immutable" in output, output
 
 
 async def test_a_deleted_app_leaves_nothing_and_another_service_stays(

@@ -58,7 +58,7 @@ async def test_an_operator_registers_for_a_project_of_a_closed_suite(
                 (handle,) = await tasks(client, 1, 0.1)
                 assert (await handle.result(timeout=30.0))["by"].startswith("agent-")
             admin = await closed.key(project.id, "admin")
-            _, answer = await admin.rest("GET", f"/api/v1/projects/{project.id}/keys")
+            _, answer = await admin.rest("GET", f"/api/v1/projects/{project.id}/api-keys")
             found = {each["name"]: each for each in answer["keys"]}
             (name,) = (each for each in found if "agent." in each)
             assert (found[name]["role"], found[name]["queues"]) == ("worker", ["packing"])

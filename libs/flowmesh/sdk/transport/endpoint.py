@@ -28,6 +28,8 @@ _NAMING = frozenset({"dns", "ipv4", "ipv6", "unix", "xds"})
 _SECURE_PORT = 443
 # A proxy of the environment would receive a credential that is meant for this machine.
 _DIRECT = ("grpc.enable_http_proxy", 0)
+# A path is no name of a certificate.
+_THIS_MACHINE = ("grpc.ssl_target_name_override", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ class Endpoint:
     def channel(self, options: Options, *, with_credential: bool) -> grpc.aio.Channel:
         """Open a connection."""
         if self.credentials is not None:
+            if self.target.startswith("unix:"):
+                options = [*options, _THIS_MACHINE]
             return grpc.aio.secure_channel(self.target, self.credentials, options=options)
         if with_credential:
             options = [*options, _DIRECT]
