@@ -209,6 +209,12 @@ export const pages = {
   "login.refused": "You are not signed in",
   "login.busy": "Signing in…",
   "login.go": "Sign in",
+  "authorize.titlePage": "Sign in the command · Flowmesh",
+  "authorize.title": "Sign in the command",
+  "authorize.hint":
+    "A program on this computer asks to act as {name}. Continue only if you have just run flowmesh login here.",
+  "authorize.go": "Let it sign in",
+  "authorize.refused": "The command is not signed in",
   "device.titlePage": "Sign in a device · Flowmesh",
   "device.title": "Sign in a device",
   "device.hint":

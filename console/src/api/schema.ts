@@ -798,6 +798,7 @@ export interface DeviceLogin {
   expiresAt: string;
   intervalSeconds: number;
   verificationUrl?: string;
+  authorizationUrl?: string;
 }
 
 /** The code that a device keeps. */
@@ -1675,6 +1676,26 @@ export interface LogoutAnswer {
 /** The end of the caller's session. */
 export interface LogoutRequest {
   allSessions?: boolean;
+}
+
+/** A login of the command by a browser of the same machine (RFC 8252). */
+export interface LoopbackApproval {
+  clientId: string;
+  redirectUri: string;
+  codeChallenge: string;
+}
+
+/** The code with which the command logs in, within a minute and once. */
+export interface LoopbackCode {
+  code: string;
+}
+
+/** The code that the browser brought, and the verifier that the command kept. */
+export interface LoopbackRequest {
+  clientId: string;
+  redirectUri: string;
+  code: string;
+  codeVerifier: string;
 }
 
 /** Progress of a map in items; `total` are known. */
@@ -4272,6 +4293,8 @@ export interface Writes {
   "POST /api/v1/auth/device": { query: {  }; body: unknown; answer: DeviceLogin };
   "POST /api/v1/auth/device:complete": { query: {  }; body: DeviceRequest; answer: SessionAnswer };
   "POST /api/v1/auth/device:approve": { query: {  }; body: DeviceApproval; answer: unknown };
+  "POST /api/v1/auth/loopback:approve": { query: {  }; body: LoopbackApproval; answer: LoopbackCode };
+  "POST /api/v1/auth/loopback:complete": { query: {  }; body: LoopbackRequest; answer: SessionAnswer };
   "POST /api/v1/companies": { query: {  }; body: CreateRequest; answer: CompanyValue };
   "PATCH /api/v1/companies/{companyId}": { query: {  }; body: UpdateRequest; answer: CompanyValue };
   "DELETE /api/v1/companies/{companyId}": { query: {  }; body: unknown; answer: unknown };

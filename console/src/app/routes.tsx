@@ -41,6 +41,14 @@ export interface RerunSearch {
   from?: string | undefined;
 }
 
+/** A login of the command (RFC 8252), with the names of OAuth. */
+export interface AuthorizeSearch {
+  client_id?: string | undefined;
+  redirect_uri?: string | undefined;
+  code_challenge?: string | undefined;
+  state?: string | undefined;
+}
+
 const home = createRoute({
   getParentRoute: () => rootRoute,
   path: "/",
@@ -160,6 +168,18 @@ export const deviceRoute = createRoute({
   component: lazyRouteComponent(() => import("@/features/login/device"), "DevicePage"),
 });
 
+export const authorizeRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/authorize",
+  validateSearch: (search: Record<string, unknown>): AuthorizeSearch => ({
+    client_id: text(search.client_id),
+    redirect_uri: text(search.redirect_uri),
+    code_challenge: text(search.code_challenge),
+    state: text(search.state),
+  }),
+  component: lazyRouteComponent(() => import("@/features/login/authorize"), "AuthorizePage"),
+});
+
 /** Pages are served below `/console` and at plain paths; links stay where the reader is. */
 const basepath = location.pathname.startsWith("/console") ? "/console" : "/";
 
@@ -177,6 +197,7 @@ export const router = createRouter({
     settings,
     loginRoute,
     deviceRoute,
+    authorizeRoute,
     ...builderRoutes,
     ...operateRoutes,
   ]),

@@ -2131,6 +2131,44 @@ pub mod key_service_client {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveLoopbackLoginRequest {
+    /// `flowmesh-cli`, the command.
+    #[prost(string, tag = "1")]
+    pub client_id: ::prost::alloc::string::String,
+    /// `<http://127.0.0.1:<port>/callback`> or `<http://\[::1\]:<port>/callback`.>
+    #[prost(string, tag = "2")]
+    pub redirect_uri: ::prost::alloc::string::String,
+    /// S256 of the verifier that the program keeps (RFC 7636).
+    #[prost(string, tag = "3")]
+    pub code_challenge: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveLoopbackLoginResponse {
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteLoopbackLoginRequest {
+    #[prost(string, tag = "1")]
+    pub client_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub redirect_uri: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub code_verifier: ::prost::alloc::string::String,
+    /// IP address of the client, stated by the gateway.
+    #[prost(string, tag = "5")]
+    pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CompleteLoopbackLoginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<User>,
+    #[prost(message, optional, tag = "2")]
+    pub tokens: ::core::option::Option<Tokens>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartDeviceLoginRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2148,6 +2186,9 @@ pub struct StartDeviceLoginResponse {
     /// Page of the console that takes the code, if FLOWMESH_PUBLIC_URL is set.
     #[prost(string, tag = "5")]
     pub verification_url: ::prost::alloc::string::String,
+    /// Page of the console that approves a login by loopback redirect, if FLOWMESH_PUBLIC_URL is set.
+    #[prost(string, tag = "6")]
+    pub authorization_url: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApproveDeviceLoginRequest {
@@ -2615,6 +2656,71 @@ pub mod login_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.identity.v1.LoginService",
                         "CompleteDeviceLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+        ///   PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+        pub async fn approve_loopback_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveLoopbackLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveLoopbackLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/ApproveLoopbackLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "ApproveLoopbackLogin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens the session of a program from its code, within a minute and once.
+        ///
+        ///   UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+        pub async fn complete_loopback_login(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteLoopbackLoginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteLoopbackLoginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.LoginService/CompleteLoopbackLogin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.LoginService",
+                        "CompleteLoopbackLogin",
                     ),
                 );
             self.inner.unary(req, path, codec).await

@@ -74,6 +74,8 @@ USAGE_KEPT_DAYS: Final = 90
 USAGE_HOURS_MAX: Final = 720
 # Of a login at an identity provider, from its start to its answer.
 LOGIN_S: Final = 600
+# Of the code that a browser brings to the command.
+LOOPBACK_CODE_S: Final = 60
 CLOCK_SKEW_S: Final = 60
 PROVIDERS_MAX: Final = 20
 PROVIDER_RULES_MAX: Final = 100

@@ -58,6 +58,7 @@ from flowmesh.identity.encryption import Encryption
 from flowmesh.identity.evidence.bundle import Evidence
 from flowmesh.identity.login.devices import Devices
 from flowmesh.identity.login.logins import Logins
+from flowmesh.identity.login.loopback import LoopbackLogins
 from flowmesh.identity.login.providers import Providers
 from flowmesh.identity.loops import ExpiryLoop, SigningKeyLoop
 from flowmesh.identity.members import Members
@@ -278,7 +279,13 @@ class _Parts:
             pepper=self._pepper,
             clock=self._runtime.clock,
         )
-        return LoginServer(logins, devices, self._runtime.settings.public_url)
+        loopback = LoopbackLogins(
+            store=self.logins,
+            accounts=self.accounts,
+            sealer=self._sealer,
+            clock=self._runtime.clock,
+        )
+        return LoginServer(logins, devices, loopback, self._runtime.settings.public_url)
 
     def tenant_server(self) -> TenantServer:
         tenants = Tenants(

@@ -1,4 +1,7 @@
-"""Changes of tenants, identity providers and keys of encryption, for the audit log."""
+"""Changes of tenants, logins, identity providers and keys of encryption, for the audit log."""
+
+import base64
+import hashlib
 
 from flowmesh.api.identity.v1 import provider_service_pb2 as pb
 from tests.features.closed import Caller
@@ -42,3 +45,17 @@ async def change_tenants(audited: Audited) -> str:
     await audited.found(company_id=company)
     await call(owner, "TenantService.DeleteCompany", company_id=company)
     return company
+
+
+async def log_in_by_loopback(session: Caller, stranger: Caller) -> None:
+    """Let the command log in by a browser of its machine."""
+    verifier = "v" * 43
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    where = {"client_id": "flowmesh-cli", "redirect_uri": "http://127.0.0.1:5000/callback"}
+    code = (
+        await call(session, "LoginService.ApproveLoopbackLogin", code_challenge=challenge, **where)
+    ).code
+    await call(
+        stranger, "LoginService.CompleteLoopbackLogin", code=code, code_verifier=verifier, **where
+    )

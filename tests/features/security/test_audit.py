@@ -33,6 +33,7 @@ from tests.features.security.audited_identity import (
     change_encryption,
     change_providers,
     change_tenants,
+    log_in_by_loopback,
 )
 from tests.features.security.audited_streams import change_others
 
@@ -303,8 +304,8 @@ async def _members(audited: Audited) -> None:
     await call(session, "AuthService.ChangePassword", current_password=PASSWORD, new_password=other)
     begun = await call(stranger, "LoginService.StartDeviceLogin")
     await call(session, "LoginService.ApproveDeviceLogin", user_code=begun.user_code)
-    code = begun.device_code
-    await call(stranger, "LoginService.CompleteDeviceLogin", device_code=code)
+    await call(stranger, "LoginService.CompleteDeviceLogin", device_code=begun.device_code)
+    await log_in_by_loopback(session, stranger)
     found = (await call(session, "AuthService.ListSessions")).sessions
     other = next(each.id for each in found if not each.current)
     await call(session, "AuthService.EndSession", session_id=other)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
@@ -20,24 +21,46 @@ if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
 PASSWORD_CHARS_MAX = 1_024
+# For a user who logs in at a provider first; the login there may take ten minutes.
+BROWSER_S = 300
+BROWSER_S_MAX = 900
 Token = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative="")]
 
 
 @command
 async def login(
-    *, email: str = "", device: Flag = False, no_browser: Flag = False, common: Common = COMMON
+    *,
+    email: str = "",
+    device: Flag = False,
+    no_browser: Flag = False,
+    deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=BROWSER_S_MAX))] = BROWSER_S,
+    common: Common = COMMON,
 ) -> int:
-    """Log in with a password, asked for or read from standard input, and keep the session.
+    """Log in by the browser, or with a password that is asked for, and keep the session.
+
+    The browser opens where the installation states its public address; a user logs in there with a
+    password or at an identity provider. Without a browser on this machine it is as with `--device`.
 
     Args:
-        email: Email address of the user; asked for if it is not given.
-        device: Log in by a page of the console, at an identity provider too, instead.
-        no_browser: Print the address of that page only.
+        email: Log in with the password of this user, asked for or read from standard input.
+        device: Print a code, which a user enters in the console on any machine.
+        no_browser: Open no browser: print the code and the address.
+        deadline: Seconds to wait for the browser.
     """
     async with connected(common, anonymous=True) as client:
-        if device:
-            return _opened(common, await _by_device(client, browser=not no_browser))
+        if not email:
+            from flowmesh.api.identity.v1 import login_service_pb2 as pb
+
+            started = await client.caller.call(
+                _logins(client).StartDeviceLogin, pb.StartDeviceLoginRequest()
+            )
+            if started.authorization_url and not (device or no_browser):
+                answer = await _by_browser(client, started.authorization_url, deadline)
+                return _opened(common, answer or await _by_device(client, started, browser=False))
+            if device or no_browser:
+                answer = await _by_device(client, started, browser=not no_browser)
+                return _opened(common, answer)
         from flowmesh.api.identity.v1.auth_service_pb2 import LoginRequest
 
         user = email or _asked("email: ", "--email")
@@ -46,14 +69,33 @@ async def login(
         return _opened(common, answer)
 
 
-async def _by_device(client: "Client", *, browser: bool) -> Any:
-    """Return the session that a user approves in the console."""
+async def _by_browser(client: "Client", authorization_url: str, deadline_s: int) -> Any:
+    """Return the session that a user approves in the browser of this machine; None without one."""
     from flowmesh.api.identity.v1 import login_service_pb2 as pb
-    from flowmesh.api.identity.v1.login_service_pb2_grpc import LoginServiceStub
+    from flowmesh.cli.access.loopback import CLIENT, listening
 
     client.caller.endpoint.check_credential("the session")
-    stub: Any = LoginServiceStub(client.caller.channel)
-    started = await client.caller.call(stub.StartDeviceLogin, pb.StartDeviceLoginRequest())
+    async with listening() as listener:
+        page = listener.page(authorization_url)
+        if not await asyncio.to_thread(webbrowser.open, page):
+            output.problem("flowmesh: no browser was found")
+            return None
+        output.problem(f"the browser shows {page}")
+        code = await listener.code(deadline_s)
+        request = pb.CompleteLoopbackLoginRequest(
+            client_id=CLIENT,
+            redirect_uri=listener.redirect_uri,
+            code=code,
+            code_verifier=listener.verifier,
+        )
+        return await client.caller.call(_logins(client).CompleteLoopbackLogin, request)
+
+
+async def _by_device(client: "Client", started: Any, *, browser: bool) -> Any:
+    """Return the session that a user approves in the console."""
+    from flowmesh.api.identity.v1 import login_service_pb2 as pb
+
+    client.caller.endpoint.check_credential("the session")
     page = f"{started.verification_url}?code={started.user_code}"
     where = page if started.verification_url else "the page /device of the console"
     output.problem(f"open {where} and enter the code {started.user_code}")
@@ -62,7 +104,7 @@ async def _by_device(client: "Client", *, browser: bool) -> Any:
     request = pb.CompleteDeviceLoginRequest(device_code=started.device_code)
     while True:
         try:
-            return await client.caller.call(stub.CompleteDeviceLogin, request)
+            return await client.caller.call(_logins(client).CompleteDeviceLogin, request)
         except WrongState:
             await asyncio.sleep(started.interval_seconds)
 
@@ -173,6 +215,12 @@ def _names(bits: int) -> list[str]:
     return [
         g.name.removeprefix(prefix).lower() for g in groups if g.number and bits >> g.number & 1
     ]
+
+
+def _logins(client: "Client") -> Any:
+    from flowmesh.api.identity.v1.login_service_pb2_grpc import LoginServiceStub
+
+    return LoginServiceStub(client.caller.channel)
 
 
 def _auth(client: "Client") -> Any:

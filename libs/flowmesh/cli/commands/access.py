@@ -96,7 +96,7 @@ _CERT: tuple[Entry, ...] = (
     Command("show", "access.certificates:show", "Show certificates, their names and expiry."),
 )
 ACCESS: tuple[Entry, ...] = (
-    Command("login", "access.login:login", "Open a session with a password."),
+    Command("login", "access.login:login", "Log in by the browser or with a password."),
     Group("identity", "Manage users, roles, organizations and companies.", _IDENTITY),
     Group("project", "Manage projects, their files and quotas.", _PROJECT),
     Group("key", "Manage API keys of programs and workers.", _KEY),

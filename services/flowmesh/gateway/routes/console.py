@@ -97,6 +97,7 @@ PLAIN_PATHS = (
     "/settings",
     "/login",
     "/device",
+    "/authorize",
 )
 
 

@@ -8,6 +8,7 @@ from flowmesh.identity.api.messages import tokens_message, user_message
 from flowmesh.identity.limits import DEVICE_POLL_S
 from flowmesh.identity.login.devices import Devices
 from flowmesh.identity.login.logins import Answer, Logins
+from flowmesh.identity.login.loopback import LoopbackLogins
 from flowmesh.records import message_of
 from flowmesh.rpc.forward import caller_address
 
@@ -15,8 +16,10 @@ from flowmesh.rpc.forward import caller_address
 class LoginServer(login_service_pb2_grpc.LoginServiceServicer):
     """Logins at identity providers."""
 
-    def __init__(self, logins: Logins, devices: Devices, public_url: str) -> None:
-        self._logins, self._devices = logins, devices
+    def __init__(
+        self, logins: Logins, devices: Devices, loopback: LoopbackLogins, public_url: str
+    ) -> None:
+        self._logins, self._devices, self._loopback = logins, devices, loopback
         self._public_url = public_url.rstrip("/")
 
     async def ListLoginProviders(
@@ -56,6 +59,7 @@ class LoginServer(login_service_pb2_grpc.LoginServiceServicer):
             expires_at_us=expires_at_us,
             interval_seconds=DEVICE_POLL_S,
             verification_url=f"{self._public_url}/device" if self._public_url else "",
+            authorization_url=f"{self._public_url}/authorize" if self._public_url else "",
         )
 
     async def ApproveDeviceLogin(
@@ -70,6 +74,28 @@ class LoginServer(login_service_pb2_grpc.LoginServiceServicer):
         address = caller_address(context, request.address)
         user, pair = await self._devices.complete(request.device_code, address)
         return pb.CompleteDeviceLoginResponse(user=user_message(user), tokens=tokens_message(pair))
+
+    async def ApproveLoopbackLogin(
+        self, request: pb.ApproveLoopbackLoginRequest, context: Any
+    ) -> pb.ApproveLoopbackLoginResponse:
+        code = await self._loopback.approve(
+            request.client_id, request.redirect_uri, request.code_challenge
+        )
+        return pb.ApproveLoopbackLoginResponse(code=code)
+
+    async def CompleteLoopbackLogin(
+        self, request: pb.CompleteLoopbackLoginRequest, context: Any
+    ) -> pb.CompleteLoopbackLoginResponse:
+        user, pair = await self._loopback.complete(
+            request.client_id,
+            request.redirect_uri,
+            request.code,
+            request.code_verifier,
+            caller_address(context, request.address),
+        )
+        return pb.CompleteLoopbackLoginResponse(
+            user=user_message(user), tokens=tokens_message(pair)
+        )
 
     async def EndProviderSessions(
         self, request: pb.EndProviderSessionsRequest, context: Any

@@ -46,6 +46,20 @@ async def start_device_login(backends: Backends, _request: Request) -> Response:
     return secret_response(_device(started))
 
 
+async def complete_loopback_login(backends: Backends, request: Request) -> Response:
+    envelope = await request.envelope(bodies.LoopbackRequest, CREDENTIALS_BYTES_MAX)
+    done = await backends.logins.CompleteLoopbackLogin(
+        pb.CompleteLoopbackLoginRequest(
+            client_id=envelope.client_id,
+            redirect_uri=envelope.redirect_uri,
+            code=envelope.code,
+            code_verifier=envelope.code_verifier,
+            address=request.address,
+        )
+    )
+    return opened_response(backends, done.user, done.tokens, HTTPStatus.OK, cookie=False)
+
+
 async def start_login(backends: Backends, request: Request) -> Response:
     wanted = pb.StartLoginRequest(
         provider_id=request.param("providerId"),
@@ -203,6 +217,28 @@ ROUTES = (
         summary="Let the device that shows a code log in as the caller",
         body=Body(bodies.DeviceApproval),
         answers=(Answer(204, "The device logs in."),),
+    ),
+    rpc_route(
+        "POST",
+        "/api/v1/auth/loopback:approve",
+        pb.ApproveLoopbackLoginRequest,
+        secret=True,
+        tag=ADMINISTER,
+        summary="Let the command on this machine log in as the caller",
+        body=Body(bodies.LoopbackApproval),
+        answers=(Answer(200, "The code for its address.", bodies.LoopbackCode),),
+    ),
+    Route(
+        "POST",
+        "/api/v1/auth/loopback:complete",
+        complete_loopback_login,
+        Operation(
+            tag=ADMINISTER,
+            summary="Open the session of the command from its code",
+            body=Body(bodies.LoopbackRequest),
+            answers=(Answer(200, "The session.", SessionAnswer),),
+        ),
+        public=True,
     ),
     Route(
         "GET",

@@ -135,6 +135,7 @@ class DeviceLogin(Answer, kw_only=True):
     expires_at: Instant
     interval_seconds: int
     verification_url: str | UnsetType = UNSET
+    authorization_url: str | UnsetType = UNSET
 
 
 class DeviceApproval(Envelope, frozen=True, kw_only=True):
@@ -147,6 +148,31 @@ class DeviceRequest(Envelope, frozen=True, kw_only=True):
     """The code that a device keeps."""
 
     device_code: str
+
+
+class LoopbackApproval(Envelope, frozen=True, kw_only=True):
+    """A login of the command by a browser of the same machine (RFC 8252)."""
+
+    client_id: Annotated[str, Meta(description="`flowmesh-cli`, the command.")]
+    redirect_uri: Annotated[
+        str, Meta(description="`http://127.0.0.1:<port>/callback`, or the same of `[::1]`.")
+    ]
+    code_challenge: Annotated[str, Meta(description="S256 of the verifier (RFC 7636).")]
+
+
+class LoopbackCode(Answer, kw_only=True):
+    """The code with which the command logs in, within a minute and once."""
+
+    code: str
+
+
+class LoopbackRequest(Envelope, frozen=True, kw_only=True):
+    """The code that the browser brought, and the verifier that the command kept."""
+
+    client_id: str
+    redirect_uri: str
+    code: str
+    code_verifier: str
 
 
 class LoginProviderValue(Answer, kw_only=True):

@@ -22,6 +22,242 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ApproveLoopbackLoginRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `flowmesh-cli`, the command.
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// `http://127.0.0.1:<port>/callback` or `http://[::1]:<port>/callback`.
+	RedirectUri string `protobuf:"bytes,2,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	// S256 of the verifier that the program keeps (RFC 7636).
+	CodeChallenge string `protobuf:"bytes,3,opt,name=code_challenge,json=codeChallenge,proto3" json:"code_challenge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveLoopbackLoginRequest) Reset() {
+	*x = ApproveLoopbackLoginRequest{}
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveLoopbackLoginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveLoopbackLoginRequest) ProtoMessage() {}
+
+func (x *ApproveLoopbackLoginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveLoopbackLoginRequest.ProtoReflect.Descriptor instead.
+func (*ApproveLoopbackLoginRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ApproveLoopbackLoginRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ApproveLoopbackLoginRequest) GetRedirectUri() string {
+	if x != nil {
+		return x.RedirectUri
+	}
+	return ""
+}
+
+func (x *ApproveLoopbackLoginRequest) GetCodeChallenge() string {
+	if x != nil {
+		return x.CodeChallenge
+	}
+	return ""
+}
+
+type ApproveLoopbackLoginResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveLoopbackLoginResponse) Reset() {
+	*x = ApproveLoopbackLoginResponse{}
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveLoopbackLoginResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveLoopbackLoginResponse) ProtoMessage() {}
+
+func (x *ApproveLoopbackLoginResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveLoopbackLoginResponse.ProtoReflect.Descriptor instead.
+func (*ApproveLoopbackLoginResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ApproveLoopbackLoginResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type CompleteLoopbackLoginRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ClientId     string                 `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	RedirectUri  string                 `protobuf:"bytes,2,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	Code         string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	CodeVerifier string                 `protobuf:"bytes,4,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
+	// IP address of the client, stated by the gateway.
+	Address       string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteLoopbackLoginRequest) Reset() {
+	*x = CompleteLoopbackLoginRequest{}
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteLoopbackLoginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteLoopbackLoginRequest) ProtoMessage() {}
+
+func (x *CompleteLoopbackLoginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteLoopbackLoginRequest.ProtoReflect.Descriptor instead.
+func (*CompleteLoopbackLoginRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CompleteLoopbackLoginRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *CompleteLoopbackLoginRequest) GetRedirectUri() string {
+	if x != nil {
+		return x.RedirectUri
+	}
+	return ""
+}
+
+func (x *CompleteLoopbackLoginRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CompleteLoopbackLoginRequest) GetCodeVerifier() string {
+	if x != nil {
+		return x.CodeVerifier
+	}
+	return ""
+}
+
+func (x *CompleteLoopbackLoginRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type CompleteLoopbackLoginResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Tokens        *Tokens                `protobuf:"bytes,2,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteLoopbackLoginResponse) Reset() {
+	*x = CompleteLoopbackLoginResponse{}
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteLoopbackLoginResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteLoopbackLoginResponse) ProtoMessage() {}
+
+func (x *CompleteLoopbackLoginResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteLoopbackLoginResponse.ProtoReflect.Descriptor instead.
+func (*CompleteLoopbackLoginResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CompleteLoopbackLoginResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *CompleteLoopbackLoginResponse) GetTokens() *Tokens {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
 type StartDeviceLoginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -30,7 +266,7 @@ type StartDeviceLoginRequest struct {
 
 func (x *StartDeviceLoginRequest) Reset() {
 	*x = StartDeviceLoginRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[0]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -42,7 +278,7 @@ func (x *StartDeviceLoginRequest) String() string {
 func (*StartDeviceLoginRequest) ProtoMessage() {}
 
 func (x *StartDeviceLoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[0]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -55,7 +291,7 @@ func (x *StartDeviceLoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDeviceLoginRequest.ProtoReflect.Descriptor instead.
 func (*StartDeviceLoginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{0}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{4}
 }
 
 type StartDeviceLoginResponse struct {
@@ -68,13 +304,15 @@ type StartDeviceLoginResponse struct {
 	IntervalSeconds uint32 `protobuf:"varint,4,opt,name=interval_seconds,json=intervalSeconds,proto3" json:"interval_seconds,omitempty"`
 	// Page of the console that takes the code, if FLOWMESH_PUBLIC_URL is set.
 	VerificationUrl string `protobuf:"bytes,5,opt,name=verification_url,json=verificationUrl,proto3" json:"verification_url,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Page of the console that approves a login by loopback redirect, if FLOWMESH_PUBLIC_URL is set.
+	AuthorizationUrl string `protobuf:"bytes,6,opt,name=authorization_url,json=authorizationUrl,proto3" json:"authorization_url,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *StartDeviceLoginResponse) Reset() {
 	*x = StartDeviceLoginResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -86,7 +324,7 @@ func (x *StartDeviceLoginResponse) String() string {
 func (*StartDeviceLoginResponse) ProtoMessage() {}
 
 func (x *StartDeviceLoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[1]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -99,7 +337,7 @@ func (x *StartDeviceLoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDeviceLoginResponse.ProtoReflect.Descriptor instead.
 func (*StartDeviceLoginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StartDeviceLoginResponse) GetDeviceCode() string {
@@ -137,6 +375,13 @@ func (x *StartDeviceLoginResponse) GetVerificationUrl() string {
 	return ""
 }
 
+func (x *StartDeviceLoginResponse) GetAuthorizationUrl() string {
+	if x != nil {
+		return x.AuthorizationUrl
+	}
+	return ""
+}
+
 type ApproveDeviceLoginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserCode      string                 `protobuf:"bytes,1,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
@@ -146,7 +391,7 @@ type ApproveDeviceLoginRequest struct {
 
 func (x *ApproveDeviceLoginRequest) Reset() {
 	*x = ApproveDeviceLoginRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +403,7 @@ func (x *ApproveDeviceLoginRequest) String() string {
 func (*ApproveDeviceLoginRequest) ProtoMessage() {}
 
 func (x *ApproveDeviceLoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[2]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +416,7 @@ func (x *ApproveDeviceLoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveDeviceLoginRequest.ProtoReflect.Descriptor instead.
 func (*ApproveDeviceLoginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApproveDeviceLoginRequest) GetUserCode() string {
@@ -189,7 +434,7 @@ type ApproveDeviceLoginResponse struct {
 
 func (x *ApproveDeviceLoginResponse) Reset() {
 	*x = ApproveDeviceLoginResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +446,7 @@ func (x *ApproveDeviceLoginResponse) String() string {
 func (*ApproveDeviceLoginResponse) ProtoMessage() {}
 
 func (x *ApproveDeviceLoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[3]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +459,7 @@ func (x *ApproveDeviceLoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveDeviceLoginResponse.ProtoReflect.Descriptor instead.
 func (*ApproveDeviceLoginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{7}
 }
 
 type CompleteDeviceLoginRequest struct {
@@ -228,7 +473,7 @@ type CompleteDeviceLoginRequest struct {
 
 func (x *CompleteDeviceLoginRequest) Reset() {
 	*x = CompleteDeviceLoginRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -240,7 +485,7 @@ func (x *CompleteDeviceLoginRequest) String() string {
 func (*CompleteDeviceLoginRequest) ProtoMessage() {}
 
 func (x *CompleteDeviceLoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[4]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -253,7 +498,7 @@ func (x *CompleteDeviceLoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteDeviceLoginRequest.ProtoReflect.Descriptor instead.
 func (*CompleteDeviceLoginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CompleteDeviceLoginRequest) GetDeviceCode() string {
@@ -280,7 +525,7 @@ type CompleteDeviceLoginResponse struct {
 
 func (x *CompleteDeviceLoginResponse) Reset() {
 	*x = CompleteDeviceLoginResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +537,7 @@ func (x *CompleteDeviceLoginResponse) String() string {
 func (*CompleteDeviceLoginResponse) ProtoMessage() {}
 
 func (x *CompleteDeviceLoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[5]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +550,7 @@ func (x *CompleteDeviceLoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteDeviceLoginResponse.ProtoReflect.Descriptor instead.
 func (*CompleteDeviceLoginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CompleteDeviceLoginResponse) GetUser() *User {
@@ -333,7 +578,7 @@ type LoginProvider struct {
 
 func (x *LoginProvider) Reset() {
 	*x = LoginProvider{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +590,7 @@ func (x *LoginProvider) String() string {
 func (*LoginProvider) ProtoMessage() {}
 
 func (x *LoginProvider) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +603,7 @@ func (x *LoginProvider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginProvider.ProtoReflect.Descriptor instead.
 func (*LoginProvider) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LoginProvider) GetId() string {
@@ -392,7 +637,7 @@ type ListLoginProvidersRequest struct {
 
 func (x *ListLoginProvidersRequest) Reset() {
 	*x = ListLoginProvidersRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +649,7 @@ func (x *ListLoginProvidersRequest) String() string {
 func (*ListLoginProvidersRequest) ProtoMessage() {}
 
 func (x *ListLoginProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,7 +662,7 @@ func (x *ListLoginProvidersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLoginProvidersRequest.ProtoReflect.Descriptor instead.
 func (*ListLoginProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListLoginProvidersRequest) GetCompany() string {
@@ -436,7 +681,7 @@ type ListLoginProvidersResponse struct {
 
 func (x *ListLoginProvidersResponse) Reset() {
 	*x = ListLoginProvidersResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +693,7 @@ func (x *ListLoginProvidersResponse) String() string {
 func (*ListLoginProvidersResponse) ProtoMessage() {}
 
 func (x *ListLoginProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +706,7 @@ func (x *ListLoginProvidersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLoginProvidersResponse.ProtoReflect.Descriptor instead.
 func (*ListLoginProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListLoginProvidersResponse) GetProviders() []*LoginProvider {
@@ -484,7 +729,7 @@ type StartLoginRequest struct {
 
 func (x *StartLoginRequest) Reset() {
 	*x = StartLoginRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +741,7 @@ func (x *StartLoginRequest) String() string {
 func (*StartLoginRequest) ProtoMessage() {}
 
 func (x *StartLoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +754,7 @@ func (x *StartLoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartLoginRequest.ProtoReflect.Descriptor instead.
 func (*StartLoginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartLoginRequest) GetProviderId() string {
@@ -546,7 +791,7 @@ type StartLoginResponse struct {
 
 func (x *StartLoginResponse) Reset() {
 	*x = StartLoginResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +803,7 @@ func (x *StartLoginResponse) String() string {
 func (*StartLoginResponse) ProtoMessage() {}
 
 func (x *StartLoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +816,7 @@ func (x *StartLoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartLoginResponse.ProtoReflect.Descriptor instead.
 func (*StartLoginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StartLoginResponse) GetLocation() string {
@@ -615,7 +860,7 @@ type CompleteLoginRequest struct {
 
 func (x *CompleteLoginRequest) Reset() {
 	*x = CompleteLoginRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +872,7 @@ func (x *CompleteLoginRequest) String() string {
 func (*CompleteLoginRequest) ProtoMessage() {}
 
 func (x *CompleteLoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +885,7 @@ func (x *CompleteLoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteLoginRequest.ProtoReflect.Descriptor instead.
 func (*CompleteLoginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CompleteLoginRequest) GetProviderId() string {
@@ -710,7 +955,7 @@ type CompleteLoginResponse struct {
 
 func (x *CompleteLoginResponse) Reset() {
 	*x = CompleteLoginResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +967,7 @@ func (x *CompleteLoginResponse) String() string {
 func (*CompleteLoginResponse) ProtoMessage() {}
 
 func (x *CompleteLoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +980,7 @@ func (x *CompleteLoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteLoginResponse.ProtoReflect.Descriptor instead.
 func (*CompleteLoginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CompleteLoginResponse) GetUser() *User {
@@ -773,7 +1018,7 @@ type EndProviderSessionsRequest struct {
 
 func (x *EndProviderSessionsRequest) Reset() {
 	*x = EndProviderSessionsRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1030,7 @@ func (x *EndProviderSessionsRequest) String() string {
 func (*EndProviderSessionsRequest) ProtoMessage() {}
 
 func (x *EndProviderSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1043,7 @@ func (x *EndProviderSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndProviderSessionsRequest.ProtoReflect.Descriptor instead.
 func (*EndProviderSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EndProviderSessionsRequest) GetProviderId() string {
@@ -839,7 +1084,7 @@ type EndProviderSessionsResponse struct {
 
 func (x *EndProviderSessionsResponse) Reset() {
 	*x = EndProviderSessionsResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +1096,7 @@ func (x *EndProviderSessionsResponse) String() string {
 func (*EndProviderSessionsResponse) ProtoMessage() {}
 
 func (x *EndProviderSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1109,7 @@ func (x *EndProviderSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndProviderSessionsResponse.ProtoReflect.Descriptor instead.
 func (*EndProviderSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EndProviderSessionsResponse) GetLocation() string {
@@ -885,7 +1130,7 @@ type GetLoginMetadataRequest struct {
 
 func (x *GetLoginMetadataRequest) Reset() {
 	*x = GetLoginMetadataRequest{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1142,7 @@ func (x *GetLoginMetadataRequest) String() string {
 func (*GetLoginMetadataRequest) ProtoMessage() {}
 
 func (x *GetLoginMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1155,7 @@ func (x *GetLoginMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoginMetadataRequest.ProtoReflect.Descriptor instead.
 func (*GetLoginMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetLoginMetadataRequest) GetProviderId() string {
@@ -937,7 +1182,7 @@ type GetLoginMetadataResponse struct {
 
 func (x *GetLoginMetadataResponse) Reset() {
 	*x = GetLoginMetadataResponse{}
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1194,7 @@ func (x *GetLoginMetadataResponse) String() string {
 func (*GetLoginMetadataResponse) ProtoMessage() {}
 
 func (x *GetLoginMetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_identity_v1_login_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1207,7 @@ func (x *GetLoginMetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoginMetadataResponse.ProtoReflect.Descriptor instead.
 func (*GetLoginMetadataResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetLoginMetadataResponse) GetMetadata() string {
@@ -976,15 +1221,31 @@ var File_flowmesh_api_identity_v1_login_service_proto protoreflect.FileDescripto
 
 const file_flowmesh_api_identity_v1_login_service_proto_rawDesc = "" +
 	"\n" +
-	",flowmesh/api/identity/v1/login_service.proto\x12\x18flowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/identity/v1/auth_service.proto\"\x19\n" +
-	"\x17StartDeviceLoginRequest\"\xd2\x01\n" +
+	",flowmesh/api/identity/v1/login_service.proto\x12\x18flowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a+flowmesh/api/identity/v1/auth_service.proto\"\x8a\x01\n" +
+	"\x1bApproveLoopbackLoginRequest\x12!\n" +
+	"\tclient_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\bclientId\x12!\n" +
+	"\fredirect_uri\x18\x02 \x01(\tR\vredirectUri\x12%\n" +
+	"\x0ecode_challenge\x18\x03 \x01(\tR\rcodeChallenge\"2\n" +
+	"\x1cApproveLoopbackLoginResponse\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\"\xb7\x01\n" +
+	"\x1cCompleteLoopbackLoginRequest\x12!\n" +
+	"\tclient_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\bclientId\x12!\n" +
+	"\fredirect_uri\x18\x02 \x01(\tR\vredirectUri\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12#\n" +
+	"\rcode_verifier\x18\x04 \x01(\tR\fcodeVerifier\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\"\x8d\x01\n" +
+	"\x1dCompleteLoopbackLoginResponse\x122\n" +
+	"\x04user\x18\x01 \x01(\v2\x1e.flowmesh.api.identity.v1.UserR\x04user\x128\n" +
+	"\x06tokens\x18\x02 \x01(\v2 .flowmesh.api.identity.v1.TokensR\x06tokens\"\x19\n" +
+	"\x17StartDeviceLoginRequest\"\xff\x01\n" +
 	"\x18StartDeviceLoginResponse\x12\x1f\n" +
 	"\vdevice_code\x18\x01 \x01(\tR\n" +
 	"deviceCode\x12\x1b\n" +
 	"\tuser_code\x18\x02 \x01(\tR\buserCode\x12\"\n" +
 	"\rexpires_at_us\x18\x03 \x01(\x03R\vexpiresAtUs\x12)\n" +
 	"\x10interval_seconds\x18\x04 \x01(\rR\x0fintervalSeconds\x12)\n" +
-	"\x10verification_url\x18\x05 \x01(\tR\x0fverificationUrl\"8\n" +
+	"\x10verification_url\x18\x05 \x01(\tR\x0fverificationUrl\x12+\n" +
+	"\x11authorization_url\x18\x06 \x01(\tR\x10authorizationUrl\"8\n" +
 	"\x19ApproveDeviceLoginRequest\x12\x1b\n" +
 	"\tuser_code\x18\x01 \x01(\tR\buserCode\"\x1c\n" +
 	"\x1aApproveDeviceLoginResponse\"W\n" +
@@ -1039,7 +1300,8 @@ const file_flowmesh_api_identity_v1_login_service_proto_rawDesc = "" +
 	"providerId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\"6\n" +
 	"\x18GetLoginMetadataResponse\x12\x1a\n" +
-	"\bmetadata\x18\x01 \x01(\tR\bmetadata2\xb9\b\n" +
+	"\bmetadata\x18\x01 \x01(\tR\bmetadata2\xe2\n" +
+	"\n" +
 	"\fLoginService\x12\x87\x01\n" +
 	"\x12ListLoginProviders\x123.flowmesh.api.identity.v1.ListLoginProvidersRequest\x1a4.flowmesh.api.identity.v1.ListLoginProvidersResponse\"\x06\xea\xe0\x18\x02\b\x01\x12o\n" +
 	"\n" +
@@ -1050,7 +1312,10 @@ const file_flowmesh_api_identity_v1_login_service_proto_rawDesc = "" +
 	"\x10StartDeviceLogin\x121.flowmesh.api.identity.v1.StartDeviceLoginRequest\x1a2.flowmesh.api.identity.v1.StartDeviceLoginResponse\"\x06\xea\xe0\x18\x02\b\x01\x12\x8b\x01\n" +
 	"\x12ApproveDeviceLogin\x123.flowmesh.api.identity.v1.ApproveDeviceLoginRequest\x1a4.flowmesh.api.identity.v1.ApproveDeviceLoginResponse\"\n" +
 	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12\x8c\x01\n" +
-	"\x13CompleteDeviceLogin\x124.flowmesh.api.identity.v1.CompleteDeviceLoginRequest\x1a5.flowmesh.api.identity.v1.CompleteDeviceLoginResponse\"\b\xea\xe0\x18\x04\b\x01(\x01Bq\n" +
+	"\x13CompleteDeviceLogin\x124.flowmesh.api.identity.v1.CompleteDeviceLoginRequest\x1a5.flowmesh.api.identity.v1.CompleteDeviceLoginResponse\"\b\xea\xe0\x18\x04\b\x01(\x01\x12\x91\x01\n" +
+	"\x14ApproveLoopbackLogin\x125.flowmesh.api.identity.v1.ApproveLoopbackLoginRequest\x1a6.flowmesh.api.identity.v1.ApproveLoopbackLoginResponse\"\n" +
+	"\xea\xe0\x18\x06\b\x02\x10\x01(\x01\x12\x92\x01\n" +
+	"\x15CompleteLoopbackLogin\x126.flowmesh.api.identity.v1.CompleteLoopbackLoginRequest\x1a7.flowmesh.api.identity.v1.CompleteLoopbackLoginResponse\"\b\xea\xe0\x18\x04\b\x01(\x01Bq\n" +
 	"\x1cdev.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18Flowmesh.Api.Identity.V1b\x06proto3"
 
 var (
@@ -1065,55 +1330,65 @@ func file_flowmesh_api_identity_v1_login_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_login_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_login_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_flowmesh_api_identity_v1_login_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_flowmesh_api_identity_v1_login_service_proto_goTypes = []any{
-	(*StartDeviceLoginRequest)(nil),     // 0: flowmesh.api.identity.v1.StartDeviceLoginRequest
-	(*StartDeviceLoginResponse)(nil),    // 1: flowmesh.api.identity.v1.StartDeviceLoginResponse
-	(*ApproveDeviceLoginRequest)(nil),   // 2: flowmesh.api.identity.v1.ApproveDeviceLoginRequest
-	(*ApproveDeviceLoginResponse)(nil),  // 3: flowmesh.api.identity.v1.ApproveDeviceLoginResponse
-	(*CompleteDeviceLoginRequest)(nil),  // 4: flowmesh.api.identity.v1.CompleteDeviceLoginRequest
-	(*CompleteDeviceLoginResponse)(nil), // 5: flowmesh.api.identity.v1.CompleteDeviceLoginResponse
-	(*LoginProvider)(nil),               // 6: flowmesh.api.identity.v1.LoginProvider
-	(*ListLoginProvidersRequest)(nil),   // 7: flowmesh.api.identity.v1.ListLoginProvidersRequest
-	(*ListLoginProvidersResponse)(nil),  // 8: flowmesh.api.identity.v1.ListLoginProvidersResponse
-	(*StartLoginRequest)(nil),           // 9: flowmesh.api.identity.v1.StartLoginRequest
-	(*StartLoginResponse)(nil),          // 10: flowmesh.api.identity.v1.StartLoginResponse
-	(*CompleteLoginRequest)(nil),        // 11: flowmesh.api.identity.v1.CompleteLoginRequest
-	(*CompleteLoginResponse)(nil),       // 12: flowmesh.api.identity.v1.CompleteLoginResponse
-	(*EndProviderSessionsRequest)(nil),  // 13: flowmesh.api.identity.v1.EndProviderSessionsRequest
-	(*EndProviderSessionsResponse)(nil), // 14: flowmesh.api.identity.v1.EndProviderSessionsResponse
-	(*GetLoginMetadataRequest)(nil),     // 15: flowmesh.api.identity.v1.GetLoginMetadataRequest
-	(*GetLoginMetadataResponse)(nil),    // 16: flowmesh.api.identity.v1.GetLoginMetadataResponse
-	(*User)(nil),                        // 17: flowmesh.api.identity.v1.User
-	(*Tokens)(nil),                      // 18: flowmesh.api.identity.v1.Tokens
+	(*ApproveLoopbackLoginRequest)(nil),   // 0: flowmesh.api.identity.v1.ApproveLoopbackLoginRequest
+	(*ApproveLoopbackLoginResponse)(nil),  // 1: flowmesh.api.identity.v1.ApproveLoopbackLoginResponse
+	(*CompleteLoopbackLoginRequest)(nil),  // 2: flowmesh.api.identity.v1.CompleteLoopbackLoginRequest
+	(*CompleteLoopbackLoginResponse)(nil), // 3: flowmesh.api.identity.v1.CompleteLoopbackLoginResponse
+	(*StartDeviceLoginRequest)(nil),       // 4: flowmesh.api.identity.v1.StartDeviceLoginRequest
+	(*StartDeviceLoginResponse)(nil),      // 5: flowmesh.api.identity.v1.StartDeviceLoginResponse
+	(*ApproveDeviceLoginRequest)(nil),     // 6: flowmesh.api.identity.v1.ApproveDeviceLoginRequest
+	(*ApproveDeviceLoginResponse)(nil),    // 7: flowmesh.api.identity.v1.ApproveDeviceLoginResponse
+	(*CompleteDeviceLoginRequest)(nil),    // 8: flowmesh.api.identity.v1.CompleteDeviceLoginRequest
+	(*CompleteDeviceLoginResponse)(nil),   // 9: flowmesh.api.identity.v1.CompleteDeviceLoginResponse
+	(*LoginProvider)(nil),                 // 10: flowmesh.api.identity.v1.LoginProvider
+	(*ListLoginProvidersRequest)(nil),     // 11: flowmesh.api.identity.v1.ListLoginProvidersRequest
+	(*ListLoginProvidersResponse)(nil),    // 12: flowmesh.api.identity.v1.ListLoginProvidersResponse
+	(*StartLoginRequest)(nil),             // 13: flowmesh.api.identity.v1.StartLoginRequest
+	(*StartLoginResponse)(nil),            // 14: flowmesh.api.identity.v1.StartLoginResponse
+	(*CompleteLoginRequest)(nil),          // 15: flowmesh.api.identity.v1.CompleteLoginRequest
+	(*CompleteLoginResponse)(nil),         // 16: flowmesh.api.identity.v1.CompleteLoginResponse
+	(*EndProviderSessionsRequest)(nil),    // 17: flowmesh.api.identity.v1.EndProviderSessionsRequest
+	(*EndProviderSessionsResponse)(nil),   // 18: flowmesh.api.identity.v1.EndProviderSessionsResponse
+	(*GetLoginMetadataRequest)(nil),       // 19: flowmesh.api.identity.v1.GetLoginMetadataRequest
+	(*GetLoginMetadataResponse)(nil),      // 20: flowmesh.api.identity.v1.GetLoginMetadataResponse
+	(*User)(nil),                          // 21: flowmesh.api.identity.v1.User
+	(*Tokens)(nil),                        // 22: flowmesh.api.identity.v1.Tokens
 }
 var file_flowmesh_api_identity_v1_login_service_proto_depIdxs = []int32{
-	17, // 0: flowmesh.api.identity.v1.CompleteDeviceLoginResponse.user:type_name -> flowmesh.api.identity.v1.User
-	18, // 1: flowmesh.api.identity.v1.CompleteDeviceLoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
-	6,  // 2: flowmesh.api.identity.v1.ListLoginProvidersResponse.providers:type_name -> flowmesh.api.identity.v1.LoginProvider
-	17, // 3: flowmesh.api.identity.v1.CompleteLoginResponse.user:type_name -> flowmesh.api.identity.v1.User
-	18, // 4: flowmesh.api.identity.v1.CompleteLoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
-	7,  // 5: flowmesh.api.identity.v1.LoginService.ListLoginProviders:input_type -> flowmesh.api.identity.v1.ListLoginProvidersRequest
-	9,  // 6: flowmesh.api.identity.v1.LoginService.StartLogin:input_type -> flowmesh.api.identity.v1.StartLoginRequest
-	11, // 7: flowmesh.api.identity.v1.LoginService.CompleteLogin:input_type -> flowmesh.api.identity.v1.CompleteLoginRequest
-	15, // 8: flowmesh.api.identity.v1.LoginService.GetLoginMetadata:input_type -> flowmesh.api.identity.v1.GetLoginMetadataRequest
-	13, // 9: flowmesh.api.identity.v1.LoginService.EndProviderSessions:input_type -> flowmesh.api.identity.v1.EndProviderSessionsRequest
-	0,  // 10: flowmesh.api.identity.v1.LoginService.StartDeviceLogin:input_type -> flowmesh.api.identity.v1.StartDeviceLoginRequest
-	2,  // 11: flowmesh.api.identity.v1.LoginService.ApproveDeviceLogin:input_type -> flowmesh.api.identity.v1.ApproveDeviceLoginRequest
-	4,  // 12: flowmesh.api.identity.v1.LoginService.CompleteDeviceLogin:input_type -> flowmesh.api.identity.v1.CompleteDeviceLoginRequest
-	8,  // 13: flowmesh.api.identity.v1.LoginService.ListLoginProviders:output_type -> flowmesh.api.identity.v1.ListLoginProvidersResponse
-	10, // 14: flowmesh.api.identity.v1.LoginService.StartLogin:output_type -> flowmesh.api.identity.v1.StartLoginResponse
-	12, // 15: flowmesh.api.identity.v1.LoginService.CompleteLogin:output_type -> flowmesh.api.identity.v1.CompleteLoginResponse
-	16, // 16: flowmesh.api.identity.v1.LoginService.GetLoginMetadata:output_type -> flowmesh.api.identity.v1.GetLoginMetadataResponse
-	14, // 17: flowmesh.api.identity.v1.LoginService.EndProviderSessions:output_type -> flowmesh.api.identity.v1.EndProviderSessionsResponse
-	1,  // 18: flowmesh.api.identity.v1.LoginService.StartDeviceLogin:output_type -> flowmesh.api.identity.v1.StartDeviceLoginResponse
-	3,  // 19: flowmesh.api.identity.v1.LoginService.ApproveDeviceLogin:output_type -> flowmesh.api.identity.v1.ApproveDeviceLoginResponse
-	5,  // 20: flowmesh.api.identity.v1.LoginService.CompleteDeviceLogin:output_type -> flowmesh.api.identity.v1.CompleteDeviceLoginResponse
-	13, // [13:21] is the sub-list for method output_type
-	5,  // [5:13] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	21, // 0: flowmesh.api.identity.v1.CompleteLoopbackLoginResponse.user:type_name -> flowmesh.api.identity.v1.User
+	22, // 1: flowmesh.api.identity.v1.CompleteLoopbackLoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
+	21, // 2: flowmesh.api.identity.v1.CompleteDeviceLoginResponse.user:type_name -> flowmesh.api.identity.v1.User
+	22, // 3: flowmesh.api.identity.v1.CompleteDeviceLoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
+	10, // 4: flowmesh.api.identity.v1.ListLoginProvidersResponse.providers:type_name -> flowmesh.api.identity.v1.LoginProvider
+	21, // 5: flowmesh.api.identity.v1.CompleteLoginResponse.user:type_name -> flowmesh.api.identity.v1.User
+	22, // 6: flowmesh.api.identity.v1.CompleteLoginResponse.tokens:type_name -> flowmesh.api.identity.v1.Tokens
+	11, // 7: flowmesh.api.identity.v1.LoginService.ListLoginProviders:input_type -> flowmesh.api.identity.v1.ListLoginProvidersRequest
+	13, // 8: flowmesh.api.identity.v1.LoginService.StartLogin:input_type -> flowmesh.api.identity.v1.StartLoginRequest
+	15, // 9: flowmesh.api.identity.v1.LoginService.CompleteLogin:input_type -> flowmesh.api.identity.v1.CompleteLoginRequest
+	19, // 10: flowmesh.api.identity.v1.LoginService.GetLoginMetadata:input_type -> flowmesh.api.identity.v1.GetLoginMetadataRequest
+	17, // 11: flowmesh.api.identity.v1.LoginService.EndProviderSessions:input_type -> flowmesh.api.identity.v1.EndProviderSessionsRequest
+	4,  // 12: flowmesh.api.identity.v1.LoginService.StartDeviceLogin:input_type -> flowmesh.api.identity.v1.StartDeviceLoginRequest
+	6,  // 13: flowmesh.api.identity.v1.LoginService.ApproveDeviceLogin:input_type -> flowmesh.api.identity.v1.ApproveDeviceLoginRequest
+	8,  // 14: flowmesh.api.identity.v1.LoginService.CompleteDeviceLogin:input_type -> flowmesh.api.identity.v1.CompleteDeviceLoginRequest
+	0,  // 15: flowmesh.api.identity.v1.LoginService.ApproveLoopbackLogin:input_type -> flowmesh.api.identity.v1.ApproveLoopbackLoginRequest
+	2,  // 16: flowmesh.api.identity.v1.LoginService.CompleteLoopbackLogin:input_type -> flowmesh.api.identity.v1.CompleteLoopbackLoginRequest
+	12, // 17: flowmesh.api.identity.v1.LoginService.ListLoginProviders:output_type -> flowmesh.api.identity.v1.ListLoginProvidersResponse
+	14, // 18: flowmesh.api.identity.v1.LoginService.StartLogin:output_type -> flowmesh.api.identity.v1.StartLoginResponse
+	16, // 19: flowmesh.api.identity.v1.LoginService.CompleteLogin:output_type -> flowmesh.api.identity.v1.CompleteLoginResponse
+	20, // 20: flowmesh.api.identity.v1.LoginService.GetLoginMetadata:output_type -> flowmesh.api.identity.v1.GetLoginMetadataResponse
+	18, // 21: flowmesh.api.identity.v1.LoginService.EndProviderSessions:output_type -> flowmesh.api.identity.v1.EndProviderSessionsResponse
+	5,  // 22: flowmesh.api.identity.v1.LoginService.StartDeviceLogin:output_type -> flowmesh.api.identity.v1.StartDeviceLoginResponse
+	7,  // 23: flowmesh.api.identity.v1.LoginService.ApproveDeviceLogin:output_type -> flowmesh.api.identity.v1.ApproveDeviceLoginResponse
+	9,  // 24: flowmesh.api.identity.v1.LoginService.CompleteDeviceLogin:output_type -> flowmesh.api.identity.v1.CompleteDeviceLoginResponse
+	1,  // 25: flowmesh.api.identity.v1.LoginService.ApproveLoopbackLogin:output_type -> flowmesh.api.identity.v1.ApproveLoopbackLoginResponse
+	3,  // 26: flowmesh.api.identity.v1.LoginService.CompleteLoopbackLogin:output_type -> flowmesh.api.identity.v1.CompleteLoopbackLoginResponse
+	17, // [17:27] is the sub-list for method output_type
+	7,  // [7:17] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_login_service_proto_init() }
@@ -1128,7 +1403,7 @@ func file_flowmesh_api_identity_v1_login_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_login_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_login_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,14 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LoginService_ListLoginProviders_FullMethodName  = "/flowmesh.api.identity.v1.LoginService/ListLoginProviders"
-	LoginService_StartLogin_FullMethodName          = "/flowmesh.api.identity.v1.LoginService/StartLogin"
-	LoginService_CompleteLogin_FullMethodName       = "/flowmesh.api.identity.v1.LoginService/CompleteLogin"
-	LoginService_GetLoginMetadata_FullMethodName    = "/flowmesh.api.identity.v1.LoginService/GetLoginMetadata"
-	LoginService_EndProviderSessions_FullMethodName = "/flowmesh.api.identity.v1.LoginService/EndProviderSessions"
-	LoginService_StartDeviceLogin_FullMethodName    = "/flowmesh.api.identity.v1.LoginService/StartDeviceLogin"
-	LoginService_ApproveDeviceLogin_FullMethodName  = "/flowmesh.api.identity.v1.LoginService/ApproveDeviceLogin"
-	LoginService_CompleteDeviceLogin_FullMethodName = "/flowmesh.api.identity.v1.LoginService/CompleteDeviceLogin"
+	LoginService_ListLoginProviders_FullMethodName    = "/flowmesh.api.identity.v1.LoginService/ListLoginProviders"
+	LoginService_StartLogin_FullMethodName            = "/flowmesh.api.identity.v1.LoginService/StartLogin"
+	LoginService_CompleteLogin_FullMethodName         = "/flowmesh.api.identity.v1.LoginService/CompleteLogin"
+	LoginService_GetLoginMetadata_FullMethodName      = "/flowmesh.api.identity.v1.LoginService/GetLoginMetadata"
+	LoginService_EndProviderSessions_FullMethodName   = "/flowmesh.api.identity.v1.LoginService/EndProviderSessions"
+	LoginService_StartDeviceLogin_FullMethodName      = "/flowmesh.api.identity.v1.LoginService/StartDeviceLogin"
+	LoginService_ApproveDeviceLogin_FullMethodName    = "/flowmesh.api.identity.v1.LoginService/ApproveDeviceLogin"
+	LoginService_CompleteDeviceLogin_FullMethodName   = "/flowmesh.api.identity.v1.LoginService/CompleteDeviceLogin"
+	LoginService_ApproveLoopbackLogin_FullMethodName  = "/flowmesh.api.identity.v1.LoginService/ApproveLoopbackLogin"
+	LoginService_CompleteLoopbackLogin_FullMethodName = "/flowmesh.api.identity.v1.LoginService/CompleteLoopbackLogin"
 )
 
 // LoginServiceClient is the client API for LoginService service.
@@ -71,6 +73,15 @@ type LoginServiceClient interface {
 	//	FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
 	//	UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
 	CompleteDeviceLogin(ctx context.Context, in *CompleteDeviceLoginRequest, opts ...grpc.CallOption) (*CompleteDeviceLoginResponse, error)
+	// Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+	//	PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+	ApproveLoopbackLogin(ctx context.Context, in *ApproveLoopbackLoginRequest, opts ...grpc.CallOption) (*ApproveLoopbackLoginResponse, error)
+	// Opens the session of a program from its code, within a minute and once.
+	//
+	//	UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+	CompleteLoopbackLogin(ctx context.Context, in *CompleteLoopbackLoginRequest, opts ...grpc.CallOption) (*CompleteLoopbackLoginResponse, error)
 }
 
 type loginServiceClient struct {
@@ -161,6 +172,26 @@ func (c *loginServiceClient) CompleteDeviceLogin(ctx context.Context, in *Comple
 	return out, nil
 }
 
+func (c *loginServiceClient) ApproveLoopbackLogin(ctx context.Context, in *ApproveLoopbackLoginRequest, opts ...grpc.CallOption) (*ApproveLoopbackLoginResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveLoopbackLoginResponse)
+	err := c.cc.Invoke(ctx, LoginService_ApproveLoopbackLogin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *loginServiceClient) CompleteLoopbackLogin(ctx context.Context, in *CompleteLoopbackLoginRequest, opts ...grpc.CallOption) (*CompleteLoopbackLoginResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompleteLoopbackLoginResponse)
+	err := c.cc.Invoke(ctx, LoginService_CompleteLoopbackLogin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LoginServiceServer is the server API for LoginService service.
 // All implementations must embed UnimplementedLoginServiceServer
 // for forward compatibility.
@@ -203,6 +234,15 @@ type LoginServiceServer interface {
 	//	FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
 	//	UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
 	CompleteDeviceLogin(context.Context, *CompleteDeviceLoginRequest) (*CompleteDeviceLoginResponse, error)
+	// Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+	//	PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+	ApproveLoopbackLogin(context.Context, *ApproveLoopbackLoginRequest) (*ApproveLoopbackLoginResponse, error)
+	// Opens the session of a program from its code, within a minute and once.
+	//
+	//	UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+	CompleteLoopbackLogin(context.Context, *CompleteLoopbackLoginRequest) (*CompleteLoopbackLoginResponse, error)
 	mustEmbedUnimplementedLoginServiceServer()
 }
 
@@ -236,6 +276,12 @@ func (UnimplementedLoginServiceServer) ApproveDeviceLogin(context.Context, *Appr
 }
 func (UnimplementedLoginServiceServer) CompleteDeviceLogin(context.Context, *CompleteDeviceLoginRequest) (*CompleteDeviceLoginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompleteDeviceLogin not implemented")
+}
+func (UnimplementedLoginServiceServer) ApproveLoopbackLogin(context.Context, *ApproveLoopbackLoginRequest) (*ApproveLoopbackLoginResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveLoopbackLogin not implemented")
+}
+func (UnimplementedLoginServiceServer) CompleteLoopbackLogin(context.Context, *CompleteLoopbackLoginRequest) (*CompleteLoopbackLoginResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompleteLoopbackLogin not implemented")
 }
 func (UnimplementedLoginServiceServer) mustEmbedUnimplementedLoginServiceServer() {}
 func (UnimplementedLoginServiceServer) testEmbeddedByValue()                      {}
@@ -402,6 +448,42 @@ func _LoginService_CompleteDeviceLogin_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LoginService_ApproveLoopbackLogin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveLoopbackLoginRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LoginServiceServer).ApproveLoopbackLogin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LoginService_ApproveLoopbackLogin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LoginServiceServer).ApproveLoopbackLogin(ctx, req.(*ApproveLoopbackLoginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LoginService_CompleteLoopbackLogin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompleteLoopbackLoginRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LoginServiceServer).CompleteLoopbackLogin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LoginService_CompleteLoopbackLogin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LoginServiceServer).CompleteLoopbackLogin(ctx, req.(*CompleteLoopbackLoginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LoginService_ServiceDesc is the grpc.ServiceDesc for LoginService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,6 +522,14 @@ var LoginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompleteDeviceLogin",
 			Handler:    _LoginService_CompleteDeviceLogin_Handler,
+		},
+		{
+			MethodName: "ApproveLoopbackLogin",
+			Handler:    _LoginService_ApproveLoopbackLogin_Handler,
+		},
+		{
+			MethodName: "CompleteLoopbackLogin",
+			Handler:    _LoginService_CompleteLoopbackLogin_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

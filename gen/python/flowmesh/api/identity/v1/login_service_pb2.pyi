@@ -20,6 +20,109 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ApproveLoopbackLoginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    REDIRECT_URI_FIELD_NUMBER: _builtins.int
+    CODE_CHALLENGE_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """`flowmesh-cli`, the command."""
+    redirect_uri: _builtins.str
+    """`http://127.0.0.1:<port>/callback` or `http://[::1]:<port>/callback`."""
+    code_challenge: _builtins.str
+    """S256 of the verifier that the program keeps (RFC 7636)."""
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        redirect_uri: _builtins.str = ...,
+        code_challenge: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "code_challenge", b"code_challenge", "redirect_uri", b"redirect_uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveLoopbackLoginRequest: _TypeAlias = ApproveLoopbackLoginRequest  # noqa: Y015
+
+@_typing.final
+class ApproveLoopbackLoginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveLoopbackLoginResponse: _TypeAlias = ApproveLoopbackLoginResponse  # noqa: Y015
+
+@_typing.final
+class CompleteLoopbackLoginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    REDIRECT_URI_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    CODE_VERIFIER_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    redirect_uri: _builtins.str
+    code: _builtins.str
+    code_verifier: _builtins.str
+    address: _builtins.str
+    """IP address of the client, stated by the gateway."""
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        redirect_uri: _builtins.str = ...,
+        code: _builtins.str = ...,
+        code_verifier: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "client_id", b"client_id", "code", b"code", "code_verifier", b"code_verifier", "redirect_uri", b"redirect_uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteLoopbackLoginRequest: _TypeAlias = CompleteLoopbackLoginRequest  # noqa: Y015
+
+@_typing.final
+class CompleteLoopbackLoginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user(self) -> _auth_service_pb2.User: ...
+    @_builtins.property
+    def tokens(self) -> _auth_service_pb2.Tokens: ...
+    def __init__(
+        self,
+        *,
+        user: _auth_service_pb2.User | None = ...,
+        tokens: _auth_service_pb2.Tokens | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteLoopbackLoginResponse: _TypeAlias = CompleteLoopbackLoginResponse  # noqa: Y015
+
+@_typing.final
 class StartDeviceLoginRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -43,6 +146,7 @@ class StartDeviceLoginResponse(_message.Message):
     EXPIRES_AT_US_FIELD_NUMBER: _builtins.int
     INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     VERIFICATION_URL_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_URL_FIELD_NUMBER: _builtins.int
     device_code: _builtins.str
     """Proves the device; kept by it."""
     user_code: _builtins.str
@@ -51,6 +155,8 @@ class StartDeviceLoginResponse(_message.Message):
     interval_seconds: _builtins.int
     verification_url: _builtins.str
     """Page of the console that takes the code, if FLOWMESH_PUBLIC_URL is set."""
+    authorization_url: _builtins.str
+    """Page of the console that approves a login by loopback redirect, if FLOWMESH_PUBLIC_URL is set."""
     def __init__(
         self,
         *,
@@ -59,10 +165,11 @@ class StartDeviceLoginResponse(_message.Message):
         expires_at_us: _builtins.int = ...,
         interval_seconds: _builtins.int = ...,
         verification_url: _builtins.str = ...,
+        authorization_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_code", b"device_code", "expires_at_us", b"expires_at_us", "interval_seconds", b"interval_seconds", "user_code", b"user_code", "verification_url", b"verification_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_url", b"authorization_url", "device_code", b"device_code", "expires_at_us", b"expires_at_us", "interval_seconds", b"interval_seconds", "user_code", b"user_code", "verification_url", b"verification_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,16 @@ class LoginServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginResponse.FromString,
                 _registered_method=True)
+        self.ApproveLoopbackLogin = channel.unary_unary(
+                '/flowmesh.api.identity.v1.LoginService/ApproveLoopbackLogin',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginResponse.FromString,
+                _registered_method=True)
+        self.CompleteLoopbackLogin = channel.unary_unary(
+                '/flowmesh.api.identity.v1.LoginService/CompleteLoopbackLogin',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginResponse.FromString,
+                _registered_method=True)
 
 
 class LoginServiceServicer:
@@ -157,6 +167,25 @@ class LoginServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApproveLoopbackLogin(self, request, context):
+        """Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+
+        INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+        PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteLoopbackLogin(self, request, context):
+        """Opens the session of a program from its code, within a minute and once.
+
+        UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LoginServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -199,6 +228,16 @@ def add_LoginServiceServicer_to_server(servicer, server):
                     servicer.CompleteDeviceLogin,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginResponse.SerializeToString,
+            ),
+            'ApproveLoopbackLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveLoopbackLogin,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginResponse.SerializeToString,
+            ),
+            'CompleteLoopbackLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteLoopbackLogin,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -418,6 +457,60 @@ class LoginService:
             '/flowmesh.api.identity.v1.LoginService/CompleteDeviceLogin',
             flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteDeviceLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveLoopbackLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.LoginService/ApproveLoopbackLogin',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.ApproveLoopbackLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteLoopbackLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.LoginService/CompleteLoopbackLogin',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_login__service__pb2.CompleteLoopbackLoginResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,17 @@ class LoginServiceStub:
       FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
       UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
     """
+    ApproveLoopbackLogin: _grpc.UnaryUnaryMultiCallable[_login_service_pb2.ApproveLoopbackLoginRequest, _login_service_pb2.ApproveLoopbackLoginResponse]
+    """Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+
+      INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+      PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+    """
+    CompleteLoopbackLogin: _grpc.UnaryUnaryMultiCallable[_login_service_pb2.CompleteLoopbackLoginRequest, _login_service_pb2.CompleteLoopbackLoginResponse]
+    """Opens the session of a program from its code, within a minute and once.
+
+      UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+    """
 
 @_typing.type_check_only
 class LoginServiceAsyncStub(LoginServiceStub):
@@ -122,6 +133,17 @@ class LoginServiceAsyncStub(LoginServiceStub):
 
       FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
       UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
+    """
+    ApproveLoopbackLogin: _aio.UnaryUnaryMultiCallable[_login_service_pb2.ApproveLoopbackLoginRequest, _login_service_pb2.ApproveLoopbackLoginResponse]  # type: ignore[assignment]
+    """Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+
+      INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+      PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+    """
+    CompleteLoopbackLogin: _aio.UnaryUnaryMultiCallable[_login_service_pb2.CompleteLoopbackLoginRequest, _login_service_pb2.CompleteLoopbackLoginResponse]  # type: ignore[assignment]
+    """Opens the session of a program from its code, within a minute and once.
+
+      UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
     """
 
 class LoginServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -215,6 +237,29 @@ class LoginServiceServicer(metaclass=_abc_1.ABCMeta):
 
           FAILED_PRECONDITION / LOGIN_PENDING    no user has approved the code yet
           UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveLoopbackLogin(
+        self,
+        request: _login_service_pb2.ApproveLoopbackLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_login_service_pb2.ApproveLoopbackLoginResponse, _abc.Awaitable[_login_service_pb2.ApproveLoopbackLoginResponse]]:
+        """Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+
+          INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+          PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteLoopbackLogin(
+        self,
+        request: _login_service_pb2.CompleteLoopbackLoginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_login_service_pb2.CompleteLoopbackLoginResponse, _abc.Awaitable[_login_service_pb2.CompleteLoopbackLoginResponse]]:
+        """Opens the session of a program from its code, within a minute and once.
+
+          UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
         """
 
 def add_LoginServiceServicer_to_server(servicer: LoginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

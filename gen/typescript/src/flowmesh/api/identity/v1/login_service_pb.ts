@@ -13,7 +13,118 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/login_service.proto.
  */
 export const file_flowmesh_api_identity_v1_login_service: GenFile = /*@__PURE__*/
-  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvbG9naW5fc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxIhkKF1N0YXJ0RGV2aWNlTG9naW5SZXF1ZXN0Io0BChhTdGFydERldmljZUxvZ2luUmVzcG9uc2USEwoLZGV2aWNlX2NvZGUYASABKAkSEQoJdXNlcl9jb2RlGAIgASgJEhUKDWV4cGlyZXNfYXRfdXMYAyABKAMSGAoQaW50ZXJ2YWxfc2Vjb25kcxgEIAEoDRIYChB2ZXJpZmljYXRpb25fdXJsGAUgASgJIi4KGUFwcHJvdmVEZXZpY2VMb2dpblJlcXVlc3QSEQoJdXNlcl9jb2RlGAEgASgJIhwKGkFwcHJvdmVEZXZpY2VMb2dpblJlc3BvbnNlIkIKGkNvbXBsZXRlRGV2aWNlTG9naW5SZXF1ZXN0EhMKC2RldmljZV9jb2RlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkifQobQ29tcGxldGVEZXZpY2VMb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIj0KDUxvZ2luUHJvdmlkZXISEAoCaWQYASABKAlCBPDgGAgSDAoEbmFtZRgCIAEoCRIMCgRraW5kGAMgASgJIiwKGUxpc3RMb2dpblByb3ZpZGVyc1JlcXVlc3QSDwoHY29tcGFueRgBIAEoCSJYChpMaXN0TG9naW5Qcm92aWRlcnNSZXNwb25zZRI6Cglwcm92aWRlcnMYASADKAsyJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9naW5Qcm92aWRlciJMChFTdGFydExvZ2luUmVxdWVzdBIZCgtwcm92aWRlcl9pZBgBIAEoCUIE8OAYGxIMCgRuZXh0GAIgASgJEg4KBm9yaWdpbhgDIAEoCSJRChJTdGFydExvZ2luUmVzcG9uc2USEAoIbG9jYXRpb24YASABKAkSDwoHYmluZGluZxgCIAEoCRIYChBhbnN3ZXJlZF9ieV9wb3N0GAMgASgIIqYBChRDb21wbGV0ZUxvZ2luUmVxdWVzdBIZCgtwcm92aWRlcl9pZBgBIAEoCUIE8OAYGxIPCgdiaW5kaW5nGAIgASgJEg0KBXN0YXRlGAMgASgJEgwKBGNvZGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg0KBWVycm9yGAYgASgJEhUKDXNhbWxfcmVzcG9uc2UYByABKAkSDwoHYWRkcmVzcxgIIAEoCSKFAQoVQ29tcGxldGVMb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zEgwKBG5leHQYAyABKAkicwoaRW5kUHJvdmlkZXJTZXNzaW9uc1JlcXVlc3QSGQoLcHJvdmlkZXJfaWQYASABKAlCBPDgGBsSFAoMbG9nb3V0X3Rva2VuGAIgASgJEhQKDHNhbWxfcmVxdWVzdBgDIAEoCRIOCgZvcmlnaW4YBCABKAkiLwobRW5kUHJvdmlkZXJTZXNzaW9uc1Jlc3BvbnNlEhAKCGxvY2F0aW9uGAEgASgJIkQKF0dldExvZ2luTWV0YWRhdGFSZXF1ZXN0EhkKC3Byb3ZpZGVyX2lkGAEgASgJQgTw4BgbEg4KBm9yaWdpbhgCIAEoCSIsChhHZXRMb2dpbk1ldGFkYXRhUmVzcG9uc2USEAoIbWV0YWRhdGEYASABKAkyuQgKDExvZ2luU2VydmljZRKHAQoSTGlzdExvZ2luUHJvdmlkZXJzEjMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RMb2dpblByb3ZpZGVyc1JlcXVlc3QaNC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdExvZ2luUHJvdmlkZXJzUmVzcG9uc2UiBurgGAIIARJvCgpTdGFydExvZ2luEisuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0TG9naW5SZXF1ZXN0GiwuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0TG9naW5SZXNwb25zZSIG6uAYAggBEnoKDUNvbXBsZXRlTG9naW4SLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ29tcGxldGVMb2dpblJlcXVlc3QaLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ29tcGxldGVMb2dpblJlc3BvbnNlIgjq4BgECAEoARKBAQoQR2V0TG9naW5NZXRhZGF0YRIxLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRMb2dpbk1ldGFkYXRhUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRMb2dpbk1ldGFkYXRhUmVzcG9uc2UiBurgGAIIARKMAQoTRW5kUHJvdmlkZXJTZXNzaW9ucxI0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmRQcm92aWRlclNlc3Npb25zUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmRQcm92aWRlclNlc3Npb25zUmVzcG9uc2UiCOrgGAQIASgBEoEBChBTdGFydERldmljZUxvZ2luEjEuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0RGV2aWNlTG9naW5SZXF1ZXN0GjIuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0RGV2aWNlTG9naW5SZXNwb25zZSIG6uAYAggBEosBChJBcHByb3ZlRGV2aWNlTG9naW4SMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQXBwcm92ZURldmljZUxvZ2luUmVxdWVzdBo0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5BcHByb3ZlRGV2aWNlTG9naW5SZXNwb25zZSIK6uAYBggCEAEoARKMAQoTQ29tcGxldGVEZXZpY2VMb2dpbhI0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Db21wbGV0ZURldmljZUxvZ2luUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Db21wbGV0ZURldmljZUxvZ2luUmVzcG9uc2UiCOrgGAQIASgBQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_identity_v1_auth_service]);
+  fileDesc("CixmbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvbG9naW5fc2VydmljZS5wcm90bxIYZmxvd21lc2guYXBpLmlkZW50aXR5LnYxImQKG0FwcHJvdmVMb29wYmFja0xvZ2luUmVxdWVzdBIXCgljbGllbnRfaWQYASABKAlCBPDgGAgSFAoMcmVkaXJlY3RfdXJpGAIgASgJEhYKDmNvZGVfY2hhbGxlbmdlGAMgASgJIiwKHEFwcHJvdmVMb29wYmFja0xvZ2luUmVzcG9uc2USDAoEY29kZRgBIAEoCSKDAQocQ29tcGxldGVMb29wYmFja0xvZ2luUmVxdWVzdBIXCgljbGllbnRfaWQYASABKAlCBPDgGAgSFAoMcmVkaXJlY3RfdXJpGAIgASgJEgwKBGNvZGUYAyABKAkSFQoNY29kZV92ZXJpZmllchgEIAEoCRIPCgdhZGRyZXNzGAUgASgJIn8KHUNvbXBsZXRlTG9vcGJhY2tMb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIhkKF1N0YXJ0RGV2aWNlTG9naW5SZXF1ZXN0IqgBChhTdGFydERldmljZUxvZ2luUmVzcG9uc2USEwoLZGV2aWNlX2NvZGUYASABKAkSEQoJdXNlcl9jb2RlGAIgASgJEhUKDWV4cGlyZXNfYXRfdXMYAyABKAMSGAoQaW50ZXJ2YWxfc2Vjb25kcxgEIAEoDRIYChB2ZXJpZmljYXRpb25fdXJsGAUgASgJEhkKEWF1dGhvcml6YXRpb25fdXJsGAYgASgJIi4KGUFwcHJvdmVEZXZpY2VMb2dpblJlcXVlc3QSEQoJdXNlcl9jb2RlGAEgASgJIhwKGkFwcHJvdmVEZXZpY2VMb2dpblJlc3BvbnNlIkIKGkNvbXBsZXRlRGV2aWNlTG9naW5SZXF1ZXN0EhMKC2RldmljZV9jb2RlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkifQobQ29tcGxldGVEZXZpY2VMb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zIj0KDUxvZ2luUHJvdmlkZXISEAoCaWQYASABKAlCBPDgGAgSDAoEbmFtZRgCIAEoCRIMCgRraW5kGAMgASgJIiwKGUxpc3RMb2dpblByb3ZpZGVyc1JlcXVlc3QSDwoHY29tcGFueRgBIAEoCSJYChpMaXN0TG9naW5Qcm92aWRlcnNSZXNwb25zZRI6Cglwcm92aWRlcnMYASADKAsyJy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTG9naW5Qcm92aWRlciJMChFTdGFydExvZ2luUmVxdWVzdBIZCgtwcm92aWRlcl9pZBgBIAEoCUIE8OAYGxIMCgRuZXh0GAIgASgJEg4KBm9yaWdpbhgDIAEoCSJRChJTdGFydExvZ2luUmVzcG9uc2USEAoIbG9jYXRpb24YASABKAkSDwoHYmluZGluZxgCIAEoCRIYChBhbnN3ZXJlZF9ieV9wb3N0GAMgASgIIqYBChRDb21wbGV0ZUxvZ2luUmVxdWVzdBIZCgtwcm92aWRlcl9pZBgBIAEoCUIE8OAYGxIPCgdiaW5kaW5nGAIgASgJEg0KBXN0YXRlGAMgASgJEgwKBGNvZGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg0KBWVycm9yGAYgASgJEhUKDXNhbWxfcmVzcG9uc2UYByABKAkSDwoHYWRkcmVzcxgIIAEoCSKFAQoVQ29tcGxldGVMb2dpblJlc3BvbnNlEiwKBHVzZXIYASABKAsyHi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVXNlchIwCgZ0b2tlbnMYAiABKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuVG9rZW5zEgwKBG5leHQYAyABKAkicwoaRW5kUHJvdmlkZXJTZXNzaW9uc1JlcXVlc3QSGQoLcHJvdmlkZXJfaWQYASABKAlCBPDgGBsSFAoMbG9nb3V0X3Rva2VuGAIgASgJEhQKDHNhbWxfcmVxdWVzdBgDIAEoCRIOCgZvcmlnaW4YBCABKAkiLwobRW5kUHJvdmlkZXJTZXNzaW9uc1Jlc3BvbnNlEhAKCGxvY2F0aW9uGAEgASgJIkQKF0dldExvZ2luTWV0YWRhdGFSZXF1ZXN0EhkKC3Byb3ZpZGVyX2lkGAEgASgJQgTw4BgbEg4KBm9yaWdpbhgCIAEoCSIsChhHZXRMb2dpbk1ldGFkYXRhUmVzcG9uc2USEAoIbWV0YWRhdGEYASABKAky4goKDExvZ2luU2VydmljZRKHAQoSTGlzdExvZ2luUHJvdmlkZXJzEjMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RMb2dpblByb3ZpZGVyc1JlcXVlc3QaNC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdExvZ2luUHJvdmlkZXJzUmVzcG9uc2UiBurgGAIIARJvCgpTdGFydExvZ2luEisuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0TG9naW5SZXF1ZXN0GiwuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0TG9naW5SZXNwb25zZSIG6uAYAggBEnoKDUNvbXBsZXRlTG9naW4SLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ29tcGxldGVMb2dpblJlcXVlc3QaLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ29tcGxldGVMb2dpblJlc3BvbnNlIgjq4BgECAEoARKBAQoQR2V0TG9naW5NZXRhZGF0YRIxLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRMb2dpbk1ldGFkYXRhUmVxdWVzdBoyLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5HZXRMb2dpbk1ldGFkYXRhUmVzcG9uc2UiBurgGAIIARKMAQoTRW5kUHJvdmlkZXJTZXNzaW9ucxI0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmRQcm92aWRlclNlc3Npb25zUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5FbmRQcm92aWRlclNlc3Npb25zUmVzcG9uc2UiCOrgGAQIASgBEoEBChBTdGFydERldmljZUxvZ2luEjEuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0RGV2aWNlTG9naW5SZXF1ZXN0GjIuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlN0YXJ0RGV2aWNlTG9naW5SZXNwb25zZSIG6uAYAggBEosBChJBcHByb3ZlRGV2aWNlTG9naW4SMy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQXBwcm92ZURldmljZUxvZ2luUmVxdWVzdBo0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5BcHByb3ZlRGV2aWNlTG9naW5SZXNwb25zZSIK6uAYBggCEAEoARKMAQoTQ29tcGxldGVEZXZpY2VMb2dpbhI0LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Db21wbGV0ZURldmljZUxvZ2luUmVxdWVzdBo1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5Db21wbGV0ZURldmljZUxvZ2luUmVzcG9uc2UiCOrgGAQIASgBEpEBChRBcHByb3ZlTG9vcGJhY2tMb2dpbhI1LmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5BcHByb3ZlTG9vcGJhY2tMb2dpblJlcXVlc3QaNi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQXBwcm92ZUxvb3BiYWNrTG9naW5SZXNwb25zZSIK6uAYBggCEAEoARKSAQoVQ29tcGxldGVMb29wYmFja0xvZ2luEjYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkNvbXBsZXRlTG9vcGJhY2tMb2dpblJlcXVlc3QaNy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuQ29tcGxldGVMb29wYmFja0xvZ2luUmVzcG9uc2UiCOrgGAQIASgBQnEKHGRldi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjFQAVo0Zmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjE7aWRlbnRpdHl2MaoCGEZsb3dtZXNoLkFwaS5JZGVudGl0eS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_identity_v1_auth_service]);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ApproveLoopbackLoginRequest
+ */
+export type ApproveLoopbackLoginRequest = Message<"flowmesh.api.identity.v1.ApproveLoopbackLoginRequest"> & {
+  /**
+   * `flowmesh-cli`, the command.
+   *
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * `http://127.0.0.1:<port>/callback` or `http://[::1]:<port>/callback`.
+   *
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+
+  /**
+   * S256 of the verifier that the program keeps (RFC 7636).
+   *
+   * @generated from field: string code_challenge = 3;
+   */
+  codeChallenge: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ApproveLoopbackLoginRequest.
+ * Use `create(ApproveLoopbackLoginRequestSchema)` to create a new message.
+ */
+export const ApproveLoopbackLoginRequestSchema: GenMessage<ApproveLoopbackLoginRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 0);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ApproveLoopbackLoginResponse
+ */
+export type ApproveLoopbackLoginResponse = Message<"flowmesh.api.identity.v1.ApproveLoopbackLoginResponse"> & {
+  /**
+   * @generated from field: string code = 1;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ApproveLoopbackLoginResponse.
+ * Use `create(ApproveLoopbackLoginResponseSchema)` to create a new message.
+ */
+export const ApproveLoopbackLoginResponseSchema: GenMessage<ApproveLoopbackLoginResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 1);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.CompleteLoopbackLoginRequest
+ */
+export type CompleteLoopbackLoginRequest = Message<"flowmesh.api.identity.v1.CompleteLoopbackLoginRequest"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+
+  /**
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string code_verifier = 4;
+   */
+  codeVerifier: string;
+
+  /**
+   * IP address of the client, stated by the gateway.
+   *
+   * @generated from field: string address = 5;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.CompleteLoopbackLoginRequest.
+ * Use `create(CompleteLoopbackLoginRequestSchema)` to create a new message.
+ */
+export const CompleteLoopbackLoginRequestSchema: GenMessage<CompleteLoopbackLoginRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 2);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.CompleteLoopbackLoginResponse
+ */
+export type CompleteLoopbackLoginResponse = Message<"flowmesh.api.identity.v1.CompleteLoopbackLoginResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.identity.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * @generated from field: flowmesh.api.identity.v1.Tokens tokens = 2;
+   */
+  tokens?: Tokens | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.CompleteLoopbackLoginResponse.
+ * Use `create(CompleteLoopbackLoginResponseSchema)` to create a new message.
+ */
+export const CompleteLoopbackLoginResponseSchema: GenMessage<CompleteLoopbackLoginResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 3);
 
 /**
  * @generated from message flowmesh.api.identity.v1.StartDeviceLoginRequest
@@ -26,7 +137,7 @@ export type StartDeviceLoginRequest = Message<"flowmesh.api.identity.v1.StartDev
  * Use `create(StartDeviceLoginRequestSchema)` to create a new message.
  */
 export const StartDeviceLoginRequestSchema: GenMessage<StartDeviceLoginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 0);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 4);
 
 /**
  * @generated from message flowmesh.api.identity.v1.StartDeviceLoginResponse
@@ -62,6 +173,13 @@ export type StartDeviceLoginResponse = Message<"flowmesh.api.identity.v1.StartDe
    * @generated from field: string verification_url = 5;
    */
   verificationUrl: string;
+
+  /**
+   * Page of the console that approves a login by loopback redirect, if FLOWMESH_PUBLIC_URL is set.
+   *
+   * @generated from field: string authorization_url = 6;
+   */
+  authorizationUrl: string;
 };
 
 /**
@@ -69,7 +187,7 @@ export type StartDeviceLoginResponse = Message<"flowmesh.api.identity.v1.StartDe
  * Use `create(StartDeviceLoginResponseSchema)` to create a new message.
  */
 export const StartDeviceLoginResponseSchema: GenMessage<StartDeviceLoginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 1);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 5);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ApproveDeviceLoginRequest
@@ -86,7 +204,7 @@ export type ApproveDeviceLoginRequest = Message<"flowmesh.api.identity.v1.Approv
  * Use `create(ApproveDeviceLoginRequestSchema)` to create a new message.
  */
 export const ApproveDeviceLoginRequestSchema: GenMessage<ApproveDeviceLoginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 2);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 6);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ApproveDeviceLoginResponse
@@ -99,7 +217,7 @@ export type ApproveDeviceLoginResponse = Message<"flowmesh.api.identity.v1.Appro
  * Use `create(ApproveDeviceLoginResponseSchema)` to create a new message.
  */
 export const ApproveDeviceLoginResponseSchema: GenMessage<ApproveDeviceLoginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 3);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 7);
 
 /**
  * @generated from message flowmesh.api.identity.v1.CompleteDeviceLoginRequest
@@ -123,7 +241,7 @@ export type CompleteDeviceLoginRequest = Message<"flowmesh.api.identity.v1.Compl
  * Use `create(CompleteDeviceLoginRequestSchema)` to create a new message.
  */
 export const CompleteDeviceLoginRequestSchema: GenMessage<CompleteDeviceLoginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 4);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 8);
 
 /**
  * @generated from message flowmesh.api.identity.v1.CompleteDeviceLoginResponse
@@ -145,7 +263,7 @@ export type CompleteDeviceLoginResponse = Message<"flowmesh.api.identity.v1.Comp
  * Use `create(CompleteDeviceLoginResponseSchema)` to create a new message.
  */
 export const CompleteDeviceLoginResponseSchema: GenMessage<CompleteDeviceLoginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 5);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 9);
 
 /**
  * @generated from message flowmesh.api.identity.v1.LoginProvider
@@ -172,7 +290,7 @@ export type LoginProvider = Message<"flowmesh.api.identity.v1.LoginProvider"> & 
  * Use `create(LoginProviderSchema)` to create a new message.
  */
 export const LoginProviderSchema: GenMessage<LoginProvider> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 6);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 10);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListLoginProvidersRequest
@@ -191,7 +309,7 @@ export type ListLoginProvidersRequest = Message<"flowmesh.api.identity.v1.ListLo
  * Use `create(ListLoginProvidersRequestSchema)` to create a new message.
  */
 export const ListLoginProvidersRequestSchema: GenMessage<ListLoginProvidersRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 7);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 11);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ListLoginProvidersResponse
@@ -208,7 +326,7 @@ export type ListLoginProvidersResponse = Message<"flowmesh.api.identity.v1.ListL
  * Use `create(ListLoginProvidersResponseSchema)` to create a new message.
  */
 export const ListLoginProvidersResponseSchema: GenMessage<ListLoginProvidersResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 8);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 12);
 
 /**
  * @generated from message flowmesh.api.identity.v1.StartLoginRequest
@@ -239,7 +357,7 @@ export type StartLoginRequest = Message<"flowmesh.api.identity.v1.StartLoginRequ
  * Use `create(StartLoginRequestSchema)` to create a new message.
  */
 export const StartLoginRequestSchema: GenMessage<StartLoginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 9);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 13);
 
 /**
  * @generated from message flowmesh.api.identity.v1.StartLoginResponse
@@ -270,7 +388,7 @@ export type StartLoginResponse = Message<"flowmesh.api.identity.v1.StartLoginRes
  * Use `create(StartLoginResponseSchema)` to create a new message.
  */
 export const StartLoginResponseSchema: GenMessage<StartLoginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 10);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 14);
 
 /**
  * @generated from message flowmesh.api.identity.v1.CompleteLoginRequest
@@ -330,7 +448,7 @@ export type CompleteLoginRequest = Message<"flowmesh.api.identity.v1.CompleteLog
  * Use `create(CompleteLoginRequestSchema)` to create a new message.
  */
 export const CompleteLoginRequestSchema: GenMessage<CompleteLoginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 11);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 15);
 
 /**
  * @generated from message flowmesh.api.identity.v1.CompleteLoginResponse
@@ -357,7 +475,7 @@ export type CompleteLoginResponse = Message<"flowmesh.api.identity.v1.CompleteLo
  * Use `create(CompleteLoginResponseSchema)` to create a new message.
  */
 export const CompleteLoginResponseSchema: GenMessage<CompleteLoginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 12);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 16);
 
 /**
  * @generated from message flowmesh.api.identity.v1.EndProviderSessionsRequest
@@ -393,7 +511,7 @@ export type EndProviderSessionsRequest = Message<"flowmesh.api.identity.v1.EndPr
  * Use `create(EndProviderSessionsRequestSchema)` to create a new message.
  */
 export const EndProviderSessionsRequestSchema: GenMessage<EndProviderSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 13);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 17);
 
 /**
  * @generated from message flowmesh.api.identity.v1.EndProviderSessionsResponse
@@ -412,7 +530,7 @@ export type EndProviderSessionsResponse = Message<"flowmesh.api.identity.v1.EndP
  * Use `create(EndProviderSessionsResponseSchema)` to create a new message.
  */
 export const EndProviderSessionsResponseSchema: GenMessage<EndProviderSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 14);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 18);
 
 /**
  * @generated from message flowmesh.api.identity.v1.GetLoginMetadataRequest
@@ -436,7 +554,7 @@ export type GetLoginMetadataRequest = Message<"flowmesh.api.identity.v1.GetLogin
  * Use `create(GetLoginMetadataRequestSchema)` to create a new message.
  */
 export const GetLoginMetadataRequestSchema: GenMessage<GetLoginMetadataRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 15);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 19);
 
 /**
  * @generated from message flowmesh.api.identity.v1.GetLoginMetadataResponse
@@ -455,7 +573,7 @@ export type GetLoginMetadataResponse = Message<"flowmesh.api.identity.v1.GetLogi
  * Use `create(GetLoginMetadataResponseSchema)` to create a new message.
  */
 export const GetLoginMetadataResponseSchema: GenMessage<GetLoginMetadataResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_login_service, 16);
+  messageDesc(file_flowmesh_api_identity_v1_login_service, 20);
 
 /**
  * Logins at the identity providers of companies.
@@ -562,6 +680,31 @@ export const LoginService: GenService<{
     methodKind: "unary";
     input: typeof CompleteDeviceLoginRequestSchema;
     output: typeof CompleteDeviceLoginResponseSchema;
+  },
+  /**
+   * Returns the code with which a program of the caller's machine logs in as the caller (RFC 8252).
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID     another client, no loopback address, no challenge
+   *   PERMISSION_DENIED / ROLE_REQUIRED      the caller is no user
+   *
+   * @generated from rpc flowmesh.api.identity.v1.LoginService.ApproveLoopbackLogin
+   */
+  approveLoopbackLogin: {
+    methodKind: "unary";
+    input: typeof ApproveLoopbackLoginRequestSchema;
+    output: typeof ApproveLoopbackLoginResponseSchema;
+  },
+  /**
+   * Opens the session of a program from its code, within a minute and once.
+   *
+   *   UNAUTHENTICATED / LOGIN_REFUSED        forged, old or used, or of another program
+   *
+   * @generated from rpc flowmesh.api.identity.v1.LoginService.CompleteLoopbackLogin
+   */
+  completeLoopbackLogin: {
+    methodKind: "unary";
+    input: typeof CompleteLoopbackLoginRequestSchema;
+    output: typeof CompleteLoopbackLoginResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_flowmesh_api_identity_v1_login_service, 0);
