@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_INBOX_PREFIX, Client
 from nats.aio.subscription import Subscription
 
-from flowmesh.bus.nkeys import Nkey
+from flowmesh.bus.nkeys import Nkey, inbox_prefix
 
 SECURE = "tls"
 _NKEY = "nkey"
@@ -71,6 +71,11 @@ class NatsClient(Client):
     def __init__(self, nkey: Nkey | None = None) -> None:
         super().__init__()
         self._public_nkey = nkey.public if nkey is not None else None
+        # The first words of subjects of replies.
+        self.replies = (
+            inbox_prefix(nkey.public) if nkey is not None else DEFAULT_INBOX_PREFIX.decode()
+        )
+        self._inbox_prefix = bytearray(self.replies.encode())
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection and "tls" in self.options and not info.get("tls_required"):

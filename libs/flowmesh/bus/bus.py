@@ -282,6 +282,7 @@ class Bus:
             self._addresses.servers,
             tls=self._addresses.tls,
             signature_cb=nkey.sign if (nkey := self._addresses.nkey) is not None else None,
+            inbox_prefix=self.client.replies,
             name=self._name,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,

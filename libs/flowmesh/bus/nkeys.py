@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,17 @@ class Nkey:
     def sign(self, nonce: str) -> bytes:
         """Return the answer to the challenge of a server."""
         return base64.b64encode(self.key.sign(nonce.encode()))
+
+
+def new_seed() -> str:
+    """Return the seed of a new user."""
+    seed = bytes((_SEED | _USER >> 5, (_USER & 0x1F) << 3)) + secrets.token_bytes(_SEED_BYTES)
+    return _encoded(seed)
+
+
+def inbox_prefix(public: str) -> str:
+    """Return the first words of the subjects of replies: a server can keep them to their user."""
+    return f"_INBOX.{public}"
 
 
 def _encoded(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""NATS with JetStream as a child process: file storage, a token, one port on loopback."""
+"""NATS with JetStream as a child process: file storage, accounts, one port on loopback."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from flowmesh.embedded import binaries
+from flowmesh.embedded.accounts import ServerAccounts
 from flowmesh.embedded.child import Program
 from flowmesh.embedded.datadir import DataDir
 from flowmesh.embedded.ports import free_port, is_free
@@ -18,25 +19,31 @@ MAX_PENDING_BYTES = 64 * 1024 * 1024
 FILE_STORE_BYTES_MAX = 16 * 1024**4
 MEMORY_STORE_BYTES_MAX = 1024**3
 PROBE_TIMEOUT_S = 1.0
+# The user without restrictions.
+ADMIN = "flowmesh"
 
 
 class Nats:
     """The embedded NATS: its address and program. It reuses the port of the last start."""
 
-    def __init__(self, data_dir: DataDir) -> None:
+    def __init__(self, data_dir: DataDir, accounts: ServerAccounts | None = None) -> None:
         self._binary = binaries.nats_server()
+        self._accounts = accounts
         self._folder = data_dir.folder("nats")
         self._log = data_dir.folder("logs", 0o755) / "nats.log"
         self._token = data_dir.secret("nats.token")
         self._port = _port(self._folder)
-        self.address = f"nats://{self._token}@127.0.0.1:{self._port}"
+        self.address = f"nats://{ADMIN}:{self._token}@127.0.0.1:{self._port}"
 
     async def prepare(self) -> None:
         """Write the configuration file."""
+        admin = {"user": ADMIN, "password": self._token}
         config = {
             "listen": f"127.0.0.1:{self._port}",
             "server_name": "flowmesh",
-            "authorization": {"token": self._token},
+            "authorization": {
+                "users": [admin, *(self._accounts.nats_users() if self._accounts else ())]
+            },
             "max_payload": MAX_PAYLOAD_BYTES,
             "max_pending": MAX_PENDING_BYTES,
             "jetstream": {

@@ -5,6 +5,7 @@ import contextlib
 import os
 
 from flowmesh.embedded import binaries
+from flowmesh.embedded.accounts import ServerAccounts
 from flowmesh.embedded.child import Program
 from flowmesh.embedded.datadir import DataDir
 
@@ -17,8 +18,9 @@ PROBE_TIMEOUT_S = 1.0
 class Redis:
     """The embedded Redis: its address and program."""
 
-    def __init__(self, data_dir: DataDir) -> None:
+    def __init__(self, data_dir: DataDir, accounts: ServerAccounts | None = None) -> None:
         self._binary = binaries.redis_server()
+        self._accounts = accounts
         self._folder = data_dir.folder("redis")
         self._log = data_dir.folder("logs", 0o755) / "redis.log"
         self._socket = data_dir.socket_dir(self._folder, SOCKET) / SOCKET
@@ -42,6 +44,9 @@ class Redis:
         path = self._folder / CONFIGURATION
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.writelines(f'{key} "{value}"\n' for key, value in settings.items())
+            file.writelines(
+                f"{line}\n" for line in (self._accounts.redis_users() if self._accounts else ())
+            )
 
     def program(self) -> Program:
         """Return the program of the server."""

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol, Self
 
+from flowmesh.embedded.accounts import ServerAccounts
 from flowmesh.embedded.child import Child, Program
 from flowmesh.embedded.datadir import DataDir
 from flowmesh.embedded.errors import EmbeddedError
@@ -33,14 +34,22 @@ class EmbeddedServers:
     """A context manager that starts the servers concurrently and stops them.
 
     The attributes `postgres`, `nats` and `redis` are their addresses, empty for a server that is
-    not in `only`. Raises DataDirLocked if another process uses the data directory.
+    not in `only`; their user may do everything, `accounts` have users for single services. Raises
+    DataDirLocked if another process uses the data directory.
     """
 
-    def __init__(self, data_dir: str | Path, *, only: Collection[str] = NAMES) -> None:
+    def __init__(
+        self,
+        data_dir: str | Path,
+        *,
+        only: Collection[str] = NAMES,
+        accounts: ServerAccounts | None = None,
+    ) -> None:
         self.data_dir = DataDir(Path(data_dir))
         self.postgres = ""
         self.nats = ""
         self.redis = ""
+        self._accounts = accounts
         self._only = tuple(name for name in NAMES if name in only)
         self._children: dict[str, Child] = {}
 
@@ -101,9 +110,9 @@ class EmbeddedServers:
                 case "postgres":
                     servers[name] = Postgres(self.data_dir)
                 case "nats":
-                    servers[name] = Nats(self.data_dir)
+                    servers[name] = Nats(self.data_dir, self._accounts)
                 case _:
-                    servers[name] = Redis(self.data_dir)
+                    servers[name] = Redis(self.data_dir, self._accounts)
             setattr(self, name, servers[name].address)
         starts = (self._start_one(name, server) for name, server in servers.items())
         results = await asyncio.gather(*starts, return_exceptions=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.ports import free_port
 from flowmesh.runtime import Settings
+from flowmesh.suite.accounts import ACCOUNTS, Accounts
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
 from flowmesh.suite.ports import check_port
@@ -57,14 +58,17 @@ async def run_cluster(settings: Settings, *, orchestrators: int, workers: int) -
     folder = data_folder(settings)
     async with AsyncExitStack() as stack:
         wanted = [name for name in SERVERS if not getattr(settings, name)]
-        servers = await stack.enter_async_context(EmbeddedServers(folder, only=wanted))
+        accounts = Accounts.of(settings, folder / ACCOUNTS)
+        servers = await stack.enter_async_context(
+            EmbeddedServers(folder, only=wanted, accounts=accounts)
+        )
         addresses = {name: getattr(servers, name) for name in wanted}
         cluster = Cluster(
             settings.model_copy(
                 update={**addresses, "internal_dir": socket_folder(servers.data_dir)}
             ),
             servers,
-            members,
+            accounts.of_members(members, servers.nats, servers.redis),
             authority=str(certificates.authority) if certificates else "",
         )
         stack.push_async_callback(cluster.stop)

@@ -12,6 +12,7 @@ from pathlib import Path
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.ports import free_port
 from flowmesh.runtime import Process, Settings
+from flowmesh.suite.accounts import ACCOUNTS, Accounts
 from flowmesh.suite.banner import Kept, dev_banner
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
@@ -39,12 +40,10 @@ async def run_dev(
     check_port("HTTP", settings.host, settings.http_port)
     check_port("gRPC", settings.host, settings.grpc_port)
     async with AsyncExitStack() as stack:
-        data_dir = data_folder(settings)
-        if ephemeral:
-            data_dir = Path(tempfile.mkdtemp(prefix="flowmesh-"))
-            stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
+        data_dir = _temporary(stack) if ephemeral else data_folder(settings)
         wanted = [name for name in SERVERS if not getattr(settings, name)]
-        servers = EmbeddedServers(data_dir, only=wanted)
+        accounts = Accounts.of(settings, data_dir / ACCOUNTS, whole=DEV)
+        servers = EmbeddedServers(data_dir, only=wanted, accounts=accounts)
         # The servers start while this process imports the services.
         starting = asyncio.ensure_future(stack.enter_async_context(servers))
         try:
@@ -60,7 +59,11 @@ async def run_dev(
                 "internal_dir": socket_folder(servers.data_dir),
             }
         )
+        # Tools get the addresses without restrictions, the processes those of their accounts.
+        tools = settings
+        settings = accounts.of_process(settings, servers.nats, servers.redis, DEV)
         others = _others(orchestrators=orchestrators, workers=workers)
+        others = accounts.of_members(others, servers.nats, servers.redis)
         authority = ""
         if tls and not settings.certs:
             certificates = SuiteCertificates(data_dir / "certs", settings)
@@ -71,7 +74,7 @@ async def run_dev(
         stack.callback(file.unlink, missing_ok=True)
 
         async def ready(process: Process) -> None:
-            described = partial(_describe, file, process, servers, authority)
+            described = partial(_describe, file, process, tools, servers, authority)
             processes = Processes(
                 others,
                 settings=settings,
@@ -96,6 +99,13 @@ async def run_dev(
     print_line("Stopped.")
 
 
+def _temporary(stack: AsyncExitStack) -> Path:
+    """Return a folder that `stack` deletes."""
+    folder = Path(tempfile.mkdtemp(prefix="flowmesh-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _others(*, orchestrators: int, workers: int) -> list[Member]:
     """The processes beside the first one, which has one service of each kind itself."""
     names = [(f"orchestrator-{n}", "orchestrator") for n in range(2, orchestrators + 1)]
@@ -106,12 +116,12 @@ def _others(*, orchestrators: int, workers: int) -> list[Member]:
 def _describe(
     file: Path,
     process: Process,
+    settings: Settings,
     servers: EmbeddedServers,
     authority: str,
     processes: Processes,
 ) -> None:
     """Write the addresses; again after each restart of a process."""
-    settings = process.settings
     write_private(
         file,
         {

@@ -30,6 +30,9 @@ class Member:
     http_port: int
     # Folder of its certificate; empty for that of the settings.
     certs: str = ""
+    # Addresses of NATS and Redis for its account; empty for those of the settings.
+    nats: str = ""
+    redis: str = ""
 
 
 class Processes:
@@ -101,6 +104,8 @@ def _program(member: Member, settings: Settings, data_dir: DataDir, registry: st
         "http_port": member.http_port,
         "data_dir": folder,
         "certs": member.certs or settings.certs,
+        "nats": member.nats or settings.nats,
+        "redis": member.redis or settings.redis,
         # Addresses and data directory lock belong to the process that starts them.
         "advertise": "",
         "data_dir_id": "",

@@ -120,7 +120,7 @@ class Rig(Cluster):
         user = f"{address.scheme}://{address.username}:{address.password}@{address.path}"
         return (
             f"{user}?host={quote(str(sockets))}&port=5432",
-            f"nats://{nats.username}@127.0.0.1:{self.bus.port}",
+            f"nats://{nats.username}:{nats.password}@127.0.0.1:{self.bus.port}",
             f"unix://:{redis.password}@{sockets}/redis.sock",
         )
 

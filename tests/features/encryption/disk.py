@@ -13,6 +13,7 @@ from flowmesh.contract.json_value import Json
 from flowmesh.testing.polling import until
 from flowmesh.testing.world import World
 from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.collector import Collector, collecting
 from tests.features.natives import http_task, workflow
 
 SEALED, PLAIN = "sealed", "plain"
@@ -49,12 +50,13 @@ class Project:
 
 @dataclass(frozen=True)
 class Disk:
-    """A closed suite, its folder with data and log, and two projects, one of which is encrypted."""
+    """A closed suite, its folder and traces, and two projects, one of which is encrypted."""
 
     closed: Closed
     folder: Path
     sealed: Project
     plain: Project
+    traces: Collector
 
     def found(self, *texts: str) -> dict[str, list[str]]:
         """Return the files of the data folder and the log that hold one of the texts."""
@@ -103,7 +105,11 @@ async def _project(closed: Closed, world: World, name: str) -> Project:
 @asynccontextmanager
 async def encrypted_disk(folder: Path) -> AsyncIterator[Disk]:
     """Start the suite; the key of the encrypted project is in use."""
-    async with World() as world, closed_suite(folder) as closed:
+    async with (
+        World() as world,
+        collecting() as traces,
+        closed_suite(folder, FLOWMESH_OTLP_ENDPOINT=traces.address) as closed,
+    ):
         for name in (SEALED, PLAIN):
             world.answers(f"pay-{name}", json={})
         sealed = await _project(closed, world, SEALED)
@@ -111,7 +117,7 @@ async def encrypted_disk(folder: Path) -> AsyncIterator[Disk]:
         assert (await sealed.encryption())[1] == {"encryption": "off", "keys": 0}
         status, state = await sealed.encryption("PUT")
         assert (status, state["encryption"], state["keys"]) == (200, "required", 1)
-        made = Disk(closed, folder, sealed, plain)
+        made = Disk(closed, folder, sealed, plain, traces)
 
         async def used() -> bool:
             _, body = await sealed.execute(card="before the key is used")

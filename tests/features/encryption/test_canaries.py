@@ -176,6 +176,26 @@ async def test_no_sink_holds_a_value_of_an_encrypted_project(disk: Disk) -> None
         assert not [each for each in sealed if each in text]
 
 
+async def test_no_span_holds_a_value_of_an_encrypted_project(disk: Disk) -> None:
+    """Names, attributes, events and errors of spans, also those of the task that failed."""
+    await fill(disk.sealed)
+
+    async def traced() -> bool:
+        """Return whether the spans of the execution that fails have arrived."""
+        fails = [span for span in disk.traces.spans if "fails" in str(span)]
+        names = {each.name for each in disk.traces.spans if each.trace_id in _traces(fails)}
+        return {"execution", "task http.request"} <= names
+
+    await until("the spans have arrived", traced, within_s=WITHIN_S)
+    for span in disk.traces.spans:
+        text = str(span)
+        assert not [way for way in WAYS if canary(way, disk.sealed) in text], text
+
+
+def _traces(spans: list[Any]) -> set[bytes]:
+    return {span.trace_id for span in spans}
+
+
 async def test_sealed_search_values_are_found_by_equality_only(disk: Disk) -> None:
     """Lists show the failure; ranges, prefixes, words and orders are refused."""
     for project in (disk.sealed, disk.plain):
