@@ -1,16 +1,18 @@
 """The providers that the settings of an installation name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flowmesh.models.claude import ClaudeProvider
+from flowmesh.models.copilot import CopilotProvider
 from flowmesh.models.openai import OpenAiProvider
 from flowmesh.models.port import Provider
 from flowmesh.models.services import Sender, Service
 
-_ADAPTERS: dict[str, type[ClaudeProvider] | type[OpenAiProvider]] = {
+_ADAPTERS: dict[str, Callable[[Sender, Service], Provider]] = {
     "claude": ClaudeProvider,
     "openai": OpenAiProvider,
+    "copilot": CopilotProvider,
 }
 Named = tuple[str, str, str, str]
 """A provider as the settings have it: name, URL, model, and the file of its key."""

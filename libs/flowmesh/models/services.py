@@ -32,6 +32,8 @@ class Sender(Protocol):
         response_bytes_max: int,
     ) -> Response: ...
 
+    async def addresses(self, host: str, port: int) -> tuple[str, ...]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Service:

@@ -1,4 +1,4 @@
-"""What is expected of a message of a SAML provider, and what a verified one says."""
+"""The expectations of a message of a SAML provider, and the content of a verified one."""
 
 import msgspec
 

@@ -116,7 +116,7 @@ def complete_parameters(more: bool) -> Schema:
     tool = members(
         {
             "name": text(about="Name of the tool."),
-            "description": code("What the tool does."),
+            "description": code("Purpose of the tool."),
             "inputSchema": anything("JSON Schema of the arguments."),
             "changes": flag(False, "True for a tool that changes something."),
         },
@@ -126,7 +126,7 @@ def complete_parameters(more: bool) -> Schema:
     return members(
         {
             "prompt": anything("The prompt; a template."),
-            "system": code("What the model is told first; a template."),
+            "system": code("Instructions of the model; a template."),
             "messages": anything("Messages of an earlier step, which this one continues."),
             "results": anything("Results of calls: a list of {id, output} or {id, error}."),
             "provider": text(about="Name of a provider; by default the first that answers."),
@@ -142,7 +142,7 @@ def complete_parameters(more: bool) -> Schema:
                 {name: number(0, BUDGET_MAX, about) for name, about in BUDGETS.items()},
                 text="Limits that a turn must leave room for; 0 is none.",
             ),
-            "onBlocked": choice(ON_BLOCKED, ON_BLOCKED[0], "What follows a guard or a budget."),
+            "onBlocked": choice(ON_BLOCKED, ON_BLOCKED[0], "Consequence of a guard or a budget."),
             "fallback": anything("The output `value` of a step that was blocked."),
         },
         more=more,
@@ -158,7 +158,9 @@ def _guard_schema() -> Schema:
     kinds = {"type": ["array", "null"], "items": choice(REDACTED, REDACTED[0])}
     return optional(
         {
-            "redact": described("What is replaced before a prompt leaves; by default all.", kinds),
+            "redact": described(
+                "Kinds of values that are replaced in prompts; by default all.", kinds
+            ),
             "input": optional(direction, text="Patterns of prompts."),
             "output": optional(direction, text="Patterns of answers."),
         }

@@ -121,7 +121,7 @@ def task_schema() -> Schema:
     blocks = {each.block: parameters_schema(each) for each in BLOCKS.values()}
     common: dict[str, Schema] = {
         "description": _DESCRIPTION,
-        "type": described("What runs it: built in, or a task type of your workers.", ID),
+        "type": described("The built-in type, or a task type of your workers.", ID),
         "inputSchema": JSON_SCHEMA,
         "outputSchema": JSON_SCHEMA,
         "retry": POLICY,

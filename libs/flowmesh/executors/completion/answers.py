@@ -1,4 +1,4 @@
-"""The reading of a model's message: an answer that fits, or what is wrong with it."""
+"""The reading of a message of a model: an answer that fits, or its problem."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Answer:
 
 
 class Expected:
-    """What an answer may be: a value of a schema, and calls of listed tools."""
+    """The form of an answer: a value of a schema, and calls of listed tools."""
 
     def __init__(self, schema: Json, tools: Iterable[dict[str, Json]]) -> None:
         self._schema = None if schema is None else SchemaCheck(orjson.dumps(schema), "value")

@@ -42,7 +42,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What an execution has spent, and the budgets of the installation."""
+    """The spending of an execution, and the budgets of the installation."""
 
     execution: Spent
     budgets: tuple[Budget, ...]
@@ -52,7 +52,7 @@ class Spending(Protocol):
     """The booked usage of an installation."""
 
     async def booked(self, namespace: str, execution_id: str) -> Booked:
-        """Return what is booked, and the budgets. Raises TaskFailure."""
+        """Return the booked usage, and the budgets. Raises TaskFailure."""
 
 
 def tokens_left(

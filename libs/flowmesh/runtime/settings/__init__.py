@@ -135,8 +135,9 @@ class Settings(BaseSettings):
     )
     ai_providers: Annotated[str, check_each(check_provider)] = Field(
         default="",
-        description="model services of the assistant in the order of their use, of claude and"
-        " openai; prompts leave the installation with these only, and without one its rules answer",
+        description="model services of the assistant in the order of their use, of claude,"
+        " openai and copilot; prompts leave the installation with these only, and without one its"
+        " rules answer",
     )
     ai_prices_file: str = Field(
         default="",
@@ -168,6 +169,14 @@ class Settings(BaseSettings):
         default="", description="file with the key of Stripe; empty bills nothing"
     )
     ai_claude_key_file: str = Field(default="", description="file with the key of claude")
+    ai_copilot_url: Server = Field(
+        default="http://127.0.0.1:4321",
+        description="host and port of the GitHub Copilot command line in server mode",
+    )
+    ai_copilot_model: str = Field(default="gpt-5", description="model of copilot")
+    ai_copilot_key_file: str = Field(
+        default="", description="file with the connection token of copilot"
+    )
     ai_openai_url: Server = Field(
         default="https://api.openai.com/v1",
         description="URL of a service that speaks Chat Completions, such as a local Ollama, which"
@@ -399,6 +408,7 @@ class Settings(BaseSettings):
         known = {
             "claude": (self.ai_claude_url, self.ai_claude_model, self.ai_claude_key_file),
             "openai": (self.ai_openai_url, self.ai_openai_model, self.ai_openai_key_file),
+            "copilot": (self.ai_copilot_url, self.ai_copilot_model, self.ai_copilot_key_file),
         }
         return tuple((name, *known[name]) for name in self.ai_provider_names)
 

@@ -37,8 +37,8 @@ def _check_host(name: str) -> None:
 
 
 def check_provider(name: str) -> None:
-    if name not in ("claude", "openai"):
-        raise ValueError(f"{name!r} is no provider; there are claude and openai")
+    if name not in ("claude", "openai", "copilot"):
+        raise ValueError(f"{name!r} is no provider; there are claude, openai and copilot")
 
 
 def _check_origin(origin: str) -> None:
