@@ -9,7 +9,7 @@ SHELL := bash
   verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
   release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
   console console-dev console-test console-bench \
-  console-pictures scan mutants
+  console-pictures scan mutants coverage gates proof
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -98,14 +98,16 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/te
     definitions/test_step_workflows operations/test_scaling programs/test_worker_steps \
     programs/test_worker_tasks) \
   tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy $(TIMED))
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
+# What `make gates` and `make proof` count.
+REPORT = --junitxml=build/tests/$@-$(1).xml $(PYTEST_ARGS)
 test: $(TESTS) ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(SPREAD) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(TIMED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
+	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
 
 test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, browsers; half an hour
-	$(BIN)/pytest -m "long and not slow and not kubernetes" $(SPREAD) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "long and not slow and not kubernetes" $(TIMED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
+	$(BIN)/pytest -m "long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
 
 kubernetes: $(TESTS) ## the servers of a test cluster from their Go modules, kept outside the clone
 	@$(BIN)/python -m tools.kubernetes
@@ -179,7 +181,7 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	for folder in $$(dirname examples/use-cases/*/*.py | sort -u); do run mypy "$$folder"; done
 	run lint-imports
 	run python -m tools.commit_subjects
-	run pytest -q -m "not slow" tests/tidy
+	run pytest -q -m "not slow" tests/tidy tests/proof
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
 
@@ -192,6 +194,17 @@ mutants: export FLOWMESH_CORE = pure
 mutants: $(TOOLS) $(TESTS) ## DRAW mutants by SEED; of the lines that differ from BASE, if given
 	@$(BIN)/python -m tools.mutants --draw $(DRAW) --seed $(SEED) \
 	  $(if $(PACKAGES),--package $(PACKAGES)) $(if $(BASE),--changed $(BASE))
+
+coverage: export FLOWMESH_CORE = pure
+coverage: $(TOOLS) $(TESTS) ## lines and branches that tests reach; red below the least
+	@$(BIN)/python -m tools.covered $(PACKAGES:%=--package %) \
+	  $(if $(TESTS_OF),$(TESTS_OF),-m "not slow and not kubernetes" $(SPREAD))
+
+gates: $(TOOLS) ## gates 1 to 8; the reports of test, test-long, coverage, mutants and scan first
+	@$(BIN)/python -m tools.gates
+
+proof: $(TOOLS) ## docs/proofs/<version>.md from the same reports; refused while one is missing
+	@$(BIN)/python -m tools.gates.proofs
 
 format: $(TOOLS) ## put the sources into the form that `make check` asks for
 	ruff format .

@@ -29,7 +29,11 @@ SCORE_LEAST: Final = 0.80
 PACKAGE_SCORE_LEAST: Final = 0.75
 SECONDS: Final = 120
 REPORT: Final = ROOT / "build" / "mutants.json"
-PYTEST: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not long")
+# The profile `ci` of Hypothesis draws the same values again, and has no deadline.
+PYTEST: Final = (
+    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-m", "not slow and not long", "--hypothesis-profile=ci"),
+)
 # How the child process is started that notes which tests reach which lines.
 RECORD: Final = "--record"
 # The tests that reach each line of each file; an empty name is a line that runs outside of tests.

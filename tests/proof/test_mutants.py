@@ -1,0 +1,88 @@
+"""Mutants: drawn by a seed, run against the tests of their line, and scored."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.breaks import ROOT
+from tools.mutants import __main__ as mutants
+from tools.mutants import drawing
+from tools.mutants.drawing import PACKAGES, Mutant, draw, mutants_of
+
+
+def test_every_package_has_sources_and_tests() -> None:
+    """A folder that was moved has no mutants."""
+    for source, tests in PACKAGES.values():
+        assert (ROOT / source).is_dir()
+        assert [each for each in tests if not (ROOT / each).exists()] == []
+
+
+@pytest.mark.feature("S0-107")
+def test_a_seed_draws_the_same_mutants() -> None:
+    """Each changes one line of one file."""
+    drawn = draw(["routing", "access"], 6, 1, "")
+    assert [each.package for each in drawn] == ["routing"] * 3 + ["access"] * 3
+    assert draw(["routing", "access"], 6, 1, "") == drawn
+    assert draw(["routing", "access"], 6, 2, "") != drawn
+    for each in drawn:
+        assert each.source() != (ROOT / each.file).read_text()
+        assert "  ->  " in each.shown()
+
+
+def test_only_changed_lines_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that differ from a commit."""
+    some = next(mutants_of("routing"))
+    monkeypatch.setattr(drawing, "changed_lines", lambda _: {some.file: {some.line}})
+    drawn = draw(["routing", "access"], 100, 1, "main")
+    assert {(each.file, each.line) for each in drawn} == {(some.file, some.line)}
+
+
+def test_lines_of_a_change_are_read_from_git() -> None:
+    """A line that is added has its number of today."""
+    found = drawing.changed_lines("HEAD")
+    assert all(isinstance(line, int) for lines in found.values() for line in lines)
+
+
+def test_a_mutant_that_is_listed_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its file and its change."""
+    some = draw(["routing"], 1, 1, "")[0]
+    table = tmp_path / "mutants.toml"
+    change = some.shown().replace("\\", "\\\\").replace('"', '\\"')
+    table.write_text(
+        f'[[equivalent]]\nfile = "{some.file}"\nchange = "{change}"\nreason = "same"\n'
+    )
+    monkeypatch.setattr(drawing, "EQUIVALENT", table)
+    assert some not in draw(["routing"], 5, 1, "")
+
+
+@pytest.mark.feature("S0-107")
+@pytest.mark.parametrize(("tests", "dies"), [("topics", True), ("nothing", False)])
+def test_a_mutant_dies_by_a_test_that_notices(tmp_path: Path, tests: str, dies: bool) -> None:
+    """A test that asserts nothing of the line lets it live."""
+    file = "libs/flowmesh/contract/durations.py"
+    source = (ROOT / file).read_text()
+    line = next(n for n, text in enumerate(source.splitlines(), 1) if re.search(r"\d", text))
+    mutant = Mutant("contract", file, line, "core/NumberReplacer", 0)
+    test = tmp_path / "test_them.py"
+    noticed = f"assert flowmesh.contract.durations.__file__.startswith({str(ROOT)!r})"
+    body = noticed if dies else "pass"
+    test.write_text(f"import flowmesh.contract.durations\n\n\ndef test_{tests}():\n    {body}\n")
+    assert mutants.killed(mutant, [str(test)]) is dies
+
+
+@pytest.mark.feature("S0-06", "S0-107")
+def test_the_score_has_an_interval() -> None:
+    """Wilson's, by package and of all."""
+    scores = mutants.score({"engine": [True] * 36 + [False] * 4, "routing": []})
+    assert scores.keys() == {"engine", "all"}
+    assert scores["engine"] == {
+        "mutants": 40,
+        "killed": 36,
+        "score": 0.9,
+        "interval": [0.769, 0.96],
+        "least": 0.75,
+    }
+    assert mutants.interval(0, 0) == [0.0, 1.0]

@@ -1,0 +1,1 @@
+"""The eight gates of a stage, and the proof of each release."""

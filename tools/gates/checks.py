@@ -1,0 +1,105 @@
+"""The gates: each yields what keeps a stage from passing."""
+
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from tools.gates import artefacts, proofs
+from tools.scans.__main__ import SCANS
+from tools.scans.findings import ROOT
+
+# What generators of projects leave behind: names of files, and lines in them.
+TEMPLATE_NAMES: Final = re.compile(
+    r"(^|/)(Class1\.cs|UnitTest1\.cs|WeatherForecast\w*\.\w+|AppTest\.java|App\.test\.[jt]sx?"
+    r"|(react|vite|logo|next)\.svg|hello_world\.\w+|test_sample\.py|reportWebVitals\.[jt]s)$"
+)
+TEMPLATE_LINES: Final = re.compile(
+    r"fn it_works\(\)|shouldAnswerWithTrue|Edit <code>src/App|Learn React"
+    r"|This is my awesome project|Describe your project here"
+)
+TYPED: Final = ("libs", "services", "tools", "tests", "benchmarks", "examples", "sdks/conformance")
+
+
+def template_problems(root: Path, names: Iterable[str]) -> Iterator[str]:
+    """Gate 1: no file or line of a template of projects."""
+    for name in names:
+        if TEMPLATE_NAMES.search(name):
+            yield f"{name} is a file of a template"
+        elif Path(name).suffix in {".py", ".ts", ".tsx", ".go", ".rs", ".java", ".md"}:
+            # This module and its tests name the lines.
+            found = TEMPLATE_LINES.search((root / name).read_text(errors="replace"))
+            if found and "gates" not in name:
+                yield f"{name} has a line of a template: {found[0]}"
+
+
+def lint_problems(root: Path) -> Iterator[str]:
+    """Gate 2: the linters and formatters find nothing."""
+    yield from _ran(root, sys.executable, "-m", "ruff", "check", "--quiet", ".")
+    yield from _ran(root, sys.executable, "-m", "ruff", "format", "--check", "--quiet", ".")
+
+
+def build_problems(root: Path, names: Iterable[str]) -> Iterator[str]:
+    """Gate 3: every module compiles with warnings as errors."""
+    for name in names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                compile((root / name).read_bytes(), name, "exec", dont_inherit=True)
+            except (SyntaxError, Warning) as error:
+                yield f"{name}: {error}"
+
+
+def type_problems(root: Path, folders: Iterable[str] = TYPED) -> Iterator[str]:
+    """Gate 4: Python is strictly typed; `make console-test` is the same for TypeScript."""
+    exclude = ("--exclude", "^examples/use-cases/")
+    yield from _ran(root, sys.executable, "-m", "mypy", "--no-error-summary", *folders, *exclude)
+
+
+def _ran(root: Path, *command: str) -> list[str]:
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    return lines or ["failed"] if done.returncode else []
+
+
+def tracked(root: Path = ROOT) -> list[str]:
+    """Return the files of git that are there and are not generated."""
+    done = subprocess.run(("git", "ls-files"), cwd=root, capture_output=True, text=True, check=True)
+    names = done.stdout.splitlines()
+    return [each for each in names if not each.startswith("gen/") and (root / each).is_file()]
+
+
+def _templates() -> Iterator[str]:
+    return template_problems(ROOT, tracked())
+
+
+def _build() -> Iterator[str]:
+    return build_problems(ROOT, (each for each in tracked() if each.endswith(".py")))
+
+
+def _tests() -> Iterator[str]:
+    return artefacts.test_problems(artefacts.pyramid())
+
+
+def _coverage() -> list[str]:
+    found = artefacts.coverage_problems(artefacts.read(artefacts.COVERAGE))
+    return found + artefacts.mutation_problems(artefacts.read(artefacts.MUTANTS))
+
+
+def _scans() -> Iterator[str]:
+    return artefacts.scan_problems(artefacts.read(artefacts.SCANS), tuple(SCANS))
+
+
+GATES: Final[tuple[tuple[str, Callable[[], Iterable[str]]], ...]] = (
+    ("no template files", _templates),
+    ("linting", lambda: lint_problems(ROOT)),
+    ("build without warnings", _build),
+    ("types", lambda: type_problems(ROOT)),
+    ("all tests pass, none skipped", _tests),
+    ("coverage and mutation score", _coverage),
+    ("scans", _scans),
+    ("proof of the release", proofs.release_problems),
+)
