@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.expressions import MOMENT, Moment, RenderError, TemplateInvalid, compile_go_template
+from flowmesh.expressions.scanner import EXPRESSIONS_MAX
 
 DATA = {
     "name": "Ada",
@@ -111,3 +112,17 @@ def test_a_missing_value_fails_unless_there_is_a_default() -> None:
     """Go would write `<no value>` and go on."""
     with pytest.raises(RenderError, match="has no member 'nope'"):
         render("{{ .nope }}")
+
+
+def test_a_template_is_bounded_in_its_actions() -> None:
+    """The last permitted action compiles, and the next is refused."""
+    assert compile_go_template("{{.a}}" * EXPRESSIONS_MAX)
+    with pytest.raises(TemplateInvalid, match=r"has at most 10000 actions$"):
+        compile_go_template("{{.a}}" * (EXPRESSIONS_MAX + 1))
+
+
+def test_an_error_counts_its_further_problems() -> None:
+    """The first one is told, with the number of the others."""
+    with pytest.raises(TemplateInvalid, match=r"\(and 2 more\)$") as caught:
+        compile_go_template({"a": "{{", "b": "{{", "c": "{{"})
+    assert len(caught.value.problems) == 3
