@@ -156,11 +156,23 @@ async def test_processes_of_flowmesh_dev_use_accounts(tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_processes_of_a_cluster_use_accounts(tmp_path: Path) -> None:
-    """Each that of its service; executions run and their events arrive."""
+    """Each that of its service; executions run, and messages and events arrive."""
     async with Cluster(tmp_path / "data") as suite:
         flow = workflow("waits", {"id": "waits", "taskRef": "delay", "input": {"duration": 1}})
         await applied(suite, flow)
         assert (await execute(suite, "waits")).status == 200
+        assert (await suite.request("PUT", "/api/v1/message-queues/q", {})).status < 300
+        messages = [{"body": {"n": 1}}, {"body": {"n": 2}, "delayMs": 500}]
+        sent = await suite.post("/api/v1/message-queues/q:publish", {"messages": messages})
+        assert sent.status == 200, sent.text
+        for _ in messages:
+            got = await suite.post(
+                "/api/v1/message-queues/q:receive", {"count": 1, "waitMs": 10_000}
+            )
+            assert len(got.json["messages"]) == 1, got.text
+        event = {"events": [{"type": "Made", "data": {"n": 1}}]}
+        assert (await suite.post("/api/v1/streams/s/events", event)).status < 300
+        assert (await suite.get("/api/v1/streams/s/events")).json["events"]
 
         async def all_there() -> bool:
             return await users(suite) == set(CORE)
