@@ -22,6 +22,22 @@ from tests.features.natives import applied, execute, workflow
 
 RIGHTS = rights_of("fm", "events")
 WITHIN_S = 10
+# The only service that may send to a subject, and that may use a key.
+SENDERS = {
+    "fm.events.x": "orchestrator",
+    "fm.identity.revocations": "identity",
+    "fm.definitions.changed": "definition",
+    "fm.queue.x": "event",
+    "fm.delayed.x": "event",
+    "events.x": "worker",
+    "fm.apphost.changed": "apphost",
+}
+KEYS = {
+    "fm:finished:x": "orchestrator",
+    "fm:identity:x": "identity",
+    "fm:registry:x": "registry",
+    "fm:result:x": "worker",
+}
 # A subject of each stream that a service must not read by a consumer or delete.
 STREAMS = ("$JS.API.STREAM.DELETE.FM_EVENTS", "$JS.API.CONSUMER.CREATE.FM_EVENTS.x")
 
@@ -87,6 +103,10 @@ async def test_each_service_touches_its_own_subjects_and_keys_only(tmp_path: Pat
         tmp_path / "data", only=["nats", "redis"], accounts=accounts
     ) as servers:
         for name in CORE:
+            own = RIGHTS[name]
+            for patterns, owners in ((own.sends, SENDERS), (own.keys, KEYS)):
+                admitted = {each for each in owners if covers(patterns, each)}
+                assert admitted == {each for each, owner in owners.items() if owner == name}
             foreign = [RIGHTS[each] for each in CORE if each != name]
             await _on_nats(accounts.nats(servers.nats, name), RIGHTS[name], foreign)
             await _on_redis(accounts.redis(servers.redis, name), RIGHTS[name], foreign)
