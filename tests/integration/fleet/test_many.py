@@ -51,6 +51,9 @@ class Stubs:
     async def forget(self, agent_id: str) -> None:
         self.running.pop(agent_id, None)
 
+    async def alone(self) -> bool:
+        return False
+
     async def end(self) -> None:
         self.running.clear()
 

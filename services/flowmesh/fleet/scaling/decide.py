@@ -14,7 +14,7 @@ from flowmesh.api.fleet.v1 import agent_pb2 as pb
 
 TOLERANCE: Final = 0.1
 # So many times the wish run before a step down.
-DOWN_FACTOR: Final = 1.25
+DOWN_FACTOR: Final = 4 / 3
 # Share of busy slots that arrivals may lead to, and the time in which a backlog is to be gone.
 BUSY_SHARE: Final = 0.8
 BACKLOG_S: Final = 30.0
