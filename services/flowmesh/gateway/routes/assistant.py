@@ -146,7 +146,7 @@ ROUTES = (
         tag=TEST,
         summary="Explain in words why an execution waits or failed",
         description="Inputs and outputs of tasks are not sent to model services.",
-        body=Body(InvestigateRequest, example={"question": "Who has to act?"}),
+        body=Body(InvestigateRequest),
         answers=_ANSWER,
         errors=(404,),
     ),
