@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -112,22 +112,28 @@ async def run(runtime: Runtime) -> None:
         runtime.add_loop(RelayLoop(relay, runtime.metrics))
         _count_open(runtime, breakers)
 
-        def make_stream(instance_id: str, address: str) -> OrchestratorStream:
-            stub: Any = runtime.stub_at(DispatchServiceStub, address)
-            return OrchestratorStream(
-                stream_id=instance_id,
-                attach=cast(Attach, stub.Attach),
-                listener=relay,
-                monotonic_ms=monotonic_ms,
-                log=runtime.log,
-            )
-
-        orchestrators = Orchestrators(make_stream=make_stream)
+        orchestrators = Orchestrators(make_stream=_streams(runtime, relay))
         stack.push_async_callback(orchestrators.close)
         follower = asyncio.create_task(_follow(runtime.instances("orchestrator"), orchestrators))
         stack.callback(follower.cancel)
         runtime.on_drain(lambda: drain(relay, pool, server, orchestrators))
         await runtime.until_stopped()
+
+
+def _streams(runtime: Runtime, relay: Relay) -> Callable[[str, str], OrchestratorStream]:
+    """Return a factory of streams to orchestrators, by id and address."""
+
+    def make_stream(instance_id: str, address: str) -> OrchestratorStream:
+        stub: Any = runtime.stub_at(DispatchServiceStub, address)
+        return OrchestratorStream(
+            stream_id=instance_id,
+            attach=cast(Attach, stub.Attach),
+            listener=relay,
+            monotonic_ms=runtime.clock.monotonic_ms,
+            log=runtime.log,
+        )
+
+    return make_stream
 
 
 def _count_open(runtime: Runtime, breakers: Breakers) -> None:
