@@ -98,7 +98,8 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/te
     definitions/test_step_workflows operations/test_scaling programs/test_worker_steps \
     programs/test_worker_tasks) \
   tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder \
+  $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
 # What `make gates` and `make proof` count.
 REPORT = --junitxml=build/tests/$@-$(1).xml $(PYTEST_ARGS)
 test: $(TESTS) ## the test suite, under ten minutes on two cores

@@ -10,7 +10,8 @@ from pathlib import Path
 from tools.progress import run
 
 PIP = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off")
-LOCKED = ("--require-hashes", "--only-binary", ":all:")
+# Everything comes as a wheel but what `yattag`, a dependency of cosmic-ray, publishes: sources.
+LOCKED = ("--require-hashes", "--only-binary", ":all:", "--no-binary", "yattag")
 
 
 def main(what: str, lock: str) -> int:

@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.common.v1 import journal_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_journal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3flowmesh/api/execution/v1/model_usage_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/journal.proto\"]\n\x14GetModelUsageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"\x8f\x01\n\x15GetModelUsageResponse\x12@\n\texecution\x18\x01 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\texecution\x12\x34\n\x03\x64\x61y\x18\x02 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x03\x64\x61y\"\x99\x01\n\x15\x42ookModelUsageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x0e\n\x02id\x18\x02 \x01(\tR\x02id\x12\x18\n\x07\x66\x65\x61ture\x18\x03 \x01(\tR\x07\x66\x65\x61ture\x12\x38\n\x05usage\x18\x04 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x05usage\"\x18\n\x16\x42ookModelUsageResponse2\x8e\x02\n\x11ModelUsageService\x12z\n\rGetModelUsage\x12/.flowmesh.api.execution.v1.GetModelUsageRequest\x1a\x30.flowmesh.api.execution.v1.GetModelUsageResponse\"\x06\xea\xe0\x18\x02\x08\n\x12}\n\x0e\x42ookModelUsage\x12\x30.flowmesh.api.execution.v1.BookModelUsageRequest\x1a\x31.flowmesh.api.execution.v1.BookModelUsageResponse\"\x06\xea\xe0\x18\x02\x08\nBu\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3flowmesh/api/execution/v1/model_usage_service.proto\x12\x19\x66lowmesh.api.execution.v1\x1a#flowmesh/api/common/v1/access.proto\x1a$flowmesh/api/common/v1/journal.proto\"]\n\x14GetModelUsageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\'\n\x0c\x65xecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x0b\x65xecutionId\"\x8f\x01\n\x15GetModelUsageResponse\x12@\n\texecution\x18\x01 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\texecution\x12\x34\n\x03\x64\x61y\x18\x02 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x03\x64\x61y\"\x9f\x01\n\x15\x42ookModelUsageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x02id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12\x18\n\x07\x66\x65\x61ture\x18\x03 \x01(\tR\x07\x66\x65\x61ture\x12\x38\n\x05usage\x18\x04 \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x05usage\"\x18\n\x16\x42ookModelUsageResponse2\x8e\x02\n\x11ModelUsageService\x12z\n\rGetModelUsage\x12/.flowmesh.api.execution.v1.GetModelUsageRequest\x1a\x30.flowmesh.api.execution.v1.GetModelUsageResponse\"\x06\xea\xe0\x18\x02\x08\n\x12}\n\x0e\x42ookModelUsage\x12\x30.flowmesh.api.execution.v1.BookModelUsageRequest\x1a\x31.flowmesh.api.execution.v1.BookModelUsageResponse\"\x06\xea\xe0\x18\x02\x08\nBu\n\x1d\x64\x65v.flowmesh.api.execution.v1P\x01Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\xaa\x02\x19\x46lowmesh.Api.Execution.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\035dev.flowmesh.api.execution.v1P\001Z6flowmesh.dev/gen/flowmesh/api/execution/v1;executionv1\252\002\031Flowmesh.Api.Execution.V1'
   _globals['_GETMODELUSAGEREQUEST'].fields_by_name['execution_id']._loaded_options = None
   _globals['_GETMODELUSAGEREQUEST'].fields_by_name['execution_id']._serialized_options = b'\360\340\030\002'
+  _globals['_BOOKMODELUSAGEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_BOOKMODELUSAGEREQUEST'].fields_by_name['id']._serialized_options = b'\360\340\030\010'
   _globals['_MODELUSAGESERVICE'].methods_by_name['GetModelUsage']._loaded_options = None
   _globals['_MODELUSAGESERVICE'].methods_by_name['GetModelUsage']._serialized_options = b'\352\340\030\002\010\n'
   _globals['_MODELUSAGESERVICE'].methods_by_name['BookModelUsage']._loaded_options = None
@@ -45,9 +47,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELUSAGERESPONSE']._serialized_start=253
   _globals['_GETMODELUSAGERESPONSE']._serialized_end=396
   _globals['_BOOKMODELUSAGEREQUEST']._serialized_start=399
-  _globals['_BOOKMODELUSAGEREQUEST']._serialized_end=552
-  _globals['_BOOKMODELUSAGERESPONSE']._serialized_start=554
-  _globals['_BOOKMODELUSAGERESPONSE']._serialized_end=578
-  _globals['_MODELUSAGESERVICE']._serialized_start=581
-  _globals['_MODELUSAGESERVICE']._serialized_end=851
+  _globals['_BOOKMODELUSAGEREQUEST']._serialized_end=558
+  _globals['_BOOKMODELUSAGERESPONSE']._serialized_start=560
+  _globals['_BOOKMODELUSAGERESPONSE']._serialized_end=584
+  _globals['_MODELUSAGESERVICE']._serialized_start=587
+  _globals['_MODELUSAGESERVICE']._serialized_end=857
 # @@protoc_insertion_point(module_scope)
