@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from flowmesh.errors import NotFound, Timeout
 from flowmesh.sdk import Client, ExecutionFailed, Handle, NewEvent
+from flowmesh.testing.polling import pause
 from flowmesh.testing.suite import Suite
 from tests.features.natives import applied, workflow
 from tests.linearizability.history import History, Operation
@@ -128,11 +129,11 @@ class Driver:
             call, refused = self._history.call, {"START_REJECTED": "refused"}
             outcome = await call(operation("acquire"), acquire, refusals=refused, within_s=SURELY_S)
             if outcome == "ok":
-                await asyncio.sleep(holding_s * draw.random())
+                await pause(holding_s * draw.random())
                 await call(operation("release"), release, within_s=SURELY_S)
             elif outcome == "unknown":
                 return
-            await asyncio.sleep(holding_s * draw.random())
+            await pause(holding_s * draw.random())
 
     async def append(self, client: int, streams: int, events_max: int = 60) -> None:
         """Append at the version that was read, which others have often passed meanwhile."""

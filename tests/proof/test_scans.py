@@ -152,6 +152,7 @@ def test_an_accepted_finding_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scan_is_refused() -> None:
+    """The error names the scans that there are."""
     done = subprocess.run(
         (sys.executable, "-m", "tools.scans", "nothing"),
         capture_output=True,

