@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from zlib import crc32
 
 import grpc.aio
 import pytest
@@ -41,6 +42,12 @@ LONGEST = (
 )
 
 
+def _in(share: str, item: pytest.Item) -> bool:
+    """Return whether the file of a test is in a share, such as the first half, `0/2`."""
+    number, _, shares = share.partition("/")
+    return crc32(item.nodeid.partition("::")[0].encode()) % int(shares) == int(number)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Do not delay the messages of pytest-rerunfailures: 40 ms for each test of each process."""
@@ -49,8 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that none of them is left over at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that none of them is left over at the end.
+
+    With `TESTS_SHARE=1/2`, long tests of the other half of the files are deselected.
+    """
+    if share := os.environ.get("TESTS_SHARE"):
+        others = [
+            each for each in items if each.get_closest_marker("long") and not _in(share, each)
+        ]
+        config.hook.pytest_deselected(items=others)
+        left_out = set(others)
+        items[:] = [each for each in items if each not in left_out]
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
