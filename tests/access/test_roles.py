@@ -35,7 +35,7 @@ async def verdicts(method: Method, tenant: Tenant, nothing: Tenant) -> dict[Role
 
 
 # The owner here is a user; keys, which the other callers are, have no session to share.
-OF_USERS = {"LoginService.ApproveDeviceLogin"}
+OF_USERS = {"LoginService.ApproveDeviceLogin", "LoginService.ApproveLoopbackLogin"}
 
 
 def expected(method: Method, role: Role) -> str:

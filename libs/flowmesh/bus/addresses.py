@@ -14,7 +14,7 @@ import nats.errors
 from nats.aio.client import DEFAULT_INBOX_PREFIX, Client
 from nats.aio.subscription import Subscription
 
-from flowmesh.bus.nkeys import Nkey, inbox_prefix
+from flowmesh.certificates.nkeys import Nkey, inbox_prefix
 
 SECURE = "tls"
 _NKEY = "nkey"

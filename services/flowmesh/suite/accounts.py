@@ -14,7 +14,7 @@ from operator import or_
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from flowmesh.bus.nkeys import Nkey, inbox_prefix, new_seed
+from flowmesh.certificates.nkeys import Nkey, inbox_prefix, new_seed
 from flowmesh.runtime import Settings
 from flowmesh.suite.processes import Member
 from flowmesh.suite.services import CORE

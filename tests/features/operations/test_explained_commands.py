@@ -52,7 +52,7 @@ async def _begun(suite: Suite, *tasks: Json) -> str:
 
 
 async def paused(suite: Suite, world: World) -> str:
-    execution = await _begun(suite, {"id": "nap", "taskRef": "delay", "input": {"duration": "1s"}})
+    execution = await _begun(suite, {"id": "nap", "taskRef": "delay", "input": {"duration": "5s"}})
     assert (await command(suite, "pause", execution)).code == 0
     return execution
 

@@ -130,6 +130,7 @@ MAKERS = {
     "libs/flowmesh/cli/definitions/tools.py": "the machine of the caller",
     "services/flowmesh/assistant/main.py": "addresses that an administrator names",
     "services/flowmesh/identity/main.py": "see tests/features/security/test_oidc.py",
+    "services/flowmesh/identity/wrapping/addresses.py": "addresses that an administrator names",
     "services/flowmesh/event/main.py": "hook of a workflow, subscription",
     "services/flowmesh/registry/main.py": "check",
     "services/flowmesh/worker/main.py": "http, webhook, grpc.call",

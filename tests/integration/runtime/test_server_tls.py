@@ -14,8 +14,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisUnreachable
 
 from flowmesh.bus import Bus
-from flowmesh.bus.nkeys import Nkey
 from flowmesh.certificates import Authority, CertificateFiles, Request, issue
+from flowmesh.certificates.nkeys import Nkey
 from flowmesh.contract.json_value import Json
 from flowmesh.embedded import EmbeddedServers, binaries
 from flowmesh.embedded.ports import free_port
