@@ -43,7 +43,7 @@ LONGEST = (
 
 
 def _in(share: str, item: pytest.Item) -> bool:
-    """Return whether the file of a test is in a share, such as the first half, `0/2`."""
+    """Return whether the file of a test is in a share, such as the first third, `0/3`."""
     number, _, shares = share.partition("/")
     return crc32(item.nodeid.partition("::")[0].encode()) % int(shares) == int(number)
 
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that none of them is left over at the end.
 
-    With `TESTS_SHARE=1/2`, long tests of the other half of the files are deselected.
+    With `TESTS_SHARE=1/3`, long tests of the other two thirds of the files are deselected.
     """
     if share := os.environ.get("TESTS_SHARE"):
         others = [
