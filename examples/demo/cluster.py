@@ -22,8 +22,9 @@ STOP_TIMEOUT_S: Final = 20.0
 DEATH_TIMEOUT_S: Final = 5.0
 POLL_S: Final = 0.02
 LAST_LINES: Final = 40
-# Below the ephemeral ports, so that no connection takes them during a restart.
-PORTS_PER_KIND: Final = 10
+# More than the cluster has members. Below the ephemeral ports, so that no connection takes them
+# during a restart.
+PORTS_PER_KIND: Final = 20
 
 
 class ClusterFailed(Exception):
