@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from flowmesh.embedded.ports import free_port
-from flowmesh.sdk import Client, ExecutionFailed
+from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.agents.crew import PATIENCE_S, Crew, alive, kill, processes_of, tasks
@@ -109,14 +109,8 @@ async def test_kills_of_agents_supervisor_and_fleet_lose_no_task(own: Suite) -> 
             noticed = partial(_changed, crew, found)
             await until("it is noticed", noticed, within_s=PATIENCE_S)
         await settled(crew, WANTED)
-        failures = []
         for each in handles:
-            try:
-                assert await each.result()
-            except ExecutionFailed as failed:
-                failures.append(str(failed))
-        assert all("POISON" in each for each in failures), failures
-        assert len(failures) <= len(handles) // 100, failures
+            assert await each.result()
 
 
 async def _ended(suite: Suite) -> bool:
