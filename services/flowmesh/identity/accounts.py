@@ -13,6 +13,7 @@ from flowmesh.identity.credentials.access_tokens import AccessTokens
 from flowmesh.identity.credentials.passwords import Passwords, check_password
 from flowmesh.identity.emails import is_email
 from flowmesh.identity.limits import EMAIL_CHARS_MAX, NAME_CHARS_MAX, REFRESH_TOKEN_DAYS
+from flowmesh.identity.openid.errors import LoginRefused
 from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.permissions import caller
 from flowmesh.identity.revocations import Revocations
@@ -22,6 +23,7 @@ from flowmesh.identity.storage.users import UserStore
 from flowmesh.runtime import Clock
 
 _DAY_US = 86_400 * 1_000_000
+REPLAYED = "the login was completed before, and its session has ended; log in again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +200,18 @@ class Accounts:
         """Open a session of a user that has proved itself."""
         session, refresh = f"ses_{secrets.token_hex(10)}", one_time.new_token()
         async with self._sessions.changing() as sessions:
+            if opening.login is not None and await sessions.is_replayed(opening.login):
+                raise LoginRefused(REPLAYED)
             await sessions.insert(session, user_id, opening)
             await sessions.insert_refresh_token(one_time.digest(refresh), session)
         return await self._pair(user_id, session, refresh)
+
+    async def end_replayed(self, login: bytes) -> None:
+        """End the session of a code that is used again, which is a sign of theft. Raise."""
+        async with self._sessions.changing() as sessions:
+            ended = await sessions.revoke_of_login(login)
+        await self._revocations.announce(*ended)
+        raise LoginRefused(REPLAYED)
 
     async def _pair(self, user_id: str, session: str, refresh: str) -> TokenPair:
         access, expires_at_us = await self._tokens.issue(user_id, session)

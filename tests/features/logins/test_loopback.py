@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from flowmesh.embedded.ports import free_port
 from flowmesh.testing.suite import Suite
 from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
 from tests.features.commands import Outcome, command
+from tests.features.security.audited import Audited
 from tests.features.security.openid_provider import (
     CLIENT,
     SECRET,
@@ -217,7 +219,6 @@ async def test_a_code_counts_once_and_with_its_verifier(closed: Closed) -> None:
     _, answer = await approved(closed)
     status, session = await completed(closed, answer["code"])
     assert (status, session["user"]["email"]) == (200, OWNER)
-    assert await refused(closed, answer["code"])
     for other in (
         {"codeVerifier": "w" * 43},
         {"codeVerifier": ""},
@@ -233,6 +234,44 @@ async def test_a_code_counts_once_and_with_its_verifier(closed: Closed) -> None:
     # A code of a device is none of the command, nor the other way round.
     _, device = await closed.caller("").rest("POST", "/api/v1/auth/device", {})
     assert await refused(closed, device["deviceCode"])
+
+
+async def test_a_code_that_comes_again_ends_its_session(closed: Closed) -> None:
+    """Whether by the redirect or by a device; the audit log says which call ended it."""
+    anyone = closed.caller("")
+    _, answer = await approved(closed)
+    _, by_redirect = await completed(closed, answer["code"])
+    _, begun = await anyone.rest("POST", "/api/v1/auth/device", {})
+    approval = {"userCode": begun["userCode"]}
+    await closed.owner.rest("POST", "/api/v1/auth/device:approve", approval)
+    device = {"deviceCode": begun["deviceCode"]}
+    _, by_device = await anyone.rest("POST", "/api/v1/auth/device:complete", device)
+    for session in (by_redirect, by_device):
+        user = closed.caller(session["accessToken"])
+        assert (await user.rest("GET", "/api/v1/auth/me"))[0] == 200
+    # Another program that has the code lacks the verifier.
+    assert await refused(closed, answer["code"], codeVerifier="w" * 43)
+    status, again = await anyone.rest("POST", "/api/v1/auth/device:complete", device)
+    assert (status, again["error"]["reason"]) == (401, "LOGIN_REFUSED")
+    for session in (by_redirect, by_device):
+        user = closed.caller(session["accessToken"])
+        assert (await user.rest("GET", "/api/v1/auth/me"))[0] == 401
+        body = {"refreshToken": session["refreshToken"]}
+        assert (await anyone.rest("POST", "/api/v1/auth/refresh", body))[0] == 401
+    assert (await closed.owner.rest("GET", "/api/v1/auth/me"))[0] == 200
+    methods = ("CompleteLoopbackLogin", "CompleteDeviceLogin")
+    for session, method in zip((by_redirect, by_device), methods, strict=True):
+        target = f"{session['user']['id']}/{session_id(session['accessToken'])}"
+        ended, opened = await Audited(closed).found(2, company_id="", target=target)
+        assert {ended.method, opened.method} == {f"LoginService.{method}"}
+        change = json.loads(ended.details)
+        assert change["before"]["revoked_at"] is None
+        assert change["after"]["revoked_at"]
+
+
+def session_id(access_token: str) -> str:
+    claims = access_token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sid"])
 
 
 async def refused(closed: Closed, code: str, **other: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from flowmesh.access.sealing import SealBroken, Sealer
 from flowmesh.errors import Forbidden, Invalid, WrongState
 from flowmesh.identity.accounts import Accounts, TokenPair
+from flowmesh.identity.credentials import one_time
 from flowmesh.identity.limits import LOGIN_S
 from flowmesh.identity.openid.errors import LoginRefused
 from flowmesh.identity.permissions import caller
@@ -72,17 +73,19 @@ class Devices:
     async def complete(self, device_code: str, address: str) -> tuple[User, TokenPair]:
         """Open the session of an approved device. Raise LOGIN_PENDING and LOGIN_REFUSED."""
         device = self._opened(device_code)
+        login = one_time.digest(device_code)
+        if await self._store.is_used(login):
+            await self._accounts.end_replayed(login)
         approved = await self._store.take_device(self._user_code(device).replace("-", ""))
         if approved is None:
             raise WrongState("LOGIN_PENDING", "the code of the device is not approved yet")
-        used = hashlib.sha256(device_code.encode()).digest()
-        if not await self._store.use(used, 2 * LOGIN_S):
-            raise LoginRefused("the device has logged in before; begin again")
+        if not await self._store.use(login, 2 * LOGIN_S):
+            await self._accounts.end_replayed(login)
         user = await self._store.users.user(approved.user_id)
         if user is None or user.disabled:
             raise LoginRefused("the user is disabled")
         await self._store.users.note_login(user.id)
-        opening = Opening(address=address, parent=approved.parent)
+        opening = Opening(address=address, parent=approved.parent, login=login)
         return user, await self._accounts.opened(user.id, opening)
 
     def _opened(self, device_code: str) -> _Device:

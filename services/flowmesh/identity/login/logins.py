@@ -128,8 +128,9 @@ class Logins:
         provider = await self._provider(provider_id)
         if provider.kind == "oidc":
             await self._check_issuer(provider, answer.issuer)
-        if not await self._store.use(one_time.digest(begun.state), 2 * LOGIN_S):
-            raise LoginRefused("the login was completed before; log in again")
+        login = one_time.digest(begun.state)
+        if not await self._store.use(login, 2 * LOGIN_S):
+            await self._accounts.end_replayed(login)
         if answer.error:
             shown = answer.error if _ERROR.fullmatch(answer.error) else "an error"
             raise LoginRefused(f"the provider answered with {shown}")
@@ -137,7 +138,7 @@ class Logins:
         claims, opening = await read(provider, begun, answer)
         user = await self._user(provider, claims)
         await self._sessions.remap(user.id, provider, claims)
-        pair = await self._accounts.opened(user.id, replace(opening, address=address))
+        pair = await self._accounts.opened(user.id, replace(opening, address=address, login=login))
         await self._attempts.succeeded("", address)
         return user, pair, begun.next
 

@@ -15,6 +15,7 @@ import msgspec
 from flowmesh.access.sealing import SealBroken, Sealer
 from flowmesh.errors import Forbidden, Invalid
 from flowmesh.identity.accounts import Accounts, TokenPair
+from flowmesh.identity.credentials import one_time
 from flowmesh.identity.limits import LOOPBACK_CODE_S
 from flowmesh.identity.openid.errors import LoginRefused
 from flowmesh.identity.permissions import caller
@@ -71,9 +72,12 @@ class LoopbackLogins:
     ) -> tuple[User, TokenPair]:
         """Open the session of the command. Any use of a code is its last. Raise LOGIN_REFUSED."""
         approved = self._opened(code)
+        login = one_time.digest(code)
+        if not await self._store.use(login, 2 * LOOPBACK_CODE_S):
+            await self._accounts.end_replayed(login)
         taken = await self._store.take_device(_name(code))
         if taken is None:
-            raise LoginRefused("the code was used before; log in again")
+            raise LoginRefused("the code is unknown; log in again")
         digest = hashlib.sha256(verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if not hmac.compare_digest(challenge, approved.challenge):
@@ -84,7 +88,7 @@ class LoopbackLogins:
         if user is None or user.disabled:
             raise LoginRefused("the user is disabled")
         await self._store.users.note_login(user.id)
-        opening = Opening(address=address, parent=taken.parent)
+        opening = Opening(address=address, parent=taken.parent, login=login)
         return user, await self._accounts.opened(user.id, opening)
 
     def _opened(self, code: str) -> _Code:

@@ -59,6 +59,9 @@ values (:digest, now() + make_interval(secs => :seconds))
 on conflict do nothing
 returning true;
 
+-- name: is-used-login(digest)$
+select exists (select from used_logins where digest = :digest);
+
 -- name: delete-used-logins()!
 delete from used_logins where expires_at < now();
 

@@ -1,9 +1,9 @@
--- name: insert-session(id, user_id, address, provider, subject, provider_session, sealed_tokens, lifetime_s, parent, call)!
+-- name: insert-session(id, user_id, address, provider, subject, provider_session, sealed_tokens, lifetime_s, parent, login, call)!
 insert into sessions (id, user_id, address, provider, subject, provider_session, sealed_tokens,
-    checked_at, expires_at, parent)
+    checked_at, expires_at, parent, login)
 values (:id, :user_id, :address, :provider, :subject, :provider_session, :sealed_tokens,
     case when :sealed_tokens::bytea is not null then now() end,
-    now() + make_interval(secs => :lifetime_s), :parent)
+    now() + make_interval(secs => :lifetime_s), :parent, :login)
 returning set_config('flowmesh.call', :call, true);
 
 -- name: session-user(id)$
@@ -54,6 +54,20 @@ with gone as (
         and (:subject::text is null or subject = :subject)
         and (:provider_session::text is null or provider_session = :provider_session)
 )
+update sessions set revoked_at = now()
+where revoked_at is null and (id in (select id from gone) or parent in (select id from gone))
+returning id, set_config('flowmesh.call', :call, true);
+
+-- name: lock-login(digest)$
+-- True if a login was used again; other uses wait for the end of the transaction.
+select replayed from used_logins where digest = :digest for update;
+
+-- name: note-replay(digest)!
+update used_logins set replayed = true where digest = :digest;
+
+-- name: revoke-sessions-of-login(login, call)
+-- And those that end with them.
+with gone as (select id from sessions where login = :login and revoked_at is null)
 update sessions set revoked_at = now()
 where revoked_at is null and (id in (select id from gone) or parent in (select id from gone))
 returning id, set_config('flowmesh.call', :call, true);

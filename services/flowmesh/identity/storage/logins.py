@@ -105,6 +105,9 @@ class LoginStore:
         """Use up a login or a message; return False if it was used before."""
         return bool(await self._sql.use_login(self._at, digest=digest, seconds=seconds))
 
+    async def is_used(self, digest: bytes) -> bool:
+        return bool(await self._sql.is_used_login(self._at, digest=digest))
+
     async def approve_device(self, user_code: str, user_id: str, session: str) -> None:
         """Let the device with a code log in; the first approval counts."""
         await self._sql.approve_device(

@@ -41,6 +41,8 @@ class Opening:
     lifetime_s: float | None = None
     # The session of a provider with which this one ends.
     parent: str | None = None
+    # The digest of the code that opened it, whose second use ends it.
+    login: bytes | None = None
 
 
 BY_PASSWORD = Opening()
@@ -98,6 +100,16 @@ class SessionStore:
     async def revoke_all(self, user_id: str, *, except_id: str = "") -> list[str]:
         """Revoke the sessions of a user; return their ids."""
         rows = self._sql.revoke_sessions_of(self._at, user_id=user_id, except_id=except_id)
+        return [row["id"] async for row in rows]
+
+    async def is_replayed(self, login: bytes) -> bool:
+        """Return whether a code was used again; other uses wait for the end of the transaction."""
+        return bool(await self._sql.lock_login(self._at, digest=login))
+
+    async def revoke_of_login(self, login: bytes) -> list[str]:
+        """Revoke the session of a code that is used again, also one that is opened later."""
+        await self._sql.note_replay(self._at, digest=login)
+        rows = self._sql.revoke_sessions_of_login(self._at, login=login)
         return [row["id"] async for row in rows]
 
     async def revoke_of_provider(
