@@ -3,6 +3,7 @@
 import type { TaskTrace } from "@/api/schema";
 import { duration } from "@/model/durations";
 import { lookOf } from "@/model/status";
+import { itemOf } from "@/model/trace";
 import type { Colours } from "./palette";
 
 export const ROW = 26;
@@ -19,6 +20,8 @@ export interface TimelineScene {
   window: Window;
   /** End of the execution, or now, in milliseconds since its start. */
   end: number;
+  /** The moment up to which the waits were read, in milliseconds since the start. */
+  readMs: number;
   scroll: number;
   colours: Colours;
   selected: string | undefined;
@@ -27,6 +30,9 @@ export interface TimelineScene {
   cursor: number | undefined;
 }
 
+/** Where names begin, and the gap before the item of a map, in pixels. */
+const NAME_LEFT = 24;
+const ITEM_GAP = 5;
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const TICKS = 7;
 /** Room for the text of a tick, in pixels. */
@@ -117,22 +123,12 @@ function paintRow(
     context.fillStyle = colours.selected;
     context.fillRect(0, y, width, ROW);
   }
-  context.fillStyle = colours.text;
-  context.font = "400 12px 'Inter Variable'";
-  context.save();
-  context.beginPath();
-  context.rect(0, y, NAMES - 10, ROW);
-  context.clip();
-  context.fillText(task.name, 24, y + 17);
-  context.restore();
+  paintName(context, task, y, colours);
   context.save();
   context.beginPath();
   context.rect(NAMES, y, width - NAMES, ROW);
   context.clip();
-  for (const wait of task.waits) {
-    if (wait.reason === "dependency") continue;
-    bar(context, place(wait.fromMs), place(wait.toMs), y + 10, 6, colours.line, true, colours);
-  }
+  paintWaits(context, scene, task, y, place);
   const colour = colours.family[lookOf(scene.statusOf(task.id)).family];
   task.attempts.forEach((attempt, index) => {
     const from = attempt.startedMs ?? attempt.readyMs;
@@ -168,6 +164,48 @@ function paintRow(
     context.fillRect(from, y + ROW - 5, Math.max(2, place(task.endedMs ?? scene.end) - from), 1.5);
   }
   context.restore();
+}
+
+/** The name, and the item of a map behind it, which a long name does not hide. */
+function paintName(
+  context: CanvasRenderingContext2D,
+  { id, name }: TaskTrace,
+  y: number,
+  colours: Colours,
+): void {
+  context.font = "400 12px 'Inter Variable'";
+  const item = itemOf(id);
+  const room = NAMES - 10 - NAME_LEFT - (item ? context.measureText(item).width + ITEM_GAP : 0);
+  context.save();
+  context.beginPath();
+  context.rect(NAME_LEFT, y, room, ROW);
+  context.clip();
+  context.fillStyle = colours.text;
+  context.fillText(name, NAME_LEFT, y + 17);
+  context.restore();
+  const end = NAME_LEFT + Math.min(room, context.measureText(name).width);
+  context.fillStyle = colours.muted;
+  context.fillText(item, end + ITEM_GAP, y + 17);
+}
+
+/** Waits, thin and grey; those for a decision have the height of a run. An open one grows. */
+function paintWaits(
+  context: CanvasRenderingContext2D,
+  { colours, end, readMs }: TimelineScene,
+  task: TaskTrace,
+  y: number,
+  place: Place,
+): void {
+  for (const { reason, fromMs, toMs } of task.waits) {
+    if (reason === "dependency") continue;
+    const to = place(task.endedMs === undefined && toMs >= readMs ? end : toMs);
+    if (reason === "people") {
+      const colour = colours.family.attention;
+      bar(context, place(fromMs), to, y + 6, ROW - 12, colour, true, colours);
+    } else {
+      bar(context, place(fromMs), to, y + 10, 6, colours.line, true, colours);
+    }
+  }
 }
 
 function bar(

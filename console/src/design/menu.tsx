@@ -10,6 +10,8 @@ interface MenuProps {
   align?: "start" | "end";
   /** Whether it is open, for a menu that is opened by a key too. */
   open?: boolean;
+  /** Whether it is open at first. */
+  defaultOpen?: boolean;
   onOpenChange?: (open: boolean) => void;
 }
 

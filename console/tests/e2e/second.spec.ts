@@ -224,3 +224,28 @@ test("home tells what needs a person @S2-61", async ({ page }) => {
   await list.getByRole("link", { name: /held-orders.*on hold/ }).click();
   await expect(page.getByRole("link", { name: seeded("held") })).toBeVisible();
 });
+
+test("the timeline draws the time on hold, and tells items apart @S0-104", async ({ page }) => {
+  await page.goto(`/executions/${seeded("held")}?tab=timeline`);
+  await expect(page.getByText("Bottleneck:")).toContainText("waited for a person for");
+  // The second row is the held task: half way through the execution, only its hold is there.
+  const colour = () =>
+    page.getByTestId("timeline").evaluate((element) => {
+      const canvas = element as HTMLCanvasElement;
+      const scale = canvas.width / canvas.clientWidth;
+      const place = [(190 + (canvas.clientWidth - 206) / 2) * scale, (26 + 26 + 13) * scale];
+      const data = canvas.getContext("2d")?.getImageData(place[0] ?? 0, (place[1] ?? 0) - 4, 9, 9);
+      const strongest = [...Array((data?.data.length ?? 0) / 4).keys()].map((pixel) => {
+        const [red = 0, green = 0, blue = 0] = data?.data.slice(pixel * 4) ?? [];
+        return Math.max(red, green, blue) - Math.min(red, green, blue);
+      });
+      return Math.max(...strongest);
+    });
+  await expect.poll(colour).toBeGreaterThan(60);
+  await page.getByRole("button", { name: "As a table" }).click();
+  const held = page.getByRole("row").filter({ has: page.getByRole("button", { name: "charge" }) });
+  await expect(held.getByRole("cell").nth(4)).not.toHaveText("0 ms");
+  await page.goto(`/executions/${seeded("map")}?tab=timeline`);
+  await page.getByRole("button", { name: "As a table" }).click();
+  await expect(page.getByRole("button", { name: "weigh [7]", exact: true })).toBeVisible();
+});

@@ -12,6 +12,7 @@ import { type Column, DataTable } from "@/design/table";
 import { useNow } from "@/design/useNow";
 import { duration } from "@/model/durations";
 import { isOpen } from "@/model/status";
+import { costOf, decisionMs, nameOf } from "@/model/trace";
 import { useExecution } from "./data";
 import styles from "./timelineTab.module.css";
 
@@ -50,8 +51,8 @@ export default function TimelineTab() {
         </label>
         {data.bottleneck && data.bottleneck.share >= SHARE_MIN && (
           <span className="muted truncate" title={data.bottleneck.text}>
-            Bottleneck: <code>{data.bottleneck.taskId}</code>, {duration(data.bottleneck.ms)} (
-            {Math.round(data.bottleneck.share * 100)} %)
+            Bottleneck: <code>{data.bottleneck.taskId}</code> {costOf(data.bottleneck.reason)} for{" "}
+            {duration(data.bottleneck.ms)} ({Math.round(data.bottleneck.share * 100)} %)
           </span>
         )}
         {data.truncated && <span>Only the first events are shown.</span>}
@@ -110,11 +111,21 @@ function Chart({ tasks, durationMs, running }: ChartProps) {
     (context: CanvasRenderingContext2D, width: number, height: number) =>
       paintTimeline(
         context,
-        { tasks, window, end, scroll, colours, selected: node, statusOf, cursor },
+        {
+          tasks,
+          window,
+          end,
+          readMs: durationMs,
+          scroll,
+          colours,
+          selected: node,
+          statusOf,
+          cursor,
+        },
         width,
         height,
       ),
-    [tasks, window.from, window.to, end, scroll, colours, node, version, cursor],
+    [tasks, window.from, window.to, end, durationMs, scroll, colours, node, version, cursor],
   );
   useCanvas(canvas, draw);
   useTimelineWheel(canvas, { window, end, rows: tasks.length, setChosen, setScroll });
@@ -188,15 +199,16 @@ function TraceTable({ tasks }: { tasks: TaskTrace[] }) {
   const columns: readonly Column<TaskTrace>[] = [
     {
       head: "Task",
-      cell: ({ id, name }) => (
-        <button type="button" onClick={() => select(id)}>
-          {name}
+      cell: (task) => (
+        <button type="button" onClick={() => select(task.id)}>
+          {nameOf(task)}
         </button>
       ),
     },
     { head: "Status", cell: (task) => <Status status={task.status} /> },
     { head: "Ready", as: "numbers", cell: (task) => `+${duration(task.readyMs ?? 0)}` },
     { head: "Waited", as: "numbers", cell: (task) => duration(task.waitMs) },
+    { head: "For a decision", as: "numbers", cell: (task) => duration(decisionMs(task)) },
     { head: "Ran", as: "numbers", cell: (task) => duration(task.runMs) },
     { head: "Attempts", as: "numbers", cell: (task) => task.attempts.length },
     { head: "Critical", cell: (task) => (task.critical ? "yes" : "") },

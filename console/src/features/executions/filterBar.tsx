@@ -1,15 +1,24 @@
 import { useQuery } from "@tanstack/react-query";
 import { Columns3, ListFilter } from "lucide-react";
-import { type KeyboardEvent, type RefObject, useEffect, useId, useMemo, useState } from "react";
+import {
+  type KeyboardEvent,
+  lazy,
+  type RefObject,
+  Suspense,
+  useEffect,
+  useId,
+  useMemo,
+  useState,
+} from "react";
 import { asProblem } from "@/api/problems";
 import type { ListSearch } from "@/app/routes";
-import { Menu, MenuCheck } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import { type Completion, completions, filterOf } from "@/model/filter";
 import { say } from "@/model/messages";
-import { COLUMNS, shownColumns } from "./columns";
 import styles from "./filterBar.module.css";
 import { DEFAULT_RANGE, facetQuery, RANGES, rangeOf } from "./queries";
+
+const ColumnMenu = lazy(() => import("./columnMenu"));
 
 interface Props {
   search: ListSearch;
@@ -45,29 +54,31 @@ export function FilterBar({ search, change, input, error }: Props) {
           </option>
         ))}
       </select>
-      <Menu
-        trigger={<Button icon={<Columns3 size={14} />}>{say("executions.columns")}</Button>}
-        label={say("executions.columns")}
-      >
-        {COLUMNS.map((column) => (
-          <MenuCheck
-            key={column.id}
-            checked={shownColumns(search.columns).includes(column.id)}
-            disabled={column.always}
-            onChange={() => change({ columns: toggledColumn(search.columns, column.id) })}
-          >
-            {column.label}
-          </MenuCheck>
-        ))}
-      </Menu>
+      <Columns search={search} change={change} />
     </search>
   );
 }
 
-function toggledColumn(columns: string | undefined, id: string): string {
-  const shown = shownColumns(columns);
-  const next = shown.includes(id) ? shown.filter((each) => each !== id) : [...shown, id];
-  return next.join(",");
+/** The choice of columns, whose menu is loaded when it is wanted. */
+function Columns({ search, change }: Pick<Props, "search" | "change">) {
+  const [wanted, setWanted] = useState(false);
+  const button = (
+    <Button
+      icon={<Columns3 size={14} />}
+      aria-haspopup="menu"
+      aria-expanded={false}
+      onClick={() => setWanted(true)}
+    >
+      {say("executions.columns")}
+    </Button>
+  );
+  return wanted ? (
+    <Suspense fallback={button}>
+      <ColumnMenu search={search} change={change} />
+    </Suspense>
+  ) : (
+    button
+  );
 }
 
 function FilterInput({
