@@ -34,6 +34,7 @@ IDS: Mapping[str, int] = {
     "userId": IdKind.ID_KIND_USER,
     "keyId": IdKind.ID_KIND_API_KEY,
     "providerId": IdKind.ID_KIND_IDENTITY_PROVIDER,
+    "groupId": IdKind.ID_KIND_USER_GROUP,
     "sessionId": IdKind.ID_KIND_SESSION,
     "invitationId": IdKind.ID_KIND_INVITATION,
 }

@@ -51,6 +51,8 @@ from flowmesh.api.identity.v1 import (
     principal_pb2,
     provider_service_pb2,
     provider_service_pb2_grpc,
+    provisioning_service_pb2,
+    provisioning_service_pb2_grpc,
     tenant_service_pb2,
 )
 from flowmesh.api.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
@@ -213,6 +215,11 @@ async def _people(closed: Closed, tenant: Tenant) -> None:
         )
     )
     tenant.ids[IdKind.ID_KIND_IDENTITY_PROVIDER] = provider.provider.id
+    provisioner = await closed.key(project, "viewer", permissions=[f"scim:{provider.provider.id}"])
+    provisioned = await provisioning_service_pb2_grpc.ProvisioningServiceStub(
+        provisioner.channel
+    ).CreateScimGroup(provisioning_service_pb2.CreateScimGroupRequest(display_name=tenant.canary))
+    tenant.ids[IdKind.ID_KIND_USER_GROUP] = provisioned.group.id
     tenant.ids[IdKind.ID_KIND_USER] = registered.user.id
     tenant.ids[IdKind.ID_KIND_INVITATION] = invited.invitation.id
     tenant.ids[IdKind.ID_KIND_API_KEY] = made.key.id

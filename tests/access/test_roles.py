@@ -45,6 +45,9 @@ def expected(method: Method, role: Role) -> str:
         return "SERVICES_ONLY: "
     if str(method) in OF_USERS and role is not Role.OWNER:
         return "ROLE_REQUIRED: only users"
+    if method.rule.method.startswith("ProvisioningService."):
+        # No role provisions: a key of a permission of its own does.
+        return "ROLE_REQUIRED: the call needs an API key with the permission `scim:"
     everywhere = rule.scope == AccessScope.ACCESS_SCOPE_CLUSTER
     if not rule.bits or (PERMISSIONS[role] & rule.bits and not everywhere):
         return ""

@@ -894,6 +894,13 @@ export interface Edge {
   onFailure?: boolean;
 }
 
+/** An email address of a user. */
+export interface EmailValue {
+  value: string;
+  primary?: boolean;
+  type?: string;
+}
+
 /** Encryption at rest of a project. */
 export interface EncryptionValue {
   encryption: "destroyed" | "off" | "required";
@@ -1794,6 +1801,14 @@ export interface MessageValue {
   attempt?: number;
   receipt?: string;
   visibleUntil?: string;
+}
+
+/** The kind of a resource, its address and its times. */
+export interface MetaValue {
+  resourceType: string;
+  created: string;
+  lastModified: string;
+  location: string;
 }
 
 /** Use per hour, newest first. */
@@ -2903,6 +2918,58 @@ export interface ScalingPolicyValue {
   downCooldownMs: number;
   windowMs: number;
   idleAfterMs: number;
+}
+
+/** Groups that match a filter. */
+export interface ScimGroupList {
+  schemas: string[];
+  totalResults: number;
+  startIndex: number;
+  itemsPerPage: number;
+  Resources: ScimGroupValue[];
+}
+
+/** A group as SCIM describes it. */
+export interface ScimGroupValue {
+  schemas: string[];
+  id: string;
+  externalId?: string;
+  displayName: string;
+  members?: ScimMemberValue[];
+  meta: MetaValue;
+}
+
+/** A member of a group. */
+export interface ScimMemberValue {
+  value: string;
+  display: string;
+}
+
+/** The whole name of a user. */
+export interface ScimNameValue {
+  formatted: string;
+}
+
+/** Users that match a filter. */
+export interface ScimUserList {
+  schemas: string[];
+  totalResults: number;
+  startIndex: number;
+  itemsPerPage: number;
+  Resources: ScimUserValue[];
+}
+
+/** A user as SCIM describes it. */
+export interface ScimUserValue {
+  schemas: string[];
+  id: string;
+  externalId?: string;
+  userName: string;
+  name: ScimNameValue;
+  displayName: string;
+  emails: EmailValue[];
+  active: boolean;
+  meta: MetaValue;
 }
 
 /** Secrets by name. */

@@ -148,6 +148,7 @@ pub enum IdKind {
     Agent = 28,
     AgentSpec = 29,
     ScalingPolicy = 30,
+    UserGroup = 31,
 }
 impl IdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -183,6 +184,7 @@ impl IdKind {
             Self::Agent => "ID_KIND_AGENT",
             Self::AgentSpec => "ID_KIND_AGENT_SPEC",
             Self::ScalingPolicy => "ID_KIND_SCALING_POLICY",
+            Self::UserGroup => "ID_KIND_USER_GROUP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -215,6 +217,7 @@ impl IdKind {
             "ID_KIND_AGENT" => Some(Self::Agent),
             "ID_KIND_AGENT_SPEC" => Some(Self::AgentSpec),
             "ID_KIND_SCALING_POLICY" => Some(Self::ScalingPolicy),
+            "ID_KIND_USER_GROUP" => Some(Self::UserGroup),
             _ => None,
         }
     }

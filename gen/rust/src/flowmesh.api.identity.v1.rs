@@ -3898,6 +3898,606 @@ pub mod provider_service_client {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScimUser {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_name: ::prost::alloc::string::String,
+    /// Chosen by the provider.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub email: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub active: bool,
+    #[prost(int64, tag = "7")]
+    pub created_at_us: i64,
+    #[prost(int64, tag = "8")]
+    pub changed_at_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScimMember {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScimGroup {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Chosen by the provider.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub members: ::prost::alloc::vec::Vec<ScimMember>,
+    #[prost(int64, tag = "5")]
+    pub created_at_us: i64,
+    #[prost(int64, tag = "6")]
+    pub changed_at_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListScimUsersRequest {
+    #[prost(string, optional, tag = "1")]
+    pub user_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Users before the first one of the response.
+    #[prost(int32, tag = "3")]
+    pub offset: i32,
+    /// At most 1,000; 0 returns the number only.
+    #[prost(int32, tag = "4")]
+    pub count: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListScimUsersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub users: ::prost::alloc::vec::Vec<ScimUser>,
+    /// Of all that match.
+    #[prost(int32, tag = "2")]
+    pub total: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScimUserRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScimUserResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<ScimUser>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScimUserRequest {
+    #[prost(string, tag = "1")]
+    pub user_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub external_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// The name of the user if empty, which has to be an address then.
+    #[prost(string, tag = "4")]
+    pub email: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub active: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScimUserResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<ScimUser>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScimUserRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub user_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub email: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, optional, tag = "6")]
+    pub active: ::core::option::Option<bool>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScimUserResponse {
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<ScimUser>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScimUserRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScimUserResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListScimGroupsRequest {
+    #[prost(string, optional, tag = "1")]
+    pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(int32, tag = "3")]
+    pub offset: i32,
+    /// At most 1,000; 0 returns the number only.
+    #[prost(int32, tag = "4")]
+    pub count: i32,
+    #[prost(bool, tag = "5")]
+    pub without_members: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListScimGroupsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<ScimGroup>,
+    /// Of all that match.
+    #[prost(int32, tag = "2")]
+    pub total: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScimGroupRequest {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub without_members: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetScimGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<ScimGroup>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScimGroupRequest {
+    #[prost(string, tag = "1")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub external_id: ::prost::alloc::string::String,
+    /// Ids of users, at most 1,000.
+    #[prost(string, repeated, tag = "3")]
+    pub members: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateScimGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<ScimGroup>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScimGroupRequest {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub external_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Users that leave the group, at most 1,000.
+    #[prost(string, repeated, tag = "4")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Users that join it after that, at most 1,000.
+    #[prost(string, repeated, tag = "5")]
+    pub added: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// All present members leave the group first.
+    #[prost(bool, tag = "6")]
+    pub replaces: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateScimGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<ScimGroup>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScimGroupRequest {
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScimGroupResponse {}
+/// Generated client implementations.
+pub mod provisioning_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Users and groups that an identity provider of a company provisions (SCIM 2.0, RFC 7643 and 7644).
+    /// The caller is an API key with the permission `scim:<provider id>`, of a project of the company,
+    /// made by a user that administers the company; it sees what its provider provisioned, nothing else.
+    /// Each method refuses other callers:
+    ///
+    ///   PERMISSION_DENIED / ROLE_REQUIRED
+    #[derive(Debug, Clone)]
+    pub struct ProvisioningServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ProvisioningServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProvisioningServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProvisioningServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the users that match all stated attributes, by their ids.
+        pub async fn list_scim_users(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListScimUsersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScimUsersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/ListScimUsers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "ListScimUsers",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / USER_NOT_FOUND
+        pub async fn get_scim_user(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetScimUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetScimUserResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/GetScimUser",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "GetScimUser",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a user, or returns a deleted one with the same name to use.
+        ///
+        ///   ALREADY_EXISTS / USER_EXISTS        the name or the email address is taken
+        ///   INVALID_ARGUMENT / REQUEST_INVALID  an attribute is missing or malformed
+        pub async fn create_scim_user(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateScimUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateScimUserResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/CreateScimUser",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "CreateScimUser",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the stated attributes. A user that is not active has no sessions, and its API keys are
+        /// refused.
+        ///
+        ///   NOT_FOUND / USER_NOT_FOUND
+        ///   and the errors of CreateScimUser
+        pub async fn update_scim_user(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateScimUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateScimUserResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/UpdateScimUser",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "UpdateScimUser",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the sessions of a user, takes the roles that its groups gave, and disables it.
+        ///
+        ///   NOT_FOUND / USER_NOT_FOUND
+        pub async fn delete_scim_user(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteScimUserRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteScimUserResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/DeleteScimUser",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "DeleteScimUser",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the groups that match all stated attributes, by their ids.
+        pub async fn list_scim_groups(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListScimGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScimGroupsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/ListScimGroups",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "ListScimGroups",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / GROUP_NOT_FOUND
+        pub async fn get_scim_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetScimGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetScimGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/GetScimGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "GetScimGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   INVALID_ARGUMENT / REQUEST_INVALID  an attribute is malformed, or a member is unknown
+        pub async fn create_scim_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateScimGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateScimGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/CreateScimGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "CreateScimGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the stated attributes. The roles of all members follow the rules of the provider, for
+        /// which the names of the groups of a user are its claim `groups`.
+        ///
+        ///   NOT_FOUND / GROUP_NOT_FOUND
+        ///   INVALID_ARGUMENT / REQUEST_INVALID  an attribute is malformed, or a member is unknown
+        pub async fn update_scim_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateScimGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateScimGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/UpdateScimGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "UpdateScimGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / GROUP_NOT_FOUND
+        pub async fn delete_scim_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteScimGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteScimGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProvisioningService/DeleteScimGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProvisioningService",
+                        "DeleteScimGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 /// Upper bounds; 0 is unlimited.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Quota {

@@ -231,6 +231,7 @@ REASONS = table_of(
     Reason("IDENTITY_PROVIDER_NOT_FOUND", tree.NotFound, "No such identity provider, or none that the caller may see."),
     Reason("SESSION_NOT_FOUND", tree.NotFound, "The caller has no such session."),
     Reason("USER_EXISTS", tree.Conflict, "A user with this email address exists."),
+    Reason("GROUP_NOT_FOUND", tree.NotFound, "No such group of users."),
     Reason("USER_NOT_FOUND", tree.NotFound, "No such user."),
     Reason("SLUG_INVALID", tree.Invalid, "The slug is reserved, or has other characters than a-z, 0-9 and `-`."),
     Reason("SLUG_TAKEN", tree.Conflict, "Another object of the same parent has the slug."),

@@ -20,7 +20,7 @@ from flowmesh.errors import (
 )
 from flowmesh.failpoints import failpoint
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.http.errors import error_response, internal_response
+from flowmesh.gateway.http.errors import error_response, internal_error
 from flowmesh.gateway.http.operation_docs import PAGE, Route, SocketRoute
 from flowmesh.gateway.http.requests import (
     AnyResponse,
@@ -134,6 +134,7 @@ class Gateway:
         method = scope["method"]
         started = _Started(send, [], scope.get("scheme") == "https")
         template = UNKNOWN_ROUTE
+        refusal: Callable[[FlowmeshError], Response] = error_response
         try:
             path = _raw_path(scope)
             found = self._routes.match(path)
@@ -149,6 +150,7 @@ class Gateway:
                 await _send(_other_method(method, leaf), method, started)
                 return
             route, rules = served
+            refusal = route.refusal
             await self._access.admit_http(scope, public=route.public)
             request = Request(scope, params, receive)
             request.check(rules)
@@ -161,7 +163,7 @@ class Gateway:
         except ClientGone:
             started.statuses.append(CLIENT_GONE_STATUS)
         except Exception as raised:
-            response = self._refusal(raised, template)
+            response = refusal(self._error(raised, template))
             if started.statuses:
                 # The head was sent: abort the connection to signal the error.
                 raise
@@ -190,19 +192,21 @@ class Gateway:
             with self._access.revocable():
                 await route.endpoint(self._backends, socket)
         except Exception as raised:  # noqa: BLE001 - as above
-            refusal = self._refusal(raised, found[0].template if found else UNKNOWN_ROUTE)
+            error = self._error(raised, found[0].template if found else UNKNOWN_ROUTE)
+            refusal = error_response(error)
             if socket.accepted:
                 with contextlib.suppress(OSError, RuntimeError):
                     await socket.close(*_closing(raised))
             else:
                 await socket.refuse(refusal.status, refusal.body)
 
-    def _refusal(self, raised: Exception, template: str) -> Response:
+    def _error(self, raised: Exception, template: str) -> FlowmeshError:
+        """Return the error to show; one that is not expected is logged."""
         if not isinstance(raised, FlowmeshError):
             self._log.error("request failed", route=template, exc_info=raised)
-            return internal_response()
+            return internal_error()
         # Drop the frames: a task that keeps the error would keep the request body too.
-        return error_response(raised.with_traceback(None))
+        return raised.with_traceback(None)
 
 
 def _closing(raised: Exception) -> tuple[int, str]:

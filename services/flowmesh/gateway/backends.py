@@ -37,6 +37,7 @@ from flowmesh.api.identity.v1 import login_service_pb2_grpc as login
 from flowmesh.api.identity.v1 import member_service_pb2_grpc as member
 from flowmesh.api.identity.v1 import plan_service_pb2_grpc as plan
 from flowmesh.api.identity.v1 import provider_service_pb2_grpc as provider
+from flowmesh.api.identity.v1 import provisioning_service_pb2_grpc as provisioning
 from flowmesh.api.identity.v1 import quota_service_pb2_grpc as quota
 from flowmesh.api.identity.v1 import secret_service_pb2_grpc as secret
 from flowmesh.api.identity.v1 import tenant_service_pb2_grpc as tenant
@@ -76,6 +77,7 @@ class Backends:
     auth: auth.AuthServiceAsyncStub
     api_keys: key.KeyServiceAsyncStub
     providers: provider.ProviderServiceAsyncStub
+    provisioning: provisioning.ProvisioningServiceAsyncStub
     logins: login.LoginServiceAsyncStub
     members: member.MemberServiceAsyncStub
     tenants: tenant.TenantServiceAsyncStub
@@ -124,6 +126,7 @@ def backends_of(runtime: Runtime) -> Backends:
         auth=runtime.stub(auth.AuthServiceStub, "identity"),
         api_keys=runtime.stub(key.KeyServiceStub, "identity"),
         providers=runtime.stub(provider.ProviderServiceStub, "identity"),
+        provisioning=runtime.stub(provisioning.ProvisioningServiceStub, "identity"),
         logins=runtime.stub(login.LoginServiceStub, "identity"),
         members=runtime.stub(member.MemberServiceStub, "identity"),
         tenants=runtime.stub(tenant.TenantServiceStub, "identity"),

@@ -94,3 +94,4 @@ PROVIDER_READ_AGAIN_S: Final = 60.0
 DEVICE_POLL_S: Final = 2
 # The report of a backup drill that an export of evidence contains.
 DRILL_REPORT_BYTES_MAX: Final = 1 << 20
+SCIM_MEMBERS_MAX: Final = 1_000

@@ -21,6 +21,7 @@ from flowmesh.api.identity.v1 import (
     member_service_pb2_grpc,
     plan_service_pb2_grpc,
     provider_service_pb2_grpc,
+    provisioning_service_pb2_grpc,
     quota_service_pb2_grpc,
     secret_service_pb2_grpc,
     tenant_service_pb2_grpc,
@@ -41,6 +42,7 @@ from flowmesh.identity.api.login_server import LoginServer
 from flowmesh.identity.api.member_server import MemberServer
 from flowmesh.identity.api.plan_server import PlanServer
 from flowmesh.identity.api.provider_server import ProviderServer
+from flowmesh.identity.api.provisioning_server import ProvisioningServer
 from flowmesh.identity.api.quota_server import QuotaServer
 from flowmesh.identity.api.secret_server import SecretServer
 from flowmesh.identity.api.tenant_server import TenantServer
@@ -66,6 +68,8 @@ from flowmesh.identity.openid.client import OpenIdConnect
 from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
+from flowmesh.identity.provisioning.caller import ProvisioningCaller
+from flowmesh.identity.provisioning.provisioning import Provisioning
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
 from flowmesh.identity.saml.client import Saml
 from flowmesh.identity.secrets import Secrets
@@ -122,6 +126,7 @@ async def run(runtime: Runtime) -> None:
         runtime.serve(
             parts.provider(), provider_service_pb2_grpc.add_ProviderServiceServicer_to_server
         )
+        parts.serve_provisioning()
         runtime.serve(parts.login(), login_service_pb2_grpc.add_LoginServiceServicer_to_server)
         runtime.serve(parts.key(), key_service_pb2_grpc.add_KeyServiceServicer_to_server)
         runtime.serve(parts.file(), file_service_pb2_grpc.add_FileServiceServicer_to_server)
@@ -178,7 +183,7 @@ class _Parts:
         saml: Saml,
         wrapping: Wrapping,
     ) -> None:
-        self._runtime = runtime
+        self._runtime, self._database = runtime, database
         self._wrapping = wrapping
         self._wrapped_keys = WrappedKeyStore(database)
         self._pepper = keys.pepper
@@ -258,6 +263,17 @@ class _Parts:
             revocations=self.revocations,
         )
         return ProviderServer(providers)
+
+    def serve_provisioning(self) -> None:
+        provisioning = Provisioning(
+            database=self._database,
+            caller=ProvisioningCaller(logins=self.logins, keys=self.keys, tenants=self.tenants),
+            sessions=self._provider_sessions,
+        )
+        self._runtime.serve(
+            ProvisioningServer(provisioning),
+            provisioning_service_pb2_grpc.add_ProvisioningServiceServicer_to_server,
+        )
 
     def login(self) -> LoginServer:
         logins = Logins(

@@ -8,8 +8,9 @@ from tests.features.closed import Caller
 from tests.features.security.audited import COMPANY, Audited, call
 
 
-async def change_providers(owner: Caller) -> None:
-    """Make, change and delete an identity provider."""
+async def change_providers(audited: Audited, project: str) -> None:
+    """Make, change and delete an identity provider, and what it provisions."""
+    owner = audited.closed.owner
     settings = pb.ProviderSettings(
         name="Corp", kind="oidc", issuer="https://corp.example", client_id="c"
     )
@@ -18,7 +19,21 @@ async def change_providers(owner: Caller) -> None:
     provider = made.provider.id
     settings.name = "Corporation"
     await call(owner, "ProviderService.UpdateProvider", provider_id=provider, settings=settings)
+    key = await audited.closed.key(project, "viewer", permissions=[f"scim:{provider}"])
+    await change_provisioned(key)
     await call(owner, "ProviderService.DeleteProvider", provider_id=provider)
+
+
+async def change_provisioned(key: Caller) -> None:
+    """Provision, change and delete a user and a group."""
+    made = await call(key, "ProvisioningService.CreateScimUser", user_name="scim@corp.example")
+    user = {"user_id": made.user.id}
+    await call(key, "ProvisioningService.UpdateScimUser", name="Renamed", **user)
+    made = await call(key, "ProvisioningService.CreateScimGroup", display_name="Staff")
+    group = {"group_id": made.group.id}
+    await call(key, "ProvisioningService.UpdateScimGroup", display_name="Crew", **group)
+    await call(key, "ProvisioningService.DeleteScimGroup", **group)
+    await call(key, "ProvisioningService.DeleteScimUser", **user)
 
 
 async def change_encryption(owner: Caller, namespace: str) -> None:

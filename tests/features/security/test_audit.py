@@ -264,7 +264,7 @@ async def test_every_audited_method_leaves_an_entry(audited: Audited) -> None:
     """Of all that the contracts mark as audited."""
     project, company = await audited.closed.project("everything"), await change_tenants(audited)
     await _members(audited)
-    await change_providers(audited.closed.owner)
+    await change_providers(audited, project.id)
     await audited.closed.project("sealed")
     await change_encryption(audited.closed.owner, "sealed")
     await _contents(audited, project.id)

@@ -75,6 +75,7 @@ PUBLIC = {
     "flowmesh.api.identity.v1.MemberService",
     "flowmesh.api.identity.v1.PlanService",
     "flowmesh.api.identity.v1.ProviderService",
+    "flowmesh.api.identity.v1.ProvisioningService",
     "flowmesh.api.identity.v1.QuotaService",
     "flowmesh.api.identity.v1.SecretService",
     "flowmesh.api.identity.v1.TenantService",

@@ -44,7 +44,8 @@ async def create_key(
         queue: Queue that a worker with the key may serve; may be repeated, any by default.
         task_type: Task type that a worker with the key may serve; may be repeated, any by default.
         network: Network that the key may be used from, such as 10.0.0.0/8; may be repeated.
-        permission: Permission that tasks may require of the starter; may be repeated.
+        permission: Permission that tasks may require of the starter, or `scim:<provider id>` to
+            provision users; may be repeated.
         days: Days until the key expires; 0 is never.
     """
     async with connected(common) as client:

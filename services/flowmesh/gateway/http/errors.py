@@ -34,9 +34,9 @@ def error_response(error: FlowmeshError, *, headers: Headers = (), **beside: Any
     return Response(error.http_status, body, headers=headers)
 
 
-def internal_response() -> Response:
-    """Return the response to an internal error."""
-    return error_response(FlowmeshError("INTERNAL", INTERNAL_MESSAGE))
+def internal_error() -> FlowmeshError:
+    """Return the error that is shown for an unexpected one."""
+    return FlowmeshError("INTERNAL", INTERNAL_MESSAGE)
 
 
 def _retry_after_s(error: FlowmeshError) -> int | None:

@@ -1,11 +1,13 @@
 """Descriptions of routes: the source of both the routing and the OpenAPI document."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from flowmesh.errors import FlowmeshError
 from flowmesh.gateway.backends import Backends
+from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.parameters import (
     ID,
     NAMESPACE,
@@ -15,7 +17,7 @@ from flowmesh.gateway.http.parameters import (
     RequestHeader,
     Rules,
 )
-from flowmesh.gateway.http.requests import JSON, AnyResponse, Request
+from flowmesh.gateway.http.requests import JSON, AnyResponse, Request, Response
 from flowmesh.gateway.http.sockets import Socket
 
 EXECUTE = "Execute"
@@ -105,6 +107,8 @@ class Route:
     public: bool = False
     # Served to browsers only, if the path has another answer to GET: see `PAGE`.
     page: bool = False
+    # The form of errors, if a standard defines another one.
+    refusal: Callable[[FlowmeshError], Response] = error_response
 
     @property
     def operation_id(self) -> str:

@@ -61,6 +61,9 @@ from flowmesh.gateway.routes.identity import (
 from flowmesh.gateway.routes.mcp import endpoint as mcp
 from flowmesh.gateway.routes.messages import exchanges, messages, queues
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
+from flowmesh.gateway.routes.scim import discovery as scim_discovery
+from flowmesh.gateway.routes.scim import groups as scim_groups
+from flowmesh.gateway.routes.scim import users as scim_users
 from flowmesh.gateway.routes.subscriptions import published, subscriptions
 
 _REST: tuple[Route, ...] = (
@@ -108,6 +111,9 @@ _REST: tuple[Route, ...] = (
     *registrations.ROUTES,
     *auth.ROUTES,
     *providers.ROUTES,
+    *scim_discovery.ROUTES,
+    *scim_users.ROUTES,
+    *scim_groups.ROUTES,
     *logins.ROUTES,
     *tenants.ROUTES,
     *members.ROUTES,

@@ -21,7 +21,7 @@ from flowmesh.identity.credentials import one_time
 from flowmesh.identity.limits import LOGIN_S, PROVIDER_SESSION_S
 from flowmesh.identity.openid.client import OpenIdConnect
 from flowmesh.identity.openid.errors import LoginRefused
-from flowmesh.identity.openid.mapping import Claims, profile_of
+from flowmesh.identity.openid.mapping import Claims, Profile, profile_of
 from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.saml.client import Saml, claims_of, metadata
 from flowmesh.identity.storage.logins import LoginStore
@@ -231,30 +231,19 @@ class Logins:
         async with self._store.changing() as store:
             user = await store.linked(provider, profile.subject)
             if user is None:
-                if not profile.grants:
-                    raise LoginRefused("no rule of the provider gives the user a role")
-                user = await self._moved(store, provider, profile.email)
-                user = user or await created(store.users, profile.email, profile.name, "")
+                user = await store.provisioned(provider, profile.subject, profile.email)
+                user = user or await self._new_user(store, provider, profile)
                 await store.link(provider, profile.subject, user.id)
             if user.disabled:
                 raise LoginRefused("the user is disabled")
             await store.users.note_login(user.id)
         return user
 
-    async def _moved(self, store: LoginStore, provider: Provider, email: str) -> User | None:
-        """Return the user with a verified address, from now on without its password.
-
-        The administrators of a provider can log in as its users, so a user that has a role outside
-        of the company does not move.
-        """
-        found = await store.users.user_of_email(email) if provider.link_by_email else None
-        if found is None or not found.password_hash or found.disabled:
-            return None
-        if await store.users.has_role_outside(found.id, provider.company):
-            return None
-        await store.users.set_password(found.id, "")
-        await self._sessions.end_of_user(found.id)
-        return found
+    async def _new_user(self, store: LoginStore, provider: Provider, profile: Profile) -> User:
+        if not profile.grants:
+            raise LoginRefused("no rule of the provider gives the user a role")
+        moved = await self._sessions.taken_over(store, provider, profile.email)
+        return moved or await created(store.users, profile.email, profile.name, "")
 
     def _request_id(self, begun: _Begun) -> str:
         return f"_{self._derived('request', begun.state)}"

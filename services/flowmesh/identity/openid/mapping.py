@@ -25,7 +25,7 @@ class Rule(msgspec.Struct, frozen=True):
     level_id: str
 
     def matches(self, claims: Claims) -> bool:
-        return not self.claim or self.equals in _values(claims, self.claim)
+        return not self.claim or self.equals in values_of(claims, self.claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def grants_of(rules: Iterable[Rule], claims: Claims) -> tuple[Grant, ...]:
     return tuple(Grant(Level(level), id, role) for (level, id), role in found.items())
 
 
-def _values(claims: Claims, path: str) -> list[str]:
+def values_of(claims: Claims, path: str) -> list[str]:
     """Return the texts of a claim: of its name as it is, or of a path through objects."""
     found: Json = claims.get(path)
     if found is None:

@@ -7,15 +7,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from flowmesh.access.sealing import SealBroken, Sealer
+from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.identity.limits import LOGIN_S, PROVIDER_SESSION_S
 from flowmesh.identity.openid.client import Client, OpenIdConnect, ProviderTokens
 from flowmesh.identity.openid.errors import LoginRefused, ProviderUnavailable
-from flowmesh.identity.openid.mapping import Claims, profile_of
+from flowmesh.identity.openid.mapping import Claims, profile_of, values_of
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.saml.client import Saml
 from flowmesh.identity.storage.logins import LoginStore
-from flowmesh.identity.storage.records import Provider
+from flowmesh.identity.storage.records import Provider, User
 from flowmesh.identity.storage.sessions import Opening, ProviderSession, SessionStore
 
 
@@ -107,12 +108,38 @@ class ProviderSessions:
 
     async def remap(self, user_id: str, provider: Provider, claims: Claims) -> None:
         """Let a user have the roles of its claims now."""
+        if not await self._mapped(user_id, provider, claims):
+            raise LoginRefused("no rule of the provider gives the user a role")
+
+    async def map_groups(self, user_id: str, provider: Provider) -> None:
+        """Let a provisioned user have the roles of its groups now."""
+        await self._mapped(user_id, provider, {})
+
+    async def _mapped(self, user_id: str, provider: Provider, claims: Claims) -> bool:
+        """Give the roles of claims and provisioned groups; return whether the user has any."""
         async with self._store.changing() as store:
+            if groups := await store.groups_of(provider, user_id):
+                named: list[Json] = [*values_of(claims, "groups"), *groups]
+                claims = {**claims, "groups": named}
             await store.map(user_id, provider, profile_of(provider, claims).grants)
             left = await store.users.grants(user_id)
         await self._revocations.announce(user_id)
-        if not left:
-            raise LoginRefused("no rule of the provider gives the user a role")
+        return bool(left)
+
+    async def taken_over(self, store: LoginStore, provider: Provider, email: str) -> User | None:
+        """Return the user with a verified address, from now on without its password.
+
+        The administrators of a provider can log in as its users, so a user that has a role outside
+        of the company does not move.
+        """
+        found = await store.users.user_of_email(email) if provider.link_by_email else None
+        if found is None or not found.password_hash or found.disabled:
+            return None
+        if await store.users.has_role_outside(found.id, provider.company):
+            return None
+        await store.users.set_password(found.id, "")
+        await self.end_of_user(found.id)
+        return found
 
     async def end(self, session_id: str) -> str:
         """Revoke the tokens of a session at its provider; return the page that ends it there."""
@@ -166,8 +193,8 @@ class ProviderSessions:
         return self._saml.logout_answer_url(provider, id, request.id, state)
 
     async def end_of_user(self, user_id: str) -> None:
-        """End the sessions of a user that had a password."""
-        await self._revocations.announce(*await self._sessions.revoke_all(user_id))
+        """End the sessions of a user at once, and ask again for the rights of its keys."""
+        await self._revocations.announce(user_id, *await self._sessions.revoke_all(user_id))
 
     async def end_all(self, provider_id: str) -> None:
         """End the sessions of a provider that is deleted."""

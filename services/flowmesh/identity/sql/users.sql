@@ -54,7 +54,7 @@ update users set password_hash = :password_hash where id = :id
 returning set_config('flowmesh.call', :call, true);
 
 -- name: set-disabled(id, disabled, call)$
-update users set disabled = :disabled where id = :id
+update users set disabled = :disabled, disabled_by = '' where id = :id
 returning true, set_config('flowmesh.call', :call, true);
 
 -- name: note-login(id)!

@@ -79,6 +79,18 @@ class LoginStore:
             user_id=user_id,
         )
 
+    async def provisioned(self, provider: Provider, subject: str, email: str) -> User | None:
+        """Return the provisioned user that a subject of a provider is."""
+        row = await self._sql.provisioned_user(
+            self._at, provider=provider.id, subject=subject, email=email
+        )
+        return row and User.of(row)
+
+    async def groups_of(self, provider: Provider, user_id: str) -> list[str]:
+        """Return the names of the provisioned groups of a user."""
+        rows = self._sql.groups_of_user(self._at, provider=provider.id, user_id=user_id)
+        return [row["display_name"] async for row in rows]
+
     async def map(self, user_id: str, provider: Provider, grants: Iterable[Grant]) -> None:
         """Let a user have these roles by a provider, and no other ones by it."""
         wanted = {(each.level, each.level_id): each.role for each in grants}

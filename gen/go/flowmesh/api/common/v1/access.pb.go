@@ -195,6 +195,7 @@ const (
 	IdKind_ID_KIND_AGENT             IdKind = 28
 	IdKind_ID_KIND_AGENT_SPEC        IdKind = 29
 	IdKind_ID_KIND_SCALING_POLICY    IdKind = 30
+	IdKind_ID_KIND_USER_GROUP        IdKind = 31
 )
 
 // Enum value maps for IdKind.
@@ -227,6 +228,7 @@ var (
 		28: "ID_KIND_AGENT",
 		29: "ID_KIND_AGENT_SPEC",
 		30: "ID_KIND_SCALING_POLICY",
+		31: "ID_KIND_USER_GROUP",
 	}
 	IdKind_value = map[string]int32{
 		"ID_KIND_UNSPECIFIED":       0,
@@ -256,6 +258,7 @@ var (
 		"ID_KIND_AGENT":             28,
 		"ID_KIND_AGENT_SPEC":        29,
 		"ID_KIND_SCALING_POLICY":    30,
+		"ID_KIND_USER_GROUP":        31,
 	}
 )
 
@@ -445,7 +448,7 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\vAccessScope\x12\x1c\n" +
 	"\x18ACCESS_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCESS_SCOPE_TENANT\x10\x01\x12\x18\n" +
-	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xe1\x04\n" +
+	"\x14ACCESS_SCOPE_CLUSTER\x10\x02*\xf9\x04\n" +
 	"\x06IdKind\x12\x17\n" +
 	"\x13ID_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ID_KIND_WORKFLOW\x10\x01\x12\x15\n" +
@@ -474,7 +477,8 @@ const file_flowmesh_api_common_v1_access_proto_rawDesc = "" +
 	"\x19ID_KIND_IDENTITY_PROVIDER\x10\x1b\x12\x11\n" +
 	"\rID_KIND_AGENT\x10\x1c\x12\x16\n" +
 	"\x12ID_KIND_AGENT_SPEC\x10\x1d\x12\x1a\n" +
-	"\x16ID_KIND_SCALING_POLICY\x10\x1e:X\n" +
+	"\x16ID_KIND_SCALING_POLICY\x10\x1e\x12\x16\n" +
+	"\x12ID_KIND_USER_GROUP\x10\x1f:X\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1e.flowmesh.api.common.v1.AccessR\x06access:T\n" +
 	"\x05id_of\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\x1e.flowmesh.api.common.v1.IdKindR\x04idOf:;\n" +
 	"\binternal\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\binternalBi\n" +

@@ -136,6 +136,7 @@ class _IdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdKind.ValueTy
     ID_KIND_AGENT: _IdKind.ValueType  # 28
     ID_KIND_AGENT_SPEC: _IdKind.ValueType  # 29
     ID_KIND_SCALING_POLICY: _IdKind.ValueType  # 30
+    ID_KIND_USER_GROUP: _IdKind.ValueType  # 31
 
 class IdKind(_IdKind, metaclass=_IdKindEnumTypeWrapper): ...
 
@@ -168,6 +169,7 @@ ID_KIND_IDENTITY_PROVIDER: IdKind.ValueType  # 27
 ID_KIND_AGENT: IdKind.ValueType  # 28
 ID_KIND_AGENT_SPEC: IdKind.ValueType  # 29
 ID_KIND_SCALING_POLICY: IdKind.ValueType  # 30
+ID_KIND_USER_GROUP: IdKind.ValueType  # 31
 Global___IdKind: _TypeAlias = IdKind  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,1 @@
+"""Users and groups that identity providers provision (SCIM 2.0)."""
