@@ -11,6 +11,7 @@ export const en = {
   ...lists,
   ...operate,
 
+  "form.optional": "{count, plural, one {# optional field} other {# optional fields}}",
   "form.value": "Use a value",
   "form.template": "Use a template for {name}",
 

@@ -1,6 +1,8 @@
 /** The texts of home, of the list of executions, and of the pages of operation. */
 
 export const operate = {
+  "shell.more": "More",
+  "shell.search": "Search or act",
   "workers.title": "Workers",
   "workers.queues": "Queues and limits",
   "workers.partial":

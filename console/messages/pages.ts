@@ -370,6 +370,7 @@ export const pages = {
   "approvals.mine": "Mine",
   "approvals.waiting": "Waiting approvals",
   "approvals.all": "Show all approvals",
+  "approvals.back": "All approvals",
   "approvals.none": "No approval waits",
   "approvals.noneHint":
     "A task with `approval` stops its execution until a person decides. It appears here.",

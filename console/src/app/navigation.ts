@@ -55,17 +55,19 @@ export interface Destination {
 
 interface RailEntry extends Destination {
   key: string;
+  /** Whether it is one of the five of a phone; the others are behind More. */
+  phone?: boolean;
 }
 
 export const DESTINATIONS: readonly RailEntry[] = [
-  { to: "/", label: "Home", key: "h", icon: House },
-  { to: "/executions", label: "Executions", key: "e", icon: Rows3 },
-  { to: "/workflows", label: "Workflows", key: "w", icon: Workflow },
+  { to: "/", label: "Home", key: "h", icon: House, phone: true },
+  { to: "/executions", label: "Executions", key: "e", icon: Rows3, phone: true },
+  { to: "/workflows", label: "Workflows", key: "w", icon: Workflow, phone: true },
   { to: "/apps", label: "Applications", key: "p", icon: AppWindow },
-  { to: "/approvals", label: "Approvals", key: "a", icon: Hand },
+  { to: "/approvals", label: "Approvals", key: "a", icon: Hand, phone: true },
   { to: "/triggers", label: "Triggers", key: "t", icon: CalendarClock },
   { to: "/queues", label: "Queues", key: "q", icon: Layers },
-  { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning },
+  { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning, phone: true },
   { to: "/dashboards", label: "Dashboards", key: "b", icon: ChartColumn },
   { to: "/visualization", label: "Visualize", key: "v", icon: Orbit },
   { to: "/settings", label: "Settings", key: "s", icon: Settings },

@@ -2,7 +2,7 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Search } from "lucide-react";
+import { Ellipsis, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { onSignedOut } from "@/api/client";
 import { connect, onExpired, useLive } from "@/api/live";
@@ -17,6 +17,7 @@ import { sessionQuery } from "./session";
 import styles from "./shell.module.css";
 
 const Palette = lazy(() => import("./palette"));
+const More = lazy(() => import("./more"));
 const ShortcutHelp = lazy(() => import("./shortcutHelp"));
 
 export function Shell() {
@@ -30,6 +31,7 @@ export function Shell() {
 function Frame() {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
+  const [more, setMore] = useState(false);
   const navigate = useNavigate();
   useLiveConnection();
   useKeys({
@@ -44,19 +46,20 @@ function Frame() {
       <a href="#main" className={styles.skip}>
         Skip to content
       </a>
-      <Rail openPalette={() => setPalette(true)} />
+      <Rail openPalette={() => setPalette(true)} openMore={() => setMore(true)} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <Outlet />
       </main>
       <Suspense>
         {palette && <Palette close={() => setPalette(false)} />}
+        {more && <More close={() => setMore(false)} search={() => setPalette(true)} />}
         {help && <ShortcutHelp close={() => setHelp(false)} />}
       </Suspense>
     </div>
   );
 }
 
-function Rail({ openPalette }: { openPalette: () => void }) {
+function Rail({ openPalette, openMore }: { openPalette: () => void; openMore: () => void }) {
   const namespace = usePreference("namespace");
   const session = useQuery(sessionQuery);
   return (
@@ -74,14 +77,20 @@ function Rail({ openPalette }: { openPalette: () => void }) {
         <Keys keys={/Mac/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K"} />
       </button>
       <ul className={styles.links}>
-        {DESTINATIONS.map(({ to, label, icon: Icon }) => (
-          <li key={to}>
+        {DESTINATIONS.map(({ to, label, icon: Icon, phone }) => (
+          <li key={to} className={phone ? undefined : styles.wide}>
             <Link to={to} className={styles.link} activeOptions={{ exact: to === "/" }}>
               <Icon size={16} strokeWidth={1.75} aria-hidden />
               <span>{label}</span>
             </Link>
           </li>
         ))}
+        <li className={styles.narrow}>
+          <button type="button" className={styles.link} aria-haspopup="dialog" onClick={openMore}>
+            <Ellipsis size={16} strokeWidth={1.75} aria-hidden />
+            <span>{say("shell.more")}</span>
+          </button>
+        </li>
       </ul>
       <div className={styles.foot}>
         <Updated version={session.data?.version} />

@@ -19,10 +19,10 @@ interface DataProps<Row> {
   className?: string | undefined;
 }
 
-/** A table of rows by its columns. */
+/** A table of rows by its columns; on a phone each row is a card of labelled values. */
 export function DataTable<Row>({ columns, rows, keyOf, rowProps, className }: DataProps<Row>) {
   return (
-    <table className={className}>
+    <table className={`${styles.cards} ${className ?? ""}`}>
       <thead>
         <tr>
           {columns.map(({ head }) =>
@@ -42,6 +42,7 @@ export function DataTable<Row>({ columns, rows, keyOf, rowProps, className }: Da
             {columns.map(({ head, as, cell, title, className: own }) => (
               <td
                 key={head}
+                data-head={head || undefined}
                 className={own ?? (as === "numbers" || as === "muted" ? as : undefined)}
                 title={title?.(row)}
               >

@@ -11,5 +11,7 @@ interface Props {
 /** The input of a run by its schema; as JSON where the workflow has none. */
 export function InputForm({ schema, value, change }: Props) {
   const form = kindOf(schema) === "object" ? schema : { title: say("run.inputJson") };
-  return <SchemaForm schema={form} value={value} change={change} checked={form === schema} />;
+  return (
+    <SchemaForm schema={form} value={value} change={change} checked={form === schema} folded />
+  );
 }

@@ -1,10 +1,12 @@
 /** A form for a JSON Schema. The value is complete JSON at any time; empty fields are left out. */
 
-import { useContext, useId, useMemo } from "react";
+import { type ReactNode, useContext, useId, useMemo, useState } from "react";
 import { SelectField } from "@/design/fields";
 import { Field } from "@/design/primitives";
+import { say } from "@/model/messages";
 import {
   choicesOf,
+  escaped,
   examplesOf,
   type Json,
   type JsonSchema,
@@ -14,6 +16,7 @@ import {
   resolved,
   titleOf,
 } from "@/model/schema";
+import styles from "./schemaForm.module.css";
 import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
 import { JsonField } from "./schemaJson";
 import { Switchable, TemplateNames, TemplateScope } from "./templates";
@@ -26,9 +29,11 @@ interface FormProps {
   checked: boolean;
   /** Problems by JSON pointer that another checker found; instead of those of the schema. */
   found?: ReadonlyMap<string, string> | undefined;
+  /** Whether what is not required stands folded behind what is. */
+  folded?: boolean;
 }
 
-export function SchemaForm({ schema, value, change, checked, found }: FormProps) {
+export function SchemaForm({ schema, value, change, checked, found, folded }: FormProps) {
   const problems = useMemo(
     () => found ?? (checked ? problemsOf(schema, value) : new Map<string, string>()),
     [schema, value, checked, found],
@@ -40,14 +45,59 @@ export function SchemaForm({ schema, value, change, checked, found }: FormProps)
       <SchemaField {...shared} name="value" schema={top} value={value} change={change} required />
     );
   }
+  const field = (member: Member) => (
+    <MemberField key={member.name} {...shared} of={value} change={change} {...member} />
+  );
+  const members = membersOf(top, schema);
+  const required = members.filter((member) => member.required);
+  const split = folded && required.length > 0 && required.length < members.length;
   return (
     <>
-      {membersOf(top, schema).map((member) => (
-        <MemberField key={member.name} {...shared} of={value} change={change} {...member} />
-      ))}
+      {(split ? required : members).map(field)}
+      {split && (
+        <Folded
+          members={members.filter((each) => !each.required)}
+          value={value}
+          problems={problems}
+        >
+          {field}
+        </Folded>
+      )}
       {problems.has("") && <p role="alert">{problems.get("")}</p>}
     </>
   );
+}
+
+type Member = ReturnType<typeof membersOf>[number];
+
+interface FoldedProps {
+  members: readonly Member[];
+  value: Json | undefined;
+  problems: ReadonlyMap<string, string>;
+  children: (member: Member) => ReactNode;
+}
+
+/** Fields that may be left out: closed, unless one has another value than at first, or a problem. */
+function Folded({ members, value, problems, children }: FoldedProps) {
+  const [open, setOpen] = useState(() => members.some((member) => isChanged(member, value)));
+  const wrong = members.some(({ name }) =>
+    [...problems.keys()].some((path) => `${path}/`.startsWith(`/${escaped(name)}/`)),
+  );
+  return (
+    <details
+      className={styles.folded}
+      open={open || wrong}
+      onToggle={(event) => setOpen(event.currentTarget.open)}
+    >
+      <summary>{say("form.optional", { count: members.length })}</summary>
+      {members.map(children)}
+    </details>
+  );
+}
+
+function isChanged({ name, schema }: Member, owner: Json | undefined): boolean {
+  const value = (owner as Record<string, Json> | null | undefined)?.[name];
+  return value !== undefined && JSON.stringify(value) !== JSON.stringify(schema.default);
 }
 
 export interface FieldProps {

@@ -19,6 +19,7 @@ test("an approval is decided with its form, which is checked first @S2-61", asyn
   await panel.getByRole("button", { name: "Approve" }).click();
   await expect(panel.getByLabel("Limit")).toHaveAccessibleDescription(/50 is less than 100/);
   await panel.getByLabel("Limit").fill("500");
+  await panel.getByText("3 optional fields").click();
   await panel.getByLabel("Kind").selectOption("yearly");
   await panel.getByRole("button", { name: "Add an item" }).click();
   await panel.getByLabel("Contacts 1").fill("bob@example.com");
@@ -35,6 +36,30 @@ test("an approval is decided with its form, which is checked first @S2-61", asyn
     address: { city: "Bern" },
     contacts: ["bob@example.com"],
   });
+});
+
+test("required fields come first, and the others are folded until they are wanted @S2-61", async ({
+  page,
+  request,
+}) => {
+  const id = await start(request, "credits", CREDIT);
+  await page.goto(`/approvals?chosen=${id}/grant`);
+  const panel = page.getByRole("region", { name: "Decision" });
+  await expect(panel.getByLabel("Limit")).toBeVisible();
+  await expect(panel.getByLabel("City")).toBeVisible();
+  await expect(panel.getByLabel("Kind")).toBeHidden();
+  const fold = panel.getByText("3 optional fields");
+  await fold.click();
+  await panel.getByRole("button", { name: "Add an item" }).click();
+  await panel.getByLabel("Contacts 1").fill("bob");
+  await fold.click();
+  await expect(panel.getByLabel("Contacts 1")).toBeHidden();
+  await panel.getByRole("button", { name: "Approve" }).click();
+  await expect(panel.getByLabel("Contacts 1")).toBeVisible();
+  await panel.getByLabel("Contacts 1").fill("bob@example.com");
+  await expect(panel.getByLabel("Contacts 1")).toBeFocused();
+  await expect(panel.getByLabel("Contacts 1")).toHaveAccessibleDescription("");
+  await clean(page);
 });
 
 test("an approval is rejected without its form @S2-61", async ({ page, request }) => {

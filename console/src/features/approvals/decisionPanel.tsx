@@ -139,7 +139,9 @@ function DecisionForm({ approval }: { approval: PendingApproval }) {
   return (
     <form onSubmit={submit} noValidate className={styles.form}>
       <h3>{say("approvals.yours")}</h3>
-      {schema && <SchemaForm schema={schema} value={value} change={setValue} checked={checked} />}
+      {schema && (
+        <SchemaForm schema={schema} value={value} change={setValue} checked={checked} folded />
+      )}
       <AreaField
         label={say("approvals.comment")}
         hint={say("approvals.commentHint")}

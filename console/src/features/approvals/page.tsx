@@ -32,9 +32,12 @@ export function ApprovalsPage() {
     rows.findIndex((row) => keyOf(row) === chosen),
   );
   const row = rows[at];
+  // On a phone the chosen one is a view of its own.
+  const opened = row !== undefined && keyOf(row) === chosen;
   const choose = (place: number) => {
     const next = rows[place];
-    if (next) void navigate({ search: { assignee, chosen: keyOf(next) }, replace: true });
+    const search = { assignee, chosen: next && keyOf(next) };
+    if (next) void navigate({ search, replace: opened });
   };
   useKeys({ j: () => choose(at + 1), k: () => choose(at - 1) });
   const whose = (name: string | undefined) => void navigate({ search: { assignee: name } });
@@ -63,7 +66,7 @@ export function ApprovalsPage() {
       <Loading query={inbox} rows={6} />
       {inbox.isSuccess && rows.length === 0 && <Nothing assignee={assignee} />}
       {row && (
-        <div className={styles.inbox}>
+        <div className={styles.inbox} data-opened={opened || undefined}>
           <nav aria-label={say("approvals.waiting")} className={styles.list}>
             <ul>
               {rows.map((each, place) => (
@@ -81,6 +84,9 @@ export function ApprovalsPage() {
               </Button>
             )}
           </nav>
+          <Link to="/approvals" search={{ assignee }} className={styles.back}>
+            {say("approvals.back")}
+          </Link>
           <DecisionPanel key={keyOf(row)} approval={row} />
         </div>
       )}

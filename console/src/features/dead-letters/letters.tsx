@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { DeadLetterValue } from "@/api/schema";
 import frame from "@/design/page.module.css";
 import { Button, Time } from "@/design/primitives";
+import cards from "@/design/table.module.css";
 import { say } from "@/model/messages";
 import { shownText } from "@/values/text";
 import styles from "./page.module.css";
@@ -23,7 +24,7 @@ export function Letters({ letters, selected, select, edit }: Props) {
     select(next);
   };
   return (
-    <table className={`${frame.rows} ${styles.letters}`}>
+    <table className={`${cards.cards} ${frame.rows} ${styles.letters}`}>
       <thead>
         <tr>
           <td>
@@ -78,23 +79,29 @@ function Row({ letter, picked, toggle, edit }: RowProps) {
           onChange={toggle}
         />
       </td>
-      <td>
+      <td data-head={say("letters.task")}>
         <bdi>{task}</bdi>
       </td>
-      <td>
+      <td data-head={say("letters.workflow")}>
         <bdi>{letter.workflow}</bdi>
       </td>
-      <td className={`${styles.error} truncate`} title={error.message}>
+      <td
+        data-head={say("letters.error")}
+        className={`${styles.error} truncate`}
+        title={error.message}
+      >
         <b>{error.class}</b> <bdi>{shownText(error.message)}</bdi>
       </td>
-      <td className="numbers">{letter.attempts}</td>
-      <td>
+      <td data-head={say("letters.attempts")} className="numbers">
+        {letter.attempts}
+      </td>
+      <td data-head={say("letters.queue")}>
         <bdi>{letter.queue}</bdi>
       </td>
-      <td className="muted">
+      <td data-head={say("letters.failed")} className="muted">
         <Time at={letter.failedAt} />
       </td>
-      <td className="mono">
+      <td data-head={say("letters.execution")} className="mono">
         <Link to="/executions/$executionId" params={{ executionId }} search={{ node: task }}>
           {executionId}
         </Link>

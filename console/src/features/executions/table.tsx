@@ -20,6 +20,10 @@ import type { Row } from "./queries";
 import styles from "./table.module.css";
 import type { Rows } from "./useRows";
 
+/** The width and the height of cards, as in the style. */
+const PHONE = "(max-width: 720px)";
+const CARD_HEIGHT = 82;
+
 export interface Selection {
   ids: ReadonlySet<string>;
   /** All executions that match the filter, shown or not. */
@@ -43,7 +47,8 @@ export function Table({ found, loaded, search, change, selection, select }: Prop
   const rowHeight = useRowHeight();
   const shown = shownColumns(search.columns);
   const columns = COLUMNS.filter((column) => shown.includes(column.id));
-  const template = { gridTemplateColumns: `34px ${columns.map((each) => each.width).join(" ")}` };
+  const tracks = `34px ${columns.map((each) => each.width).join(" ")}`;
+  const template = { "--tracks": tracks } as CSSProperties;
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
@@ -117,7 +122,11 @@ export function Table({ found, loaded, search, change, selection, select }: Prop
                 />
               </span>
               {columns.map((column) => (
-                <span key={column.id} role="cell" className="truncate">
+                <span
+                  key={column.id}
+                  role="cell"
+                  className={`truncate ${styles[column.id] ?? styles.apart}`}
+                >
                   {cell(column.id, row)}
                 </span>
               ))}
@@ -270,10 +279,20 @@ function useRowKeys({ rows, active, setActive, selection, select, loaded, scroll
   });
 }
 
+/** The height that the style gives to rows, and to cards on a phone. */
 function useRowHeight(): number {
-  const [height] = useState(() => {
-    const text = getComputedStyle(document.documentElement).getPropertyValue("--row");
-    return Number.parseInt(text, 10) || 34;
-  });
+  const [height, setHeight] = useState(rowHeightNow);
+  useEffect(() => {
+    const phone = matchMedia(PHONE);
+    const changed = () => setHeight(rowHeightNow());
+    phone.addEventListener("change", changed);
+    return () => phone.removeEventListener("change", changed);
+  }, []);
   return height;
+}
+
+function rowHeightNow(): number {
+  if (matchMedia(PHONE).matches) return CARD_HEIGHT;
+  const text = getComputedStyle(document.documentElement).getPropertyValue("--row");
+  return Number.parseInt(text, 10) || 34;
 }
