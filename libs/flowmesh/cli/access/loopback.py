@@ -1,7 +1,7 @@
 """The browser part of `flowmesh login`: a port of this machine that waits for a code (RFC 8252).
 
-Only the answer with the `state` of this login ends the wait. Whatever else calls the port is
-answered and forgotten, so no page and no program can end the login of another.
+Only a request with the `state` of this login ends the wait. Other requests get an error page, so no
+other page or program can end a login.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ _PATH = "/callback"
 _PAGE = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Flowmesh</title><p>{text}</p></html>\n"
 )
-_DONE = "The command has its answer. You may close this window."
-_FOREIGN = "This is not the answer of the login that waits here."
+_DONE = "The command received the answer of the login. You may close this window."
+_FOREIGN = "This request does not belong to the login that is waiting here."
 _HEAD = (
     "HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/html; charset=utf-8\r\n"
     "content-length: {length}\r\nconnection: close\r\ncache-control: no-store\r\n"
@@ -55,17 +55,17 @@ class Listener:
         return f"{authorization_url}?{urlencode(query)}"
 
     async def code(self, within_s: float) -> str:
-        """Return the code that the browser brings; raise Refused if none comes in time."""
+        """Return the code from the browser; raise Refused if it does not arrive in time."""
         try:
             return await asyncio.wait_for(self._code, within_s)
         except TimeoutError:
-            text = f"the browser brought no answer within {within_s:g} s"
+            text = f"no answer from the browser within {within_s:g} s"
             raise Refused(text, "`flowmesh login --device` needs no browser here") from None
 
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[Listener]:
-    """Wait for a browser at a free port of this machine, until the end of the block."""
+    """Listen on a free port of this machine until the end of the block."""
     code: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     state = secrets.token_urlsafe(24)
 
@@ -97,7 +97,7 @@ def _code_of(head: str, host: str, state: str) -> str:
     lines = head.split("\r\n")
     method, _, rest = lines[0].partition(" ")
     target = urlsplit(rest.partition(" ")[0])
-    # A name that another server points to this machine is not the address of the redirect.
+    # The name of another server that resolves to this machine is refused.
     named = [line.partition(":")[2].strip() for line in lines[1:] if line.lower()[:5] == "host:"]
     if method != "GET" or target.path != _PATH or named != [host]:
         return ""
