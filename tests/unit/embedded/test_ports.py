@@ -54,6 +54,7 @@ def test_a_server_listens_on_a_drawn_port(host: str) -> None:
 
 
 async def test_a_grpc_server_listens_on_a_drawn_port() -> None:
+    """Without the option that lets two servers share a port."""
     server = grpc.aio.server()
     assert server.add_insecure_port(f"127.0.0.1:{(port := free_port())}") == port
     await server.start()
