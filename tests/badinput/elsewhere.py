@@ -1,6 +1,9 @@
 """Limits that other tests than `test_limits` try, each with its test."""
 
 ELSEWHERE = {
+    "members that a request of SCIM changes": (
+        "tests/features/logins/test_scim.py::test_a_request_changes_a_bounded_number_of_members"
+    ),
     "line that a command as a worker writes": (
         "tests/features/agents/test_commands.py::test_a_crash_fails_one_attempt"
     ),

@@ -9,6 +9,7 @@ import pytest
 
 from flowmesh.access.cookies import ACCESS_COOKIE
 from flowmesh.api.identity.v1 import tenant_service_pb2
+from flowmesh.identity.limits import SCIM_MEMBERS_MAX
 from tests.features.closed import Caller, Closed, closed_suite
 from tests.features.security.openid_provider import (
     CLIENT,
@@ -271,6 +272,18 @@ async def test_errors_have_the_form_of_scim(corp: Tenant) -> None:
         assert (answer[0], answer[1]["status"]) == (status, str(status)), (method, path, answer)
         assert (answer[1]["schemas"], answer[1].get("scimType")) == ([ERROR], kind), answer
         assert answer[1]["detail"]
+
+
+async def test_a_request_changes_a_bounded_number_of_members(corp: Tenant) -> None:
+    """Each must be a user; one more than the limit is refused before they are looked up."""
+    group = await created(corp, {"schemas": [GROUP], "displayName": "Many"}, "/Groups")
+    known, many = "a member is no user", f"at most {SCIM_MEMBERS_MAX:,} members"
+    for count, said in ((SCIM_MEMBERS_MAX, known), (SCIM_MEMBERS_MAX + 1, many)):
+        members = [{"value": f"none-{number}"} for number in range(count)]
+        added = {"op": "add", "path": "members", "value": members}
+        status, refused = await corp.patch(f"/Groups/{group}", added)
+        assert status == 400, refused
+        assert said in refused["detail"]
 
 
 async def test_a_provider_learns_what_is_served(corp: Tenant) -> None:

@@ -131,7 +131,7 @@ def refusal(error: FlowmeshError) -> Response:
         schemas=[f"{_MESSAGES}:Error"],
         status=str(error.http_status),
         scim_type=kind,
-        detail=error.message,
+        detail=f"{error.reason}: {error.message}",
     )
     return scim_response(body, error.http_status)
 
