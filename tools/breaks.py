@@ -3,8 +3,9 @@
     python -m tools.breaks [ID ...]        each break of tests/features/breaks.toml, or these
     python -m tools.breaks --unbroken ID   the same tests over an unchanged copy
 
-A break replaces one text of one module. The package of the module is copied to a folder of its
-own, which goes before the sources on the path of the tests and of the processes that they start.
+A break replaces one text of one module or of one file of the chart. The package of the module is
+copied to a folder of its own, which goes before the sources on the path of the tests and of the
+processes that they start; a copied chart is installed instead of the chart.
 """
 
 import os
@@ -23,11 +24,12 @@ from tools import features
 ROOT = Path(__file__).resolve().parent.parent
 # `--only ID` is how the child process of a break selects its tests.
 ONLY, UNBROKEN = "--only", "--unbroken"
+CHART = "deploy/chart/flowmesh/"
 
 
 @dataclass(frozen=True)
 class Break:
-    """A sentence on what no longer works, and the text of a module that makes it so."""
+    """A sentence on what no longer works, and the text of a file that makes it so."""
 
     feature: str
     what: str
@@ -92,6 +94,8 @@ def exit_code(broken: Break, *, change: bool = True) -> int:
     with tempfile.TemporaryDirectory(prefix="break-") as folder:
         copied(broken, Path(folder), change=change)
         environment = {**os.environ, "PYTHONPATH": folder, "FLOWMESH_CORE": "pure"}
+        if broken.file.startswith(CHART):
+            environment["KUBERNETES_CHART"] = f"{folder}/chart/flowmesh"
         done = subprocess.run(
             (sys.executable, "-m", "tools.breaks", ONLY, broken.feature),
             cwd=ROOT,

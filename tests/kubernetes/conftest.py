@@ -22,7 +22,9 @@ from flowmesh.testing.suite import Suite
 from tests.kubernetes.cluster import Cluster, cluster, serve
 from tools import kubernetes
 
-CHART = Path(__file__).resolve().parents[2] / "deploy" / "chart" / "flowmesh"
+REPOSITORY = Path(__file__).resolve().parents[2]
+# `tools.breaks` names a changed copy.
+CHART = Path(os.environ.get("KUBERNETES_CHART", REPOSITORY / "deploy" / "chart" / "flowmesh"))
 SYSTEM = "flowmesh-system"
 FLOWMESH = (str(Path(sys.executable).parent / "flowmesh"),)
 PARTS = ("resources", "rights", "webhook")

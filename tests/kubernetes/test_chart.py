@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.conftest import CHART, SYSTEM, rendered
+from tests.kubernetes.conftest import CHART, REPOSITORY, SYSTEM, rendered
 from tools import kubernetes, resources
 
 pytestmark = pytest.mark.kubernetes
 VERSION = "1.37"
 FOREIGN = ("monitoring.coreos.com/v1", "keda.sh/v1alpha1")
-REPOSITORY = CHART.parents[2]
 PROFILES = {
     "default": [],
     "trial": ["-f", str(CHART / "values-trial.yaml")],
