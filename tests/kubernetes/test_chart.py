@@ -55,6 +55,16 @@ def test_what_is_rendered_is_valid(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+def test_helm_finds_no_fault_in_a_profile(profile: str) -> None:
+    """Warnings are faults here."""
+    command = [str(kubernetes.folder() / "helm"), "lint", "--strict", str(CHART)]
+    run = subprocess.run(
+        (*command, *PROFILES[profile]), capture_output=True, text=True, check=False
+    )
+    assert not run.returncode, run.stdout
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_pods_have_the_restricted_profile(bare: Cluster, profile: str) -> None:
     """The API server itself judges each pod."""
     name = f"restricted-{profile}"

@@ -85,6 +85,20 @@ async def test_the_seeds_of_a_task_and_a_workflow_run(place: Place, namespace: s
         assert call.headers["x-order"] == "o-1"
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("workflow.spec.tasks", "taskRef"),
+        ("workflowtask.spec", "http"),
+        ("app.spec", "Pods of a colour."),
+    ],
+)
+async def test_kubectl_explains_the_fields(place: Place, path: str, said: str) -> None:
+    """From the schemas that the chart installs."""
+    text = await place.kubectl("explain", path)
+    assert said in text, text
+
+
 async def test_a_folder_of_task_and_workflow_is_applied_at_once(
     place: Place, namespace: str
 ) -> None:
