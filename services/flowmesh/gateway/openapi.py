@@ -85,7 +85,7 @@ def document() -> dict[str, Any]:
         methods[route.method.lower()] = described
     for socket in SOCKETS:
         described = _operation(socket.operation, socket.rules(), socket.operation_id, by_shape)
-        described["responses"] |= _errors([426], by_shape)
+        described["responses"] |= _errors([426], socket.operation, by_shape)
         paths.setdefault(socket.path, {})["get"] = described
     for path, operation in PROBES.items():
         paths[path] = {"get": _operation(operation, Rules(), path.removeprefix("/"), by_shape)}
@@ -116,6 +116,8 @@ def _shapes(operations: list[Operation]) -> list[Any]:
     for operation in operations:
         for answer in operation.answers:
             shapes |= dict.fromkeys(each for each in (answer.shape, answer.other) if each)
+        if operation.error_shape is not None:
+            shapes[operation.error_shape] = None
         if operation.body is not None and operation.body.shape is not None:
             shapes[operation.body.shape] = None
     return list(shapes)
@@ -185,20 +187,19 @@ def _responses(
     statuses = {*_ALWAYS, *operation.errors}
     statuses |= {*_NAMED} if rules.paths else set()
     statuses |= {*_WITH_BODY} if operation.body is not None else set()
-    media_types = (JSON, HTML) if operation.error_pages else (JSON,)
-    return _errors(sorted(statuses), by_shape, media_types) | responses
+    return _errors(sorted(statuses), operation, by_shape) | responses
 
 
 def _errors(
-    statuses: list[int],
-    by_shape: dict[Any, dict[str, Any]],
-    media_types: tuple[str, ...] = (JSON,),
+    statuses: list[int], operation: Operation, by_shape: dict[Any, dict[str, Any]]
 ) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status in statuses:
-        shape = answers.StateErrorAnswer if status == 409 else answers.ErrorAnswer
-        content = {kind: {"schema": _ANY_SCHEMA} for kind in media_types}
-        content[JSON] = {"schema": by_shape[shape]}
+        usual = answers.StateErrorAnswer if status == 409 else answers.ErrorAnswer
+        shape = operation.error_shape or usual
+        content = {operation.error_media_type: {"schema": by_shape[shape]}}
+        if operation.error_pages:
+            content[HTML] = {"schema": _ANY_SCHEMA}
         responses[str(status)] = {"description": _ERRORS[status], "content": content}
         if status in (429, 503):
             responses[str(status)]["headers"] = {

@@ -237,7 +237,7 @@ async def test_a_code_counts_once_and_with_its_verifier(closed: Closed) -> None:
 
 
 async def test_a_code_that_comes_again_ends_its_session(closed: Closed) -> None:
-    """Whether by the redirect or by a device; the audit log says which call ended it."""
+    """By redirect and by device code; the audit log names the call that ended the session."""
     anyone = closed.caller("")
     _, answer = await approved(closed)
     _, by_redirect = await completed(closed, answer["code"])

@@ -34,7 +34,7 @@ def test_free_ports_follow_each_other() -> None:
 
 
 def test_a_drawn_port_is_drawn_once() -> None:
-    """Two starts at the same time do not choose the same port, whatever process draws."""
+    """Two processes that draw ports at the same time do not get the same one."""
     drawn = [free_port() for _ in range(400)]
     assert len(set(drawn)) == 400
     program = (

@@ -66,8 +66,12 @@ def test_references_and_schemas_hold() -> None:
 
 
 def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
-    """Each name in braces is a parameter; each error is an ErrorAnswer."""
+    """Each name in braces is a parameter; each error is an ErrorAnswer, or that of SCIM."""
     for path, _, operation in operations():
+        scim = path.startswith("/scim/")
+        media_type, shape = (
+            ("application/scim+json", "ScimError") if scim else ("application/json", "ErrorAnswer")
+        )
         named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
         assert named == set(re.findall(r"\{(\w+)\}", path))
         for status, response in operation["responses"].items():
@@ -75,8 +79,8 @@ def test_path_parameters_are_described_and_errors_have_one_shape() -> None:
                 int(status) in (400, 404, 405, 410, 413, 415, 429, 500, 503)
                 and "content" in response
             ):
-                schema = response["content"]["application/json"]["schema"]
-                assert schema["$ref"].endswith("/ErrorAnswer"), (path, status)
+                schema = response["content"][media_type]["schema"]
+                assert schema["$ref"].endswith(f"/{shape}"), (path, status)
 
 
 def test_drawings_are_those_of_the_library() -> None:

@@ -89,6 +89,9 @@ class Operation:
     headers: tuple[RequestHeader, ...] = ()
     body: Body | None = None
     errors: tuple[int, ...] = ()
+    # The shape and the media type of errors, if a standard defines others.
+    error_shape: Any = None
+    error_media_type: str = JSON
     # True if browsers get errors as HTML pages.
     error_pages: bool = False
 

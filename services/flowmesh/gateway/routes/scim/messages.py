@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -12,6 +13,8 @@ from msgspec import UNSET, Meta, UnsetType
 from flowmesh.errors import FlowmeshError, Invalid, UnsupportedMediaType, Violation
 from flowmesh.gateway.bodies.answers import Answer as Value
 from flowmesh.gateway.bodies.answers import Instant
+from flowmesh.gateway.http.errors import error_response
+from flowmesh.gateway.http.limits import INT32_MAX
 from flowmesh.gateway.http.operation_docs import Body, Endpoint, Operation, Route
 from flowmesh.gateway.http.parameters import Query, whole
 from flowmesh.gateway.http.requests import JSON, Headers, Request, Response
@@ -28,8 +31,8 @@ _TYPES = {"filter": "invalidFilter", "path": "invalidPath", "Operations": "inval
 
 PAGE = (
     Query("filter", 'One comparison, such as `userName eq "ada@corp.example"`.'),
-    Query("startIndex", "The first resource of the page, from 1.", whole()),
-    Query("count", "Resources of the page, at most 1,000.", whole()),
+    Query("startIndex", "The first resource of the page, from 1.", whole(INT32_MAX)),
+    Query("count", "Resources of the page, at most 1,000.", whole(INT32_MAX)),
 )
 EXCLUDED = Query("excludedAttributes", "`members` leaves the members of groups out.")
 _OBJECT = {"type": "object"}
@@ -133,7 +136,7 @@ def refusal(error: FlowmeshError) -> Response:
         scim_type=kind,
         detail=f"{error.reason}: {error.message}",
     )
-    return scim_response(body, error.http_status)
+    return scim_response(body, error.http_status, error_response(error).headers)
 
 
 def scim_response(value: object, status: int = HTTPStatus.OK, headers: Headers = ()) -> Response:
@@ -141,7 +144,8 @@ def scim_response(value: object, status: int = HTTPStatus.OK, headers: Headers =
 
 
 def scim_route(method: str, path: str, endpoint: Endpoint, operation: Operation) -> Route:
-    return Route(method, path, endpoint, operation, refusal=refusal)
+    described = replace(operation, error_shape=ScimError, error_media_type=SCIM)
+    return Route(method, path, endpoint, described, refusal=refusal)
 
 
 def listed(start: int, total: int, found: Sequence[object]) -> dict[str, object]:
@@ -176,8 +180,8 @@ def filtered(request: Request, *attributes: str) -> dict[str, str]:
         raise wrong("filter", f"the filter is not {known}")
     name = names[found[1].lower()]
     value = parse_json(found[2].encode())
-    if not isinstance(value, str):
-        raise wrong("filter", "the value of the filter is no text")
+    if not isinstance(value, str) or "\0" in value:
+        raise wrong("filter", "the value of the filter is no text, or holds NUL")
     return {snake(name): value}
 
 
