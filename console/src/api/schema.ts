@@ -2920,6 +2920,14 @@ export interface ScalingPolicyValue {
   idleAfterMs: number;
 }
 
+/** An error as SCIM describes it. */
+export interface ScimError {
+  schemas: string[];
+  status: string;
+  scimType?: string;
+  detail: string;
+}
+
 /** Groups that match a filter. */
 export interface ScimGroupList {
   schemas: string[];
