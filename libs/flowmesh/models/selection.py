@@ -96,6 +96,10 @@ class Providers:
         """Return the model that is asked first; empty for an unknown provider."""
         return next((each.model for each in self._asked(wanted)), "")
 
+    def services(self, wanted: str = "") -> list[Provider]:
+        """Return the model services that a turn may ask now."""
+        return [each for each in self._asked(wanted) if each.remote and not self._closed(each)]
+
     def _asked(self, wanted: str) -> Sequence[Provider]:
         if not wanted:
             return self._unnamed

@@ -1,4 +1,8 @@
-"""Turns of the assistant: within the budget of the namespace, booked, and without keys."""
+"""Turns of the assistant: within the budget of the namespace, booked, and without keys.
+
+A turn is booked with its estimate before a service is asked, and with its usage after the answer.
+A process that dies between the two leaves the estimate, which is above the cost.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,10 +11,11 @@ from typing import Any, Protocol
 from flowmesh.access import acting_as
 from flowmesh.api.common.v1.journal_pb2 import ModelUsage
 from flowmesh.api.execution.v1 import model_usage_service_pb2 as pb
-from flowmesh.executors.completion.budgets import Budget, Spent, tokens_left
+from flowmesh.executors.completion.budgets import Budget, Spent, estimated_tokens, tokens_left
 from flowmesh.executors.completion.guard import Blocked, Redaction
-from flowmesh.models.port import Conversation
-from flowmesh.models.selection import Chosen, Providers
+from flowmesh.failpoints import failpoint
+from flowmesh.models.port import Conversation, Provider, Usage
+from flowmesh.models.selection import Chosen, NoAnswer, Providers
 
 # Addresses of mail stay: a workflow sends to them.
 REDACTED = ("CARDS", "KEYS")
@@ -44,15 +49,28 @@ class Asker:
         """Return the turn of the first provider that answers, and book it. Raises NoAnswer."""
         messages = tuple(self._redaction.messages(conversation.messages))
         conversation = replace(conversation, messages=messages)
-        exceeded = ""
+        exceeded, booking = "", None
         try:
             left = await self._tokens_left(namespace, conversation, wanted)
             conversation = replace(conversation, tokens_max=left)
+            booking = self._estimated(namespace, feature, conversation, wanted)
         except Blocked as blocked:
             exceeded = f"{blocked.class_}: {blocked.message}"
-        chosen = await self._providers.turn(conversation, wanted, no_services=exceeded)
-        if chosen.provider.remote:
-            await self._book(namespace, feature, chosen)
+        if booking is None:
+            return await self._providers.turn(conversation, wanted, no_services=exceeded)
+        failpoint("assistant.before_turn")
+        await self._book(booking)
+        failpoint("assistant.turn_reserved")
+        booking.usage.Clear()
+        try:
+            chosen = await self._providers.turn(conversation, wanted)
+            failpoint("assistant.turn_answered")
+            booking.usage.CopyFrom(self._used(chosen))
+        except NoAnswer:
+            await self._book(booking)
+            raise
+        await self._book(booking)
+        failpoint("assistant.turn_booked")
         return chosen
 
     async def _tokens_left(self, namespace: str, conversation: Conversation, wanted: str) -> int:
@@ -68,17 +86,34 @@ class Asker:
         budgets = (replace(day, spent=spent),)
         return tokens_left(budgets, conversation, model, self._providers.prices)
 
-    async def _book(self, namespace: str, feature: str, chosen: Chosen) -> None:
-        provider, used = chosen.provider, chosen.turn.usage
-        usage = ModelUsage(
+    def _estimated(
+        self, namespace: str, feature: str, conversation: Conversation, wanted: str
+    ) -> pb.BookModelUsageRequest | None:
+        """Return the booking of a turn at its most; None if no service is asked."""
+        services = self._providers.services(wanted)
+        if not services:
+            return None
+        most = Usage(estimated_tokens(conversation), conversation.tokens_max)
+        estimates = (self._usage_of(each, most) for each in services)
+        usage = max(estimates, key=lambda each: each.micro_usd)
+        return pb.BookModelUsageRequest(
+            namespace=namespace, id=self._new_id(), feature=feature, usage=usage
+        )
+
+    def _used(self, chosen: Chosen) -> ModelUsage:
+        """Return the usage of a turn; the rules use nothing."""
+        return self._usage_of(chosen.provider, chosen.turn.usage)
+
+    def _usage_of(self, provider: Provider, used: Usage) -> ModelUsage:
+        cost = self._providers.prices.micro_usd(provider.model, used) if provider.remote else 0
+        return ModelUsage(
             provider=provider.name,
             model=provider.model,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
-            micro_usd=self._providers.prices.micro_usd(provider.model, used),
+            micro_usd=cost,
         )
-        request = pb.BookModelUsageRequest(
-            namespace=namespace, id=self._new_id(), feature=feature, usage=usage
-        )
+
+    async def _book(self, booking: pb.BookModelUsageRequest) -> None:
         with acting_as(None):
-            await self._usage.BookModelUsage(request)
+            await self._usage.BookModelUsage(booking)

@@ -42,6 +42,7 @@ from flowmesh.api.identity.v1 import quota_service_pb2_grpc as quota
 from flowmesh.api.identity.v1 import secret_service_pb2_grpc as secret
 from flowmesh.api.identity.v1 import tenant_service_pb2_grpc as tenant
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry
+from flowmesh.gateway.call_rates import CallRate
 
 if TYPE_CHECKING:
     from flowmesh.runtime import Clock, Runtime
@@ -96,6 +97,7 @@ class Backends:
     grpc_address: str
     # Clients of the Model Context Protocol may change something.
     mcp_write: bool
+    mcp_rate: CallRate
 
 
 def backends_of(runtime: Runtime) -> Backends:
@@ -143,4 +145,5 @@ def backends_of(runtime: Runtime) -> Backends:
         metrics=runtime.metrics,
         grpc_address=runtime.address,
         mcp_write=runtime.settings.mcp_write,
+        mcp_rate=CallRate(runtime.settings.mcp_calls_per_minute, runtime.clock.monotonic_ms),
     )

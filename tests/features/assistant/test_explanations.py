@@ -1,12 +1,16 @@
 """Repairs and explanations: by rules, or by a model service that learns no secret."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
+import asyncpg
 import pytest
 from mcp import Client
 
 from flowmesh.contract.json_value import Json
+from flowmesh.testing.polling import done
 from flowmesh.testing.suite import Suite
 from tests.features.assistant.models import Break, Fail, Models, Say, Use, serving_models
 from tests.features.assistant.test_providers import ORDERS
@@ -15,6 +19,7 @@ from tests.features.natives import applied, execute, resource, text, workflow
 
 KEY = "sk-abcdefghijklmnopqrstuvwx"
 SECRET = "the-value-of-a-secret-1234"
+PATIENCE_S = 30
 
 
 def steps(*, secret: str = "none") -> list[Json]:
@@ -210,3 +215,58 @@ async def test_the_assistant_spends_within_the_budget_of_the_day(
         await applied(suite, task, workflow("asks", {"id": "ask", "taskRef": "ask"}))
         spent = await execute(suite, "asks")
         assert spent.json["error"]["class"] == "BudgetError", "steps see the turns of the assistant"
+
+
+@pytest.mark.parametrize("point", ["before_turn", "turn_reserved", "turn_answered", "turn_booked"])
+async def test_a_crash_around_a_paid_turn_books_it_once(
+    tmp_path: Path, models: Models, point: str
+) -> None:
+    """kill -9 at the point: what was paid is booked, with its estimate until its usage is known."""
+    armed = tmp_path / "points"
+    armed.write_text(f"assistant.{point}=kill9")
+    settings = {
+        "FLOWMESH_AI_PROVIDERS": "claude",
+        "FLOWMESH_AI_CLAUDE_URL": models.url,
+        "FLOWMESH_FAILPOINTS": f"@{armed}",
+    }
+    suite = Suite(tmp_path / "data", environment=settings)
+    async with suite:
+        models.script(Say("In words."))
+        with suppress(aiohttp.ClientError):
+            await suite.post("/api/v1/workflows:explain", {"source": ORDER})
+        await done("the crash", Path(f"{armed}.hit").exists, within_s=PATIENCE_S)
+        await suite.kill()
+        await suite.start()
+        crashed = await booked(suite)
+        assert len(models.paid) == (point in ("turn_answered", "turn_booked"))
+        assert len(crashed) == (point != "before_turn")
+        assert all(each >= 110 for each in crashed), "a paid turn is booked in full"
+        if point == "turn_booked":
+            assert crashed == [110]
+        assert (await asked(suite, "workflows:explain", source=ORDER))["text"] == "In words."
+        assert sorted(await booked(suite)) == sorted([*crashed, 110])
+
+
+async def test_a_turn_that_no_model_answers_costs_nothing(tmp_path: Path, models: Models) -> None:
+    """Its estimate is taken back, whether rules answer in its place or nothing does."""
+    settings = {"FLOWMESH_AI_PROVIDERS": "claude", "FLOWMESH_AI_CLAUDE_URL": models.url}
+    async with Suite(tmp_path / "data", environment=settings) as suite:
+        models.script(Fail(529))
+        assert (await asked(suite, "workflows:explain", source=ORDER))["provider"] == "offline"
+        body: Json = {"source": ORDER, "provider": "claude"}
+        assert (await suite.post("/api/v1/workflows:explain", body)).status == 503
+        assert await booked(suite) == [0, 0]
+
+
+async def booked(suite: Suite) -> list[int]:
+    """Return the tokens of the booked turns of the assistant."""
+    connection = await asyncpg.connect(str(suite.about["postgres"]))
+    try:
+        rows = await connection.fetch(
+            "select input_tokens + output_tokens as tokens, micro_usd"
+            " from orchestrator.model_usage where node = 'explain'"
+        )
+    finally:
+        await connection.close()
+    assert all(bool(row["micro_usd"]) is bool(row["tokens"]) for row in rows)
+    return [row["tokens"] for row in rows]

@@ -210,3 +210,25 @@ async def test_a_caller_has_its_own_rights_and_no_more(tmp_path: Path) -> None:
             assert (await call(client, "search_workflows"))["workflows"] == []
             result = await client.call_tool("apply_definition", {"definition": GREET})
             assert "ROLE_REQUIRED" in str(result.content)
+
+
+async def test_a_caller_above_its_rate_is_refused_with_a_wait(tmp_path: Path) -> None:
+    """Each key has its own count, which other namespaces do not renew."""
+    async with closed_suite(tmp_path, FLOWMESH_MCP_CALLS_PER_MINUTE="3") as closed:
+        project = await closed.project("models")
+        greedy, modest = [await closed.key(project.id, "viewer") for _ in range(2)]
+        ping = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
+        names = (project.namespace, "one", "two", "three")
+        answers = [await greedy.rest("POST", "/mcp", ping, Flowmesh_Namespace=n) for n in names * 3]
+        status, refused = answers[-1]
+        assert status == 429
+        assert refused["id"] == 7
+        assert "more than 3 requests in a minute; retry after" in refused["error"]["message"]
+        assert 0 < refused["error"]["data"]["retryAfterMs"] <= 20_000
+        assert [each[0] for each in answers].count(200) <= 3 * 2
+        assert (await modest.rest("POST", "/mcp", ping))[0] == 200
+        options = ("--url", closed.suite.http_url)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with over_stdio(closed.suite, *options, FLOWMESH_API_KEY=greedy.credential):
+                pytest.fail("a caller above its rate has connected")
+        assert caught.group_contains(MCPError, match="retry after")

@@ -76,7 +76,7 @@ class Endpoint:
             body = response.read()
         finally:
             connection.close()
-        if response.status >= http.client.BAD_REQUEST:
+        if response.status >= http.client.BAD_REQUEST and not _is_response(body):
             raise OSError(_refusal(body) or f"the gateway answered {response.status}")
         return body
 
@@ -97,6 +97,14 @@ async def _serve(endpoint: Endpoint, line: bytes) -> None:
     if answer:
         sys.stdout.buffer.write(answer + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _is_response(body: bytes) -> bool:
+    """Return whether a body is a message of JSON-RPC, such as one of a rate limit."""
+    try:
+        return bool(orjson.loads(body).get("jsonrpc"))
+    except (ValueError, AttributeError):
+        return False
 
 
 def _refusal(body: bytes) -> str:

@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         description="offer clients of the Model Context Protocol the tools that change something;"
         " their permissions apply as everywhere",
     )
+    mcp_calls_per_minute: int = Field(
+        default=600,
+        ge=0,
+        description="requests of the Model Context Protocol that a caller may make in a minute and"
+        " namespace at one gateway; 0 is any",
+    )
     ai_providers: Annotated[str, check_each(check_provider)] = Field(
         default="",
         description="model services of the assistant in the order of their use, of claude,"

@@ -1,16 +1,18 @@
 """The route of the protocol: streamable HTTP without streams, one message per request."""
 
+import math
 from collections.abc import Iterable
 from http import HTTPStatus
 
 import msgspec
 
+from flowmesh.access.principal import LOCAL, current
 from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, UnsupportedMediaType
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import JSON, Request, Response
-from flowmesh.gateway.routes.mcp.server import McpServer
+from flowmesh.gateway.routes.mcp.server import McpServer, limited
 
 PATH = "/mcp"
 _PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -30,6 +32,11 @@ def routes(rest: Iterable[Route]) -> tuple[Route, ...]:
             raise Invalid("REQUEST_INVALID", f"the message is not JSON: {error}") from None
         if not isinstance(message, dict):
             raise Invalid("REQUEST_INVALID", "a message is an object of JSON-RPC 2.0")
+        if wait_ms := backends.mcp_rate.take_ms(_caller(request)):
+            wait_s = math.ceil(wait_ms / 1000)
+            refused = msgspec.json.encode(limited(message, backends.mcp_rate.per_minute, wait_s))
+            after = ((b"retry-after", str(wait_s).encode()),)
+            return Response(HTTPStatus.TOO_MANY_REQUESTS, refused, headers=after)
         answer = await server.answer(backends, request, message)
         if answer is None:
             return Response(HTTPStatus.ACCEPTED)
@@ -48,3 +55,16 @@ def routes(rest: Iterable[Route]) -> tuple[Route, ...]:
         errors=(413, 415),
     )
     return (Route("POST", PATH, mcp, operation),)
+
+
+def _caller(request: Request) -> tuple[str, str]:
+    """Return the caller whose calls are counted, and the namespace.
+
+    A namespace in which the caller has no role of its own, or none, has no count of its own: else a
+    new name would be a new count.
+    """
+    principal = current() or LOCAL
+    if principal.id == LOCAL.id:
+        return request.address, ""
+    namespace = request.namespace
+    return principal.id, namespace if namespace in principal.namespaces else ""

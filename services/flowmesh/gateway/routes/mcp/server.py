@@ -30,6 +30,7 @@ RESOURCE_BYTES_MAX = 4 * 1024 * 1024
 LIST_TTL_MS = 60_000
 
 INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32600, -32601, -32602
+RATE_LIMITED = -32000
 RESOURCE_NOT_FOUND, UNSUPPORTED_REVISION = -32002, -32022
 _INSTRUCTIONS = (
     "Flowmesh runs durable workflows. Search before you write; check every definition with"
@@ -206,6 +207,16 @@ async def _get_prompt(call: Call) -> Params:
         return PROMPTS[name].filled(call.arguments)
     except Invalid as error:
         raise Refused(INVALID_PARAMS, error.message) from None
+
+
+def limited(message: Params, per_minute: int, wait_s: int) -> Params:
+    """Return the error for a request above the rate of its caller."""
+    text = (
+        f"more than {per_minute} requests in a minute; retry after {wait_s} s. The limit is"
+        " FLOWMESH_MCP_CALLS_PER_MINUTE of the gateway"
+    )
+    refused = Refused(RATE_LIMITED, text, {"reason": "OVERLOADED", "retryAfterMs": wait_s * 1000})
+    return {"jsonrpc": "2.0", "id": message.get("id"), "error": refused.value}
 
 
 def _revision(params: Params) -> str:

@@ -16,10 +16,16 @@ where namespace = :namespace
   and at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc';
 
 -- Turns outside of executions: the id of the turn in place of that of an execution, the feature in
--- place of the node.
+-- place of the node. A turn is booked with its estimate before it is asked for, and then with its
+-- usage.
 -- name: book_usage(namespace, turn_id, feature, provider, model, input_tokens, output_tokens, micro_usd)!
 insert into model_usage (namespace, execution_id, node, attempt, step, provider, model,
                          input_tokens, output_tokens, micro_usd)
 values (:namespace, :turn_id, :feature, 1, 0, :provider, :model,
         :input_tokens, :output_tokens, :micro_usd)
-on conflict do nothing;
+on conflict (execution_id, node, attempt, step) do update set
+    provider = excluded.provider,
+    model = excluded.model,
+    input_tokens = excluded.input_tokens,
+    output_tokens = excluded.output_tokens,
+    micro_usd = excluded.micro_usd;

@@ -46,7 +46,7 @@ class UsageStore:
         return ModelUsage(**rows[0])
 
     async def book(self, namespace: str, turn_id: str, feature: str, usage: ModelUsage) -> None:
-        """Book a turn that no execution made, once."""
+        """Book a turn that no execution made; a repeated id replaces its row."""
         await self._queries.one(
             "book_usage",
             namespace=namespace,

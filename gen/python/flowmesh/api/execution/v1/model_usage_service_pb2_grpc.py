@@ -59,7 +59,8 @@ class ModelUsageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BookModelUsage(self, request, context):
-        """Books a turn that no execution made. Written: one row; a repeated id writes nothing.
+        """Books a turn that no execution made. Written: one row; a repeated id replaces it, so a turn is
+        booked with its estimate before it is asked for, and with its usage after the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class ModelUsageServiceStub:
     GetModelUsage: _grpc.UnaryUnaryMultiCallable[_model_usage_service_pb2.GetModelUsageRequest, _model_usage_service_pb2.GetModelUsageResponse]
     """Returns what an execution has used, and its namespace since midnight UTC."""
     BookModelUsage: _grpc.UnaryUnaryMultiCallable[_model_usage_service_pb2.BookModelUsageRequest, _model_usage_service_pb2.BookModelUsageResponse]
-    """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
+    """Books a turn that no execution made. Written: one row; a repeated id replaces it, so a turn is
+    booked with its estimate before it is asked for, and with its usage after the answer.
+    """
 
 @_typing.type_check_only
 class ModelUsageServiceAsyncStub(ModelUsageServiceStub):
@@ -46,7 +48,9 @@ class ModelUsageServiceAsyncStub(ModelUsageServiceStub):
     GetModelUsage: _aio.UnaryUnaryMultiCallable[_model_usage_service_pb2.GetModelUsageRequest, _model_usage_service_pb2.GetModelUsageResponse]  # type: ignore[assignment]
     """Returns what an execution has used, and its namespace since midnight UTC."""
     BookModelUsage: _aio.UnaryUnaryMultiCallable[_model_usage_service_pb2.BookModelUsageRequest, _model_usage_service_pb2.BookModelUsageResponse]  # type: ignore[assignment]
-    """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
+    """Books a turn that no execution made. Written: one row; a repeated id replaces it, so a turn is
+    booked with its estimate before it is asked for, and with its usage after the answer.
+    """
 
 class ModelUsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Booked usage of models. Called by worker services and the assistant before they spend."""
@@ -65,6 +69,8 @@ class ModelUsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_usage_service_pb2.BookModelUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_usage_service_pb2.BookModelUsageResponse, _abc.Awaitable[_model_usage_service_pb2.BookModelUsageResponse]]:
-        """Books a turn that no execution made. Written: one row; a repeated id writes nothing."""
+        """Books a turn that no execution made. Written: one row; a repeated id replaces it, so a turn is
+        booked with its estimate before it is asked for, and with its usage after the answer.
+        """
 
 def add_ModelUsageServiceServicer_to_server(servicer: ModelUsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
