@@ -135,7 +135,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "attempt {attempt} of {attempts} failed ({error}); the next one is due",
             "wait, or fix the called service",
         ),
-        Cause.TIMER: Texts("its timer is due", "wait for it"),
+        Cause.TIMER: Texts("it waits for its timer", "wait for it"),
         Cause.SIGNAL: Texts(
             "it waits for the signal {signal}",
             "send it with `flowmesh signal {execution} {signal}`",

@@ -8,6 +8,7 @@ Idempotency-Key.
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -25,6 +26,8 @@ from flowmesh.contract.json_value import Json
 _UNSET = object()
 BODY_BYTES_MAX = 16 * 1024 * 1024
 CALLS_MAX = 100_000
+# Time, request, status, bytes, seconds.
+ACCESS_LOG = '%t "%r" %s %b %Tf'
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,10 @@ class World:
         latency_ms: tuple[int, int] = (0, 0),
         seed: int = 0,
         effects: Path | None = None,
+        access_log: logging.Logger | None = None,
     ) -> None:
         self._port = port
+        self._access_log = access_log
         self._failure_rate = failure_rate
         self._failure_status = failure_status
         self._latency_ms = latency_ms
@@ -98,7 +103,11 @@ class World:
         application.router.add_route("*", "/{route:.*}", self._serve)
         # As in most services, a handler continues after its caller disconnects.
         self._runner = web.AppRunner(
-            application, handler_cancellation=False, access_log=None, shutdown_timeout=0.5
+            application,
+            handler_cancellation=False,
+            access_log=self._access_log,
+            access_log_format=ACCESS_LOG,
+            shutdown_timeout=0.5,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
