@@ -29,7 +29,7 @@ class Owner:
             raise WrongState("OWNED_ELSEWHERE", text)
 
 
-NOBODY: Final = Owner()
+NO_OWNER: Final = Owner()
 
 
 def owner_of(request: Owned) -> Owner:

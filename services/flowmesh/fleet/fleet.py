@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flowmesh.access.owners import NOBODY, Owner
+from flowmesh.access.owners import NO_OWNER, Owner
 from flowmesh.access.principal import current
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.contract.nouns import counted
@@ -35,7 +35,7 @@ class Fleet:
             await self._check_quota(wishes, spec, spec.replicas)
 
     async def apply(
-        self, namespace: str, spec: pb.AgentSpec, owner: Owner = NOBODY
+        self, namespace: str, spec: pb.AgentSpec, owner: Owner = NO_OWNER
     ) -> tuple[SpecRow, bool]:
         """Store a spec or a version of it; return it, and whether something changed."""
         await self._complete(spec)
@@ -66,7 +66,7 @@ class Fleet:
         return found
 
     async def delete(
-        self, namespace: str, spec: str, owner: Owner = NOBODY, *, stop_agents: bool
+        self, namespace: str, spec: str, owner: Owner = NO_OWNER, *, stop_agents: bool
     ) -> None:
         """Delete a spec; with agents only if they are to be stopped."""
         found = await self.spec(namespace, spec)
@@ -130,7 +130,7 @@ class Fleet:
             await _policy_before(wishes, policy)
 
     async def apply_policy(
-        self, namespace: str, policy: pb.ScalingPolicy, owner: Owner = NOBODY
+        self, namespace: str, policy: pb.ScalingPolicy, owner: Owner = NO_OWNER
     ) -> pb.ScalingPolicy:
         """Store a policy; a spec has one at most."""
         checks.check_policy(policy)
@@ -142,7 +142,7 @@ class Fleet:
         self._announce()
         return checks.completed(policy)
 
-    async def delete_policy(self, namespace: str, policy: str, owner: Owner = NOBODY) -> None:
+    async def delete_policy(self, namespace: str, policy: str, owner: Owner = NO_OWNER) -> None:
         async with self._store.changing(namespace) as wishes:
             found = [each for each in await wishes.policies() if each.content.policy == policy]
             if not found:

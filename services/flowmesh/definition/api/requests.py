@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flowmesh.access.owners import NOBODY, owner_of
+from flowmesh.access.owners import NO_OWNER, owner_of
 from flowmesh.definition.limits import DURATION_MS_MAX, TEXT_CHARACTERS_MAX
 from flowmesh.definition.storage.records import Author
 from flowmesh.errors import Invalid, Violation
@@ -19,7 +19,7 @@ def author_of(request: Any) -> Author:
     return Author(
         _text(request.actor, "actor"),
         _text(request.reason, "reason") if hasattr(request, "reason") else "",
-        owner_of(request) if hasattr(request, "owner") else NOBODY,
+        owner_of(request) if hasattr(request, "owner") else NO_OWNER,
     )
 
 

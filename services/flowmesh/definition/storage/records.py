@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from flowmesh.access.owners import NOBODY, Owner
+from flowmesh.access.owners import NO_OWNER, Owner
 from flowmesh.definitions import TaskRef
 
 
@@ -134,7 +134,7 @@ class Author:
 
     actor: str = ""
     reason: str = ""
-    owner: Owner = NOBODY
+    owner: Owner = NO_OWNER
 
 
 @dataclass(frozen=True, slots=True)
