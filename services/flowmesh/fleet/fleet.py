@@ -220,10 +220,12 @@ async def _decides(wishes: Wishes, spec: str) -> bool:
 
 
 def _content(spec: pb.AgentSpec) -> bytes:
-    """Return what makes a version: everything but the count."""
+    """Return what makes a version: everything but the count. Limits without a bound are none."""
     found = pb.AgentSpec()
     found.CopyFrom(spec)
     found.replicas = 0
+    if found.limits == pb.AgentLimits():
+        found.ClearField("limits")
     return found.SerializeToString(deterministic=True)
 
 

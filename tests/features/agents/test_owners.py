@@ -107,3 +107,22 @@ async def test_of_two_clusters_the_first_keeps_what_it_stored(
     await first.delete()
     gone = await crew.call("GET", "agent-specs/packers")
     assert gone.status == 404 or gone.json["version"] == 1
+
+
+@pytest.mark.parametrize("first", ["rest", "grpc"])
+async def test_the_same_spec_at_both_doors_is_one_version(
+    crew: Crew, channel: grpc.aio.Channel, first: str
+) -> None:
+    """Bodies of REST have limits without a bound, messages of gRPC none."""
+    cluster = Cluster(channel, crew.namespace, "")
+
+    async def apply(door: str) -> None:
+        if door == "grpc":
+            await cluster.apply(most=1)
+        else:
+            answer = await crew.call("PUT", "agent-specs/packers", SPEC)
+            assert answer.status in (200, 201), answer.text
+
+    for door in (first, "grpc", "rest", "grpc"):
+        await apply(door)
+    assert (await crew.spec("packers"))["version"] == 1
