@@ -228,6 +228,26 @@ async def test_what_the_cluster_would_refuse_is_refused_at_the_door(
     assert "field is immutable" in output, output
 
 
+async def test_a_document_is_checked_at_the_door(place: Place, namespace: str) -> None:
+    """As the application host does, with its place; what is stored already is not asked about."""
+    wrong = app("one")
+    wrong["spec"]["source"] = {"document": DOCUMENT.replace("http.router", "http.rooter")}
+    output = await place.apply(namespace, wrong, check=False)
+    assert "spec.source.document: line 5, column" in output, output
+    assert "http.rooter" in output, output
+    broken = app("one", source={"document": DOCUMENT, "files": {"/etc/x": "text"}})
+    output = await place.apply(namespace, broken, check=False)
+    assert "must be a relative path" in output, output
+    dotted = {**app("one"), "metadata": {"name": "hello.world"}}
+    output = await place.apply(namespace, dotted, check=False)
+    assert "metadata.name: Service hello.world" in output, output
+    assert "No resources found" in await place.kubectl("get", "fapp", "-n", namespace)
+    output = await place.apply(namespace, app("'${GREETING}'"))
+    assert "Warning: spec.source.document: line" in output, output
+    assert "the environment has no GREETING" in output, output
+    await place.apply(namespace, app("'${GREETING}'", env={"GREETING": "hi"}, strategy={}))
+
+
 async def test_a_deleted_app_leaves_nothing_and_another_service_stays(
     place: Place, namespace: str, pods: PodRunner
 ) -> None:

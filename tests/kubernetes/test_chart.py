@@ -131,6 +131,35 @@ def test_every_component_is_probed_and_none_restarts_for_a_server() -> None:
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez", owner
 
 
+@pytest.mark.parametrize("service", ["definition", "apphost", "fleet", "orchestrator"])
+def test_the_policies_let_the_operator_ask_a_service(service: str) -> None:
+    """Out of its pod, and into those of the service, at the port of gRPC."""
+    found = [each["spec"] for each in objects("default") if each["kind"] == "NetworkPolicy"]
+    labels = {
+        name: pods("default")[f"flowmesh-{name}" if name != "orchestrator" else "workflow-engine"]
+        for name in ("operator", service)
+    }
+
+    def chosen(selector: dict[str, Any], name: str) -> bool:
+        own = labels[name]["metadata"]["labels"]
+        return not selector.get("matchExpressions") and (
+            selector["matchLabels"].items() <= own.items()
+        )
+
+    def admits(way: str, peers: str, pod: str, other: str) -> bool:
+        return any(
+            port["port"] == 7450
+            and any(chosen(peer.get("podSelector", {}), other) for peer in rule.get(peers, []))
+            for spec in found
+            if chosen(spec["podSelector"], pod)
+            for rule in spec.get(way, [])
+            for port in rule["ports"]
+        )
+
+    assert admits("egress", "to", "operator", service)
+    assert admits("ingress", "from", service, "operator")
+
+
 async def test_the_api_server_accepts_the_whole_chart(bare: Cluster, tmp_path: Path) -> None:
     """A dry run of the installation on the server."""
     command = [str(kubernetes.folder() / "helm"), "install", "trial", str(CHART)]

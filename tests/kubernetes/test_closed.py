@@ -9,8 +9,9 @@ from flowmesh.testing.polling import until
 from tests.features.agents.crew import tasks
 from tests.features.closed import closed_suite
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.conftest import Place, start_operator
+from tests.kubernetes.conftest import Place, start_operator, until_ready
 from tests.kubernetes.test_agents import agent_spec
+from tests.kubernetes.test_apps import app
 from tests.kubernetes.test_operator import noop, workflow
 
 pytestmark = pytest.mark.kubernetes
@@ -21,7 +22,7 @@ async def test_an_operator_registers_for_a_project_of_a_closed_suite(
 ) -> None:
     """Without a credential of a user; members of the project see what it registers.
 
-    An agent of a resource has a key of its queues.
+    An agent of a resource has a key of its queues, and documents of Apps are checked.
     """
     async with closed_suite(tmp_path) as closed:
         project = await closed.project(namespace)
@@ -49,6 +50,8 @@ async def test_an_operator_registers_for_a_project_of_a_closed_suite(
             viewer = await closed.key(project.id, "viewer")
             status, answer = await viewer.rest("GET", "/api/v1/workflows")
             assert (status, [each["name"] for each in answer["workflows"]]) == (200, ["order"])
+            refused = await place.apply(namespace, app("{"), check=False)
+            assert "spec.source.document: line" in refused, refused
             await place.apply(namespace, agent_spec(replicas=1), agent_spec("mute", queues=[]))
             ready = await place.until_ready(namespace, "agentspec", "packers", timeout_s=60)
             assert ready["reason"] == "Running", ready
@@ -64,4 +67,4 @@ async def test_an_operator_registers_for_a_project_of_a_closed_suite(
             assert (found[name]["role"], found[name]["queues"]) == ("worker", ["packing"])
         finally:
             operator.kill()
-    await place.start()
+    await until_ready(await place.start())

@@ -31,6 +31,8 @@ LEASE_RETRY_MS: Final = 2_000
 REVIEW_BYTES_MAX: Final = 3 * 1024 * 1024
 REVIEWS_AT_ONCE: Final = 100
 REVIEW_TIMEOUT_S: Final = 9.0
+# The check of a document, after that of the objects; the application host bounds their number.
+DOCUMENT_TIMEOUT_S: Final = 7.0
 
 CERTIFICATE_DAYS: Final = 90
 AUTHORITY_DAYS: Final = 730

@@ -9,6 +9,7 @@ from typing import Any
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Namespace
 
+from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
@@ -22,6 +23,7 @@ from flowmesh.operator.leader import Leader
 from flowmesh.operator.metrics import OperatorMetrics
 from flowmesh.operator.objects import Objects
 from flowmesh.operator.provisioning.checks import Checks
+from flowmesh.operator.provisioning.documents import Documents
 from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.reviews import Reviewer
 from flowmesh.operator.scaler import Scaler, ScalerServer
@@ -68,6 +70,7 @@ async def run(runtime: Runtime) -> None:
                 suite=suite,
                 agents=agents,
                 provisioner=provisioner,
+                documents=Documents(runtime.stub(AppServiceStub, "apphost")),
             ),
             certificates=certificates,
             host=settings.host,

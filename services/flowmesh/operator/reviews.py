@@ -10,6 +10,7 @@ from flowmesh.definitions.admission import definition_of, verdict
 from flowmesh.operator.agents import Agents
 from flowmesh.operator.kinds import AGENTS, KINDS, PROVISIONED, Key, Object
 from flowmesh.operator.objects import Objects
+from flowmesh.operator.provisioning.documents import Documents
 from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.suite import Suite
 
@@ -29,12 +30,14 @@ class Reviewer:
         suite: Suite,
         agents: Agents,
         provisioner: Provisioner,
+        documents: Documents,
     ) -> None:
         self._client = client
         self._objects = objects
         self._suite = suite
         self._agents = agents
         self._provisioner = provisioner
+        self._documents = documents
 
     async def review(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the response to a request of an AdmissionReview.
@@ -47,7 +50,8 @@ class Reviewer:
         namespace = self._objects.suite_namespace(place)
         waits = self._objects.waits_for_tasks(place)
         if found["kind"] in PROVISIONED:
-            return verdict(request["uid"], await self._provisioner.check(found))
+            before = request.get("oldObject")
+            return verdict(request["uid"], await self._app_problems(found, before, namespace))
         if found["kind"] in AGENTS:
             problems = await self._agent_problems(place, found, namespace)
             return verdict(request["uid"], problems, allow=[MISSING_SPEC] if waits else [])
@@ -59,6 +63,15 @@ class Reviewer:
             if tasks:
                 problems = await self._suite.check(namespace, [*tasks, definition])
         return verdict(request["uid"], problems, allow=[MISSING] if waits else [])
+
+    async def _app_problems(
+        self, found: Object, before: Object | None, namespace: str
+    ) -> Sequence[definition_pb2.Problem]:
+        problems = await self._provisioner.check(found)
+        if problems or found["kind"] != "App":
+            return problems
+        # It starts a process: the last of the checks.
+        return await self._documents.check(found, before, namespace)
 
     async def _agent_problems(
         self, place: str, found: Object, namespace: str

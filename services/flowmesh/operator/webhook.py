@@ -8,7 +8,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from flowmesh.errors import FlowmeshError, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, Unavailable
 from flowmesh.operator.certificates import Certificates
 from flowmesh.operator.limits import REVIEW_BYTES_MAX, REVIEW_TIMEOUT_S, REVIEWS_AT_ONCE
 from flowmesh.operator.metrics import OperatorMetrics
@@ -77,7 +77,8 @@ class Webhook:
         except (FlowmeshError, TimeoutError) as error:
             self._metrics.reviews.labels("unavailable").inc()
             self._log.warning("review_failed", problem=str(error)[:200])
-            text = "Flowmesh cannot check the resource now; apply it again later"
+            why = f": {error.message}" if isinstance(error, Overloaded) else ""
+            text = f"Flowmesh cannot check the resource now{why}; apply it again later"
             return web.json_response({"message": text}, status=503, headers={"Retry-After": "1"})
         self._metrics.reviews.labels("allowed" if response["allowed"] else "refused").inc()
         self._metrics.review_seconds.observe(time.perf_counter() - began)

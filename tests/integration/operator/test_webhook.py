@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from flowmesh.embedded.ports import free_port
-from flowmesh.errors import FlowmeshError, TooLarge, Unavailable
+from flowmesh.errors import FlowmeshError, Overloaded, TooLarge, Unavailable
 from flowmesh.operator import rotation
 from flowmesh.operator.certificates import Certificates
 from flowmesh.operator.limits import REVIEW_BYTES_MAX
@@ -113,7 +113,11 @@ async def test_without_the_suite_nothing_is_allowed(webhook: Served) -> None:
     webhook.reviewer.error = Unavailable("SERVICE_UNAVAILABLE", "no definition service")
     status, answer = await webhook.post(b'{"request": {"uid": "u1"}}')
     assert status == 503
-    assert "later" in answer["message"]
+    assert answer["message"] == "Flowmesh cannot check the resource now; apply it again later"
+    webhook.reviewer.error = Overloaded("OVERLOADED", "too many documents are being checked")
+    status, answer = await webhook.post(b'{"request": {"uid": "u1"}}')
+    assert status == 503
+    assert "now: too many documents are being checked; apply" in answer["message"]
 
 
 async def test_a_source_that_is_refused_as_a_whole_is_no_outage(webhook: Served) -> None:
