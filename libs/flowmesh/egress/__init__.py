@@ -16,10 +16,12 @@ from flowmesh.egress.errors import (
     TooManyRedirects,
     Unreachable,
 )
+from flowmesh.egress.events import EVENT_STREAM, data_of_events
 from flowmesh.egress.headers import check_headers
 from flowmesh.egress.policy import LINK_LOCAL, OPEN, PUBLIC, Policy
 
 __all__ = [
+    "EVENT_STREAM",
     "LINK_LOCAL",
     "OPEN",
     "PUBLIC",
@@ -39,4 +41,5 @@ __all__ = [
     "check_headers",
     "check_method",
     "check_url",
+    "data_of_events",
 ]

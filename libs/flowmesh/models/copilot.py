@@ -34,12 +34,6 @@ from flowmesh.models.services import MALFORMED, Sender, Service
 HEAD_LINES_MAX: Final = 8
 UNSERVED: Final = -32601
 _ROLES: Final = {"user": "User", "assistant": "Assistant"}
-_ERRORS: Final = {
-    "rate_limit": services.RATE_LIMIT,
-    "quota": services.RATE_LIMIT,
-    "authentication": services.AUTHENTICATION,
-    "authorization": services.AUTHENTICATION,
-}
 
 
 class CopilotProvider:
@@ -151,8 +145,7 @@ class _Heard:
             case "assistant.usage":
                 self._count(data)
             case "session.error":
-                class_ = _ERRORS.get(data["errorType"], services.OVERLOADED)
-                raise ProviderFailed(class_, str(data["message"]))
+                raise services.told(str(data["errorType"]), str(data["message"]))
             case "session.idle":
                 self.idle = True
 

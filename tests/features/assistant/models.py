@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from flowmesh.contract.json_value import Json
+from tests.features.assistant.streams import claude_events, completion_chunks, error_event
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Say:
 class Use:
     name: str
     arguments: dict[str, Json]
+    # The stream has half of the arguments; `cut` says that they reached the limit of tokens.
+    half: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,23 @@ class Fail:
 
 @dataclass(frozen=True)
 class Break:
-    """The connection ends in the middle of the body."""
+    """The connection ends in the middle of the answer; `clean` ends the response as if whole."""
+
+    clean: bool = False
+
+
+@dataclass(frozen=True)
+class Raise:
+    """An error within the stream."""
+
+    type: str
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A stream without end; `slow` sends nothing after its first half."""
+
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,8 @@ class Hang:
     then: Say
 
 
-Answer = Say | Use | Fail | Break | Hang
+Faulty = Break | Raise | Flow
+Answer = Say | Use | Fail | Faulty | Hang
 
 
 class Models:
@@ -57,6 +78,8 @@ class Models:
 
     def __init__(self) -> None:
         self.url = ""
+        # Whether answers are streamed to who asks for it; some services do not.
+        self.streams = True
         self.answers: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -77,73 +100,92 @@ class Models:
             self.paid[key] = answer.then
             await answer.until.wait()
             return answer.then
-        if isinstance(answer, Break):
-            response = web.StreamResponse(headers={"content-length": "1000"})
-            await response.prepare(request)
-            await response.write(b'{"id": "msg_1", "content": [{"type"')
-            assert request.transport is not None
-            request.transport.close()
-            return answer
-        if not isinstance(answer, Fail):
+        if not isinstance(answer, Fail | Faulty):
             self.paid[key] = answer
         return answer
 
-    async def messages(self, request: web.Request) -> web.Response:
+    async def messages(self, request: web.Request) -> web.StreamResponse:
         answer = await self._next(request)
         if isinstance(answer, Fail):
             return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-        assert isinstance(answer, Say | Use)
-        if isinstance(answer, Say):
-            content: Json = {"type": "text", "text": answer.text}
-            stop = "refusal" if answer.refusal else "max_tokens" if answer.cut else "end_turn"
+        said = Say("This is cut.") if isinstance(answer, Faulty) else answer
+        assert isinstance(said, Say | Use)
+        if isinstance(said, Say):
+            content: Json = {"type": "text", "text": said.text}
+            stop = "refusal" if said.refusal else "max_tokens" if said.cut else "end_turn"
         else:
             content = {
                 "type": "tool_use",
                 "id": "toolu_1",
-                "name": answer.name,
-                "input": answer.arguments,
+                "name": said.name,
+                "input": said.arguments,
             }
-            stop = "tool_use"
-        return web.json_response(
-            {
-                "id": "msg_1",
-                "type": "message",
-                "role": "assistant",
-                "model": self.requests[-1]["model"],
-                "content": [content],
-                "stop_reason": stop,
-                "stop_sequence": None,
-                "usage": {
-                    "input_tokens": answer.input_tokens if isinstance(answer, Say) else 100,
-                    "output_tokens": 10,
-                },
-            }
-        )
+            stop = "max_tokens" if said.cut else "tool_use"
+        message = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": self.requests[-1]["model"],
+            "content": [content],
+            "stop_reason": stop,
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": said.input_tokens if isinstance(said, Say) else 100,
+                "output_tokens": 10,
+            },
+        }
+        half = isinstance(said, Use) and said.half
+        return await self._answered(request, answer, message, claude_events(message, half=half))
 
-    async def completions(self, request: web.Request) -> web.Response:
+    async def completions(self, request: web.Request) -> web.StreamResponse:
         answer = await self._next(request)
         if isinstance(answer, Fail):
             return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-        assert isinstance(answer, Say | Use)
+        said = Say("This is cut.") if isinstance(answer, Faulty) else answer
+        assert isinstance(said, Say | Use)
         message: dict[str, Json] = {"role": "assistant", "content": None, "refusal": None}
-        if isinstance(answer, Say):
-            message["refusal" if answer.refusal else "content"] = answer.text
+        if isinstance(said, Say):
+            message["refusal" if said.refusal else "content"] = said.text
         else:
-            function = {"name": answer.name, "arguments": json.dumps(answer.arguments)}
+            function = {"name": said.name, "arguments": json.dumps(said.arguments)}
             message["tool_calls"] = [{"id": "call_1", "type": "function", "function": function}]
-        stop = "tool_calls"
-        if isinstance(answer, Say):
-            stop = "length" if answer.cut else "stop"
-        return web.json_response(
-            {
-                "id": "chatcmpl-1",
-                "object": "chat.completion",
-                "created": 1,
-                "model": self.requests[-1]["model"],
-                "choices": [{"index": 0, "message": message, "finish_reason": stop}],
-                "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
-            }
-        )
+        stop = "length" if said.cut else "stop" if isinstance(said, Say) else "tool_calls"
+        completion = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": self.requests[-1]["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": stop}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+        }
+        half = isinstance(said, Use) and said.half
+        chunks = completion_chunks(completion, half=half)
+        return await self._answered(request, answer, completion, chunks)
+
+    async def _answered(
+        self, request: web.Request, answer: Answer, whole: Json, events: list[str]
+    ) -> web.StreamResponse:
+        """Send an answer whole, or as a stream if that is asked for, with its fault."""
+        if not (self.streams and self.requests[-1].get("stream")):
+            return web.json_response(whole)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        faulty = isinstance(answer, Faulty)
+        half = len(events) // 2
+        await response.write("".join(events[:half] if faulty else events).encode())
+        match answer:
+            case Break(clean=False):
+                await response.write(events[half][:9].encode())
+                assert request.transport is not None
+                request.transport.close()
+            case Raise():
+                await response.write(error_event(answer.type).encode())
+            case Flow(slow=True):
+                await asyncio.Event().wait()
+            case Flow():
+                while True:
+                    await response.write(events[half - 1].encode() * 100)
+        return response
 
 
 @asynccontextmanager
@@ -153,7 +195,8 @@ async def serving_models() -> AsyncIterator[Models]:
     app = web.Application()
     app.router.add_post("/v1/messages", models.messages)
     app.router.add_post("/v1/chat/completions", models.completions)
-    runner = web.AppRunner(app)
+    # A stream without end does not end by itself.
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from flowmesh.contract.json_value import Json
-from flowmesh.egress import EgressBlocked, EgressFailure, Response, TimedOut
+from flowmesh.egress import (
+    EVENT_STREAM,
+    EgressBlocked,
+    EgressFailure,
+    Response,
+    TimedOut,
+    data_of_events,
+)
 from flowmesh.errors import FlowmeshError
 from flowmesh.executors import failures
 from flowmesh.executors.base import Sender
@@ -71,7 +78,7 @@ class _Conversation:
         self._headers = {
             **call.headers,
             "content-type": "application/json",
-            "accept": "application/json, text/event-stream",
+            "accept": f"application/json, {EVENT_STREAM}",
         }
         self._stateless = False
         self._next_id = 0
@@ -179,19 +186,13 @@ def _result_of(tool: str, result: dict[str, Json]) -> Json:
 def _messages(response: Response) -> list[dict[str, Any]]:
     """Return the messages of a response: one of JSON, or the events of a stream."""
     try:
-        if "text/event-stream" in response.headers.get("content-type", ""):
-            events = response.body.decode().replace("\r\n", "\n").split("\n\n")
-            found = [orjson.loads(data) for each in events if (data := _data_of(each))]
+        if EVENT_STREAM in response.headers.get("content-type", ""):
+            found = [orjson.loads(data) for data in data_of_events(response.body)]
         else:
             found = [orjson.loads(response.body)] if response.body else []
     except (ValueError, UnicodeDecodeError):
         return []
     return [each for each in found if isinstance(each, dict)]
-
-
-def _data_of(event: str) -> str:
-    lines = (line for line in event.split("\n") if line.startswith("data:"))
-    return "\n".join(line.removeprefix("data:").lstrip() for line in lines)
 
 
 def _status_failure(response: Response) -> TaskFailure:
