@@ -31,6 +31,9 @@ _TASK_IN_CONDITION = re.compile(
 _VARIABLE_IN_CONDITION = re.compile(
     r"""variables\s*(?:\.\s*(\w+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])"""
 )
+_STEP = re.compile(r"""\s*(?:\.\s*(\w+)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)'|(\d+))\s*\])""")
+_STEPS = re.compile(f"(?:{_STEP.pattern})+")
+_HAS = re.compile(r"\bhas\s*\(\s*\Z")
 _WORD = re.compile(r"""([\w$][\w$-]*)|"([^"\\]*)"|'([^'\\]*)'""")
 
 
@@ -164,6 +167,20 @@ def variables_in_condition(source: str) -> Iterator[str]:
     for token in _beginnings(source, ("variables",)):
         match = _VARIABLE_IN_CONDITION.match(source, token.offset)
         yield (match[1] or match[2] or match[3] or "") if match is not None else ""
+
+
+def paths_in_condition(source: str, roots: Collection[str]) -> Iterator[Reference]:
+    """Yield the values that a condition reads, as far as their paths are written out.
+
+    A value whose presence alone is asked, `has(input.card)`, is left out.
+    """
+    for token in _beginnings(source, roots):
+        if _HAS.search(source, 0, token.offset) is None:
+            steps = _STEPS.match(source, token.offset + len(token.text))
+            found = _STEP.finditer(steps[0]) if steps is not None else ()
+            path = tuple(int(m[4]) if m[4] else m[1] or m[2] or m[3] or "" for m in found)
+            for length in range(1, len(path) + 1):
+                yield Reference(token.text, path[:length])
 
 
 def under_input(source: str, roots: Collection[str]) -> str:

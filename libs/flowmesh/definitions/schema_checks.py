@@ -16,6 +16,7 @@ from flowmesh.plan.defaults import defaults_of, misfits
 from flowmesh.plan.schemas import Schema
 from flowmesh.schemas import DRAFT_NAMES, REFERENCES, Document, Place, children, draft_named, places
 from flowmesh.schemas.compiling import compiled
+from flowmesh.schemas.encrypted import with_sealed_forms
 
 # Keywords whose subschemas apply to the same value as the schema itself.
 _IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
@@ -223,7 +224,7 @@ def _cost(part: Json, document: Document, costs: dict[int, int], depth: int) -> 
 def _compiles(schema: dict[str, Json]) -> bool:
     """Return whether the schema compiles; the same compiler is used at run time."""
     try:
-        compiled(schema)
+        compiled(with_sealed_forms(schema))
     except ValueError:
         return False
     return True

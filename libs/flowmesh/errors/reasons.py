@@ -103,6 +103,7 @@ REASONS = table_of(
     Reason("TASK_TYPE_UNKNOWN", tree.Invalid, "A warning: the task type is not a built-in one, but its name is very close to one."),
     Reason("TEMPLATE_INVALID", tree.Invalid, "A {{ }} template does not parse."),
     Reason("TEMPLATE_UNKNOWN_REFERENCE", tree.Invalid, "A template refers to a task or field that does not exist."),
+    Reason("SEALED_VALUE_READ", tree.Invalid, "A template or condition looks into a value that is sealed end to end."),
     Reason("TEMPLATE_UNKNOWN_FUNCTION", tree.Invalid, "A template calls a function that does not exist."),
     Reason("TEMPLATE_ARGUMENTS_INVALID", tree.Invalid, "A function in a template gets too few, too many or the wrong arguments."),
     Reason("EXPRESSION_INVALID", tree.Invalid, "An expression does not parse."),
@@ -177,6 +178,8 @@ REASONS = table_of(
     Reason("PAYLOAD_MISSING", tree.WrongState, "The referenced payload is not stored; upload it again."),
     Reason("PAYLOAD_NOT_FOUND", tree.NotFound, "No such payload."),
     Reason("PAYLOAD_CORRUPT", tree.FlowmeshError, "The bytes of a stored payload do not match its digest; an SDK found them changed."),
+    Reason("SEALED_UNREADABLE", tree.Invalid, "A value that is sealed end to end was changed, or its key is not here; an SDK found it."),
+    Reason("SEALING_KEY_INVALID", tree.Invalid, "A key for sealing values is missing or malformed; an SDK found it."),
     Reason("SYNC_TIMEOUT", tree.Timeout, "The execution is still running; read its result later by its id."),
     # triggers
     Reason("TRIGGER_NOT_FOUND", tree.NotFound, "The newest version of the workflow has no such trigger."),

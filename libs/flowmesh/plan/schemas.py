@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from flowmesh.schemas.encrypted import may_be_encrypted, with_sealed_forms
 from flowmesh.schemas.sensitive import sensitive_paths
 from flowmesh.views.masking import MASK
 
@@ -46,7 +47,8 @@ class Schema:
     """A JSON Schema, compiled on first use. An empty source accepts any value.
 
     `retrieve` resolves external references; without it they are rejected. `sensitive` are the
-    pointers to members that are masked, also in the messages of problems.
+    pointers to members that are masked, also in the messages of problems. Members that are marked
+    as encrypted take sealed values.
     """
 
     __slots__ = ("_parts", "_retrieve", "_source", "_validator", "_words", "sensitive")
@@ -76,6 +78,8 @@ class Schema:
 
     def _compiled(self) -> jsonschema_rs.Validator:
         schema = orjson.loads(self._source)
+        if may_be_encrypted(self._source):
+            schema = with_sealed_forms(schema)
         levels = list(_levels(schema))
         self._parts = sum(map(len, levels))
         self._words = frozenset(

@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         QueueState,
         Reject,
     )
+    from flowmesh.sdk.values.sealing import Codec, SealingKeys
     from flowmesh.sdk.values.services import (
         HealthCheck,
         Service,
@@ -158,6 +159,7 @@ else:
         "sdk.values.executions": "Execution Items Node NodeStatus Status StoredValue",
         "sdk.values.failures": "ExecutionFailed Failure NonRetryable TaskCancelled TaskFailure",
         "sdk.values.messages": "Message Outgoing PublishOutcome QueueChanges QueueState Reject",
+        "sdk.values.sealing": "Codec SealingKeys",
         "sdk.values.services": """
             HealthCheck Service ServiceChange ServiceEndpoint ServiceInstance ServiceStatus
             ServiceType Topology TopologyEdge TopologyNode
@@ -200,6 +202,7 @@ __all__ = [
     "Change",
     "ChangeSlot",
     "Client",
+    "Codec",
     "Compatibility",
     "Diff",
     "Difference",
@@ -249,6 +252,7 @@ __all__ = [
     "SagaHandle",
     "SagaManager",
     "SagaState",
+    "SealingKeys",
     "Service",
     "ServiceChange",
     "ServiceDiscovery",

@@ -13,6 +13,7 @@ from flowmesh.sdk.transport.credentials import TokenSource
 from flowmesh.sdk.transport.endpoint import Tls
 from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.ids import new_request_id
+from flowmesh.sdk.values.sealing import Codec
 from flowmesh.sdk_sync.handle import SyncHandle
 from flowmesh.sdk_sync.parts.approval_links import SyncApprovalLinkCalls
 from flowmesh.sdk_sync.parts.archive import SyncArchiveCalls
@@ -52,7 +53,7 @@ class SyncClient(SyncConnection):
     an access token, a function that returns one when the former expires, a `Login`, or an empty
     text for none. An address `grpcs://host:port` uses TLS; `tls` is a `Tls` with other files than
     those of FLOWMESH_CA, FLOWMESH_CLIENT_CERT and FLOWMESH_CLIENT_KEY, or False, which sends the
-    credential without TLS.
+    credential without TLS. `codec` seals values before they leave, such as `SealingKeys`.
     """
 
     def __init__(
@@ -63,11 +64,19 @@ class SyncClient(SyncConnection):
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         super().__init__(
-            address, namespace, token=token, api_key=api_key, tls=tls, actor=actor, new_id=new_id
+            address,
+            namespace,
+            token=token,
+            api_key=api_key,
+            tls=tls,
+            codec=codec,
+            actor=actor,
+            new_id=new_id,
         )
         self.workflows = SyncWorkflowCalls(self._loop, self._wrapped.workflows)
         self.versions = SyncVersionCalls(self._loop, self._wrapped.versions)

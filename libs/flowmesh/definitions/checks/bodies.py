@@ -1,5 +1,6 @@
 """Checks of a task's work: templates, code, conditions and pipelines."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from flowmesh.contract.durations import duration_ms, is_instant
@@ -8,7 +9,12 @@ from flowmesh.definitions import constant_parts
 from flowmesh.definitions.builtins import DELAY, SIGNAL, TRANSFORM
 from flowmesh.definitions.checks.calls import check_statement
 from flowmesh.definitions.checks.parts import Parts
-from flowmesh.definitions.checks.templates import check_input_field, note_invalid
+from flowmesh.definitions.checks.templates import (
+    check_input_field,
+    note_invalid,
+    note_sealed,
+    passes_on,
+)
 from flowmesh.definitions.limits import DELAY_MS_MAX
 from flowmesh.definitions.model import Dialect, Node, Task
 from flowmesh.definitions.problems import Path, Problems, split_path
@@ -96,7 +102,8 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        self._references(task, template.references, path, problems)
+        whole = template.references if mode == "json" else ()
+        self._references(task, template.references, whole, path, problems)
 
     def _value(self, task: Task, value: Json, path: Path, problems: Problems) -> None:
         try:
@@ -104,12 +111,21 @@ class Bodies:
         except TemplateInvalid as error:
             note_invalid(error, path, problems)
             return
-        self._references(task, template.references, path, problems)
+        whole = [each for each in template.references if passes_on(template, each)]
+        self._references(task, template.references, whole, path, problems)
 
     def _references(
-        self, task: Task, references: tuple[Reference, ...], path: Path, problems: Problems
+        self,
+        task: Task,
+        references: Sequence[Reference],
+        whole: Sequence[Reference],
+        path: Path,
+        problems: Problems,
     ) -> None:
-        """Check references against a closed input; an open one may hold more fields."""
+        """Check references against a closed input; an open one may hold more fields.
+
+        Those of `whole` pass their value on as it is.
+        """
         for reference in references:
             if reference.root == SECRETS:
                 _check_secret(reference, (*path, *split_path(reference.at)), problems)
@@ -120,9 +136,12 @@ class Bodies:
         for reference in references:
             if reference.root == SECRETS:
                 continue
-            if not self._parts.possible(self._parts.at(part, reference.path[:1]).part):
-                place = (*path, *split_path(reference.at))
+            place = (*path, *split_path(reference.at))
+            first = self._parts.at(part, reference.path[:1]).part
+            if not self._parts.possible(first):
                 check_input_field(reference, part, self._parts, place, problems, what)
+            elif self._parts.sealed(first) and reference not in whole:
+                note_sealed(reference, place, problems)
 
     def _transform(self, task: Task, problems: Problems) -> None:
         if "code" in task.config:

@@ -7,6 +7,7 @@ from flowmesh.contract.json_value import Json
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.schemas import NOTHING, Arrays, Comparison, Objects, Part, either, part_of
+from flowmesh.schemas.encrypted import SEALED, with_sealed_forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Parts:
             return None
         known = self._parts.get(id(schema))
         if known is None:
-            part = part_of(schema) if check_schema(schema, (), Problems()) else None
+            sound = check_schema(schema, (), Problems())
+            part = part_of(with_sealed_forms(schema)) if sound else None
             known = self._parts[id(schema)] = (schema, part)
         return known[1]
 
@@ -76,6 +78,10 @@ class Parts:
         """Return whether the schema lists members, omits this one, and does not allow more."""
         objects = self.objects(part)
         return bool(objects) and all(each.leaves_out(key) for each in objects)
+
+    def sealed(self, part: Part) -> bool:
+        """Return whether values are sealed end to end."""
+        return self.listed(part) == [SEALED]
 
     def listed(self, part: Part) -> list[str]:
         """Return the members that the schema names."""

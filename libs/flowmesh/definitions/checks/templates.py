@@ -1,6 +1,6 @@
 """Checks of templates: each parses, and its references exist."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from flowmesh.definitions.checks.known_schemas import KnownSchemas, items_source
 from flowmesh.definitions.checks.parts import Parts
@@ -19,6 +19,7 @@ from flowmesh.definitions.references import (
     conditions_of,
     ids_in,
     output_roots_of,
+    paths_in_condition,
     task_of,
     tasks_in_condition,
     templates_of,
@@ -29,10 +30,12 @@ from flowmesh.definitions.scopes import Scope
 from flowmesh.expressions import (
     ExpressionInvalid,
     Reference,
+    Template,
     TemplateInvalid,
     compile_condition,
     compile_template,
 )
+from flowmesh.expressions.calls import Call
 from flowmesh.expressions.cel_source import bound_names, tokenize
 from flowmesh.schemas import ANYTHING, Part
 
@@ -43,6 +46,19 @@ def note_invalid(error: TemplateInvalid, base: Path, problems: Problems) -> None
     for found in error.problems:
         path = (*base, *split_path(found.path))
         problems.add(found.code, found.message, path, offset=found.offset)
+
+
+def note_sealed(reference: Reference, path: Path, problems: Problems) -> None:
+    message = f"{reference}: the value is sealed end to end; it can only be passed on whole"
+    problems.add("SEALED_VALUE_READ", message, path, offset=reference.offset)
+
+
+def passes_on(template: Template, reference: Reference) -> bool:
+    """Return whether a reference is a whole value of its template, also as one with a default."""
+    whole = template.wholes.get(reference.at)
+    if isinstance(whole, Call) and whole.function.name == "default":
+        return reference in whole.arguments
+    return whole == reference
 
 
 def check_templates(
@@ -56,7 +72,7 @@ def check_templates(
                 if base in inner.invalid:
                     note_invalid(inner.invalid[base], base, problems)
                 else:
-                    checker.references(inner, inner.templates[base].references, base)
+                    checker.template(inner, inner.templates[base], base)
             for condition, path in conditions_of(node):
                 checker.condition(inner, node, condition, path)
     for each in workflow.search:
@@ -70,7 +86,7 @@ def check_templates(
         base = (*workflow.schema_path, "output")
         try:
             output = compile_template(workflow.output, output_roots_of(workflow))
-            checker.references(scope, output.references, base)
+            checker.template(scope, output, base)
         except TemplateInvalid as error:
             note_invalid(error, base, problems)
 
@@ -82,8 +98,9 @@ class _Checker:
         self._known = known
         self._problems = problems
 
-    def references(self, scope: Scope, references: Iterable[Reference], base: Path) -> None:
-        for reference in references:
+    def template(self, scope: Scope, template: Template, base: Path, *, kept: bool = True) -> None:
+        """Check the references of a template; `kept` if a whole value stays what it is."""
+        for reference in template.references:
             if self._problems.full:
                 return
             path = (*base, *split_path(reference.at))
@@ -97,6 +114,14 @@ class _Checker:
                     self._item_field(scope, reference, path)
                 case "variables":
                     self._variable(reference, path)
+            if not kept or not passes_on(template, reference):
+                self._sealed(scope, reference, path)
+
+    def _sealed(self, scope: Scope, reference: Reference, path: Path) -> None:
+        """Refuse a sealed value where it is not passed on whole."""
+        found = self._known.value(scope, reference)
+        if found is not None and self._known.parts.sealed(found.part):
+            note_sealed(reference, path, self._problems)
 
     def _variable(self, reference: Reference, path: Path) -> None:
         keys = reference.path
@@ -118,7 +143,7 @@ class _Checker:
         base = (*field.path, "from") if field.kind is not SearchKind.ANY else field.path
         try:
             compiled = compile_template(field.template, frozenset({"input"}))
-            self.references(scope, compiled.references, base)
+            self.template(scope, compiled, base, kept=False)
         except TemplateInvalid as error:
             note_invalid(error, base, self._problems)
 
@@ -127,7 +152,7 @@ class _Checker:
         base = (*of, "key")
         try:
             template = compile_template(key, frozenset({"input"}))
-            self.references(scope, template.references, base)
+            self.template(scope, template, base, kept=False)
         except TemplateInvalid as error:
             note_invalid(error, base, self._problems)
 
@@ -184,6 +209,9 @@ class _Checker:
             there = parts.possible(part)
             if there and not (isinstance(key, str) and parts.leaves_out(here, key)):
                 continue
+            if parts.sealed(here):
+                note_sealed(reference, path, self._problems)
+                return
             named = f"field {key!r}" if isinstance(key, str) else f"item [{key}]"
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             if there:
@@ -214,6 +242,8 @@ class _Checker:
             if name not in scope.visible:
                 message = f"there is no task {name!r}{_hint(name, scope)}"
                 self._problems.add(_UNKNOWN, message, path)
+        for reference in paths_in_condition(condition, roots):
+            self._sealed(scope, reference, path)
         for name in variables_in_condition(condition) if self._known.variables else ():
             if name and name not in self._known.variables:
                 message = f"there is no variable {name!r}{nearest(name, self._known.variables)}"
@@ -272,6 +302,9 @@ def check_input_field(
     """
     for key in reference.path:
         here, part = part, parts.at(part, (key,)).part
+        if parts.sealed(here):
+            note_sealed(reference, path, problems)
+            return
         if not parts.possible(part) or (isinstance(key, str) and parts.leaves_out(here, key)):
             hint = nearest(key, parts.listed(here)) if isinstance(key, str) else ""
             message = f"{reference}: {what} has no field {key!r}{hint}"

@@ -37,6 +37,7 @@ from flowmesh.sdk.transport.credentials import TokenSource
 from flowmesh.sdk.transport.endpoint import Tls
 from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.ids import new_request_id
+from flowmesh.sdk.values.sealing import Codec
 
 if TYPE_CHECKING:
     from flowmesh.sdk_sync import SyncClient
@@ -57,7 +58,7 @@ class Client:
     an access token, a function that returns one when the former expires, a `Login`, or an empty
     text for none. An address `grpcs://host:port` uses TLS; `tls` is a `Tls` with other files than
     those of FLOWMESH_CA, FLOWMESH_CLIENT_CERT and FLOWMESH_CLIENT_KEY, or False, which sends the
-    credential without TLS.
+    credential without TLS. `codec` seals values before they leave, such as `SealingKeys`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Client:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
@@ -77,6 +79,7 @@ class Client:
             token=token,
             api_key=api_key,
             tls=tls,
+            codec=codec,
             actor=actor,
             new_id=new_id,
         )
@@ -87,6 +90,7 @@ class Client:
         self.namespace = connection.namespace
         self.actor = connection.actor
         self.caller = connection.caller
+        self.codec = codec
         self.payloads = connection.payloads
         self.workflows = WorkflowCalls(connection)
         self.versions = VersionCalls(connection)
@@ -116,13 +120,14 @@ class Client:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
         timeout: float = limits.CONNECT_TIMEOUT_S,
     ) -> Self:
         """Create a client and wait for its server.
 
         Raises Unavailable if the server does not respond within `timeout` seconds.
         """
-        client = cls(address, namespace, token=token, api_key=api_key, tls=tls)
+        client = cls(address, namespace, token=token, api_key=api_key, tls=tls, codec=codec)
         try:
             await client.ready(timeout)
         except errors.FlowmeshError:
@@ -138,11 +143,12 @@ class Client:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
     ) -> "SyncClient":
         """Create a client with blocking calls, for code without an event loop."""
         from flowmesh.sdk_sync import SyncClient  # which is built on this class
 
-        return SyncClient(address, namespace, token=token, api_key=api_key, tls=tls)
+        return SyncClient(address, namespace, token=token, api_key=api_key, tls=tls, codec=codec)
 
     async def __aenter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.events import Event, event_of
 from flowmesh.sdk.values.executions import Execution, NodeStatus, Status, StoredValue
 from flowmesh.sdk.values.failures import ExecutionFailed
-from flowmesh.sdk.values.payloads import UNSET, encode
+from flowmesh.sdk.values.payloads import UNSET
 
 
 class Handle:
@@ -203,7 +203,7 @@ class Handle:
                 async for message in stream:
                     reconnect.connected()
                     silent = False
-                    event = event_of(message.event)
+                    event = event_of(self._connection.payloads.opened(message.event))
                     if event.derived:
                         if event.sequence == derived_from and derived_again:
                             derived_again -= 1
@@ -297,7 +297,7 @@ class Handle:
         request = control_pb.SetVariableRequest(
             execution_id=self.id,
             name=name,
-            value=payload_pb2.Payload(data=encode(value)),
+            value=payload_pb2.Payload(data=self._connection.payloads.encode(value)),
             reason=reason,
         )
         response = await self._connection.change(

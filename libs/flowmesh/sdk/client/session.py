@@ -34,7 +34,7 @@ from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.executions import Status
 from flowmesh.sdk.values.failures import ExecutionFailed, Failure
 from flowmesh.sdk.values.ids import new_request_id
-from flowmesh.sdk.values.payloads import encode, payload_inline
+from flowmesh.sdk.values.payloads import payload_inline
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Session:
         want_result: bool = True,
     ) -> SessionCall:
         """Queue a start without waiting; raises Overloaded if 10,000 are unacknowledged."""
-        payload = payload_inline(encode(input), "input")
+        payload = payload_inline(self._payloads.encode(input), "input")
         return self._submit(workflow_id, payload, request_id, version, want_result)
 
     async def start(
@@ -255,7 +255,7 @@ class Session:
     async def _send(
         self, workflow_id: str, input: Json, request_id: str, version: Version, want_result: bool
     ) -> SessionCall:
-        data = encode(input)
+        data = self._payloads.encode(input)
         if len(data) > INLINE_BYTES_MAX:
             payload = await self._payloads.put(data)
         else:

@@ -13,6 +13,7 @@ from flowmesh.sdk.transport.credentials import TokenSource
 from flowmesh.sdk.transport.endpoint import Tls
 from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.ids import new_request_id
+from flowmesh.sdk.values.sealing import Codec
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class SyncConnection:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
         actor: str = "",
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
@@ -41,6 +43,7 @@ class SyncConnection:
                 token=token,
                 api_key=api_key,
                 tls=tls,
+                codec=codec,
                 actor=actor,
                 new_id=new_id,
             )
@@ -57,13 +60,14 @@ class SyncConnection:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
         timeout: float = limits.CONNECT_TIMEOUT_S,
     ) -> Self:
         """Create a client and wait for its server.
 
         Raises Unavailable if the server does not respond within `timeout` seconds.
         """
-        client = cls(address, namespace, token=token, api_key=api_key, tls=tls)
+        client = cls(address, namespace, token=token, api_key=api_key, tls=tls, codec=codec)
         try:
             client.ready(timeout)
         except errors.FlowmeshError:

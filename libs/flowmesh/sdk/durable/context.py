@@ -44,8 +44,11 @@ class DurableContext:
     depend only on its input, on awaited results, and on `now()`, `random` and `uuid()`.
     """
 
-    def __init__(self, run: Run, task: TaskContext) -> None:
+    def __init__(
+        self, run: Run, task: TaskContext, encode: Callable[[Json], bytes] = encode
+    ) -> None:
         self._run = run
+        self._encode = encode
         self.task = task
 
     def step(
@@ -100,7 +103,7 @@ class DurableContext:
         It has the queue and the priority of this handler's node. `timeout` limits an attempt and
         defaults to that of any task. `config` holds the `params` of the task in a definition.
         """
-        call = JournalCall(input=payload_inline(encode(input), "input"))
+        call = JournalCall(input=payload_inline(self._encode(input), "input"))
         if retry is not None:
             call.retry.CopyFrom(retry.as_message())
         if timeout is not None:

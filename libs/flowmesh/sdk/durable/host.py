@@ -18,7 +18,7 @@ from flowmesh.sdk.durable.run import SLEEP, Operation, Run
 from flowmesh.sdk.durable.steps import InThread, StepRunner, packed
 from flowmesh.sdk.transport.payload_store import Payloads
 from flowmesh.sdk.values import limits
-from flowmesh.sdk.values.payloads import decode_inline, encode
+from flowmesh.sdk.values.payloads import encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.results import failed, result_of_attempt, transfer_failed
 from flowmesh.sdk.worker.task_log import with_task_log
@@ -102,7 +102,8 @@ class DurableTask:
     def _handler(self, run: Run) -> Coroutine[Any, Any, Json]:
         """Start a pass of the handler with its original input and an empty task log."""
         self._context.task_log = None
-        return self._function(DurableContext(run, self._context), self._read(self._task.input))
+        context = DurableContext(run, self._context, self._payloads.encode)
+        return self._function(context, self._read(self._task.input))
 
     def cancel(self, class_: str = "Cancelled", message: str = "the task was canceled") -> None:
         """End the attempt with a failure: it is canceled or over its time limit."""
@@ -180,7 +181,11 @@ class DurableTask:
         if self._suspension is not None:
             self._suspension.cancel()
             self._suspension = None
-        self._run.turn()
+        try:
+            self._run.turn()
+        except FlowmeshError as error:
+            # A recorded value cannot be opened.
+            self._finish(transfer_failed(self._token, "journal", error))
 
     def _turn_soon(self) -> None:
         if not self._turn_due:
@@ -266,7 +271,7 @@ class DurableTask:
         if payload.HasField("reference"):
             # Copy, as the handler may change the value before its next pass.
             return deepcopy(self._fetched[payload.reference.digest])
-        return decode_inline(payload)
+        return self._payloads.decode(payload)
 
     def _step_ended(
         self,
@@ -282,7 +287,7 @@ class DurableTask:
 
     def _complete(self, value: Json) -> None:
         try:
-            data = encode(value)
+            data = self._payloads.encode(value)
         except FlowmeshError as error:
             self._finish(failed(self._token, "ValidationError", f"output: {error.message}"))
             return

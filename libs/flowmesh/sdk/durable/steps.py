@@ -14,7 +14,6 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.sdk.durable.context import Step
 from flowmesh.sdk.durable.run import Operation
 from flowmesh.sdk.transport.payload_store import Payloads
-from flowmesh.sdk.values.payloads import encode
 from flowmesh.sdk.worker.handlers import Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
 from flowmesh.sdk.worker.results import failed, result_of_error, transfer_failed
@@ -80,7 +79,7 @@ class StepRunner:
 
     def _inline_ended(self, index: int, value: Json) -> None:
         try:
-            data = encode(value)
+            data = self._payloads.encode(value)
         except FlowmeshError as error:
             self._step_ended(index, None, failed("", "ValidationError", error.message).failure)
             return

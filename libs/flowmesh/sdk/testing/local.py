@@ -8,8 +8,6 @@ from typing import Any
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.worker.v1 import task_pb2
-from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.contract.json_value import Json
 from flowmesh.dryrun.attempts import Answer
 from flowmesh.dryrun.mocks import Mocks, Signal
 from flowmesh.dryrun.run import EXECUTION_ID, DryRun
@@ -25,7 +23,8 @@ from flowmesh.engine import (
 from flowmesh.plan import Plan, inline, render_input, render_items
 from flowmesh.sandbox import Sandbox
 from flowmesh.sdk.testing.faults import Chance
-from flowmesh.sdk.values.payloads import decode_bytes, decode_inline, encode
+from flowmesh.sdk.transport.payload_store import Payloads
+from flowmesh.sdk.values.payloads import decode_bytes
 from flowmesh.sdk.worker.handlers import Handler
 from flowmesh.sdk.worker.task_runner import TaskRunner
 
@@ -33,30 +32,22 @@ THREADS = 8
 PROCESSES = 2
 
 
-class LocalPayloads:
+class LocalPayloads(Payloads):
     """Large values in memory, by digest."""
 
     def __init__(self) -> None:
-        self._stored: dict[str, bytes] = {}
-
-    async def pack(self, value: Json) -> payload_pb2.Payload:
-        data = encode(value)
-        if len(data) <= INLINE_BYTES_MAX:
-            return payload_pb2.Payload(data=data)
-        return await self.put(data)
+        super().__init__()
+        self._stored: dict[str, tuple[str, bytes]] = {}
 
     async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:
         digest = hashlib.sha256(data).hexdigest()
-        self._stored[digest] = data
+        self._stored[digest] = encoding, data
         payload = payload_pb2.Payload(encoding=encoding)
         payload.reference.digest, payload.reference.size_bytes = digest, len(data)
         return payload
 
-    async def unpack(self, payload: payload_pb2.Payload) -> Json:
-        if not payload.HasField("reference"):
-            return decode_inline(payload)
-        data = self._stored[payload.reference.digest]
-        return decode_inline(payload_pb2.Payload(encoding=payload.encoding, data=data))
+    async def get(self, digest: str) -> tuple[str, bytes]:
+        return self._stored[digest]
 
 
 class LocalRun(DryRun):

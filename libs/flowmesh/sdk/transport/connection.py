@@ -11,6 +11,7 @@ from flowmesh.sdk.transport.endpoint import Tls
 from flowmesh.sdk.transport.environment import actor_or_default, located, namespace_or_default
 from flowmesh.sdk.transport.payload_store import PayloadStore
 from flowmesh.sdk.values import limits
+from flowmesh.sdk.values.sealing import Codec
 
 
 class Connection:
@@ -26,6 +27,7 @@ class Connection:
         tls: Tls | bool | None,
         actor: str,
         new_id: Callable[[], str],
+        codec: Codec | None = None,
     ) -> None:
         self.address, tls = located(address, tls)
         self.actor = actor_or_default(actor)
@@ -33,7 +35,7 @@ class Connection:
         self.caller = Caller(self.address, token=token, api_key=api_key, tls=tls)
         has_credential = self.caller.has_credential
         self.namespace = namespace_or_default(namespace, has_credential=has_credential)
-        self.payloads = PayloadStore(self.caller, self.namespace)
+        self.payloads = PayloadStore(self.caller, self.namespace, codec)
 
     async def ready(self, timeout: float) -> None:
         """Wait for the server; raise Unavailable if it does not respond within `timeout` s."""
@@ -62,7 +64,8 @@ class Connection:
         """Make a call in the namespace of the client."""
         message: Any = request
         message.namespace = self.namespace
-        return await self.caller.call(method, request, timeout_s=timeout_s)
+        response = await self.caller.call(method, request, timeout_s=timeout_s)
+        return self.payloads.opened(response)
 
     async def change(
         self, method: Method[Request, Response], request: Request, request_id: str = ""

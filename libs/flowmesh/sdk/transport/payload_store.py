@@ -1,8 +1,9 @@
 """Storage of values of any size: large ones go through PayloadService."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -12,27 +13,44 @@ from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, TooLarge
 from flowmesh.sdk.transport.calls import Caller
 from flowmesh.sdk.values import limits
-from flowmesh.sdk.values.payloads import UNSET, decode_inline, encode
+from flowmesh.sdk.values.payloads import UNSET, decode_bytes, decode_inline, encode, is_json
+from flowmesh.sdk.values.sealing import Codec
+from flowmesh.views.masking import payloads_in
+
+T = TypeVar("T")
 
 
-class Payloads(Protocol):
-    """Storage of values of any size."""
+class Payloads(ABC):
+    """Values as payloads, of any size: large ones are stored. A codec seals and opens them."""
 
-    async def pack(self, value: Json) -> payload_pb2.Payload: ...
-    async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload: ...
-    async def unpack(self, payload: payload_pb2.Payload) -> Json: ...
+    def __init__(self, codec: Codec | None = None) -> None:
+        self._codec = codec
 
+    def encode(self, value: Json) -> bytes:
+        """Return the JSON of a value as it leaves this process."""
+        return self.sealed(encode(value))
 
-class PayloadStore:
-    """Reads and writes values of any size; large ones go through PayloadService."""
+    def sealed(self, data: bytes) -> bytes:
+        """Return JSON as it leaves this process."""
+        return data if self._codec is None else self._codec.encode(data)
 
-    def __init__(self, caller: Caller, namespace: str) -> None:
-        self._caller = caller
-        self._namespace = namespace
-        self._stub = rpc.PayloadServiceStub(caller.channel)
+    def decode(self, payload: payload_pb2.Payload) -> Json:
+        """Return the value of an inline payload."""
+        if self._codec is not None and is_json(payload):
+            return decode_bytes(self._codec.decode(payload.data))
+        return decode_inline(payload)
+
+    def opened(self, message: T) -> T:
+        """Open the inline payloads of a message that arrived."""
+        if self._codec is not None:
+            arrived: Any = message
+            for each in payloads_in(arrived):
+                if is_json(each):
+                    each.data = self._codec.decode(each.data)
+        return message
 
     async def pack(self, value: Json) -> payload_pb2.Payload:
-        data = encode(value)
+        data = self.encode(value)
         if len(data) <= INLINE_BYTES_MAX:
             return payload_pb2.Payload(data=data)
         return await self.put(data)
@@ -43,12 +61,30 @@ class PayloadStore:
 
     async def unpack(self, payload: payload_pb2.Payload) -> Json:
         if not payload.HasField("reference"):
-            return decode_inline(payload)
+            return self.decode(payload)
         return await self.fetch(payload.reference.digest)
 
     async def fetch(self, digest: str) -> Json:
         encoding, data = await self.get(digest)
-        return decode_inline(payload_pb2.Payload(encoding=encoding, data=data))
+        return self.decode(payload_pb2.Payload(encoding=encoding, data=data))
+
+    @abstractmethod
+    async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:
+        """Store bytes as they are."""
+
+    @abstractmethod
+    async def get(self, digest: str) -> tuple[str, bytes]:
+        """Return the encoding and the bytes of a stored value."""
+
+
+class PayloadStore(Payloads):
+    """Reads and writes values of any size; large ones go through PayloadService."""
+
+    def __init__(self, caller: Caller, namespace: str, codec: Codec | None = None) -> None:
+        super().__init__(codec)
+        self._caller = caller
+        self._namespace = namespace
+        self._stub = rpc.PayloadServiceStub(caller.channel)
 
     async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:
         if len(data) > limits.STORED_BYTES_MAX:

@@ -88,10 +88,14 @@ def decode_inline(payload: payload_pb2.Payload) -> Json:
     data = payload.data
     if not data:
         return None
-    encoding = payload.encoding
-    if not encoding or encoding == JSON_ENCODING:
+    if is_json(payload):
         return decode_bytes(data)
-    return _foreign(encoding, data)
+    return _foreign(payload.encoding, data)
+
+
+def is_json(payload: payload_pb2.Payload) -> bool:
+    """Return whether a payload holds JSON itself."""
+    return bool(payload.data) and payload.encoding in ("", JSON_ENCODING)
 
 
 def _foreign(encoding: str, data: bytes) -> Json:

@@ -16,7 +16,6 @@ from flowmesh.errors import FlowmeshError
 from flowmesh.sdk.durable.host import DurableTask
 from flowmesh.sdk.transport.payload_store import Payloads
 from flowmesh.sdk.values import limits
-from flowmesh.sdk.values.payloads import decode_inline, encode
 from flowmesh.sdk.worker.context import TaskContext
 from flowmesh.sdk.worker.handlers import Handler, Mode
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
@@ -152,7 +151,11 @@ class TaskRunner:
     def _run_inline(self, handler: Handler, task: task_pb2.Task, context: TaskContext) -> None:
         """Run a handler without an await in one step, without an asyncio task."""
         try:
-            value = decode_inline(task.input)
+            value = self._payloads.decode(task.input)
+        except FlowmeshError as error:
+            self._finished(transfer_failed(task.token, "input", error))
+            return
+        try:
             coroutine = handler.function(*(value, context)[: handler.takes])
             contextvars.copy_context().run(coroutine.send, None)
         except StopIteration as stop:
@@ -166,7 +169,7 @@ class TaskRunner:
 
     def _complete(self, token: str, value: Json, context: TaskContext) -> None:
         try:
-            data = encode(value)
+            data = self._payloads.encode(value)
         except FlowmeshError as error:
             result = failed(token, "ValidationError", f"output: {error.message}")
             self._finished(with_task_log(result, context.task_log))
@@ -241,6 +244,9 @@ class TaskRunner:
     ) -> task_pb2.TaskResult:
         job = Job(handler.function, handler.takes, value, *context.portable)
         result = await self._processes.run(job, self._report_data)
+        if not result.output.data:
+            return result
+        result.output.data = self._payloads.sealed(result.output.data)
         if len(result.output.data) <= INLINE_BYTES_MAX:
             return result
         try:

@@ -18,6 +18,7 @@ from flowmesh.sdk.transport.payload_store import PayloadStore
 from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.executions import Execution, StoredValue
 from flowmesh.sdk.values.ids import new_worker_id
+from flowmesh.sdk.values.sealing import Codec
 from flowmesh.sdk.worker.attending import AgentEnvironment, attend
 from flowmesh.sdk.worker.handlers import Handler, Pool, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.worker.step_context import with_shared_data
@@ -37,7 +38,8 @@ class Worker:
     plain functions, which run in threads or, with `pool="process"`, in processes.
     As an agent of the fleet it has the id, the queues and the slots of its spec by default.
     `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs the worker
-    beside other code. `token`, `api_key` and `tls` are those of a `Client`.
+    beside other code. `token`, `api_key`, `tls` and `codec` are those of a
+    `Client`.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Worker:
         token: TokenSource | None = None,
         api_key: str = "",
         tls: Tls | bool | None = None,
+        codec: Codec | None = None,
     ) -> None:
-        if isinstance(client, Client) and (token or api_key or tls is not None):
-            raise Invalid("HELLO_INVALID", "the client of the worker has the credential and TLS")
+        if isinstance(client, Client) and (token or api_key or codec or tls is not None):
+            text = "the client of the worker has the credential, TLS and the codec"
+            raise Invalid("HELLO_INVALID", text)
         agent = AgentEnvironment.read()
         if slots == limits.WORKER_SLOTS and agent.slots:
             slots = agent.slots
@@ -71,7 +75,7 @@ class Worker:
         self._attending: asyncio.Task[None] | None = None
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
-        self._connect = partial(Client, token=token, api_key=api_key, tls=tls)
+        self._connect = partial(Client, token=token, api_key=api_key, tls=tls, codec=codec)
         self._namespace = namespace
         self._threads = threads or min(slots, limits.WORKER_THREADS_MAX)
         processes = processes or os.cpu_count() or 1
@@ -339,7 +343,7 @@ class Worker:
 
     def _payloads(self) -> PayloadStore:
         assert self._client is not None
-        return PayloadStore(self._client.caller, self._namespace)
+        return PayloadStore(self._client.caller, self._namespace, self._client.codec)
 
     async def _close(self) -> None:
         if self._attending is not None:

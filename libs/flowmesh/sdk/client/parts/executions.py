@@ -228,7 +228,7 @@ class ExecutionCalls:
                     reconnect.connected()
                     cursor = message.cursor or cursor
                     if message.HasField("event"):
-                        yield event_of(message.event, cursor)
+                        yield event_of(self._connection.payloads.opened(message.event), cursor)
             except grpc.aio.AioRpcError as error:
                 await reconnect.broken(error)
             finally:
