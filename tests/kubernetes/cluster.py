@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import tempfile
 import urllib.request
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -56,19 +57,7 @@ class Cluster:
 
     async def kubectl(self, *arguments: str, source: str = "", check: bool = True) -> str:
         """Return what kubectl prints on both outputs; `source` is its standard input."""
-        process = await asyncio.create_subprocess_exec(
-            kubernetes.folder() / "kubectl",
-            f"--kubeconfig={self.kubeconfig}",
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(60):
-            output, _ = await process.communicate(source.encode())
-        if check and process.returncode:
-            raise AssertionError(output.decode())
-        return output.decode()
+        return await kubectl(self.kubeconfig, *arguments, source=source, check=check)
 
     async def restart_api_server(self) -> None:
         """Kill the API server and start another one on the same port."""
@@ -82,6 +71,38 @@ class Cluster:
         """Return an object as JSON."""
         found: dict[str, Any] = json.loads(await self.kubectl("get", *arguments, "-o", "json"))
         return found
+
+
+async def kubectl(kubeconfig: Path, *arguments: str, source: str = "", check: bool = True) -> str:
+    process = await asyncio.create_subprocess_exec(
+        kubernetes.folder() / "kubectl",
+        f"--kubeconfig={kubeconfig}",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate(source.encode())
+    if check and process.returncode:
+        raise AssertionError(output.decode())
+    return output.decode()
+
+
+async def account(kubeconfig: Path, folder: Path, name: str, namespace: str) -> Path:
+    """Return the kubeconfig of a service account, with a token as pods have it."""
+    token = (await kubectl(kubeconfig, "create", "token", name, "-n", namespace)).strip()
+    own = folder / f"kubeconfig-{uuid.uuid4().hex[:8]}"
+    _write_account(kubeconfig, own, token, namespace)
+    return own
+
+
+def _write_account(kubeconfig: Path, own: Path, token: str, namespace: str) -> None:
+    admin = yaml.safe_load(kubeconfig.read_text())
+    admin["users"] = [{"name": "admin", "user": {"token": token}}]
+    admin["contexts"][0]["context"]["namespace"] = namespace
+    own.touch(0o600)
+    own.write_text(yaml.safe_dump(admin))
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ import yaml
 from flowmesh.embedded.ports import free_port, free_ports
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
-from tests.kubernetes.cluster import Cluster, cluster, serve
+from tests.kubernetes.cluster import Cluster, account, cluster, serve
 from tools import kubernetes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ async def place(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     """The cluster with a suite and one operator, behind the address of the webhook's Service."""
     folder = tmp_path_factory.mktemp("kubernetes")
     pods = {
-        "KUBECONFIG": str(await account(bare, folder, "flowmesh-fleet")),
+        "KUBECONFIG": str(await account(bare.kubeconfig, folder, "flowmesh-fleet", SYSTEM)),
         "FLOWMESH_AGENT_DRIVER": "kubernetes",
     }
     async with AsyncExitStack() as stack:
@@ -159,21 +159,9 @@ async def place(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         yield place
 
 
-async def account(running: Cluster, folder: Path, name: str) -> Path:
-    """Return the kubeconfig of a service account of the suite."""
-    token = (await running.kubectl("create", "token", name, "-n", SYSTEM)).strip()
-    admin = yaml.safe_load(running.kubeconfig.read_text())
-    admin["users"] = [{"name": "admin", "user": {"token": token}}]
-    admin["contexts"][0]["context"]["namespace"] = SYSTEM
-    kubeconfig = folder / f"kubeconfig-{uuid.uuid4().hex[:8]}"
-    kubeconfig.touch(0o600)
-    kubeconfig.write_text(yaml.safe_dump(admin))
-    return kubeconfig
-
-
 async def start_operator(running: Cluster, suite: Suite, folder: Path, **settings: str) -> Operator:
     """Start an operator with the rights of its service account."""
-    kubeconfig = await account(running, folder, "flowmesh-operator")
+    kubeconfig = await account(running.kubeconfig, folder, "flowmesh-operator", SYSTEM)
     about = json.loads((Path(suite.data_dir) / "dev.json").read_text())
     first = free_ports(3)
     log = folder / f"operator-{first}.log"

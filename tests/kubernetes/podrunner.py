@@ -28,7 +28,7 @@ from lightkube.resources.core_v1 import ConfigMap, Pod, Secret, Service
 from lightkube.types import PatchType
 
 from flowmesh.testing.polling import pause
-from tests.kubernetes.cluster import serve
+from tests.kubernetes.cluster import account, serve
 
 POLL_S = 0.3
 STOPS_S = 20.0
@@ -52,8 +52,9 @@ class Running:
 class PodRunner:
     """Starts, probes and ends the processes of the pods of one namespace."""
 
-    def __init__(self, client: AsyncClient, namespace: str, folder: Path) -> None:
+    def __init__(self, client: AsyncClient, kubeconfig: Path, namespace: str, folder: Path) -> None:
         self._client = client
+        self._kubeconfig = kubeconfig
         self._namespace = namespace
         self._folder = folder
         self._pods: dict[str, Running] = {}
@@ -77,8 +78,11 @@ class PodRunner:
         return ready[next(self._turns) % len(ready)]
 
     @asynccontextmanager
-    async def service(self, name: str, port: int) -> AsyncIterator[str]:
-        """Serve the address of a Service by the pods that it selects; return the address."""
+    async def service(self, name: str, port: int, target: int = 0) -> AsyncIterator[str]:
+        """Serve the address of a Service by the pods that it selects; return the address.
+
+        `target` is the port of the pods, if it is another one.
+        """
         found = await self._client.get(Service, name, namespace=self._namespace)
         assert found.spec is not None
         selector = dict(found.spec.selector or {})
@@ -93,7 +97,7 @@ class PodRunner:
         address = str(found.spec.clusterIP)
         task = asyncio.ensure_future(follow())
         try:
-            async with serve(address, port, lambda: (self.address(selector), port)):
+            async with serve(address, port, lambda: (self.address(selector), target or port)):
                 yield f"{address}:{port}"
         finally:
             task.cancel()
@@ -145,6 +149,10 @@ class PodRunner:
                 str(container.image).partition(":")[0],
                 *(container.args or []),
             ]
+        if pod.spec.automountServiceAccountToken is not False and pod.spec.serviceAccountName:
+            given = pod.spec.serviceAccountName
+            own = await account(self._kubeconfig, self._folder, given, self._namespace)
+            environment["KUBECONFIG"] = str(own)
         folders = await self._volumes(name, pod)
         for path, folder in folders.items():
             command = [each.replace(f"{path}/", f"{folder}/", 1) for each in command]
@@ -328,7 +336,7 @@ async def _answers(http: aiohttp.ClientSession, address: str, container: Any) ->
 async def running_pods(kubeconfig: Path, namespace: str, folder: Path) -> AsyncIterator[PodRunner]:
     """Run the pods of a namespace during the block."""
     async with AsyncClient(config=KubeConfig.from_file(kubeconfig).get()) as client:
-        runner = PodRunner(client, namespace, folder)
+        runner = PodRunner(client, kubeconfig, namespace, folder)
         task = asyncio.ensure_future(runner.run())
         try:
             yield runner

@@ -1,6 +1,7 @@
 """The chart on a cluster whose pods are the real services."""
 
 import asyncio
+import runpy
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,20 +14,21 @@ import aiohttp
 import pytest
 
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.sdk import Worker
 from flowmesh.testing.polling import until
-from tests.kubernetes.cluster import Cluster, serve
-from tests.kubernetes.conftest import CHART
+from tests.features.blocks import blocks
+from tests.kubernetes.cluster import Cluster, cluster
+from tests.kubernetes.conftest import CHART, REPOSITORY
 from tests.kubernetes.pod_metrics import pod_metrics
 from tests.kubernetes.podrunner import PodRunner, running_pods
 from tools import kubernetes
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(400)]
 NAMESPACE = "quickstart"
-COMPONENTS = 9
+COMPONENTS = 10
 READERS = 4
 VALUES = (
-    "stores.enabled=false,operator.enabled=false,resources.install=false,"
-    "agents.driver=process,"
+    "stores.enabled=false,"
     "services.orchestrator.replicas=2,"
     # Little, so that the load of a test is much.
     "services.gateway.resources.requests.cpu=20m"
@@ -40,25 +42,35 @@ class Installed:
     cluster: Cluster
     runner: PodRunner
     gateway: str
+    # For workers.
+    grpc: str
 
-    async def request(self, method: str, path: str, body: Any = None) -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, *, namespace: str = "default"
+    ) -> Any:
+        headers = {"Flowmesh-Namespace": namespace}
         async with (
-            aiohttp.ClientSession() as http,
+            aiohttp.ClientSession(headers=headers) as http,
             http.request(method, f"{self.gateway}{path}", json=body) as answer,
         ):
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
+    async def kubectl(self, *arguments: str, source: str = "", check: bool = True) -> str:
+        arguments = (*arguments, "-n", NAMESPACE)
+        return await self.cluster.kubectl(*arguments, source=source, check=check)
+
 
 @pytest.fixture(scope="module")
-async def installed(
-    bare: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Installed]:
-    """The trial profile with two engines, on servers outside of the cluster."""
+async def installed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installed]:
+    """The trial profile with two engines, on servers outside of an empty cluster."""
     folder = tmp_path_factory.mktemp("install")
     async with AsyncExitStack() as stack:
+        bare = await stack.enter_async_context(cluster(2))
         servers = await stack.enter_async_context(EmbeddedServers(folder / "data"))
         await bare.kubectl("create", "namespace", NAMESPACE)
+        # The workflow of the quickstart stands before its task.
+        await bare.kubectl("label", "namespace", NAMESPACE, "workflow.io/missing-tasks=wait")
         literals = [
             f"--from-literal={name}={getattr(servers, name)}"
             for name in ("postgres", "nats", "redis")
@@ -67,8 +79,7 @@ async def installed(
         await bare.kubectl(*secret, *literals)
         runner = await stack.enter_async_context(running_pods(bare.kubeconfig, NAMESPACE, folder))
         await asyncio.to_thread(helm, bare, folder, "install")
-        service = await bare.get("service", "flowmesh-gateway", "-n", NAMESPACE)
-        address = service["spec"]["clusterIP"]
+        await stack.enter_async_context(runner.service("flowmesh-webhook", 443, 9443))
 
         async def available() -> bool:
             found = await bare.get("deployments", "-n", NAMESPACE)
@@ -78,20 +89,18 @@ async def installed(
             ]
             return len(ready) == COMPONENTS and all(ready)
 
-        await until("available", available, within_s=120, poll_s=1.0)
+        await until("available", available, within_s=240, poll_s=1.0)
 
-        def gateway() -> tuple[str, int]:
-            names = (name for name in runner.pods if name.startswith("flowmesh-gateway-"))
-            return runner.pods[next(names)].address, 3000
-
-        await stack.enter_async_context(serve(address, 3000, gateway))
-        yield Installed(bare, runner, f"http://{address}:3000")
+        http = await stack.enter_async_context(runner.service("flowmesh-gateway", 3000))
+        grpc = await stack.enter_async_context(runner.service("flowmesh-gateway", 7450))
+        yield Installed(bare, runner, f"http://{http}", grpc)
 
 
 def helm(running: Cluster, folder: Path, action: str, *arguments: str) -> None:
-    command = [str(kubernetes.folder() / "helm"), action, "flowmesh", str(CHART)]
-    command += ["-n", NAMESPACE, "-f", str(CHART / "values-trial.yaml"), "--set", VALUES]
-    command += [f"--kubeconfig={running.kubeconfig}", *arguments]
+    command = [str(kubernetes.folder() / "helm"), action, "flowmesh", "-n", NAMESPACE]
+    command += [f"--kubeconfig={running.kubeconfig}"]
+    if action != "uninstall":
+        command += [str(CHART), "-f", str(CHART / "values-trial.yaml"), "--set", VALUES, *arguments]
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert not run.returncode, run.stderr
@@ -126,6 +135,47 @@ async def test_a_workflow_runs_on_the_installed_suite(installed: Installed) -> N
     )
     answer = await installed.request("POST", "/api/v1/workflows/order/execute", {"input": {"n": 1}})
     assert answer["output"] == {"got": 2}, answer
+
+
+async def test_the_quickstart_runs(installed: Installed) -> None:
+    """By kubectl, and a worker beside the cluster: the file of the README as it stands."""
+    folder = REPOSITORY / "examples" / "quickstart"
+    output = await installed.kubectl("apply", "-f", str(folder / "welcome.yaml"))
+    assert "Warning: spec.tasks[1].taskRef: there is no task 'greet'" in output, output
+    assert output.count(" created") == 2, output
+    ready = ("wait", "--for=condition=Ready", "--timeout=30s")
+    await installed.kubectl(*ready, "workflow/welcome", "workflowtask/greet")
+    greet = runpy.run_path(str(folder / "worker.py"))["greet"]
+    users = [{"name": "Ada", "active": True}, {"name": "Bob", "active": False}]
+    async with Worker(installed.grpc, {"greet": greet}, namespace=NAMESPACE):
+        answer = await installed.request(
+            "POST",
+            "/api/v1/workflows/welcome/execute",
+            {"input": {"users": users}},
+            namespace=NAMESPACE,
+        )
+    assert answer["output"] == {"greetings": ["Hello Ada"]}, answer
+
+
+async def test_the_first_workflow_of_the_page(installed: Installed) -> None:
+    """docs/kubernetes.md: applied, shown with its columns, and a cycle is refused at the door."""
+    page = (REPOSITORY / "docs" / "kubernetes.md").read_text()
+    document = next(each.text for each in blocks(page) if each.language == "yaml")
+    output = await installed.kubectl("apply", "-f", "-", source=document)
+    assert output == "workflow.workflow.io/order created\n"
+    await installed.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "workflow/order")
+    lines = (await installed.kubectl("get", "workflows", "order")).splitlines()
+    assert [each.split()[:-1] for each in lines] == [
+        ["NAME", "READY", "VERSION", "NODES"],
+        ["order", "True", "1", "2"],
+    ]
+    path = "/api/v1/workflows/order/execute"
+    answer = await installed.request("POST", path, {"input": {}}, namespace=NAMESPACE)
+    assert answer["status"] == "completed", answer
+    cycle = document.replace("taskRef: noop", "taskRef: noop\n      dependsOn: [ship]", 1)
+    refused = await installed.kubectl("apply", "-f", "-", source=cycle, check=False)
+    assert "Circular dependency" in refused, refused
+    assert "[GRAPH_CYCLE]" in refused, refused
 
 
 @pytest.mark.feature("S3-126")
@@ -184,3 +234,13 @@ async def test_load_scales_the_gateway(installed: Installed, tmp_path: Path) -> 
             for each in reads:
                 each.cancel()
             await asyncio.gather(*reads, return_exceptions=True)
+
+
+async def test_an_uninstalled_release_keeps_the_resources(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """The webhook goes, so that they can be changed without the suite."""
+    await asyncio.to_thread(helm, installed.cluster, tmp_path, "uninstall")
+    assert "order" in await installed.kubectl("get", "workflows")
+    webhooks = await installed.kubectl("get", "validatingwebhookconfigurations")
+    assert "No resources found" in webhooks
