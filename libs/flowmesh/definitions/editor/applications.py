@@ -57,6 +57,7 @@ _CHECK: Final[Schema] = {
     "properties": {
         "http": {
             "type": "object",
+            "description": "A request to the colour.",
             "required": ["path"],
             "properties": {"path": _text("Path that answers 2xx.", pattern="^/")},
         },
@@ -65,6 +66,7 @@ _CHECK: Final[Schema] = {
 }
 _STRATEGY: Final[Schema] = {
     "type": "object",
+    "description": "The change from one colour to the other.",
     "properties": {
         "keepSeconds": _number(
             "Time for which the old colour keeps its pods after a switch.", 0, 604_800, 600
@@ -83,7 +85,12 @@ _SCALING: Final[Schema] = {
     "required": ["maxReplicas"],
     "properties": {
         "minReplicas": _number("Fewest replicas.", 1, 1_000, 1),
-        "maxReplicas": {"type": "integer", "minimum": 1, "maximum": 1_000},
+        "maxReplicas": {
+            "type": "integer",
+            "description": "Most replicas.",
+            "minimum": 1,
+            "maximum": 1_000,
+        },
         "cpuPercent": _number("Wanted use of the requested CPU.", 1, 1_000, 70),
     },
 }
@@ -114,7 +121,12 @@ APP: Final[Schema] = {
     "properties": {
         "source": _SOURCE,
         "image": _text("Image of the application; with `source`, the image of Flowmesh."),
-        "command": {**_NAMES, "maxItems": 100, "items": {"type": "string"}},
+        "command": {
+            "type": "array",
+            "description": "Program and arguments, in place of those of the image or the source.",
+            "maxItems": 100,
+            "items": {"type": "string"},
+        },
         "port": _number("Port on which the application listens.", 1, 65_535, 8080),
         "readyPath": _text("Path that answers 200 once it can serve; else its port is tried.")
         | {"pattern": "^/"},
@@ -146,6 +158,7 @@ INFRASTRUCTURE: Final[Schema] = {
     "properties": {
         "kind": {
             "type": "string",
+            "description": "The server; it cannot change.",
             "enum": list(OUTPUTS),
             "x-kubernetes-validations": [
                 {"rule": "self == oldSelf", "message": "the kind cannot change"}

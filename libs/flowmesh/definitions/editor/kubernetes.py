@@ -6,6 +6,7 @@ every object keeps members that it does not know, and the webhook names them ins
 server dropping them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,7 @@ from flowmesh.definitions.editor.applications import (
 )
 from flowmesh.definitions.editor.native import task_schema, template_schema, workflow_schema
 from flowmesh.definitions.editor.parts import Schema
+from flowmesh.definitions.editor.sentences import SENTENCES, sentence_key
 from flowmesh.definitions.formats.native.resources import API_VERSION
 
 GROUP, VERSION = API_VERSION.split("/")
@@ -31,16 +33,40 @@ _KEPT: Final = (
     *("minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
 )
 
+_LINK: Final = re.compile(r"\[(.+?)\]\(.+?\)")
+_GENERATION: Final[Schema] = {
+    "type": "integer",
+    "format": "int64",
+    "minimum": 0,
+    "description": "The generation of the object that this is about.",
+}
 _CONDITION: Final[Schema] = {
     "type": "object",
     "required": ["type", "status", "lastTransitionTime", "reason", "message"],
     "properties": {
-        "type": {"type": "string", "maxLength": 316},
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-        "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
-        "message": {"type": "string", "maxLength": 32768},
+        "type": {"type": "string", "maxLength": 316, "description": "Ready."},
+        "status": {
+            "type": "string",
+            "enum": ["True", "False", "Unknown"],
+            "description": "Whether it holds.",
+        },
+        "observedGeneration": _GENERATION,
+        "lastTransitionTime": {
+            "type": "string",
+            "format": "date-time",
+            "description": "The last change of the status.",
+        },
+        "reason": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 1024,
+            "description": "A word for the cause, such as Registered or Invalid.",
+        },
+        "message": {
+            "type": "string",
+            "maxLength": 32768,
+            "description": "The cause in a sentence.",
+        },
     },
 }
 _REGISTERED: Final[Schema] = {
@@ -53,10 +79,16 @@ STATUS: Final[Schema] = {
     "type": "object",
     "description": "What the operator has seen.",
     "properties": {
-        "observedGeneration": {"type": "integer", "format": "int64"},
-        "warnings": {"type": "array", "maxItems": WARNINGS_MAX, "items": {"type": "string"}},
+        "observedGeneration": _GENERATION,
+        "warnings": {
+            "type": "array",
+            "maxItems": WARNINGS_MAX,
+            "items": {"type": "string"},
+            "description": "Findings of the check that refuse nothing.",
+        },
         "conditions": {
             "type": "array",
+            "description": "Whether the object is ready, and why not.",
             "items": _CONDITION,
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
@@ -207,6 +239,8 @@ def resource_definition(resource: Resource) -> Schema:
     spec = resource.schema["properties"]["spec"]
     if resource in definitions():
         spec = _structural(spec, resource.schema.get("$defs", {}), ())
+        spec = _explained(spec, f"{resource.kind}.spec")
+    spec = {"description": SENTENCES["spec"], **spec}
     status = {**STATUS, "properties": {**resource.status, **STATUS["properties"]}}
     subresources: Schema = {"status": {}}
     if "replicas" in resource.status:
@@ -251,6 +285,26 @@ def resource_definition(resource: Resource) -> Schema:
             ],
         },
     }
+
+
+def _explained(schema: Schema, path: str) -> Schema:
+    """Return a schema of the native format with a description of each member, for kubectl."""
+    result = dict(schema)
+    for part, suffix in (("items", "[]"), ("additionalProperties", ".*")):
+        if isinstance(schema.get(part), dict):
+            result[part] = _explained(schema[part], f"{path}{suffix}")
+    if "properties" in schema:
+        result["properties"] = {
+            name: _explained(_with_sentence(member, path, name), f"{path}.{name}")
+            for name, member in schema["properties"].items()
+        }
+    return result
+
+
+def _with_sentence(member: Schema, path: str, name: str) -> Schema:
+    if "description" in member:
+        return member
+    return {"description": _LINK.sub(r"\1", SENTENCES[sentence_key(path, name)]), **member}
 
 
 def _structural(schema: Schema, defs: Mapping[str, Schema], expanded: tuple[str, ...]) -> Schema:

@@ -12,6 +12,7 @@ from flowmesh.definitions.editor.kubernetes import (
     agents,
     definitions,
     resource_definition,
+    resources,
 )
 from tools import resources as tool
 
@@ -44,6 +45,16 @@ def test_a_definition_is_structural(resource: Resource) -> None:
         assert not (part.get("nullable") and part.get("enum")), path
         re.compile(part.get("pattern", ""))
         assert "(?" not in part.get("pattern", ""), path
+
+
+@pytest.mark.parametrize("resource", resources(), ids=lambda each: each.kind)
+def test_each_field_is_explained(resource: Resource) -> None:
+    """By `kubectl explain`, at every depth, without links of the pages."""
+    (version,) = resource_definition(resource)["spec"]["versions"]
+    for path, part in parts(version["schema"]["openAPIV3Schema"]):
+        for name, member in part.get("properties", {}).items():
+            assert member.get("description", "").endswith((".", ")")), f"{path}.{name}"
+            assert "](" not in member["description"], f"{path}.{name}"
 
 
 @pytest.mark.parametrize("resource", definitions(), ids=lambda each: each.kind)
