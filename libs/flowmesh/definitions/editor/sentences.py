@@ -103,13 +103,20 @@ _MEMBERS: Final[Mapping[str, str]] = {
     "outputBytes": "The size limit of the output, in bytes.",
     "cache.scope": "The tasks that share the result.",
 }
-# Blocks of the built-in types, by their summaries.
-_BLOCKS: Final = {
-    key: " ".join(filter(None, (_MEMBERS.get(key), each.summary)))
-    for each in TASK_TYPES.values()
-    if each.block and (key := f"spec.{each.block}")
-}
-SENTENCES: Final[Mapping[str, str]] = {**_MEMBERS, **_BLOCKS}
+
+
+def _blocks() -> dict[str, str]:
+    """Return the sentences of blocks with the summaries of the built-in types that have them."""
+    found: dict[str, str] = {}
+    for each in TASK_TYPES.values():
+        if each.block:
+            key = f"spec.{each.block}"
+            known = found.get(key) or _MEMBERS.get(key)
+            found[key] = " ".join(filter(None, (known, each.summary)))
+    return found
+
+
+SENTENCES: Final[Mapping[str, str]] = {**_MEMBERS, **_blocks()}
 
 
 def sentence_key(path: str, name: str) -> str:
