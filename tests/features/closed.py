@@ -172,10 +172,14 @@ async def closed_suite(
     closed = {"FLOWMESH_AUTH": "closed", "FLOWMESH_KEY_FILE": str(key_file)}
     closed |= {"FLOWMESH_EGRESS": "open", **environment}
     async with kind(folder / "data", *arguments, environment=closed) as suite:
-        anyone = Caller(suite, "")
-        token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
-        opened = await anyone.auth.Bootstrap(
-            auth_service_pb2.BootstrapRequest(token=token, email=OWNER, password=PASSWORD)
-        )
-        owner = Caller(suite, opened.tokens.access_token)
-        yield Closed(suite, owner, opened)
+        yield await opened(suite, key_file)
+
+
+async def opened(suite: Suite, key_file: Path) -> Closed:
+    """Register the owner of a closed suite."""
+    token = bootstrap_token(read_key_file(key_file).bootstrap, time.time_ns() // 1_000)
+    anyone = Caller(suite, "")
+    session = await anyone.auth.Bootstrap(
+        auth_service_pb2.BootstrapRequest(token=token, email=OWNER, password=PASSWORD)
+    )
+    return Closed(suite, Caller(suite, session.tokens.access_token), session)
