@@ -190,6 +190,7 @@ async def test_a_failed_fsync_stops_the_database(scenario: Scenario) -> None:
         await scenario.finish(running, "F12", extra_deliveries=2)
 
 
+@pytest.mark.long
 @pytest.mark.fault("F13")
 async def test_a_commit_that_loses_a_deadlock_is_sent_again(scenario: Scenario) -> None:
     """Another session locks an execution, then the partition that the commit holds."""

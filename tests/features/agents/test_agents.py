@@ -87,6 +87,7 @@ async def test_the_metric_counts_the_running_workflows(suite: Suite, crew: Crew)
         await until("the ended ones are not", fallen, within_s=PATIENCE_S)
 
 
+@pytest.mark.long
 async def test_a_silent_agent_is_replaced(crew: Crew) -> None:
     """An agent that is stopped by a signal misses its heartbeats, and another one replaces it."""
     await crew.apply("packers", replicas=1)
@@ -99,6 +100,7 @@ async def test_a_silent_agent_is_replaced(crew: Crew) -> None:
     assert failed["reason"].startswith("HEARTBEAT_LOST")
 
 
+@pytest.mark.long
 async def test_a_crash_loop_is_told_with_its_last_words(crew: Crew) -> None:
     """The spec names the exit code and the last line; the diagnosis names the cause."""
     await crew.apply("broken", files={"worker.py": "raise SystemExit('no such thing')"}, replicas=1)
@@ -112,6 +114,7 @@ async def test_a_crash_loop_is_told_with_its_last_words(crew: Crew) -> None:
     assert (finding["spec"], finding["cause"]) == ("broken", "CRASH_LOOP")
 
 
+@pytest.mark.long
 async def test_a_broken_version_goes_back(crew: Crew) -> None:
     """The agents of the version before stay; the new one is left after three failed starts."""
     await crew.apply("packers", replicas=2)

@@ -10,6 +10,8 @@ from tests.features.agents.crew import PATIENCE_S, Crew, tasks
 QUICK = {"upCooldownMs": 500, "downCooldownMs": 3_000, "windowMs": 3_000, "idleAfterMs": 4_000}
 BUSY = """
 import signal, time
+
+pytestmark = pytest.mark.long
 until = time.monotonic() + 12
 while time.monotonic() < until:
     pass

@@ -199,6 +199,7 @@ async def test_a_model_without_end_reaches_the_limit_of_turns(
     assert len(models.requests) == 8
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-192")
 @pytest.mark.parametrize(
     ("point", "hit"),

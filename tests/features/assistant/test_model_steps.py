@@ -270,6 +270,7 @@ async def test_without_a_service_the_rules_answer(suite: Suite) -> None:
     assert (await failed(suite, name, "Nothing here."))["class"] == "GuardrailError"
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-192")
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_crash_around_a_paid_call_pays_once(

@@ -20,6 +20,8 @@ from tests.features.commands import command
 from tests.features.encryption.vault import Vault, vault_server
 from tests.features.natives import workflow
 
+pytestmark = pytest.mark.long
+
 WITHIN_S = 30
 PROJECTS = 12
 CALLS_PER_S = 50

@@ -136,6 +136,7 @@ async def test_a_time_to_live_is_at_most_a_week(suite: Suite) -> None:
     assert "ttl_ms is from 0 to 604,800,000" in refused.err, refused.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["", "orchestrator.kept_signal_sent"])
 async def test_a_kept_signal_survives_kill_9(tmp_path: Path, point: str) -> None:
     """Killed before the wait, or between the delivery and the end of its row: received once."""
