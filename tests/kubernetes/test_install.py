@@ -1,6 +1,8 @@
 """The chart on a cluster whose pods are the real services."""
 
 import asyncio
+import json
+import re
 import runpy
 import subprocess
 from collections.abc import AsyncIterator
@@ -28,7 +30,7 @@ NAMESPACE = "quickstart"
 COMPONENTS = 10
 READERS = 4
 VALUES = (
-    "stores.enabled=false,"
+    "stores.enabled=false,monitoring.dashboards=true,"
     "services.orchestrator.replicas=2,"
     # Little, so that the load of a test is much.
     "services.gateway.resources.requests.cpu=20m"
@@ -55,6 +57,14 @@ class Installed:
         ):
             assert answer.status < 300, await answer.text()
             return await answer.json()
+
+    async def text(self, path: str) -> str:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.gateway}{path}") as answer,
+        ):
+            assert answer.status == 200, path
+            return await answer.text()
 
     async def kubectl(self, *arguments: str, source: str = "", check: bool = True) -> str:
         arguments = (*arguments, "-n", NAMESPACE)
@@ -176,6 +186,56 @@ async def test_the_first_workflow_of_the_page(installed: Installed) -> None:
     refused = await installed.kubectl("apply", "-f", "-", source=cycle, check=False)
     assert "Circular dependency" in refused, refused
     assert "[GRAPH_CYCLE]" in refused, refused
+
+
+@pytest.mark.feature("S0-150")
+async def test_the_second_and_third_week(installed: Installed) -> None:
+    """docs/adoption.md: the console, what a change of a task concerns, and the dashboards."""
+    page = await installed.text("/console")
+    assets = re.findall(r"/console/assets/[\w.-]+", page)
+    assert assets, page
+    for path in assets:
+        assert await installed.text(path), path
+    assert (await installed.request("GET", "/api/v1/console/session"))["auth"] == "open"
+
+    async def used() -> bool:
+        lines = (await installed.kubectl("get", "workflowtasks", "greet")).splitlines()
+        return dict(zip(lines[0].split(), lines[1].split(), strict=True))["USED-BY"] == "1"
+
+    await until("used", used, within_s=30, poll_s=0.5)
+    patch = '{"spec": {"inputSchema": {"required": ["users", "language"]}}}'
+    change = ("patch", "workflowtask", "greet", "--type=merge", "-p", patch)
+    refused = await installed.kubectl(*change, check=False)
+    assert "welcome" in refused, refused
+    await _until_dashboards_show(installed)
+
+
+async def _until_dashboards_show(installed: Installed) -> None:
+    """Wait until each metric of the installed dashboards is exported by a pod."""
+    found = await installed.cluster.get("configmap", "flowmesh-dashboards", "-n", NAMESPACE)
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    queries = [
+        target["expr"]
+        for text in found["data"].values()
+        for panel in json.loads(text)["panels"]
+        for target in panel.get("targets", [])
+    ]
+    named = set(re.findall(r"\b(?:flowmesh|process)_\w+", " ".join(queries)))
+    assert len(named) > 20, named
+
+    async def exported() -> bool:
+        async with aiohttp.ClientSession() as http:
+            for each in installed.runner.pods.values():
+                async with http.get(f"http://{each.address}:3000/metrics") as answer:
+                    assert answer.status == 200, each.labels
+                    names = re.findall(r"^(\w+)[ {]", await answer.text(), re.MULTILINE)
+                    named.difference_update(names)
+        return not named
+
+    try:
+        await until("exported", exported, within_s=30, poll_s=1.0)
+    except AssertionError:
+        raise AssertionError(f"no pod exports {sorted(named)}") from None
 
 
 @pytest.mark.feature("S3-126")

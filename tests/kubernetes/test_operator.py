@@ -107,6 +107,19 @@ async def test_a_folder_of_task_and_workflow_is_applied_at_once(
     await place.until_ready(namespace, "workflow", "pay")
     await place.until_ready(namespace, "workflowtask", "charge")
     assert await place.workflows(namespace) == ["pay"]
+    await until_used(place, namespace, 1)
+    await place.kubectl("delete", "wf", "pay", "-n", namespace)
+    await until_used(place, namespace, 0)
+
+
+async def until_used(place: Place, namespace: str, count: int) -> None:
+    """Wait until the task tells of so many workflows."""
+
+    async def told() -> bool:
+        found = await place.cluster.get("workflowtask", "charge", "-n", namespace)
+        return bool(found["status"]["usedBy"] == count)
+
+    await until(f"used by {count}", told, within_s=30, poll_s=0.5)
 
 
 @pytest.mark.feature("S0-07", "S0-24", "S0-117")

@@ -22,6 +22,7 @@ from flowmesh.operator.kinds import (
     FINALIZER,
     KINDS,
     PROVISIONED,
+    TASK,
     Key,
     Object,
 )
@@ -30,10 +31,11 @@ from flowmesh.operator.limits import (
     CALLS_PER_SECOND,
     RESYNC_S,
     RESYNC_SPREAD,
+    USERS_COUNTED_AFTER_S,
     WORKERS,
 )
 from flowmesh.operator.metrics import OperatorMetrics
-from flowmesh.operator.objects import Objects, condition
+from flowmesh.operator.objects import Objects, condition, task_references
 from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.reconcile import Step, next_step
 from flowmesh.operator.status import Outcome, is_same, status_of
@@ -144,11 +146,22 @@ class Controller:
         await self._tell(key, found, outcome)
         if key.kind in AGENTS:
             self._queue.add(key, after_s=AGENTS_AGAIN_S)
-        if key.kind == "WorkflowTask" and outcome.ready:
+        if key.kind == TASK and outcome.ready:
             for waiting in self._objects.waiting_for(key):
                 self._resyncs.add(waiting)
                 self._queue.add(waiting)
+        self._recount_users(key, found)
         return "registered" if outcome.ready else outcome.reason
+
+    def _recount_users(self, key: Key, found: Object) -> None:
+        """Count the users of the tasks of a workflow again, soon."""
+        if key.kind != "Workflow":
+            return
+        for name in set(task_references(found["spec"])):
+            task = Key(TASK, key.namespace, name)
+            if self._objects.get(task) is not None:
+                self._resyncs.add(task)
+                self._queue.add(task, after_s=USERS_COUNTED_AFTER_S)
 
     def _registry(self, key: Key) -> Suite | Agents:
         """Return the service that has the objects of a kind."""
@@ -170,6 +183,7 @@ class Controller:
             await self._tell(key, found, kept)
             return "unavailable"  # in use: tried again
         await self._finalizers(key, found, add=False)
+        self._recount_users(key, found)
         if kept is not None:
             await self._event(key, found, "Retained", kept.message)
         return "released"

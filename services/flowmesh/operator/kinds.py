@@ -22,6 +22,7 @@ KINDS: Final[Mapping[str, type[GenericNamespacedResource]]] = {
 }
 PROVISIONED: Final = frozenset(each.kind for each in applications())
 AGENTS: Final = frozenset(each.kind for each in agents())
+TASK: Final = "WorkflowTask"
 FINALIZER: Final = f"{GROUP}/definition"
 DELETION_POLICY: Final = f"{GROUP}/deletion-policy"
 MISSING_TASKS: Final = f"{GROUP}/missing-tasks"

@@ -15,6 +15,8 @@ PROVISION_AGAIN_S: Final = 30.0
 PROVISION_PROGRESS_S: Final = 1.0
 # Time after which the count of agents is read again.
 AGENTS_AGAIN_S: Final = 3.0
+# The users of a task are counted so long after one of them has changed.
+USERS_COUNTED_AFTER_S: Final = 2.0
 CHECK_TIMEOUT_S: Final = 5.0
 SCALER_STREAM_S: Final = 2.0
 RELIST_PAUSE_S: Final = 1.0

@@ -67,3 +67,16 @@ def condition(found: Object, kind: str) -> Mapping[str, Any]:
     """Return a condition of an object; empty if it has none of this type."""
     conditions = (found.get("status") or {}).get("conditions") or []
     return next((each for each in conditions if each.get("type") == kind), {})
+
+
+def task_references(part: Any) -> Iterator[str]:
+    """The names of tasks of the same namespace in a spec, at any depth."""
+    if isinstance(part, Mapping):
+        reference = part.get("taskRef")
+        if isinstance(reference, str) and "/" not in reference:
+            yield reference.partition("@")[0]
+        for value in part.values():
+            yield from task_references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from task_references(value)

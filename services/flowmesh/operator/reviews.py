@@ -1,6 +1,6 @@
 """Admission reviews: the verdict of the definition service on a resource before it is stored."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from lightkube import ApiError, AsyncClient
@@ -8,13 +8,12 @@ from lightkube import ApiError, AsyncClient
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.definitions.admission import definition_of, verdict
 from flowmesh.operator.agents import Agents
-from flowmesh.operator.kinds import AGENTS, KINDS, PROVISIONED, Key, Object
-from flowmesh.operator.objects import Objects
+from flowmesh.operator.kinds import AGENTS, KINDS, PROVISIONED, TASK, Key, Object
+from flowmesh.operator.objects import Objects, task_references
 from flowmesh.operator.provisioning.documents import Documents
 from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.suite import Suite
 
-TASK = "WorkflowTask"
 MISSING = "TASK_NOT_FOUND"
 MISSING_SPEC = "AGENT_SPEC_NOT_FOUND"
 
@@ -114,16 +113,3 @@ class Reviewer:
             response["allowed"] = False
             response["status"] = {"code": 409, "reason": "Conflict", "message": message}
         return response
-
-
-def task_references(part: Any) -> Iterator[str]:
-    """The names of tasks of the same namespace in a spec, at any depth."""
-    if isinstance(part, Mapping):
-        reference = part.get("taskRef")
-        if isinstance(reference, str) and "/" not in reference:
-            yield reference.partition("@")[0]
-        for value in part.values():
-            yield from task_references(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from task_references(value)

@@ -2,7 +2,7 @@
 
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.definitions.admission import CAUSES_MAX, definition_of, verdict
-from flowmesh.operator.reviews import task_references
+from flowmesh.operator.objects import task_references
 
 
 def problem(code: str, path: str = "tasks[0]", *, error: bool = True) -> definition_pb2.Problem:
