@@ -13,6 +13,7 @@ from flowmesh import errors
 from flowmesh.contract.json_value import Json
 from flowmesh.sdk import (
     Client,
+    SealingKeys,
     Service,
     ServiceEndpoint,
     Session,
@@ -193,7 +194,8 @@ class Driver:
         tls = Tls(c["ca"], c.get("certificate", ""), c.get("key", "")) if "ca" in c else None
         token = provided if "provider" in c else c.get("token")
         key, space = c.get("apiKey", ""), c.get("namespace", "")
-        made = Client(c["address"], space, api_key=key, token=token, tls=tls)
+        keys = SealingKeys.read(c["sealing"], c.get("only", ())) if "sealing" in c else None
+        made = Client(c["address"], space, api_key=key, token=token, tls=tls, codec=keys)
         try:
             await made.ready(c.get("timeoutMs", 5_000) / 1000)
         except BaseException:

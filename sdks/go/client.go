@@ -39,6 +39,26 @@ type TLS = core.TLS
 // token expires, and once if a server refuses it.
 type TokenSource = core.TokenSource
 
+// Codec is the last step before values leave a client or a worker, and the
+// first after they arrive. Both methods take and return JSON.
+type Codec = core.Codec
+
+// SealingKeys is a codec that seals values by AES-256-GCM: see
+// docs/sealed-values.md. The first key seals, all of them open.
+type SealingKeys = core.SealingKeys
+
+// ReadSealingKeys reads a file with a line per key: its id, and the base64 of
+// its 32 bytes. Members of the names of only are sealed, at any depth; without
+// names, whole values are.
+func ReadSealingKeys(path string, only ...string) (*SealingKeys, error) {
+	return core.ReadSealingKeys(path, only...)
+}
+
+// NewSealingKeys takes the text of such a file.
+func NewSealingKeys(text string, only ...string) (*SealingKeys, error) {
+	return core.NewSealingKeys(text, only...)
+}
+
 // Option configures a client.
 type Option func(*options)
 
@@ -51,6 +71,7 @@ type options struct {
 	plain            bool
 	log              *slog.Logger
 	dial             []grpc.DialOption
+	codec            Codec
 }
 
 // WithNamespace sets the namespace; the default is FLOWMESH_NAMESPACE, the
@@ -89,6 +110,10 @@ func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log
 func WithDialOptions(more ...grpc.DialOption) Option {
 	return func(o *options) { o.dial = append(o.dial, more...) }
 }
+
+// WithCodec sets the codec of the values of the client and its workers, such
+// as SealingKeys.
+func WithCodec(codec Codec) Option { return func(o *options) { o.codec = codec } }
 
 // New returns a client that connects at its first call. An empty address
 // stands for FLOWMESH_ADDRESS, a suite of `flowmesh dev` in this folder or a
@@ -133,6 +158,7 @@ func New(address string, given ...Option) (*Client, error) {
 		Namespace: first(o.namespace, os.Getenv("FLOWMESH_NAMESPACE"), last),
 		Actor:     first(o.actor, os.Getenv("FLOWMESH_ACTOR")),
 		Log:       o.log,
+		Codec:     o.codec,
 	}
 	if caller.Log == nil {
 		caller.Log = slog.Default()

@@ -32,6 +32,7 @@ func (h *Handle) Describe(ctx context.Context) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.client.caller.Open(response.GetExecution())
 	return executionOf(response.GetExecution()), nil
 }
 
@@ -48,11 +49,11 @@ func (h *Handle) Outputs(ctx context.Context) (map[string]Value, error) {
 		}
 		value := node.Output
 		if value.Digest != "" {
-			data, encoding, err := h.client.caller.Get(ctx, value.Digest)
+			data, err := h.client.caller.Fetch(ctx, value.Digest)
 			if err != nil {
 				return nil, err
 			}
-			value = Value{JSON: core.AsJSON(data, encoding), Size: value.Size}
+			value = Value{JSON: data, Size: value.Size}
 		}
 		found[node.ID] = value
 	}

@@ -77,6 +77,7 @@ func (c *Client) List(ctx context.Context, options ...ListOption) iter.Seq2[*Exe
 				return
 			}
 			for _, each := range response.GetExecutions() {
+				c.caller.Open(each)
 				if !yield(executionOf(each), nil) {
 					return
 				}
@@ -150,7 +151,7 @@ func (c *Client) Apply(ctx context.Context, source []byte) ([]Resource, error) {
 // Store stores a value of up to 64 MiB and returns its reference. Start,
 // Signal and handlers do so themselves with values above 256 KiB.
 func (c *Client) Store(ctx context.Context, value any) (Value, error) {
-	data, err := core.Encode(value)
+	data, err := c.caller.Encoded(value)
 	if err != nil {
 		return Value{}, err
 	}
@@ -166,9 +167,9 @@ func (c *Client) Fetch(ctx context.Context, value Value, into any) error {
 	if value.Digest == "" {
 		return value.Decode(into)
 	}
-	data, encoding, err := c.caller.Get(ctx, value.Digest)
+	data, err := c.caller.Fetch(ctx, value.Digest)
 	if err != nil {
 		return err
 	}
-	return core.Decode(core.AsJSON(data, encoding), into)
+	return core.Decode(data, into)
 }

@@ -172,6 +172,7 @@ func (h *Handle) wait(ctx context.Context) (*executionv1.Execution, error) {
 			return nil, h.stillRuns(err)
 		}
 		ended = response.GetExecution()
+		h.client.caller.Open(ended)
 		if deadline, ok := ctx.Deadline(); ok && ended == nil && time.Until(deadline) < 20*time.Millisecond {
 			return nil, h.stillRuns(context.DeadlineExceeded)
 		}

@@ -26,13 +26,13 @@ type command struct {
 	Verb, Client, Worker, Session, Address, Namespace, Token   string
 	APIKey, Provider, CA, Certificate, Key, Source, Workflow   string
 	RequestID, Execution, Filter, Name, Action, Reason, Digest string
-	WorkerID, Endpoint, Capability, Kind                       string
+	WorkerID, Endpoint, Capability, Kind, Sealing              string
 	Version, WaitMs, DelayMs, PageSize, Slots                  int
 	DrainMs, AfterMs, Count, Picks                             int
 	After                                                      int64
 	Input, Payload, Value                                      json.RawMessage
 	Inputs                                                     []json.RawMessage
-	Types, Statuses, Queues, RequestIDs, Capabilities          []string
+	Types, Statuses, Queues, RequestIDs, Capabilities, Only    []string
 	Labels, Tasks                                              map[string]string
 	TimeoutMs                                                  *int
 	Results                                                    *bool
@@ -90,6 +90,13 @@ func (d *driver) open(ctx context.Context, c *command) (any, error) {
 	}
 	if c.CA != "" {
 		options = append(options, flowmesh.WithTLS(flowmesh.TLS{CA: c.CA, Certificate: c.Certificate, Key: c.Key}))
+	}
+	if c.Sealing != "" {
+		keys, err := flowmesh.ReadSealingKeys(c.Sealing, c.Only...)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, flowmesh.WithCodec(keys))
 	}
 	client, err := flowmesh.Dial(ctx, c.Address, options...)
 	if err != nil {

@@ -24,6 +24,8 @@ pub struct Command {
     pub ca: String,
     pub certificate: String,
     pub key: String,
+    pub sealing: String,
+    pub only: Vec<String>,
     pub source: String,
     pub workflow: String,
     pub request_id: String,

@@ -15,7 +15,7 @@ use behaviors::Ledger;
 use command::Command;
 use flowmesh::mesh::Registration;
 use flowmesh::worker::{Context, Running, Worker};
-use flowmesh::{Client, ExecutionStatus, Executions, Handle, Session, Tls};
+use flowmesh::{Client, ExecutionStatus, Executions, Handle, SealingKeys, Session, Tls};
 use futures_util::{future, StreamExt};
 use serde_json::{json, Value};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -88,6 +88,9 @@ impl Driver {
             let path = |text: &String| (!text.is_empty()).then(|| text.into());
             let (ca, certificate, key) = (path(&c.ca), path(&c.certificate), path(&c.key));
             builder = builder.tls(Tls { ca, certificate, key });
+        }
+        if !c.sealing.is_empty() {
+            builder = builder.codec(SealingKeys::read(&c.sealing)?.only(c.only.clone()));
         }
         let client = builder.connect().await?;
         self.objects().clients.insert(named(&c.client), client);

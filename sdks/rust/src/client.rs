@@ -13,6 +13,7 @@ use crate::core::credential::{Credential, TokenSource};
 use crate::core::endpoint::{located, Endpoint, Tls};
 use crate::core::payload::{decode, encode};
 use crate::core::pool::Pool;
+use crate::core::sealing::Codec;
 use crate::{Error, Result, Value};
 
 /// A client of one address, in one namespace. It opens connections as its calls need them. Clones
@@ -52,6 +53,7 @@ pub struct Builder {
     anonymous: bool,
     tls: Option<Tls>,
     plain: bool,
+    codec: Option<Arc<dyn Codec>>,
 }
 
 impl Builder {
@@ -114,6 +116,13 @@ impl Builder {
         self
     }
 
+    /// Set the codec of the values of the client and its workers, such as
+    /// [`SealingKeys`](crate::SealingKeys).
+    pub fn codec(mut self, codec: impl Codec + 'static) -> Self {
+        self.codec = Some(Arc::new(codec));
+        self
+    }
+
     /// Return a client that connects at its first call.
     pub fn build(self) -> Result<Client> {
         let (address, mut files) = located(&self.address, self.tls.clone());
@@ -139,6 +148,7 @@ impl Builder {
             namespace: if namespace.is_empty() { last.to_owned() } else { namespace },
             actor: or_variable(self.actor, "FLOWMESH_ACTOR"),
             budget: RetryBudget::default(),
+            codec: self.codec,
             ended: CancellationToken::new(),
         });
         Ok(Client { end: Arc::new(End(caller.clone())), caller })
@@ -194,7 +204,8 @@ impl Client {
     /// Store a value of up to 64 MiB and return its reference. Starts, signals and handlers do so
     /// themselves with values above 256 KiB.
     pub async fn store<T: Serialize + ?Sized>(&self, value: &T) -> Result<Value> {
-        Ok(Value::of(Some(self.caller.put(encode(value)?).await?)))
+        let data = self.caller.sealed(encode(value)?)?;
+        Ok(Value::of(Some(self.caller.put(data).await?)))
     }
 
     /// Read a value; a stored one is fetched, and its digest checked.

@@ -71,7 +71,7 @@ impl Handle {
 
     /// Wait for the end and return the execution in any status.
     pub async fn wait(&self) -> Result<Execution> {
-        self.end(None).await.map(Execution::of)
+        Ok(self.client.caller.execution(self.end(None).await?))
     }
 
     pub(crate) async fn output<Out: DeserializeOwned>(
@@ -134,7 +134,7 @@ impl Handle {
             ..message::GetExecutionRequest::default()
         };
         let call = unary!(self.client.caller, executions.get_execution, request);
-        Ok(Execution::of(call.await?.execution.unwrap_or_default()))
+        Ok(self.client.caller.execution(call.await?.execution.unwrap_or_default()))
     }
 
     /// Return the outputs of the completed nodes; large ones are fetched.

@@ -25,6 +25,7 @@ pub mod worker;
 pub use client::{Builder, Client};
 pub use core::caller::with_traceparent;
 pub use core::endpoint::Tls;
+pub use core::sealing::{Codec, SealingKeys};
 pub use error::{Error, Kind, Refusal, Violation};
 pub use events::{AllEvents, Event, Events};
 pub use execution::{Execution, ExecutionStatus, Failure, Node, NodeStatus, Value};

@@ -58,7 +58,7 @@ impl Client {
                 let call = unary!(client.caller, executions.list_executions, request.clone());
                 let response = call.await?;
                 for each in response.executions {
-                    yield Execution::of(each);
+                    yield client.caller.execution(each);
                 }
                 if response.next_page_token.is_empty() {
                     return;

@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   parseJson,
   type Registration,
+  SealingKeys,
   type Session,
   type SessionCall,
   type StopOptions,
@@ -57,6 +58,7 @@ const verbs: Record<string, (command: Json) => Promise<Json>> = {
       ...((c.provider || c.token) && { token: c.provider ? provider(c) : c.token }),
       ...(c.ca && { tls: { ca: c.ca, certificate: c.certificate ?? "", key: c.key ?? "" } }),
       ...(c.timeoutMs && { timeoutMs: c.timeoutMs }),
+      ...(c.sealing && { codec: SealingKeys.read(c.sealing, { only: c.only ?? [] }) }),
     };
     clients.set(c.client ?? "main", await Client.connect(options));
     return {};

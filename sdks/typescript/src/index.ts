@@ -36,6 +36,7 @@ export {
   type WaitOptions,
 } from "./node/handle.js";
 export { Blob, Payloads } from "./node/payloads.js";
+export { type Codec, SealingKeys } from "./node/sealing.js";
 export {
   type Registration,
   type Service,

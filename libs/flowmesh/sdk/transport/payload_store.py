@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from flowmesh.api.common.v1 import payload_pb2
@@ -41,12 +42,13 @@ class Payloads(ABC):
         return decode_inline(payload)
 
     def opened(self, message: T) -> T:
-        """Open the inline payloads of a message that arrived."""
+        """Open the inline payloads of a message; those that cannot be opened stay as they are."""
         if self._codec is not None:
             arrived: Any = message
             for each in payloads_in(arrived):
                 if is_json(each):
-                    each.data = self._codec.decode(each.data)
+                    with suppress(FlowmeshError):
+                        each.data = self._codec.decode(each.data)
         return message
 
     async def pack(self, value: Json) -> payload_pb2.Payload:

@@ -29,6 +29,8 @@ type Caller struct {
 	Namespace string
 	Actor     string
 	Log       *slog.Logger
+	// Codec seals and opens values; nil leaves them as they are.
+	Codec Codec
 
 	budget retryBudget
 }

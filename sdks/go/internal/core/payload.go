@@ -78,7 +78,7 @@ func Decode(data []byte, into any) error {
 
 // Pack returns the payload of a value; a large one is stored first.
 func (c *Caller) Pack(ctx context.Context, value any) (*commonv1.Payload, error) {
-	data, err := Encode(value)
+	data, err := c.Encoded(value)
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +90,10 @@ func (c *Caller) Pack(ctx context.Context, value any) (*commonv1.Payload, error)
 
 // Unpack returns the bytes of a payload; those of a reference are fetched.
 func (c *Caller) Unpack(ctx context.Context, payload *commonv1.Payload) ([]byte, error) {
-	data, encoding := payload.GetData(), payload.GetEncoding()
 	if reference := payload.GetReference(); reference != nil {
-		var err error
-		if data, encoding, err = c.Get(ctx, reference.GetDigest()); err != nil {
-			return nil, err
-		}
+		return c.Fetch(ctx, reference.GetDigest())
 	}
-	return AsJSON(data, encoding), nil
+	return c.decoded(AsJSON(payload.GetData(), payload.GetEncoding()))
 }
 
 // AsJSON returns a value of another encoding as JSON: a text, or base64.

@@ -14,6 +14,7 @@ use super::budget::RetryBudget;
 use super::credential::Credential;
 use super::limits::*;
 use super::pool::{Lease, Pool};
+use super::sealing::Codec;
 use crate::error::Refusal;
 use crate::{Error, Kind};
 
@@ -35,6 +36,7 @@ pub(crate) struct Caller {
     pub(crate) namespace: String,
     pub(crate) actor: String,
     pub(crate) budget: RetryBudget,
+    pub(crate) codec: Option<Arc<dyn Codec>>,
     /// The end of the client, which is that of its calls and streams too.
     pub(crate) ended: CancellationToken,
 }

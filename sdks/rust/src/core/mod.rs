@@ -9,6 +9,7 @@ pub(crate) mod limits;
 pub(crate) mod payload;
 pub(crate) mod pool;
 pub(crate) mod reconnect;
+pub(crate) mod sealing;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

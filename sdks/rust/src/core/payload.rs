@@ -1,14 +1,15 @@
 //! Values as JSON, and large ones by reference.
 
+use base64::prelude::{Engine, BASE64_STANDARD};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::api::common::v1::Payload;
-use super::api::execution::v1::{GetPayloadRequest, PutPayloadRequest};
+use super::api::execution::v1::{self as message, GetPayloadRequest, PutPayloadRequest};
 use super::caller::{Attempt, Caller, Limits};
 use super::limits::{CHUNK_BYTES, INLINE_BYTES_MAX, RETRY_TOTAL, STORED_BYTES_MAX};
-use crate::{Error, Kind};
+use crate::{Error, Execution, Kind};
 
 /// Return a value as JSON; refuse what JSON cannot hold.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
@@ -35,28 +36,44 @@ pub(crate) fn as_json(data: Vec<u8>, encoding: &str) -> Vec<u8> {
     }
     let text = match encoding.starts_with("text/") || encoding.ends_with("xml") {
         true => String::from_utf8_lossy(&data).into_owned(),
-        false => base64(&data),
+        false => BASE64_STANDARD.encode(&data),
     };
     serde_json::Value::String(text).to_string().into_bytes()
 }
 
-fn base64(data: &[u8]) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(data.len().div_ceil(3) * 4);
-    for chunk in data.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for place in 0..4 {
-            let letter = ALPHABET[(bits >> (18 - 6 * place)) as usize & 63] as char;
-            text.push(if place <= chunk.len() { letter } else { '=' });
+impl Caller {
+    /// Return JSON as it leaves this process.
+    pub(crate) fn sealed(&self, data: Vec<u8>) -> Result<Vec<u8>, Error> {
+        match &self.codec {
+            Some(codec) => codec.encode(data),
+            None => Ok(data),
         }
     }
-    text
-}
 
-impl Caller {
+    fn opened(&self, data: Vec<u8>) -> Result<Vec<u8>, Error> {
+        match &self.codec {
+            Some(codec) => codec.decode(data),
+            None => Ok(data),
+        }
+    }
+
+    /// Return an execution with its inline values opened; those that cannot be opened stay as they
+    /// are.
+    pub(crate) fn execution(&self, mut found: message::Execution) -> Execution {
+        let nodes = found.nodes.iter_mut().map(|node| &mut node.output);
+        let own = [&mut found.input, &mut found.output];
+        let payloads = nodes.chain(own).filter_map(Option::as_mut);
+        for payload in payloads.chain(found.variables.values_mut()) {
+            if let Ok(data) = self.opened(payload.data.clone()) {
+                payload.data = data;
+            }
+        }
+        Execution::of(found)
+    }
+
     /// Return the payload of a value; a large one is stored first.
     pub(crate) async fn pack(&self, data: Vec<u8>) -> Result<Payload, Error> {
+        let data = self.sealed(data)?;
         if data.len() <= INLINE_BYTES_MAX {
             return Ok(Payload { data, ..Payload::default() });
         }
@@ -68,7 +85,7 @@ impl Caller {
         let payload = payload.unwrap_or_default();
         match payload.reference {
             Some(reference) => self.get(&reference.digest).await,
-            None => Ok(as_json(payload.data, &payload.encoding)),
+            None => self.opened(as_json(payload.data, &payload.encoding)),
         }
     }
 
@@ -132,7 +149,7 @@ impl Caller {
         });
         let (data, encoding) = fetched.await?;
         check_digest(&data, digest)?;
-        Ok(as_json(data, &encoding))
+        self.opened(as_json(data, &encoding))
     }
 }
 

@@ -14,6 +14,7 @@ import { credentialOf, type TokenSource } from "./credentials.js";
 import { endpointOf, type Tls } from "./endpoint.js";
 import { Handle, wholeMs } from "./handle.js";
 import { Payloads } from "./payloads.js";
+import type { Codec } from "./sealing.js";
 import { Services } from "./services.js";
 import { Session, versionFields } from "./session.js";
 import { type AllEventsOptions, watchEvents } from "./subscriptions.js";
@@ -39,6 +40,8 @@ export interface ClientOptions {
   readonly actor?: string;
   /** Decode integers beyond ±2^53 to `bigint` instead of rounding them. */
   readonly bigint?: boolean;
+  /** Seals values before they leave, and opens those that arrive, such as {@link SealingKeys}. */
+  readonly codec?: Codec;
 }
 
 /** Options of a start. */
@@ -104,7 +107,7 @@ export class Client {
     // The server takes the only namespace of a credential.
     const last = credential ? "" : "default";
     const namespace = options.namespace || environment["FLOWMESH_NAMESPACE"] || last;
-    this.payloads = new Payloads(caller, namespace, options.bigint ?? false);
+    this.payloads = new Payloads(caller, namespace, options.bigint ?? false, options.codec);
     this.connection = { caller, payloads: this.payloads, namespace, actor };
     this.workflows = new Workflows(this.connection);
     this.services = new Services(this.connection);

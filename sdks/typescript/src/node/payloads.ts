@@ -1,12 +1,13 @@
 /** Values as payloads and back: inline JSON, or a reference above 256 KiB. */
 import { createHash } from "node:crypto";
-import { FlowmeshError, invalid } from "../errors.js";
+import { FlowmeshError, invalid, reasonOf } from "../errors.js";
 import { decodeJson, encodeJson, type Json } from "../json.js";
 import * as limits from "../limits.js";
 import type { Payload } from "../proto/flowmesh/api/common/v1/payload_pb.js";
 import { PayloadService } from "../proto/flowmesh/api/execution/v1/execution_service_pb.js";
 import type { StoredValue } from "../values.js";
 import type { Caller } from "./caller.js";
+import type { Codec } from "./sealing.js";
 
 /** The fields of a payload that a request has. @internal */
 export interface PackedPayload {
@@ -33,6 +34,7 @@ export class Payloads {
     private readonly caller: Caller,
     private readonly namespace: string,
     private readonly bigint: boolean,
+    private readonly codec: Codec | undefined,
   ) {}
 
   /** Store bytes from a stream of at most 64 MiB, without holding them in memory. */
@@ -81,7 +83,7 @@ export class Payloads {
     if (createHash("sha256").update(data).digest("hex") !== digest) {
       throw tampered(digest);
     }
-    return decoded(encoding, data, this.bigint) as Out;
+    return this.#decoded(encoding, data) as Out;
   }
 
   /** @internal */
@@ -90,8 +92,14 @@ export class Payloads {
       const { digest, sizeBytes, encoding } = value;
       return { encoding, reference: { digest, sizeBytes: BigInt(sizeBytes) } };
     }
-    const data = encodeJson(value, what);
+    const data = this.encode(value, what);
     return data.length <= limits.INLINE_BYTES_MAX ? { data } : this.put(data, what);
+  }
+
+  /** Return the JSON of a value as it leaves this process. @internal */
+  encode(value: unknown, what = "value"): Uint8Array {
+    const data = encodeJson(value, what);
+    return this.codec ? this.codec.encode(data) : data;
   }
 
   /** @internal */
@@ -112,7 +120,7 @@ export class Payloads {
     if (payload?.reference) {
       return this.fetch(payload.reference.digest);
     }
-    return payload ? decoded(payload.encoding, payload.data, this.bigint) : null;
+    return payload ? this.#decoded(payload.encoding, payload.data) : null;
   }
 
   /** @internal */
@@ -120,14 +128,39 @@ export class Payloads {
     return decodeJson(data, this.bigint);
   }
 
-  /** Return the value of a payload without fetching it. @internal */
+  /**
+   * Return the value of a payload without fetching it; one that cannot be opened stays sealed.
+   *
+   * @internal
+   */
   value(payload: Payload | undefined): Json | StoredValue {
     if (payload?.reference) {
       const { digest, sizeBytes } = payload.reference;
       const encoding = payload.encoding || "application/json";
       return { $payload: { digest, sizeBytes: Number(sizeBytes), encoding } };
     }
-    return payload ? decoded(payload.encoding, payload.data, this.bigint) : null;
+    if (!payload) {
+      return null;
+    }
+    try {
+      return this.#decoded(payload.encoding, payload.data);
+    } catch (error) {
+      if (reasonOf(error) === "SEALED_UNREADABLE") {
+        return decodeJson(payload.data, this.bigint);
+      }
+      throw error;
+    }
+  }
+
+  #decoded(encoding: string, data: Uint8Array): Json {
+    if (!encoding || encoding.includes("json")) {
+      return decodeJson(this.codec ? this.codec.decode(data) : data, this.bigint);
+    }
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+    if (encoding.startsWith("text/") || encoding.endsWith("xml")) {
+      return bytes.toString();
+    }
+    return { $bytes: bytes.toString("base64"), encoding };
   }
 
   async #sent(
@@ -206,17 +239,6 @@ function digestOf(stored: Blob | StoredValue | string): string {
     throw invalid("REQUEST_INVALID", "the digest of a stored value has 64 hexadecimal digits");
   }
   return digest;
-}
-
-function decoded(encoding: string, data: Uint8Array, bigint: boolean): Json {
-  if (!encoding || encoding.includes("json")) {
-    return decodeJson(data, bigint);
-  }
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-  if (encoding.startsWith("text/") || encoding.endsWith("xml")) {
-    return bytes.toString();
-  }
-  return { $bytes: bytes.toString("base64"), encoding };
 }
 
 function tampered(digest: string): FlowmeshError {

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { draining, ExecutionFailed, FlowmeshError, invalid } from "../errors.js";
-import { encodeJson, type Json } from "../json.js";
+import type { Json } from "../json.js";
 import * as limits from "../limits.js";
 import {
   ExecutionService,
@@ -177,7 +177,7 @@ export class Session {
     input?: unknown,
     options: SubmitOptions = {},
   ): SessionCall<Out> {
-    const data = encodeJson(input, "input");
+    const data = this.#connection.payloads.encode(input, "input");
     if (data.length > limits.INLINE_BYTES_MAX) {
       const text = `input has ${data.length} bytes; \`submit\` takes 256 KiB, \`start\` more`;
       throw new FlowmeshError("TooLarge", "PAYLOAD_TOO_LARGE", text);

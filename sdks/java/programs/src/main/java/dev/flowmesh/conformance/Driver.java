@@ -12,6 +12,7 @@ import dev.flowmesh.sdk.FlowmeshException;
 import dev.flowmesh.sdk.Handle;
 import dev.flowmesh.sdk.Kind;
 import dev.flowmesh.sdk.ListOptions;
+import dev.flowmesh.sdk.SealingCodec;
 import dev.flowmesh.sdk.Session;
 import dev.flowmesh.sdk.StartOptions;
 import dev.flowmesh.sdk.Status;
@@ -26,6 +27,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -159,7 +161,7 @@ public final class Driver {
     return object();
   }
 
-  private Object open(Command c) {
+  private Object open(Command c) throws IOException {
     ClientBuilder builder =
         FlowmeshClient.builder()
             .address(c.text("address"))
@@ -172,6 +174,10 @@ public final class Driver {
     }
     if (c.node().has("ca")) {
       builder.tls(c.text("ca"), c.text("certificate"), c.text("key"));
+    }
+    if (c.node().has("sealing")) {
+      String[] only = c.texts("only").toArray(String[]::new);
+      builder.codec(SealingCodec.read(Path.of(c.text("sealing")), only));
     }
     clients.put(c.name("client"), builder.build().connected());
     return object();
