@@ -72,6 +72,7 @@ W2_OF_ROOFLINE = ratio(of("W2", "latency_p50_ms"), of("W2", "latency_p50_ms", sy
 W4_SLOPE = ratio(of("W4", "last_ms"), of("W4", "first_ms"))
 W4_MANY_SLOPE = ratio(of("W4-10000", "last_ms"), of("W4-10000", "first_ms"))
 W1_CLOSED = ratio(of("closed", "closed_per_s"), of("closed", "open_per_s"))
+W1_ENCRYPTED = ratio(of("closed", "encrypted_per_s"), of("closed", "closed_per_s"))
 
 GOALS = (
     at_least("W1, times Temporal's development server", 80, W1_OF_TEMPORAL, "×"),
@@ -84,6 +85,7 @@ GOALS = (
     at_most("W1 CPU seconds per 1,000, all processes", 1.1, of("W1", CPU), "s"),
     at_most("W1s CPU seconds per 1,000, all processes", 0.6, of("W1s", CPU, system=STREAM), "s"),
     at_least("W1 closed, share of open", 0.97, W1_CLOSED),
+    at_least("W1 encrypted at rest, share of plain", 0.9, W1_ENCRYPTED),
     at_most("W1 with limits, priorities and joins, CPU", 5, of("W1l", "cpu_overhead_percent"), "%"),
     at_most("W2 p50", 2.8, of("W2", "latency_p50_ms"), "ms"),
     at_most("W2 p99", 7, of("W2", "latency_p99_ms"), "ms"),

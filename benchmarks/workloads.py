@@ -31,7 +31,7 @@ WORKLOADS = {
     "payloads": "a step that returns its input of 1 KiB, 64 KiB, 1 MiB, 16 MiB",
     "definitions": "validation of 1,000 and 10,000 nodes, analysis of 20,000 edges, a million rows",
     "processes": "W1 and W1s with one and with two orchestrator processes",
-    "closed": "W1 of a closed installation, alternating with an open one",
+    "closed": "W1 of a closed installation, alternating with an open and an encrypted one",
 }
 ONCE = (
     "W4-10000",

@@ -1,4 +1,4 @@
-"""The suite closed and open side by side, to measure the cost of authentication."""
+"""The suite open, closed and encrypted side by side, to measure what each costs."""
 
 import asyncio
 import json
@@ -19,19 +19,21 @@ from benchmarks.system import Setup, running
 from benchmarks.workloads import Sizes
 from flowmesh.access.bootstrap import bootstrap_token
 from flowmesh.access.keys import create_key_file, read_key_file
-from flowmesh.api.identity.v1 import auth_service_pb2, key_service_pb2
+from flowmesh.api.identity.v1 import auth_service_pb2, encryption_service_pb2, key_service_pb2
 from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
+from flowmesh.api.identity.v1.encryption_service_pb2_grpc import EncryptionServiceStub
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 
 WORKLOAD = "closed"
-MODES = ("open", "closed")
+MODES = ("open", "closed", "encrypted")
 PROJECT = "prj_default"
+KEYS_READ_S = 4.0
 TURNS = 8
 """The number of alternations, so that a drift of speed affects both equally."""
 
 
 class Closed:
-    """Measures W1 of a closed and of an open `flowmesh dev`, alternating both."""
+    """Measures W1 of `flowmesh dev` open, closed, and closed with an encrypted project, in turn."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
@@ -45,7 +47,7 @@ class Closed:
             cpu_s = dict.fromkeys(MODES, 0.0)
             count = self._sizes.w1 * 2 // TURNS
             for turn in range(TURNS):
-                # In turns, as the first of two runs is the faster one.
+                # In turns, as the first run is the faster one.
                 for mode, setup in sorted(setups.items(), reverse=bool(turn % 2)):
                     done = await setup.quietest("W1", count=count)
                     took_s[mode] += count / done.metrics["workflows_per_s"]
@@ -58,11 +60,12 @@ class Closed:
         await asyncio.to_thread(folder.mkdir)
         key_file = folder / "key"
         create_key_file(key_file)
-        server = dev(folder, "--auth", mode, "--key-file", str(key_file))
+        auth = "open" if mode == "open" else "closed"
+        server = dev(folder, "--auth", auth, "--key-file", str(key_file))
         await stack.enter_async_context(running(server))
         await server.start(READY)
         address = str(json.loads((folder / "data" / "dev.json").read_text())["grpc"])
-        key = await _api_key(address, key_file) if mode == "closed" else ""
+        key = "" if mode == "open" else await _api_key(address, key_file)
         environment = {**os.environ, "FLOWMESH_API_KEY": key} if key else None
         worker, client = (
             Child(role, module(f"benchmarks.suite.{role}", address), folder / role, environment)
@@ -71,9 +74,21 @@ class Closed:
         for child in (worker, client):
             await stack.enter_async_context(running(child))
             await child.start()
+        if mode == "encrypted":
+            # Processes read the keys every two seconds.
+            await _encrypt(address, key)
+            await asyncio.sleep(KEYS_READ_S)
         await client.request("define", fan_outs=[], chains=[])
         await client.request("warm", workload="W1")
         return Setup(Results(), self._sizes.patience_s, server=server, worker=worker, client=client)
+
+
+async def _encrypt(address: str, key: str) -> None:
+    """Require the encryption of the project of a key."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        encryption: Any = EncryptionServiceStub(channel)
+        request = encryption_service_pb2.RequireEncryptionRequest(namespace="default")
+        await encryption.RequireEncryption(request, metadata=(("authorization", f"Bearer {key}"),))
 
 
 async def _api_key(address: str, key_file: Path) -> str:
