@@ -10,6 +10,7 @@ import yaml
 
 from flowmesh.egress.policy import Policy
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
+from flowmesh.storage.service_roles import SETTING
 from flowmesh.suite.services import CORE, OPTIONAL
 from tests.tidy import sources
 
@@ -53,6 +54,13 @@ def test_every_service_has_a_target() -> None:
         assert base == "service"
         assert f'CMD ["flowmesh", "serve", "{service}"]' in body
     assert set(stages) == {*SERVICES, *OPTIONAL, "dependencies", "code", "compiled", "service"}
+
+
+def test_each_service_gets_a_role_of_its_own() -> None:
+    """The servers of the compose file and of the chart ask the services for it, by a setting."""
+    setting = f"{SETTING}=on"
+    assert COMPOSE["services"]["postgres"]["command"][-2:] == ["-c", setting]
+    assert f'"-c" "{setting}"' in sources.text("deploy/chart/flowmesh/templates/stores.yaml")
 
 
 def test_services_run_without_rights() -> None:
