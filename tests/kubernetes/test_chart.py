@@ -122,6 +122,40 @@ def test_the_engine_has_the_deployment_of_the_sample() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("profile", "file"),
+    [
+        ("trial", "values-trial.yaml"),
+        ("default", "values.yaml"),
+        ("production", "values-production.yaml"),
+    ],
+)
+def test_the_page_has_the_requests_of_a_profile(profile: str, file: str) -> None:
+    """Pods, CPU and memory of all Deployments; scaled ones have their least."""
+    found = objects(profile)
+    least = {
+        each["metadata"]["name"]: each["spec"]["minReplicas"]
+        for each in found
+        if each["kind"] == "HorizontalPodAutoscaler"
+    }
+    counts, cpu = 0, 0
+    for each in found:
+        if each["kind"] != "Deployment":
+            continue
+        replicas = least.get(each["metadata"]["name"]) or each["spec"]["replicas"]
+        (container,) = each["spec"]["template"]["spec"]["containers"]
+        asked = container["resources"]["requests"]
+        assert asked["memory"] == "256Mi", each["metadata"]["name"]
+        counts += replicas
+        cpu += replicas * int(asked["cpu"].removesuffix("m"))
+    page = (REPOSITORY / "docs" / "kubernetes.md").read_text()
+    sizes = page.partition("## Sizes")[2]
+    row = next(line for line in sizes.splitlines() if line.startswith(f"| `{file}`"))
+    _, _, pods_of, cpu_of, memory, _ = (cell.strip() for cell in row.split("|"))
+    assert pods_of.split(",")[0] == str(counts)
+    assert (cpu_of, memory) == (f"{cpu / 1000:g}", f"{counts / 4:g} GiB")
+
+
 @pytest.mark.feature("S3-127")
 def test_every_component_is_probed_and_none_restarts_for_a_server() -> None:
     """Ready means that the servers answer; alive means the process alone."""
