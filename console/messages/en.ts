@@ -62,6 +62,17 @@ export const en = {
   "inspector.undo": "Compensated by",
   "inspector.details": "Details",
 
+  "sealed.sealed": "Sealed by the key {key}",
+  "sealed.opened": "Opened with the key {key}",
+  "sealed.changed": "Sealed by the key {key}, but changed, or the key is another",
+  "sealed.open": "Open with a key",
+  "sealed.use": "Use the keys",
+  "sealed.keys": "Lines of the file of keys",
+  "sealed.hint":
+    "They stay in the memory of this page, and are sent nowhere. Reloading the page forgets them.",
+  "sealed.refused": "These are no keys",
+  "sealed.wrongKey": "Each line is a key id and the base64 of 32 bytes.",
+
   "action.reason": "Reason",
   "action.back": "Back",
   "action.close": "Close",

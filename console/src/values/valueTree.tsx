@@ -2,6 +2,8 @@ import { ChevronRight } from "lucide-react";
 import { useMemo, useState } from "react";
 import { CopyButton } from "@/design/primitives";
 import { bytes, plural } from "@/model/durations";
+import { sealedOf } from "./sealed";
+import { SealedValue } from "./sealedValue";
 import { shownText } from "./text";
 import styles from "./valueTree.module.css";
 
@@ -46,7 +48,16 @@ function Node({ name, value, path, depth }: NodeProps) {
       </div>
     );
   }
-  return <Branch name={name} value={value} path={path} depth={depth} />;
+  const sealed = sealedOf(value);
+  if (sealed === undefined) return <Branch name={name} value={value} path={path} depth={depth} />;
+  return (
+    <div>
+      <Name name={name} />
+      <SealedValue parts={sealed}>
+        {(opened) => <Node name="" value={opened} path={path} depth={depth} />}
+      </SealedValue>
+    </div>
+  );
 }
 
 function Branch({ name, value, path, depth }: NodeProps & { value: object }) {
