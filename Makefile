@@ -319,6 +319,7 @@ lock: $(TOOLS) ## resolve pyproject.toml into the lock files, with hashes and wi
 	part --all-extras -o requirements.lock
 	part --extra server --extra k8s -o deploy/requirements.lock
 	$(RESOLVE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
+	$(RESOLVE) tests/clients/old_mcp/requirements.in -o tests/clients/old_mcp/requirements.lock
 
 clean: ## remove what can be made again; data of `flowmesh dev` stays
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,6 +69,41 @@ async def mcp_conformance(url: str, expected_failures: Path, results: Path) -> t
             await process.wait()
     assert process.returncode is not None
     return process.returncode, out.decode()
+
+
+def _install_old_mcp() -> Path:
+    """Return the folder of a client of MCP of the year 2025, which has its own dependencies."""
+    lock, built = HERE / "old_mcp" / "requirements.lock", BUILT.with_name("old_mcp")
+    done = built / ".lock"
+    if not done.exists() or done.read_bytes() != lock.read_bytes():
+        options = ("--quiet", "--disable-pip-version-check", "--require-hashes")
+        target = ("--upgrade", "--target", str(built), "-r", str(lock))
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, *target],
+            timeout=INSTALL_TIMEOUT_S,
+            check=True,
+        )
+        shutil.copy(lock, done)
+    return built
+
+
+async def old_mcp_client(url: str) -> Any:
+    """Return what a client of an older SDK finds at a server."""
+    packages = await asyncio.to_thread(_install_old_mcp)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / "old_mcp" / "client.py"),
+        url,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return json.loads(out)
 
 
 async def parse_asyncapi(document: bytes) -> Any:

@@ -20,6 +20,7 @@ ALERTS = {
     "pod checkout-7 OOMKilled, memory limit exceeded": ("compute", "critical"),
     "connection timeout to api.example.com, dns unreachable": ("network", "critical"),
     "Resolved: disk space on node-3 has recovered": ("storage", "low"),
+    "cpu of node-1 is at 93%": ("compute", "high"),
     "the moon is blue": ("other", "medium"),
 }
 

@@ -31,6 +31,12 @@ spec:
       dependsOn: [pass]
   output: {word: "{{tasks.pass.output.word}}"}
 """
+GREETER = """
+apiVersion: workflow.io/v1
+kind: WorkflowTask
+metadata: {name: mcp-greeter}
+spec: {type: greet}
+"""
 BROKEN = GREET.replace("taskRef: transform", "taskRef: absent")
 
 
@@ -74,39 +80,58 @@ async def test_reading_tools_answer_and_nothing_else_is_offered(suite: Suite) ->
             await client.call_tool("start_workflow", {"name": "x"})
 
 
+class Tools:
+    """Calls tools, and keeps the names of those that answered."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self.called = client, set[str]()
+
+    async def __call__(self, tool: str, /, **arguments: Json) -> Json:
+        answer = await call(self._client, tool, **arguments)
+        assert isinstance(answer, dict), tool
+        self.called.add(tool)
+        return answer
+
+
 @pytest.mark.feature("S0-151")
 async def test_a_model_writes_runs_and_investigates_a_workflow(writable: Suite) -> None:
     """Every tool works on a workflow from its first draft to its last execution."""
     name = "mcp-greet"
     source = GREET.replace("NAME", name)
     async with client_of(writable) as client:
-        problems = await call(client, "validate_definition", definition=BROKEN)
-        assert problems["valid"] is False
-        assert (await call(client, "validate_definition", definition=source))["valid"] is True
-        report = await call(client, "dry_run", definition=source, input={"text": "hi"})
-        assert report["nodes"]
-        await call(client, "apply_definition", definition=source, reason="drafted by a model")
-        names = [w["name"] for w in (await call(client, "search_workflows"))["workflows"]]
+        use = Tools(client)
+        assert (await use("generate_workflow", prompt="Wait 5 minutes"))["valid"] is True
+        assert (await use("repair_workflow", source=BROKEN))["problems"]
+        assert name in (await use("describe_workflow", source=source))["text"]
+        assert (await use("validate_definition", definition=BROKEN))["valid"] is False
+        assert (await use("validate_definition", definition=source))["valid"] is True
+        assert (await use("dry_run", definition=source, input={"text": "hi"}))["nodes"]
+        await use("apply_definition", definition=source, reason="drafted by a model")
+        await use("apply_definition", definition=GREETER)
+        assert (await use("get_task", name="mcp-greeter"))["name"] == "mcp-greeter"
+        names = [w["name"] for w in (await use("search_workflows"))["workflows"]]
         assert name in names
-        assert (await call(client, "get_workflow", name=name))["name"] == name
-        await call(client, "analyze_workflow", name=name)
-        await call(client, "explain_workflow", name=name)
-        started = await call(client, "start_workflow", name=name, input={"text": "hi"})
+        assert (await use("get_workflow", name=name))["name"] == name
+        await use("analyze_workflow", name=name)
+        await use("explain_workflow", name=name)
+        started = await use("start_workflow", name=name, input={"text": "hi"})
         execution = started["executionId"]
         await writable.request("GET", f"/api/v1/executions/{execution}/state")
-        for tool in ("get_execution", "get_trace", "explain_execution"):
-            assert await call(client, tool, executionId=execution)
-        found = await call(client, "search_executions", workflow=name, status=["running"])
+        for tool in ("get_execution", "get_trace", "explain_execution", "investigate_execution"):
+            assert await use(tool, executionId=execution)
+        found = await use("search_executions", workflow=name, status=["running"])
         assert [each["executionId"] for each in found["executions"]] == [execution]
         decision = {"executionId": execution, "node": "ask", "approved": True, "by": "ann"}
-        await call(client, "decide_approval", **decision)
+        await use("decide_approval", **decision)
         ended = await writable.wait(execution)
         assert ended["status"] == "completed"
-        other = (await call(client, "start_workflow", name=name))["executionId"]
-        await call(client, "signal_execution", executionId=other, name="any", payload={})
-        await call(client, "cancel_execution", executionId=other, reason="not needed")
+        other = (await use("start_workflow", name=name))["executionId"]
+        await use("signal_execution", executionId=other, name="any", payload={})
+        await use("cancel_execution", executionId=other, reason="not needed")
         for tool in ("search_tasks", "list_queues", "list_services", "list_templates"):
-            assert isinstance(await call(client, tool), dict)
+            await use(tool)
+        offered = {each.name for each in (await client.list_tools()).tools}
+        assert use.called == offered == {row.name for row in ROWS}, "a tool was not called"
         refused = await client.call_tool("get_task", {"name": "absent"})
         assert refused.is_error
         assert "TASK_NOT_FOUND" in str(refused.content)

@@ -1,13 +1,11 @@
 """The gateway on a real HTTP server, with stand-ins for the services."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
 import pytest
-import structlog
 
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import (
     add_DefinitionServiceServicer_to_server,
@@ -21,19 +19,11 @@ from flowmesh.api.history.v1.history_service_pb2_grpc import add_HistoryServiceS
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import (
     add_RegistryServiceServicer_to_server,
 )
-from flowmesh.gateway.app import Gateway
-from flowmesh.gateway.backends import backends_of
-from flowmesh.gateway.http.metrics import RequestMetrics
 from flowmesh.gateway.routes import ROUTES, SOCKETS
-from flowmesh.rpc import Handlers, LocalTarget
-from flowmesh.rpc.channel import channel_to
-from flowmesh.runtime import Clock, Runtime
-from flowmesh.runtime.access import OpenAccess
-from flowmesh.runtime.checks import Checks
-from flowmesh.runtime.http.server import HttpServer, listen
-from flowmesh.runtime.settings import Settings
-from flowmesh.telemetry import Metrics, Spans
+from flowmesh.rpc import Handlers
+from flowmesh.telemetry import Metrics
 from tests.integration.gateway.description import Description
+from tests.integration.gateway.serving import serving
 from tests.integration.gateway.standin import (
     Definitions,
     Events,
@@ -81,18 +71,6 @@ class Rest:
         return str(answer["executionId"])
 
 
-class _Stubs:
-    """The part of the runtime that creates stubs, all of one process."""
-
-    def __init__(self, handlers: Handlers, metrics: Metrics) -> None:
-        self.clock, self.metrics, self.address = Clock(), metrics, ""
-        self.settings = Settings()
-        self._channel = channel_to(LocalTarget(handlers))
-
-    def stub(self, stub_class: Any, _service: str) -> Any:
-        return stub_class(self._channel)
-
-
 @pytest.fixture
 async def rest() -> AsyncIterator[Rest]:
     metrics = Metrics()
@@ -106,30 +84,10 @@ async def rest() -> AsyncIterator[Rest]:
     add_EventServiceServicer_to_server(events, handlers)
     add_PayloadServiceServicer_to_server(payloads, handlers)
     add_RegistryServiceServicer_to_server(registry, handlers)
-    gateway = Gateway(
-        access=OpenAccess(),
-        backends=backends_of(cast("Runtime", _Stubs(handlers, metrics))),
-        routes=ROUTES,
-        sockets=SOCKETS,
-        observer=RequestMetrics(metrics),
-        spans=Spans(),
-        log=structlog.get_logger(),
-    )
-    async with _served(gateway, metrics) as url, aiohttp.ClientSession() as http:
+    async with (
+        serving(ROUTES, SOCKETS, handlers, metrics) as url,
+        aiohttp.ClientSession() as http,
+    ):
         yield Rest(
             url, Description(), http, metrics, definitions, executions, events, payloads, registry
         )
-
-
-@asynccontextmanager
-async def _served(gateway: Gateway, metrics: Metrics) -> AsyncIterator[str]:
-    """Serve the gateway on the HTTP server of the runtime, on a free port."""
-    server = HttpServer(checks=Checks(), metrics=metrics, about=dict, access=OpenAccess())
-    server.mount(cast("Any", gateway))
-    listener = listen("127.0.0.1", 0)
-    await server.open_app()
-    await server.start(listener)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        await server.stop()

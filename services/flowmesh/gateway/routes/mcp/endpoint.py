@@ -12,7 +12,10 @@ from flowmesh.errors import Invalid, UnsupportedMediaType
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.operation_docs import TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.requests import JSON, Request, Response
+from flowmesh.gateway.routes.mcp.prompts import PROMPTS
+from flowmesh.gateway.routes.mcp.resources import Resources
 from flowmesh.gateway.routes.mcp.server import McpServer, limited
+from flowmesh.gateway.routes.mcp.tools import tools_of
 
 PATH = "/mcp"
 _PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -20,7 +23,13 @@ _PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 def routes(rest: Iterable[Route]) -> tuple[Route, ...]:
     """Return the route that offers routes of the REST API as tools."""
-    server = McpServer(rest)
+    rest = tuple(rest)
+    tools = tools_of(rest)
+    return (route_of(McpServer(tools, Resources(rest, tools), PROMPTS)),)
+
+
+def route_of(server: McpServer) -> Route:
+    """Return the route that serves messages by a server."""
 
     async def mcp(backends: Backends, request: Request) -> Response:
         if request.media_type != JSON:
@@ -54,7 +63,7 @@ def routes(rest: Iterable[Route]) -> tuple[Route, ...]:
         ),
         errors=(413, 415),
     )
-    return (Route("POST", PATH, mcp, operation),)
+    return Route("POST", PATH, mcp, operation)
 
 
 def _caller(request: Request) -> tuple[str, str]:

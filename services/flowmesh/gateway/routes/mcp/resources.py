@@ -7,14 +7,12 @@ from flowmesh.contract.json_value import Json
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.http.operation_docs import Route
-from flowmesh.gateway.http.requests import Request, Response
-from flowmesh.gateway.routes.mcp.tools import Row, Tool
+from flowmesh.gateway.http.requests import Request
+from flowmesh.gateway.routes.mcp.tools import REST, SCHEME, Row, Tool, cut
 from flowmesh.runtime.http.router import Router
 
-SCHEME = "flowmesh://"
-# The resource of a call of a tool that only reads: its path and query in the REST API.
-_REST = "rest"
-REST = f"{SCHEME}{_REST}"
+RESOURCE_BYTES_MAX = 4 * 1024 * 1024
+_CUT = "Cut after 4 MiB; pages of the list, or the REST API, have the rest."
 # URI templates, the operations that they read, and what they hold.
 _TEMPLATES = (
     ("workflows/{name}", "getWorkflow", "workflow", "A workflow with its definition"),
@@ -42,7 +40,7 @@ class Resources:
             for uri, operation, name, _ in _TEMPLATES
         ]
         reading = [
-            (f"/{_REST}{tool.route.path}", tool)
+            (f"/{REST.removeprefix(SCHEME)}{tool.route.path}", tool)
             for tool in tools.values()
             if tool.route.method == "GET"
         ]
@@ -74,12 +72,17 @@ class Resources:
             for uri, _, name, description in _TEMPLATES
         ]
 
-    async def read(self, backends: Backends, request: Request, uri: str) -> Response:
-        """Return the document of a URI. Raises RESOURCE_NOT_FOUND, and errors of the route."""
+    async def read(self, backends: Backends, request: Request, uri: str) -> list[Json]:
+        """Return the contents of a URI. Raises RESOURCE_NOT_FOUND, and errors of the route."""
         parts = urlsplit(f"/{uri.removeprefix(SCHEME)}")
         found = self._router.match(parts.path) if uri.startswith(SCHEME) else None
         if found is None:
             raise NotFound("ROUTE_NOT_FOUND", f"there is no resource {uri!r}")
         leaf, params = found
         arguments: dict[str, Json] = {**params, **dict(parse_qsl(parts.query))}
-        return await leaf.methods["GET"].call(backends, request, arguments)
+        answer = await leaf.methods["GET"].call(backends, request, arguments)
+        text = cut(answer.body, RESOURCE_BYTES_MAX)
+        content = {"uri": uri, "mimeType": answer.media_type.partition(";")[0], "text": text}
+        if len(answer.body) <= RESOURCE_BYTES_MAX:
+            return [content]
+        return [content, {"uri": f"{uri}#cut", "mimeType": "text/plain", "text": _CUT}]

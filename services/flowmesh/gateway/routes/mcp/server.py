@@ -4,20 +4,15 @@ Every request is served alone, so any process of the suite can answer it. `initi
 clients of older revisions, `server/discover` those of 2026-07-28.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Protocol
 
 from flowmesh.contract.json_value import Json
 from flowmesh.errors import FlowmeshError, Invalid
 from flowmesh.gateway.backends import Backends
-from flowmesh.gateway.http.operation_docs import Route
-from flowmesh.gateway.http.requests import JSON, Request, Response
-from flowmesh.gateway.routes.mcp.prompts import PROMPTS
-from flowmesh.gateway.routes.mcp.resources import REST, Resources
-from flowmesh.gateway.routes.mcp.tools import Tool, error_text, tools_of
+from flowmesh.gateway.http.requests import Request
+from flowmesh.gateway.routes.mcp.tools import error_text, text_content
 from flowmesh.telemetry.export import VERSION
 
 # Revisions with a handshake, and those whose requests state their revision; oldest first.
@@ -25,8 +20,6 @@ HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS = ("2026-07-28",)
 REVISION = "io.modelcontextprotocol/protocolVersion"
 SERVER = "io.modelcontextprotocol/serverInfo"
-ANSWER_BYTES_MAX = 64 * 1024
-RESOURCE_BYTES_MAX = 4 * 1024 * 1024
 LIST_TTL_MS = 60_000
 
 INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32600, -32601, -32602
@@ -75,13 +68,50 @@ class Call:
         return value or {}
 
 
-class McpServer:
-    """Answers requests; the tools are operations of the routes."""
+class ServedTool(Protocol):
+    """A tool: its description, and its calls as the caller of a request."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        routes = tuple(routes)
-        self._tools = tools_of(routes)
-        self._resources = Resources(routes, self._tools)
+    @property
+    def changes(self) -> bool: ...
+
+    @property
+    def described(self) -> Mapping[str, Json]: ...
+
+    async def result(self, backends: Backends, request: Request, arguments: Params, /) -> Params:
+        """Return the result of a call. Raises FlowmeshError."""
+
+
+class ServedResources(Protocol):
+    """Documents by URI."""
+
+    def listed(self) -> list[Json]: ...
+
+    def templates(self) -> list[Json]: ...
+
+    async def read(self, backends: Backends, request: Request, uri: str, /) -> list[Json]:
+        """Return the contents of a URI. Raises FlowmeshError."""
+
+
+class ServedPrompt(Protocol):
+    """The start of a conversation."""
+
+    @property
+    def described(self) -> Mapping[str, Json]: ...
+
+    def filled(self, arguments: Params, /) -> Params:
+        """Return the messages for arguments. Raises Invalid."""
+
+
+class McpServer:
+    """Answers requests, from the tools, the resources and the prompts that it is given."""
+
+    def __init__(
+        self,
+        tools: Mapping[str, ServedTool],
+        resources: ServedResources,
+        prompts: Mapping[str, ServedPrompt],
+    ) -> None:
+        self._tools, self._resources, self._prompts = tools, resources, prompts
         self._methods: dict[str, Callable[[Call], Awaitable[Params]]] = {
             "initialize": _initialize,
             "server/discover": _discover,
@@ -91,8 +121,8 @@ class McpServer:
             "resources/list": self._list_resources,
             "resources/templates/list": self._list_templates,
             "resources/read": self._read,
-            "prompts/list": _list_prompts,
-            "prompts/get": _get_prompt,
+            "prompts/list": self._list_prompts,
+            "prompts/get": self._get_prompt,
         }
 
     async def answer(self, backends: Backends, request: Request, message: Json) -> Json:
@@ -129,11 +159,11 @@ class McpServer:
         return result | stateless
 
     async def _list_tools(self, call: Call) -> Params:
-        return {"tools": [tool.described for tool in self._offered(call).values()]}
+        return {"tools": [dict(tool.described) for tool in self._offered(call).values()]}
 
-    def _offered(self, call: Call) -> dict[str, Tool]:
+    def _offered(self, call: Call) -> dict[str, ServedTool]:
         writes = call.backends.mcp_write
-        return {n: tool for n, tool in self._tools.items() if writes or not tool.row.changes}
+        return {n: tool for n, tool in self._tools.items() if writes or not tool.changes}
 
     async def _call_tool(self, call: Call) -> Params:
         name = call.text("name")
@@ -142,11 +172,9 @@ class McpServer:
             off = "; FLOWMESH_MCP_WRITE turns on tools that change" if name in self._tools else ""
             raise Refused(INVALID_PARAMS, f"there is no tool {name!r}{off}")
         try:
-            answer = await tool.call(call.backends, call.request, call.arguments)
+            return await tool.result(call.backends, call.request, call.arguments)
         except FlowmeshError as error:
-            return {"content": [_text(error_text(error))], "isError": True}
-        link = f"{REST}{tool.address(call.arguments)}" if tool.route.method == "GET" else ""
-        return _tool_result(answer, link)
+            return {"content": [text_content(error_text(error))], "isError": True}
 
     async def _list_resources(self, _: Call) -> Params:
         return {"resources": self._resources.listed()}
@@ -157,19 +185,23 @@ class McpServer:
     async def _read(self, call: Call) -> Params:
         uri = call.text("uri")
         try:
-            answer = await self._resources.read(call.backends, call.request, uri)
+            found = await self._resources.read(call.backends, call.request, uri)
         except FlowmeshError as error:
             code = RESOURCE_NOT_FOUND if error.http_status == 404 else INVALID_PARAMS
             raise Refused(code, error_text(error), {"uri": uri}) from None
-        content: Params = {"uri": uri, "mimeType": answer.media_type.partition(";")[0]}
-        content["text"] = _cut(answer.body, RESOURCE_BYTES_MAX)
-        found: list[Json] = [content]
-        if len(answer.body) > RESOURCE_BYTES_MAX:
-            found.append({"uri": f"{uri}#cut", "mimeType": "text/plain", "text": _CUT_RESOURCE})
         return {"contents": found}
 
+    async def _list_prompts(self, _: Call) -> Params:
+        return {"prompts": [dict(prompt.described) for prompt in self._prompts.values()]}
 
-_CUT_RESOURCE = "Cut after 4 MiB; pages of the list, or the REST API, have the rest."
+    async def _get_prompt(self, call: Call) -> Params:
+        name = call.text("name")
+        if name not in self._prompts:
+            raise Refused(INVALID_PARAMS, f"there is no prompt {name!r}")
+        try:
+            return self._prompts[name].filled(call.arguments)
+        except Invalid as error:
+            raise Refused(INVALID_PARAMS, error.message) from None
 
 
 async def _initialize(call: Call) -> Params:
@@ -195,20 +227,6 @@ async def _ping(_: Call) -> Params:
     return {}
 
 
-async def _list_prompts(_: Call) -> Params:
-    return {"prompts": [prompt.described for prompt in PROMPTS.values()]}
-
-
-async def _get_prompt(call: Call) -> Params:
-    name = call.text("name")
-    if name not in PROMPTS:
-        raise Refused(INVALID_PARAMS, f"there is no prompt {name!r}")
-    try:
-        return PROMPTS[name].filled(call.arguments)
-    except Invalid as error:
-        raise Refused(INVALID_PARAMS, error.message) from None
-
-
 def limited(message: Params, per_minute: int, wait_s: int) -> Params:
     """Return the error for a request above the rate of its caller."""
     text = (
@@ -223,26 +241,3 @@ def _revision(params: Params) -> str:
     """Return the revision that a request states; empty if its client made a handshake."""
     meta = params.get("_meta")
     return str(meta.get(REVISION, "")) if isinstance(meta, dict) else ""
-
-
-def _tool_result(answer: Response, link: str) -> Params:
-    if len(answer.body) <= ANSWER_BYTES_MAX:
-        result: Params = {"content": [_text(answer.body.decode())], "isError": False}
-        if answer.media_type == JSON and answer.body:
-            value: Any = msgspec.json.decode(answer.body)
-            if isinstance(value, dict):
-                result["structuredContent"] = value
-        return result
-    size = f"{len(answer.body)} bytes, cut after {ANSWER_BYTES_MAX}"
-    content: list[Json] = [_text(_cut(answer.body, ANSWER_BYTES_MAX))]
-    if link:
-        content.append({"type": "resource_link", "uri": link, "name": "whole answer"})
-    return {"content": [*content, _text(f"The answer has {size}.")], "isError": False}
-
-
-def _cut(body: bytes, bytes_max: int) -> str:
-    return body[:bytes_max].decode(errors="ignore")
-
-
-def _text(text: str) -> Json:
-    return {"type": "text", "text": text}

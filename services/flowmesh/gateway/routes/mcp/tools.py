@@ -25,6 +25,10 @@ _DEFINITION_SCHEMA: Mapping[str, Json] = {
     "description": "YAML or JSON text, or the document itself.",
 }
 _YAML = "application/yaml"
+ANSWER_BYTES_MAX = 64 * 1024
+# The resource of a call of a tool that only reads: its path and query in the REST API.
+SCHEME = "flowmesh://"
+REST = f"{SCHEME}rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Tool:
     def __init__(self, row: Row, route: Route) -> None:
         self.row = row
         self.route = route
+        self.changes = row.changes
         self._paths = PATH_PARAMETER.findall(route.path)
         self._queries = {query.name: query for query in route.operation.query}
         self._body = route.operation.body
@@ -138,6 +143,14 @@ class Tool:
         ]
         return f"{path}?{urlencode(given)}" if given else path
 
+    async def result(
+        self, backends: Backends, request: Request, arguments: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """Return the result of a call; a long one is cut, with a link. Raises FlowmeshError."""
+        answer = await self.call(backends, request, arguments)
+        link = f"{REST}{self.address(arguments)}" if self.route.method == "GET" else ""
+        return _result(answer, link)
+
     async def call(
         self, backends: Backends, request: Request, arguments: Mapping[str, Json]
     ) -> Response:
@@ -184,6 +197,32 @@ def error_text(error: FlowmeshError) -> str:
     """Return an error as a model reads it: the text, the reason, and the fields that are wrong."""
     fields = (f"- {each.field}: {each.description}" for each in error.violations)
     return "\n".join((f"{error.message} [{error.reason}]", *fields))
+
+
+def text_content(text: str) -> Json:
+    """Return a text as content."""
+    return {"type": "text", "text": text}
+
+
+def cut(body: bytes, bytes_max: int) -> str:
+    """Return the begin of a body as text."""
+    return body[:bytes_max].decode(errors="ignore")
+
+
+def _result(answer: Response, link: str) -> dict[str, Json]:
+    if len(answer.body) <= ANSWER_BYTES_MAX:
+        content = [text_content(answer.body.decode())]
+        result: dict[str, Json] = {"content": content, "isError": False}
+        if answer.media_type == JSON and answer.body:
+            value: Any = msgspec.json.decode(answer.body)
+            if isinstance(value, dict):
+                result["structuredContent"] = value
+        return result
+    size = f"{len(answer.body)} bytes, cut after {ANSWER_BYTES_MAX}"
+    content = [text_content(cut(answer.body, ANSWER_BYTES_MAX))]
+    if link:
+        content.append({"type": "resource_link", "uri": link, "name": "whole answer"})
+    return {"content": [*content, text_content(f"The answer has {size}.")], "isError": False}
 
 
 def _text(name: str, value: Json) -> str:
