@@ -6,6 +6,7 @@ import {
   CalendarClock,
   ChartColumn,
   Cpu,
+  Database,
   Grid3x3,
   Hand,
   House,
@@ -15,10 +16,12 @@ import {
   Library,
   ListChecks,
   type LucideIcon,
+  Mail,
   MailWarning,
   Network,
   Orbit,
   Rows3,
+  ScrollText,
   Settings,
   Workflow,
 } from "lucide-react";
@@ -39,6 +42,9 @@ export interface Destination {
     | "/agents"
     | "/services"
     | "/access"
+    | "/messages"
+    | "/streams"
+    | "/audit"
     | "/bulk"
     | "/tasks"
     | "/templates"
@@ -77,6 +83,9 @@ export const FURTHER: readonly Destination[] = [
   { to: "/workers", label: "Workers", icon: Cpu },
   { to: "/agents", label: "Agents", icon: Cpu },
   { to: "/access", label: "Access: users, keys, identity providers", icon: KeyRound },
+  { to: "/messages", label: "Messages: queues and exchanges", icon: Mail },
+  { to: "/streams", label: "Event streams", icon: Database },
+  { to: "/audit", label: "Audit log", icon: ScrollText },
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },

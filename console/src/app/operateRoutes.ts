@@ -1,4 +1,4 @@
-/** The pages that operate the suite: approvals, triggers, workers, numbers, pictures. */
+/** The pages that operate the suite: approvals, triggers, workers, messages, numbers, pictures. */
 
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { rootRoute, text, whole } from "./rootRoute";
@@ -52,6 +52,43 @@ const access = createRoute({
     at: text(search.at),
   }),
   component: lazyRouteComponent(() => import("@/features/access/page"), "AccessPage"),
+});
+
+const messages = createRoute({
+  getParentRoute,
+  path: "/messages",
+  validateSearch: (search: Record<string, unknown>): { queue?: string | undefined } => ({
+    queue: text(search.queue),
+  }),
+  component: lazyRouteComponent(() => import("@/features/messages/page"), "MessagesPage"),
+});
+
+const streams = createRoute({
+  getParentRoute,
+  path: "/streams",
+  validateSearch: (search: Record<string, unknown>): { stream?: string | undefined } => ({
+    stream: text(search.stream),
+  }),
+  component: lazyRouteComponent(() => import("@/features/streams/page"), "StreamsPage"),
+});
+
+const audit = createRoute({
+  getParentRoute,
+  path: "/audit",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): {
+    companyId?: string | undefined;
+    actor?: string | undefined;
+    method?: string | undefined;
+    target?: string | undefined;
+  } => ({
+    companyId: text(search.companyId),
+    actor: text(search.actor),
+    method: text(search.method),
+    target: text(search.target),
+  }),
+  component: lazyRouteComponent(() => import("@/features/audit/page"), "AuditPage"),
 });
 
 const services = createRoute({
@@ -111,6 +148,9 @@ export const operateRoutes = [
   workers,
   agents,
   access,
+  messages,
+  streams,
+  audit,
   services,
   bulks,
   dashboards,

@@ -8,6 +8,7 @@ import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
 import { pages } from "../../messages/pages";
+import { records } from "../../messages/records";
 import { formatted } from "./messages";
 
 /** Folders whose texts are all in the catalog; the others follow. */
@@ -18,6 +19,9 @@ const TRANSLATED = [
   "features/access/",
   "features/apps/",
   "features/agents/",
+  "features/audit/",
+  "features/messages/",
+  "features/streams/",
   "features/approvals/",
   "features/builder/",
   "features/bulk/",
@@ -99,6 +103,7 @@ test("every message is used, and is well-formed", () => {
     ...apps,
     ...builder,
     ...agents,
+    ...records,
     ...numbers,
     ...pages,
   })) {

@@ -10,6 +10,7 @@ import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
+import type { records } from "../../messages/records";
 
 type Catalog = typeof en &
   typeof access &
@@ -17,7 +18,8 @@ type Catalog = typeof en &
   typeof apps &
   typeof builder &
   typeof numbers &
-  typeof pages;
+  typeof pages &
+  typeof records;
 export type MessageKey = keyof Catalog;
 export type MessageValues = Readonly<Record<string, string | number>>;
 
