@@ -9,7 +9,7 @@ SHELL := bash
   verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
   release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
   console console-dev console-test console-bench \
-  console-pictures scan mutants coverage gates proof
+  console-pictures scan mutants coverage gates proof evaluate
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -140,6 +140,12 @@ FIRST ?= 0
 JOBS ?= 2
 simulate: $(TESTS) ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
 	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
+
+PROVIDER ?= offline
+BUDGET_USD ?= 1
+evaluate: $(TESTS) ## score drafts of a provider: make evaluate PROVIDER=claude BUDGET_USD=5
+	@$(BIN)/python -m tests.evaluation.run --provider $(PROVIDER) --budget-usd $(BUDGET_USD) \
+	  $(if $(REPLAY),--replay)
 
 faults: $(TESTS) ## break processes, servers, disks, clocks, connections; prove that nothing is lost
 	@command -v strace > /dev/null \
