@@ -1,7 +1,9 @@
 """Properties of every decision, on random histories."""
 
+import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,18 +12,20 @@ from flowmesh.fleet.scaling.decide import (
     DOWN_COOLDOWN_MS,
     IDLE_AFTER_MS,
     UP_COOLDOWN_MS,
+    WINDOW_MS,
     Memory,
     Seen,
     decide,
     wish_of,
 )
 
-HISTORIES = 2_000
+HISTORIES, STEPS, PARTS = 2_000, 200, 4
 STRATEGIES = (
     pb.SCALING_STRATEGY_WORKLOAD_BASED,
     pb.SCALING_STRATEGY_PERFORMANCE_BASED,
     pb.SCALING_STRATEGY_AUTO,
 )
+Load = tuple[int, float, float, int, int, float]
 loads = st.tuples(
     st.integers(0, 20_000),
     st.floats(0, 200),
@@ -32,11 +36,23 @@ loads = st.tuples(
 )
 
 
+def drawn(rng: random.Random) -> Load:
+    """Return a load: in half of them, nothing waits."""
+    return (
+        rng.randint(0, 20_000),
+        rng.uniform(0, 200),
+        rng.choice((0.0, rng.uniform(1, 5_000))),
+        rng.choice((0, rng.randint(0, 500))),
+        rng.randint(0, 60_000),
+        rng.uniform(0, 3),
+    )
+
+
 def policy(strategy: pb.ScalingStrategy.ValueType, least: int, most: int) -> pb.ScalingPolicy:
     return pb.ScalingPolicy(policy="p", spec="s", strategy=strategy, min=least, max=most)
 
 
-def seen(load: tuple[int, float, float, int, int, float], now: int, count: int) -> Seen:
+def seen(load: Load, now: int, count: int) -> Seen:
     _, arrivals, service, ready, oldest, used = load
     return Seen(
         now_ms=now,
@@ -50,44 +66,41 @@ def seen(load: tuple[int, float, float, int, int, float], now: int, count: int) 
     )
 
 
-@settings(max_examples=HISTORIES, deadline=None)
-@given(
-    st.sampled_from(STRATEGIES),
-    st.integers(0, 5),
-    st.integers(5, 40),
-    st.lists(loads, min_size=1, max_size=20),
-)
-def test_counts_stay_in_bounds_and_pauses_between_steps(
-    strategy: pb.ScalingStrategy.ValueType,
-    least: int,
-    most: int,
-    history: list[tuple[int, float, float, int, int, float]],
-) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_counts_stay_in_bounds_and_pauses_between_steps(part: int) -> None:
     """A step up waits for the pause after the last one up, a step down for that after any."""
-    wanted, memory, now, count = policy(strategy, least, most), Memory(), 0, least
-    up = down = -(2**53)
-    for load in history:
-        now += load[0]
-        made = decide(wanted, memory, seen(load, now, count))
-        assert least <= made.count <= most
-        if made.count > count:
-            assert count == 0 or now - up >= UP_COOLDOWN_MS
-            assert made.count <= max(2 * count, count + 4)
-            up = now
-        elif made.count < count:
-            assert now - max(up, down) >= DOWN_COOLDOWN_MS
-            down = now
-        if made.count == 0 and count > 0:
-            assert load[3] == 0
-        memory, count = made.memory, made.count
+    for seed in range(part, HISTORIES, PARTS):
+        rng = random.Random(seed)
+        least, most = rng.randint(0, 5), rng.randint(5, 40)
+        wanted, memory, now, count = policy(rng.choice(STRATEGIES), least, most), Memory(), 0, least
+        up = down = -(2**53)
+        calm = rng.random()
+        load = drawn(rng)
+        for step in range(STEPS):
+            if rng.random() > calm:
+                load = drawn(rng)
+            now += load[0]
+            found = seen(load, now, count)
+            made = decide(wanted, memory, found)
+            where = f"seed {seed}, step {step}: {count} to {made.count}"
+            assert least <= made.count <= most, where
+            if made.count > count:
+                assert count == 0 or now - up >= UP_COOLDOWN_MS, where
+                assert made.count <= max(2 * count, count + 4), where
+                up = now
+            elif made.count < count:
+                assert now - max(up, down) >= DOWN_COOLDOWN_MS, where
+                down = now
+            assert made.count or not count or found.idle, where
+            memory, count = made.memory, made.count
 
 
 @settings(max_examples=HISTORIES, deadline=None)
 @given(st.sampled_from(STRATEGIES), loads, loads, st.integers(1, 40))
 def test_more_load_never_wishes_fewer_agents(
     strategy: pb.ScalingStrategy.ValueType,
-    one: tuple[int, float, float, int, int, float],
-    other: tuple[int, float, float, int, int, float],
+    one: Load,
+    other: Load,
     count: int,
 ) -> None:
     """The wish is monotone in every figure of the load."""
@@ -110,6 +123,30 @@ def test_nothing_to_do_leaves_none_and_the_first_task_wakes_one() -> None:
     assert count == 0
     made = decide(wanted, memory, Seen(now_ms=now + 1, count=0, ready=1))
     assert made.count == 1
+
+
+def test_a_new_policy_keeps_the_agents_for_its_window() -> None:
+    """Nobody knows yet what they were wanted for."""
+    wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 1, 50)
+    memory, count, fell = Memory(), 20, 0
+    for now in range(0, 2 * WINDOW_MS, 5_000):
+        made = decide(wanted, memory, Seen(now_ms=now, count=count, arrivals_per_second=1.0))
+        fell = fell or (now if made.count < count else 0)
+        memory, count = made.memory, made.count
+    assert fell == WINDOW_MS
+
+
+def test_agents_that_are_a_little_busier_stay_as_they_are() -> None:
+    """At 90 % of their slots nothing is added; at 96 %, and where tasks wait, an agent is."""
+    wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 1, 50)
+
+    def wish(share: float, ready: int = 0) -> int:
+        load = Seen(
+            now_ms=0, count=10, arrivals_per_second=10 * share, service_ms=1_000, ready=ready
+        )
+        return wish_of(wanted, load)[0]
+
+    assert (wish(0.9), wish(0.96), wish(0.9, 30)) == (10, 12, 13)
 
 
 def test_a_clock_that_is_set_back_does_not_freeze_decisions() -> None:

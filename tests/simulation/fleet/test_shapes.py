@@ -33,11 +33,11 @@ def noise(second: int) -> float:
 @pytest.mark.parametrize(
     ("load", "turns", "p99_s", "cost"),
     [
-        (lambda _: 20.0, 1, 1.0, 1.8),
-        (step, 6, 3.0, 1.8),
-        (sine, 8, 4.0, 2.1),
-        (spike, 7, 20.0, 8.0),
-        (noise, 6, 6.0, 5.0),
+        (lambda _: 20.0, 1, 0.8, 1.5),
+        (step, 1, 2.0, 1.8),
+        (sine, 6, 3.5, 2.0),
+        (spike, 1, 15.8, 7.5),
+        (noise, 3, 5.0, 5.1),
     ],
     ids=["constant", "step", "sine", "spike", "noise"],
 )

@@ -17,6 +17,7 @@ TOLERANCE: Final = 0.1
 DOWN_FACTOR: Final = 4 / 3
 # Share of busy slots that arrivals may lead to, and the time in which a backlog is to be gone.
 BUSY_SHARE: Final = 0.8
+FULL_SHARE: Final = 0.95
 BACKLOG_S: Final = 30.0
 # Of a queue none of whose tasks has ended yet.
 SERVICE_MS: Final = 1_000.0
@@ -97,7 +98,9 @@ def decide(policy: pb.ScalingPolicy, memory: Memory, seen: Seen) -> Decision:
     asleep = zero and now - busy_ms >= (policy.idle_after_ms or IDLE_AFTER_MS)
     found, held = _bounded(policy, wish, seen, asleep=asleep)
     window_ms = policy.window_ms or WINDOW_MS
-    recent = [each for each in memory.wishes if each[0] > now - window_ms]
+    # The count before the first decision is a wish too, of someone who may have known why.
+    known = memory.wishes if memory.busy_ms != NEVER else ((now, count),)
+    recent = [each for each in known if each[0] > now - window_ms]
     wishes = () if asleep else (*_higher(recent, found), (now, found))
     memory = replace(memory, busy_ms=busy_ms, wishes=wishes)
     highest = max((each[1] for each in wishes), default=found)
@@ -135,8 +138,12 @@ def _workload(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
     service_s = (seen.service_ms or SERVICE_MS) / 1_000
     flow = seen.arrivals_per_second * service_s / BUSY_SHARE
     backlog = seen.ready * service_s / BACKLOG_S
+    steady = _ceil((flow + backlog) / seen.slots)
+    # Agents that are a little busier than wanted are enough.
+    if steady > seen.count >= _ceil((flow * BUSY_SHARE / FULL_SHARE + backlog) / seen.slots):
+        steady = seen.count
     wish = max(
-        _ceil((flow + backlog) / seen.slots),
+        steady,
         # Without a known duration, the tasks that run are the only measure.
         0 if seen.service_ms else _ceil(seen.running / seen.slots),
         1 if seen.ready or seen.running else 0,
