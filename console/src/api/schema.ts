@@ -2256,6 +2256,9 @@ export interface PolicyBody {
   downCooldownMs?: number;
   windowMs?: number;
   idleAfterMs?: number;
+  gauge?: string;
+  gaugeTarget?: number;
+  schedule?: ScheduledMinimumBody[];
 }
 
 /** Policies by name. */
@@ -2918,6 +2921,25 @@ export interface ScalingPolicyValue {
   downCooldownMs: number;
   windowMs: number;
   idleAfterMs: number;
+  gauge: string;
+  gaugeTarget: number;
+  schedule: ScheduledMinimumValue[];
+}
+
+/** At least so many agents for a time from each instant of a cron expression on. */
+export interface ScheduledMinimumBody {
+  cron: string;
+  timeZone?: string;
+  durationMs: number;
+  min: number;
+}
+
+/** At least so many agents for a time from each instant of a cron expression on. */
+export interface ScheduledMinimumValue {
+  cron: string;
+  timeZone: string;
+  durationMs: number;
+  min: number;
 }
 
 /** An error as SCIM describes it. */

@@ -135,7 +135,7 @@ pub struct Agent {
     #[prost(int64, tag = "18")]
     pub ended_at_us: i64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ScalingPolicy {
     #[prost(string, tag = "1")]
     pub policy: ::prost::alloc::string::String,
@@ -166,6 +166,27 @@ pub struct ScalingPolicy {
     /// Time without work after which no agent is left, where min is 0; 0 is 60 s.
     #[prost(uint32, tag = "11")]
     pub idle_after_ms: u32,
+    /// Of AUTO: a gauge that the agents report, and its wanted mean.
+    #[prost(string, tag = "12")]
+    pub gauge: ::prost::alloc::string::String,
+    #[prost(double, tag = "13")]
+    pub gauge_target: f64,
+    /// Least agents at times of the day or week.
+    #[prost(message, repeated, tag = "14")]
+    pub schedule: ::prost::alloc::vec::Vec<ScheduledMinimum>,
+}
+/// At least so many agents for a time from each instant of a cron expression on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduledMinimum {
+    #[prost(string, tag = "1")]
+    pub cron: ::prost::alloc::string::String,
+    /// Empty is UTC.
+    #[prost(string, tag = "2")]
+    pub time_zone: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub duration_ms: u32,
+    #[prost(uint32, tag = "4")]
+    pub min: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScalingDecision {
@@ -507,7 +528,7 @@ pub struct ListAgentsResponse {
     #[prost(message, repeated, tag = "1")]
     pub agents: ::prost::alloc::vec::Vec<Agent>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyScalingPolicyRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -523,7 +544,7 @@ pub struct ApplyScalingPolicyRequest {
     #[prost(bool, tag = "5")]
     pub dry_run: bool,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyScalingPolicyResponse {
     #[prost(message, optional, tag = "1")]
     pub policy: ::core::option::Option<ScalingPolicy>,
@@ -604,7 +625,7 @@ pub struct SetAgentQuotaResponse {
     #[prost(message, optional, tag = "1")]
     pub quota: ::core::option::Option<AgentQuota>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttendRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -618,6 +639,9 @@ pub struct AttendRequest {
     /// Delay of its event loop.
     #[prost(uint32, tag = "5")]
     pub lag_ms: u32,
+    /// Figures of its own by name, for policies of the strategy AUTO.
+    #[prost(map = "string, double", tag = "6")]
+    pub gauges: ::std::collections::HashMap<::prost::alloc::string::String, f64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttendResponse {

@@ -1,7 +1,9 @@
 """Checks of specs and policies; every refusal names the field."""
 
+import math
 import re
 import shutil
+from collections.abc import Mapping
 from os import defpath
 from pathlib import PurePosixPath
 
@@ -9,12 +11,15 @@ from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.errors import Invalid, Overloaded, Violation
 from flowmesh.fleet import limits
 from flowmesh.fleet.scaling import decide
+from flowmesh.fleet.scaling.schedules import schedule_of
 from flowmesh.rpc.requests import check_enum_values
+from flowmesh.triggers import ScheduleInvalid, check_zone
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # Variables of the suite, of the fleet and of the folder.
 _RESERVED = re.compile(r"FLOWMESH_.*|HOME|TMPDIR|PWD|USER|LD_.*")
+_GAUGE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _QUEUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -69,12 +74,62 @@ def check_policy(policy: pb.ScalingPolicy) -> None:
     ):
         if getattr(policy, field) > limits.TIMEOUT_MS_MAX:
             raise wrong_policy(field, f"is above {limits.TIMEOUT_MS_MAX}")
+    _check_gauge(policy)
+    _check_schedule(policy)
+
+
+def check_gauges(gauges: Mapping[str, float]) -> None:
+    """Raise Invalid for figures of an agent that no policy could use."""
+    if len(gauges) > limits.GAUGES_MAX:
+        raise _refused("REQUEST_INVALID", "gauges", f"more than {limits.GAUGES_MAX}")
+    for name, value in gauges.items():
+        if not _GAUGE.fullmatch(name):
+            raise _refused("REQUEST_INVALID", "gauges", f"{name[:80]!r} is no name")
+        if not 0 <= value <= limits.GAUGE_MAX:
+            text = f"{name} is {value:g}, not 0 to {limits.GAUGE_MAX:g}"
+            raise _refused("REQUEST_INVALID", "gauges", text)
 
 
 def check_quota(quota: pb.AgentQuota) -> None:
     """Raise Invalid for a quota that cannot be stored."""
     if not 0 <= quota.cpu <= limits.CPU_MAX * limits.AGENTS_MAX:
         raise _refused("REQUEST_INVALID", "cpu", f"{quota.cpu:g} is out of range")
+
+
+def _check_gauge(policy: pb.ScalingPolicy) -> None:
+    if not policy.gauge:
+        if policy.gauge_target:
+            raise wrong_policy("gauge_target", "is of no gauge; name it in gauge")
+        return
+    if policy.strategy != pb.SCALING_STRATEGY_AUTO:
+        raise wrong_policy("gauge", "only the strategy AUTO looks at gauges")
+    if not _GAUGE.fullmatch(policy.gauge):
+        raise wrong_policy("gauge", f"{policy.gauge[:80]!r} is no name")
+    if not (math.isfinite(policy.gauge_target) and policy.gauge_target > 0):
+        raise wrong_policy("gauge_target", f"{policy.gauge_target:g} is not above 0")
+
+
+def _check_schedule(policy: pb.ScalingPolicy) -> None:
+    if policy.schedule and policy.strategy == pb.SCALING_STRATEGY_FIXED:
+        raise wrong_policy(
+            "schedule", "the strategy FIXED has the replicas of the spec at all times"
+        )
+    if len(policy.schedule) > limits.SCHEDULES_MAX:
+        raise wrong_policy("schedule", f"more than {limits.SCHEDULES_MAX}")
+    for each in policy.schedule:
+        try:
+            check_zone(each.time_zone)
+            never = schedule_of(each.cron, each.time_zone).next_after(0) is None
+        except ScheduleInvalid as error:
+            raise wrong_policy("schedule", str(error)) from error
+        if never:
+            raise wrong_policy("schedule", f"{each.cron!r} has no instant")
+        if not 60_000 <= each.duration_ms <= limits.SCHEDULE_MS_MAX:
+            raise wrong_policy(
+                "schedule", f"duration_ms {each.duration_ms} is not a minute to a week"
+            )
+        if not 1 <= each.min <= policy.max:
+            raise wrong_policy("schedule", f"min {each.min} is not 1 to max, which is {policy.max}")
 
 
 def _check_command(spec: pb.AgentSpec) -> None:

@@ -11,6 +11,7 @@ from flowmesh.fleet.diagnosis import Diagnosis
 from flowmesh.fleet.fleet import Fleet
 from flowmesh.fleet.messages import agent_message, spec_message
 from flowmesh.fleet.running.beats import BeatLoop
+from flowmesh.fleet.storage.records import Beat
 from flowmesh.fleet.storage.store import FleetStore
 from flowmesh.rpc import namespace_of, valid_id
 
@@ -157,8 +158,10 @@ class AgentServer(fleet_service_pb2_grpc.AgentServiceServicer):
 
     async def Attend(self, request: pb.AttendRequest, context: Context) -> pb.AttendResponse:
         agent_id = valid_id(request.agent_id, "agent_id")
+        checks.check_gauges(request.gauges)
         found = await self._store.agent(namespace_of(request), agent_id)
         if found is None or found.ended_at_us:
             raise NotFound("AGENT_NOT_FOUND", f"there is no agent {agent_id!r}")
-        self._beats.take(agent_id, min(request.slots, 2**20), min(request.busy, 2**20))
+        slots, busy = min(request.slots, 2**20), min(request.busy, 2**20)
+        self._beats.take(agent_id, Beat(slots, busy, dict(request.gauges)))
         return pb.AttendResponse(drain=found.state == agent_pb2.AGENT_STATE_DRAINING)

@@ -1,12 +1,16 @@
 """Each strategy with real processes: up under load, down after the pauses."""
 
+from datetime import datetime, timedelta
+from itertools import pairwise
+
 import pytest
 
 from flowmesh.sdk import Client
-from flowmesh.testing.polling import until
+from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.suite import Suite
 from tests.features.agents.crew import PATIENCE_S, Crew, tasks
 
+DOWN_MS = 5_000
 QUICK = {"upCooldownMs": 500, "downCooldownMs": 3_000, "windowMs": 3_000, "idleAfterMs": 4_000}
 BUSY = """
 import signal, time
@@ -19,15 +23,24 @@ signal.pause()
 """
 
 
+REPORTING = """
+from flowmesh.sdk import Worker
+
+gauges = {"open-orders": lambda: 30, "broken": lambda: 1 / 0}
+Worker(task_types={"none": print}, gauges=gauges).run()
+"""
+
+
 @pytest.mark.feature("S4-16", "S4-23", "S4-25", "S4-75")
 async def test_tasks_that_wait_start_agents(suite: Suite, crew: Crew) -> None:
     """From none to several within 10 s, back to none after the idle time; the pauses are shown."""
     await crew.apply("packers", slots=1)
     policy = {"spec": "packers", "strategy": "workload_based", "max": 4, "waitTargetMs": 1_000}
-    assert (await crew.call("PUT", "scaling-policies/p", {**policy, **QUICK})).status == 200
+    pauses = {"downCooldownMs": DOWN_MS, "idleAfterMs": 12_000}
+    assert (await crew.call("PUT", "scaling-policies/p", policy | QUICK | pauses)).status == 200
     async with Client(suite.grpc_address, crew.namespace) as client:
         handles = await tasks(client, 24, 1.0)
-        await until("more agents are ready", lambda: _least(crew, 2), within_s=15)
+        await until("more agents are ready", lambda: _least(crew, 2), within_s=allowed_s(10.0))
         for each in handles:
             await each.result()
     await crew.ready(0)
@@ -36,7 +49,13 @@ async def test_tasks_that_wait_start_agents(suite: Suite, crew: Crew) -> None:
     rises = counts.index(max(counts))
     assert counts == sorted(counts[: rises + 1]) + sorted(counts[rises + 1 :], reverse=True)
     held = {each.split()[0] for decision in decisions for each in decision["held"]}
-    assert held & {"COOLDOWN", "WINDOW", "IDLE"}
+    assert {"COOLDOWN", "WINDOW"} <= held
+    steps = [each for each in reversed(decisions) if each["count"] != each["before"]]
+    for before, step in pairwise(steps):
+        if step["count"] < step["before"]:
+            passed = datetime.fromisoformat(step["at"]) - datetime.fromisoformat(before["at"])
+            # The decision and its record are not of the same moment.
+            assert passed >= timedelta(milliseconds=DOWN_MS - 500)
     metrics = (await suite.request("GET", "/metrics")).text
     events = next(line for line in metrics.splitlines() if line.startswith("scaling_events "))
     assert float(events.split()[1]) >= len(counts)
@@ -52,6 +71,26 @@ async def test_busy_processors_start_agents(crew: Crew) -> None:
 async def test_the_highest_wish_decides(crew: Crew) -> None:
     """AUTO takes the wish of the processors where no task waits."""
     await _processors(crew, "auto")
+
+
+@pytest.mark.feature("S4-21")
+async def test_a_gauge_and_a_schedule_start_agents(crew: Crew) -> None:
+    """AUTO takes the figure that agents report; at its times a schedule has least agents."""
+    await crew.apply("packers", files={"worker.py": REPORTING}, replicas=1)
+    await crew.ready(1)
+    policy = {"spec": "packers", "strategy": "auto", "max": 3, "min": 1}
+    policy |= {"gauge": "open-orders", "gaugeTarget": 10}
+    answer = await crew.call("PUT", "scaling-policies/p", {**policy, **QUICK})
+    assert (answer.status, answer.json["gauge"]) == (200, "open-orders")
+    await crew.ready(3)
+    decisions = (await crew.call("GET", "scaling-decisions")).json["decisions"]
+    assert any("open-orders is 30, 10 is the target" in each["reason"] for each in decisions)
+    await crew.apply("sleepers", command=["sleep", "600"], health="process")
+    always = {"cron": "* * * * *", "durationMs": 120_000, "min": 2}
+    policy = {"spec": "sleepers", "strategy": "performance_based", "max": 3, "schedule": [always]}
+    answer = await crew.call("PUT", "scaling-policies/q", policy)
+    assert answer.json["schedule"] == [{**always, "timeZone": ""}]
+    await crew.ready(5)
 
 
 @pytest.mark.feature("S4-85")
@@ -84,7 +123,7 @@ async def _processors(crew: Crew, strategy: str) -> None:
     await crew.ready(1)
     policy = {"spec": "busy", "strategy": strategy, "min": 1, "max": 2}
     assert (await crew.call("PUT", "scaling-policies/p", {**policy, **QUICK})).status == 200
-    await until("more agents are ready", lambda: _least(crew, 2), within_s=15)
+    await until("more agents are ready", lambda: _least(crew, 2), within_s=allowed_s(10.0))
     await crew.ready(1)
 
 

@@ -7,6 +7,7 @@ import pytest
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.errors import Unavailable
 from flowmesh.fleet.storage.memory import MemoryTables
+from flowmesh.fleet.storage.records import Beat
 from flowmesh.fleet.storage.store import MIGRATIONS, SCHEMA, FleetStore
 from flowmesh.storage import open_database
 
@@ -96,9 +97,10 @@ async def test_a_failed_change_leaves_nothing(store: FleetStore) -> None:
         await steps.started("agent-1", 7, "here", {"cpu": "supervisor"})
         await steps.ready("agent-1")
         await steps.measured([("agent-1", 0.5, 9)])
-    await store.beat({"agent-1": (4, 3)})
+    await store.beat({"agent-1": Beat(4, 3, {"open-orders": 2.5})})
     (agent,) = await store.present()
     assert (agent.pid, agent.cpu, agent.memory_bytes, agent.slots, agent.busy) == (7, 0.5, 9, 4, 3)
+    assert agent.gauges == {"open-orders": 2.5}
     spec = await store.spec(KEY)
     assert spec is not None
     assert (spec.ready, spec.replicas) == (1, 2)

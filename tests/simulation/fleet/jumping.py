@@ -19,7 +19,7 @@ from flowmesh.fleet.running.fleet_loop import FleetLoop
 from flowmesh.fleet.running.sightings import steady
 from flowmesh.fleet.running.wishes import WishReader
 from flowmesh.fleet.storage.memory import MemoryTables
-from flowmesh.fleet.storage.records import AgentRow, SpecRow
+from flowmesh.fleet.storage.records import AgentRow, Beat, SpecRow
 from flowmesh.fleet.storage.store import FleetStore
 from flowmesh.runtime import Clock
 from flowmesh.telemetry.metrics import Metrics
@@ -155,7 +155,7 @@ class Simulated:
                     for each, code in self.driver.codes.items()
                     if code is None and each not in self.silent
                 ]
-                await self.store.beat(dict.fromkeys(alive, (1, 0)))
+                await self.store.beat(dict.fromkeys(alive, Beat(1, 0)))
             await self.loop.run_once()
 
     async def agents(self) -> list[AgentRow]:

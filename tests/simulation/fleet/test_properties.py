@@ -125,6 +125,37 @@ def test_nothing_to_do_leaves_none_and_the_first_task_wakes_one() -> None:
     assert made.count == 1
 
 
+def test_a_schedule_raises_the_minimum() -> None:
+    """Its agents are there at once and stay, though nothing is to do; afterwards they end."""
+    wanted = policy(pb.SCALING_STRATEGY_AUTO, 0, 10)
+    memory, count, counts = Memory(), 0, {}
+    for now in range(0, 4 * WINDOW_MS, 5_000):
+        least = 7 if WINDOW_MS <= now < 2 * WINDOW_MS else 0
+        made = decide(wanted, memory, Seen(now_ms=now, count=count, scheduled=least))
+        memory, count = made.memory, made.count
+        counts[now] = count
+    assert set(counts.values()) == {0, 7}
+    assert (counts[WINDOW_MS - 5_000], counts[WINDOW_MS], counts[2 * WINDOW_MS - 5_000]) == (
+        0,
+        7,
+        7,
+    )
+    assert counts[2 * WINDOW_MS + DOWN_COOLDOWN_MS] == 0
+
+
+@pytest.mark.parametrize(
+    ("gauges", "wish"),
+    [((), 4), ((10.0,) * 4, 4), ((25.0,) * 4, 10), ((5.0,) * 4, 2), ((5.0,), 4), ((100.0,), 10)],
+)
+def test_a_gauge_asks_for_its_target(gauges: tuple[float, ...], wish: int) -> None:
+    """Agents that report nothing count as 0 where the count grows, else as at the target."""
+    wanted = policy(pb.SCALING_STRATEGY_AUTO, 1, 50)
+    wanted.gauge, wanted.gauge_target = "open-orders", 10.0
+    idle = (0.0,) * 4 if gauges else ()
+    load = Seen(now_ms=0, count=4, utilization=idle, gauge=gauges)
+    assert wish_of(wanted, load)[0] == wish
+
+
 def test_a_new_policy_keeps_the_agents_for_its_window() -> None:
     """Nobody knows yet what they were wanted for."""
     wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 1, 50)

@@ -9,7 +9,7 @@ import pytest
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.errors import Invalid, Overloaded
 from flowmesh.fleet import limits
-from flowmesh.fleet.checks import check_policy, check_spec
+from flowmesh.fleet.checks import check_gauges, check_policy, check_spec
 from flowmesh.fleet.driving.isolation import IsolationRules
 from flowmesh.fleet.fleet import Fleet
 
@@ -80,6 +80,41 @@ def test_bounds_of_policies(change: dict[str, int]) -> None:
     check_policy(pb.ScalingPolicy(**good))
     with pytest.raises(Invalid, match=rf": {next(iter(change))}: "):
         check_policy(pb.ScalingPolicy(**{**good, **change}))
+
+
+AUTO: dict[str, Any] = {"policy": "p", "spec": "s", "strategy": 4, "min": 1, "max": 3}
+MORNING = pb.ScheduledMinimum(cron="0 8 * * 1-5", duration_ms=3_600_000, min=2)
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("gauge", {"gauge": "lag", "gauge_target": 2, "strategy": 2}),
+        ("gauge", {"gauge": "a b", "gauge_target": 2}),
+        ("gauge_target", {"gauge": "lag"}),
+        ("gauge_target", {"gauge": "lag", "gauge_target": float("nan")}),
+        ("gauge_target", {"gauge_target": 2}),
+        ("schedule", {"schedule": [MORNING], "strategy": 1}),
+        ("schedule", {"schedule": [MORNING] * (limits.SCHEDULES_MAX + 1)}),
+        ("schedule", {"schedule": [pb.ScheduledMinimum(cron="0 0 30 2 *", duration_ms=60_000)]}),
+    ],
+    ids=str,
+)
+def test_rules_of_policies(field: str, change: dict[str, Any]) -> None:
+    """A rule that could not be followed is refused by name."""
+    check_policy(pb.ScalingPolicy(**AUTO, gauge="lag", gauge_target=2, schedule=[MORNING]))
+    with pytest.raises(Invalid, match=rf": {field}: "):
+        check_policy(pb.ScalingPolicy(**{**AUTO, **change}))
+
+
+@pytest.mark.parametrize("gauges", [{"a b": 1.0}, {"a": -1.0}, {"a": float("nan")}], ids=str)
+def test_gauges_of_agents(gauges: dict[str, float]) -> None:
+    """Names and numbers that no policy could use are refused."""
+    check_gauges({"open-orders": 2.5})
+    with pytest.raises(Invalid, match=": gauges: "):
+        check_gauges(gauges)
+    with pytest.raises(Invalid, match="more than"):
+        check_gauges({f"a{n}": 1.0 for n in range(limits.GAUGES_MAX + 1)})
 
 
 class _Full:

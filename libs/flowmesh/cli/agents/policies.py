@@ -13,6 +13,7 @@ from flowmesh.cli.agents.common import OfSpec, SpecName, put_number, strategy_of
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.durations import duration_ms
 
 Strategy = Literal["fixed", "workload_based", "performance_based", "auto"]
 PolicyName = Annotated[str, Parameter(help="Name of the policy.")]
@@ -30,9 +31,23 @@ class Bounds:
     down_cooldown_ms: Annotated[int, Parameter(help="Pause before a step down; 60,000.")] = 0
     window_ms: Annotated[int, Parameter(help="Time whose highest wish holds; 300,000.")] = 0
     idle_after_ms: Annotated[int, Parameter(help="Idle time before none is left; 60,000.")] = 0
+    gauge_target: Annotated[float, Parameter(help="Wanted mean of the gauge.")] = 0
 
 
 BOUNDS = Bounds()
+
+
+def _scheduled(text: str) -> agent_pb2.ScheduledMinimum:
+    """Return a part of a schedule. Raises Refused for another form."""
+    cron, time, least, zone = ([each.strip() for each in text.split(";")] + ["", "", ""])[:4]
+    milliseconds = duration_ms(time)
+    if text.count(";") not in (2, 3) or not milliseconds or not least.isdecimal():
+        form = "CRON;TIME;AGENTS or CRON;TIME;AGENTS;ZONE, such as '0 8 * * 1-5;10h;5'"
+        raise Refused(f"--schedule {text!r} is not {form}", code=exit_codes.USAGE)
+    found = agent_pb2.ScheduledMinimum(cron=cron, time_zone=zone)
+    put_number(found, "duration_ms", "--schedule", milliseconds)
+    put_number(found, "min", "--schedule", int(least))
+    return found
 
 
 @command
@@ -45,6 +60,8 @@ async def set_policy(
     least: int = 0,
     most: int,
     bounds: Bounds = BOUNDS,
+    gauge: str = "",
+    schedule: Annotated[list[str] | None, Parameter(negative="")] = None,
     take_over: Flag = False,
     common: Common = COMMON,
 ) -> None:
@@ -52,15 +69,20 @@ async def set_policy(
 
     Args:
         strategy: fixed: the replicas of the spec; workload_based: arrivals and waiting tasks;
-            performance_based: processors and memory; auto: the higher wish of both.
+            performance_based: processors and memory; auto: the highest wish of both and of the
+            gauge.
         least: Least agents; with 0, none is left when nothing is to do.
         most: Most agents.
+        gauge: Figure that the agents report; only with auto.
+        schedule: Least agents for a time: CRON;TIME;AGENTS, or CRON;TIME;AGENTS;ZONE.
         take_over: Take the policy from the system that manages it, such as a cluster.
     """
     content = agent_pb2.ScalingPolicy(
         policy=policy,
         spec=spec,
         strategy=agent_pb2.ScalingStrategy.Value(f"SCALING_STRATEGY_{strategy.upper()}"),
+        gauge=gauge,
+        schedule=map(_scheduled, schedule or ()),
     )
     if least > most:
         raise Refused(f"--least {least} is above --most {most}", code=exit_codes.USAGE)

@@ -12,6 +12,7 @@ from flowmesh.definitions.editor.parts import Schema
 
 COUNT_MAX: Final = 500
 _MILLISECONDS_MAX: Final = 3_600_000
+_WEEK_MS: Final = 7 * 24 * 3_600_000
 _BYTES_MAX: Final = 2**50
 
 
@@ -115,5 +116,41 @@ SCALING_POLICY: Final[Schema] = {
         "idleAfterMs": _number(
             _MILLISECONDS_MAX, "Time without work after which no agent is left; 0 is 60 s."
         ),
+        "gauge": {
+            "type": "string",
+            "maxLength": 64,
+            "description": "Of auto: a gauge that agents report.",
+        },
+        "gaugeTarget": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Wanted mean of the gauge.",
+        },
+        "schedule": {
+            "type": "array",
+            "maxItems": 10,
+            "description": "Least agents at times of the day or week.",
+            "items": {
+                "type": "object",
+                "required": ["cron", "durationMs", "min"],
+                "properties": {
+                    "cron": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": 256,
+                        "description": "Instants from which on it holds.",
+                    },
+                    "timeZone": {
+                        "type": "string",
+                        "maxLength": 64,
+                        "description": "Time zone of the expression; empty is UTC.",
+                    },
+                    "durationMs": _number(
+                        _WEEK_MS, "Time for which it holds, from a minute on.", minimum=60_000
+                    ),
+                    "min": _number(COUNT_MAX, "Fewest agents.", minimum=1),
+                },
+            },
+        },
     },
 }

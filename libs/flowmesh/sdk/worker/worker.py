@@ -19,7 +19,7 @@ from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.executions import Execution, StoredValue
 from flowmesh.sdk.values.ids import new_worker_id
 from flowmesh.sdk.values.sealing import Codec
-from flowmesh.sdk.worker.attending import AgentEnvironment, attend
+from flowmesh.sdk.worker.attending import AgentEnvironment, Gauges, attend
 from flowmesh.sdk.worker.handlers import Handler, Pool, TaskHandler, durable_handler_of, handler_of
 from flowmesh.sdk.worker.step_context import with_shared_data
 from flowmesh.sdk.worker.tracing import WorkerTracing
@@ -36,10 +36,10 @@ class Worker:
 
     Register handlers with `@worker.task("charge-card")`: `async def charge(input, context)`, or
     plain functions, which run in threads or, with `pool="process"`, in processes.
-    As an agent of the fleet it has the id, the queues and the slots of its spec by default.
+    As an agent of the fleet it has the id, the queues and the slots of its spec by default, and
+    reports the figures of `gauges`, such as `{"open-files": count}`, to scaling policies.
     `worker.run()` blocks until SIGINT or SIGTERM and drains; `async with worker:` runs the worker
-    beside other code. `token`, `api_key`, `tls` and `codec` are those of a
-    `Client`.
+    beside other code. `token`, `api_key`, `tls` and `codec` are those of a `Client`.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Worker:
         api_key: str = "",
         tls: Tls | bool | None = None,
         codec: Codec | None = None,
+        gauges: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
         if isinstance(client, Client) and (token or api_key or codec or tls is not None):
             text = "the client of the worker has the credential, TLS and the codec"
@@ -71,7 +72,7 @@ class Worker:
         self.queues = tuple(queues) or agent.queues
         self.labels = dict(labels or {})
         self.worker_id = worker_id or agent.id or new_id()
-        self._agent_id = agent.id
+        self._agent_id, self._gauges = agent.id, Gauges(gauges or {})
         self._attending: asyncio.Task[None] | None = None
         self._given_client = client if isinstance(client, Client) else None
         self._address = client if isinstance(client, str) else client.address
@@ -338,6 +339,7 @@ class Worker:
                 self._namespace or self._client.namespace,
                 lambda: self.slots,
                 lambda: len(stream.tasks.held),
+                self._gauges,
             )
             self._attending = asyncio.create_task(attending, name="flowmesh-agent")
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from flowmesh.fleet.storage.records import Beat
 from flowmesh.fleet.storage.store import FleetStore
 from flowmesh.runtime.loop import Loop
 
@@ -13,13 +14,13 @@ class BeatLoop(Loop):
 
     def __init__(self, store: FleetStore) -> None:
         self._store = store
-        self._beats: dict[str, tuple[int, int]] = {}
+        self._beats: dict[str, Beat] = {}
 
-    def take(self, agent_id: str, slots: int, busy: int) -> None:
+    def take(self, agent_id: str, beat: Beat) -> None:
         """Note that an agent lives."""
         if agent_id not in self._beats:
             self.wake()
-        self._beats[agent_id] = (slots, busy)
+        self._beats[agent_id] = beat
 
     async def run_once(self) -> int:
         beats, self._beats = self._beats, {}

@@ -1,7 +1,7 @@
 """Figures for decisions: queues of the orchestrator, use of the limits by agents."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowmesh.access import acting_as
@@ -9,7 +9,9 @@ from flowmesh.api.execution.v1 import limits_service_pb2 as pb
 from flowmesh.api.fleet.v1 import agent_pb2
 from flowmesh.fleet.driving.driver import Observed
 from flowmesh.fleet.scaling.decide import Seen
+from flowmesh.fleet.scaling.schedules import scheduled
 from flowmesh.fleet.storage.records import AgentRow, SpecRow
+from flowmesh.runtime import Clock
 
 if TYPE_CHECKING:
     from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceAsyncStub
@@ -21,8 +23,10 @@ NEWEST = 0.5
 class Figures:
     """Reads queues, and turns processor time into shares."""
 
-    def __init__(self, queues: "LimitServiceAsyncStub") -> None:
-        self._queues = queues
+    def __init__(
+        self, queues: "LimitServiceAsyncStub", time_of_day_us: Callable[[], int] = Clock().now_us
+    ) -> None:
+        self._queues, self._time_of_day_us = queues, time_of_day_us
         self._shares: dict[str, tuple[float, float, float]] = {}
 
     async def queues(self, namespace: str) -> Sequence[pb.QueueStats]:
@@ -47,6 +51,7 @@ class Figures:
 
     def seen(
         self,
+        policy: agent_pb2.ScalingPolicy,
         spec: SpecRow,
         agents: Sequence[AgentRow],
         queues: Sequence[pb.QueueStats],
@@ -56,6 +61,7 @@ class Figures:
         """Return what a decision about a spec is made of."""
         content = spec.content
         mine = [each for each in queues if serves(content, each)]
+        measured = [each for each in agents if each.state == agent_pb2.AGENT_STATE_READY]
         busiest = max(mine, key=lambda each: each.arrivals_per_second, default=pb.QueueStats())
         return Seen(
             now_ms=now_ms,
@@ -67,11 +73,11 @@ class Figures:
             ready=sum(each.ready - each.waiting_for_limits - each.stopped for each in mine),
             running=sum(each.running for each in mine),
             oldest_ms=max((each.oldest_ms for each in mine), default=0),
-            utilization=tuple(
-                utilization(content.limits, each)
-                for each in agents
-                if each.state == agent_pb2.AGENT_STATE_READY
+            utilization=tuple(utilization(content.limits, each) for each in measured),
+            gauge=tuple(
+                each.gauges[policy.gauge] for each in measured if policy.gauge in each.gauges
             ),
+            scheduled=scheduled(policy, self._time_of_day_us()),
             quota=quota,
         )
 

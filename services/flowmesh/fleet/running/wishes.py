@@ -114,7 +114,8 @@ class WishReader:
                 return spec.wanted
         self._asked[spec.key] = now
         now_ms = self._now_us() // 1_000
-        seen = self.figures.seen(spec, agents, queues.get(spec.namespace, ()), left, now_ms)
+        mine = queues.get(spec.namespace, ())
+        seen = self.figures.seen(policy.content, spec, agents, mine, left, now_ms)
         made = decide(policy.content, Memory.of(policy.memory, now_ms), seen)
         decision = pb.ScalingDecision(
             spec=spec.spec,

@@ -47,6 +47,10 @@ class Seen:
     oldest_ms: int = 0
     # Shares of the limits, one by agent that was measured: the higher of processor and memory.
     utilization: tuple[float, ...] = ()
+    # The gauge of the policy, of each agent that reported it.
+    gauge: tuple[float, ...] = ()
+    # Least agents that the schedule of the policy has now.
+    scheduled: int = 0
     # Agents that the quota of the namespace leaves to the spec.
     quota: int | None = None
 
@@ -94,25 +98,26 @@ def decide(policy: pb.ScalingPolicy, memory: Memory, seen: Seen) -> Decision:
     busy_ms = memory.busy_ms if seen.idle and memory.busy_ms != NEVER else now
     # Arrivals of the last minute do not keep agents that have nothing to do.
     by_tasks = policy.strategy != pb.SCALING_STRATEGY_PERFORMANCE_BASED
-    zero = policy.min == 0 and seen.idle and (by_tasks or wish == 0)
-    asleep = zero and now - busy_ms >= (policy.idle_after_ms or IDLE_AFTER_MS)
-    found, held = _bounded(policy, wish, seen, asleep=asleep)
+    zero = seen.idle and (by_tasks or wish == 0) and not any(seen.gauge)
+    least, most = bounds_of(policy, seen)
+    asleep = not least and zero and now - busy_ms >= (policy.idle_after_ms or IDLE_AFTER_MS)
+    found, held = _bounded(least, most, wish, seen, asleep=asleep)
     window_ms = policy.window_ms or WINDOW_MS
     # The count before the first decision is a wish too, of someone who may have known why.
     known = memory.wishes if memory.busy_ms != NEVER else ((now, count),)
     recent = [each for each in known if each[0] > now - window_ms]
     wishes = () if asleep else (*_higher(recent, found), (now, found))
     memory = replace(memory, busy_ms=busy_ms, wishes=wishes)
-    highest = max((each[1] for each in wishes), default=found)
-    outside = not policy.min <= count <= policy.max
-    if found < count and not outside and highest > found:
-        found, held = min(highest, count), (*held, "WINDOW")
+    before = max((each[1] for each in wishes), default=found)
+    outside = not least <= count <= most
+    if found < count and not outside and before > found:
+        found, held = min(before, count), (*held, "WINDOW")
     # A small step down is soon taken back.
     if not outside and not asleep and count > found > count / DOWN_FACTOR:
         found, held = count, (*held, "TOLERANCE")
-    least, most = count // 2, max(2 * count, count + STEP_UP)
-    if not outside and not asleep and not least <= found <= most:
-        found, held = min(max(found, least), most), (*held, "RATE")
+    lowest, highest = count // 2, max(2 * count, count + STEP_UP)
+    if not outside and not asleep and not lowest <= found <= highest:
+        found, held = min(max(found, lowest), highest), (*held, "RATE")
     if found != count and not outside:
         wait = _pause(policy, memory, seen, up=found > count)
         if wait > 0:
@@ -131,7 +136,12 @@ def wish_of(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
         return workload
     if policy.strategy == pb.SCALING_STRATEGY_PERFORMANCE_BASED:
         return performance
-    return max(workload, performance)
+    return max(workload, performance, _gauge(policy, seen))
+
+
+def bounds_of(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, int]:
+    """Return the fewest and the most agents that the policy admits now."""
+    return max(policy.min, seen.scheduled), policy.max
 
 
 def _workload(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
@@ -164,21 +174,34 @@ def _workload(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
 
 def _performance(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
     target = (policy.utilization_percent or UTILIZATION_PERCENT) / 100
-    settled = seen.count - seen.starting
-    if not seen.utilization or settled <= 0:
+    if not seen.utilization or seen.count <= seen.starting:
         return seen.count, "no agent is measured"
-    total, silent = sum(seen.utilization), max(settled - len(seen.utilization), 0)
-    mean = total / len(seen.utilization)
+    mean = sum(seen.utilization) / len(seen.utilization)
     reason = f"{mean:.0%} of processor or memory in use, {target:.0%} is the target"
-    # Agents that say nothing are idle when the count grows, and at the target when it shrinks.
-    grown, shrunk = total / target, total / target + silent
+    return _shared(seen.utilization, target, seen), reason
+
+
+def _gauge(policy: pb.ScalingPolicy, seen: Seen) -> tuple[int, str]:
+    if not seen.gauge or seen.count <= seen.starting:
+        return 0, ""
+    mean = sum(seen.gauge) / len(seen.gauge)
+    reason = f"{policy.gauge} is {mean:.4g}, {policy.gauge_target:.4g} is the target"
+    return _shared(seen.gauge, policy.gauge_target, seen), reason
+
+
+def _shared(figures: tuple[float, ...], target: float, seen: Seen) -> int:
+    """Return the agents that bring the mean of a figure to its target."""
+    settled = seen.count - seen.starting
+    # Agents that say nothing have 0 when the count grows, and the target when it shrinks.
+    grown = sum(figures) / target
     if grown > settled:
-        return _ceil(grown) + seen.starting, reason
-    return min(_ceil(shrunk) + seen.starting, seen.count), reason
+        return _ceil(grown) + seen.starting
+    silent = max(settled - len(figures), 0)
+    return min(_ceil(grown + silent) + seen.starting, seen.count)
 
 
 def _bounded(
-    policy: pb.ScalingPolicy, wish: int, seen: Seen, *, asleep: bool
+    least: int, most: int, wish: int, seen: Seen, *, asleep: bool
 ) -> tuple[int, tuple[str, ...]]:
     """Apply the tolerance, the quota, the minimum and the maximum."""
     found = 0 if asleep else wish
@@ -187,12 +210,12 @@ def _bounded(
         found, held = seen.count, ("TOLERANCE",)
     if seen.quota is not None and found > seen.quota:
         found, held = seen.quota, (*held, "QUOTA")
-    if found == 0 and not asleep and policy.min == 0 and seen.count:
+    if found == 0 and not asleep and least == 0 and seen.count:
         found, held = 1, (*held, "IDLE")
-    if found < policy.min:
-        found, held = policy.min, (*held, "MIN")
-    if found > policy.max:
-        found, held = policy.max, (*held, "MAX")
+    if found < least:
+        found, held = least, (*held, "MIN")
+    if found > most:
+        found, held = most, (*held, "MAX")
     if seen.quota is not None and found > seen.quota:
         found, held = seen.quota, (*held, "QUOTA")
     return found, held

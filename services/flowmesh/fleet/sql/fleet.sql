@@ -138,9 +138,10 @@ update agents a set cpu = m.cpu, memory_bytes = m.memory
 from unnest(:ids::text[], :cpus::real[], :memories::bigint[]) as m (id, cpu, memory)
 where a.id = m.id and a.state < 6;
 
--- name: beat-agents(ids, slots, busy)!
-update agents a set beat_at = now(), slots = m.slots, busy = m.busy
-from unnest(:ids::text[], :slots::int[], :busy::int[]) as m (id, slots, busy)
+-- name: beat-agents(ids, slots, busy, gauges)!
+update agents a set beat_at = now(), slots = m.slots, busy = m.busy, gauges = m.gauges::json
+from unnest(:ids::text[], :slots::int[], :busy::int[], :gauges::text[])
+    as m (id, slots, busy, gauges)
 where a.id = m.id and a.state < 6;
 
 -- name: starts(namespace)$

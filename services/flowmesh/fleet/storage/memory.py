@@ -13,8 +13,8 @@ Row = dict[str, Any]
 DEGRADED, DRAINING, FAILED = 4, 5, 6
 _AGENT: Row = {
     "state": 1, "reason": "", "last_words": "", "exit_code": 0, "pid": 0, "node": "", "cpu": 0.0,
-    "memory_bytes": 0, "busy": 0, "enforcement": "{}", "ready_at": None, "beat_at": None,
-    "drain_at": None, "ended_at": None,
+    "memory_bytes": 0, "busy": 0, "enforcement": "{}", "gauges": "{}", "ready_at": None,
+    "beat_at": None, "drain_at": None, "ended_at": None,
 }  # fmt: skip
 
 
@@ -110,10 +110,16 @@ class _Agents:
             _change(at, id, range(FAILED), cpu=cpu, memory_bytes=memory)
 
     async def beat_agents(
-        self, at: MemoryTables, *, ids: Sequence[str], slots: Sequence[int], busy: Sequence[int]
+        self,
+        at: MemoryTables,
+        *,
+        ids: Sequence[str],
+        slots: Sequence[int],
+        busy: Sequence[int],
+        gauges: Sequence[str],
     ) -> None:
-        for id, most, used in zip(ids, slots, busy, strict=True):
-            _change(at, id, range(FAILED), beat_at=_now(), slots=most, busy=used)
+        for id, most, used, own in zip(ids, slots, busy, gauges, strict=True):
+            _change(at, id, range(FAILED), beat_at=_now(), slots=most, busy=used, gauges=own)
 
     async def starts(self, at: MemoryTables, *, namespace: str) -> int:
         now = _now()

@@ -1,7 +1,7 @@
 """Rows of the database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +90,7 @@ class AgentRow:
     busy: int = 0
     isolation: pb.Isolation.ValueType = pb.ISOLATION_UNSPECIFIED
     enforcement: Mapping[str, str]
+    gauges: Mapping[str, float] = field(default_factory=dict)
     created_at_us: int
     ready_at_us: int = 0
     beat_at_us: int = 0
@@ -106,7 +107,17 @@ class AgentRow:
         at = ("created_at", "ready_at", "beat_at", "drain_at", "ended_at")
         others: dict[str, Any] = {name: row[name] for name in _SAME}
         others |= {f"{name}_us": _us(row[name]) for name in at}
-        return cls(**others, enforcement=orjson.loads(row["enforcement"]))
+        others |= {name: orjson.loads(row[name]) for name in ("enforcement", "gauges")}
+        return cls(**others)
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A call of an agent: its slots, its running tasks, and figures of its own."""
+
+    slots: int
+    busy: int
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

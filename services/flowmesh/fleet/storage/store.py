@@ -13,7 +13,7 @@ from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.errors import Unavailable
 from flowmesh.fleet import limits
 from flowmesh.fleet.storage.memory import MemoryQueries, MemoryTables
-from flowmesh.fleet.storage.records import AgentRow, Key, PolicyRow, SpecRow
+from flowmesh.fleet.storage.records import AgentRow, Beat, Key, PolicyRow, SpecRow
 from flowmesh.storage import load_queries
 
 if TYPE_CHECKING:
@@ -150,13 +150,14 @@ class FleetStore:
             starts_per_minute=quota.starts_per_minute,
         )
 
-    async def beat(self, beats: Mapping[str, tuple[int, int]]) -> None:
-        """Record calls of agents: slots and running tasks by agent."""
+    async def beat(self, beats: Mapping[str, Beat]) -> None:
+        """Record calls of agents."""
         await self._sql.beat_agents(
             self._pool,
             ids=list(beats),
-            slots=[each[0] for each in beats.values()],
-            busy=[each[1] for each in beats.values()],
+            slots=[each.slots for each in beats.values()],
+            busy=[each.busy for each in beats.values()],
+            gauges=[orjson.dumps(each.gauges).decode() for each in beats.values()],
         )
 
     async def forget(self) -> None:

@@ -66,6 +66,15 @@ class ScaleBody(Envelope, frozen=True, kw_only=True):
     replicas: Count
 
 
+class ScheduledMinimumBody(Envelope, frozen=True, kw_only=True):
+    """At least so many agents for a time from each instant of a cron expression on."""
+
+    cron: Annotated[str, Meta(max_length=256)]
+    time_zone: Annotated[str, Meta(max_length=64, description="Empty is UTC.")] = ""
+    duration_ms: Annotated[int, Meta(ge=60_000, le=7 * 24 * 3_600_000)]
+    min: Annotated[int, Meta(ge=1, le=COUNT_MAX)]
+
+
 class PolicyBody(Envelope, frozen=True, kw_only=True):
     """A policy of one spec."""
 
@@ -79,6 +88,14 @@ class PolicyBody(Envelope, frozen=True, kw_only=True):
     down_cooldown_ms: Annotated[Milliseconds, Meta(description="0 is 60 s.")] = 0
     window_ms: Annotated[Milliseconds, Meta(description="0 is 300 s.")] = 0
     idle_after_ms: Annotated[Milliseconds, Meta(description="0 is 60 s.")] = 0
+    gauge: Annotated[
+        str, Meta(max_length=64, description="Of `auto`: a gauge that agents report.")
+    ] = ""
+    gauge_target: Annotated[float, Meta(ge=0, description="Wanted mean of the gauge.")] = 0
+    schedule: Annotated[
+        list[ScheduledMinimumBody],
+        Meta(max_length=10, description="Least agents at times of the day or week."),
+    ] = msgspec.field(default_factory=list)
 
 
 class QuotaBody(Envelope, frozen=True, kw_only=True):
@@ -169,6 +186,15 @@ class AgentList(Answer, kw_only=True):
     agents: list[AgentValue]
 
 
+class ScheduledMinimumValue(Answer, kw_only=True):
+    """At least so many agents for a time from each instant of a cron expression on."""
+
+    cron: str
+    time_zone: str
+    duration_ms: int
+    min: int
+
+
 class ScalingPolicyValue(Answer, kw_only=True):
     """A scaling policy."""
 
@@ -183,6 +209,9 @@ class ScalingPolicyValue(Answer, kw_only=True):
     down_cooldown_ms: int
     window_ms: int
     idle_after_ms: int
+    gauge: str
+    gauge_target: float
+    schedule: list[ScheduledMinimumValue]
 
 
 class PolicyList(Answer, kw_only=True):

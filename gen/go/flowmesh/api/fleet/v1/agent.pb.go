@@ -807,7 +807,12 @@ type ScalingPolicy struct {
 	// The highest wish of this time holds a step down; 0 is 300 s.
 	WindowMs uint32 `protobuf:"varint,10,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
 	// Time without work after which no agent is left, where min is 0; 0 is 60 s.
-	IdleAfterMs   uint32 `protobuf:"varint,11,opt,name=idle_after_ms,json=idleAfterMs,proto3" json:"idle_after_ms,omitempty"`
+	IdleAfterMs uint32 `protobuf:"varint,11,opt,name=idle_after_ms,json=idleAfterMs,proto3" json:"idle_after_ms,omitempty"`
+	// Of AUTO: a gauge that the agents report, and its wanted mean.
+	Gauge       string  `protobuf:"bytes,12,opt,name=gauge,proto3" json:"gauge,omitempty"`
+	GaugeTarget float64 `protobuf:"fixed64,13,opt,name=gauge_target,json=gaugeTarget,proto3" json:"gauge_target,omitempty"`
+	// Least agents at times of the day or week.
+	Schedule      []*ScheduledMinimum `protobuf:"bytes,14,rep,name=schedule,proto3" json:"schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -919,6 +924,97 @@ func (x *ScalingPolicy) GetIdleAfterMs() uint32 {
 	return 0
 }
 
+func (x *ScalingPolicy) GetGauge() string {
+	if x != nil {
+		return x.Gauge
+	}
+	return ""
+}
+
+func (x *ScalingPolicy) GetGaugeTarget() float64 {
+	if x != nil {
+		return x.GaugeTarget
+	}
+	return 0
+}
+
+func (x *ScalingPolicy) GetSchedule() []*ScheduledMinimum {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
+// At least so many agents for a time from each instant of a cron expression on.
+type ScheduledMinimum struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Cron  string                 `protobuf:"bytes,1,opt,name=cron,proto3" json:"cron,omitempty"`
+	// Empty is UTC.
+	TimeZone      string `protobuf:"bytes,2,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	DurationMs    uint32 `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	Min           uint32 `protobuf:"varint,4,opt,name=min,proto3" json:"min,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduledMinimum) Reset() {
+	*x = ScheduledMinimum{}
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduledMinimum) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduledMinimum) ProtoMessage() {}
+
+func (x *ScheduledMinimum) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduledMinimum.ProtoReflect.Descriptor instead.
+func (*ScheduledMinimum) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScheduledMinimum) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *ScheduledMinimum) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ScheduledMinimum) GetDurationMs() uint32 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+func (x *ScheduledMinimum) GetMin() uint32 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
 type ScalingDecision struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Spec   string                 `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -936,7 +1032,7 @@ type ScalingDecision struct {
 
 func (x *ScalingDecision) Reset() {
 	*x = ScalingDecision{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1044,7 @@ func (x *ScalingDecision) String() string {
 func (*ScalingDecision) ProtoMessage() {}
 
 func (x *ScalingDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1057,7 @@ func (x *ScalingDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScalingDecision.ProtoReflect.Descriptor instead.
 func (*ScalingDecision) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScalingDecision) GetSpec() string {
@@ -1025,7 +1121,7 @@ type AgentFinding struct {
 
 func (x *AgentFinding) Reset() {
 	*x = AgentFinding{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1133,7 @@ func (x *AgentFinding) String() string {
 func (*AgentFinding) ProtoMessage() {}
 
 func (x *AgentFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1146,7 @@ func (x *AgentFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentFinding.ProtoReflect.Descriptor instead.
 func (*AgentFinding) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AgentFinding) GetSpec() string {
@@ -1087,7 +1183,7 @@ type AgentQuota struct {
 
 func (x *AgentQuota) Reset() {
 	*x = AgentQuota{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1195,7 @@ func (x *AgentQuota) String() string {
 func (*AgentQuota) ProtoMessage() {}
 
 func (x *AgentQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1208,7 @@ func (x *AgentQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentQuota.ProtoReflect.Descriptor instead.
 func (*AgentQuota) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AgentQuota) GetAgents() uint32 {
@@ -1211,7 +1307,7 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	"\vended_at_us\x18\x12 \x01(\x03R\tendedAtUs\x1a>\n" +
 	"\x10EnforcementEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x95\x04\n" +
 	"\rScalingPolicy\x12\x1c\n" +
 	"\x06policy\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1eR\x06policy\x12\x18\n" +
 	"\x04spec\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12B\n" +
@@ -1224,7 +1320,16 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	"\x10down_cooldown_ms\x18\t \x01(\rR\x0edownCooldownMs\x12\x1b\n" +
 	"\twindow_ms\x18\n" +
 	" \x01(\rR\bwindowMs\x12\"\n" +
-	"\ridle_after_ms\x18\v \x01(\rR\vidleAfterMs\"\xae\x01\n" +
+	"\ridle_after_ms\x18\v \x01(\rR\vidleAfterMs\x12\x14\n" +
+	"\x05gauge\x18\f \x01(\tR\x05gauge\x12!\n" +
+	"\fgauge_target\x18\r \x01(\x01R\vgaugeTarget\x12C\n" +
+	"\bschedule\x18\x0e \x03(\v2'.flowmesh.api.fleet.v1.ScheduledMinimumR\bschedule\"v\n" +
+	"\x10ScheduledMinimum\x12\x12\n" +
+	"\x04cron\x18\x01 \x01(\tR\x04cron\x12\x1b\n" +
+	"\ttime_zone\x18\x02 \x01(\tR\btimeZone\x12\x1f\n" +
+	"\vduration_ms\x18\x03 \x01(\rR\n" +
+	"durationMs\x12\x10\n" +
+	"\x03min\x18\x04 \x01(\rR\x03min\"\xae\x01\n" +
 	"\x0fScalingDecision\x12\x18\n" +
 	"\x04spec\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x16\n" +
@@ -1283,40 +1388,42 @@ func file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_fleet_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_flowmesh_api_fleet_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_flowmesh_api_fleet_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_flowmesh_api_fleet_v1_agent_proto_goTypes = []any{
-	(Isolation)(0),          // 0: flowmesh.api.fleet.v1.Isolation
-	(AgentHealth)(0),        // 1: flowmesh.api.fleet.v1.AgentHealth
-	(AgentState)(0),         // 2: flowmesh.api.fleet.v1.AgentState
-	(ScalingStrategy)(0),    // 3: flowmesh.api.fleet.v1.ScalingStrategy
-	(*AgentLimits)(nil),     // 4: flowmesh.api.fleet.v1.AgentLimits
-	(*AgentSpec)(nil),       // 5: flowmesh.api.fleet.v1.AgentSpec
-	(*AgentSpecState)(nil),  // 6: flowmesh.api.fleet.v1.AgentSpecState
-	(*Agent)(nil),           // 7: flowmesh.api.fleet.v1.Agent
-	(*ScalingPolicy)(nil),   // 8: flowmesh.api.fleet.v1.ScalingPolicy
-	(*ScalingDecision)(nil), // 9: flowmesh.api.fleet.v1.ScalingDecision
-	(*AgentFinding)(nil),    // 10: flowmesh.api.fleet.v1.AgentFinding
-	(*AgentQuota)(nil),      // 11: flowmesh.api.fleet.v1.AgentQuota
-	nil,                     // 12: flowmesh.api.fleet.v1.AgentSpec.FilesEntry
-	nil,                     // 13: flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
-	nil,                     // 14: flowmesh.api.fleet.v1.Agent.EnforcementEntry
+	(Isolation)(0),           // 0: flowmesh.api.fleet.v1.Isolation
+	(AgentHealth)(0),         // 1: flowmesh.api.fleet.v1.AgentHealth
+	(AgentState)(0),          // 2: flowmesh.api.fleet.v1.AgentState
+	(ScalingStrategy)(0),     // 3: flowmesh.api.fleet.v1.ScalingStrategy
+	(*AgentLimits)(nil),      // 4: flowmesh.api.fleet.v1.AgentLimits
+	(*AgentSpec)(nil),        // 5: flowmesh.api.fleet.v1.AgentSpec
+	(*AgentSpecState)(nil),   // 6: flowmesh.api.fleet.v1.AgentSpecState
+	(*Agent)(nil),            // 7: flowmesh.api.fleet.v1.Agent
+	(*ScalingPolicy)(nil),    // 8: flowmesh.api.fleet.v1.ScalingPolicy
+	(*ScheduledMinimum)(nil), // 9: flowmesh.api.fleet.v1.ScheduledMinimum
+	(*ScalingDecision)(nil),  // 10: flowmesh.api.fleet.v1.ScalingDecision
+	(*AgentFinding)(nil),     // 11: flowmesh.api.fleet.v1.AgentFinding
+	(*AgentQuota)(nil),       // 12: flowmesh.api.fleet.v1.AgentQuota
+	nil,                      // 13: flowmesh.api.fleet.v1.AgentSpec.FilesEntry
+	nil,                      // 14: flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
+	nil,                      // 15: flowmesh.api.fleet.v1.Agent.EnforcementEntry
 }
 var file_flowmesh_api_fleet_v1_agent_proto_depIdxs = []int32{
-	12, // 0: flowmesh.api.fleet.v1.AgentSpec.files:type_name -> flowmesh.api.fleet.v1.AgentSpec.FilesEntry
-	13, // 1: flowmesh.api.fleet.v1.AgentSpec.environment:type_name -> flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
+	13, // 0: flowmesh.api.fleet.v1.AgentSpec.files:type_name -> flowmesh.api.fleet.v1.AgentSpec.FilesEntry
+	14, // 1: flowmesh.api.fleet.v1.AgentSpec.environment:type_name -> flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
 	4,  // 2: flowmesh.api.fleet.v1.AgentSpec.limits:type_name -> flowmesh.api.fleet.v1.AgentLimits
 	0,  // 3: flowmesh.api.fleet.v1.AgentSpec.isolation:type_name -> flowmesh.api.fleet.v1.Isolation
 	1,  // 4: flowmesh.api.fleet.v1.AgentSpec.health:type_name -> flowmesh.api.fleet.v1.AgentHealth
 	5,  // 5: flowmesh.api.fleet.v1.AgentSpecState.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
 	2,  // 6: flowmesh.api.fleet.v1.Agent.state:type_name -> flowmesh.api.fleet.v1.AgentState
 	0,  // 7: flowmesh.api.fleet.v1.Agent.isolation:type_name -> flowmesh.api.fleet.v1.Isolation
-	14, // 8: flowmesh.api.fleet.v1.Agent.enforcement:type_name -> flowmesh.api.fleet.v1.Agent.EnforcementEntry
+	15, // 8: flowmesh.api.fleet.v1.Agent.enforcement:type_name -> flowmesh.api.fleet.v1.Agent.EnforcementEntry
 	3,  // 9: flowmesh.api.fleet.v1.ScalingPolicy.strategy:type_name -> flowmesh.api.fleet.v1.ScalingStrategy
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 10: flowmesh.api.fleet.v1.ScalingPolicy.schedule:type_name -> flowmesh.api.fleet.v1.ScheduledMinimum
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_agent_proto_init() }
@@ -1330,7 +1437,7 @@ func file_flowmesh_api_fleet_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_agent_proto_rawDesc), len(file_flowmesh_api_fleet_v1_agent_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

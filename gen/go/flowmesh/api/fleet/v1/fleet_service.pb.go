@@ -1756,7 +1756,9 @@ type AttendRequest struct {
 	// Tasks that run.
 	Busy uint32 `protobuf:"varint,4,opt,name=busy,proto3" json:"busy,omitempty"`
 	// Delay of its event loop.
-	LagMs         uint32 `protobuf:"varint,5,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	LagMs uint32 `protobuf:"varint,5,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	// Figures of its own by name, for policies of the strategy AUTO.
+	Gauges        map[string]float64 `protobuf:"bytes,6,rep,name=gauges,proto3" json:"gauges,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1824,6 +1826,13 @@ func (x *AttendRequest) GetLagMs() uint32 {
 		return x.LagMs
 	}
 	return 0
+}
+
+func (x *AttendRequest) GetGauges() map[string]float64 {
+	if x != nil {
+		return x.Gauges
+	}
+	return nil
 }
 
 type AttendResponse struct {
@@ -1974,13 +1983,17 @@ const file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x127\n" +
 	"\x05quota\x18\x02 \x01(\v2!.flowmesh.api.fleet.v1.AgentQuotaR\x05quota\"P\n" +
 	"\x15SetAgentQuotaResponse\x127\n" +
-	"\x05quota\x18\x01 \x01(\v2!.flowmesh.api.fleet.v1.AgentQuotaR\x05quota\"\x8f\x01\n" +
+	"\x05quota\x18\x01 \x01(\v2!.flowmesh.api.fleet.v1.AgentQuotaR\x05quota\"\x94\x02\n" +
 	"\rAttendRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\bagent_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1cR\aagentId\x12\x14\n" +
 	"\x05slots\x18\x03 \x01(\rR\x05slots\x12\x12\n" +
 	"\x04busy\x18\x04 \x01(\rR\x04busy\x12\x15\n" +
-	"\x06lag_ms\x18\x05 \x01(\rR\x05lagMs\"&\n" +
+	"\x06lag_ms\x18\x05 \x01(\rR\x05lagMs\x12H\n" +
+	"\x06gauges\x18\x06 \x03(\v20.flowmesh.api.fleet.v1.AttendRequest.GaugesEntryR\x06gauges\x1a9\n" +
+	"\vGaugesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"&\n" +
 	"\x0eAttendResponse\x12\x14\n" +
 	"\x05drain\x18\x01 \x01(\bR\x05drain2\xfb\x0f\n" +
 	"\fFleetService\x12w\n" +
@@ -2019,7 +2032,7 @@ func file_flowmesh_api_fleet_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_fleet_v1_fleet_service_proto_rawDescData
 }
 
-var file_flowmesh_api_fleet_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_flowmesh_api_fleet_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_flowmesh_api_fleet_v1_fleet_service_proto_goTypes = []any{
 	(*ApplyAgentSpecRequest)(nil),        // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest
 	(*ApplyAgentSpecResponse)(nil),       // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse
@@ -2058,76 +2071,78 @@ var file_flowmesh_api_fleet_v1_fleet_service_proto_goTypes = []any{
 	(*AttendRequest)(nil),                // 34: flowmesh.api.fleet.v1.AttendRequest
 	(*AttendResponse)(nil),               // 35: flowmesh.api.fleet.v1.AttendResponse
 	nil,                                  // 36: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.OwnersEntry
-	(*AgentSpec)(nil),                    // 37: flowmesh.api.fleet.v1.AgentSpec
-	(*AgentSpecState)(nil),               // 38: flowmesh.api.fleet.v1.AgentSpecState
-	(*Agent)(nil),                        // 39: flowmesh.api.fleet.v1.Agent
-	(*ScalingPolicy)(nil),                // 40: flowmesh.api.fleet.v1.ScalingPolicy
-	(*ScalingDecision)(nil),              // 41: flowmesh.api.fleet.v1.ScalingDecision
-	(*AgentFinding)(nil),                 // 42: flowmesh.api.fleet.v1.AgentFinding
-	(*AgentQuota)(nil),                   // 43: flowmesh.api.fleet.v1.AgentQuota
+	nil,                                  // 37: flowmesh.api.fleet.v1.AttendRequest.GaugesEntry
+	(*AgentSpec)(nil),                    // 38: flowmesh.api.fleet.v1.AgentSpec
+	(*AgentSpecState)(nil),               // 39: flowmesh.api.fleet.v1.AgentSpecState
+	(*Agent)(nil),                        // 40: flowmesh.api.fleet.v1.Agent
+	(*ScalingPolicy)(nil),                // 41: flowmesh.api.fleet.v1.ScalingPolicy
+	(*ScalingDecision)(nil),              // 42: flowmesh.api.fleet.v1.ScalingDecision
+	(*AgentFinding)(nil),                 // 43: flowmesh.api.fleet.v1.AgentFinding
+	(*AgentQuota)(nil),                   // 44: flowmesh.api.fleet.v1.AgentQuota
 }
 var file_flowmesh_api_fleet_v1_fleet_service_proto_depIdxs = []int32{
-	37, // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
-	38, // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	38, // 2: flowmesh.api.fleet.v1.GetAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	38, // 3: flowmesh.api.fleet.v1.ListAgentSpecsResponse.specs:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	39, // 4: flowmesh.api.fleet.v1.SpawnAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
-	39, // 5: flowmesh.api.fleet.v1.StopAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	39, // 6: flowmesh.api.fleet.v1.RestartAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	38, // 7: flowmesh.api.fleet.v1.ScaleAgentsResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
-	39, // 8: flowmesh.api.fleet.v1.GetAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
-	39, // 9: flowmesh.api.fleet.v1.ListAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
-	40, // 10: flowmesh.api.fleet.v1.ApplyScalingPolicyRequest.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
-	40, // 11: flowmesh.api.fleet.v1.ApplyScalingPolicyResponse.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
-	40, // 12: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.policies:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	38, // 0: flowmesh.api.fleet.v1.ApplyAgentSpecRequest.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
+	39, // 1: flowmesh.api.fleet.v1.ApplyAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	39, // 2: flowmesh.api.fleet.v1.GetAgentSpecResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	39, // 3: flowmesh.api.fleet.v1.ListAgentSpecsResponse.specs:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	40, // 4: flowmesh.api.fleet.v1.SpawnAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
+	40, // 5: flowmesh.api.fleet.v1.StopAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	40, // 6: flowmesh.api.fleet.v1.RestartAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	39, // 7: flowmesh.api.fleet.v1.ScaleAgentsResponse.spec:type_name -> flowmesh.api.fleet.v1.AgentSpecState
+	40, // 8: flowmesh.api.fleet.v1.GetAgentResponse.agent:type_name -> flowmesh.api.fleet.v1.Agent
+	40, // 9: flowmesh.api.fleet.v1.ListAgentsResponse.agents:type_name -> flowmesh.api.fleet.v1.Agent
+	41, // 10: flowmesh.api.fleet.v1.ApplyScalingPolicyRequest.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	41, // 11: flowmesh.api.fleet.v1.ApplyScalingPolicyResponse.policy:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
+	41, // 12: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.policies:type_name -> flowmesh.api.fleet.v1.ScalingPolicy
 	36, // 13: flowmesh.api.fleet.v1.ListScalingPoliciesResponse.owners:type_name -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse.OwnersEntry
-	41, // 14: flowmesh.api.fleet.v1.ListScalingDecisionsResponse.decisions:type_name -> flowmesh.api.fleet.v1.ScalingDecision
-	42, // 15: flowmesh.api.fleet.v1.DiagnoseAgentsResponse.findings:type_name -> flowmesh.api.fleet.v1.AgentFinding
-	43, // 16: flowmesh.api.fleet.v1.GetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	43, // 17: flowmesh.api.fleet.v1.GetAgentQuotaResponse.used:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	43, // 18: flowmesh.api.fleet.v1.SetAgentQuotaRequest.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	43, // 19: flowmesh.api.fleet.v1.SetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
-	0,  // 20: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:input_type -> flowmesh.api.fleet.v1.ApplyAgentSpecRequest
-	2,  // 21: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:input_type -> flowmesh.api.fleet.v1.GetAgentSpecRequest
-	4,  // 22: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:input_type -> flowmesh.api.fleet.v1.ListAgentSpecsRequest
-	6,  // 23: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:input_type -> flowmesh.api.fleet.v1.DeleteAgentSpecRequest
-	8,  // 24: flowmesh.api.fleet.v1.FleetService.SpawnAgents:input_type -> flowmesh.api.fleet.v1.SpawnAgentsRequest
-	10, // 25: flowmesh.api.fleet.v1.FleetService.StopAgent:input_type -> flowmesh.api.fleet.v1.StopAgentRequest
-	12, // 26: flowmesh.api.fleet.v1.FleetService.RestartAgent:input_type -> flowmesh.api.fleet.v1.RestartAgentRequest
-	14, // 27: flowmesh.api.fleet.v1.FleetService.ScaleAgents:input_type -> flowmesh.api.fleet.v1.ScaleAgentsRequest
-	16, // 28: flowmesh.api.fleet.v1.FleetService.GetAgent:input_type -> flowmesh.api.fleet.v1.GetAgentRequest
-	18, // 29: flowmesh.api.fleet.v1.FleetService.ListAgents:input_type -> flowmesh.api.fleet.v1.ListAgentsRequest
-	20, // 30: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:input_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyRequest
-	22, // 31: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:input_type -> flowmesh.api.fleet.v1.ListScalingPoliciesRequest
-	24, // 32: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:input_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyRequest
-	26, // 33: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:input_type -> flowmesh.api.fleet.v1.ListScalingDecisionsRequest
-	28, // 34: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:input_type -> flowmesh.api.fleet.v1.DiagnoseAgentsRequest
-	30, // 35: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:input_type -> flowmesh.api.fleet.v1.GetAgentQuotaRequest
-	32, // 36: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:input_type -> flowmesh.api.fleet.v1.SetAgentQuotaRequest
-	34, // 37: flowmesh.api.fleet.v1.AgentService.Attend:input_type -> flowmesh.api.fleet.v1.AttendRequest
-	1,  // 38: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:output_type -> flowmesh.api.fleet.v1.ApplyAgentSpecResponse
-	3,  // 39: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:output_type -> flowmesh.api.fleet.v1.GetAgentSpecResponse
-	5,  // 40: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:output_type -> flowmesh.api.fleet.v1.ListAgentSpecsResponse
-	7,  // 41: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:output_type -> flowmesh.api.fleet.v1.DeleteAgentSpecResponse
-	9,  // 42: flowmesh.api.fleet.v1.FleetService.SpawnAgents:output_type -> flowmesh.api.fleet.v1.SpawnAgentsResponse
-	11, // 43: flowmesh.api.fleet.v1.FleetService.StopAgent:output_type -> flowmesh.api.fleet.v1.StopAgentResponse
-	13, // 44: flowmesh.api.fleet.v1.FleetService.RestartAgent:output_type -> flowmesh.api.fleet.v1.RestartAgentResponse
-	15, // 45: flowmesh.api.fleet.v1.FleetService.ScaleAgents:output_type -> flowmesh.api.fleet.v1.ScaleAgentsResponse
-	17, // 46: flowmesh.api.fleet.v1.FleetService.GetAgent:output_type -> flowmesh.api.fleet.v1.GetAgentResponse
-	19, // 47: flowmesh.api.fleet.v1.FleetService.ListAgents:output_type -> flowmesh.api.fleet.v1.ListAgentsResponse
-	21, // 48: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:output_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyResponse
-	23, // 49: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:output_type -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse
-	25, // 50: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:output_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyResponse
-	27, // 51: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:output_type -> flowmesh.api.fleet.v1.ListScalingDecisionsResponse
-	29, // 52: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:output_type -> flowmesh.api.fleet.v1.DiagnoseAgentsResponse
-	31, // 53: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:output_type -> flowmesh.api.fleet.v1.GetAgentQuotaResponse
-	33, // 54: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:output_type -> flowmesh.api.fleet.v1.SetAgentQuotaResponse
-	35, // 55: flowmesh.api.fleet.v1.AgentService.Attend:output_type -> flowmesh.api.fleet.v1.AttendResponse
-	38, // [38:56] is the sub-list for method output_type
-	20, // [20:38] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	42, // 14: flowmesh.api.fleet.v1.ListScalingDecisionsResponse.decisions:type_name -> flowmesh.api.fleet.v1.ScalingDecision
+	43, // 15: flowmesh.api.fleet.v1.DiagnoseAgentsResponse.findings:type_name -> flowmesh.api.fleet.v1.AgentFinding
+	44, // 16: flowmesh.api.fleet.v1.GetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	44, // 17: flowmesh.api.fleet.v1.GetAgentQuotaResponse.used:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	44, // 18: flowmesh.api.fleet.v1.SetAgentQuotaRequest.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	44, // 19: flowmesh.api.fleet.v1.SetAgentQuotaResponse.quota:type_name -> flowmesh.api.fleet.v1.AgentQuota
+	37, // 20: flowmesh.api.fleet.v1.AttendRequest.gauges:type_name -> flowmesh.api.fleet.v1.AttendRequest.GaugesEntry
+	0,  // 21: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:input_type -> flowmesh.api.fleet.v1.ApplyAgentSpecRequest
+	2,  // 22: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:input_type -> flowmesh.api.fleet.v1.GetAgentSpecRequest
+	4,  // 23: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:input_type -> flowmesh.api.fleet.v1.ListAgentSpecsRequest
+	6,  // 24: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:input_type -> flowmesh.api.fleet.v1.DeleteAgentSpecRequest
+	8,  // 25: flowmesh.api.fleet.v1.FleetService.SpawnAgents:input_type -> flowmesh.api.fleet.v1.SpawnAgentsRequest
+	10, // 26: flowmesh.api.fleet.v1.FleetService.StopAgent:input_type -> flowmesh.api.fleet.v1.StopAgentRequest
+	12, // 27: flowmesh.api.fleet.v1.FleetService.RestartAgent:input_type -> flowmesh.api.fleet.v1.RestartAgentRequest
+	14, // 28: flowmesh.api.fleet.v1.FleetService.ScaleAgents:input_type -> flowmesh.api.fleet.v1.ScaleAgentsRequest
+	16, // 29: flowmesh.api.fleet.v1.FleetService.GetAgent:input_type -> flowmesh.api.fleet.v1.GetAgentRequest
+	18, // 30: flowmesh.api.fleet.v1.FleetService.ListAgents:input_type -> flowmesh.api.fleet.v1.ListAgentsRequest
+	20, // 31: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:input_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyRequest
+	22, // 32: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:input_type -> flowmesh.api.fleet.v1.ListScalingPoliciesRequest
+	24, // 33: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:input_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyRequest
+	26, // 34: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:input_type -> flowmesh.api.fleet.v1.ListScalingDecisionsRequest
+	28, // 35: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:input_type -> flowmesh.api.fleet.v1.DiagnoseAgentsRequest
+	30, // 36: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:input_type -> flowmesh.api.fleet.v1.GetAgentQuotaRequest
+	32, // 37: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:input_type -> flowmesh.api.fleet.v1.SetAgentQuotaRequest
+	34, // 38: flowmesh.api.fleet.v1.AgentService.Attend:input_type -> flowmesh.api.fleet.v1.AttendRequest
+	1,  // 39: flowmesh.api.fleet.v1.FleetService.ApplyAgentSpec:output_type -> flowmesh.api.fleet.v1.ApplyAgentSpecResponse
+	3,  // 40: flowmesh.api.fleet.v1.FleetService.GetAgentSpec:output_type -> flowmesh.api.fleet.v1.GetAgentSpecResponse
+	5,  // 41: flowmesh.api.fleet.v1.FleetService.ListAgentSpecs:output_type -> flowmesh.api.fleet.v1.ListAgentSpecsResponse
+	7,  // 42: flowmesh.api.fleet.v1.FleetService.DeleteAgentSpec:output_type -> flowmesh.api.fleet.v1.DeleteAgentSpecResponse
+	9,  // 43: flowmesh.api.fleet.v1.FleetService.SpawnAgents:output_type -> flowmesh.api.fleet.v1.SpawnAgentsResponse
+	11, // 44: flowmesh.api.fleet.v1.FleetService.StopAgent:output_type -> flowmesh.api.fleet.v1.StopAgentResponse
+	13, // 45: flowmesh.api.fleet.v1.FleetService.RestartAgent:output_type -> flowmesh.api.fleet.v1.RestartAgentResponse
+	15, // 46: flowmesh.api.fleet.v1.FleetService.ScaleAgents:output_type -> flowmesh.api.fleet.v1.ScaleAgentsResponse
+	17, // 47: flowmesh.api.fleet.v1.FleetService.GetAgent:output_type -> flowmesh.api.fleet.v1.GetAgentResponse
+	19, // 48: flowmesh.api.fleet.v1.FleetService.ListAgents:output_type -> flowmesh.api.fleet.v1.ListAgentsResponse
+	21, // 49: flowmesh.api.fleet.v1.FleetService.ApplyScalingPolicy:output_type -> flowmesh.api.fleet.v1.ApplyScalingPolicyResponse
+	23, // 50: flowmesh.api.fleet.v1.FleetService.ListScalingPolicies:output_type -> flowmesh.api.fleet.v1.ListScalingPoliciesResponse
+	25, // 51: flowmesh.api.fleet.v1.FleetService.DeleteScalingPolicy:output_type -> flowmesh.api.fleet.v1.DeleteScalingPolicyResponse
+	27, // 52: flowmesh.api.fleet.v1.FleetService.ListScalingDecisions:output_type -> flowmesh.api.fleet.v1.ListScalingDecisionsResponse
+	29, // 53: flowmesh.api.fleet.v1.FleetService.DiagnoseAgents:output_type -> flowmesh.api.fleet.v1.DiagnoseAgentsResponse
+	31, // 54: flowmesh.api.fleet.v1.FleetService.GetAgentQuota:output_type -> flowmesh.api.fleet.v1.GetAgentQuotaResponse
+	33, // 55: flowmesh.api.fleet.v1.FleetService.SetAgentQuota:output_type -> flowmesh.api.fleet.v1.SetAgentQuotaResponse
+	35, // 56: flowmesh.api.fleet.v1.AgentService.Attend:output_type -> flowmesh.api.fleet.v1.AttendResponse
+	39, // [39:57] is the sub-list for method output_type
+	21, // [21:39] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_fleet_service_proto_init() }
@@ -2142,7 +2157,7 @@ func file_flowmesh_api_fleet_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc), len(file_flowmesh_api_fleet_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -451,6 +451,9 @@ class ScalingPolicy(_message.Message):
     DOWN_COOLDOWN_MS_FIELD_NUMBER: _builtins.int
     WINDOW_MS_FIELD_NUMBER: _builtins.int
     IDLE_AFTER_MS_FIELD_NUMBER: _builtins.int
+    GAUGE_FIELD_NUMBER: _builtins.int
+    GAUGE_TARGET_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     spec: _builtins.str
     """A spec has at most one policy."""
@@ -469,6 +472,13 @@ class ScalingPolicy(_message.Message):
     """The highest wish of this time holds a step down; 0 is 300 s."""
     idle_after_ms: _builtins.int
     """Time without work after which no agent is left, where min is 0; 0 is 60 s."""
+    gauge: _builtins.str
+    """Of AUTO: a gauge that the agents report, and its wanted mean."""
+    gauge_target: _builtins.float
+    @_builtins.property
+    def schedule(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduledMinimum]:
+        """Least agents at times of the day or week."""
+
     def __init__(
         self,
         *,
@@ -483,14 +493,48 @@ class ScalingPolicy(_message.Message):
         down_cooldown_ms: _builtins.int = ...,
         window_ms: _builtins.int = ...,
         idle_after_ms: _builtins.int = ...,
+        gauge: _builtins.str = ...,
+        gauge_target: _builtins.float = ...,
+        schedule: _abc.Iterable[Global___ScheduledMinimum] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["down_cooldown_ms", b"down_cooldown_ms", "idle_after_ms", b"idle_after_ms", "max", b"max", "min", b"min", "policy", b"policy", "spec", b"spec", "strategy", b"strategy", "up_cooldown_ms", b"up_cooldown_ms", "utilization_percent", b"utilization_percent", "wait_target_ms", b"wait_target_ms", "window_ms", b"window_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["down_cooldown_ms", b"down_cooldown_ms", "gauge", b"gauge", "gauge_target", b"gauge_target", "idle_after_ms", b"idle_after_ms", "max", b"max", "min", b"min", "policy", b"policy", "schedule", b"schedule", "spec", b"spec", "strategy", b"strategy", "up_cooldown_ms", b"up_cooldown_ms", "utilization_percent", b"utilization_percent", "wait_target_ms", b"wait_target_ms", "window_ms", b"window_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScalingPolicy: _TypeAlias = ScalingPolicy  # noqa: Y015
+
+@_typing.final
+class ScheduledMinimum(_message.Message):
+    """At least so many agents for a time from each instant of a cron expression on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRON_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    MIN_FIELD_NUMBER: _builtins.int
+    cron: _builtins.str
+    time_zone: _builtins.str
+    """Empty is UTC."""
+    duration_ms: _builtins.int
+    min: _builtins.int
+    def __init__(
+        self,
+        *,
+        cron: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        duration_ms: _builtins.int = ...,
+        min: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "duration_ms", b"duration_ms", "min", b"min", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduledMinimum: _TypeAlias = ScheduledMinimum  # noqa: Y015
 
 @_typing.final
 class ScalingDecision(_message.Message):
