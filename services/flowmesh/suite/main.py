@@ -47,9 +47,9 @@ def _run_command(line: spelling.Line) -> int | str:
 
 def _prepare_server() -> None:
     from flowmesh.suite.allocator import return_large_blocks
-    from flowmesh.suite.import_filter import load_libraries
+    from flowmesh.suite.import_filter import hide_optional_parts
 
     return_large_blocks()
     # No object that is loaded now becomes garbage; collection is enabled when the process serves.
     gc.disable()
-    load_libraries()
+    hide_optional_parts()

@@ -66,6 +66,10 @@ def test_help_is_quick_and_lists_the_commands() -> None:
         assert name in done.stdout
 
 
+HIDING = "import flowmesh.suite.import_filter as f; f.hide_optional_parts()"
+HIDDEN = ("aiohttp", "rich", "opentelemetry.sdk", "watchfiles")
+
+
 def loaded(code: str, *names: str) -> str:
     """Runs the code in a new interpreter; which of the modules it has loaded."""
     script = f"import sys; {code}; print(*[name for name in {names} if name in sys.modules])"
@@ -83,7 +87,8 @@ def loaded(code: str, *names: str) -> str:
         ("from flowmesh.runtime import Settings", ("grpc", "asyncpg", "redis", "nats", "uvicorn")),
         ("import flowmesh.suite.cluster", ("grpc", "redis", "nats", "uvicorn")),
         ("import flowmesh.gateway.main", ("jsonschema", "yaml", "flowmesh.definitions.checks")),
-        ("import flowmesh.suite.import_filter as f; f.load_libraries()", ("rich", "aiohttp")),
+        (f"{HIDING}; import nats, redis.asyncio, structlog, uvicorn", HIDDEN),
+        (f"{HIDING}; import flowmesh.fleet.main", ("redis", "cel", "rich", "watchfiles")),
     ],
 )
 def test_commands_load_only_the_modules_they_use(code: str, names: tuple[str, ...]) -> None:
@@ -93,9 +98,8 @@ def test_commands_load_only_the_modules_they_use(code: str, names: tuple[str, ..
 
 def test_what_a_library_was_not_shown_is_there_afterwards() -> None:
     """Only the first import goes without: HTTP and OpenTelemetry work as ever."""
-    code = "import flowmesh.suite.import_filter as f; f.load_libraries(); import aiohttp, rich"
-    names = ("aiohttp", "rich", "redis", "nats", "structlog")
-    assert loaded(f"{code}; import opentelemetry.sdk.trace", *names) == " ".join(names)
+    code = f"{HIDING}; import nats, redis, structlog, uvicorn; import aiohttp, rich, watchfiles"
+    assert loaded(f"{code}; import opentelemetry.sdk.trace", *HIDDEN) == " ".join(HIDDEN)
 
 
 def test_grpc_settings_are_set_before_grpc_loads() -> None:
