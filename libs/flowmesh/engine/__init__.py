@@ -8,6 +8,7 @@ copy_state(state)                   an independent copy; immutable parts are sha
 
 from flowmesh.engine.children.commands import ChildBegan, ChildDone, Join, Rendered
 from flowmesh.engine.commands import (
+    DELIVERIES_MAX,
     Abort,
     Asked,
     Begin,
@@ -34,7 +35,7 @@ from flowmesh.engine.commands import (
 )
 from flowmesh.engine.decide import decide
 from flowmesh.engine.decisions.approvals import outcome_of
-from flowmesh.engine.decisions.attempts import DELIVERIES_MAX, why_final
+from flowmesh.engine.decisions.attempts import why_final
 from flowmesh.engine.decisions.starting import first_hold, is_next_run, skips_debounce
 from flowmesh.engine.decisions.values import encode_output
 from flowmesh.engine.erasure import Erase, StillOpen

@@ -79,13 +79,18 @@ class TaskRuns:
     started_at_us: int
 
 
+DELIVERIES_MAX = 5
+"""Lost deliveries of an attempt after which its node fails with POISON, by default."""
+
+
 @dataclass(slots=True)
 class DeliveryLost:
-    """The loss of the worker of an attempt, which is then dispatched again."""
+    """The loss of the worker of an attempt, which is then dispatched again, or has failed."""
 
     node: str
     attempt: int
     reason: str = "WORKER_LOST"
+    deliveries_max: int = DELIVERIES_MAX
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowmesh.api.execution.v1 import control_service_pb2_grpc as control_grpc
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as execution_grpc
 from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
+from flowmesh.engine import DELIVERIES_MAX
 from flowmesh.orchestrator.commit.inbox import Inbox
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.publisher import Publisher
@@ -90,6 +91,7 @@ class Environment:
     policy: Policy | None = None
     log_transitions: bool = False
     learned_routing: tuple[str, ...] = ()
+    deliveries_max: int = DELIVERIES_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +233,7 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         barrier=memory.lock.barrier,
         submit=inbox.submit,
         spawn=spawn,
+        deliveries_max=given.deliveries_max,
     )
     workers = AttachedWorkers(store=given.store.partitions, ownership=ownership, spawn=spawn)
     dispatcher = Dispatcher(
@@ -248,6 +251,7 @@ def compose_dispatch(given: Environment, memory: Memory) -> Dispatch:
         attached_workers=workers,
         traceparent_of=memory.telemetry.traceparent_of,
         router=LearnedRouter(given.learned_routing) if given.learned_routing else None,
+        deliveries_max=given.deliveries_max,
     )
     return Dispatch(
         permits=permits,

@@ -172,6 +172,7 @@ def _environment(
         policy=policies.load(settings.policy) if settings.policy else None,
         log_transitions=settings.log_transitions,
         learned_routing=settings.learned_queues,
+        deliveries_max=settings.deliveries_max,
     )
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from flowmesh.embedded.ports import free_port
-from flowmesh.sdk import Client, Handle
+from flowmesh.sdk import Client, ExecutionFailed, Handle
 from flowmesh.testing.polling import pause, until
 from flowmesh.testing.suite import Suite
 from tests.features.agents.crew import PATIENCE_S, Crew, alive, kill, processes_of, tasks
@@ -82,6 +82,22 @@ async def test_a_fleet_killed_between_its_steps_settles(
     await settled(crew, WANTED)
 
 
+async def test_the_bound_of_lost_workers_is_a_setting(tmp_path: Path) -> None:
+    """A task whose agents are killed twice fails, where two losses are the bound."""
+    environment = {"FLOWMESH_DELIVERIES_MAX": "2"}
+    async with Suite(tmp_path / "data", environment=environment) as suite:
+        crew = Crew(suite, "default")
+        await crew.apply("packers", replicas=1)
+        async with Client(suite.grpc_address) as client:
+            (task,) = await tasks(client, 1, 60.0)
+            for delivery in (1, 2):
+                sent = partial(_sent, client, task, delivery)
+                await until("an agent has the task", sent, within_s=PATIENCE_S)
+                kill((await crew.ready(1))[0]["pid"])
+            with pytest.raises(ExecutionFailed, match="the worker was lost 2 times"):
+                await task.result(PATIENCE_S)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(120 + 45 * KILLS)
 async def test_kills_of_agents_supervisor_and_fleet_lose_no_task(
@@ -146,6 +162,12 @@ async def _deliveries(task: Handle) -> int:
     """Return how often a task was sent to a worker."""
     found = [each.data async for each in task.events(types=["TaskStarted"])]
     return max(int(str(each.get("delivery", 1))) for each in found)
+
+
+async def _sent(client: Client, task: Handle, delivery: int) -> bool:
+    """Return whether a worker has a task for the so-many-th time."""
+    started = [each async for each in client.history(task.id) if each.type == "TaskStarted"]
+    return len(started) == delivery
 
 
 async def _ended(suite: Suite) -> bool:

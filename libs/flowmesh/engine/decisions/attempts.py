@@ -14,9 +14,6 @@ from flowmesh.engine.decisions.values import NULL, failure_of
 from flowmesh.engine.state.journal import tries
 from flowmesh.engine.state.state import NodeState
 
-DELIVERIES_MAX = 5
-"""Lost deliveries of an attempt after which its node fails with POISON."""
-
 NOT_BEGUN = "ScheduleToStartTimeout"
 """The failure class of an attempt that no worker started within its limit."""
 
@@ -59,7 +56,7 @@ def delivery_lost(step: Step, command: c.DeliveryLost) -> bool:
     if node is None:
         return False
     lost = max(node.delivery, 1)
-    if lost >= DELIVERIES_MAX:
+    if lost >= command.deliveries_max:
         failure = failure_of("POISON", f"the worker was lost {lost} times ({command.reason})")
         attempt_failed(step, node, failure, 0.0)
         return True

@@ -310,6 +310,12 @@ class Settings(BaseSettings):
         description="namespaces, and queues as namespace/queue, whose tasks go first to the workers"
         " that were faster at them, separated by commas; empty is none",
     )
+    deliveries_max: int = Field(
+        default=5,
+        ge=1,
+        le=1_000,
+        description="lost workers of one attempt, after which its node fails with POISON",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="minimum level of log lines"
     )

@@ -11,7 +11,7 @@ from functools import partial
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract import INLINE_BYTES_MAX
-from flowmesh.engine import NodeState, State, TaskEnded
+from flowmesh.engine import DELIVERIES_MAX, NodeState, State, TaskEnded
 from flowmesh.expressions import RenderError
 from flowmesh.orchestrator.dispatch.adoption import Adoption
 from flowmesh.orchestrator.dispatch.attachment import WorkerSet
@@ -71,6 +71,7 @@ class Dispatcher:
         attached_workers: AttachedWorkers,
         traceparent_of: Callable[[State], str] | None = None,
         router: LearnedRouter | None = None,
+        deliveries_max: int = DELIVERIES_MAX,
     ) -> None:
         self._states, self._ownership, self._clock = states, ownership, clock
         self._submit, self._draw = submit, draw
@@ -83,7 +84,8 @@ class Dispatcher:
         self.permission_check = permission_check
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
         self.ready = ReadyQueues(self.limiter.weight)
-        self.leases = Leases(clock=clock, lost=partial(submit_loss, submit), freed=permits.release)
+        lost = partial(submit_loss, submit, deliveries_max)
+        self.leases = Leases(clock=clock, lost=lost, freed=permits.release)
         self._long_runs = LongRuns(
             clock=clock, leases=self.leases, submit=submit, overdue=self._overdue
         )
@@ -118,6 +120,7 @@ class Dispatcher:
             uncommitted=uncommitted,
             uncommitted_ends=self._uncommitted_ends,
             submit=submit,
+            lose=lost,
             draw=draw,
             add=self.add,
             requeue=partial(open_tasks.requeue, self),

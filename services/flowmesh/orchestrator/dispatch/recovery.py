@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from functools import partial
 from typing import Any
 
-from flowmesh.engine import DeliveryLost, Finish, NodeState, State
+from flowmesh.engine import DELIVERIES_MAX, DeliveryLost, Finish, NodeState, State
 from flowmesh.orchestrator.dispatch.dispatcher import Dispatcher
 from flowmesh.orchestrator.limits.ready_queues import Key, key_of
 from flowmesh.orchestrator.model.commands import PendingCommand
@@ -37,6 +37,7 @@ class Recovery:
         barrier: Callable[[], Awaitable[None]],
         submit: Callable[[PendingCommand], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        deliveries_max: int = DELIVERIES_MAX,
     ) -> None:
         self._store = store
         self._states = states
@@ -44,6 +45,7 @@ class Recovery:
         self._barrier = barrier
         self._submit = submit
         self._spawn = spawn
+        self._deliveries_max = deliveries_max
         # Kinds and priorities that left tasks in the rows for lack of room.
         self._wanted: set[tuple[Key, int]] = set()
         self._refilling = False
@@ -231,7 +233,7 @@ class Recovery:
             if lease is not None:
                 dispatcher.adoption.recognize(lease, state, node)
             elif node.delivery:
-                command = DeliveryLost(node.id, node.attempt, "OWNER_LOST")
+                command = DeliveryLost(node.id, node.attempt, "OWNER_LOST", self._deliveries_max)
                 self._submit(PendingCommand(state.execution_id, partition, command))
             else:
                 dispatcher.add(state, node, partition)

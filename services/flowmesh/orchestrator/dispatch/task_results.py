@@ -38,6 +38,7 @@ class TaskResults:
         uncommitted: UncommittedExecutions,
         uncommitted_ends: UncommittedEnds,
         submit: Callable[[PendingCommand], None],
+        lose: Callable[[Lease, str], None],
         draw: Callable[[], float],
         add: Callable[[State, NodeState, int], None],
         requeue: Callable[[set[str]], None],
@@ -49,7 +50,7 @@ class TaskResults:
         self._budgets = budgets
         self._uncommitted = uncommitted
         self._uncommitted_ends = uncommitted_ends
-        self._submit = submit
+        self._submit, self._lose = submit, lose
         self._draw = draw
         self._add = add
         self._requeue = requeue
@@ -122,7 +123,7 @@ class TaskResults:
         """Report tasks as lost that a worker service does not hold any more."""
         for task in tasks:
             if (lease := self._taken_from(stream, task.token, task.worker_id)) is not None:
-                submit_loss(self._submit, lease, task.reason or "WORKER_LOST")
+                self._lose(lease, task.reason or "WORKER_LOST")
 
     def returned(self, stream: WorkerStream, tokens: Iterable[str]) -> None:
         """Send returned tasks, which no worker has begun, again without counting a delivery."""
@@ -148,7 +149,9 @@ class TaskResults:
         return self._leases.pop(token)
 
 
-def submit_loss(submit: Callable[[PendingCommand], None], lease: Lease, reason: str) -> None:
+def submit_loss(
+    submit: Callable[[PendingCommand], None], deliveries_max: int, lease: Lease, reason: str
+) -> None:
     """Submit the loss of a delivery."""
-    command = DeliveryLost(lease.node_id, lease.attempt, reason)
+    command = DeliveryLost(lease.node_id, lease.attempt, reason, deliveries_max)
     submit(PendingCommand(lease.execution_id, lease.partition, command, no_reply))
