@@ -74,14 +74,11 @@ class Dispatcher:
         deliveries_max: int = DELIVERIES_MAX,
     ) -> None:
         self._states, self._ownership, self._clock = states, ownership, clock
-        self._submit, self._draw = submit, draw
-        self._preparation = preparation
-        self._open_tasks = open_tasks
-        self._uncommitted = uncommitted
+        self._submit, self._draw, self._uncommitted = submit, draw, uncommitted
+        self._preparation, self._open_tasks = preparation, open_tasks
         self._turn, self._preparing, self._pump_due = 0, 0, False
-        self._traceparent_of, self.router = traceparent_of, router
-        self._uncommitted_ends = UncommittedEnds()
-        self.permission_check = permission_check
+        self._traceparent_of, self.permission_check = traceparent_of, permission_check
+        self._uncommitted_ends, self.router = UncommittedEnds(), router
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
         self.ready = ReadyQueues(self.limiter.weight)
         lost = partial(submit_loss, submit, deliveries_max)
