@@ -20,6 +20,7 @@ import {
   MailWarning,
   Network,
   Orbit,
+  Palette,
   Rows3,
   ScrollText,
   Settings,
@@ -45,6 +46,7 @@ export interface Destination {
     | "/messages"
     | "/streams"
     | "/audit"
+    | "/styleguide"
     | "/bulk"
     | "/tasks"
     | "/templates"
@@ -95,4 +97,5 @@ export const FURTHER: readonly Destination[] = [
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
   { to: "/visualization/grid", label: "Grid", icon: Grid3x3 },
   { to: "/visualization/topology", label: "Topology", icon: Network },
+  { to: "/styleguide", label: "Components of the console", icon: Palette },
 ];

@@ -142,6 +142,12 @@ const galaxy = createRoute({
   component: lazyRouteComponent(() => import("@/features/galaxy/page"), "GalaxyPage"),
 });
 
+const styleguide = createRoute({
+  getParentRoute,
+  path: "/styleguide",
+  component: lazyRouteComponent(() => import("@/features/styleguide/page"), "StyleguidePage"),
+});
+
 export const operateRoutes = [
   approvals,
   triggers,
@@ -158,4 +164,5 @@ export const operateRoutes = [
   grid,
   topology,
   galaxy,
+  styleguide,
 ] as const;

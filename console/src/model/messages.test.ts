@@ -9,6 +9,7 @@ import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
 import { pages } from "../../messages/pages";
 import { records } from "../../messages/records";
+import { styleguide } from "../../messages/styleguide";
 import { formatted } from "./messages";
 
 /** Folders whose texts are all in the catalog; the others follow. */
@@ -22,6 +23,7 @@ const TRANSLATED = [
   "features/audit/",
   "features/messages/",
   "features/streams/",
+  "features/styleguide/",
   "features/approvals/",
   "features/builder/",
   "features/bulk/",
@@ -104,6 +106,7 @@ test("every message is used, and is well-formed", () => {
     ...builder,
     ...agents,
     ...records,
+    ...styleguide,
     ...numbers,
     ...pages,
   })) {

@@ -11,6 +11,7 @@ import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
 import type { records } from "../../messages/records";
+import type { styleguide } from "../../messages/styleguide";
 
 type Catalog = typeof en &
   typeof access &
@@ -19,7 +20,8 @@ type Catalog = typeof en &
   typeof builder &
   typeof numbers &
   typeof pages &
-  typeof records;
+  typeof records &
+  typeof styleguide;
 export type MessageKey = keyof Catalog;
 export type MessageValues = Readonly<Record<string, string | number>>;
 

@@ -21,6 +21,7 @@ for (const [name, path] of [
   ["topology", "/console/visualization/topology"],
   ["galaxy", "/console/visualization/galaxy"],
   ["dead letters", "/console/dead-letters"],
+  ["components", "/console/styleguide"],
   ["settings", "/console/settings"],
   ["sign-in", "/console/login"],
 ] as const) {

@@ -81,6 +81,13 @@ for (const [name, { path, text, expects }] of Object.entries(STATES)) {
   });
 }
 
+test("the components look as they did @S0-132", async ({ page }) => {
+  await page.setViewportSize({ width: 1000, height: 1500 });
+  await page.goto("/styleguide");
+  await expect(page.getByText("Nothing here", { exact: true })).toBeVisible();
+  await asBefore(page, page.locator("main"), "styleguide");
+});
+
 const DIALOGS: Record<string, { path: string; open: (page: Page) => Promise<void> }> = {
   limit: {
     path: "/queues",

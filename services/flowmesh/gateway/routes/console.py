@@ -92,6 +92,7 @@ PLAIN_PATHS = (
     "/audit",
     "/messages",
     "/streams",
+    "/styleguide",
     "/dashboards",
     "/visualization",
     "/visualization/galaxy",

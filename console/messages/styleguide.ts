@@ -1,0 +1,45 @@
+/** The texts of the page that shows the components. */
+
+import { teach } from "../src/model/messages";
+
+export const styleguide = {
+  "style.title": "Components",
+  "style.text": "Text sizes",
+  "style.size": "{size} pixels",
+  "style.space": "Space",
+  "style.status": "States",
+  "style.buttons": "Buttons",
+  "style.button": "Button",
+  "style.small": "Small",
+  "style.disabled": "Disabled",
+  "style.search": "Search",
+  "style.fields": "Fields",
+  "style.field": "A text",
+  "style.hint": "A hint stands below.",
+  "style.wrong": "A number",
+  "style.error": "must be at least 0",
+  "style.choice": "A choice",
+  "style.option": "An option",
+  "style.lines": "Several lines",
+  "style.table": "A table",
+  "style.id": "Identifier",
+  "style.number": "Number",
+  "style.share": "Share",
+  "style.shareOf": "Share of {name}",
+  "style.parts": "Tabs, folds and values",
+  "style.tabs": "Parts",
+  "style.first": "First",
+  "style.second": "Second",
+  "style.fold": "Folded",
+  "style.folded": "What is folded is shown by a click.",
+  "style.states": "Empty, wrong, loading, asking",
+  "style.empty": "Nothing here",
+  "style.emptyHint": "A command, or a button, that changes it.",
+  "style.happened": "the orchestrator does not respond",
+  "style.dialog": "Open a dialog",
+  "style.asked": "A dialog asks one question.",
+  "style.cancel": "Cancel",
+  "style.act": "Act",
+} as const;
+
+teach(styleguide);
