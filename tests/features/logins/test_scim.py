@@ -82,6 +82,13 @@ async def tenant(closed: Closed, slug: str, issuer: str = "") -> Tenant:
         "rules": [
             {"claim": "groups", "equals": "Builders", "role": "editor"},
             {"claim": "groups", "equals": "Leads", "role": "admin"},
+            {
+                "claim": "department",
+                "equals": "research",
+                "role": "viewer",
+                "level": "project",
+                "levelId": project.project.id,
+            },
         ],
     }
     path = f"/api/v1/companies/{company}/identity-providers"
@@ -184,6 +191,26 @@ async def test_okta_provisions_a_user_that_logs_in_and_is_out_at_once(
     renamed = {"op": "replace", "value": {"id": leads, "displayName": "Builders"}}
     assert (await corp.patch(f"/Groups/{leads}", renamed))[0] == 204
     assert await corp.roles("ada@corp.example") == ["editor"]
+
+
+async def test_a_change_of_groups_keeps_the_roles_of_other_claims(
+    closed: Closed, provider: OpenIdProvider, corp: Tenant
+) -> None:
+    """On levels where no rule reads the groups; only a login shows the other claims."""
+    kay = await created(corp, okta_user("kay@corp.example", "00u7"))
+    own = {"sub": "00u7", "email": "kay@corp.example", "department": "research"}
+    provider.claims = lambda claims: {**claims, **own}
+    try:
+        assert await Browser(closed.suite.http_url).log_in(corp.provider) == "/apps"
+    finally:
+        provider.restore()
+    assert await corp.roles("kay@corp.example") == ["viewer"]
+    group = {"schemas": [GROUP], "displayName": "Builders", "members": [{"value": kay}]}
+    builders = await created(corp, group, "/Groups")
+    assert sorted(await corp.roles("kay@corp.example")) == ["editor", "viewer"]
+    left = {"op": "remove", "path": "members", "value": [{"value": kay}]}
+    assert (await corp.patch(f"/Groups/{builders}", left))[0] == 204
+    assert await corp.roles("kay@corp.example") == ["viewer"]
 
 
 async def test_entra_changes_users_and_members(corp: Tenant) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -12,7 +13,7 @@ from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.identity.limits import LOGIN_S, PROVIDER_SESSION_S
 from flowmesh.identity.openid.client import Client, OpenIdConnect, ProviderTokens
 from flowmesh.identity.openid.errors import LoginRefused, ProviderUnavailable
-from flowmesh.identity.openid.mapping import Claims, profile_of, values_of
+from flowmesh.identity.openid.mapping import Claims, profile_of, rules_of, values_of
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.saml.client import Saml
 from flowmesh.identity.storage.logins import LoginStore
@@ -112,16 +113,30 @@ class ProviderSessions:
             raise LoginRefused("no rule of the provider gives the user a role")
 
     async def map_groups(self, user_id: str, provider: Provider) -> None:
-        """Let a provisioned user have the roles of its groups now."""
-        await self._mapped(user_id, provider, {})
+        """Let a provisioned user have the roles of its groups now.
 
-    async def _mapped(self, user_id: str, provider: Provider, claims: Claims) -> bool:
-        """Give the roles of claims and provisioned groups; return whether the user has any."""
+        Roles where no rule reads the groups stay: they are of claims that only a login shows.
+        """
+        rules = rules_of(provider)
+        places = {(each.level, each.level_id) for each in rules if each.claim in ("", "groups")}
+        await self._mapped(user_id, provider, {}, places)
+
+    async def _mapped(
+        self,
+        user_id: str,
+        provider: Provider,
+        claims: Claims,
+        places: Collection[tuple[int, str]] | None = None,
+    ) -> bool:
+        """Give the roles of claims and provisioned groups; return whether the user has any.
+
+        With `places`, former roles elsewhere stay.
+        """
         async with self._store.changing() as store:
             if groups := await store.groups_of(provider, user_id):
                 named: list[Json] = [*values_of(claims, "groups"), *groups]
                 claims = {**claims, "groups": named}
-            await store.map(user_id, provider, profile_of(provider, claims).grants)
+            await store.map(user_id, provider, profile_of(provider, claims).grants, places)
             left = await store.users.grants(user_id)
         await self._revocations.announce(user_id)
         return bool(left)

@@ -6,7 +6,7 @@ a login.
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flowmesh.errors import Conflict, Invalid, NotFound, Violation
@@ -105,7 +105,12 @@ class Provisioning:
         self, display_name: str, external_id: str, members: Sequence[str]
     ) -> ScimGroup:
         group = ScimGroup(f"grp_{secrets.token_hex(10)}", display_name, external_id)
-        return await self._changed(group, added=members)
+        provider = await self._caller.provider()
+        async with self._store(provider).changing() as store:
+            concerned = await _put_group(store, group, (), members)
+            stored = await _group(store, group.id)
+        await self._follow(provider, concerned)
+        return stored
 
     async def update_group(
         self,
@@ -118,15 +123,21 @@ class Provisioning:
         replaces: bool,
     ) -> ScimGroup:
         """Change the stated attributes; members leave before others join."""
-        former = await self.group(id)
-        group = replace(
-            former,
-            display_name=former.display_name if display_name is None else display_name,
-            external_id=former.external_id if external_id is None else external_id,
-        )
-        everyone = replaces or group.display_name != former.display_name
-        left = None if replaces else removed
-        return await self._changed(group, removed=left, added=added, everyone=everyone)
+        provider = await self._caller.provider()
+        async with self._store(provider).changing() as store:
+            former = await _group(store, id)
+            group = replace(
+                former,
+                display_name=former.display_name if display_name is None else display_name,
+                external_id=former.external_id if external_id is None else external_id,
+            )
+            concerned = await _put_group(store, group, None if replaces else removed, added)
+            if group.display_name != former.display_name:
+                members = await store.members([id])
+                concerned.update(user_id for user_id, _ in members[id])
+            stored = await _group(store, id)
+        await self._follow(provider, concerned)
+        return stored
 
     async def delete_group(self, id: str) -> None:
         provider = await self._caller.provider()
@@ -135,30 +146,6 @@ class Provisioning:
             left = await store.delete_members(id, None)
             await store.delete_group(id)
         await self._follow(provider, left)
-
-    async def _changed(
-        self,
-        group: ScimGroup,
-        *,
-        removed: Sequence[str] | None = (),
-        added: Sequence[str] = (),
-        everyone: bool = False,
-    ) -> ScimGroup:
-        """Store a group with its members; the roles of those concerned follow."""
-        provider = await self._caller.provider()
-        _check_group(group, removed or (), added)
-        async with self._store(provider).changing() as store:
-            if not await store.knows(added):
-                raise _wrong("members", "a member is no user of this provider")
-            await store.put_group(group)
-            concerned = set(await store.delete_members(group.id, removed))
-            concerned.update(await store.add_members(group.id, added))
-            if everyone:
-                members = await store.members([group.id])
-                concerned.update(user_id for user_id, _ in members[group.id])
-            stored = await _group(store, group.id)
-        await self._follow(provider, sorted(concerned))
-        return stored
 
     async def _new_user(self, store: ScimStore, provider: Provider, user: ScimUser) -> str:
         moved = await self._sessions.taken_over(store.logins, provider, user.email)
@@ -172,10 +159,10 @@ class Provisioning:
         await store.set_disabled(user.user_id, not user.active)
 
     async def _follow(
-        self, provider: Provider, users: Sequence[str], *, ended: bool = False
+        self, provider: Provider, users: Iterable[str], *, ended: bool = False
     ) -> None:
         """Let the roles of users follow their groups; end the sessions of one not active."""
-        for user_id in users:
+        for user_id in sorted(users):
             await self._sessions.map_groups(user_id, provider)
             if ended:
                 await self._sessions.end_of_user(user_id)
@@ -196,6 +183,18 @@ async def _group(store: ScimStore, id: str) -> ScimGroup:
     if found is None:
         raise NotFound("GROUP_NOT_FOUND", f"there is no group `{id[:100]}`")
     return found
+
+
+async def _put_group(
+    store: ScimStore, group: ScimGroup, removed: Sequence[str] | None, added: Sequence[str]
+) -> set[str]:
+    """Store a group, and let members leave (all for None) and join; return those concerned."""
+    _check_group(group, removed or (), added)
+    if not await store.knows(added):
+        raise _wrong("members", "a member is no user of this provider")
+    await store.put_group(group)
+    left = await store.delete_members(group.id, removed)
+    return {*left, *await store.add_members(group.id, added)}
 
 
 def _checked(user: ScimUser) -> ScimUser:

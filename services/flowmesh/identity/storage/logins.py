@@ -1,6 +1,6 @@
 """Identity providers, the users behind their subjects, and the roles that their rules give."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
@@ -91,12 +91,19 @@ class LoginStore:
         rows = self._sql.groups_of_user(self._at, provider=provider.id, user_id=user_id)
         return [row["display_name"] async for row in rows]
 
-    async def map(self, user_id: str, provider: Provider, grants: Iterable[Grant]) -> None:
-        """Let a user have these roles by a provider, and no other ones by it."""
+    async def map(
+        self,
+        user_id: str,
+        provider: Provider,
+        grants: Iterable[Grant],
+        places: Collection[tuple[int, str]] | None = None,
+    ) -> None:
+        """Let a user have these roles by a provider, and no other ones by it, or in `places`."""
         wanted = {(each.level, each.level_id): each.role for each in grants}
         rows = self._sql.grants_by(self._at, user_id=user_id, granted_by=provider.id)
         for former in [Grant.of(row) async for row in rows]:
-            if (former.level, former.level_id) not in wanted:
+            place = (former.level, former.level_id)
+            if place not in wanted and (places is None or place in places):
                 await self.users.delete_grant(user_id, former.level, former.level_id)
         for (level, level_id), role in wanted.items():
             await self._sql.set_mapped_grant(
