@@ -53,7 +53,10 @@ class Closed:
                     took_s[mode] += count / done.metrics["workflows_per_s"]
                     cpu_s[mode] += sum(done.cpu_s.values())
         rates = {f"{mode}_per_s": TURNS * count / each for mode, each in took_s.items()}
-        overhead = {"cpu_overhead_percent": (cpu_s["closed"] / cpu_s["open"] - 1) * 100}
+        overhead = {
+            "cpu_overhead_percent": (cpu_s["closed"] / cpu_s["open"] - 1) * 100,
+            "encrypted_cpu_overhead_percent": (cpu_s["encrypted"] / cpu_s["closed"] - 1) * 100,
+        }
         results.add(NAME, WORKLOAD, rates | overhead)
 
     async def _setup(self, stack: AsyncExitStack, folder: Path, mode: str) -> Setup:

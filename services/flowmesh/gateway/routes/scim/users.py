@@ -99,12 +99,16 @@ def changes(body: dict[str, object]) -> Attributes:
             stated["emails"] = [{"value": value}]
         else:
             stated[name] = value
-    return attributes(stated)
+    return _fields(stated)
 
 
 def attributes(body: dict[str, object]) -> Attributes:
     """Return the attributes of a user that a body states, by the names of their fields."""
-    stated = messages.lowered(body)
+    return _fields(messages.lowered(body))
+
+
+def _fields(stated: dict[str, object]) -> Attributes:
+    """Return the fields of attributes, whose names are in lower case."""
     found: Attributes = {}
     for name, field in (("userName", "user_name"), ("externalId", "external_id")):
         if name.lower() in stated:
