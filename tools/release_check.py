@@ -13,6 +13,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from flowmesh.extras import DISTRIBUTION
+
 ROOT = Path(__file__).resolve().parent.parent
 WHEELS = ROOT / "build" / "wheels"
 VERSION_SOURCE = ROOT / "libs" / "flowmesh" / "telemetry" / "export.py"
@@ -70,9 +72,9 @@ def check_contracts() -> Iterator[str]:
 
 def check_wheels() -> Iterator[str]:
     """Install the wheel for every platform into an empty environment and ask for its version."""
-    version = project_version()
-    pure = WHEELS / f"flowmesh-{version}-py3-none-any.whl"
-    compiled = list(WHEELS.glob(f"flowmesh-{version}-cp*.whl"))
+    version, name = project_version(), DISTRIBUTION.replace("-", "_")
+    pure = WHEELS / f"{name}-{version}-py3-none-any.whl"
+    compiled = list(WHEELS.glob(f"{name}-{version}-cp*.whl"))
     if not pure.is_file() or not compiled:
         yield f"build/wheels lacks a wheel of {version}: run `make wheel`"
         return

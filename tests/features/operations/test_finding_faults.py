@@ -14,7 +14,9 @@ import pytest
 
 from flowmesh.contract.json_value import Json
 from flowmesh.errors import WrongState
+from flowmesh.insight.causes import Cause
 from flowmesh.sdk import Client
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import Call, World
 from tests.features.commands import command
@@ -24,7 +26,6 @@ pytestmark = pytest.mark.long
 ORDERS = 40
 TIMES_FASTER = 5
 WITHIN_S = 30.0
-STUCK_S = 2.0
 SIGNAL = "picked-up"
 RETRY = {"maxAttempts": 3, "initialDelay": "50ms"}
 GOOD: dict[str, Json] = {"sku": "lamp", "card": "visa", "carrier": "dhl", "deposit": 17}
@@ -42,8 +43,7 @@ class Fault:
     reported: str
     logged: str
     input: dict[str, Json] = field(default_factory=dict)
-    picked_up: bool = True
-    paused: bool = False
+    stuck: Cause | None = None
 
 
 FAULTS = {
@@ -52,10 +52,12 @@ FAULTS = {
     "a service fails twice": Fault("503", "/charge.* 503 ", {"card": "jcb"}),
     "a service refuses": Fault("402", "/charge.* 402 ", {"card": "diners"}),
     "a child fails": Fault("422", "/label.* 422 ", {"carrier": "ups"}),
-    "an event does not come": Fault(f"signal {SIGNAL}", SIGNAL, picked_up=False),
-    "a colleague has paused it": Fault("audit", "audit", paused=True),
-    "a timer is too long": Fault("timer", "timer", {"deliverIn": "1h"}),
-    "no worker serves a task": Fault("no worker takes wrap", "wrap", {"gift": True}),
+    "an event does not come": Fault(f"signal {SIGNAL}", SIGNAL, stuck=Cause.SIGNAL),
+    "a colleague has paused it": Fault("audit", "audit", stuck=Cause.PAUSED),
+    "a timer is too long": Fault("timer", "timer", {"deliverIn": "1h"}, Cause.TIMER),
+    "no worker serves a task": Fault(
+        "no worker takes wrap", "wrap", {"gift": True}, Cause.NO_WORKER
+    ),
     "the input is wrong": Fault("-17", "-17", {"deposit": -17}),
 }
 
@@ -165,15 +167,19 @@ def _price(call: Call) -> Json:
 async def _order(client: Client, fault: Fault) -> str:
     """Start an order and return its id once it has ended or waits for what does not come."""
     handle = await client.start("faults-order", GOOD | fault.input)
-    if fault.paused:
+    if fault.stuck is Cause.PAUSED:
         await handle.pause(reason="audit")
-    elif fault.picked_up:
+    elif fault.stuck is not Cause.SIGNAL:
         with suppress(WrongState):  # it has failed already
             await handle.signal(SIGNAL)
-    if not fault.picked_up or fault.paused or {"gift", "deliverIn"} & set(fault.input):
-        await asyncio.sleep(STUCK_S)
-    else:
+    if fault.stuck is None:
         await handle.wait(WITHIN_S)
+        return handle.id
+
+    async def stuck() -> bool:
+        return fault.stuck in (await client.explain(handle.id)).counts
+
+    await until(f"{fault.stuck} of {handle.id}", stuck, within_s=WITHIN_S)
     return handle.id
 
 
