@@ -305,7 +305,7 @@ async def test_a_disconnect_within_a_body_has_no_effect(rest: Rest) -> None:
     """A partial body is never used, and other requests are served."""
     host, port = rest.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    head = "PUT /api/v1/payloads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
+    head = "PUT /api/v1/payloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf"
     writer.write(head.encode())
     await writer.drain()
     writer.close()

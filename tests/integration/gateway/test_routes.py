@@ -94,7 +94,9 @@ async def test_a_disconnect_cancels_the_call(rest: Rest) -> None:
     """The call of a synchronous run is canceled when its client disconnects."""
     await rest.register("slow")
     reader, writer = await open_connection(rest)
-    writer.write(b"POST /workflows/slow/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    writer.write(
+        b"POST /workflows/slow/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    )
     await writer.drain()
     await rest.executions.waiting.wait()
     writer.close()
