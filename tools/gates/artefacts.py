@@ -21,7 +21,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "integration": ("integration", "conformance", "badinput", "golden", "hostile", "regression"),
     "end-to-end": (
         *("access", "clients", "console", "drills", "faults", "features", "guarantees"),
-        *("kubernetes", "linearizability", "load"),
+        *("kubernetes", "linearizability", "load", "upgrade"),
     ),
 }
 # The counts of the source, S0-105.

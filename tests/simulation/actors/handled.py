@@ -11,7 +11,7 @@ from flowmesh.api.worker.v1 import task_pb2
 from flowmesh.contract.json_value import Json
 from flowmesh.sdk import CallFailed, DurableContext, Retry, TaskContext, TaskFailure
 from flowmesh.sdk.durable.host import DurableTask
-from flowmesh.sdk.values.payloads import decode_inline, encode
+from flowmesh.sdk.transport.payload_store import Payloads
 from tests.simulation.servers.loop import elapsed
 
 if TYPE_CHECKING:
@@ -23,17 +23,14 @@ STEP_FAILS = 0.2
 HANDLER_FAILS = 0.1
 
 
-class Inline:
+class Inline(Payloads):
     """Values as they are: none is large here."""
-
-    async def pack(self, value: Json) -> payload_pb2.Payload:
-        return payload_pb2.Payload(data=encode(value))
 
     async def put(self, data: bytes, encoding: str = "") -> payload_pb2.Payload:
         return payload_pb2.Payload(encoding=encoding, data=data)
 
-    async def unpack(self, payload: payload_pb2.Payload) -> Json:
-        return decode_inline(payload)
+    async def get(self, digest: str) -> tuple[str, bytes]:
+        raise NotImplementedError(f"{digest} is stored nowhere")
 
 
 def durable_handler(world: World, worker_id: str, task: task_pb2.Task) -> Any:
