@@ -81,6 +81,12 @@ ELSEWHERE = {
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
     ),
     "processors of an agent": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
+    "parts of the schedule of a policy of agents": (
+        "tests/unit/fleet/test_checks.py::test_rules_of_policies"
+    ),
+    "time of a part of a schedule": ("tests/unit/fleet/test_checks.py::test_rules_of_policies"),
+    "gauges that an agent reports": "tests/unit/fleet/test_checks.py::test_gauges_of_agents",
+    "value of a gauge of an agent": "tests/unit/fleet/test_checks.py::test_gauges_of_agents",
     "name of a spec or of a policy of agents": (
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
     ),

@@ -84,6 +84,7 @@ def test_bounds_of_policies(change: dict[str, int]) -> None:
 
 AUTO: dict[str, Any] = {"policy": "p", "spec": "s", "strategy": 4, "min": 1, "max": 3}
 MORNING = pb.ScheduledMinimum(cron="0 8 * * 1-5", duration_ms=3_600_000, min=2)
+ENDLESS = pb.ScheduledMinimum(cron="0 8 * * *", duration_ms=limits.SCHEDULE_MS_MAX + 1, min=2)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,7 @@ MORNING = pb.ScheduledMinimum(cron="0 8 * * 1-5", duration_ms=3_600_000, min=2)
         ("gauge_target", {"gauge_target": 2}),
         ("schedule", {"schedule": [MORNING], "strategy": 1}),
         ("schedule", {"schedule": [MORNING] * (limits.SCHEDULES_MAX + 1)}),
+        ("schedule", {"schedule": [ENDLESS]}),
         ("schedule", {"schedule": [pb.ScheduledMinimum(cron="0 0 30 2 *", duration_ms=60_000)]}),
     ],
     ids=str,
@@ -107,7 +109,11 @@ def test_rules_of_policies(field: str, change: dict[str, Any]) -> None:
         check_policy(pb.ScalingPolicy(**{**AUTO, **change}))
 
 
-@pytest.mark.parametrize("gauges", [{"a b": 1.0}, {"a": -1.0}, {"a": float("nan")}], ids=str)
+@pytest.mark.parametrize(
+    "gauges",
+    [{"a b": 1.0}, {"a": -1.0}, {"a": 2 * limits.GAUGE_MAX}, {"a": float("nan")}],
+    ids=str,
+)
 def test_gauges_of_agents(gauges: dict[str, float]) -> None:
     """Names and numbers that no policy could use are refused."""
     check_gauges({"open-orders": 2.5})
