@@ -33,7 +33,7 @@ test("a phone has five places with words, and all others behind More @S2-61", as
   await rail.getByRole("button", { name: "More" }).tap();
   const more = page.getByRole("dialog", { name: "More" });
   await clean(page);
-  await more.getByRole("link", { name: "Queues" }).tap();
+  await more.getByRole("link", { name: "Queues", exact: true }).tap();
   await expect(page).toHaveURL(/\/queues$/);
   await expect(more).toBeHidden();
   await rail.getByRole("button", { name: "More" }).tap();
