@@ -54,7 +54,7 @@ async def test_tasks_that_wait_start_agents(suite: Suite, crew: Crew) -> None:
 
 @pytest.mark.feature("S4-25")
 async def test_a_step_down_waits_after_the_one_before(crew: Crew) -> None:
-    """Agents that nobody needs end by half, with the pause of the policy between the steps."""
+    """Unneeded agents end by half, with the pause of the policy between the steps."""
     await crew.apply("sleepers", command=["sleep", "600"], health="process", replicas=4)
     await crew.ready(4)
     policy = {"spec": "sleepers", "strategy": "workload_based", "min": 1, "max": 4, "windowMs": 1}

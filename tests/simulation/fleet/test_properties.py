@@ -157,7 +157,7 @@ def test_a_gauge_asks_for_its_target(gauges: tuple[float, ...], wish: int) -> No
 
 
 def test_a_new_policy_keeps_the_agents_for_its_window() -> None:
-    """Nobody knows yet what they were wanted for."""
+    """The need for them is not known yet."""
     wanted = policy(pb.SCALING_STRATEGY_WORKLOAD_BASED, 1, 50)
     memory, count, fell = Memory(), 20, 0
     for now in range(0, 2 * WINDOW_MS, 5_000):

@@ -58,7 +58,7 @@ class Gauges:
         for name, function in self._functions.items():
             try:
                 value = float(function())
-            except Exception:  # noqa: BLE001 the agent goes on without it
+            except Exception:  # noqa: BLE001 the other gauges are still reported
                 _log.warning("the gauge %s failed", name, exc_info=True)
                 continue
             if 0 <= value <= GAUGE_MAX:
