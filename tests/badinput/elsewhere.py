@@ -181,6 +181,9 @@ ELSEWHERE = {
     "values in the journal of a durable handler": (
         "tests/unit/engine/test_durable.py::test_a_journal_is_bounded"
     ),
+    "use of one answer of a model": (
+        "tests/unit/engine/test_durable.py::test_what_is_no_record_fails_the_handler"
+    ),
     "text of a label or search attribute": (
         "tests/features/executions/test_searches.py::test_labels_and_paces_are_bounded"
     ),

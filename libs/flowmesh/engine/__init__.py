@@ -36,6 +36,7 @@ from flowmesh.engine.commands import (
 from flowmesh.engine.decide import decide
 from flowmesh.engine.decisions.approvals import outcome_of
 from flowmesh.engine.decisions.attempts import why_final
+from flowmesh.engine.decisions.durable import usage_problem
 from flowmesh.engine.decisions.starting import first_hold, is_next_run, skips_debounce
 from flowmesh.engine.decisions.values import encode_output
 from flowmesh.engine.erasure import Erase, StillOpen
@@ -148,5 +149,6 @@ __all__ = [
     "signal_with_key",
     "skips_debounce",
     "tries",
+    "usage_problem",
     "why_final",
 ]

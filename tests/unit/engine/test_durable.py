@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flowmesh.api.common.v1 import failure_pb2
-from flowmesh.api.common.v1.journal_pb2 import JournalCall, JournalRecord
+from flowmesh.api.common.v1.journal_pb2 import JournalCall, JournalRecord, ModelUsage
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
@@ -23,7 +23,7 @@ from flowmesh.engine import (
 )
 from flowmesh.engine.decisions.delays import DELAY_MS_MAX
 from flowmesh.engine.state.compensation import compensation_status
-from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP, STEP
+from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP, STEP, USAGE_MAX
 from flowmesh.engine.state.state import COMPLETED, EXECUTION_FAILED, FAILED
 from flowmesh.plan import render_input
 from tests.unit.engine.factories import Run, json, node, plan, undo
@@ -270,6 +270,10 @@ def test_a_paused_execution_sends_no_handler_on() -> None:
         JournalRecord(index=0, kind=CALL, name="a/b"),
         JournalRecord(index=0, kind=STEP, name="n" * 300, output=json(b"1")),
         JournalRecord(index=0, kind=STEP, name="s", output=json(b" " * (300 << 10))),
+        *(
+            JournalRecord(index=0, kind=STEP, name="s", output=json(b"1"), usage=used)
+            for used in (ModelUsage(input_tokens=-1), ModelUsage(micro_usd=USAGE_MAX + 1))
+        ),
     ],
 )
 def test_what_is_no_record_fails_the_handler(record: JournalRecord) -> None:

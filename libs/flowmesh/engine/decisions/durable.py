@@ -21,6 +21,7 @@ from flowmesh.engine.state.journal import (
     SIGNAL,
     SLEEP,
     STEP,
+    USAGE_MAX,
     Journal,
     is_open,
     size_of,
@@ -178,6 +179,16 @@ def _wrong(journal: Journal | None, new: _Records) -> tuple[str, str] | None:
     return None
 
 
+def usage_problem(used: journal_pb2.ModelUsage) -> str:
+    """Return the fault of what an answer of a model is said to have used; "" if none."""
+    amounts = used.input_tokens, used.output_tokens, used.micro_usd
+    if min(amounts) < 0:
+        return "usage must not be negative"
+    if max(amounts) > USAGE_MAX:
+        return f"one answer of a model uses at most {USAGE_MAX:,} tokens or micro-dollars"
+    return ""
+
+
 def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
     if record.kind not in _KINDS:
         return f"{record.kind} is not a record kind of this version"
@@ -187,9 +198,8 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         return "a name holds no NUL character"
     if len(record.output.data) > INLINE_BYTES_MAX:
         return f"a value above {INLINE_BYTES_MAX >> 10} KiB must be stored and sent by reference"
-    used = record.usage
-    if min(used.input_tokens, used.output_tokens, used.micro_usd) < 0:
-        return "usage must not be negative"
+    if problem := usage_problem(record.usage):
+        return problem
     if is_open(record):
         if record.kind == STEP:
             return "a step is recorded when it has ended"

@@ -28,6 +28,9 @@ JOURNAL_RECORDS_MAX = 10_000
 JOURNAL_BYTES_MAX = 2 << 20
 """Bytes of the inline values of one journal."""
 
+USAGE_MAX = 10**12
+"""Tokens or micro-dollars of one answer of a model: sums of millions of answers stay countable."""
+
 
 class Journal:
     """The requests of one handler.

@@ -4,6 +4,8 @@ from typing import Any
 
 from flowmesh.api.execution.v1 import model_usage_service_pb2 as pb
 from flowmesh.api.execution.v1 import model_usage_service_pb2_grpc as pb_grpc
+from flowmesh.engine import usage_problem
+from flowmesh.errors import Invalid, Violation
 from flowmesh.orchestrator.storage.stores.quota_store import UsageStore
 from flowmesh.rpc import namespace_of
 
@@ -25,5 +27,11 @@ class ModelUsageServer(pb_grpc.ModelUsageServiceServicer):
     async def BookModelUsage(
         self, request: pb.BookModelUsageRequest, context: Any
     ) -> pb.BookModelUsageResponse:
+        if problem := usage_problem(request.usage):
+            raise Invalid(
+                "REQUEST_INVALID",
+                problem,
+                violations=(Violation("usage", problem, "REQUEST_INVALID"),),
+            )
         await self._store.book(namespace_of(request), request.id, request.feature, request.usage)
         return pb.BookModelUsageResponse()
