@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from flowmesh.contract.json_value import Json
 from flowmesh.testing.polling import until
@@ -264,6 +266,50 @@ async def keycloak(folder: Path, port: int, backchannel: str) -> AsyncIterator[K
     finally:
         os.killpg(process.pid, 9)
         await process.wait()
+
+
+class Stopwatch:
+    """Passes requests on to Keycloak, and adds up the time until its answers are there."""
+
+    def __init__(self, at: Keycloak) -> None:
+        self._at = at
+        self.url, self.seconds = "", 0.0
+
+    async def pass_on(self, request: web.Request) -> web.Response:
+        begun = time.perf_counter()
+        async with (
+            aiohttp.ClientSession(self._at.url, cookie_jar=aiohttp.DummyCookieJar()) as http,
+            http.request(
+                request.method,
+                request.rel_url,
+                headers=request.headers,
+                data=await request.read(),
+                allow_redirects=False,
+            ) as response,
+        ):
+            headers = response.headers.copy()
+            for each in ("content-length", "transfer-encoding", "content-encoding"):
+                headers.popall(each, None)
+            answer = web.Response(
+                status=response.status, headers=headers, body=await response.read()
+            )
+        self.seconds += time.perf_counter() - begun
+        return answer
+
+
+@asynccontextmanager
+async def timed(at: Keycloak) -> AsyncIterator[Stopwatch]:
+    """Serve Keycloak at a second address, which it then states as its own."""
+    app, watch = web.Application(), Stopwatch(at)
+    app.router.add_route("*", "/{path:.*}", watch.pass_on)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        watch.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield watch
+    finally:
+        await runner.cleanup()
 
 
 async def _answers(issuer: str) -> bool:

@@ -1,8 +1,11 @@
 """Logins at a real Keycloak: user and role, refresh, logout both ways, and a disabled user."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import aiohttp
@@ -11,11 +14,59 @@ import pytest
 from flowmesh.embedded.ports import free_port
 from flowmesh.testing.polling import until
 from tests.features.closed import Closed, closed_suite
-from tests.features.security.keycloak import CLIENT, EMAIL, SAML_CLIENT, SECRET, Keycloak, keycloak
+from tests.features.security.keycloak import (
+    CLIENT,
+    EMAIL,
+    SAML_CLIENT,
+    SECRET,
+    Keycloak,
+    Stopwatch,
+    keycloak,
+    timed,
+)
 from tests.features.security.openid_provider import Browser
 from tests.features.security.test_oidc import ACCESS, old_check, refreshed, session_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+PROVIDERS = "/api/v1/companies/co_default/identity-providers"
+LOGINS, SERVER_MS_MAX = 10, 50.0
+_SECONDS = re.compile(r'flowmesh_http_request_seconds_sum\{route="/login/[^"]*"\} (\S+)')
+
+
+def oidc(issuer: str) -> dict[str, Any]:
+    """Return the settings of Keycloak as a provider of OpenID Connect."""
+    return {
+        "name": "Corp",
+        "issuer": issuer,
+        "clientId": CLIENT,
+        "clientSecret": SECRET,
+        "rules": [
+            {"claim": "roles", "equals": "staff", "role": "viewer"},
+            {"claim": "roles", "equals": "builders", "role": "editor"},
+        ],
+    }
+
+
+async def saml(at: Keycloak) -> dict[str, Any]:
+    """Return the settings of Keycloak as a provider of SAML."""
+    return {
+        "name": "Corp SAML",
+        "kind": "saml",
+        "issuer": at.issuer,
+        "clientId": SAML_CLIENT,
+        "ssoUrl": f"{at.issuer}/protocol/saml",
+        "sloUrl": f"{at.issuer}/protocol/saml",
+        "certificates": [await at.certificate()],
+        "rules": [{"claim": "roles", "equals": "builders", "role": "editor"}],
+    }
+
+
+async def created(closed: Closed, settings: dict[str, Any]) -> str:
+    """Create a provider; return its id."""
+    status, made = await closed.owner.rest("POST", PROVIDERS, settings)
+    assert status == 201, made
+    return str(made["id"])
 
 
 class Login:
@@ -33,6 +84,19 @@ class Login:
         assert (status, shown) == (303, "/apps")
         return browser
 
+    @asynccontextmanager
+    async def readdressed(self, email: str) -> AsyncIterator[Any]:
+        """Give the user another address in Keycloak until the end of the block.
+
+        An address belongs to the user of one provider, also if two are of the same Keycloak.
+        """
+        user = await self.at.user()
+        await self.at.admin("PUT", f"/users/{user['id']}", {**user, "email": email})
+        try:
+            yield user
+        finally:
+            await self.at.admin("PUT", f"/users/{user['id']}", {**user, "email": EMAIL})
+
     async def me(self, browser: Browser) -> tuple[int, Any]:
         return await session_of(self.closed, browser).rest("GET", "/api/v1/auth/me")
 
@@ -42,22 +106,11 @@ async def login(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Login
     folder: Path = tmp_path_factory.mktemp("keycloak")
     port = free_port()
     async with closed_suite(folder) as closed:
-        settings = {
-            "name": "Corp",
-            "issuer": Keycloak(f"http://127.0.0.1:{port}").issuer,
-            "clientId": CLIENT,
-            "clientSecret": SECRET,
-            "rules": [
-                {"claim": "roles", "equals": "staff", "role": "viewer"},
-                {"claim": "roles", "equals": "builders", "role": "editor"},
-            ],
-        }
-        path = "/api/v1/companies/co_default/identity-providers"
-        status, made = await closed.owner.rest("POST", path, settings)
-        assert status == 201, made
-        backchannel = f"{closed.suite.http_url}/login/{made['id']}/logout"
+        issuer = Keycloak(f"http://127.0.0.1:{port}").issuer
+        provider_id = await created(closed, oidc(issuer))
+        backchannel = f"{closed.suite.http_url}/login/{provider_id}/logout"
         async with keycloak(folder, port, backchannel) as at:
-            yield Login(closed, at, made["id"])
+            yield Login(closed, at, provider_id)
 
 
 @pytest.mark.feature("S1-118")
@@ -118,48 +171,96 @@ async def test_a_user_disabled_there_is_out_with_the_next_refresh(login: Login) 
     await login.at.admin("PUT", f"/users/{user['id']}", {**user, "enabled": True})
 
 
+@pytest.fixture(scope="module")
+async def saml_page(login: Login) -> str:
+    """Return the page that begins a login by SAML at the same Keycloak."""
+    page = f"/login/{await created(login.closed, await saml(login.at))}"
+    await login.at.add_saml_client(f"{login.closed.suite.http_url}{page}")
+    return page
+
+
 @pytest.mark.feature("S1-118")
-async def test_a_saml_login_maps_user_and_role_and_ends_both_ways(login: Login) -> None:
+async def test_a_saml_login_maps_user_and_role_and_ends_both_ways(
+    login: Login, saml_page: str
+) -> None:
     """The same user of Keycloak by the other protocol, whose sessions end on either side."""
-    closed, at = login.closed, login.at
-    settings = {
-        "name": "Corp SAML",
-        "kind": "saml",
-        "issuer": at.issuer,
-        "clientId": SAML_CLIENT,
-        "ssoUrl": f"{at.issuer}/protocol/saml",
-        "sloUrl": f"{at.issuer}/protocol/saml",
-        "certificates": [await at.certificate()],
-        "rules": [{"claim": "roles", "equals": "builders", "role": "editor"}],
-    }
-    # Keycloak states the same address for both protocols, which belongs to the user of the first.
-    users = {"email": "ada.saml@corp.example"}
-    user = await at.user()
-    await at.admin("PUT", f"/users/{user['id']}", {**user, **users})
-    path = "/api/v1/companies/co_default/identity-providers"
-    status, made = await closed.owner.rest("POST", path, settings)
-    assert status == 201, made
-    page = f"/login/{made['id']}"
-    await at.add_saml_client(f"{closed.suite.http_url}{page}")
-    for there in (True, False):
-        browser = Browser(closed.suite.http_url)
-        _, location = await browser.get(f"{page}?next=/apps")
-        status, shown = await browser.post(f"{page}/acs", await at.fields(location))
-        assert (status, shown) == (303, "/apps")
-        status, me = await login.me(browser)
-        assert (status, me["user"]["email"]) == (200, users["email"])
-        assert [each["role"] for each in me["user"]["roles"]] == ["editor"]
-        if there:
-            await at.admin("POST", f"/users/{user['id']}/logout")
-            await until("the end", partial(_ended, login, browser), within_s=5)
-            continue
-        _, answer = await session_of(closed, browser).rest("POST", "/api/v1/auth/logout")
-        async with (
-            aiohttp.ClientSession() as http,
-            http.get(answer["providerLogoutUrl"]) as response,
-        ):
-            assert response.status == 200, await response.text()
-    await at.admin("PUT", f"/users/{user['id']}", {**user, "email": EMAIL})
+    async with login.readdressed("ada.saml@corp.example") as user:
+        for there in (True, False):
+            browser = Browser(login.closed.suite.http_url)
+            _, location = await browser.get(f"{saml_page}?next=/apps")
+            fields = await login.at.fields(location)
+            assert await browser.post(f"{saml_page}/acs", fields) == (303, "/apps")
+            status, me = await login.me(browser)
+            assert (status, me["user"]["email"]) == (200, "ada.saml@corp.example")
+            assert [each["role"] for each in me["user"]["roles"]] == ["editor"]
+            if there:
+                await login.at.admin("POST", f"/users/{user['id']}/logout")
+                await until("the end", partial(_ended, login, browser), within_s=5)
+                continue
+            caller = session_of(login.closed, browser)
+            _, answer = await caller.rest("POST", "/api/v1/auth/logout")
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(answer["providerLogoutUrl"]) as response,
+            ):
+                assert response.status == 200, await response.text()
+
+
+async def test_the_part_of_the_server_in_a_login_by_openid_connect(login: Login) -> None:
+    """The median of its requests, without the time in which Keycloak answers them."""
+    took = []
+    async with timed(login.at) as watch, login.readdressed("ada.timed@corp.example"):
+        issuer = Keycloak(watch.url).issuer
+        page = f"/login/{await created(login.closed, oidc(issuer))}"
+        for _ in range(LOGINS):
+            meter, browser = Meter(login.closed, watch), Browser(login.closed.suite.http_url)
+            _, location = await meter.of(browser.get(f"{page}?next=/apps"))
+            back = await login.at.submit(location)
+            assert await meter.of(browser.get(back)) == (303, "/apps")
+            took.append(meter.seconds * 1_000)
+    assert watch.seconds > 0
+    _check("OpenID Connect", took)
+
+
+async def test_the_part_of_the_server_in_a_login_by_saml(login: Login, saml_page: str) -> None:
+    """The median of its requests; the browser carries the answer of Keycloak."""
+    took = []
+    async with login.readdressed("ada.saml@corp.example"):
+        for _ in range(LOGINS):
+            meter, browser = Meter(login.closed), Browser(login.closed.suite.http_url)
+            _, location = await meter.of(browser.get(f"{saml_page}?next=/apps"))
+            fields = await login.at.fields(location)
+            shown = await meter.of(browser.post(f"{saml_page}/acs", fields))
+            assert shown == (303, "/apps")
+            took.append(meter.seconds * 1_000)
+    _check("SAML", took)
+
+
+class Meter:
+    """Adds up the time of Flowmesh in the routes of logins, without that of the provider."""
+
+    def __init__(self, closed: Closed, watch: Stopwatch | None = None) -> None:
+        self._closed, self._watch = closed, watch
+        self.seconds = 0.0
+
+    async def of(self, request: Awaitable[tuple[int, str]]) -> tuple[int, str]:
+        """Add the time of a request; return its answer."""
+        before = await self._until_now()
+        answer = await request
+        self.seconds += await self._until_now() - before
+        return answer
+
+    async def _until_now(self) -> float:
+        text = await self._closed.owner.text("/metrics")
+        served = sum(float(each) for each in _SECONDS.findall(text))
+        return served - (self._watch.seconds if self._watch else 0.0)
+
+
+def _check(protocol: str, took: list[float]) -> None:
+    """Compare the times of logins with the bound."""
+    assert min(took) > 0, took
+    print(f"\nlogin by {protocol}: {median(took):.1f} ms of the server, median of {len(took)}")
+    assert median(took) <= SERVER_MS_MAX, took
 
 
 async def _ended(login: Login, browser: Browser) -> bool:
