@@ -5,9 +5,10 @@ removes them at once; while the bus is silent nothing is kept for longer than a 
 kept past the end of its credential.
 """
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +35,8 @@ KEPT_UNHEARD_S = 1.0
 UNHEARD_AFTER_S = 3.0
 CREDENTIAL_BYTES_MAX = 8_192
 
+# The digest of a credential and its address, or the id of a principal and its session.
+_Key = tuple[bytes | str, str]
 Metadata = Iterable[tuple[str, str | bytes]]
 # Properties of the peer of a connection, by gRPC; empty without TLS.
 PeerContext = Mapping[str, Iterable[bytes]]
@@ -94,7 +97,9 @@ class Authenticator:
         self._now = now
         # Of the day: credentials end at a time of it.
         self._clock = clock
-        self._known: Recent[tuple[bytes | str, str], Known] = Recent(KNOWN_MAX)
+        self._known: Recent[_Key, Known] = Recent(KNOWN_MAX)
+        # Questions to the identity service whose answers are on their way.
+        self._asking: dict[_Key, asyncio.Future[Principal]] = {}
         self._heard = now()
         self._revoked_at = 0.0
 
@@ -151,26 +156,18 @@ class Authenticator:
             text = f"the credential has more than {CREDENTIAL_BYTES_MAX:,} bytes"
             raise Unauthenticated("CREDENTIALS_INVALID", text)
         key = (hashlib.sha256(credential.encode()).digest(), address)
-        known = self._fresh(key)
-        if known is None:
-            asked = self._now()
-            principal = await self._resolver.authenticate(credential, address)
-            known = self._keep(key, principal, asked)
-        return known.principal
+        return await self._resolved(key, lambda: self._resolver.authenticate(credential, address))
 
     async def offline(self, principal_id: str) -> Principal:
         """Return a principal that is not logged in, with its permissions now."""
         key = (principal_id, _OFFLINE)
-        known = self._fresh(key)
-        if known is None:
-            asked = self._now()
-            known = self._keep(key, await self._resolver.offline(principal_id), asked)
-        return known.principal
+        return await self._resolved(key, lambda: self._resolver.offline(principal_id))
 
     def revoke(self, ids: Iterable[str]) -> None:
         """Forget the principals and sessions with these ids; all of them if there are none."""
         gone = frozenset(ids)
         self._revoked_at = self._now()
+        self._asking.clear()
         if not gone:
             self._known.clear()
             return
@@ -190,15 +187,42 @@ class Authenticator:
     async def _on_behalf(self, call: ServiceCall) -> Caller:
         if not call.principal_id:
             return Caller(None, call.service)
-        key = (call.principal_id, call.session)
-        known = self._fresh(key)
-        if known is None:
-            asked = self._now()
-            principal = await self._resolver.principal(call.principal_id, call.session)
-            known = self._keep(key, principal, asked)
-        return Caller(known.principal, call.service)
+        principal = await self._resolved(
+            (call.principal_id, call.session),
+            lambda: self._resolver.principal(call.principal_id, call.session),
+        )
+        return Caller(principal, call.service)
 
-    def _fresh(self, key: tuple[bytes | str, str]) -> Known | None:
+    async def _resolved(self, key: _Key, ask: Callable[[], Awaitable[Principal]]) -> Principal:
+        """Return the principal of a key; calls that arrive before the answer wait for it together.
+
+        Calls after a revocation ask for themselves.
+        """
+        known = self._fresh(key)
+        if known is not None:
+            return known.principal
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(self._ask(key, ask))
+            asking.add_done_callback(lambda done: self._answered(key, done))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: _Key, ask: Callable[[], Awaitable[Principal]]) -> Principal:
+        """Keep an answer, unless a revocation arrived while it was on its way."""
+        asked = self._now()
+        principal = await ask()
+        if asked > self._revoked_at:
+            self._known.put(key, Known(principal, asked))
+        return principal
+
+    def _answered(self, key: _Key, done: asyncio.Future[Principal]) -> None:
+        """Forget a question; the calls that wait for it raise its error."""
+        if self._asking.get(key) is done:
+            del self._asking[key]
+        if not done.cancelled():
+            done.exception()
+
+    def _fresh(self, key: _Key) -> Known | None:
         known = self._known.get(key)
         if known is None or self._has_ended(known.principal):
             return None
@@ -210,10 +234,3 @@ class Authenticator:
     def _has_ended(self, principal: Principal) -> bool:
         """Return whether the credential of a principal has ended."""
         return 0 < principal.expires_us <= self._clock() * 1_000_000
-
-    def _keep(self, key: tuple[bytes | str, str], principal: Principal, asked: float) -> Known:
-        """Keep an answer, unless a revocation arrived while it was on its way."""
-        known = Known(principal, asked)
-        if asked > self._revoked_at:
-            self._known.put(key, known)
-        return known

@@ -79,12 +79,10 @@ class Authorization:
         A caller that sees them is recorded in the audit log; if that is full, it sees none.
         """
         principal = current()
-        if principal is None and not rule.is_public:
+        if (principal is None and not rule.is_public) or not holds_sensitive(response):
             return response
         if principal is None or not rule.reveals(principal, request):
             return masked_message(response)
-        if not holds_sensitive(response):
-            return response
         namespace = str(getattr(request, "namespace", "")) or principal.home or DEFAULT_NAMESPACE
         target = str(getattr(request, "execution_id", ""))
         recorded = self.refusals.note_reveal(rule.method, namespace, target, address)

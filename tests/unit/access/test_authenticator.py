@@ -1,5 +1,6 @@
 """Credentials, tokens between services, and their revocation."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +22,12 @@ KEY = bytes(32)
 BEARER = (("authorization", "Bearer good"),)
 
 
+def opened() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Identity:
     """An identity service that knows one credential."""
@@ -28,9 +35,12 @@ class Identity:
     asked: list[str] = field(default_factory=list)
     # The end of the credential, of the day in microseconds; 0 is none.
     expires_us: int = 0
+    # Answers wait for it.
+    gate: asyncio.Event = field(default_factory=opened)
 
     async def authenticate(self, credential: str, address: str) -> Principal:
         self.asked.append(f"{credential} {address}")
+        await self.gate.wait()
         if credential != "good":
             raise Unauthenticated("CREDENTIALS_INVALID", "the credential is not valid")
         return Principal(
@@ -57,6 +67,12 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+async def turns() -> None:
+    """Let the other tasks go on until they wait."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def made(identity: Identity, time: Time) -> Authenticator:
@@ -138,6 +154,44 @@ async def test_a_revocation_forgets_the_principal_and_the_session() -> None:
         authenticator.revoke([gone])
         await authenticator.caller(BEARER, "", CALLED)
         assert len(identity.asked) == 2
+
+
+async def test_calls_wait_for_one_answer_together() -> None:
+    """Also if one of them gives up; a refusal is that of all, and is not kept."""
+    identity, time = Identity(gate=asyncio.Event()), Time()
+    authenticator = made(identity, time)
+    calls = [
+        asyncio.create_task(authenticator.caller(BEARER, "10.0.0.1", CALLED)) for _ in range(50)
+    ]
+    await turns()
+    calls.pop().cancel()
+    identity.gate.set()
+    assert {each.principal.name for each in await asyncio.gather(*calls) if each.principal} == {
+        "ada"
+    }
+    assert len(identity.asked) == 1
+
+    wrong = [authenticator.external("Bearer bad", "") for _ in range(2)]
+    refused = await asyncio.gather(*wrong, return_exceptions=True)
+    assert [type(each) for each in refused] == [Unauthenticated, Unauthenticated]
+    assert len(identity.asked) == 2
+    with pytest.raises(Unauthenticated):
+        await authenticator.external("Bearer bad", "")
+    assert len(identity.asked) == 3
+
+
+async def test_a_call_after_a_revocation_takes_no_answer_to_an_earlier_question() -> None:
+    """It asks for itself, and what was asked before is not kept."""
+    identity, time = Identity(gate=asyncio.Event()), Time()
+    authenticator = made(identity, time)
+    before = asyncio.create_task(authenticator.caller(BEARER, "", CALLED))
+    await turns()
+    authenticator.revoke(["usr_1"])
+    after = asyncio.create_task(authenticator.caller(BEARER, "", CALLED))
+    await turns()
+    assert len(identity.asked) == 2
+    identity.gate.set()
+    await asyncio.gather(before, after)
 
 
 async def test_without_the_bus_a_credential_is_kept_for_a_second() -> None:
