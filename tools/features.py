@@ -24,6 +24,7 @@ SOURCES = {
     "S2": "Workflow orchestration service",
     "S3": "Distributed, event-driven workflow system",
     "S4": "Platform of engine, agents, sagas and messages",
+    "S5": "Features of our own",
 }
 
 
@@ -57,7 +58,7 @@ def marked() -> dict[str, list[str]]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         _add(found, path, _marks(ast.parse(path.read_text(), str(path))))
     for path in sorted((ROOT / "console" / "tests").rglob("*.spec.ts")):
-        _add(found, path, re.findall(r"@(S[0-4]-\d{2,3})", path.read_text()))
+        _add(found, path, re.findall(r"@(S[0-5]-\d{2,3})", path.read_text()))
     scenarios = yaml.safe_load(SCENARIOS.read_text())
     _add(found, SCENARIOS, (name for each in scenarios for name in each["features"]))
     return found

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "console" / "tests" / "e2e"
 # A title is a string, or a template with the members of a list.
 _TITLE = re.compile(r"""^\s*test\(\s*(["`])((?:(?!\1)[^\\]|\\.)+)\1""", re.MULTILINE)
 _MEMBER = re.compile(r"\$\{[^}]*\}")
-_TAG = re.compile(r"@(S[0-4]-\d{2,3})")
+_TAG = re.compile(r"@(S[0-5]-\d{2,3})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ async def disk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Disk]:
         yield made
 
 
+@pytest.mark.feature("S5-03")
 async def test_no_file_holds_a_value_of_an_encrypted_project(disk: Disk) -> None:
     """PostgreSQL's pages and its log, NATS, Redis, logs; callers read the values as before."""
     given = {"card": CANARY, "large": STORED * (LARGE // len(STORED))}
@@ -45,6 +46,7 @@ async def reasons(disk: Disk, execution_id: str) -> set[str]:
     return {shown["error"]["reason"]} if "error" in shown else set()
 
 
+@pytest.mark.feature("S5-03")
 async def test_bytes_that_were_changed_or_moved_are_refused_with_one_reason(disk: Disk) -> None:
     """A flipped bit, the row of another execution, and that of another project; others run on."""
     (first, second) = [(await disk.sealed.execute(card=str(n)))[1]["executionId"] for n in (1, 2)]
@@ -85,6 +87,7 @@ async def test_a_rotated_key_seals_new_values_and_the_former_one_opens_its_own(d
     assert await reasons(disk, before["executionId"]) == set()
 
 
+@pytest.mark.feature("S5-04")
 async def test_destroyed_keys_leave_nothing_to_read_and_the_suite_runs_on(disk: Disk) -> None:
     """Histories, stored values and starts are refused; the other project is untouched."""
     _, body = await disk.sealed.execute(card="gone")

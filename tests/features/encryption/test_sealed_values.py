@@ -87,6 +87,7 @@ async def parties(disk: Disk) -> AsyncIterator[Parties]:
             yield Parties(keyed, keyless, disk)
 
 
+@pytest.mark.feature("S5-05")
 async def test_values_are_readable_where_the_key_is_and_nowhere_else(parties: Parties) -> None:
     """In the result, the state, the events and the history of a client; in no sink of the suite."""
     disk = parties.disk
@@ -132,6 +133,7 @@ async def test_a_plain_value_in_place_of_a_sealed_one_is_refused(parties: Partie
     assert refused.value.reason == "INPUT_INVALID"
 
 
+@pytest.mark.feature("S5-05")
 async def test_a_worker_without_the_key_fails_the_task(parties: Parties) -> None:
     """Its handler does not run with a value that it cannot read; a request id counts once."""
     other = SealingKeys({"k2": bytes(32)})
@@ -155,6 +157,7 @@ async def test_a_worker_without_the_key_fails_the_task(parties: Parties) -> None
     assert "sealed by the key 'k2', which is not among" in failed.value.failure.message
 
 
+@pytest.mark.feature("S5-05")
 @pytest.mark.parametrize("read", ["{{input.card.number}}", "card {{input.card}}"])
 async def test_a_definition_that_looks_into_a_sealed_member_is_refused(
     parties: Parties, read: str

@@ -156,6 +156,7 @@ async def grpc_texts(caller: Caller, execution: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.feature("S5-01")
 async def test_no_door_shows_a_sensitive_member_to_a_viewer(masked: Masked) -> None:
     """REST routes that read executions, by the OpenAPI document, and gRPC methods."""
     texts = await rest_texts(masked.viewer, masked.execution)
@@ -165,6 +166,7 @@ async def test_no_door_shows_a_sensitive_member_to_a_viewer(masked: Masked) -> N
     assert len([path for path in texts if masked.execution in texts[path]]) > 10
 
 
+@pytest.mark.feature("S5-01")
 async def test_sockets_and_hubs_mask_as_well(masked: Masked) -> None:
     """WebSocket of an execution, and SignalR's hub."""
     execution, base = masked.execution, masked.closed.suite.http_url
@@ -195,6 +197,7 @@ async def _received(socket: aiohttp.ClientWebSocketResponse) -> str:
     return found
 
 
+@pytest.mark.feature("S5-02")
 async def test_a_caller_with_the_permission_sees_values_and_is_recorded(masked: Masked) -> None:
     """One entry for each method and execution."""
     texts = await grpc_texts(masked.revealer, masked.execution)
@@ -219,6 +222,7 @@ async def test_a_caller_with_the_permission_sees_values_and_is_recorded(masked: 
     assert (await entries()).count(wanted) == 1
 
 
+@pytest.mark.feature("S5-01")
 async def test_deliveries_search_and_logs_hold_no_sensitive_member(masked: Masked) -> None:
     """Callbacks and subscriptions go to receivers without a permission; logs are for operators."""
     calls = await masked.world.called("told", 1)
@@ -236,6 +240,7 @@ async def test_deliveries_search_and_logs_hold_no_sensitive_member(masked: Maske
     assert status != 200 or found["executions"] == []
 
 
+@pytest.mark.feature("S5-01")
 async def test_a_dry_run_masks(masked: Masked) -> None:
     """Wherever the value stands in the report."""
     given = {"card": {"number": GIVEN, "pin": PIN}, "user": "ada"}
@@ -247,6 +252,7 @@ async def test_a_dry_run_masks(masked: Masked) -> None:
     assert canaries_in(json.dumps(report)) == []
 
 
+@pytest.mark.feature("S5-01")
 async def test_failures_do_not_repeat_sensitive_values(masked: Masked) -> None:
     """Neither the message nor the details, for nobody: the value is not stored with them."""
     masked.world.answers("refuses", status=422, text=f"no account of {GIVEN}")
