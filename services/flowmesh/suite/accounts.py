@@ -5,6 +5,7 @@ password. Both are in files of one folder, readable by their owner only.
 """
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from flowmesh.suite.services import CORE
 
 # The folder in the data directory.
 ACCOUNTS = "accounts"
+# The seed of a container's account.
+CONTAINER_SEED = "/account/nats.nk"
 # Services need neither the configuration of Redis nor a list of all keys.
 _COMMANDS = "+@all -@admin -@dangerous"
 
@@ -135,12 +138,17 @@ class Accounts:
             lines.append(f"user {name} {' '.join(words)}")
         return lines
 
-    def nats(self, address: str, name: str) -> str:
-        """Return the address of a server for an account; empty for none."""
+    def nats(self, address: str, name: str, *, seed: str = "") -> str:
+        """Return the address of a server for an account; empty for none.
+
+        `seed` is the place of the seed in a container.
+        """
         if not address:
             return ""
-        host = urlsplit(address).netloc.rpartition("@")[2]
-        return f"nats://{host}?nkey={quote(str(self._nkey(name)), safe='/')}"
+        parts = urlsplit(address)
+        nkey = f"nkey={quote(seed or str(self._nkey(name)), safe='/')}"
+        query = f"{parts.query}&{nkey}" if parts.query else nkey
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()
 
     def redis(self, address: str, name: str) -> str:
         """Return the address of a server for an account; empty for none."""
@@ -149,6 +157,22 @@ class Accounts:
         parts = urlsplit(address)
         host = parts.netloc.rpartition("@")[2]
         return parts._replace(netloc=f"{name}:{self._password(name)}@{host}").geturl()
+
+    def write(self, nats: str, redis: str) -> None:
+        """Write the users of both servers, and the addresses for the container of each service.
+
+        The servers have no other users.
+        """
+        users = {"authorization": {"users": self.nats_users()}}
+        self._write("nats.conf", json.dumps(users, indent=1))
+        self._write("redis.conf", "\n".join(("user default off", *self.redis_users())))
+        for name in self._rights:
+            addresses = {
+                "FLOWMESH_NATS": self.nats(nats, name, seed=CONTAINER_SEED),
+                "FLOWMESH_REDIS": self.redis(redis, name),
+            }
+            lines = (f"{variable}={address}" for variable, address in addresses.items())
+            self._write(f"{name}.env", "\n".join(lines))
 
     def of_process(self, settings: Settings, nats: str, redis: str, name: str) -> Settings:
         """Return the settings of this process with the addresses of its account."""
@@ -176,11 +200,19 @@ class Accounts:
     def _made(self, name: str, make: Callable[[], str]) -> Path:
         """Return a file, which is made if it is not there."""
         path = self._folder / name
-        if not path.exists():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = path.with_name(f"{name}.new")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            with os.fdopen(os.open(draft, flags, 0o600), "w") as file:
-                file.write(make() + "\n")
-            draft.replace(path)
-        return path
+        return path if path.exists() else self._write(name, make())
+
+    def _write(self, name: str, text: str) -> Path:
+        """Write a file for its owner only."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / name
+        draft = path.with_name(f"{name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(draft, flags, 0o600), "w") as file:
+            file.write(text + "\n")
+        return draft.replace(path)
+
+
+async def write_accounts(settings: Settings, folder: Path, nats: str, redis: str) -> None:
+    """Write an account for each service into a folder; those that are there stay."""
+    Accounts.of(settings, folder).write(nats, redis)

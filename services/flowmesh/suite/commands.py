@@ -1,10 +1,11 @@
-"""The commands `dev`, `serve` and `cluster`: flags to settings, errors to one line.
+"""The commands `dev`, `serve`, `cluster` and `accounts`: flags to settings, errors to one line.
 
 Help and completion read the signatures too, on installations without server code.
 """
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -207,6 +208,29 @@ def cluster(
     return _run(
         given, lambda settings: run_cluster(settings, orchestrators=orchestrators, workers=workers)
     )
+
+
+def accounts(
+    *,
+    folder: Annotated[Path, Parameter(name="--dir")] = Path("accounts"),
+    nats: str = "nats://nats:4222",
+    redis: str = "redis://redis:6379/0",
+) -> int:
+    """Write an account of NATS and of Redis for each service, for servers in containers.
+
+    Accounts that are there stay. Subjects and keys begin with FLOWMESH_BUS_PREFIX and
+    FLOWMESH_PUBLISH_PREFIX.
+
+    Args:
+        folder: Where `nats.conf` and `redis.conf` of the servers are written, and `SERVICE.env` and
+            `SERVICE.nk` of each service.
+        nats: Address of the NATS server, without a user.
+        redis: Address of the Redis server, without a user.
+    """
+
+    from flowmesh.suite.accounts import write_accounts
+
+    return _run({}, lambda settings: write_accounts(settings, folder, nats, redis))
 
 
 def _egress_of(auth: Auth) -> Egress:

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from flowmesh.bus import Bus
 from flowmesh.embedded import EmbeddedServers
+from flowmesh.embedded.binaries import nats_server, redis_server
+from flowmesh.embedded.child import Child, Program
+from flowmesh.embedded.ports import free_port, is_free
 from flowmesh.runtime import Settings
-from flowmesh.suite.accounts import Accounts, Rights, rights_of
+from flowmesh.suite.accounts import CONTAINER_SEED, Accounts, Rights, rights_of, write_accounts
 from flowmesh.suite.services import CORE
 from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.polling import until
@@ -149,6 +152,50 @@ async def _on_redis(address: str, own: Rights, foreign: list[Rights]) -> None:
                 await call
     finally:
         await client.aclose()
+
+
+@asynccontextmanager
+async def served(folder: Path, port: int, *argv: str) -> AsyncIterator[None]:
+    """Run a server that listens on a port of this machine."""
+
+    async def listens() -> bool:
+        return not is_free(port)
+
+    log = folder / f"{port}.log"
+    program = Program(str(port), argv, folder, log, ready=listens, before_start=lambda: None)
+    server = Child(program, on_spawn=lambda: None)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+async def test_servers_in_containers_take_the_accounts_that_the_command_writes(
+    tmp_path: Path,
+) -> None:
+    """The files of `flowmesh accounts`, read by both servers; no user remains beside them."""
+    folder, ports = tmp_path / "accounts", (free_port(), free_port())
+    addresses = (f"nats://127.0.0.1:{ports[0]}", f"redis://127.0.0.1:{ports[1]}")
+    await write_accounts(Settings(), folder, *addresses)
+    nats = (str(nats_server()), "-c", f"{folder}/nats.conf", "-a", "127.0.0.1")
+    store = (str(redis_server()), f"{folder}/redis.conf", "--bind", "127.0.0.1", "--save", "")
+    async with (
+        served(tmp_path, ports[0], *nats, "--jetstream", "-sd", "jetstream", "-p", str(ports[0])),
+        served(tmp_path, ports[1], *store, "--port", str(ports[1])),
+    ):
+        for name in CORE:
+            written = dict(
+                line.split("=", 1) for line in (folder / f"{name}.env").read_text().splitlines()
+            )
+            address = written["FLOWMESH_NATS"].replace(CONTAINER_SEED, f"{folder}/{name}.nk")
+            foreign = [RIGHTS[each] for each in CORE if each != name]
+            await _on_nats(address, RIGHTS[name], foreign)
+            await _on_redis(written["FLOWMESH_REDIS"], RIGHTS[name], foreign)
+        anyone = redis.asyncio.from_url(addresses[1])
+        with pytest.raises(AuthenticationError):
+            await anyone.ping()
+        await anyone.aclose()
 
 
 async def users(suite: Suite) -> set[str]:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import promql_parser
@@ -10,7 +11,9 @@ import yaml
 
 from flowmesh.egress.policy import Policy
 from flowmesh.orchestrator.model.ids import PARTITION_COUNT
+from flowmesh.runtime import Settings
 from flowmesh.storage.service_roles import SETTING
+from flowmesh.suite.accounts import CONTAINER_SEED, Accounts
 from flowmesh.suite.services import CORE, OPTIONAL
 from tests.tidy import sources
 
@@ -124,7 +127,6 @@ def test_only_the_gateway_is_reachable() -> None:
 
 def test_compose_sets_known_settings() -> None:
     """Every FLOWMESH_ name of the deployment, and of the pages on it, is read by something."""
-    from flowmesh.runtime import Settings
     from flowmesh.runtime.settings import OTHER_VARIABLES
 
     known = {f"FLOWMESH_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
@@ -141,20 +143,38 @@ def test_compose_is_closed() -> None:
         assert settings["FLOWMESH_AUTH"] == "closed"
         assert settings["FLOWMESH_KEY_FILE"] == "/run/secrets/installation-key"
         assert entry["secrets"] == ["installation-key", "metrics-key"]
-        for server in SERVERS:
-            address = settings[f"FLOWMESH_{server.upper()}"]
-            assert re.search(r"://[^@/]*\$\{\w+:\?[^}]*\}@", address), server
+        address = settings["FLOWMESH_POSTGRES"]
+        assert re.search(r"://[^@/]*\$\{\w+:\?[^}]*\}@", address), address
     assert "FLOWMESH_AUTH=closed" in _stages()["service"][1]
-    services = COMPOSE["services"]
-    assert "${NATS_TOKEN:?choose one}" in services["nats"]["command"]
-    assert "${REDIS_PASSWORD:?choose one}" in services["redis"]["command"]
 
 
 def test_each_container_has_its_own_certificate() -> None:
     """It mounts a folder of its name, not that of the authority with its key."""
     for name, entry in _built().items():
         assert entry["environment"]["FLOWMESH_CERTS"] == "/certs"
-        assert entry["volumes"][-1].endswith(f"}}/{name}:/certs:ro")
+        assert entry["volumes"][-2].endswith(f"}}/{name}:/certs:ro")
+
+
+def test_each_container_has_the_account_of_its_service(tmp_path: Path) -> None:
+    """Its files are those that `flowmesh accounts` writes, and none is of another service."""
+    Accounts.of(Settings(), tmp_path).write("nats://nats:4222", "redis://redis:6379")
+    written = {path.name for path in tmp_path.iterdir()}
+    folder = "${ACCOUNTS_DIR:?the folder of the accounts}"
+    mounted = set()
+    for entry in _built().values():
+        service = entry["build"]["target"]
+        assert entry["env_file"] == [f"{folder}/{service}.env"]
+        assert [each for each in entry["volumes"] if folder in each] == [
+            f"{folder}/{service}.nk:{CONTAINER_SEED}:ro"
+        ]
+        assert not {"FLOWMESH_NATS", "FLOWMESH_REDIS"} & entry["environment"].keys()
+        mounted |= {f"{service}.env", f"{service}.nk"}
+    for server in ("nats", "redis"):
+        entry = COMPOSE["services"][server]
+        assert f"{folder}/{server}.conf:/account/{server}.conf:ro" in entry["volumes"]
+        assert f"/account/{server}.conf" in entry["command"]
+        mounted.add(f"{server}.conf")
+    assert mounted == {name for name in written if not name.endswith(".password")}
 
 
 def _ports(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
@@ -163,8 +183,6 @@ def _ports(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
 
 def test_network_policies_admit_the_ports_of_the_suite_only() -> None:
     """Services: both ports and the servers; what no rule lists is dropped in both directions."""
-    from flowmesh.runtime import Settings
-
     fields = Settings.model_fields
     grpc, http = (("TCP", fields[f"{kind}_port"].default) for kind in ("grpc", "http"))
     for policy in POLICIES.values():

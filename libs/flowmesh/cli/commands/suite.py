@@ -52,6 +52,9 @@ SUITE: tuple[Entry, ...] = (
     Command(
         "cluster", "flowmesh.suite.commands:cluster", "Start each service as a process of its own."
     ),
+    Command(
+        "accounts", "flowmesh.suite.commands:accounts", "Write accounts of NATS and Redis to files."
+    ),
     Command("mcp", "operations.mcp:mcp", "Serve the Model Context Protocol on standard streams."),
     Command("doctor", "operations.doctor:doctor", "Check this machine and the suite."),
     Command("config", "operations.configuration:config", "Show settings with values and sources."),
