@@ -16,7 +16,6 @@ export const access = {
   "access.noneHint":
     "Users, API keys and identity providers are managed by admins and owners. Ask one of them for the role.",
   "access.yours": "Your sessions",
-  "access.more": "Show more",
   "access.email": "E-mail",
   "access.name": "Name",
   "access.roles": "Roles",

@@ -3,7 +3,6 @@
 import { teach } from "../src/model/messages";
 
 export const records = {
-  "records.more": "More",
   "messages.title": "Messages",
   "messages.queues": "{count, plural, one {# queue} other {# queues}}",
   "messages.none": "No queues of messages",
@@ -34,6 +33,7 @@ export const records = {
   "streams.version": "Version",
   "streams.changed": "Changed",
   "streams.created": "Created",
+  "streams.empty": "{stream} has no events",
   "streams.events": "Events of {stream}, newest first",
   "streams.type": "Type",
   "streams.at": "Time",

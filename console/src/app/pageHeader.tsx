@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect } from "react";
+import frame from "@/design/page.module.css";
 import { shownText } from "@/values/text";
 import styles from "./pageHeader.module.css";
 
@@ -34,5 +35,15 @@ export function PageHeader({ title, crumbs, beside, actions, children }: Props) 
       </div>
       {children}
     </header>
+  );
+}
+
+/** A page of a header and content that scrolls below it. */
+export function Page({ children, ...header }: Props) {
+  return (
+    <>
+      <PageHeader {...header} />
+      <div className={frame.page}>{children}</div>
+    </>
   );
 }

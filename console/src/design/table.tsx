@@ -67,14 +67,14 @@ function dressed(content: ReactNode, as: Column<unknown>["as"]): ReactNode {
   );
 }
 
-interface Props<Row> extends Omit<DataProps<Row>, "className"> {
+export interface TableProps<Row> extends Omit<DataProps<Row>, "className"> {
   title: string;
   /** What stands beside the title. */
   beside?: ReactNode;
 }
 
 /** A titled table; a region that scrolls sideways where it is too wide. */
-export function Table<Row>({ title, beside, ...data }: Props<Row>) {
+export function Table<Row>({ title, beside, ...data }: TableProps<Row>) {
   return (
     <section aria-label={title} className={styles.section}>
       <header className={styles.head}>

@@ -1,11 +1,12 @@
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, write } from "@/api/client";
+import { usePages } from "@/api/pages";
 import type { ApiKeyValue, CreatedApiKey } from "@/api/schema";
 import { ActionDialog } from "@/design/actionDialog";
-import { Button, Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Listing } from "@/design/listing";
+import { Button, Time } from "@/design/primitives";
+import type { Column } from "@/design/table";
 import type { Place } from "@/model/access";
 import { say } from "@/model/messages";
 import { KeyDialog } from "./keyDialog";
@@ -18,18 +19,14 @@ type Asking = { kind: "create" } | { kind: "rotate" | "revoke"; apiKey: ApiKeyVa
 export function Keys({ place }: { place: Place }) {
   const [asking, setAsking] = useState<Asking>();
   const [made, setMade] = useState<CreatedApiKey>();
-  const found = useInfiniteQuery({
-    queryKey: ["access", "keys", place.id],
-    queryFn: ({ signal, pageParam }) =>
-      read("/api/v1/projects/{projectId}/api-keys", {
-        path: { projectId: place.id },
-        query: { pageSize: PAGE_SIZE, pageToken: pageParam },
-        signal,
-      }),
-    initialPageParam: "",
-    getNextPageParam: (page) => page.nextPageToken || undefined,
+  const { query, rows } = usePages(["access", "keys", place.id], async (pageToken, signal) => {
+    const page = await read("/api/v1/projects/{projectId}/api-keys", {
+      path: { projectId: place.id },
+      query: { pageSize: PAGE_SIZE, pageToken },
+      signal,
+    });
+    return { rows: page.keys, next: page.nextPageToken };
   });
-  const rows = found.data?.pages.flatMap((page) => page.keys) ?? [];
   const close = () => setAsking(undefined);
   const create = (
     <Button kind="primary" small onClick={() => setAsking({ kind: "create" })}>
@@ -68,27 +65,17 @@ export function Keys({ place }: { place: Place }) {
   ];
   return (
     <>
-      <Loading query={found} rows={6} />
-      {found.data && rows.length === 0 && (
-        <Empty title={say("keys.none")}>
-          <p>{say("keys.noneHint")}</p>
-          {create}
-        </Empty>
-      )}
-      {rows.length > 0 && (
-        <Table
-          title={say("access.keys")}
-          beside={create}
-          columns={columns}
-          rows={rows}
-          keyOf={({ id }) => id}
-        />
-      )}
-      {found.hasNextPage && (
-        <Button disabled={found.isFetching} onClick={() => void found.fetchNextPage()}>
-          {say("access.more")}
-        </Button>
-      )}
+      <Listing
+        query={query}
+        expected={6}
+        none={say("keys.none")}
+        noneHint={say("keys.noneHint")}
+        title={say("access.keys")}
+        beside={create}
+        columns={columns}
+        rows={rows}
+        keyOf={({ id }) => id}
+      />
       {asking?.kind === "create" && <KeyDialog place={place} close={close} created={setMade} />}
       {asking?.kind === "rotate" && (
         <RotateDialog apiKey={asking.apiKey} close={close} rotated={setMade} />

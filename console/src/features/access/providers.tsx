@@ -3,9 +3,9 @@ import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { IdentityProviderValue } from "@/api/schema";
 import { ActionDialog } from "@/design/actionDialog";
-import { Button, Empty } from "@/design/primitives";
-import { Loading } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Listing } from "@/design/listing";
+import { Button } from "@/design/primitives";
+import type { Column } from "@/design/table";
 import type { Place } from "@/model/access";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
@@ -70,22 +70,17 @@ export function Providers({ place, places }: Props) {
   ];
   return (
     <>
-      <Loading query={found} rows={3} />
-      {found.data && rows.length === 0 && (
-        <Empty title={say("providers.none")}>
-          <p>{say("providers.noneHint")}</p>
-          {create}
-        </Empty>
-      )}
-      {rows.length > 0 && (
-        <Table
-          title={say("access.providers")}
-          beside={create}
-          columns={columns}
-          rows={rows}
-          keyOf={({ id }) => id}
-        />
-      )}
+      <Listing
+        query={found}
+        expected={3}
+        none={say("providers.none")}
+        noneHint={say("providers.noneHint")}
+        title={say("access.providers")}
+        beside={create}
+        columns={columns}
+        rows={rows}
+        keyOf={({ id }) => id}
+      />
       {asking?.kind === "edit" && (
         <ProviderDialog company={place} places={places} provider={asking.provider} close={close} />
       )}

@@ -1,13 +1,14 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, write } from "@/api/client";
+import { usePages } from "@/api/pages";
 import type { CreatedInvitation, UserValue } from "@/api/schema";
 import { sessionQuery } from "@/app/session";
 import { ActionDialog } from "@/design/actionDialog";
 import { SelectField } from "@/design/fields";
-import { Button, Empty, TextField, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Listing } from "@/design/listing";
+import { Button, TextField, Time } from "@/design/primitives";
+import type { Column } from "@/design/table";
 import { type Granted, givable, ownsAll, type Place } from "@/model/access";
 import { say } from "@/model/messages";
 import { invitationsAt, membersAt } from "./paths";
@@ -35,13 +36,9 @@ export function Users({ place, places }: Props) {
   const [invited, setInvited] = useState<CreatedInvitation>();
   const own = useOwnRoles();
   const self = useQuery(sessionQuery).data?.me?.id;
-  const found = useInfiniteQuery({
-    queryKey: ["access", "users", place.id],
-    queryFn: ({ signal, pageParam }) => usersOf(place, pageParam, signal),
-    initialPageParam: "",
-    getNextPageParam: (page) => page.next || undefined,
-  });
-  const rows = found.data?.pages.flatMap((page) => page.rows) ?? [];
+  const { query, rows } = usePages(["access", "users", place.id], (pageToken, signal) =>
+    usersOf(place, pageToken, signal),
+  );
   const close = () => setAsking(undefined);
   const switchable = ownsAll(own);
   const columns: readonly Column<UserRow>[] = [
@@ -88,27 +85,17 @@ export function Users({ place, places }: Props) {
   );
   return (
     <>
-      <Loading query={found} rows={6} />
-      {found.data && rows.length === 0 && (
-        <Empty title={say("access.noUsers")}>
-          <p>{say("access.noUsersHint")}</p>
-          {invite}
-        </Empty>
-      )}
-      {rows.length > 0 && (
-        <Table
-          title={say("access.users")}
-          beside={invite}
-          columns={columns}
-          rows={rows}
-          keyOf={({ user }) => user.id}
-        />
-      )}
-      {found.hasNextPage && (
-        <Button disabled={found.isFetching} onClick={() => void found.fetchNextPage()}>
-          {say("access.more")}
-        </Button>
-      )}
+      <Listing
+        query={query}
+        expected={6}
+        none={say("access.noUsers")}
+        noneHint={say("access.noUsersHint")}
+        title={say("access.users")}
+        beside={invite}
+        columns={columns}
+        rows={rows}
+        keyOf={({ user }) => user.id}
+      />
       {asking?.kind === "roles" && (
         <RolesDialog
           row={

@@ -3,10 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import type { AgentValue, ScalingPolicyValue, SpecValue } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Time } from "@/design/primitives";
 import { Status } from "@/design/status";
 import { type Column, Share, Table } from "@/design/table";
 import { say } from "@/model/messages";
@@ -39,52 +38,45 @@ export function AgentsPage() {
     policies.data?.policies ?? [],
   ];
   return (
-    <>
-      <PageHeader
-        title={say("agents.title")}
-        actions={
-          <Link to="/workers" className="muted">
-            {say("agents.workers")}
-          </Link>
-        }
+    <Page
+      title={say("agents.title")}
+      actions={
+        <Link to="/workers" className="muted">
+          {say("agents.workers")}
+        </Link>
+      }
+    >
+      <Findings />
+      <Listing
+        query={specs}
+        expected={6}
+        none={say("agents.none")}
+        noneHint={say("agents.noneHint")}
+        title={say("agents.specs", { count: stored.length })}
+        columns={SPECS}
+        rows={stored}
+        keyOf={(each) => each.spec.spec}
       />
-      <div className={frame.page}>
-        <Loading query={specs} rows={6} />
-        {specs.isSuccess && stored.length === 0 && (
-          <Empty title={say("agents.none")}>
-            <p>{say("agents.noneHint")}</p>
-          </Empty>
-        )}
-        <Findings />
-        {stored.length > 0 && (
+      {running.length > 0 && (
+        <Table
+          title={say("agents.agents", { count: running.length })}
+          columns={AGENTS}
+          rows={running}
+          keyOf={(each) => each.agentId}
+        />
+      )}
+      {rules.length > 0 && (
+        <>
           <Table
-            title={say("agents.specs", { count: stored.length })}
-            columns={SPECS}
-            rows={stored}
-            keyOf={(each) => each.spec.spec}
+            title={say("agents.policies")}
+            columns={POLICIES}
+            rows={rules}
+            keyOf={(each) => each.policy}
           />
-        )}
-        {running.length > 0 && (
-          <Table
-            title={say("agents.agents", { count: running.length })}
-            columns={AGENTS}
-            rows={running}
-            keyOf={(each) => each.agentId}
-          />
-        )}
-        {rules.length > 0 && (
-          <>
-            <Table
-              title={say("agents.policies")}
-              columns={POLICIES}
-              rows={rules}
-              keyOf={(each) => each.policy}
-            />
-            <Decisions specs={rules.map((each) => each.spec)} />
-          </>
-        )}
-      </div>
-    </>
+          <Decisions specs={rules.map((each) => each.spec)} />
+        </>
+      )}
+    </Page>
   );
 }
 

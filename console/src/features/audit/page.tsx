@@ -4,13 +4,14 @@ import { getRouteApi } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { usePages } from "@/api/pages";
 import type { AuditEntryValue, AuditVerification } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
+import { Page } from "@/app/pageHeader";
 import { sessionQuery } from "@/app/session";
 import { SelectField } from "@/design/fields";
+import { Listing } from "@/design/listing";
 import frame from "@/design/page.module.css";
-import { Button, Empty, TextField, Time } from "@/design/primitives";
-import { Loading, Problem } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Button, TextField, Time } from "@/design/primitives";
+import { Problem } from "@/design/problem";
+import type { Column } from "@/design/table";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 import { useCompanies } from "../access/places";
@@ -37,55 +38,45 @@ export function AuditPage() {
     void navigate({ search: { ...chosen, ...more }, replace: true });
   };
   return (
-    <>
-      <PageHeader
-        title={say("audit.title")}
-        actions={<Button onClick={() => verify.mutate()}>{say("audit.verify")}</Button>}
-      />
-      <div className={frame.page}>
-        <search className={styles.filters}>
-          <SelectField
-            label={say("audit.company")}
-            value={chosen.companyId ?? ""}
-            change={(companyId) => choose({ companyId: companyId || undefined })}
-          >
-            <option value="">{say("audit.installation")}</option>
-            {companies.data?.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </SelectField>
-          {FILTERS.map((name) => (
-            <TextField
-              key={name}
-              label={say(`audit.${name}`)}
-              value={chosen[name] ?? ""}
-              change={(value) => choose({ [name]: value || undefined })}
-            />
+    <Page
+      title={say("audit.title")}
+      actions={<Button onClick={() => verify.mutate()}>{say("audit.verify")}</Button>}
+    >
+      <search className={styles.filters}>
+        <SelectField
+          label={say("audit.company")}
+          value={chosen.companyId ?? ""}
+          change={(companyId) => choose({ companyId: companyId || undefined })}
+        >
+          <option value="">{say("audit.installation")}</option>
+          {companies.data?.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
           ))}
-        </search>
-        {verify.data && <Verdict found={verify.data} />}
-        {verify.error && <Problem error={verify.error} retry={() => verify.mutate()} />}
-        <Loading query={query} rows={10} />
-        {query.isSuccess && entries.length === 0 && (
-          <Empty title={say("audit.none")}>
-            <p>{say("audit.noneHint")}</p>
-          </Empty>
-        )}
-        {entries.length > 0 && (
-          <Table
-            title={say("audit.count")}
-            columns={COLUMNS}
-            rows={entries}
-            keyOf={(each) => each.sequence}
+        </SelectField>
+        {FILTERS.map((name) => (
+          <TextField
+            key={name}
+            label={say(`audit.${name}`)}
+            value={chosen[name] ?? ""}
+            change={(value) => choose({ [name]: value || undefined })}
           />
-        )}
-        {query.hasNextPage && (
-          <Button onClick={() => void query.fetchNextPage()}>{say("records.more")}</Button>
-        )}
-      </div>
-    </>
+        ))}
+      </search>
+      {verify.data && <Verdict found={verify.data} />}
+      {verify.error && <Problem error={verify.error} retry={() => verify.mutate()} />}
+      <Listing
+        query={query}
+        expected={10}
+        none={say("audit.none")}
+        noneHint={say("audit.noneHint")}
+        title={say("audit.count")}
+        columns={COLUMNS}
+        rows={entries}
+        keyOf={(each) => each.sequence}
+      />
+    </Page>
   );
 }
 

@@ -4,11 +4,10 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { read, write } from "@/api/client";
 import type { BulkAnswer } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
+import { Page } from "@/app/pageHeader";
 import { ActionDialog } from "@/design/actionDialog";
-import frame from "@/design/page.module.css";
-import { Button, Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Listing } from "@/design/listing";
+import { Button, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
 import { type Column, Table } from "@/design/table";
 import { say } from "@/model/messages";
@@ -26,36 +25,32 @@ export function BulksPage() {
     refetchInterval: ({ state }) =>
       state.data?.bulks.some((each) => each.status === "running") ? FOLLOW_MS : false,
   });
-  const { data } = query;
-  const bulks = data?.bulks ?? [];
+  const bulks = query.data?.bulks ?? [];
   const failures = bulks.filter((each) => each.failures.length > 0);
   return (
-    <>
-      <PageHeader
-        title={say("bulk.title")}
-        actions={
-          <Link to="/executions" className="muted">
-            {say("bulk.select")}
-          </Link>
-        }
+    <Page
+      title={say("bulk.title")}
+      actions={
+        <Link to="/executions" className="muted">
+          {say("bulk.select")}
+        </Link>
+      }
+    >
+      <Listing
+        query={query}
+        expected={4}
+        none={say("bulk.none")}
+        noneHint={say("bulk.noneHint")}
+        title={say("bulk.count", { count: bulks.length })}
+        columns={columnsOf(setStopping)}
+        rows={bulks}
+        keyOf={(each) => each.bulkId}
       />
-      <div className={frame.page}>
-        <Loading query={query} rows={4} />
-        {data && bulks.length === 0 && <Nothing />}
-        {bulks.length > 0 && (
-          <Table
-            title={say("bulk.count", { count: bulks.length })}
-            columns={columnsOf(setStopping)}
-            rows={bulks}
-            keyOf={(each) => each.bulkId}
-          />
-        )}
-        {failures.map((each) => (
-          <Failures key={each.bulkId} bulk={each} />
-        ))}
-      </div>
+      {failures.map((each) => (
+        <Failures key={each.bulkId} bulk={each} />
+      ))}
       {stopping && <StopDialog bulk={stopping} close={() => setStopping(undefined)} />}
-    </>
+    </Page>
   );
 }
 
@@ -146,13 +141,5 @@ function StopDialog({ bulk, close }: { bulk: BulkAnswer; close: () => void }) {
     >
       <p>{say("bulk.stopHint")}</p>
     </ActionDialog>
-  );
-}
-
-function Nothing() {
-  return (
-    <Empty title={say("bulk.none")}>
-      <p>{say("bulk.noneHint")}</p>
-    </Empty>
   );
 }

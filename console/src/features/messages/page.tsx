@@ -4,10 +4,9 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { usePages } from "@/api/pages";
 import type { ExchangeValue, MessageValue, QueueDetails } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Button, Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Time } from "@/design/primitives";
 import { type Column, Table } from "@/design/table";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
@@ -32,44 +31,34 @@ export function MessagesPage() {
   });
   const declared = exchanges.data?.exchanges ?? [];
   return (
-    <>
-      <PageHeader
-        title={say("messages.title")}
-        actions={
-          <Link to="/streams" className="muted">
-            {say("streams.title")}
-          </Link>
-        }
+    <Page
+      title={say("messages.title")}
+      actions={
+        <Link to="/streams" className="muted">
+          {say("streams.title")}
+        </Link>
+      }
+    >
+      <Listing
+        query={query}
+        expected={8}
+        none={say("messages.none")}
+        noneHint={say("messages.noneHint")}
+        title={say("messages.queues", { count: queues.length })}
+        columns={QUEUES}
+        rows={queues}
+        keyOf={(each) => each.queue}
       />
-      <div className={frame.page}>
-        <Loading query={query} rows={8} />
-        {query.isSuccess && queues.length === 0 && (
-          <Empty title={say("messages.none")}>
-            <p>{say("messages.noneHint")}</p>
-          </Empty>
-        )}
-        {queues.length > 0 && (
-          <Table
-            title={say("messages.queues", { count: queues.length })}
-            columns={QUEUES}
-            rows={queues}
-            keyOf={(each) => each.queue}
-          />
-        )}
-        {query.hasNextPage && (
-          <Button onClick={() => void query.fetchNextPage()}>{say("records.more")}</Button>
-        )}
-        {chosen && <Messages queue={chosen} />}
-        {declared.length > 0 && (
-          <Table
-            title={say("messages.exchanges", { count: declared.length })}
-            columns={EXCHANGES}
-            rows={declared}
-            keyOf={(each) => each.exchange}
-          />
-        )}
-      </div>
-    </>
+      {chosen && <Messages queue={chosen} />}
+      {declared.length > 0 && (
+        <Table
+          title={say("messages.exchanges", { count: declared.length })}
+          columns={EXCHANGES}
+          rows={declared}
+          keyOf={(each) => each.exchange}
+        />
+      )}
+    </Page>
   );
 }
 
@@ -84,20 +73,16 @@ function Messages({ queue }: { queue: string }) {
         signal,
       }),
   });
-  const messages = query.data?.messages ?? [];
   return (
-    <>
-      <Loading query={query} rows={4} />
-      {query.data && messages.length === 0 && <Empty title={say("messages.empty", { queue })} />}
-      {messages.length > 0 && (
-        <Table
-          title={say("messages.of", { queue })}
-          columns={MESSAGES}
-          rows={messages}
-          keyOf={(each) => each.sequence}
-        />
-      )}
-    </>
+    <Listing
+      query={query}
+      expected={4}
+      none={say("messages.empty", { queue })}
+      title={say("messages.of", { queue })}
+      columns={MESSAGES}
+      rows={query.data?.messages ?? []}
+      keyOf={(each) => each.sequence}
+    />
   );
 }
 

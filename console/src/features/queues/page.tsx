@@ -3,10 +3,10 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { LimitList, LimitValue, QueueValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
 import { Button, Empty, Time } from "@/design/primitives";
-import { Loading, Problem } from "@/design/problem";
+import { Problem } from "@/design/problem";
 import { type Column, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { say } from "@/model/messages";
@@ -23,33 +23,37 @@ export function QueuesPage() {
   const queues = useTopic("queues");
   const limits = useTopic("limits");
   return (
-    <>
-      <PageHeader
-        title={say("queues.title")}
-        actions={
-          <>
-            <Link to="/workers" className={styles.beside}>
-              {say("queues.workers")}
-            </Link>
-            <Button onClick={() => setEditing({})}>{say("queues.setLimit")}</Button>
-            <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
-              {say("queues.stop")}
-            </Button>
-          </>
-        }
+    <Page
+      title={say("queues.title")}
+      actions={
+        <>
+          <Link to="/workers" className={styles.beside}>
+            {say("queues.workers")}
+          </Link>
+          <Button onClick={() => setEditing({})}>{say("queues.setLimit")}</Button>
+          <Button kind="danger" onClick={() => setChange({ kind: "stop" })}>
+            {say("queues.stop")}
+          </Button>
+        </>
+      }
+    >
+      <Listing
+        query={queues}
+        none={say("queues.none")}
+        noneHint={say("queues.noneHint")}
+        title={say("queues.load")}
+        columns={LOAD}
+        rows={queues.data?.queues ?? []}
+        keyOf={(each) => `${each.queue} ${each.taskType} ${each.requires}`}
       />
-      <div className={frame.page}>
-        <Loading query={queues} rows={6} />
-        {queues.data && <Load queues={queues.data.queues} />}
-        {limits.isError && <Problem error={limits.error} retry={() => void limits.refetch()} />}
-        {limits.data && <Stops stops={limits.data.stops} start={setChange} />}
-        {limits.data && <Limits list={limits.data} edit={setEditing} />}
-        <Breakers />
-        <Changes version={versionOf(limits.data)} />
-      </div>
+      {limits.isError && <Problem error={limits.error} retry={() => void limits.refetch()} />}
+      {limits.data && <Stops stops={limits.data.stops} start={setChange} />}
+      {limits.data && <Limits list={limits.data} edit={setEditing} />}
+      <Breakers />
+      <Changes version={versionOf(limits.data)} />
       {editing && <LimitDialog editing={editing} close={() => setEditing(undefined)} />}
       {change && <DispatchDialog change={change} close={() => setChange(undefined)} />}
-    </>
+    </Page>
   );
 }
 
@@ -84,20 +88,6 @@ const LOAD: readonly Column<QueueValue>[] = [
 
 function durationOr(ms: number | undefined): string {
   return ms ? duration(ms) : "–";
-}
-
-function Load({ queues }: { queues: readonly QueueValue[] }) {
-  if (queues.length === 0) {
-    return <Empty title={say("queues.none")}>{say("queues.noneHint")}</Empty>;
-  }
-  return (
-    <Table
-      title={say("queues.load")}
-      columns={LOAD}
-      rows={queues}
-      keyOf={(each) => `${each.queue} ${each.taskType} ${each.requires}`}
-    />
-  );
 }
 
 interface StopsProps {

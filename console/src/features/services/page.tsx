@@ -2,47 +2,38 @@ import "../../../messages/pages";
 import { Link } from "@tanstack/react-router";
 import type { ServiceValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Time } from "@/design/primitives";
 import { Status } from "@/design/status";
-import { type Column, Table } from "@/design/table";
+import type { Column } from "@/design/table";
 import { say } from "@/model/messages";
 
 /** Instances of services in the registry with their health. */
 export function ServicesPage() {
   useTopics(["services"]);
   const query = useTopic("services");
-  const { data } = query;
-  const services = data?.services ?? [];
+  const services = query.data?.services ?? [];
   return (
-    <>
-      <PageHeader
-        title={say("services.title")}
-        actions={
-          <Link to="/visualization/topology" className="muted">
-            {say("services.topology")}
-          </Link>
-        }
+    <Page
+      title={say("services.title")}
+      actions={
+        <Link to="/visualization/topology" className="muted">
+          {say("services.topology")}
+        </Link>
+      }
+    >
+      <Listing
+        query={query}
+        expected={8}
+        none={say("services.none")}
+        noneHint={say("services.noneHint")}
+        title={say("services.count", { count: services.length })}
+        columns={COLUMNS}
+        rows={services}
+        keyOf={(each) => each.id}
       />
-      <div className={frame.page}>
-        <Loading query={query} rows={8} />
-        {data && services.length === 0 && (
-          <Empty title={say("services.none")}>
-            <p>{say("services.noneHint")}</p>
-          </Empty>
-        )}
-        {services.length > 0 && (
-          <Table
-            title={say("services.count", { count: services.length })}
-            columns={COLUMNS}
-            rows={services}
-            keyOf={(each) => each.id}
-          />
-        )}
-      </div>
-    </>
+    </Page>
   );
 }
 

@@ -4,11 +4,10 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { usePages } from "@/api/pages";
 import type { StoredEventValue, StreamValue } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Button, Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Time } from "@/design/primitives";
+import type { Column } from "@/design/table";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 
@@ -22,36 +21,26 @@ export function StreamsPage() {
     return { rows: page.streams, next: page.nextPageToken };
   });
   return (
-    <>
-      <PageHeader
-        title={say("streams.title")}
-        actions={
-          <Link to="/messages" className="muted">
-            {say("messages.title")}
-          </Link>
-        }
+    <Page
+      title={say("streams.title")}
+      actions={
+        <Link to="/messages" className="muted">
+          {say("messages.title")}
+        </Link>
+      }
+    >
+      <Listing
+        query={query}
+        expected={8}
+        none={say("streams.none")}
+        noneHint={say("streams.noneHint")}
+        title={say("streams.count", { count: streams.length })}
+        columns={STREAMS}
+        rows={streams}
+        keyOf={(each) => each.stream}
       />
-      <div className={frame.page}>
-        <Loading query={query} rows={8} />
-        {query.isSuccess && streams.length === 0 && (
-          <Empty title={say("streams.none")}>
-            <p>{say("streams.noneHint")}</p>
-          </Empty>
-        )}
-        {streams.length > 0 && (
-          <Table
-            title={say("streams.count", { count: streams.length })}
-            columns={STREAMS}
-            rows={streams}
-            keyOf={(each) => each.stream}
-          />
-        )}
-        {query.hasNextPage && (
-          <Button onClick={() => void query.fetchNextPage()}>{say("records.more")}</Button>
-        )}
-        {chosen && <Events stream={chosen} />}
-      </div>
-    </>
+      {chosen && <Events stream={chosen} />}
+    </Page>
   );
 }
 
@@ -66,17 +55,15 @@ function Events({ stream }: { stream: string }) {
       }),
   });
   return (
-    <>
-      <Loading query={query} rows={4} />
-      {query.data && (
-        <Table
-          title={say("streams.events", { stream })}
-          columns={EVENTS}
-          rows={query.data.events}
-          keyOf={(each) => each.version}
-        />
-      )}
-    </>
+    <Listing
+      query={query}
+      expected={4}
+      none={say("streams.empty", { stream })}
+      title={say("streams.events", { stream })}
+      columns={EVENTS}
+      rows={query.data?.events ?? []}
+      keyOf={(each) => each.version}
+    />
   );
 }
 

@@ -1,16 +1,15 @@
 import "../../../messages/pages";
-import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
+import { usePages } from "@/api/pages";
 import type { TriggerValue } from "@/api/schema";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Button, Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Button, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
-import { type Column, Table } from "@/design/table";
+import type { Column } from "@/design/table";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
 import { type Act, ActDialog } from "./actDialog";
@@ -27,59 +26,45 @@ export function TriggersPage() {
   const navigate = route.useNavigate();
   const [act, setAct] = useState<Act>();
   useFresh("triggers", REFRESH_MS);
-  const query = useInfiniteQuery({
-    queryKey: ["triggers", workflow ?? ""],
-    queryFn: ({ pageParam, signal }) =>
-      read("/api/v1/triggers", {
-        query: { workflow, pageSize: PAGE_SIZE, pageToken: pageParam },
-        signal,
-      }),
-    initialPageParam: "",
-    getNextPageParam: (last) => last.nextPageToken || undefined,
+  const { query, rows } = usePages(["triggers", workflow ?? ""], async (pageToken, signal) => {
+    const asked = { workflow, pageSize: PAGE_SIZE, pageToken };
+    const page = await read("/api/v1/triggers", { query: asked, signal });
+    return { rows: page.triggers, next: page.nextPageToken };
   });
-  const rows = query.data?.pages.flatMap((page) => page.triggers) ?? [];
   const shown = rows.find((each) => keyOf(each) === chosen);
   const choose = (key: string | undefined) =>
     void navigate({ search: { workflow, chosen: key }, replace: true });
   return (
-    <>
-      <PageHeader
-        title={say("triggers.title")}
-        actions={
-          workflow && (
-            <Link to="/triggers" className={styles.only}>
-              {say("triggers.only", { workflow })}
-            </Link>
-          )
-        }
+    <Page
+      title={say("triggers.title")}
+      actions={
+        workflow && (
+          <Link to="/triggers" className={styles.only}>
+            {say("triggers.only", { workflow })}
+          </Link>
+        )
+      }
+    >
+      <Listing
+        query={query}
+        expected={6}
+        none={say("triggers.none")}
+        noneHint={say("triggers.noneHint")}
+        title={say("triggers.count", { count: rows.length })}
+        columns={[
+          ...COLUMNS,
+          {
+            head: "",
+            cell: (each) => <Buttons trigger={each} act={setAct} choose={choose} chosen={chosen} />,
+          },
+        ]}
+        rows={rows}
+        keyOf={keyOf}
+        rowProps={(each) => (keyOf(each) === chosen ? { className: styles.chosen } : {})}
       />
-      <div className={frame.page}>
-        <Loading query={query} rows={6} />
-        {query.isSuccess && rows.length === 0 && <Nothing />}
-        {rows.length > 0 && (
-          <Table
-            title={say("triggers.count", { count: rows.length })}
-            columns={[
-              ...COLUMNS,
-              {
-                head: "",
-                cell: (each) => (
-                  <Buttons trigger={each} act={setAct} choose={choose} chosen={chosen} />
-                ),
-              },
-            ]}
-            rows={rows}
-            keyOf={keyOf}
-            rowProps={(each) => (keyOf(each) === chosen ? { className: styles.chosen } : {})}
-          />
-        )}
-        {query.hasNextPage && (
-          <Button onClick={() => void query.fetchNextPage()}>{say("action.more")}</Button>
-        )}
-        {shown && <CausesPanel key={chosen} trigger={shown} close={() => choose(undefined)} />}
-      </div>
+      {shown && <CausesPanel key={chosen} trigger={shown} close={() => choose(undefined)} />}
       {act && <ActDialog act={act} close={() => setAct(undefined)} />}
-    </>
+    </Page>
   );
 }
 
@@ -211,12 +196,4 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
         </>
       );
   }
-}
-
-function Nothing() {
-  return (
-    <Empty title={say("triggers.none")}>
-      <p>{say("triggers.noneHint")}</p>
-    </Empty>
-  );
 }

@@ -1,10 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import type { WorkerValue } from "@/api/schema";
 import { useTopic, useTopics } from "@/api/topics";
-import { PageHeader } from "@/app/pageHeader";
-import frame from "@/design/page.module.css";
-import { Empty, Time } from "@/design/primitives";
-import { Loading } from "@/design/problem";
+import { Page } from "@/app/pageHeader";
+import { Listing } from "@/design/listing";
+import { Time } from "@/design/primitives";
 import { type Column, Share, Table } from "@/design/table";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
@@ -21,48 +20,51 @@ export function WorkersPage() {
   const builtin = all.filter((each) => each.builtin);
   const alone = queues.data?.queues.filter((each) => !each.workerSets && each.ready > 0) ?? [];
   return (
-    <>
-      <PageHeader
-        title={say("workers.title")}
-        actions={
-          <Link to="/queues" className="muted">
-            {say("workers.queues")}
-          </Link>
-        }
+    <Page
+      title={say("workers.title")}
+      actions={
+        <Link to="/queues" className="muted">
+          {say("workers.queues")}
+        </Link>
+      }
+    >
+      {(workers.data?.unreachable.length ?? 0) > 0 && (
+        <p role="alert" className={styles.partial}>
+          {say("workers.partial", { count: workers.data?.unreachable.length ?? 0 })}
+        </p>
+      )}
+      {alone.length > 0 && (
+        <section role="alert" className={styles.alone}>
+          <h2>{say("workers.alone")}</h2>
+          <ul>
+            {alone.map((each) => (
+              <li key={`${each.queue} ${each.taskType} ${each.requires}`}>
+                <bdi>
+                  {say(each.requires ? "workers.aloneRequires" : "workers.aloneTasks", {
+                    count: each.ready,
+                    type: each.taskType,
+                    queue: each.queue,
+                    labels: each.requires ?? "",
+                  })}
+                </bdi>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <Listing
+        query={workers}
+        none={say("workers.none")}
+        noneHint={say("workers.noneHint")}
+        title={say("workers.count", { count: remote.length })}
+        columns={COLUMNS}
+        rows={remote}
+        keyOf={keyOf}
       />
-      <div className={frame.page}>
-        <Loading query={workers} rows={6} />
-        {(workers.data?.unreachable.length ?? 0) > 0 && (
-          <p role="alert" className={styles.partial}>
-            {say("workers.partial", { count: workers.data?.unreachable.length ?? 0 })}
-          </p>
-        )}
-        {alone.length > 0 && (
-          <section role="alert" className={styles.alone}>
-            <h2>{say("workers.alone")}</h2>
-            <ul>
-              {alone.map((each) => (
-                <li key={`${each.queue} ${each.taskType} ${each.requires}`}>
-                  <bdi>
-                    {say(each.requires ? "workers.aloneRequires" : "workers.aloneTasks", {
-                      count: each.ready,
-                      type: each.taskType,
-                      queue: each.queue,
-                      labels: each.requires ?? "",
-                    })}
-                  </bdi>
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
-        {workers.isSuccess && remote.length === 0 && <NoWorkers />}
-        {remote.length > 0 && (
-          <Workers title={say("workers.count", { count: remote.length })} rows={remote} />
-        )}
-        {builtin.length > 0 && <Workers title={say("workers.builtin")} rows={builtin} />}
-      </div>
-    </>
+      {builtin.length > 0 && (
+        <Table title={say("workers.builtin")} columns={COLUMNS} rows={builtin} keyOf={keyOf} />
+      )}
+    </Page>
   );
 }
 
@@ -110,21 +112,6 @@ const COLUMNS: readonly Column<WorkerValue>[] = [
   },
 ];
 
-function Workers({ title, rows }: { title: string; rows: readonly WorkerValue[] }) {
-  return (
-    <Table
-      title={title}
-      columns={COLUMNS}
-      rows={rows}
-      keyOf={(each) => `${each.workerId} ${each.workerService}`}
-    />
-  );
-}
-
-function NoWorkers() {
-  return (
-    <Empty title={say("workers.none")}>
-      <p>{say("workers.noneHint")}</p>
-    </Empty>
-  );
+function keyOf({ workerId, workerService }: WorkerValue): string {
+  return `${workerId} ${workerService}`;
 }
