@@ -7,6 +7,7 @@ import {
   ChartColumn,
   Cpu,
   Database,
+  FolderKanban,
   Grid3x3,
   Hand,
   House,
@@ -15,6 +16,7 @@ import {
   LayoutTemplate,
   Library,
   ListChecks,
+  Lock,
   type LucideIcon,
   Mail,
   MailWarning,
@@ -46,6 +48,8 @@ export interface Destination {
     | "/messages"
     | "/streams"
     | "/audit"
+    | "/projects"
+    | "/secrets"
     | "/styleguide"
     | "/bulk"
     | "/tasks"
@@ -88,6 +92,8 @@ export const FURTHER: readonly Destination[] = [
   { to: "/messages", label: "Messages: queues and exchanges", icon: Mail },
   { to: "/streams", label: "Event streams", icon: Database },
   { to: "/audit", label: "Audit log", icon: ScrollText },
+  { to: "/projects", label: "Projects: use and quotas", icon: FolderKanban },
+  { to: "/secrets", label: "Secrets", icon: Lock },
   { to: "/services", label: "Services", icon: Boxes },
   { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },

@@ -91,6 +91,21 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("@/features/audit/page"), "AuditPage"),
 });
 
+const projects = createRoute({
+  getParentRoute,
+  path: "/projects",
+  component: lazyRouteComponent(() => import("@/features/projects/page"), "ProjectsPage"),
+});
+
+const secrets = createRoute({
+  getParentRoute,
+  path: "/secrets",
+  validateSearch: (search: Record<string, unknown>): { project?: string | undefined } => ({
+    project: text(search.project),
+  }),
+  component: lazyRouteComponent(() => import("@/features/secrets/page"), "SecretsPage"),
+});
+
 const services = createRoute({
   getParentRoute,
   path: "/services",
@@ -157,6 +172,8 @@ export const operateRoutes = [
   messages,
   streams,
   audit,
+  projects,
+  secrets,
   services,
   bulks,
   dashboards,

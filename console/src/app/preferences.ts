@@ -16,6 +16,8 @@ export interface Preferences {
   namespace: string;
   actor: string;
   railOpen: boolean;
+  /** Columns of lists of executions by workflow; the empty name is that of all workflows. */
+  columns: Record<string, string>;
 }
 
 const DEFAULTS: Preferences = {
@@ -26,6 +28,7 @@ const DEFAULTS: Preferences = {
   namespace: "",
   actor: "",
   railOpen: true,
+  columns: {},
 };
 
 export const preferences = createStore<Preferences>()(

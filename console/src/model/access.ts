@@ -16,6 +16,8 @@ export interface Place {
   /** The slugs from the company on. */
   path: string;
   above: readonly string[];
+  /** The namespace of a project. */
+  namespace?: string;
 }
 
 export const ROLES: readonly RoleName[] = ["viewer", "editor", "admin", "owner"];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { completions, placeAtEnd, quoted, splitAnd, toggled } from "./filter";
+import { completions, placeAtEnd, quoted, splitAnd, toggled, workflowOf } from "./filter";
 
 test("the place at the end of a filter names what is expected", () => {
   expect(placeAtEnd("").expected).toBe("field");
@@ -35,4 +35,11 @@ test("values are quoted where the grammar needs it", () => {
   expect(quoted("orders")).toBe("orders");
   expect(quoted('a "b"')).toBe('"a \\"b\\""');
   expect(quoted("exec-1m8c")).toBe("exec-1m8c");
+});
+
+test("the one workflow of a filter is found", () => {
+  expect(workflowOf('status = failed AND workflow = "a-1.b"')).toBe("a-1.b");
+  expect(workflowOf("workflow = orders AND (status = failed OR version = 2)")).toBe("orders");
+  expect(workflowOf("workflow != orders")).toBe("");
+  expect(workflowOf("workflow = orders OR workflow = refunds")).toBe("");
 });

@@ -199,3 +199,12 @@ export function splitAnd(filter: string): string[] {
   const last = filter.slice(start).trim();
   return last ? [...terms, last] : terms;
 }
+
+const OF_WORKFLOW = /^workflow = (?:"((?:[^"\\]|\\.)*)"|([A-Za-z_][A-Za-z0-9_-]*))$/;
+
+/** The one workflow whose executions a filter selects; empty for several. */
+export function workflowOf(filter: string): string {
+  const found = splitAnd(filter).map((term) => OF_WORKFLOW.exec(term));
+  const [, text, word] = found.find(Boolean) ?? [];
+  return text?.replace(/\\(.)/g, "$1") ?? word ?? "";
+}

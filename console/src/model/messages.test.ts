@@ -8,6 +8,7 @@ import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
 import { pages } from "../../messages/pages";
+import { projects } from "../../messages/projects";
 import { records } from "../../messages/records";
 import { styleguide } from "../../messages/styleguide";
 import { formatted } from "./messages";
@@ -105,6 +106,7 @@ test("every message is used, and is well-formed", () => {
     ...apps,
     ...builder,
     ...agents,
+    ...projects,
     ...records,
     ...styleguide,
     ...numbers,

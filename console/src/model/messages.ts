@@ -10,6 +10,7 @@ import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
+import type { projects } from "../../messages/projects";
 import type { records } from "../../messages/records";
 import type { styleguide } from "../../messages/styleguide";
 
@@ -20,6 +21,7 @@ type Catalog = typeof en &
   typeof builder &
   typeof numbers &
   typeof pages &
+  typeof projects &
   typeof records &
   typeof styleguide;
 export type MessageKey = keyof Catalog;

@@ -12,6 +12,8 @@ for (const [name, path] of [
   ["messages", "/console/messages"],
   ["event streams", "/console/streams"],
   ["audit log", "/console/audit"],
+  ["projects", "/console/projects"],
+  ["secrets", "/console/secrets"],
   ["services", "/console/services"],
   ["bulk actions", "/console/bulk"],
   ["dashboards", "/console/dashboards"],

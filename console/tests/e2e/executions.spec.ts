@@ -1,5 +1,7 @@
 import type { Page } from "@playwright/test";
+import { named, store } from "./builder";
 import {
+  clean,
   expect,
   expecting,
   live,
@@ -285,4 +287,40 @@ test("back returns to the row from which an execution was opened", async ({ page
   await expect(page).toHaveURL(new RegExp(id));
   await page.goBack();
   await expect(rows(page).filter({ hasText: id })).toBeInViewport();
+});
+
+test("search attributes are columns, chosen and kept for each workflow @S0-148", async ({
+  page,
+  request,
+}) => {
+  const name = named("wares");
+  const spec = {
+    tasks: [{ id: "rest", taskRef: "noop" }],
+    searchAttributes: {
+      amount: { type: "number", from: "{{ input.amount }}" },
+      customer: { type: "text", from: "{{ input.customer }}" },
+    },
+  };
+  const metadata = { name };
+  const source = { apiVersion: "workflow.io/v1", kind: "Workflow", metadata, spec };
+  await store(request, JSON.stringify(source));
+  await start(request, name, { amount: 12.5, customer: "Ada & Sons" });
+  await start(request, name, { amount: 80, customer: "Bob" });
+  await page.goto(`/executions?q=workflow+%3D+${name}`);
+  const heads = page.getByRole("columnheader");
+  await expect(heads.filter({ hasText: "customer" })).toBeVisible();
+  await expect(rows(page).filter({ hasText: "Ada & Sons" })).toContainText("12.5");
+  await heads.getByRole("button", { name: "amount" }).click();
+  await expect(rows(page).first()).toContainText("Bob");
+  await page.getByRole("button", { name: "Columns" }).click();
+  await page.getByRole("menuitemcheckbox", { name: "attr.customer" }).click();
+  await page.keyboard.press("Escape");
+  await expect(heads.filter({ hasText: "customer" })).toBeHidden();
+  await clean(page);
+  await page.goto("/executions?q=workflow+%3D+orders");
+  await expect(rows(page).first()).toBeVisible();
+  await expect(heads.filter({ hasText: "amount" })).toBeHidden();
+  await page.goto(`/executions?q=workflow+%3D+${name}`);
+  await expect(heads.filter({ hasText: "amount" })).toBeVisible();
+  await expect(heads.filter({ hasText: "customer" })).toBeHidden();
 });

@@ -1,4 +1,5 @@
 import { expect } from "@playwright/test";
+import { named, store } from "./builder";
 import { clean, expecting, test } from "./fixtures";
 
 const staff = JSON.parse(process.env.STAFF ?? "{}") as Record<string, string>;
@@ -46,6 +47,60 @@ test("streams of events, the newest of one first", async ({ page, request }) => 
   await clean(page);
   await page.getByRole("link", { name: "Messages" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Messages");
+});
+
+test("secrets with their users: stored, rotated, deleted, never shown @S3-130", async ({
+  page,
+  request,
+}) => {
+  const name = named("courier");
+  const task = {
+    apiVersion: "workflow.io/v1",
+    kind: "WorkflowTask",
+    metadata: { name },
+    spec: { type: "http", http: { method: "GET", url: `https://x.example?k={{secrets.${name}}}` } },
+  };
+  await store(request, JSON.stringify(task));
+  await page.goto("/secrets");
+  await page.getByRole("button", { name: "Store a secret" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill(name);
+  await dialog.getByLabel("Value").fill("first-of-courier");
+  await clean(page);
+  await dialog.getByRole("button", { name: "Store" }).click();
+  const row = page.getByRole("row").filter({ hasText: name });
+  await expect(row.getByRole("cell").nth(1)).toHaveText("1");
+  await expect(row.getByRole("cell").nth(4).getByRole("link", { name })).toBeVisible();
+  await row.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByLabel("Value").fill("second-of-courier");
+  await dialog.getByRole("button", { name: "Store" }).click();
+  await expect(row.getByRole("cell").nth(1)).toHaveText("2");
+  expect(await page.content()).not.toContain("of-courier");
+  await clean(page);
+  await row.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await expect(row).toHaveCount(0);
+});
+
+test("projects with their use and quotas, which are set @S3-124", async ({ page, request }) => {
+  await page.goto("/projects");
+  const row = page.getByRole("row").filter({ hasText: "default / default / default" });
+  await expect(row.getByRole("button", { name: "You work here" })).toBeDisabled();
+  await row.getByRole("button", { name: "Set quotas" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("API keys").fill("many");
+  await expect(dialog.getByLabel("API keys")).toHaveAccessibleDescription(/whole number/);
+  await dialog.getByLabel("API keys").fill("7");
+  await clean(page);
+  await dialog.getByRole("button", { name: "Set quotas" }).click();
+  await expect(row).toContainText("0 of 7");
+  const { quota } = await (await request.get("/api/v1/projects/prj_default/quotas")).json();
+  expect(quota.apiKeys).toBe(7);
+  await clean(page);
+  await row.getByRole("button", { name: "Set quotas" }).click();
+  await dialog.getByLabel("API keys").fill("");
+  await dialog.getByRole("button", { name: "Set quotas" }).click();
+  await expect(row).not.toContainText("of 7");
 });
 
 test.describe("closed", () => {

@@ -1866,11 +1866,16 @@ pub struct ListExecutionsRequest {
     /// is `started desc`.
     #[prost(string, tag = "10")]
     pub order_by: ::prost::alloc::string::String,
+    /// Adds labels, search attributes and indexed input values as they are stored for searches: a
+    /// flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
+    /// labels only.
+    #[prost(bool, tag = "11")]
+    pub with_search: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListExecutionsResponse {
-    /// Without nodes, input, output, format and last sequence, unless requested; the message of a
-    /// failure may be cut.
+    /// Without nodes, input, output, format and last sequence, and without search values, unless
+    /// requested; the message of a failure may be cut.
     #[prost(message, repeated, tag = "1")]
     pub executions: ::prost::alloc::vec::Vec<Execution>,
     #[prost(string, tag = "2")]

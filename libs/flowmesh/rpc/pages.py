@@ -12,7 +12,7 @@ from flowmesh.rpc.limits import PAGE_TOKEN_CHARACTERS_MAX
 from flowmesh.rpc.requests import namespace_of
 
 # The fields that may differ between pages.
-_OF_A_PAGE = ("page_size", "page_token", "with_nodes")
+_OF_A_PAGE = ("page_size", "page_token", "with_nodes", "with_search")
 
 
 def list_key(request: Any) -> str:

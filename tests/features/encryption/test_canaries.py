@@ -210,6 +210,15 @@ async def test_sealed_search_values_are_found_by_equality_only(disk: Disk) -> No
             assert status == 200, executions
             assert executions, text
             assert canary("failure", project) in json.dumps(executions)
+    for project, shown in ((disk.sealed, set()), (disk.plain, {"attr.card", "input.amount"})):
+        query = f"/executions?include=search&filter={quote('input.amount = 12.5')}"
+        status, body = await project.admin.rest(
+            "GET", f"/api/v1{query}", flowmesh_namespace=project.namespace
+        )
+        assert status == 200, body
+        assert body["executions"], project.namespace
+        for each in body["executions"]:
+            assert {"attr.card", "input.amount"} & set(each.get("search", ())) == shown
     for text in ("input.amount > 1", 'attr.card ^= "canary"', 'error ~ "connection"'):
         assert (await found(disk.plain, text))[0] == 200
         status, refused = await found(disk.sealed, text)

@@ -81,6 +81,32 @@ async def test_a_filter_finds_by_labels_attributes_and_input(suite: Suite) -> No
         assert (shown["label.team"], shown["attr.amount"]) == ("pay", 12.0)
 
 
+@pytest.mark.feature("S0-148")
+async def test_a_list_adds_search_values_where_they_are_asked_for(suite: Suite) -> None:
+    """Over gRPC and REST, of each execution its own; a list that asks for none has none."""
+    async with Client(suite.grpc_address) as client:
+        await client.register(ORDERS)
+        first = await order(client, "c-61", 61, "columns", due="2026-11-01T08:00:00Z")
+        other = await order(client, "c-62", 62, "columns", express=True)
+        where = 'label.team = "columns"'
+        wanted = {
+            first: {"attr.amount": 61, "attr.due": "2026-11-01T08:00:00.000000Z"},
+            other: {"attr.amount": 62, "attr.express": "true"},
+        }
+        for execution, customer in ((first, "c-61"), (other, "c-62")):
+            wanted[execution] |= {"input.customerId": customer, "label.team": "columns"}
+        listed = client.list_executions(filter=where, with_search=True)
+        assert {each.id: each.search async for each in listed} == wanted
+        assert [each.search async for each in client.list_executions(filter=where)] == [{}, {}]
+    path = f"/api/v1/executions?filter={quote(where)}"
+    shown = (await suite.get(f"{path}&include=search")).json["executions"]
+    assert {each["executionId"]: each["search"] for each in shown} == wanted
+    plain = (await suite.get(path)).json["executions"]
+    assert [each["executionId"] for each in plain if "search" in each] == []
+    refused = await suite.get(f"{path}&include=values")
+    assert (refused.status, refused.json["error"]["details"][0]["field"]) == (400, "include")
+
+
 async def test_names_that_no_execution_has_are_warned_of(suite: Suite) -> None:
     """In lists and counts, by a filter, an order or a group; a name that one has is not."""
     async with Client(suite.grpc_address) as client:

@@ -1,6 +1,7 @@
 import "../../../messages/access";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useCompanies, useOwnRoles, usePlaces } from "@/api/places";
 import type { CompanyValue } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { sessionQuery } from "@/app/session";
@@ -12,7 +13,6 @@ import { manages, type Place } from "@/model/access";
 import { say } from "@/model/messages";
 import { Keys } from "./keys";
 import styles from "./page.module.css";
-import { useCompanies, useOwnRoles, usePlaces } from "./places";
 import { Providers } from "./providers";
 import { Users } from "./users";
 

@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { newKey } from "@/api/client";
+import { useOwnRoles } from "@/api/places";
 import { ActionDialog } from "@/design/actionDialog";
 import { SelectField } from "@/design/fields";
 import { Button } from "@/design/primitives";
@@ -9,7 +10,6 @@ import { type Granted, givable, type Place, type RoleName } from "@/model/access
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 import { setRole } from "./paths";
-import { useOwnRoles } from "./places";
 import type { UserRow } from "./users";
 
 /** A role with the path of its place. */

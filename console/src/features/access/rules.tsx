@@ -1,10 +1,10 @@
+import { useOwnRoles } from "@/api/places";
 import type { RoleRule } from "@/api/schema";
 import { SelectField } from "@/design/fields";
 import { Button, TextField } from "@/design/primitives";
 import { givable, type Place } from "@/model/access";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
-import { useOwnRoles } from "./places";
 
 interface Props {
   rules: readonly RoleRule[];

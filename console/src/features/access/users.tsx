@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { read, write } from "@/api/client";
 import { usePages } from "@/api/pages";
+import { useOwnRoles } from "@/api/places";
 import type { CreatedInvitation, UserValue } from "@/api/schema";
 import { sessionQuery } from "@/app/session";
 import { ActionDialog } from "@/design/actionDialog";
@@ -12,7 +13,6 @@ import type { Column } from "@/design/table";
 import { type Granted, givable, ownsAll, type Place } from "@/model/access";
 import { say } from "@/model/messages";
 import { invitationsAt, membersAt } from "./paths";
-import { useOwnRoles } from "./places";
 import { grantText, RolesDialog } from "./rolesDialog";
 import { SecretDialog } from "./secret";
 

@@ -3,6 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { usePages } from "@/api/pages";
+import { useCompanies } from "@/api/places";
 import type { AuditEntryValue, AuditVerification } from "@/api/schema";
 import { Page } from "@/app/pageHeader";
 import { sessionQuery } from "@/app/session";
@@ -14,7 +15,6 @@ import { Problem } from "@/design/problem";
 import type { Column } from "@/design/table";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
-import { useCompanies } from "../access/places";
 import styles from "./page.module.css";
 
 const FILTERS = ["actor", "method", "target"] as const;

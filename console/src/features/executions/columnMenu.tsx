@@ -1,40 +1,28 @@
 /** The menu that shows and hides columns of the list; open as soon as it is loaded. */
 
 import { Columns3 } from "lucide-react";
-import type { ListSearch } from "@/app/routes";
 import { Menu, MenuCheck } from "@/design/menu";
 import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
-import { COLUMNS, shownColumns } from "./columns";
+import type { Columns } from "./columns";
 
-interface Props {
-  search: ListSearch;
-  change: (values: Partial<ListSearch>) => void;
-}
-
-export default function ColumnMenu({ search, change }: Props) {
+export default function ColumnMenu({ offered, shown, toggle }: Columns) {
   return (
     <Menu
       defaultOpen
       trigger={<Button icon={<Columns3 size={14} />}>{say("executions.columns")}</Button>}
       label={say("executions.columns")}
     >
-      {COLUMNS.map((column) => (
+      {offered.map((column) => (
         <MenuCheck
           key={column.id}
-          checked={shownColumns(search.columns).includes(column.id)}
+          checked={shown.includes(column)}
           disabled={column.always}
-          onChange={() => change({ columns: toggledColumn(search.columns, column.id) })}
+          onChange={() => toggle(column.id)}
         >
-          {column.label}
+          {column.order === column.id ? column.id : column.label}
         </MenuCheck>
       ))}
     </Menu>
   );
-}
-
-function toggledColumn(columns: string | undefined, id: string): string {
-  const shown = shownColumns(columns);
-  const next = shown.includes(id) ? shown.filter((each) => each !== id) : [...shown, id];
-  return next.join(",");
 }

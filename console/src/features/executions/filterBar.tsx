@@ -15,12 +15,14 @@ import type { ListSearch } from "@/app/routes";
 import { Button } from "@/design/primitives";
 import { type Completion, completions, filterOf } from "@/model/filter";
 import { say } from "@/model/messages";
+import type { Columns } from "./columns";
 import styles from "./filterBar.module.css";
 import { DEFAULT_RANGE, facetQuery, RANGES, rangeOf } from "./queries";
 
 const ColumnMenu = lazy(() => import("./columnMenu"));
 
 interface Props {
+  columns: Columns;
   search: ListSearch;
   change: (values: Partial<ListSearch>) => void;
   input: RefObject<HTMLInputElement | null>;
@@ -28,7 +30,7 @@ interface Props {
 }
 
 /** The filter with completion, the bound of time, and the choice of columns. */
-export function FilterBar({ search, change, input, error }: Props) {
+export function FilterBar({ columns, search, change, input, error }: Props) {
   const problem = error ? asProblem(error) : undefined;
   const refused = problem && problem.status === 400 ? problem.message : undefined;
   return (
@@ -54,13 +56,13 @@ export function FilterBar({ search, change, input, error }: Props) {
           </option>
         ))}
       </select>
-      <Columns search={search} change={change} />
+      <ColumnButton {...columns} />
     </search>
   );
 }
 
 /** The choice of columns, whose menu is loaded when it is wanted. */
-function Columns({ search, change }: Pick<Props, "search" | "change">) {
+function ColumnButton(columns: Columns) {
   const [wanted, setWanted] = useState(false);
   const button = (
     <Button
@@ -74,7 +76,7 @@ function Columns({ search, change }: Pick<Props, "search" | "change">) {
   );
   return wanted ? (
     <Suspense fallback={button}>
-      <ColumnMenu search={search} change={change} />
+      <ColumnMenu {...columns} />
     </Suspense>
   ) : (
     button
@@ -86,7 +88,7 @@ function FilterInput({
   change,
   input,
   error,
-}: Omit<Props, "error"> & { error: string | undefined }) {
+}: Omit<Props, "error" | "columns"> & { error: string | undefined }) {
   const [text, setText] = useState(search.q ?? "");
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(0);

@@ -9,8 +9,10 @@ import { PageHeader } from "@/app/pageHeader";
 import type { ListSearch } from "@/app/routes";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
+import { workflowOf } from "@/model/filter";
 import { say } from "@/model/messages";
 import { BulkBar } from "./bulkBar";
+import { useColumns } from "./columns";
 import { Facets } from "./facets";
 import { FilterBar } from "./filterBar";
 import { Histogram } from "./histogram";
@@ -28,9 +30,10 @@ export function ExecutionsPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const change = (values: Partial<ListSearch>) =>
-    void navigate({ search: (before: ListSearch) => ({ ...before, ...values }) });
+    void navigate({ search: (before: ListSearch) => changed(before, values) });
   const found = useRows(search);
   const loaded = useMemo(() => found.rows.filter((row) => row !== undefined), [found.rows]);
+  const columns = useColumns(search, change, loaded);
   const [selection, setSelection] = useState<Selection>({ ids: new Set(), all: false });
   const filter = wholeFilter(search);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a selection belongs to its filter
@@ -51,7 +54,13 @@ export function ExecutionsPage() {
     <>
       <PageHeader title={say("executions.title")}>
         <SavedViews search={search} change={change} />
-        <FilterBar search={search} change={change} input={input} error={found.error} />
+        <FilterBar
+          columns={columns}
+          search={search}
+          change={change}
+          input={input}
+          error={found.error}
+        />
       </PageHeader>
       <div className={styles.body}>
         <Facets search={search} change={change} ready={!found.pending} />
@@ -66,6 +75,7 @@ export function ExecutionsPage() {
           {found.rows.length > 0 && (
             <Table
               found={found}
+              columns={columns.shown}
               loaded={loaded}
               search={search}
               change={change}
@@ -82,6 +92,13 @@ export function ExecutionsPage() {
       </div>
     </>
   );
+}
+
+/** The search with other values; a list of another workflow has columns of its own. */
+function changed(before: ListSearch, values: Partial<ListSearch>): ListSearch {
+  const after = { ...before, ...values };
+  const same = workflowOf(before.q ?? "") === workflowOf(after.q ?? "");
+  return same ? after : { ...after, columns: values.columns };
 }
 
 function Nothing({

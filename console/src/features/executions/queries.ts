@@ -56,7 +56,7 @@ export function pageQuery(search: ListSearch, pageToken: string) {
     queryKey: [...ROWS, listOf(search), pageToken],
     queryFn: ({ signal }) =>
       read("/api/v1/executions", {
-        query: { filter, orderBy: search.order, pageSize: PAGE_SIZE, pageToken },
+        query: { filter, orderBy: search.order, include: "search", pageSize: PAGE_SIZE, pageToken },
         signal,
       }),
   });

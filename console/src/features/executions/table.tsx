@@ -1,9 +1,8 @@
-import { Link, useNavigate } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import {
   type CSSProperties,
-  type ReactNode,
   type RefObject,
   useEffect,
   useLayoutEffect,
@@ -12,10 +11,9 @@ import {
 } from "react";
 import { useKeys } from "@/app/keys";
 import type { ListSearch } from "@/app/routes";
-import { Elapsed, Time } from "@/design/primitives";
-import { Status } from "@/design/status";
 import { say } from "@/model/messages";
-import { COLUMNS, type Column, shownColumns } from "./columns";
+import { cell } from "./cell";
+import type { Column } from "./columns";
 import type { Row } from "./queries";
 import styles from "./table.module.css";
 import type { Rows } from "./useRows";
@@ -23,6 +21,8 @@ import type { Rows } from "./useRows";
 /** The width and the height of cards, as in the style. */
 const PHONE = "(max-width: 720px)";
 const CARD_HEIGHT = 82;
+/** The width that a column has at least, on average. */
+const COLUMN_WIDTH = 118;
 
 export interface Selection {
   ids: ReadonlySet<string>;
@@ -32,6 +32,7 @@ export interface Selection {
 
 interface Props {
   found: Rows;
+  columns: readonly Column[];
   /** The rows in memory. */
   loaded: readonly Row[];
   search: ListSearch;
@@ -40,15 +41,17 @@ interface Props {
   select: (selection: Selection) => void;
 }
 
-export function Table({ found, loaded, search, change, selection, select }: Props) {
+export function Table(props: Props) {
+  const { found, columns, loaded, search, change, selection, select } = props;
   const { rows, show } = found;
   const scroller = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState("");
   const rowHeight = useRowHeight();
-  const shown = shownColumns(search.columns);
-  const columns = COLUMNS.filter((column) => shown.includes(column.id));
   const tracks = `34px ${columns.map((each) => each.width).join(" ")}`;
-  const template = { "--tracks": tracks } as CSSProperties;
+  const template = {
+    "--tracks": tracks,
+    "--least": `${columns.length * COLUMN_WIDTH}px`,
+  } as CSSProperties;
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
@@ -97,7 +100,11 @@ export function Table({ found, loaded, search, change, selection, select }: Prop
           <Heading key={column.id} column={column} order={search.order} change={change} />
         ))}
       </div>
-      <div role="rowgroup" className={styles.rows} style={{ height: virtual.getTotalSize() }}>
+      <div
+        role="rowgroup"
+        className={styles.rows}
+        style={{ ...template, height: virtual.getTotalSize() }}
+      >
         {items.map((item) => {
           const row = rows[item.index];
           const style = { ...template, transform: `translateY(${item.start}px)` };
@@ -186,7 +193,7 @@ function useKeptPlace(
 function Heading(props: { column: Column; order: string | undefined; change: Props["change"] }) {
   const { column, order = "started desc", change } = props;
   if (!column.order) return <span role="columnheader">{column.label}</span>;
-  const chosen = order.startsWith(column.order);
+  const chosen = order.split(" ")[0] === column.order;
   const ascending = order.endsWith("asc");
   const next = chosen && !ascending ? `${column.order} asc` : `${column.order} desc`;
   return (
@@ -203,43 +210,6 @@ function Heading(props: { column: Column; order: string | undefined; change: Pro
       </button>
     </span>
   );
-}
-
-function cell(column: string, row: Row): ReactNode {
-  switch (column) {
-    case "status":
-      return <Status status={row.status} />;
-    case "workflow":
-      return <bdi title={row.workflow}>{row.workflowName}</bdi>;
-    case "id":
-      return (
-        <Link
-          to="/executions/$executionId"
-          params={{ executionId: row.executionId }}
-          className={styles.open}
-        >
-          {row.executionId}
-        </Link>
-      );
-    case "version":
-      return <span className="numbers">{row.version}</span>;
-    case "started":
-      return <Time at={row.startedAt} />;
-    case "ended":
-      return <Time at={row.endedAt} />;
-    case "duration":
-      return <Elapsed from={row.startedAt} to={row.endedAt} />;
-    case "events":
-      return <span className="numbers">{row.lastSequence ?? "–"}</span>;
-    case "request":
-      return <code>{row.requestId ?? ""}</code>;
-    default:
-      return row.error ? (
-        <span className={styles.error} title={`${row.error.class}: ${row.error.message}`}>
-          <b>{row.error.class}</b> <bdi>{row.error.message}</bdi>
-        </span>
-      ) : null;
-  }
 }
 
 function toggledRow(selection: Selection, rows: readonly Row[], id: string): Selection {

@@ -3,7 +3,7 @@
 Members without a value are omitted unless the contract requires them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -320,6 +320,13 @@ class SignalValue(Answer, kw_only=True):
     received_at: Instant
 
 
+SearchValues: TypeAlias = Annotated[
+    dict[str, Json],
+    Meta(description="Labels, search attributes and indexed input values."),
+    computed.SEARCH,
+]
+
+
 class ExecutionSummary(Answer, kw_only=True):
     """An execution as listed."""
 
@@ -338,6 +345,7 @@ class ExecutionSummary(Answer, kw_only=True):
     archived: Annotated[bool, Meta(description="True for a copy from the archive.")] | UnsetType = (
         UNSET
     )
+    search: SearchValues | UnsetType = UNSET
 
 
 class ErasureValue(Answer, kw_only=True):
@@ -380,11 +388,7 @@ class ExecutionAnswer(ExecutionSummary, kw_only=True):
     origin: Origin | UnsetType = UNSET
     breakpoints: Annotated[Breakpoints, Source(".", _breakpoints)] | UnsetType = UNSET
     hold: Hold | UnsetType = UNSET
-    search: Annotated[
-        dict[str, Json],
-        Meta(description="Labels, search attributes and indexed input values."),
-        computed.SEARCH,
-    ]
+    search: SearchValues
     erased: Annotated[ErasureValue, Source("erasure")] | UnsetType = UNSET
     variables: (
         Annotated[dict[str, Json], Meta(description="The variables that the workflow declares.")]

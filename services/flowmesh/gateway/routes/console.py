@@ -90,6 +90,8 @@ PLAIN_PATHS = (
     "/services",
     "/access",
     "/audit",
+    "/projects",
+    "/secrets",
     "/messages",
     "/streams",
     "/styleguide",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.common.v1 import failure_pb2, search_pb2
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import (
@@ -164,7 +165,10 @@ def task_type_of(planned: PlanNode) -> str:
 
 
 def listed_message(
-    row: Any, namespace: str, failure: failure_pb2.Failure | None = None
+    row: Any,
+    namespace: str,
+    failure: failure_pb2.Failure | None = None,
+    search: Iterable[search_pb2.SearchValue] = (),
 ) -> execution_pb2.Execution:
     """Return an execution as lists show it, without nodes and values."""
     return execution_pb2.Execution(
@@ -179,4 +183,5 @@ def listed_message(
         ended_at_us=row["ended_at"] or 0,
         request_id=row["request_id"] or "",
         failure=failure,
+        search=search,
     )

@@ -40,8 +40,13 @@ class Listing:
         else:
             failed = [row["id"] for row in page.rows if row["status"] == EXECUTION_FAILED]
             failures = await self._searches.failures(failed)
+            shown = [row["id"] for row in page.rows] if request.with_search else []
+            values = await self._searches.values(namespace, shown)
             response.executions.extend(
-                listed_message(row, namespace, failures.get(row["id"])) for row in page.rows
+                listed_message(
+                    row, namespace, failures.get(row["id"]), search=values.get(row["id"], ())
+                )
+                for row in page.rows
             )
         listed = len(response.executions)
         if page.more or len(page.rows) > listed:

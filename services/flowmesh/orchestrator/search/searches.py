@@ -1,7 +1,7 @@
 """Lists and counts of executions: filters, orders and pages, each in one bounded statement."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from flowmesh.access.encryption import NO_KEYS, DataKeys, error_place
-from flowmesh.api.common.v1 import failure_pb2
+from flowmesh.api.common.v1 import failure_pb2, search_pb2
 from flowmesh.api.execution.v1 import execution_pb2, search_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.errors import Invalid, Timeout, Violation
@@ -103,6 +103,25 @@ class Searches:
             failure = failure_pb2.Failure(message=text.removeprefix(f"{row['class']}: "))
             setattr(failure, "class", row["class"])
             found[row["execution_id"]] = failure
+        return found
+
+    async def values(
+        self, namespace: str, ids: Sequence[str]
+    ) -> Mapping[str, list[search_pb2.SearchValue]]:
+        """Return the search values of executions by id, as stored; of hashed ones none."""
+        if not ids:
+            return {}
+        where = self.where(namespace)
+        rows = await self.fetch(
+            "select execution_id, name, text, number from search_values"
+            " where execution_id = any ($1) and split_part(name, '.', 1) = any ($2)"
+            " order by execution_id, name",
+            [list(ids), [each for each in _INDEXED_BY if not where.hides(each)]],
+        )
+        found: dict[str, list[search_pb2.SearchValue]] = {}
+        for row in rows:
+            value = search_pb2.SearchValue(name=row["name"], text=row["text"], number=row["number"])
+            found.setdefault(row["execution_id"], []).append(value)
         return found
 
     async def count(

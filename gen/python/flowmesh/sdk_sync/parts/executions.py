@@ -42,12 +42,14 @@ class SyncExecutionCalls:
         page_size: int = limits.PAGE_SIZE,
         filter: str = "",
         order_by: str = "",
+        with_search: bool = False,
         on_warning: Callable[[str], object] | None = None,
     ) -> Iterator[Execution]:
         """Iterate over executions, without their nodes, inputs and outputs.
 
         Newest first by default; docs/search.md documents `filter` and `order_by`. `on_warning`
         receives a sentence for each name in them that no execution has; the log by default.
+        `with_search` adds labels and search attributes, whose times and flags are texts there.
         """
         return self._loop.iterate(
             lambda: self._wrapped.list(
@@ -58,6 +60,7 @@ class SyncExecutionCalls:
                 page_size=page_size,
                 filter=filter,
                 order_by=order_by,
+                with_search=with_search,
                 on_warning=on_warning,
             )
         )

@@ -94,12 +94,14 @@ class ExecutionCalls:
         page_size: int = limits.PAGE_SIZE,
         filter: str = "",
         order_by: str = "",
+        with_search: bool = False,
         on_warning: Callable[[str], object] | None = None,
     ) -> AsyncIterator[Execution]:
         """Iterate over executions, without their nodes, inputs and outputs.
 
         Newest first by default; docs/search.md documents `filter` and `order_by`. `on_warning`
         receives a sentence for each name in them that no execution has; the log by default.
+        `with_search` adds labels and search attributes, whose times and flags are texts there.
         """
         request = pb.ListExecutionsRequest(
             workflow_id=workflow_id,
@@ -109,6 +111,7 @@ class ExecutionCalls:
             page_size=page_size,
             filter=filter,
             order_by=order_by,
+            with_search=with_search,
         )
         async for item in self._connection.pages(
             self._stubs.executions.ListExecutions, request, "executions", on_warning or _log.warning

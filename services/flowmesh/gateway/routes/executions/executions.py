@@ -70,6 +70,7 @@ async def list_executions(backends: Backends, request: Request) -> Response:
             page_token=request.text("pageToken"),
             filter=request.text("filter"),
             order_by=request.text("orderBy"),
+            with_search=request.text("include") == "search",
         )
     )
     return json_response(_executions(response))
@@ -202,6 +203,7 @@ ROUTES = (
                 Query(
                     "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
                 ),
+                Query("include", "Adds labels and search attributes.", one_of("search")),
                 *PAGING,
             ),
             answers=(

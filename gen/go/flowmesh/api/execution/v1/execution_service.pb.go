@@ -400,7 +400,11 @@ type ListExecutionsRequest struct {
 	Filter string `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"`
 	// `started`, `ended` or a label, attribute or input value, followed by ` asc` or ` desc`; empty
 	// is `started desc`.
-	OrderBy       string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	OrderBy string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// Adds labels, search attributes and indexed input values as they are stored for searches: a
+	// flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
+	// labels only.
+	WithSearch    bool `protobuf:"varint,11,opt,name=with_search,json=withSearch,proto3" json:"with_search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,10 +509,17 @@ func (x *ListExecutionsRequest) GetOrderBy() string {
 	return ""
 }
 
+func (x *ListExecutionsRequest) GetWithSearch() bool {
+	if x != nil {
+		return x.WithSearch
+	}
+	return false
+}
+
 type ListExecutionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without nodes, input, output, format and last sequence, unless requested; the message of a
-	// failure may be cut.
+	// Without nodes, input, output, format and last sequence, and without search values, unless
+	// requested; the message of a failure may be cut.
 	Executions    []*Execution `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
 	NextPageToken string       `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// On the first page: labels, attributes and input values of the filter and the order that no
@@ -2424,7 +2435,7 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"\x04node\x18\x04 \x01(\tR\x04node\"x\n" +
 	"\x14GetExecutionResponse\x12B\n" +
 	"\texecution\x18\x01 \x01(\v2$.flowmesh.api.execution.v1.ExecutionR\texecution\x12\x1c\n" +
-	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\x88\x03\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\xa9\x03\n" +
 	"\x15ListExecutionsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
@@ -2439,7 +2450,9 @@ const file_flowmesh_api_execution_v1_execution_service_proto_rawDesc = "" +
 	"with_nodes\x18\b \x01(\bR\twithNodes\x12\x16\n" +
 	"\x06filter\x18\t \x01(\tR\x06filter\x12\x19\n" +
 	"\border_by\x18\n" +
-	" \x01(\tR\aorderBy\"\xa2\x01\n" +
+	" \x01(\tR\aorderBy\x12\x1f\n" +
+	"\vwith_search\x18\v \x01(\bR\n" +
+	"withSearch\"\xa2\x01\n" +
 	"\x16ListExecutionsResponse\x12D\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2$.flowmesh.api.execution.v1.ExecutionR\n" +

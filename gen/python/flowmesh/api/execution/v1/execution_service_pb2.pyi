@@ -227,6 +227,7 @@ class ListExecutionsRequest(_message.Message):
     WITH_NODES_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    WITH_SEARCH_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     started_after_us: _builtins.int
@@ -244,6 +245,11 @@ class ListExecutionsRequest(_message.Message):
     """`started`, `ended` or a label, attribute or input value, followed by ` asc` or ` desc`; empty
     is `started desc`.
     """
+    with_search: _builtins.bool
+    """Adds labels, search attributes and indexed input values as they are stored for searches: a
+    flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
+    labels only.
+    """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...
     def __init__(
@@ -259,10 +265,11 @@ class ListExecutionsRequest(_message.Message):
         with_nodes: _builtins.bool = ...,
         filter: _builtins.str = ...,
         order_by: _builtins.str = ...,
+        with_search: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "with_nodes", b"with_nodes", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "statuses", b"statuses", "with_nodes", b"with_nodes", "with_search", b"with_search", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,8 +285,8 @@ class ListExecutionsResponse(_message.Message):
     next_page_token: _builtins.str
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
-        """Without nodes, input, output, format and last sequence, unless requested; the message of a
-        failure may be cut.
+        """Without nodes, input, output, format and last sequence, and without search values, unless
+        requested; the message of a failure may be cut.
         """
 
     @_builtins.property

@@ -1,1 +1,0 @@
-import{tt as e}from"./base-BoJO2ifP.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};

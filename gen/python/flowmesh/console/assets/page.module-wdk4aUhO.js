@@ -1,1 +1,0 @@
-var e={page:`_page_2lk7l_3`,whole:`_whole_2lk7l_10`,framed:`_framed_2lk7l_17`,split:`_split_2lk7l_28`,search:`_search_2lk7l_34`,select:`_select_2lk7l_44`,rows:`_rows_2lk7l_52`,more:`_more_2lk7l_85`,verdict:`_verdict_2lk7l_89`};export{e as t};
