@@ -8,6 +8,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from flowmesh.suite.accounts import CONTAINER_SEED
+from flowmesh.suite.services import SERVICES
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.conftest import CHART, REPOSITORY, SYSTEM, rendered
 from tools import kubernetes, resources
@@ -62,6 +64,31 @@ def test_helm_finds_no_fault_in_a_profile(profile: str) -> None:
         (*command, *PROFILES[profile]), capture_output=True, text=True, check=False
     )
     assert not run.returncode, run.stdout
+
+
+def test_each_service_uses_its_own_account() -> None:
+    """Of NATS and Redis; without the setting all of them use the addresses of one Secret."""
+    found = _pods_of(
+        [each for each in yaml.safe_load_all(rendered("--set", "secrets.accounts=account")) if each]
+    )
+    used = set()
+    for template in found.values():
+        (container,) = template["spec"]["containers"]
+        service = container["name"]
+        named = {each["name"]: each.get("valueFrom", {}) for each in container["env"]}
+        for server in ("nats", "redis"):
+            wanted = {"secretKeyRef": {"name": f"account-{service}", "key": server}}
+            assert named[f"FLOWMESH_{server.upper()}"] == wanted
+        assert named["FLOWMESH_POSTGRES"]["secretKeyRef"]["name"] == "flowmesh-servers"
+        (place,) = (
+            each["mountPath"] for each in container["volumeMounts"] if each["name"] == "account"
+        )
+        assert f"{place}/nats.nk" == CONTAINER_SEED
+        (volume,) = (each for each in template["spec"]["volumes"] if each["name"] == "account")
+        assert volume["secret"]["secretName"] == f"account-{service}"
+        used.add(service)
+    assert used == set(SERVICES)
+    assert "name: account" not in rendered()
 
 
 @pytest.mark.parametrize("profile", PROFILES)

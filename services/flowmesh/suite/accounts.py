@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from flowmesh.certificates.nkeys import Nkey, inbox_prefix, new_seed
 from flowmesh.runtime import Settings
 from flowmesh.suite.processes import Member
-from flowmesh.suite.services import CORE
+from flowmesh.suite.services import SERVICES
 
 # The folder in the data directory.
 ACCOUNTS = "accounts"
@@ -92,7 +92,7 @@ def rights_of(prefix: str, publish_prefix: str) -> dict[str, Rights]:
     }
     # Revoked credentials, quotas, and the news that data keys changed.
     every = Rights(reads=(f"{prefix}.identity.>",))
-    return {service: own.get(service, Rights()) | every for service in CORE}
+    return {service: own.get(service, Rights()) | every for service in SERVICES}
 
 
 class Accounts:

@@ -174,7 +174,8 @@ def test_each_container_has_the_account_of_its_service(tmp_path: Path) -> None:
         assert f"{folder}/{server}.conf:/account/{server}.conf:ro" in entry["volumes"]
         assert f"/account/{server}.conf" in entry["command"]
         mounted.add(f"{server}.conf")
-    assert mounted == {name for name in written if not name.endswith(".password")}
+    others = {f"{service}.{kind}" for service in OPTIONAL for kind in ("env", "nk")}
+    assert mounted | others == {name for name in written if not name.endswith(".password")}
 
 
 def _ports(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
