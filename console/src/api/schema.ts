@@ -246,6 +246,7 @@ export interface ApprovalValue {
 export interface ArchivedList {
   executions: ExecutionSummary[];
   capped: boolean;
+  nextPageToken: string;
 }
 
 /** A text in English, of a model service or of rules. */
@@ -4132,7 +4133,7 @@ export interface Reads {
   "/api/v1/bulk": { query: {  }; body: unknown; answer: BulkList };
   "/api/v1/bulk/{bulkId}": { query: {  }; body: unknown; answer: BulkAnswer };
   "/api/v1/retention": { query: {  }; body: unknown; answer: RetentionAnswer };
-  "/api/v1/archive": { query: { workflow?: string; startedAfter?: string; startedBefore?: string }; body: unknown; answer: ArchivedList };
+  "/api/v1/archive": { query: { workflow?: string; startedAfter?: string; startedBefore?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: ArchivedList };
   "/api/v1/archive/{executionId}": { query: {  }; body: unknown; answer: unknown };
   "/api/v1/executions/{executionId}/trace": { query: { limit?: number }; body: unknown; answer: Trace };
   "/api/v1/executions/{executionId}/compare/{otherId}": { query: {  }; body: unknown; answer: Comparison };

@@ -4100,6 +4100,11 @@ pub struct ListArchivedRequest {
     pub started_after_us: i64,
     #[prost(int64, tag = "4")]
     pub started_before_us: i64,
+    /// At most 1,000; 0 is 1,000.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListArchivedResponse {
@@ -4108,6 +4113,9 @@ pub struct ListArchivedResponse {
     /// True if there are more executions.
     #[prost(bool, tag = "2")]
     pub capped: bool,
+    /// Token of the next page; empty on the last one.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetArchivedRequest {
@@ -4365,9 +4373,11 @@ pub mod retention_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns archived executions that were started in a time range, oldest first, at most 1,000.
+        /// Returns a page of the archived executions that were started in a time range, oldest first.
         ///
+        ///   INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         ///   FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+        ///   FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
         pub async fn list_archived(
             &mut self,
             request: impl tonic::IntoRequest<super::ListArchivedRequest>,
@@ -4401,6 +4411,7 @@ pub mod retention_service_client {
         ///
         ///   NOT_FOUND / EXECUTION_NOT_FOUND
         ///   FAILED_PRECONDITION / ARCHIVE_OFF
+        ///   FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
         pub async fn get_archived(
             &mut self,
             request: impl tonic::IntoRequest<super::GetArchivedRequest>,

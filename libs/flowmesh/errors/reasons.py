@@ -163,6 +163,8 @@ REASONS = table_of(
     Reason("RETENTION_INVALID", tree.Invalid, "A retention period is from one minute to 3,650 days."),
     Reason("PAYLOAD_ERASED", tree.WrongState, "The values of the execution were erased on request."),
     Reason("ARCHIVE_OFF", tree.WrongState, "Archiving is off; set FLOWMESH_ARCHIVE_DIR to the folder of the archive."),
+    Reason("ARCHIVE_DAMAGED", tree.WrongState, "A file of the archive was changed, cut or removed; the message names it."),
+    Reason("ARCHIVE_UNAVAILABLE", tree.Unavailable, "The archive cannot be read or written; the message has the cause."),
     Reason("BULK_NOT_FOUND", tree.NotFound, "No such bulk."),
     Reason("BULK_ENDED", tree.WrongState, "The bulk has already ended."),
     Reason("LIMIT_INVALID", tree.Invalid, "A limit has an unknown kind, a wrong subject or a number out of range."),
@@ -270,6 +272,7 @@ REASONS = table_of(
     Reason("OUT_OF_RANGE", tree.Gone, "The server no longer holds the requested range."),
     # load and availability
     Reason("OVERLOADED", tree.Overloaded, "Too many requests at once; retry after the given delay."),
+    Reason("SESSION_FULL", tree.Overloaded, "A session has its maximum of open calls; a start is open until its execution ends, unless it wants no result."),
     Reason("CPU_LIMIT", tree.Overloaded, "Code or a transform exceeded its CPU time, or its execution or namespace did; the message has the limit."),
     Reason("QUEUE_FULL", tree.Overloaded, "A queue holds its maximum of tasks or messages; it accepts more, and starts of workflows that use it, when it has room."),
     Reason("STORAGE_FULL", tree.Overloaded, "The database has no space left; existing data can still be read."),

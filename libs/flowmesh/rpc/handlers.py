@@ -18,7 +18,7 @@ import grpc
 import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from flowmesh.access.audited import enter_audited, leave_audited
 from flowmesh.access.authorization import Authorization
@@ -31,10 +31,14 @@ from flowmesh.rpc.coroutines import as_generator, as_stream_unary
 from flowmesh.rpc.forward import caller_address
 from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
+from flowmesh.telemetry.context import current_traceparent, trace_id_of
 from flowmesh.telemetry.metrics import Metrics
 
 STORAGE_RETRY_MS = 500
 PATH_CHARS_MAX = 200
+EXEMPLAR_S = 0.025
+"""Calls that take longer leave their trace id beside the histogram of durations."""
+
 STORAGE_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -97,10 +101,11 @@ class Method:
         self._calls = calls
         self._labels = labels
         self._counts: dict[str, Counter] = {}
-        seconds = metrics.histogram(
+        self._all_seconds = metrics.histogram(
             "flowmesh_rpc_seconds", "Time to serve a unary call.", ("service", "method")
         )
-        self._seconds = None if self.response_streaming else seconds.labels(*labels)
+        # Made at the first call: most methods of a process are never called.
+        self._seconds: Histogram | None = None
 
     async def unary(self, request: Any, context: Any) -> Any:
         """Serve a call with one response."""
@@ -112,8 +117,7 @@ class Method:
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             raise self._translated(error, request, context) from None
         self._counted("OK")
-        if self._seconds is not None:
-            self._seconds.observe(time.perf_counter() - started)
+        self._timed(time.perf_counter() - started)
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
@@ -185,6 +189,12 @@ class Method:
         if child is None:
             child = self._counts[code] = self._calls.labels(*self._labels, code)
         child.inc()
+
+    def _timed(self, seconds: float) -> None:
+        if self._seconds is None:
+            self._seconds = self._all_seconds.labels(*self._labels)
+        trace_id = trace_id_of(current_traceparent()) if seconds >= EXEMPLAR_S else ""
+        self._seconds.observe(seconds, {"trace_id": trace_id} if trace_id else None)
 
     def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
         """Count an error that is a refusal, and keep it for the audit log."""

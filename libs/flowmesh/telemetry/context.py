@@ -39,6 +39,11 @@ def span_id_of(name: str) -> str:
     return blake2b(name.encode(), digest_size=8).hexdigest()
 
 
+def trace_id_of(traceparent: str) -> str:
+    """Return the id of the trace; "" without a context."""
+    return traceparent[3:35]
+
+
 def is_traceparent(text: str) -> bool:
     """Return whether the text is a trace context of version 00."""
     return len(text) == 55 and _SHAPE.fullmatch(text) is not None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ from flowmesh.telemetry.spans import Spans
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 VERSION = "0.2.0"
 EXPORT_TIMEOUT_S = 5
 QUEUE_SPANS_MAX = 8_192
-SHUTDOWN_TIMEOUT_MS = 1_000
+CLOSE_S = 1.0
+"""Time to send the rest before the calls to the collector are canceled."""
+
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 GRPC = "grpc"
@@ -40,8 +44,11 @@ class TelemetryMissing(ImportError):
 class SpanExport:
     """The export of the spans of a process in batches; without a processor, none are recorded."""
 
-    def __init__(self, processor: SpanProcessor | None = None) -> None:
+    def __init__(
+        self, processor: SpanProcessor | None = None, exporter: SpanExporter | None = None
+    ) -> None:
         self._processor = processor
+        self._exporter = exporter
 
     def of(self, service: str, instance_id: str = "") -> Spans:
         """Return the spans of a service."""
@@ -67,9 +74,20 @@ class SpanExport:
 
     def close(self) -> None:
         """Send the remaining spans, for at most a second. Blocks: call it in a thread."""
-        if self._processor is not None:
-            self._processor.force_flush(SHUTDOWN_TIMEOUT_MS)
-            self._processor.shutdown()
+        if self._processor is not None and self._exporter is not None:
+            close_in_time(self._processor.shutdown, self._exporter.shutdown)
+
+
+def close_in_time(close: Callable[[], object], abort: Callable[[], object]) -> None:
+    """Send the rest and close for at most a second; then cancel the calls to the collector.
+
+    The time limits of OpenTelemetry have no effect on a call to a collector that hangs.
+    """
+    closing = threading.Thread(target=close, name="close-telemetry", daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+    if closing.is_alive():
+        abort()
 
 
 @contextmanager
@@ -92,7 +110,7 @@ def open_export(endpoint: str) -> SpanExport:
     except ImportError as error:
         raise TelemetryMissing from error
     exporter = OTLPSpanExporter(**exporter_arguments(endpoint))
-    return SpanExport(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX))
+    return SpanExport(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX), exporter)
 
 
 def exporter_arguments(endpoint: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
-from flowmesh.telemetry.context import current_traceparent
+from flowmesh.telemetry.context import current_traceparent, trace_id_of
 
 # These libraries log mistakes of callers, which receive an error and could fill the log.
 NOISY = {"grpc": logging.ERROR, "uvicorn": logging.ERROR, "nats": logging.ERROR}
@@ -73,7 +73,7 @@ def configure_logs(level: str = "info", style: str = "") -> None:
 def _add_trace(_logger: Any, _method: str, event: Event) -> Event:
     traceparent = current_traceparent()
     if traceparent:
-        event["trace_id"] = traceparent[3:35]
+        event["trace_id"] = trace_id_of(traceparent)
     return event
 
 

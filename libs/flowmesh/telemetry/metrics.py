@@ -1,11 +1,12 @@
 """Prometheus metrics of a process. Label values never come from users."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -13,6 +14,8 @@ from prometheus_client.registry import Collector
 # Seconds; from a local call to a long poll.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS = "application/openmetrics-text"
+OPEN_METRICS_TYPE = f"{OPEN_METRICS}; version=1.0.0; charset=utf-8"
 
 
 class Metrics:
@@ -58,9 +61,14 @@ class Metrics:
         assert isinstance(made, Histogram)
         return made
 
-    def text(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self.registry)
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics and their content type: in the text format of Prometheus, or with
+        exemplars in that of OpenMetrics if the `Accept` header names it.
+        """
+        if OPEN_METRICS in accept:
+            render: Callable[[CollectorRegistry], bytes] = openmetrics
+            return render(self.registry), OPEN_METRICS_TYPE
+        return generate_latest(self.registry), CONTENT_TYPE
 
 
 class _Alias(Collector):

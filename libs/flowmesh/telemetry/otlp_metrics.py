@@ -9,7 +9,12 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowmesh.telemetry.export import TelemetryMissing, exporter_arguments, resource_of
+from flowmesh.telemetry.export import (
+    TelemetryMissing,
+    close_in_time,
+    exporter_arguments,
+    resource_of,
+)
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -52,7 +57,10 @@ class MetricsExport:
         return self._exporter.export(data) is MetricExportResult.SUCCESS
 
     def close(self) -> None:
-        """Send the metrics a last time and close the connection."""
+        """Send the metrics a last time, for at most a second, and close the connection."""
+        close_in_time(self._finish, self._exporter.shutdown)
+
+    def _finish(self) -> None:
         self.send()
         self._exporter.shutdown()
 

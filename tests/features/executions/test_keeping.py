@@ -98,6 +98,53 @@ async def test_what_is_past_its_retention_is_in_the_archive(tmp_path: Path) -> N
         assert (await suite.get(f"/api/v1/executions/{gone}")).status == 404
 
 
+@pytest.mark.long
+@pytest.mark.feature("S3-41")
+async def test_a_damaged_archive_is_named_and_its_list_has_pages(tmp_path: Path) -> None:
+    """A flipped bit, a cut and a missing file are conflicts that name the file."""
+    environment = {
+        "FLOWMESH_RETENTION_DAYS": BRIEFLY_DAYS,
+        "FLOWMESH_ARCHIVE_DIR": str(tmp_path / "archive"),
+    }
+    async with Suite(tmp_path / "data", environment=environment) as suite:
+        async with Client(suite.grpc_address) as client:
+            ids = sorted([await person(client, f"name {number}") for number in range(5)])
+        await suite.stop()
+        await suite.start()
+
+        async def listed() -> bool:
+            found = await suite.get("/api/v1/archive")
+            return len(found.json["executions"]) == len(ids)
+
+        await until("archived", listed, within_s=PATIENCE_S)
+        paged, token = list[str](), ""
+        while not paged or token:
+            found = (await suite.get(f"/api/v1/archive?pageSize=2&pageToken={token}")).json
+            paged += [each["executionId"] for each in found["executions"]]
+            token = found["nextPageToken"]
+        assert paged == ids
+        wrong = await suite.get("/api/v1/archive?pageSize=2&pageToken=none")
+        assert (wrong.status, wrong.json["error"]["reason"]) == (400, "PAGE_TOKEN_INVALID")
+        async with Client(suite.grpc_address) as client:
+            assert [one.id for one in await client.list_archived(limit=3)] == ids[:3]
+
+        (file,) = (tmp_path / "archive").rglob("*.jsonl.gz")
+        content = file.read_bytes()
+        flipped = bytearray(content)
+        flipped[100] ^= 1
+        for damage in (bytes(flipped), content[:100], None):
+            file.unlink()
+            if damage is not None:
+                file.write_bytes(damage)
+            for path in ("executions/{}", "executions/{}/history", "archive/{}"):
+                answer = await suite.get(f"/api/v1/{path.format(ids[0])}")
+                error: Any = answer.json["error"]
+                assert (answer.status, error["reason"]) == (409, "ARCHIVE_DAMAGED"), answer.text
+                assert file.name in error["message"]
+            file.write_bytes(content)
+        assert (await suite.get(f"/api/v1/executions/{ids[0]}")).json["archived"] is True
+
+
 async def test_erasure_leaves_a_tombstone_and_no_value(suite: Suite) -> None:
     """Who, when and why stay; no row, payload or search value holds what it was about."""
     async with Client(suite.grpc_address) as client:

@@ -259,7 +259,7 @@ async def test_requests_are_counted_by_route(rest: Rest) -> None:
     """Labels are templates, never client data."""
     await rest.call("GET", "/workflows/secret-id")
     await rest.call("GET", "/secret-path")
-    text = rest.metrics.text().decode()
+    text = rest.metrics.exposition()[0].decode()
     assert 'method="GET",route="/workflows/{workflowId}",status="404"' in text
     assert 'route="unknown"' in text
     assert "secret" not in text

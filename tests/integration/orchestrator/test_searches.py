@@ -25,6 +25,7 @@ ROWS = 200_000
 # Every thousandth row at most is read more than is found: what indexes lead to.
 READ_MAX = 2_000
 FILTERS = 300
+VALUED = 100
 FIELDS = (
     "id", "workflow", "version", "status", "started", "ended", "duration", "requestId", "error",
     "error.class", "label.team", "attr.amount", "input.customer.id",
@@ -123,9 +124,46 @@ async def test_no_search_goes_through_all_rows(store: OrchestratorStore) -> None
         ('requestId = "r-1"', ""),
         ("attr.amount = 5", "ended desc"),
         ("attr.amount = 5", "label.team asc"),
+        ("", "attr.amount desc"),
+        ("", "attr.amount asc"),
+        ("", "label.team desc"),
+        ("status = failed", "attr.amount asc"),
+        ('workflow = "missing"', "attr.amount desc"),
     ):
         read = await rows_read(store, text, order_by)
         assert read <= READ_MAX, f"{text} {order_by}: {read} rows read"
+
+
+async def test_pages_in_the_order_of_a_value_have_each_execution_once(
+    store: OrchestratorStore,
+) -> None:
+    """Texts sort below numbers; equal values are in the order of ids."""
+    with_partition = EXECUTIONS.replace("20, '0')", "18, '0') || '01'")
+    await store.pool.execute(with_partition, VALUED)
+    await store.pool.execute(
+        "insert into search_values (execution_id, name, namespace, text, number)"
+        " select id, 'attr.amount', 'default',"
+        " case when n % 3 = 0 then 't' || n % 4 end, case when n % 3 > 0 then n % 5 end"
+        " from (select id, row_number() over (order by id)::int as n from executions) e"
+    )
+    found = searches(store)
+    orders = {}
+    for order_by in ("attr.amount asc", "attr.amount desc"):
+        request = pb.ListExecutionsRequest(order_by=order_by, page_size=7)
+        ids: list[str] = []
+        while True:
+            page = await found.page(request)
+            ids += [row["id"] for row in page.rows]
+            if not page.more:
+                break
+            request.page_token = page.token(len(page.rows) - 1)
+        orders[order_by] = ids
+    expected = await store.pool.fetch(
+        "select execution_id from search_values"
+        " order by coalesce(number, '-infinity'), coalesce(text, ''), execution_id"
+    )
+    assert orders["attr.amount asc"] == [row["execution_id"] for row in expected]
+    assert orders["attr.amount desc"] == orders["attr.amount asc"][::-1]
 
 
 async def rows_read(store: OrchestratorStore, text: str, order_by: str) -> int:

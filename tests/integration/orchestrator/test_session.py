@@ -95,6 +95,24 @@ async def test_a_client_that_is_gone_is_not_waited_for(store: OrchestratorStore)
         assert len(core.memory.waiters) == 0
 
 
+async def test_a_full_session_names_its_limit(
+    store: OrchestratorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what a caller can do; the end of an execution makes room."""
+    monkeypatch.setattr(sessions, "PENDING_MAX", 1)
+    async with running(store) as core, connected(core) as client:
+        client.start(1)
+        (started,) = (await client.read()).started
+        client.start(2)
+        (refused,) = (await client.read()).refused
+        assert (refused.call_id, refused.reason) == (2, "SESSION_FULL")
+        assert "1 calls of this session are open" in refused.message
+        await client.finish(started.execution_id)
+        assert [result.call_id for result in (await client.read()).results] == [1]
+        client.start(3)
+        assert [each.call_id for each in (await client.read()).started] == [3]
+
+
 @pytest.mark.parametrize(
     "fields", [{"data": b'"' + b"x" * (256 << 10) + b'"'}, {"request_id": "\0"}]
 )

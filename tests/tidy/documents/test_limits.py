@@ -65,6 +65,7 @@ INTERNAL: dict[str, str] = {
         orchestrator.bulk.bulks.LISTED_MAX orchestrator.bulk.bulks.PAGE_MAX
         orchestrator.links.keys.LISTED_MAX
         orchestrator.operations.limit_operations.CHANGES_MAX registry.instances.PAGE_MAX
+        orchestrator.api.session.FRAME_BYTES_MAX
         sdk.values.limits.FRAME_BYTES_MAX sdk.values.limits.FRAME_ITEMS_MAX
         worker.limits.FRAME_BYTES_MAX
     """,
@@ -91,6 +92,7 @@ INTERNAL: dict[str, str] = {
         rpc.limits.CONCURRENT_CALLS_MAX
         rpc.limits.STREAM_MESSAGES_MAX sandbox.pool.CHILDREN_MAX
         sdk.values.limits.CONNECTIONS_MAX sdk.values.limits.SESSION_UNACKNOWLEDGED_MAX
+        sdk.values.limits.SESSION_WATCHED_MAX
         sdk.values.limits.UNACKNOWLEDGED_BYTES_MAX sdk.values.limits.UNACKNOWLEDGED_RESULTS_MAX
         sdk.values.limits.WORKER_THREADS_MAX worker.limits.UNACKNOWLEDGED_BYTES_MAX
         worker.limits.UNACKNOWLEDGED_RESULTS_MAX

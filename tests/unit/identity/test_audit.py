@@ -178,5 +178,5 @@ def test_refusals_that_wait_are_bounded() -> None:
         found.note(error, "Outer.Call")
     assert len(found.take()) == refusals.WAITING_MAX
     assert found.take() == []
-    assert f'reason="ROLE_REQUIRED"}} {noted}.0' in metrics.text().decode()
-    assert "Outer.Call" not in metrics.text().decode()
+    assert f'reason="ROLE_REQUIRED"}} {noted}.0' in metrics.exposition()[0].decode()
+    assert "Outer.Call" not in metrics.exposition()[0].decode()

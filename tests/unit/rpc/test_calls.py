@@ -234,7 +234,7 @@ async def test_calls_are_counted_by_outcome(service: Service) -> None:
     await service.instances.GetInstance(registry.GetInstanceRequest(id="a"))
     with pytest.raises(NotFound):
         await service.instances.GetInstance(registry.GetInstanceRequest(id="absent"))
-    text = service.metrics.text().decode()
+    text = service.metrics.exposition()[0].decode()
     counted = 'flowmesh_rpc_total{{code="{}",method="GetInstance",service="RegistryService"}} 1.0'
     assert counted.format("OK") in text
     assert counted.format("NOT_FOUND") in text

@@ -38,7 +38,7 @@ async def run(loop: Counting, rounds: int, *, wake: bool = False) -> str:
             loop.wake()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return metrics.text().decode()
+    return metrics.exposition()[0].decode()
 
 
 async def test_rounds_follow_each_other() -> None:

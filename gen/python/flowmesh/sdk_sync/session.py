@@ -35,6 +35,12 @@ class SyncSessionCall:
         """Wait for the end and return the output; raise ExecutionFailed if it did not complete."""
         return self._loop.call(self._wrapped.result())
 
+    def is_awaited(self) -> bool:
+        """Return whether a caller waits for the result."""
+        return self._loop.invoke(
+            self._wrapped.is_awaited,
+        )
+
 
 class SyncSession:
     """`with client.session() as session: output = session.run("workflow", input)`."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
-from flowmesh.cli.arguments import ExecutionArgument, Flag, HistoryReason, WorkflowId
+from flowmesh.cli.arguments import ExecutionArgument, Flag, HistoryReason, ListLimit, WorkflowId
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions.executions import show, table
 from flowmesh.cli.refusals import Refused
@@ -13,6 +13,7 @@ from flowmesh.cli.refusals import Refused
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
 
+LIMIT = 1_000
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 
@@ -81,9 +82,10 @@ async def list_archived(
     workflow: WorkflowId = "",
     since: datetime | None = None,
     until: datetime | None = None,
+    limit: ListLimit = LIMIT,
     common: Common = COMMON,
 ) -> None:
-    """List archived executions, oldest first, at most 1,000.
+    """List archived executions, oldest first.
 
     Args:
         workflow: Only executions of this workflow.
@@ -92,7 +94,7 @@ async def list_archived(
     """
     async with connected(common) as client:
         found = await client.list_archived(
-            workflow_id=workflow, started_after=since, started_before=until
+            workflow_id=workflow, started_after=since, started_before=until, limit=limit
         )
         table(found)
 

@@ -17,7 +17,7 @@ from flowmesh.runtime.http.embedded import EmbeddedServer, listen
 from flowmesh.runtime.http.guard import HttpGuard
 from flowmesh.runtime.http.protocol import CERTIFIED, BoundedProtocol, problem
 from flowmesh.runtime.http.requests import Receive, Scope, Send
-from flowmesh.telemetry.metrics import CONTENT_TYPE, Metrics
+from flowmesh.telemetry.metrics import Metrics
 
 Header = tuple[bytes, bytes]
 ASGI3 = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -125,7 +125,7 @@ class HttpServer:
             if refused is not None:
                 await _refuse(scope, receive, send, refused)
                 return
-            await self._probe(path, scope["method"], send)
+            await self._probe(path, scope, send)
             return
         if self._app is not None:
             await self._app(scope, receive, send)
@@ -135,7 +135,8 @@ class HttpServer:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
 
-    async def _probe(self, path: str, method: str, send: Send) -> None:
+    async def _probe(self, path: str, scope: Scope, send: Send) -> None:
+        method = scope["method"]
         if method not in ("GET", "HEAD"):
             text = f"{method} is not served here; send GET."
             body = problem(WRONG_METHOD_STATUS, "METHOD_NOT_ALLOWED", text)
@@ -146,7 +147,8 @@ class HttpServer:
             ready, body = await self._checks.report()
             await answer(send, 200 if ready else GONE_STATUS, body)
         else:
-            await respond(send, 200, self._metrics.text(), CONTENT_TYPE)
+            accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+            await respond(send, 200, *self._metrics.exposition(accept))
 
     async def _admit(self, scope: Scope) -> FlowmeshError | None:
         """Return the reason why a caller may not read the metrics; None if it may."""

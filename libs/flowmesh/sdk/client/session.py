@@ -52,12 +52,14 @@ class SessionCall:
         "_payloads",
         "_result_waiters",
         "_start_waiters",
+        "_watch",
         "call_id",
         "execution_id",
         "in_flight",
         "refused_at",
         "request",
         "want_result",
+        "watched",
     )
 
     def __init__(
@@ -65,6 +67,7 @@ class SessionCall:
         call_id: int,
         request: pb.StartExecutionRequest | None,
         payloads: PayloadStore,
+        watch: "Callable[[SessionCall], None]",
         *,
         want_result: bool,
         execution_id: str = "",
@@ -72,7 +75,9 @@ class SessionCall:
         self.call_id = call_id
         self.request = request
         self.want_result = want_result
+        self.watched = False
         self.execution_id = execution_id
+        self._watch = watch
         self.in_flight = False
         self.refused_at: float | None = None
         self._payloads = payloads
@@ -96,10 +101,16 @@ class SessionCall:
                 raise errors.Invalid(
                     "REQUEST_INVALID", "the start was submitted with want_result=False"
                 )
+            if self.execution_id and not self.watched:
+                self._watch(self)
             await _wait(self._result_waiters)
         if self._outcome is None:
             raise self._error or AssertionError("woken without an outcome")
         return await self._value(self._outcome)
+
+    def is_awaited(self) -> bool:
+        """Return whether a caller waits for the result."""
+        return bool(self._result_waiters)
 
     async def _value(self, outcome: pb.SessionResult) -> Json:
         end = value_from(_End, outcome)
@@ -156,6 +167,8 @@ class Session:
         self._namespace = namespace
         self._new_id = new_id
         self._calls: dict[int, SessionCall] = {}
+        # Calls whose results the server sends by itself; others are watched once they are awaited.
+        self._watched: set[int] = set()
         self._unacknowledged = 0
         self._window = Window()
         self._outgoing: deque[SessionCall] = deque()
@@ -246,11 +259,23 @@ class Session:
         self._check_open()
         self._last_call_id += 1
         call = SessionCall(
-            self._last_call_id, None, self._payloads, want_result=True, execution_id=execution_id
+            self._last_call_id,
+            None,
+            self._payloads,
+            self._watch,
+            want_result=True,
+            execution_id=execution_id,
         )
+        self._watch(call)
+        return call
+
+    def _watch(self, call: SessionCall) -> None:
+        """Request the result of an acknowledged start, or of an existing execution."""
+        self._check_open()
+        call.watched = True
+        self._watched.add(call.call_id)
         self._calls[call.call_id] = call
         self._queue(self._watching, call)
-        return call
 
     async def _send(
         self, workflow_id: str, input: Json, request_id: str, version: Version, want_result: bool
@@ -287,7 +312,9 @@ class Session:
             request_id=request_id or self._new_id(),
         )
         self._last_call_id += 1
-        call = SessionCall(self._last_call_id, request, self._payloads, want_result=want_result)
+        call = SessionCall(
+            self._last_call_id, request, self._payloads, self._watch, want_result=want_result
+        )
         self._calls[call.call_id] = call
         self._count_unacknowledged(1)
         self._queue(self._outgoing, call)
@@ -351,11 +378,14 @@ class Session:
             call = outgoing.popleft()
             if call.request is not None and not call.in_flight:
                 call.in_flight = True
+                call.watched = call.want_result and len(self._watched) < limits.SESSION_WATCHED_MAX
+                if call.watched:
+                    self._watched.add(call.call_id)
                 self._window.sent()
                 size += len(call.request.input.data) + 128
                 starts.append(
                     pb.SessionStart(
-                        call_id=call.call_id, start=call.request, want_result=call.want_result
+                        call_id=call.call_id, start=call.request, want_result=call.watched
                     )
                 )
         while watching and len(watches) < limits.FRAME_ITEMS_MAX:
@@ -378,10 +408,12 @@ class Session:
                 continue
             self._accepted(call)
             call.acknowledge(started.execution_id)
-            if not call.want_result:
+            if not call.watched:
                 del calls[started.call_id]
+                if call.is_awaited():
+                    self._watch(call)
         for result in response.results:
-            call = calls.pop(result.call_id, None)
+            call = self._closed_call(result.call_id)
             if call is None:
                 continue
             if call.request is not None:
@@ -409,6 +441,7 @@ class Session:
         if call.in_flight:
             self._window.refused(overloaded=overloaded)
             call.in_flight = False
+            self._watched.discard(call.call_id)
         loop = asyncio.get_running_loop()
         if call.refused_at is None:
             call.refused_at = loop.time()
@@ -436,11 +469,16 @@ class Session:
         self._wake.set()
 
     def _drop(self, call: SessionCall, error: Exception) -> None:
-        if self._calls.pop(call.call_id, None) is None:
+        if self._closed_call(call.call_id) is None:
             return
         if call.request is not None:
             self._count_unacknowledged(-1)
         call.fail(error)
+
+    def _closed_call(self, call_id: int) -> SessionCall | None:
+        """Remove a call that has its outcome, and return it."""
+        self._watched.discard(call_id)
+        return self._calls.pop(call_id, None)
 
     def _resend(self) -> None:
         """Queue all unacknowledged starts and pending results again, after a reconnect."""
@@ -451,6 +489,7 @@ class Session:
             call.in_flight = False
         self._outgoing = deque(call for call in calls if call.request is not None)
         self._watching = deque(call for call in calls if call.request is None)
+        self._watched = {call.call_id for call in self._watching}
         self._wake.set()
 
     def _fail_all(self, error: Exception) -> None:

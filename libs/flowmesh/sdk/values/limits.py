@@ -34,6 +34,8 @@ STREAM_LASTED_S = 30.0
 FRAME_BYTES_MAX = 1024 * 1024
 FRAME_ITEMS_MAX = 1_000
 SESSION_UNACKNOWLEDGED_MAX = 10_000
+# Executions of a session whose results the server sends without a request for each.
+SESSION_WATCHED_MAX = 10_000
 # The minimum of starts in flight of a session that the server throttles.
 SESSION_WINDOW_MIN = 10
 SESSION_FLUSH_S = 10.0

@@ -31,7 +31,7 @@ from flowmesh.rpc import namespace_of
 from flowmesh.telemetry.context import enter_trace
 
 PENDING_MAX = 20_000
-"""Open calls of one session; further calls are refused with OVERLOADED."""
+"""Open calls of one session; further calls are refused with SESSION_FULL."""
 
 FRAME_BYTES_MAX = 1 << 20
 """Size above which a frame is closed."""
@@ -184,8 +184,11 @@ class Session:
 
     def _admitted(self, call_id: int) -> bool:
         if self.pending >= PENDING_MAX:
-            error = Overloaded("OVERLOADED", "too many calls are open", retry_after_ms=100)
-            self._refuse((call_id,), error)
+            text = (
+                f"{PENDING_MAX:,} calls of this session are open, the maximum: a start is open"
+                " until its execution ends, unless it wants no result; open another session"
+            )
+            self._refuse((call_id,), Overloaded("SESSION_FULL", text, retry_after_ms=100))
             return False
         self.pending += 1
         return True

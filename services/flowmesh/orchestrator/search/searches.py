@@ -38,7 +38,13 @@ _COLUMNS = (
     "e.id, e.workflow_id, e.workflow_name, e.workflow_version, e.plan_digest, e.status,"
     " e.started_at, e.ended_at, e.request_id"
 )
-_PYTHON: dict[str, type] = {"text": str, "bigint": int, "double precision": float}
+_KINDS: dict[type, str] = {str: "text", int: "bigint", float: "double precision"}
+_NO_NUMBER = float("-inf")
+"""Stands for the number of a text in lists that are ordered by search values."""
+
+Place: TypeAlias = Sequence[object]
+"""The key of the last row of the previous page."""
+
 _GROUPS = {
     "status": "e.status::text",
     "workflow": "e.workflow_id",
@@ -253,21 +259,63 @@ class PageQuery:
         self.where = Where(namespace_of(request), keys)
         found = [conditions(self.where, request.filter, now_us), *self._fields(request)]
         self._list = list_name or list_key(request)
-        join, key = self._key()
-        if request.page_token:
-            before = self._place(request.page_token)
+        self._way = " desc" if self.order.descending else ""
+        name = self.order.field.stored_name
+        before = self._place(request.page_token) if request.page_token else None
+        self.text = self._by_value(name, found, before) if name else self._by_column(found, before)
+
+    def _by_column(self, found: list[str], before: Place | None) -> str:
+        """Return the statement of a list in the order of a column of executions, then of ids."""
+        key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
+        return self._ordered("", found, [*key, "e.id"], [*key, "e.id"], before)
+
+    def _by_value(self, name: str, found: list[str], before: Place | None) -> str:
+        """Return the statement of a list in the order of search values: texts, then numbers.
+
+        Each kind is read in the order of its index, no further than a page.
+        """
+        if self.where.hides(name):
+            raise sealed_search(name, "order")
+        join = (
+            " join search_values o on o.execution_id = e.id"
+            f" and o.namespace = {self.where.namespace} and o.name = {self.where.put_name(name)}"
+        )
+        number, text, last = before or (None, None, None)
+        in_texts = number == _NO_NUMBER
+        parts = []
+        if before is None or in_texts or self.order.descending:
+            shown = ["'-infinity'::float8", "o.text", "o.execution_id"]
+            place = [text, last] if in_texts else None
+            kept = [*found, "o.text is not null"]
+            parts.append(self._ordered(join, kept, shown, shown[1:], place))
+        if before is None or not in_texts or not self.order.descending:
+            shown = ["o.number", "''::text collate \"C\"", "o.execution_id"]
+            place = None if before is None or in_texts else [number, last]
+            kept = [*found, "o.number is not null"]
+            parts.append(self._ordered(join, kept, shown, [shown[0], shown[2]], place))
+        ordered = ", ".join(f"key_{place}{self._way}" for place in range(3))
+        rows = " union all ".join(f"({part})" for part in parts)
+        return f"select * from ({rows}) as listed order by {ordered} limit {self.size + 1}"  # noqa: S608
+
+    def _ordered(
+        self,
+        join: str,
+        found: list[str],
+        shown: Sequence[str],
+        key: Sequence[str],
+        before: Place | None,
+    ) -> str:
+        """Return a statement for a page in the order of `key`; `shown` is the key of tokens."""
+        kept = list(found)
+        if before is not None:
             sign = "<" if self.order.descending else ">"
-            put = [
-                self.where.put(value, kind)
-                for value, kind in zip(before, self._kinds(), strict=True)
-            ]
-            found.append(f"({', '.join(key)}) {sign} ({', '.join(put)})")
-        way = " desc" if self.order.descending else ""
-        places = ", ".join(f"{each} as key_{place}" for place, each in enumerate(key))
-        ordered = ", ".join(f"{each}{way}" for each in key)
-        self.text = (
+            put = [self.where.put(value, _KINDS[type(value)]) for value in before]
+            kept.append(f"({', '.join(key)}) {sign} ({', '.join(put)})")
+        places = ", ".join(f"{each} as key_{place}" for place, each in enumerate(shown))
+        ordered = ", ".join(f"{each}{self._way}" for each in key)
+        return (
             f"select {_COLUMNS}, {places} from executions e{join}"  # noqa: S608
-            f" where {' and '.join(found)} order by {ordered} limit {self.size + 1}"
+            f" where {' and '.join(kept)} order by {ordered} limit {self.size + 1}"
         )
 
     def _fields(self, request: pb.ListExecutionsRequest) -> list[str]:
@@ -283,42 +331,28 @@ class PageQuery:
             found.append(f"e.started_at < {put(request.started_before_us, 'bigint')}")
         return found
 
-    def _key(self) -> tuple[str, list[str]]:
-        """Return the join and the columns of the order; the id is the last one."""
-        name = self.order.field.stored_name
-        if not name:
-            key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
-            return "", [*key, "e.id"]
-        if self.where.hides(name):
-            raise sealed_search(name, "order")
-        join = (
-            " join search_values o on o.execution_id = e.id"
-            f" and o.name = {self.where.put_name(name)}"
-        )
-        return join, ["coalesce(o.number, '-infinity')", "coalesce(o.text, '')", "e.id"]
-
-    def _kinds(self) -> tuple[str, ...]:
-        """Return the types of the order columns."""
+    def _types(self) -> tuple[type, ...]:
+        """Return the types of the parts of a key; the id is the last one."""
         if self.order.field.stored_name:
-            return ("double precision", "text", "text")
-        return ("bigint", "text") if self.order.field.name == "ended" else ("text",)
+            return (float, str, str)
+        return (int, str) if self.order.field.name == "ended" else (str,)
 
     def token(self, row: Any) -> str:
         """Return the token of the rows behind this one."""
         names = [name for name in row.keys() if name.startswith("key_")]  # noqa: SIM118
         # JSON has no infinity; a missing number sorts below all numbers.
-        key = [None if row[name] == float("-inf") else row[name] for name in names]
+        key = [None if row[name] == _NO_NUMBER else row[name] for name in names]
         return page_token(self._list, msgspec.json.encode(key).decode())
 
-    def _place(self, token: str) -> list[object]:
+    def _place(self, token: str) -> Place:
         key: object = None
         with contextlib.suppress(msgspec.DecodeError):
             key = msgspec.json.decode(last_of_token(token, self._list))
-        kinds = self._kinds()
-        if not isinstance(key, list) or len(key) != len(kinds):
+        types = self._types()
+        if not isinstance(key, list) or len(key) != len(types):
             raise invalid_page_token()
-        place = [float("-inf") if part is None else part for part in key]
-        fits = all(isinstance(part, _PYTHON[kind]) for part, kind in zip(place, kinds, strict=True))
+        place = [_NO_NUMBER if part is None else part for part in key]
+        fits = all(type(part) is kind for part, kind in zip(place, types, strict=True))
         if not fits or partition_of(str(place[-1])) is None or "\0" in str(place):
             raise invalid_page_token()
         return place

@@ -5,12 +5,15 @@
 
 A member is JSON lines: the execution, its plan, its events, the payloads it refers to. Any tool
 reads the whole file with gzip, unless the project is encrypted: then the members are sealed in
-pieces, as the index states. A file is never changed: a new one is written, and is valid from the
-moment at which the index names it. Any number of processes may write; functions here block.
+pieces, as the index states. Members and lines of an index have checksums.
+
+A file is never changed: a new one is written, and is valid from the moment at which the index
+names it. Any number of processes may write; functions here block.
 """
 
 import fcntl
 import gzip
+import heapq
 import os
 import secrets
 import time
@@ -25,6 +28,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from flowmesh.access.encryption import NO_KEYS, DataKeys, archive_place
+from flowmesh.errors import Unavailable, WrongState
 from flowmesh.orchestrator.model.ids import partition_of
 
 FILES = ".jsonl.gz"
@@ -34,10 +38,33 @@ UNFINISHED_S = 3_600
 """A file that has not changed for this long was left by a crash: no write takes as long."""
 
 CHUNK_BYTES = 1 << 20
+RETRY_MS = 1_000
+CHECKSUM = "checksum"
 _LENGTH_BYTES = 4
 LAST_DAY_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 Summary = dict[str, Any]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Translate the errors of a file. Raises ARCHIVE_DAMAGED, ARCHIVE_UNAVAILABLE."""
+    # Folders of a namespace and of a day, and the file.
+    name = "/".join(path.parts[-3:])
+    try:
+        yield
+    except (zlib.error, EOFError, orjson.JSONDecodeError) as error:
+        raise _damaged(f"{name} is damaged ({error})") from error
+    except FileNotFoundError as error:
+        raise _damaged(f"{name} is missing") from error
+    except OSError as error:
+        text = f"the archive is not available at {name}: {error.strerror}"
+        raise Unavailable("ARCHIVE_UNAVAILABLE", text, retry_after_ms=RETRY_MS) from error
+
+
+def _damaged(problem: str) -> WrongState:
+    text = f"{problem} in the archive; restore the file from a backup of FLOWMESH_ARCHIVE_DIR"
+    return WrongState("ARCHIVE_DAMAGED", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +186,9 @@ class Archive:
             return None
         with self._locked(fcntl.LOCK_SH):
             for stem, entry in self._entries(namespace, execution_id):
-                return _document(_file_of(stem, entry).open("rb"), entry, self._keys)
+                path = _file_of(stem, entry)
+                with reading(path):
+                    return _document(path.open("rb"), entry, self._keys)
         return None
 
     def summaries(
@@ -169,10 +198,11 @@ class Archive:
         before_us: int,
         most: int,
         fits: Callable[[Summary], bool],
+        after_id: str = "",
     ) -> list[Summary]:
         """Return the index entries of executions started in a span of time, oldest first.
 
-        Further days are skipped once more than `most` entries match.
+        They are the first ones behind `after_id`, at most `most`.
         """
         found: dict[str, Summary] = {}
         home = self._folder / f"ns={namespace}"
@@ -182,14 +212,22 @@ class Archive:
             if not first <= day.name <= last:
                 continue
             with self._locked(fcntl.LOCK_SH):
-                entries = [e for index in day.glob(f"*{INDEXES}") for e in _read_index(index)]
-            for entry in entries:
-                started = entry["startedAtUs"]
-                if started > after_us and (not before_us or started < before_us) and fits(entry):
+                entries = (
+                    entry
+                    for index in day.glob(f"*{INDEXES}")
+                    if index.name.removesuffix(INDEXES).partition("_")[2] > after_id
+                    for entry in _read_index(index)
+                    if entry["executionId"] > after_id
+                    and entry["startedAtUs"] > after_us
+                    and (not before_us or entry["startedAtUs"] < before_us)
+                    and fits(entry)
+                )
+                # An execution is in two files if a crash came between archiving and deletion.
+                for entry in heapq.nsmallest(2 * most, entries, key=_id_of):
                     found[entry["executionId"]] = entry
-            if len(found) > most:
+            if len(found) >= most:
                 break
-        return sorted(found.values(), key=lambda each: str(each["executionId"]))
+        return sorted(found.values(), key=_id_of)[:most]
 
     def replace(
         self,
@@ -218,7 +256,8 @@ class Archive:
     ) -> None:
         with self._written(stem, namespace) as (path, file):
             for entry in _read_index(_index_of(stem)):
-                with _file_of(stem, entry).open("rb") as source:
+                member = _file_of(stem, entry)
+                with reading(member), member.open("rb") as source:
                     if entry["executionId"] != execution_id:
                         file.copy(entry, source)
                         continue
@@ -267,7 +306,7 @@ def _name(stem: Path, path: Path, file: _File) -> None:
         file.sync()
         listing = stem.with_name(stem.name + INDEXES + UNFINISHED)
         with listing.open("wb") as lines:
-            lines.writelines(orjson.dumps(entry) + b"\n" for entry in file.index)
+            lines.writelines(map(_index_line, file.index))
             lines.flush()
             os.fsync(lines.fileno())
         path.rename(stem.with_name(file.name))
@@ -281,6 +320,10 @@ def _name(stem: Path, path: Path, file: _File) -> None:
         if former.name != file.name and not (unfinished and _is_young(former)):
             former.unlink(missing_ok=True)
     _sync_folder(stem.parent)
+
+
+def _id_of(entry: Summary) -> str:
+    return str(entry["executionId"])
 
 
 def _is_young(path: Path) -> bool:
@@ -300,7 +343,7 @@ def _file_of(stem: Path, entry: Summary) -> Path:
 
 
 def _document(file: BinaryIO, entry: Summary, keys: DataKeys) -> Iterator[bytes]:
-    with file:
+    with reading(Path(file.name)), file:
         yield from _unpacked(file, entry, keys)
 
 
@@ -335,7 +378,7 @@ def _unpacked(file: BinaryIO, entry: Summary, keys: DataKeys) -> Iterator[bytes]
     if piece := unpack.flush():
         yield piece
     if not unpack.eof:
-        raise EOFError(f"{file.name} ends within {entry['executionId']}")
+        raise EOFError(f"it ends within {entry['executionId']}")
 
 
 def _day_of(at_us: int) -> str:
@@ -344,9 +387,18 @@ def _day_of(at_us: int) -> str:
 
 
 def _read_index(path: Path) -> Iterator[Summary]:
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         for line in file:
-            yield orjson.loads(line)
+            entry = orjson.loads(line)
+            # Indexes from before have no checksum.
+            checksum = entry.pop(CHECKSUM, None)
+            if checksum not in (None, zlib.crc32(orjson.dumps(entry))):
+                raise EOFError("the checksum of a line differs")
+            yield entry
+
+
+def _index_line(entry: Summary) -> bytes:
+    return orjson.dumps({**entry, CHECKSUM: zlib.crc32(orjson.dumps(entry))}) + b"\n"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,6 +25,7 @@ from flowmesh.orchestrator.storage.stores.archive_store import ArchivedRow, Arch
 from flowmesh.orchestrator.storage.stores.execution_store import ExecutionStore
 from flowmesh.orchestrator.storage.stores.payload_store import PayloadStore
 from flowmesh.plan import Plan
+from flowmesh.rpc import last_of_token, list_key, page_token
 
 LISTED_MAX = 1_000
 PAGE_EVENTS_MAX = 10_000
@@ -174,19 +175,24 @@ class Archiving:
     async def list(
         self, request: pb.ListArchivedRequest, namespace: str
     ) -> pb.ListArchivedResponse:
-        """List archived executions. Raises ARCHIVE_OFF."""
+        """Return a page of the archived executions. Raises ARCHIVE_OFF, PAGE_TOKEN_INVALID."""
         archive = self.required()
-        wanted = request.workflow_id
+        wanted, list_name = request.workflow_id, list_key(request)
+        size = min(request.page_size or LISTED_MAX, LISTED_MAX)
         found = await asyncio.to_thread(
             archive.summaries,
             namespace,
             request.started_after_us,
             request.started_before_us,
-            LISTED_MAX,
+            size + 1,
             lambda entry: not wanted or entry["workflow"] == wanted,
+            last_of_token(request.page_token, list_name),
         )
-        response = pb.ListArchivedResponse(capped=len(found) > LISTED_MAX)
-        for each in found[:LISTED_MAX]:
+        page = found[:size]
+        response = pb.ListArchivedResponse(capped=len(found) > size)
+        if response.capped:
+            response.next_page_token = page_token(list_name, page[-1]["executionId"])
+        for each in page:
             response.executions.add(
                 namespace=namespace,
                 execution_id=each["executionId"],
@@ -279,25 +285,28 @@ def _recorded(
     return plan, events
 
 
-def _read(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a document up to its payloads, which come last and may be large."""
+def _read(pieces: Iterator[bytes]) -> list[dict[str, Any]]:
+    """Return the lines of a document up to its payloads, which come last and may be large.
+
+    The checksum of a document is at its end, so lines are parsed after the whole was read.
+    """
+    read: list[bytes] = []
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            read: dict[str, Any] = orjson.loads(line)
-            if read["kind"] == "payload":
-                return
-            yield read
-        if rest.startswith(_PAYLOAD):
-            return
+        of_payload = next((n for n, line in enumerate(lines) if line.startswith(_PAYLOAD)), None)
+        read += lines[:of_payload]
+        if of_payload is not None or rest.startswith(_PAYLOAD):
+            for _ in pieces:
+                pass
+    return [orjson.loads(line) for line in read]
 
 
 def _without_values(
     pieces: Iterator[bytes], tombstone: history_event_pb2.HistoryEvent
 ) -> Iterator[bytes]:
     """Yield the document of an erased execution; one that was erased before is not changed."""
-    before = list(_read(pieces))
+    before = _read(pieces)
     for line in before:
         if line["kind"] != "event":
             yield orjson.dumps(line) + b"\n"

@@ -118,12 +118,12 @@ def test_what_vanishes_while_it_is_written_is_left_out(tmp_path: Path) -> None:
 
 
 def test_files_of_before_are_read_and_changed(archive: Archive, tmp_path: Path) -> None:
-    """Their indexes name no file: it had their name."""
+    """Their indexes have no checksums and name no file: it had their name."""
     (file,) = tmp_path.rglob("*.jsonl.gz")
     (index,) = tmp_path.rglob("*.index")
     entries = [orjson.loads(line) for line in index.read_bytes().splitlines()]
     for entry in entries:
-        del entry["file"]
+        del entry["file"], entry["checksum"]
     index.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
     file.rename(index.with_suffix(".jsonl.gz"))
     assert document(archive, IDS[1]) == b"".join(lines(IDS[1]))
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_not_counted(tmp_path: Path) -> None:
     archive.write("n", NOW_US - day_us, IDS[:20], map(filed, IDS[:20]))
     archive.write("n", NOW_US, IDS[20:], (filed(one, "other") for one in IDS[20:]))
     found = archive.summaries("n", 0, 0, 5, lambda entry: entry["workflow"] == "other")
-    assert [each["executionId"] for each in found] == IDS[20:]
+    assert [each["executionId"] for each in found] == IDS[20:25]
     for after_us, before_us in ((-(2**63), 2**63 - 1), (0, 1), (2**63 - 1, 0)):
         assert len(archive.summaries("n", after_us, before_us, COUNT, everything)) in (0, COUNT)
 
@@ -156,11 +156,58 @@ def test_a_document_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_that_is_cut_off_is_no_document(archive: Archive, tmp_path: Path) -> None:
-    """The error names the execution; a partial document would look complete."""
+    """The error names file and execution; a partial document would look complete."""
     (file,) = tmp_path.rglob("*.jsonl.gz")
     file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(EOFError, match=IDS[-1]):
+    with pytest.raises(WrongState, match=f"{file.name} is damaged .*{IDS[-1]}") as raised:
         document(archive, IDS[-1])
+    assert raised.value.reason == "ARCHIVE_DAMAGED"
+
+
+def test_a_file_that_is_missing_is_named(archive: Archive, tmp_path: Path) -> None:
+    """The index still has its executions; an unknown id is not found as before."""
+    (file,) = tmp_path.rglob("*.jsonl.gz")
+    file.unlink()
+    with pytest.raises(WrongState, match=f"{file.name} is missing") as raised:
+        document(archive, IDS[3])
+    assert raised.value.reason == "ARCHIVE_DAMAGED"
+    assert document(archive, _MADE.make(NOW_US + 3_500, 1)) is None
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".index"])
+def test_a_flipped_bit_is_an_error_or_has_no_effect(
+    archive: Archive, tmp_path: Path, suffix: str
+) -> None:
+    """Of files and indexes; no document is returned with other content."""
+    (file,) = tmp_path.rglob(f"*{suffix}")
+    content, reasons = file.read_bytes(), list[str]()
+    for place in range(0, len(content), max(len(content) // 100, 1)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        file.write_bytes(flipped)
+        for execution_id in (IDS[0], IDS[15], IDS[-1]):
+            try:
+                found = document(archive, execution_id)
+            except WrongState as error:
+                reasons.append(error.reason)
+            else:
+                assert found == b"".join(lines(execution_id))
+    assert len(reasons) > 5
+    assert set(reasons) == {"ARCHIVE_DAMAGED"}
+
+
+def test_pages_of_a_list_follow_each_other(tmp_path: Path) -> None:
+    """Across days and files, in the order of starts; each execution is on one page."""
+    archive, day_us = Archive(tmp_path), 86_400_000_000
+    for number in (2, 0, 1):
+        archive.write("n", NOW_US, IDS[number:20:3], map(filed, IDS[number:20:3]))
+    later = [_MADE.make(NOW_US + day_us + number, 1) for number in range(5)]
+    archive.write("n", NOW_US + day_us, later, map(filed, later))
+    listed: list[str] = []
+    while page := archive.summaries("n", 0, 0, 7, everything, listed[-1] if listed else ""):
+        assert len(page) <= 7
+        listed += [each["executionId"] for each in page]
+    assert listed == [*IDS[:20], *later]
 
 
 def test_members_of_an_encrypted_project_are_sealed(tmp_path: Path) -> None:

@@ -49,6 +49,30 @@ async def test_a_start_is_acknowledged_before_its_result(client: Client, server:
         assert call.execution_id == "exec-1"
 
 
+async def test_results_beyond_the_watched_ones_are_requested_once_awaited(
+    client: Client, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Executions that sleep take no place of the session from further starts."""
+    monkeypatch.setattr(limits, "SESSION_WATCHED_MAX", 5)
+    acknowledges_only(server)
+    async with client.session() as session:
+        calls = [await session.start("order", n) for n in range(20)]
+        wanted = [
+            start.want_result
+            for frame in server.executions.session_frames
+            for start in frame.starts
+        ]
+        assert wanted == [True] * 5 + [False] * 15
+        server.executions.answer = server.executions.complete
+        assert await asyncio.gather(*(call.result() for call in calls[5:])) == list(range(5, 20))
+        watched = [
+            watch.execution_id
+            for frame in server.executions.session_frames
+            for watch in frame.watches
+        ]
+        assert watched == [call.execution_id for call in calls[5:]]
+
+
 async def test_unacknowledged_starts_are_sent_again_under_their_request_ids(
     client: Client, server: StandIn
 ) -> None:

@@ -11,6 +11,9 @@ from flowmesh.sdk.transport.connection import Connection
 from flowmesh.sdk.values import limits
 from flowmesh.sdk.values.executions import Execution, micros_of
 
+LISTED_DEFAULT = 1_000
+PAGE_MAX = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
@@ -71,15 +74,23 @@ class ArchiveCalls:
         workflow_id: str = "",
         started_after: datetime | None = None,
         started_before: datetime | None = None,
+        limit: int = LISTED_DEFAULT,
     ) -> tuple[Execution, ...]:
-        """Return the archived executions, oldest first, at most 1,000."""
+        """Return the archived executions, oldest first, at most `limit`; all if 0."""
         request = pb.ListArchivedRequest(
             workflow_id=workflow_id,
             started_after_us=micros_of(started_after),
             started_before_us=micros_of(started_before),
         )
-        response = await self._connection.call(self._stub.ListArchived, request)
-        return values_from(Execution, response.executions)
+        found: list[Execution] = []
+        while not limit or len(found) < limit:
+            request.page_size = min(limit - len(found) if limit else PAGE_MAX, PAGE_MAX)
+            response = await self._connection.call(self._stub.ListArchived, request)
+            found += values_from(Execution, response.executions)
+            if not response.next_page_token:
+                break
+            request.page_token = response.next_page_token
+        return tuple(found)
 
     async def document(self, execution_id: str) -> bytes:
         """Return the archive file of an execution: JSON lines."""

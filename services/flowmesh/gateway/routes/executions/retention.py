@@ -16,6 +16,7 @@ from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import (
     ACTOR,
     IDEMPOTENCY_KEY,
+    PAGING,
     json_response,
 )
 from flowmesh.gateway.routes.rpc_route import rpc_route
@@ -41,6 +42,7 @@ class ArchivedList(answers.Answer, kw_only=True):
 
     executions: list[answers.ExecutionSummary]
     capped: bool
+    next_page_token: str
 
 
 async def get_retention(backends: Backends, request: Request) -> Response:
@@ -126,8 +128,9 @@ ROUTES = (
             Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
             Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
             Query("startedBefore", "Only executions started before this RFC 3339 time.", INSTANT),
+            *PAGING,
         ),
-        answers=(Answer(200, "Oldest first, at most 1,000.", ArchivedList),),
+        answers=(Answer(200, "A page, oldest first.", ArchivedList),),
         errors=(409,),
     ),
     Route(

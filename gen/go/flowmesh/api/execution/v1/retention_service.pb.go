@@ -599,8 +599,11 @@ type ListArchivedRequest struct {
 	WorkflowId      string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
 	StartedAfterUs  int64                  `protobuf:"varint,3,opt,name=started_after_us,json=startedAfterUs,proto3" json:"started_after_us,omitempty"`
 	StartedBeforeUs int64                  `protobuf:"varint,4,opt,name=started_before_us,json=startedBeforeUs,proto3" json:"started_before_us,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// At most 1,000; 0 is 1,000.
+	PageSize      uint32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListArchivedRequest) Reset() {
@@ -661,11 +664,27 @@ func (x *ListArchivedRequest) GetStartedBeforeUs() int64 {
 	return 0
 }
 
+func (x *ListArchivedRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListArchivedRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListArchivedResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Executions []*Execution           `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
 	// True if there are more executions.
-	Capped        bool `protobuf:"varint,2,opt,name=capped,proto3" json:"capped,omitempty"`
+	Capped bool `protobuf:"varint,2,opt,name=capped,proto3" json:"capped,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -712,6 +731,13 @@ func (x *ListArchivedResponse) GetCapped() bool {
 		return x.Capped
 	}
 	return false
+}
+
+func (x *ListArchivedResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type GetArchivedRequest struct {
@@ -848,18 +874,22 @@ const file_flowmesh_api_execution_v1_retention_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x04\xf0\xe0\x18\aR\trequestId\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\"\x18\n" +
-	"\x16EraseExecutionResponse\"\xb0\x01\n" +
+	"\x16EraseExecutionResponse\"\xec\x01\n" +
 	"\x13ListArchivedRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
 	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
 	"workflowId\x12(\n" +
 	"\x10started_after_us\x18\x03 \x01(\x03R\x0estartedAfterUs\x12*\n" +
-	"\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\"t\n" +
+	"\x11started_before_us\x18\x04 \x01(\x03R\x0fstartedBeforeUs\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\"\x9c\x01\n" +
 	"\x14ListArchivedResponse\x12D\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2$.flowmesh.api.execution.v1.ExecutionR\n" +
 	"executions\x12\x16\n" +
-	"\x06capped\x18\x02 \x01(\bR\x06capped\"[\n" +
+	"\x06capped\x18\x02 \x01(\bR\x06capped\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"[\n" +
 	"\x12GetArchivedRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
 	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\"+\n" +

@@ -57,14 +57,17 @@ type RetentionServiceClient interface {
 	// from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
 	// or have other columns, search values, or queues.
 	RebuildExecutions(ctx context.Context, in *RebuildExecutionsRequest, opts ...grpc.CallOption) (*RebuildExecutionsResponse, error)
-	// Returns archived executions that were started in a time range, oldest first, at most 1,000.
+	// Returns a page of the archived executions that were started in a time range, oldest first.
 	//
+	//	INVALID_ARGUMENT / PAGE_TOKEN_INVALID
 	//	FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+	//	FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
 	ListArchived(ctx context.Context, in *ListArchivedRequest, opts ...grpc.CallOption) (*ListArchivedResponse, error)
 	// Returns the archived document of an execution in chunks.
 	//
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	//	FAILED_PRECONDITION / ARCHIVE_OFF
+	//	FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
 	GetArchived(ctx context.Context, in *GetArchivedRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArchivedResponse], error)
 }
 
@@ -184,14 +187,17 @@ type RetentionServiceServer interface {
 	// from the stored rows are returned, and corrected unless `verify` is set: rows that are missing,
 	// or have other columns, search values, or queues.
 	RebuildExecutions(context.Context, *RebuildExecutionsRequest) (*RebuildExecutionsResponse, error)
-	// Returns archived executions that were started in a time range, oldest first, at most 1,000.
+	// Returns a page of the archived executions that were started in a time range, oldest first.
 	//
+	//	INVALID_ARGUMENT / PAGE_TOKEN_INVALID
 	//	FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+	//	FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
 	ListArchived(context.Context, *ListArchivedRequest) (*ListArchivedResponse, error)
 	// Returns the archived document of an execution in chunks.
 	//
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	//	FAILED_PRECONDITION / ARCHIVE_OFF
+	//	FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
 	GetArchived(*GetArchivedRequest, grpc.ServerStreamingServer[GetArchivedResponse]) error
 	mustEmbedUnimplementedRetentionServiceServer()
 }

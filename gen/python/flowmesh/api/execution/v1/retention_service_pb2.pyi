@@ -274,10 +274,15 @@ class ListArchivedRequest(_message.Message):
     WORKFLOW_ID_FIELD_NUMBER: _builtins.int
     STARTED_AFTER_US_FIELD_NUMBER: _builtins.int
     STARTED_BEFORE_US_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     started_after_us: _builtins.int
     started_before_us: _builtins.int
+    page_size: _builtins.int
+    """At most 1,000; 0 is 1,000."""
+    page_token: _builtins.str
     def __init__(
         self,
         *,
@@ -285,10 +290,12 @@ class ListArchivedRequest(_message.Message):
         workflow_id: _builtins.str = ...,
         started_after_us: _builtins.int = ...,
         started_before_us: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "started_after_us", b"started_after_us", "started_before_us", b"started_before_us", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,8 +307,11 @@ class ListArchivedResponse(_message.Message):
 
     EXECUTIONS_FIELD_NUMBER: _builtins.int
     CAPPED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     capped: _builtins.bool
     """True if there are more executions."""
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last one."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]: ...
     def __init__(
@@ -309,10 +319,11 @@ class ListArchivedResponse(_message.Message):
         *,
         executions: _abc.Iterable[_execution_pb2.Execution] | None = ...,
         capped: _builtins.bool = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capped", b"capped", "executions", b"executions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capped", b"capped", "executions", b"executions", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

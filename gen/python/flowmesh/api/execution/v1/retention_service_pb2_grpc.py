@@ -125,9 +125,11 @@ class RetentionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListArchived(self, request, context):
-        """Returns archived executions that were started in a time range, oldest first, at most 1,000.
+        """Returns a page of the archived executions that were started in a time range, oldest first.
 
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID
         FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+        FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +140,7 @@ class RetentionServiceServicer:
 
         NOT_FOUND / EXECUTION_NOT_FOUND
         FAILED_PRECONDITION / ARCHIVE_OFF
+        FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,15 +61,18 @@ class RetentionServiceStub:
     or have other columns, search values, or queues.
     """
     ListArchived: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]
-    """Returns archived executions that were started in a time range, oldest first, at most 1,000.
+    """Returns a page of the archived executions that were started in a time range, oldest first.
 
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
       FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+      FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
     """
     GetArchived: _grpc.UnaryStreamMultiCallable[_retention_service_pb2.GetArchivedRequest, _retention_service_pb2.GetArchivedResponse]
     """Returns the archived document of an execution in chunks.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / ARCHIVE_OFF
+      FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
     """
 
 @_typing.type_check_only
@@ -105,15 +108,18 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     or have other columns, search values, or queues.
     """
     ListArchived: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListArchivedRequest, _retention_service_pb2.ListArchivedResponse]  # type: ignore[assignment]
-    """Returns archived executions that were started in a time range, oldest first, at most 1,000.
+    """Returns a page of the archived executions that were started in a time range, oldest first.
 
+      INVALID_ARGUMENT / PAGE_TOKEN_INVALID
       FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+      FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
     """
     GetArchived: _aio.UnaryStreamMultiCallable[_retention_service_pb2.GetArchivedRequest, _retention_service_pb2.GetArchivedResponse]  # type: ignore[assignment]
     """Returns the archived document of an execution in chunks.
 
       NOT_FOUND / EXECUTION_NOT_FOUND
       FAILED_PRECONDITION / ARCHIVE_OFF
+      FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
     """
 
 class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -182,9 +188,11 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.ListArchivedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.ListArchivedResponse, _abc.Awaitable[_retention_service_pb2.ListArchivedResponse]]:
-        """Returns archived executions that were started in a time range, oldest first, at most 1,000.
+        """Returns a page of the archived executions that were started in a time range, oldest first.
 
+          INVALID_ARGUMENT / PAGE_TOKEN_INVALID
           FAILED_PRECONDITION / ARCHIVE_OFF      archiving is disabled
+          FAILED_PRECONDITION / ARCHIVE_DAMAGED  an index was changed or cut; the message names it
         """
 
     @_abc_1.abstractmethod
@@ -197,6 +205,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / EXECUTION_NOT_FOUND
           FAILED_PRECONDITION / ARCHIVE_OFF
+          FAILED_PRECONDITION / ARCHIVE_DAMAGED  the file was changed, cut or removed
         """
 
 def add_RetentionServiceServicer_to_server(servicer: RetentionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
