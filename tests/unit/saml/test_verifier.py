@@ -1,5 +1,7 @@
 """Reasons for which answers of SAML providers do not count, and the second verifier."""
 
+import base64
+import zlib
 from typing import Any
 
 import msgspec
@@ -21,7 +23,7 @@ REQUEST = etree.fromstring(f'<r ID="_1" AssertionConsumerServiceURL="{ACS}"/>')
 verifier.prepare()
 
 
-def read(provider: SamlProvider, answer: Any, **more: Any) -> Subject:
+def expected_of(provider: SamlProvider, **more: Any) -> bytes:
     settings: dict[str, Any] = {
         "issuer": ISSUER,
         "audience": AUDIENCE,
@@ -29,8 +31,11 @@ def read(provider: SamlProvider, answer: Any, **more: Any) -> Subject:
         "certificates": (provider.certificate,),
         "request_id": "_1",
     }
-    expected = msgspec.json.encode(Expected(**{**settings, **more}))
-    found = verifier.verified("response", expected, encoded(answer))
+    return msgspec.json.encode(Expected(**{**settings, **more}))
+
+
+def read(provider: SamlProvider, answer: Any, **more: Any) -> Subject:
+    found = verifier.verified("response", expected_of(provider, **more), encoded(answer))
     return msgspec.json.decode(found, type=Subject)
 
 
@@ -101,3 +106,12 @@ def test_what_the_library_lets_pass_is_refused(lacks: str) -> None:
     provider.without = lacks
     with pytest.raises(verifier.Refused):
         read(provider, answered(provider))
+
+
+def test_a_logout_request_that_inflates_beyond_its_bound_is_refused() -> None:
+    """20 MiB of spaces in 20 KiB, signed by the provider."""
+    provider = SamlProvider()
+    bomb = base64.b64encode(zlib.compress(b" " * (20 << 20), 9)[2:-4]).decode()
+    query = provider.logout_query(ACS, "u-1", SAMLRequest=bomb)
+    with pytest.raises(verifier.Refused, match="too large"):
+        verifier.verified("logout", expected_of(provider), query)
