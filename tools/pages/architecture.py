@@ -32,7 +32,7 @@ ROOMS: Final = {
     "client": "cli connectors mesh sdk testing",
     "apps": "apps",
     "insight": "insight records views",
-    "work": "dryrun egress executors models saml sandbox walls",
+    "work": "dryrun egress executors models plugins saml sandbox walls",
     "engine": "engine plan tasktypes triggers",
     "language": "definitions expressions filters jsontext schemas sql standards transforms",
     "platform": (

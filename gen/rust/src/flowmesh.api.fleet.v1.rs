@@ -17,6 +17,13 @@ pub struct AgentLimits {
     #[prost(uint64, tag = "5")]
     pub disk_bytes: u64,
 }
+/// The only connections of an agent beside those to the suite.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentConnections {
+    /// Endpoints as `host:port`; the egress policy of the installation holds for them, too.
+    #[prost(string, repeated, tag = "1")]
+    pub endpoints: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Template of agents.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AgentSpec {
@@ -61,6 +68,12 @@ pub struct AgentSpec {
     /// Time to complete tasks before the process is killed; 0 is 30 s.
     #[prost(uint32, tag = "13")]
     pub drain_timeout_ms: u32,
+    /// Names of the secrets that its tasks may hand to it.
+    #[prost(string, repeated, tag = "14")]
+    pub secrets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Needs the isolation SANDBOX; absent, the egress policy alone decides.
+    #[prost(message, optional, tag = "15")]
+    pub connections: ::core::option::Option<AgentConnections>,
 }
 /// A stored spec.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1354,6 +1367,567 @@ pub mod agent_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("flowmesh.api.fleet.v1.AgentService", "Attend"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// A version of a plugin in the catalogue.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CataloguePlugin {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// `task`.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub summary: ::prost::alloc::string::String,
+    /// Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all.
+    #[prost(string, tag = "5")]
+    pub flowmesh: ::prost::alloc::string::String,
+    /// Whether this version of Flowmesh is within them.
+    #[prost(bool, tag = "6")]
+    pub supported: bool,
+    #[prost(string, repeated, tag = "7")]
+    pub task_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Such as `connect {host}:25` or `secret mail-password`; `{host}` is a value of the configuration.
+    #[prost(string, repeated, tag = "8")]
+    pub permissions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// JSON Schema, as JSON.
+    #[prost(string, tag = "9")]
+    pub configuration_schema: ::prost::alloc::string::String,
+    /// SHA-256 of the wheel.
+    #[prost(string, tag = "10")]
+    pub digest: ::prost::alloc::string::String,
+    /// The version that the namespace has; empty is none.
+    #[prost(string, tag = "11")]
+    pub installed_version: ::prost::alloc::string::String,
+}
+/// A plugin of a namespace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Plugin {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub summary: ::prost::alloc::string::String,
+    #[prost(enumeration = "PluginState", tag = "5")]
+    pub state: i32,
+    #[prost(string, tag = "6")]
+    pub problem: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "7")]
+    pub task_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With the values of its configuration, such as `connect mail.example:25`.
+    #[prost(string, repeated, tag = "8")]
+    pub permissions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// JSON.
+    #[prost(string, tag = "9")]
+    pub configuration: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub digest: ::prost::alloc::string::String,
+    /// Refuses upgrades.
+    #[prost(bool, tag = "11")]
+    pub pinned: bool,
+    /// Agents that are wanted and ready.
+    #[prost(uint32, tag = "12")]
+    pub wanted: u32,
+    #[prost(uint32, tag = "13")]
+    pub ready: u32,
+    #[prost(int64, tag = "14")]
+    pub changed_at_us: i64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PluginState {
+    Unspecified = 0,
+    /// Its agents, or those of a new version, are not ready yet.
+    Starting = 1,
+    Ready = 2,
+    /// The version before came back, because the new one failed; `problem` says why.
+    WentBack = 3,
+    /// Its agents end by themselves; `problem` says why.
+    Failed = 4,
+    Removing = 5,
+}
+impl PluginState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PLUGIN_STATE_UNSPECIFIED",
+            Self::Starting => "PLUGIN_STATE_STARTING",
+            Self::Ready => "PLUGIN_STATE_READY",
+            Self::WentBack => "PLUGIN_STATE_WENT_BACK",
+            Self::Failed => "PLUGIN_STATE_FAILED",
+            Self::Removing => "PLUGIN_STATE_REMOVING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PLUGIN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PLUGIN_STATE_STARTING" => Some(Self::Starting),
+            "PLUGIN_STATE_READY" => Some(Self::Ready),
+            "PLUGIN_STATE_WENT_BACK" => Some(Self::WentBack),
+            "PLUGIN_STATE_FAILED" => Some(Self::Failed),
+            "PLUGIN_STATE_REMOVING" => Some(Self::Removing),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchPluginsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Words that name, summary or task types contain; empty is all.
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchPluginsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub plugins: ::prost::alloc::vec::Vec<CataloguePlugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPluginsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPluginsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub plugins: ::prost::alloc::vec::Vec<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPluginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InstallPluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty is the newest.
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    /// JSON; empty is `{}`.
+    #[prost(string, tag = "4")]
+    pub configuration: ::prost::alloc::string::String,
+    /// Permissions that the caller grants, such as `connect mail.example:25`.
+    #[prost(string, repeated, tag = "5")]
+    pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InstallPluginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigurePluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// JSON.
+    #[prost(string, tag = "3")]
+    pub configuration: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigurePluginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradePluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Empty is the newest.
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradePluginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PinPluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub pinned: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PinPluginResponse {
+    #[prost(message, optional, tag = "1")]
+    pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePluginResponse {}
+/// Generated client implementations.
+pub mod plugin_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Plugins of a namespace, from the catalogue of the installation. Each runs as agents behind walls
+    /// that admit the permissions of its manifest only.
+    #[derive(Debug, Clone)]
+    pub struct PluginServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PluginServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PluginServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PluginServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the versions of the catalogue by name, the newest first.
+        ///
+        ///   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+        ///   UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
+        pub async fn search_plugins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchPluginsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchPluginsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/SearchPlugins",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "SearchPlugins",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the plugins of the namespace by name.
+        pub async fn list_plugins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPluginsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPluginsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/ListPlugins",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.fleet.v1.PluginService", "ListPlugins"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND
+        pub async fn get_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/GetPlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.fleet.v1.PluginService", "GetPlugin"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Installs a version and starts its agents.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
+        ///   ALREADY_EXISTS / PLUGIN_EXISTS
+        ///   INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+        ///   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
+        ///   FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
+        ///   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+        ///   FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
+        pub async fn install_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InstallPluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::InstallPluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/InstallPlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "InstallPlugin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the configuration; agents of the one before are replaced once new ones are ready.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND
+        ///   INVALID_ARGUMENT / PLUGIN_INVALID
+        ///   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED
+        pub async fn configure_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfigurePluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfigurePluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/ConfigurePlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "ConfigurePlugin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the version; one whose agents fail, as by its self-test, goes back by itself. The
+        /// errors are those of an installation.
+        ///
+        ///   FAILED_PRECONDITION / PLUGIN_PINNED
+        pub async fn upgrade_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpgradePluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpgradePluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/UpgradePlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "UpgradePlugin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refuses upgrades from now on, or admits them again.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND
+        pub async fn pin_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PinPluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PinPluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/PinPlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.fleet.v1.PluginService", "PinPlugin"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a plugin and ends its agents.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND
+        ///   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+        pub async fn remove_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemovePluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemovePluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/RemovePlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "RemovePlugin",
+                    ),
+                );
             self.inner.unary(req, path, codec).await
         }
     }

@@ -98,6 +98,9 @@ class Written(Base):
         return self.output or super().format
 
 
+WRITTEN = Written()
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Reach(Base):

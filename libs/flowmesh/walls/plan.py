@@ -35,11 +35,15 @@ class Walls:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """The addresses that a program may connect to: by policy, and single endpoints."""
+    """The addresses that a program may connect to: by policy, and single endpoints.
+
+    With `only`, the policy admits these endpoints and no other address.
+    """
 
     egress: str
     allowed: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from typing import NamedTuple, Protocol
 
 from flowmesh.walls import kernel
@@ -27,6 +28,8 @@ _REPLY = struct.Struct("=Qqii")
 _ADDRESS_BYTES_MAX = 128
 DNS_PORT = 53
 RESOLVER = "/etc/resolv.conf"
+# Between two looks at the addresses of names.
+RESOLVED_S = 5.0
 
 
 class Policy(Protocol):
@@ -75,11 +78,32 @@ def _silence() -> None:
     os.close(null)
 
 
-class Rules:
-    """Judges addresses: those of the policy, and single endpoints."""
+class Named:
+    """Endpoints by name; an address that a name had once stays one of it."""
 
-    def __init__(self, policy: Policy, endpoints: set[tuple[str, int]]) -> None:
-        self._policy, self._endpoints = policy, endpoints
+    def __init__(self, endpoints: list[str]) -> None:
+        self._endpoints = endpoints
+        self._found: set[tuple[str, int]] = set()
+        self._resolved_at = float("-inf")
+
+    def has(self, host: str, port: int) -> bool:
+        known = (host, port) in self._found
+        if known or not any(each.endswith(f":{port}") for each in self._endpoints):
+            return known
+        if time.monotonic() - self._resolved_at >= RESOLVED_S:
+            for each in self._endpoints:
+                self._found |= _resolved(each)
+            self._resolved_at = time.monotonic()
+        return (host, port) in self._found
+
+
+class Rules:
+    """Judges addresses: those of the policy, or `only` some of them, and single endpoints."""
+
+    def __init__(
+        self, policy: Policy, endpoints: set[tuple[str, int]], only: Named | None = None
+    ) -> None:
+        self._policy, self._endpoints, self._only = policy, endpoints, only
 
     def admits(self, address: bytes) -> bool:
         """Return whether a socket may connect to a `sockaddr`."""
@@ -93,7 +117,9 @@ class Rules:
             host = socket.inet_ntop(family, address[8:24])
         else:
             return False
-        return (host, port) in self._endpoints or self._policy.admits(host)
+        if (host, port) in self._endpoints:
+            return True
+        return self._policy.admits(host) and (self._only is None or self._only.has(host, port))
 
 
 class Warden:
@@ -208,7 +234,12 @@ def _rules(spec: dict[str, object]) -> Rules:
     found = {(server, DNS_PORT) for server in _name_servers()}
     for each in endpoints:
         found |= _resolved(each)
-    return Rules(policy.Policy.named(connections["egress"], tuple(allowed)), found)
+    only: list[str] | None = connections["only"]  # type: ignore[assignment]
+    return Rules(
+        policy.Policy.named(connections["egress"], tuple(allowed)),
+        found,
+        None if only is None else Named(only),
+    )
 
 
 def _name_servers() -> list[str]:

@@ -20,6 +20,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # Variables of the suite, of the fleet and of the folder.
 _RESERVED = re.compile(r"FLOWMESH_.*|HOME|TMPDIR|PWD|USER|LD_.*")
 _GAUGE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_ENDPOINT = re.compile(r"(?:\[[0-9a-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})")
 _QUEUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -44,6 +46,8 @@ def check_spec(spec: pb.AgentSpec) -> None:
         for value in values:
             if not _QUEUE.fullmatch(value):
                 raise wrong(field, f"{value[:80]!r} is no name")
+    _check_secrets(spec)
+    _check_connections(spec)
     _within("slots", spec.slots, 0, limits.SLOTS_MAX)
     _within("replicas", spec.replicas, 0, limits.AGENTS_MAX)
     _within("start_timeout_ms", spec.start_timeout_ms, 0, limits.TIMEOUT_MS_MAX)
@@ -170,6 +174,24 @@ def _check_environment(spec: pb.AgentSpec) -> None:
             raise wrong("environment", f"{name[:80]!r} is no variable that a spec may set")
         if len(value.encode()) > limits.VARIABLE_BYTES_MAX or "\0" in value:
             raise wrong("environment", f"the value of {name} is too long, or holds NUL")
+
+
+def _check_secrets(spec: pb.AgentSpec) -> None:
+    if len(spec.secrets) > limits.SECRETS_MAX:
+        raise wrong("secrets", f"more than {limits.SECRETS_MAX}")
+    for name in spec.secrets:
+        if not _SECRET.fullmatch(name):
+            raise wrong("secrets", f"{name[:80]!r} is no name of a secret")
+
+
+def _check_connections(spec: pb.AgentSpec) -> None:
+    endpoints = spec.connections.endpoints
+    if len(endpoints) > limits.ENDPOINTS_MAX:
+        raise wrong("connections.endpoints", f"more than {limits.ENDPOINTS_MAX}")
+    for each in endpoints:
+        match = _ENDPOINT.fullmatch(each)
+        if match is None or not 1 <= int(match[1]) <= 65_535:
+            raise wrong("connections.endpoints", f"{each[:80]!r} is not host:port")
 
 
 def _check_limits(wanted: pb.AgentLimits) -> None:

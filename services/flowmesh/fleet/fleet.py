@@ -159,7 +159,7 @@ class Fleet:
     async def _complete(self, spec: pb.AgentSpec) -> None:
         """Check a spec for itself, and set what it leaves to the fleet."""
         checks.check_spec(spec)
-        self._isolation.check_limits(spec.limits)
+        self._isolation.check_bounds(spec)
         spec.isolation = await self._isolation.check(spec.isolation, spec.command[0])
         spec.health = spec.health or pb.AGENT_HEALTH_HEARTBEAT
 

@@ -26,6 +26,7 @@ from flowmesh.api.execution.v1 import meter_service_pb2_grpc as meter
 from flowmesh.api.execution.v1 import retention_service_pb2_grpc as retention
 from flowmesh.api.execution.v1 import search_service_pb2_grpc as search
 from flowmesh.api.fleet.v1 import fleet_service_pb2_grpc as fleet
+from flowmesh.api.fleet.v1 import plugin_service_pb2_grpc as plugin
 from flowmesh.api.history.v1 import history_service_pb2_grpc as history
 from flowmesh.api.history.v1 import insight_service_pb2_grpc as insight
 from flowmesh.api.identity.v1 import audit_service_pb2_grpc as audit
@@ -91,6 +92,7 @@ class Backends:
     apps: app.AppServiceAsyncStub
     assistant: assistant.AssistantServiceAsyncStub
     fleet: fleet.FleetServiceAsyncStub
+    plugins: plugin.PluginServiceAsyncStub
     clock: Clock
     metrics: Metrics
     # host:port of the gRPC of this process.
@@ -141,6 +143,7 @@ def backends_of(runtime: Runtime) -> Backends:
         apps=runtime.stub(app.AppServiceStub, "apphost"),
         assistant=runtime.stub(assistant.AssistantServiceStub, "definition"),
         fleet=runtime.stub(fleet.FleetServiceStub, "fleet"),
+        plugins=runtime.stub(plugin.PluginServiceStub, "fleet"),
         clock=runtime.clock,
         metrics=runtime.metrics,
         grpc_address=runtime.address,

@@ -34,7 +34,7 @@ from flowmesh.api.execution.v1 import (
     retention_service_pb2,
     search_service_pb2,
 )
-from flowmesh.api.fleet.v1 import fleet_service_pb2
+from flowmesh.api.fleet.v1 import fleet_service_pb2, plugin_service_pb2
 from flowmesh.api.history.v1 import history_service_pb2, insight_service_pb2
 from flowmesh.api.identity.v1 import (
     audit_service_pb2,
@@ -99,6 +99,7 @@ PUBLIC = (
     ("definition", assistant_service_pb2, "AssistantService"),
     ("fleet", fleet_service_pb2, "FleetService"),
     ("fleet", fleet_service_pb2, "AgentService"),
+    ("fleet", plugin_service_pb2, "PluginService"),
 )
 
 

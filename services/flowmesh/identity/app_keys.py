@@ -4,7 +4,7 @@ Its secret is nowhere but in the process of the application. Its rights are thos
 its maker has at each call.
 """
 
-from flowmesh.access.roles import PERMISSIONS, Role
+from flowmesh.access.roles import OPERATE, PERMISSIONS, Role
 from flowmesh.errors import Forbidden, NotFound
 from flowmesh.identity.api_keys import key_role
 from flowmesh.identity.credentials import api_keys
@@ -46,22 +46,26 @@ class AppKeys:
         role: str,
         queues: tuple[str, ...],
         owner: str = "",
+        task_types: tuple[str, ...] = (),
+        permissions: tuple[str, ...] = (),
     ) -> str:
         """Return a new secret of the key; the former ones end after the overlap.
 
         `owner` is the system that stands in for a maker. Raises Unauthenticated if the maker is
-        gone, Forbidden if it has not the rights of the role.
+        gone, Forbidden if it has not the rights of the role, or none to give `permissions`.
         """
         wanted = key_role(role)
         project = await self._store.project_of(namespace)
         if not project:
             raise NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace `{namespace}`")
         if owner and not maker:
+            if permissions:
+                raise Forbidden("ROLE_REQUIRED", f"{owner} may give {app} no {permissions[0]}")
             maker = _system(app, owner, wanted, queues)
         else:
             found = await self._principals.offline(maker)
             bits = found.everywhere | found.namespaces[namespace]
-            if PERMISSIONS[wanted] & ~bits:
+            if (PERMISSIONS[wanted] | (OPERATE if permissions else 0)) & ~bits:
                 problem = f"the caller that deployed {app} may not give it the role {wanted.value}"
                 raise Forbidden("ROLE_REQUIRED", problem)
         key = ApiKey(
@@ -70,9 +74,9 @@ class AppKeys:
             name=f"application {app}",
             role=wanted,
             queues=queues,
-            task_types=(),
+            task_types=task_types,
             networks=(),
-            permissions=(),
+            permissions=permissions,
             created_by=maker,
             created_at_us=0,
             expires_at_us=0,

@@ -45,6 +45,7 @@ PLACES = {
     ),
     "libs/flowmesh/records/structs.py": ("eval", "at import, names of structs of our own only"),
     "libs/flowmesh/runtime/http/router.py": ("re2", "patterns of routes of one application only"),
+    "libs/flowmesh/plugins/manifest.py": ("compiled", "of a signed wheel, 64 KiB, in a thread"),
     "libs/flowmesh/schemas/compiling.py": ("jsonschema_rs", "see plan/schemas.py"),
     "libs/flowmesh/schemas/shapes.py": ("compiled jsonschema_rs", "in threads, see definitions"),
     "libs/flowmesh/sandbox/syntax.py": (

@@ -6,7 +6,6 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.apps.common import (
-    WRITTEN,
     AppFile,
     AppFiles,
     Environments,
@@ -19,7 +18,7 @@ from flowmesh.cli.apps.common import (
     show_problem,
 )
 from flowmesh.cli.arguments import Strict
-from flowmesh.cli.common import Written, command
+from flowmesh.cli.common import WRITTEN, Written, command
 from flowmesh.cli.refusals import Refused
 from flowmesh.contract.nouns import counted
 

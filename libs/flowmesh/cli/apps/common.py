@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from flowmesh.cli import output
-from flowmesh.cli.common import Written
 from flowmesh.cli.exit_codes import USAGE
 from flowmesh.cli.refusals import Refused
 
@@ -39,7 +38,6 @@ Overlays = Annotated[
         name="--with", help="File of addresses, settings and modules laid over the document."
     ),
 ]
-WRITTEN = Written()
 
 
 def app_paths(files: list[Path]) -> list[Path]:

@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.apps.common import (
-    WRITTEN,
     AppFile,
     Environments,
     Overlays,
@@ -17,7 +16,7 @@ from flowmesh.cli.apps.common import (
     loading,
     show_checked,
 )
-from flowmesh.cli.common import Written, command
+from flowmesh.cli.common import WRITTEN, Written, command
 from flowmesh.cli.refusals import Refused
 
 Template = Literal["api", "proxy", "static"]

@@ -13,7 +13,6 @@ from cyclopts import Parameter
 from flowmesh.apps.runtime.links import LINK_INBOX
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.apps.common import (
-    WRITTEN,
     Addresses,
     AppFiles,
     Environments,
@@ -25,7 +24,7 @@ from flowmesh.cli.apps.common import (
 )
 from flowmesh.cli.apps.declared import declared_in, started
 from flowmesh.cli.arguments import Flag, Texts
-from flowmesh.cli.common import Written, command
+from flowmesh.cli.common import WRITTEN, Written, command
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:

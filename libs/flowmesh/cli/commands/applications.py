@@ -60,7 +60,24 @@ _AGENT: tuple[Entry, ...] = (
     Group("policy", "Manage scaling policies.", _POLICY),
     Group("quota", "Manage the quota of agents.", _QUOTA),
 )
+_PLUGIN: tuple[Entry, ...] = (
+    Command("new", "plugins.projects:new", "Write the project of a new plugin, with tests."),
+    Command("build", "plugins.projects:build", "Build the wheel of a project."),
+    Command("key", "plugins.projects:key", "Make a key that signs wheels and indexes."),
+    Command("sign", "plugins.projects:sign", "Sign the digest of a wheel."),
+    Command("verify", "plugins.projects:verify", "Check a wheel and its signature."),
+    Command("index", "plugins.projects:index", "Write and sign the index of a catalogue."),
+    Command("search", "plugins.installed:search", "Search the catalogue."),
+    Command("install", "plugins.installed:install", "Install a plugin from the catalogue."),
+    Command("list", "plugins.installed:list_plugins", "List the plugins of the namespace."),
+    Command("show", "plugins.installed:show", "Show a plugin."),
+    Command("configure", "plugins.installed:configure", "Replace the configuration of a plugin."),
+    Command("upgrade", "plugins.installed:upgrade", "Replace the version of a plugin."),
+    Command("pin", "plugins.installed:pin", "Refuse upgrades of a plugin."),
+    Command("remove", "plugins.installed:remove", "Remove a plugin."),
+)
 APPLICATIONS: tuple[Entry, ...] = (
     Group("app", "Run and check applications of configuration files.", _APP),
     Group("agent", "Run workers as agents of the fleet: specs, scaling, healing.", _AGENT),
+    Group("plugin", "Build, install and manage plugins.", _PLUGIN),
 )

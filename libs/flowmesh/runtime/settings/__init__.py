@@ -222,6 +222,16 @@ class Settings(BaseSettings):
         default="process",
         description="agents as processes of the fleet's machine, or as pods of its cluster",
     )
+    plugin_catalogue: str = Field(
+        default="",
+        max_length=2048,
+        description="folder or URL of the catalogue of plugins; empty is none",
+    )
+    plugin_keys: str = Field(
+        default="",
+        max_length=4096,
+        description="public keys of signatures of plugins, separated by commas",
+    )
     agent_namespaces: str = Field(
         default="",
         max_length=4096,
@@ -403,6 +413,11 @@ class Settings(BaseSettings):
     def egress_networks(self) -> tuple[str, ...]:
         """The networks of `egress_allow`."""
         return split(self.egress_allow)
+
+    @property
+    def plugin_public_keys(self) -> tuple[str, ...]:
+        """The keys of `plugin_keys`."""
+        return split(self.plugin_keys)
 
     @property
     def agent_namespace_names(self) -> tuple[str, ...]:

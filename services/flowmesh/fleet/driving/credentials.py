@@ -51,6 +51,8 @@ class Credentials:
             maker_id=spec.maker,
             role=Role.WORKER,
             queues=sorted(content.queues),
+            task_types=sorted(content.task_types),
+            permissions=[f"secrets.{each}" for each in sorted(content.secrets)],
             owner="" if spec.maker else spec.owner,
         )
         with acting_as(None):

@@ -28,8 +28,11 @@ class IsolationRules:
         self._egress, self._allowed = egress, tuple(allowed)
         self._probing: asyncio.Task[Report] | None = None
 
-    def check_limits(self, bounds: pb.AgentLimits) -> None:
-        """Raise Invalid for a limit that nothing holds; a supervisor holds all."""
+    def check_bounds(self, spec: pb.AgentSpec) -> None:
+        """Raise Invalid for a bound of a spec that nothing holds."""
+        if spec.HasField("connections") and spec.isolation != pb.ISOLATION_SANDBOX:
+            text = "connections: only the isolation sandbox holds them"
+            raise Invalid("AGENT_SPEC_INVALID", text)
 
     async def check(
         self, wanted: pb.Isolation.ValueType, program: str = ""
@@ -55,14 +58,29 @@ class IsolationRules:
                 raise WrongState("AGENT_ISOLATION_UNAVAILABLE", text)
         return chosen
 
-    async def sandbox(self, folder: Path, program: str, uid: int, endpoints: Sequence[str]) -> Plan:
-        """Return the walls around an agent: its folder, the interpreter, and the suite."""
+    async def sandbox(
+        self,
+        folder: Path,
+        program: str,
+        uid: int,
+        endpoints: Sequence[str],
+        only: Sequence[str] | None,
+    ) -> Plan:
+        """Return the walls around an agent: its folder, the interpreter, and the suite.
+
+        `only` are the endpoints that it may connect to beside the suite; None is all of the policy.
+        """
         report = await self._report()
         outside = () if program == sys.executable else (program,)
         return Plan(
             walls=report.walls,
             granted=Granted(read=outside, write=(str(folder),)),
-            connections=Connections(self._egress, self._allowed, tuple(endpoints)),
+            connections=Connections(
+                self._egress,
+                self._allowed,
+                tuple(endpoints),
+                None if only is None else tuple(only),
+            ),
             uid=uid,
             interpreter=report.interpreter,
         )
@@ -87,9 +105,11 @@ def _closed_to_others(program: Path) -> Path | None:
 class PodIsolation(IsolationRules):
     """The walls of a pod, which are those of a sandbox: files, processes, calls, connections."""
 
-    def check_limits(self, bounds: pb.AgentLimits) -> None:
+    def check_bounds(self, spec: pb.AgentSpec) -> None:
+        if spec.HasField("connections"):
+            raise Invalid("AGENT_SPEC_INVALID", "connections: a pod has no such bound")
         for name in ("pids", "files"):
-            if getattr(bounds, name):
+            if getattr(spec.limits, name):
                 raise Invalid("AGENT_SPEC_INVALID", f"limits.{name}: a pod has no such limit")
 
     async def check(

@@ -61,7 +61,8 @@ class ProcessDriver:
         self._supervisor = int(running["pid"])
         if isolation == pb.ISOLATION_SANDBOX:
             gateways = await self._credentials.gateways()
-            plan = await self._isolation.sandbox(folder, program, uid, gateways)
+            only = content.connections.endpoints if content.HasField("connections") else None
+            plan = await self._isolation.sandbox(folder, program, uid, gateways, only)
             argv = list(plan.argv(argv, parent=self._supervisor))
         own = {"HOME": home, "TMPDIR": home, "PWD": str(folder), "USER": "agent"}
         answer = await self._ask(

@@ -16,7 +16,7 @@ from flowmesh.gateway.routes import (
     triggers,
     tunnel,
 )
-from flowmesh.gateway.routes.agents import agents
+from flowmesh.gateway.routes.agents import agents, plugins
 from flowmesh.gateway.routes.apps import apps, module_schemas
 from flowmesh.gateway.routes.definitions import (
     admission,
@@ -107,6 +107,7 @@ _REST: tuple[Route, ...] = (
     *apps.ROUTES,
     *module_schemas.ROUTES,
     *agents.ROUTES,
+    *plugins.ROUTES,
     *directory.ROUTES,
     *registrations.ROUTES,
     *auth.ROUTES,

@@ -39,6 +39,8 @@ class AccessServer(access_service_pb2_grpc.AccessServiceServicer):
             role=request.role,
             queues=tuple(request.queues),
             owner=request.owner,
+            task_types=tuple(request.task_types),
+            permissions=tuple(request.permissions),
         )
         return pb.IssueAppKeyResponse(secret=secret)
 

@@ -7,14 +7,15 @@ values (:id, :project, :name, :role, :queues, :task_types, :networks, :permissio
     :expires_at, coalesce((select maker from api_keys where id = :created_by), :created_by))
 returning *, set_config('flowmesh.call', :call, true);
 
--- name: issue-key(id, project, name, role, queues, created_by, app, call)^
+-- name: issue-key(id, project, name, role, queues, task_types, permissions, created_by, app, call)^
 -- The key of an application.
 insert into api_keys (
     id, project, name, role, queues, task_types, networks, permissions, created_by, maker, app
 )
-values (:id, :project, :name, :role, :queues, '{}', '{}', '{}', :created_by,
+values (:id, :project, :name, :role, :queues, :task_types, '{}', :permissions, :created_by,
     coalesce((select maker from api_keys where id = :created_by), :created_by), :app)
 on conflict (project, app) do update set role = excluded.role, queues = excluded.queues,
+    task_types = excluded.task_types, permissions = excluded.permissions,
     created_by = excluded.created_by, maker = excluded.maker
 returning *, set_config('flowmesh.call', :call, true);
 

@@ -85,6 +85,8 @@ class KeyStore:
             name=key.name,
             role=key.role.value,
             queues=list(key.queues),
+            task_types=list(key.task_types),
+            permissions=list(key.permissions),
             created_by=key.created_by,
             app=app,
         )

@@ -340,6 +340,52 @@ func (x *AgentLimits) GetDiskBytes() uint64 {
 	return 0
 }
 
+// The only connections of an agent beside those to the suite.
+type AgentConnections struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Endpoints as `host:port`; the egress policy of the installation holds for them, too.
+	Endpoints     []string `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgentConnections) Reset() {
+	*x = AgentConnections{}
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgentConnections) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgentConnections) ProtoMessage() {}
+
+func (x *AgentConnections) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgentConnections.ProtoReflect.Descriptor instead.
+func (*AgentConnections) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AgentConnections) GetEndpoints() []string {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
 // Template of agents.
 type AgentSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -365,13 +411,17 @@ type AgentSpec struct {
 	StartTimeoutMs uint32 `protobuf:"varint,12,opt,name=start_timeout_ms,json=startTimeoutMs,proto3" json:"start_timeout_ms,omitempty"`
 	// Time to complete tasks before the process is killed; 0 is 30 s.
 	DrainTimeoutMs uint32 `protobuf:"varint,13,opt,name=drain_timeout_ms,json=drainTimeoutMs,proto3" json:"drain_timeout_ms,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Names of the secrets that its tasks may hand to it.
+	Secrets []string `protobuf:"bytes,14,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	// Needs the isolation SANDBOX; absent, the egress policy alone decides.
+	Connections   *AgentConnections `protobuf:"bytes,15,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AgentSpec) Reset() {
 	*x = AgentSpec{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[1]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +433,7 @@ func (x *AgentSpec) String() string {
 func (*AgentSpec) ProtoMessage() {}
 
 func (x *AgentSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[1]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +446,7 @@ func (x *AgentSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentSpec.ProtoReflect.Descriptor instead.
 func (*AgentSpec) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{1}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *AgentSpec) GetSpec() string {
@@ -490,6 +540,20 @@ func (x *AgentSpec) GetDrainTimeoutMs() uint32 {
 	return 0
 }
 
+func (x *AgentSpec) GetSecrets() []string {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+func (x *AgentSpec) GetConnections() *AgentConnections {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
 // A stored spec.
 type AgentSpecState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -513,7 +577,7 @@ type AgentSpecState struct {
 
 func (x *AgentSpecState) Reset() {
 	*x = AgentSpecState{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[2]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +589,7 @@ func (x *AgentSpecState) String() string {
 func (*AgentSpecState) ProtoMessage() {}
 
 func (x *AgentSpecState) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[2]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +602,7 @@ func (x *AgentSpecState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentSpecState.ProtoReflect.Descriptor instead.
 func (*AgentSpecState) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{2}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AgentSpecState) GetSpec() *AgentSpec {
@@ -634,7 +698,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[3]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +710,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[3]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +723,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Agent) GetAgentId() string {
@@ -819,7 +883,7 @@ type ScalingPolicy struct {
 
 func (x *ScalingPolicy) Reset() {
 	*x = ScalingPolicy{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[4]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +895,7 @@ func (x *ScalingPolicy) String() string {
 func (*ScalingPolicy) ProtoMessage() {}
 
 func (x *ScalingPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[4]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +908,7 @@ func (x *ScalingPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScalingPolicy.ProtoReflect.Descriptor instead.
 func (*ScalingPolicy) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ScalingPolicy) GetPolicy() string {
@@ -959,7 +1023,7 @@ type ScheduledMinimum struct {
 
 func (x *ScheduledMinimum) Reset() {
 	*x = ScheduledMinimum{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1035,7 @@ func (x *ScheduledMinimum) String() string {
 func (*ScheduledMinimum) ProtoMessage() {}
 
 func (x *ScheduledMinimum) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[5]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1048,7 @@ func (x *ScheduledMinimum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledMinimum.ProtoReflect.Descriptor instead.
 func (*ScheduledMinimum) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScheduledMinimum) GetCron() string {
@@ -1032,7 +1096,7 @@ type ScalingDecision struct {
 
 func (x *ScalingDecision) Reset() {
 	*x = ScalingDecision{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1108,7 @@ func (x *ScalingDecision) String() string {
 func (*ScalingDecision) ProtoMessage() {}
 
 func (x *ScalingDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1121,7 @@ func (x *ScalingDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScalingDecision.ProtoReflect.Descriptor instead.
 func (*ScalingDecision) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScalingDecision) GetSpec() string {
@@ -1121,7 +1185,7 @@ type AgentFinding struct {
 
 func (x *AgentFinding) Reset() {
 	*x = AgentFinding{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1197,7 @@ func (x *AgentFinding) String() string {
 func (*AgentFinding) ProtoMessage() {}
 
 func (x *AgentFinding) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1210,7 @@ func (x *AgentFinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentFinding.ProtoReflect.Descriptor instead.
 func (*AgentFinding) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AgentFinding) GetSpec() string {
@@ -1183,7 +1247,7 @@ type AgentQuota struct {
 
 func (x *AgentQuota) Reset() {
 	*x = AgentQuota{}
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1259,7 @@ func (x *AgentQuota) String() string {
 func (*AgentQuota) ProtoMessage() {}
 
 func (x *AgentQuota) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[8]
+	mi := &file_flowmesh_api_fleet_v1_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1272,7 @@ func (x *AgentQuota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentQuota.ProtoReflect.Descriptor instead.
 func (*AgentQuota) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AgentQuota) GetAgents() uint32 {
@@ -1250,7 +1314,9 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	"\x04pids\x18\x03 \x01(\rR\x04pids\x12\x14\n" +
 	"\x05files\x18\x04 \x01(\rR\x05files\x12\x1d\n" +
 	"\n" +
-	"disk_bytes\x18\x05 \x01(\x04R\tdiskBytes\"\xc6\x05\n" +
+	"disk_bytes\x18\x05 \x01(\x04R\tdiskBytes\"0\n" +
+	"\x10AgentConnections\x12\x1c\n" +
+	"\tendpoints\x18\x01 \x03(\tR\tendpoints\"\xab\x06\n" +
 	"\tAgentSpec\x12\x18\n" +
 	"\x04spec\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1dR\x04spec\x12\x18\n" +
 	"\acommand\x18\x02 \x03(\tR\acommand\x12A\n" +
@@ -1266,7 +1332,9 @@ const file_flowmesh_api_fleet_v1_agent_proto_rawDesc = "" +
 	" \x01(\x0e2 .flowmesh.api.fleet.v1.IsolationR\tisolation\x12:\n" +
 	"\x06health\x18\v \x01(\x0e2\".flowmesh.api.fleet.v1.AgentHealthR\x06health\x12(\n" +
 	"\x10start_timeout_ms\x18\f \x01(\rR\x0estartTimeoutMs\x12(\n" +
-	"\x10drain_timeout_ms\x18\r \x01(\rR\x0edrainTimeoutMs\x1a8\n" +
+	"\x10drain_timeout_ms\x18\r \x01(\rR\x0edrainTimeoutMs\x12\x18\n" +
+	"\asecrets\x18\x0e \x03(\tR\asecrets\x12I\n" +
+	"\vconnections\x18\x0f \x01(\v2'.flowmesh.api.fleet.v1.AgentConnectionsR\vconnections\x1a8\n" +
 	"\n" +
 	"FilesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1388,42 +1456,44 @@ func file_flowmesh_api_fleet_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_fleet_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_flowmesh_api_fleet_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_flowmesh_api_fleet_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_flowmesh_api_fleet_v1_agent_proto_goTypes = []any{
 	(Isolation)(0),           // 0: flowmesh.api.fleet.v1.Isolation
 	(AgentHealth)(0),         // 1: flowmesh.api.fleet.v1.AgentHealth
 	(AgentState)(0),          // 2: flowmesh.api.fleet.v1.AgentState
 	(ScalingStrategy)(0),     // 3: flowmesh.api.fleet.v1.ScalingStrategy
 	(*AgentLimits)(nil),      // 4: flowmesh.api.fleet.v1.AgentLimits
-	(*AgentSpec)(nil),        // 5: flowmesh.api.fleet.v1.AgentSpec
-	(*AgentSpecState)(nil),   // 6: flowmesh.api.fleet.v1.AgentSpecState
-	(*Agent)(nil),            // 7: flowmesh.api.fleet.v1.Agent
-	(*ScalingPolicy)(nil),    // 8: flowmesh.api.fleet.v1.ScalingPolicy
-	(*ScheduledMinimum)(nil), // 9: flowmesh.api.fleet.v1.ScheduledMinimum
-	(*ScalingDecision)(nil),  // 10: flowmesh.api.fleet.v1.ScalingDecision
-	(*AgentFinding)(nil),     // 11: flowmesh.api.fleet.v1.AgentFinding
-	(*AgentQuota)(nil),       // 12: flowmesh.api.fleet.v1.AgentQuota
-	nil,                      // 13: flowmesh.api.fleet.v1.AgentSpec.FilesEntry
-	nil,                      // 14: flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
-	nil,                      // 15: flowmesh.api.fleet.v1.Agent.EnforcementEntry
+	(*AgentConnections)(nil), // 5: flowmesh.api.fleet.v1.AgentConnections
+	(*AgentSpec)(nil),        // 6: flowmesh.api.fleet.v1.AgentSpec
+	(*AgentSpecState)(nil),   // 7: flowmesh.api.fleet.v1.AgentSpecState
+	(*Agent)(nil),            // 8: flowmesh.api.fleet.v1.Agent
+	(*ScalingPolicy)(nil),    // 9: flowmesh.api.fleet.v1.ScalingPolicy
+	(*ScheduledMinimum)(nil), // 10: flowmesh.api.fleet.v1.ScheduledMinimum
+	(*ScalingDecision)(nil),  // 11: flowmesh.api.fleet.v1.ScalingDecision
+	(*AgentFinding)(nil),     // 12: flowmesh.api.fleet.v1.AgentFinding
+	(*AgentQuota)(nil),       // 13: flowmesh.api.fleet.v1.AgentQuota
+	nil,                      // 14: flowmesh.api.fleet.v1.AgentSpec.FilesEntry
+	nil,                      // 15: flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
+	nil,                      // 16: flowmesh.api.fleet.v1.Agent.EnforcementEntry
 }
 var file_flowmesh_api_fleet_v1_agent_proto_depIdxs = []int32{
-	13, // 0: flowmesh.api.fleet.v1.AgentSpec.files:type_name -> flowmesh.api.fleet.v1.AgentSpec.FilesEntry
-	14, // 1: flowmesh.api.fleet.v1.AgentSpec.environment:type_name -> flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
+	14, // 0: flowmesh.api.fleet.v1.AgentSpec.files:type_name -> flowmesh.api.fleet.v1.AgentSpec.FilesEntry
+	15, // 1: flowmesh.api.fleet.v1.AgentSpec.environment:type_name -> flowmesh.api.fleet.v1.AgentSpec.EnvironmentEntry
 	4,  // 2: flowmesh.api.fleet.v1.AgentSpec.limits:type_name -> flowmesh.api.fleet.v1.AgentLimits
 	0,  // 3: flowmesh.api.fleet.v1.AgentSpec.isolation:type_name -> flowmesh.api.fleet.v1.Isolation
 	1,  // 4: flowmesh.api.fleet.v1.AgentSpec.health:type_name -> flowmesh.api.fleet.v1.AgentHealth
-	5,  // 5: flowmesh.api.fleet.v1.AgentSpecState.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
-	2,  // 6: flowmesh.api.fleet.v1.Agent.state:type_name -> flowmesh.api.fleet.v1.AgentState
-	0,  // 7: flowmesh.api.fleet.v1.Agent.isolation:type_name -> flowmesh.api.fleet.v1.Isolation
-	15, // 8: flowmesh.api.fleet.v1.Agent.enforcement:type_name -> flowmesh.api.fleet.v1.Agent.EnforcementEntry
-	3,  // 9: flowmesh.api.fleet.v1.ScalingPolicy.strategy:type_name -> flowmesh.api.fleet.v1.ScalingStrategy
-	9,  // 10: flowmesh.api.fleet.v1.ScalingPolicy.schedule:type_name -> flowmesh.api.fleet.v1.ScheduledMinimum
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	5,  // 5: flowmesh.api.fleet.v1.AgentSpec.connections:type_name -> flowmesh.api.fleet.v1.AgentConnections
+	6,  // 6: flowmesh.api.fleet.v1.AgentSpecState.spec:type_name -> flowmesh.api.fleet.v1.AgentSpec
+	2,  // 7: flowmesh.api.fleet.v1.Agent.state:type_name -> flowmesh.api.fleet.v1.AgentState
+	0,  // 8: flowmesh.api.fleet.v1.Agent.isolation:type_name -> flowmesh.api.fleet.v1.Isolation
+	16, // 9: flowmesh.api.fleet.v1.Agent.enforcement:type_name -> flowmesh.api.fleet.v1.Agent.EnforcementEntry
+	3,  // 10: flowmesh.api.fleet.v1.ScalingPolicy.strategy:type_name -> flowmesh.api.fleet.v1.ScalingStrategy
+	10, // 11: flowmesh.api.fleet.v1.ScalingPolicy.schedule:type_name -> flowmesh.api.fleet.v1.ScheduledMinimum
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_agent_proto_init() }
@@ -1437,7 +1507,7 @@ func file_flowmesh_api_fleet_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_agent_proto_rawDesc), len(file_flowmesh_api_fleet_v1_agent_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

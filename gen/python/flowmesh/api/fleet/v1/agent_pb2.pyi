@@ -173,6 +173,30 @@ class AgentLimits(_message.Message):
 Global___AgentLimits: _TypeAlias = AgentLimits  # noqa: Y015
 
 @_typing.final
+class AgentConnections(_message.Message):
+    """The only connections of an agent beside those to the suite."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Endpoints as `host:port`; the egress policy of the installation holds for them, too."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentConnections: _TypeAlias = AgentConnections  # noqa: Y015
+
+@_typing.final
 class AgentSpec(_message.Message):
     """Template of agents."""
 
@@ -231,6 +255,8 @@ class AgentSpec(_message.Message):
     HEALTH_FIELD_NUMBER: _builtins.int
     START_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     DRAIN_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     spec: _builtins.str
     """Letters, digits and hyphens, at most 63."""
     slots: _builtins.int
@@ -263,6 +289,14 @@ class AgentSpec(_message.Message):
 
     @_builtins.property
     def limits(self) -> Global___AgentLimits: ...
+    @_builtins.property
+    def secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the secrets that its tasks may hand to it."""
+
+    @_builtins.property
+    def connections(self) -> Global___AgentConnections:
+        """Needs the isolation SANDBOX; absent, the egress policy alone decides."""
+
     def __init__(
         self,
         *,
@@ -279,10 +313,12 @@ class AgentSpec(_message.Message):
         health: Global___AgentHealth.ValueType = ...,
         start_timeout_ms: _builtins.int = ...,
         drain_timeout_ms: _builtins.int = ...,
+        secrets: _abc.Iterable[_builtins.str] | None = ...,
+        connections: Global___AgentConnections | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain_timeout_ms", b"drain_timeout_ms", "environment", b"environment", "files", b"files", "health", b"health", "isolation", b"isolation", "limits", b"limits", "queues", b"queues", "replicas", b"replicas", "slots", b"slots", "spec", b"spec", "start_timeout_ms", b"start_timeout_ms", "task_types", b"task_types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "connections", b"connections", "drain_timeout_ms", b"drain_timeout_ms", "environment", b"environment", "files", b"files", "health", b"health", "isolation", b"isolation", "limits", b"limits", "queues", b"queues", "replicas", b"replicas", "secrets", b"secrets", "slots", b"slots", "spec", b"spec", "start_timeout_ms", b"start_timeout_ms", "task_types", b"task_types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

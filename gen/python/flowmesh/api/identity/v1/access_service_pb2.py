@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.identity.v1 import principal_pb2 as flowmesh_dot_api_dot_identity_dot_v1_dot_principal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/access_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"O\n\x13\x41uthenticateRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tR\ncredential\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"Y\n\x14\x41uthenticateResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"\x8c\x01\n\x13GetPrincipalRequest\x12\'\n\x0cprincipal_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0cR\x0bprincipalId\x12#\n\nsession_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\x12\'\n\x0fwithout_session\x18\x03 \x01(\x08R\x0ewithoutSession\"Y\n\x14GetPrincipalResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"\xad\x01\n\x12IssueAppKeyRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x1f\n\x08maker_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x0cR\x07makerId\x12\x12\n\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x05 \x03(\tR\x06queues\x12\x14\n\x05owner\x18\x06 \x01(\tR\x05owner\"-\n\x13IssueAppKeyResponse\x12\x16\n\x06secret\x18\x01 \x01(\tR\x06secret\"K\n\x13RevokeAppKeyRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\"\x16\n\x14RevokeAppKeyResponse2\xf0\x03\n\rAccessService\x12w\n\x0c\x41uthenticate\x12-.flowmesh.api.identity.v1.AuthenticateRequest\x1a..flowmesh.api.identity.v1.AuthenticateResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cGetPrincipal\x12-.flowmesh.api.identity.v1.GetPrincipalRequest\x1a..flowmesh.api.identity.v1.GetPrincipalResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12t\n\x0bIssueAppKey\x12,.flowmesh.api.identity.v1.IssueAppKeyRequest\x1a-.flowmesh.api.identity.v1.IssueAppKeyResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cRevokeAppKey\x12-.flowmesh.api.identity.v1.RevokeAppKeyRequest\x1a..flowmesh.api.identity.v1.RevokeAppKeyResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/access_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"O\n\x13\x41uthenticateRequest\x12\x1e\n\ncredential\x18\x01 \x01(\tR\ncredential\x12\x18\n\x07\x61\x64\x64ress\x18\x02 \x01(\tR\x07\x61\x64\x64ress\"Y\n\x14\x41uthenticateResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"\x8c\x01\n\x13GetPrincipalRequest\x12\'\n\x0cprincipal_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0cR\x0bprincipalId\x12#\n\nsession_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x0fR\tsessionId\x12\'\n\x0fwithout_session\x18\x03 \x01(\x08R\x0ewithoutSession\"Y\n\x14GetPrincipalResponse\x12\x41\n\tprincipal\x18\x01 \x01(\x0b\x32#.flowmesh.api.identity.v1.PrincipalR\tprincipal\"\xee\x01\n\x12IssueAppKeyRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\x12\x1f\n\x08maker_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x0cR\x07makerId\x12\x12\n\x04role\x18\x04 \x01(\tR\x04role\x12\x16\n\x06queues\x18\x05 \x03(\tR\x06queues\x12\x14\n\x05owner\x18\x06 \x01(\tR\x05owner\x12\x1d\n\ntask_types\x18\x07 \x03(\tR\ttaskTypes\x12 \n\x0bpermissions\x18\x08 \x03(\tR\x0bpermissions\"-\n\x13IssueAppKeyResponse\x12\x16\n\x06secret\x18\x01 \x01(\tR\x06secret\"K\n\x13RevokeAppKeyRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n\x03\x61pp\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03\x61pp\"\x16\n\x14RevokeAppKeyResponse2\xf0\x03\n\rAccessService\x12w\n\x0c\x41uthenticate\x12-.flowmesh.api.identity.v1.AuthenticateRequest\x1a..flowmesh.api.identity.v1.AuthenticateResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cGetPrincipal\x12-.flowmesh.api.identity.v1.GetPrincipalRequest\x1a..flowmesh.api.identity.v1.GetPrincipalResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12t\n\x0bIssueAppKey\x12,.flowmesh.api.identity.v1.IssueAppKeyRequest\x1a-.flowmesh.api.identity.v1.IssueAppKeyResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cRevokeAppKey\x12-.flowmesh.api.identity.v1.RevokeAppKeyRequest\x1a..flowmesh.api.identity.v1.RevokeAppKeyResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,13 +61,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPRINCIPALRESPONSE']._serialized_start=469
   _globals['_GETPRINCIPALRESPONSE']._serialized_end=558
   _globals['_ISSUEAPPKEYREQUEST']._serialized_start=561
-  _globals['_ISSUEAPPKEYREQUEST']._serialized_end=734
-  _globals['_ISSUEAPPKEYRESPONSE']._serialized_start=736
-  _globals['_ISSUEAPPKEYRESPONSE']._serialized_end=781
-  _globals['_REVOKEAPPKEYREQUEST']._serialized_start=783
-  _globals['_REVOKEAPPKEYREQUEST']._serialized_end=858
-  _globals['_REVOKEAPPKEYRESPONSE']._serialized_start=860
-  _globals['_REVOKEAPPKEYRESPONSE']._serialized_end=882
-  _globals['_ACCESSSERVICE']._serialized_start=885
-  _globals['_ACCESSSERVICE']._serialized_end=1381
+  _globals['_ISSUEAPPKEYREQUEST']._serialized_end=799
+  _globals['_ISSUEAPPKEYRESPONSE']._serialized_start=801
+  _globals['_ISSUEAPPKEYRESPONSE']._serialized_end=846
+  _globals['_REVOKEAPPKEYREQUEST']._serialized_start=848
+  _globals['_REVOKEAPPKEYREQUEST']._serialized_end=923
+  _globals['_REVOKEAPPKEYRESPONSE']._serialized_start=925
+  _globals['_REVOKEAPPKEYRESPONSE']._serialized_end=947
+  _globals['_ACCESSSERVICE']._serialized_start=950
+  _globals['_ACCESSSERVICE']._serialized_end=1446
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,8 @@ class IssueAppKeyRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
+    TASK_TYPES_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     app: _builtins.str
     maker_id: _builtins.str
@@ -133,6 +135,14 @@ class IssueAppKeyRequest(_message.Message):
     def queues(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Queues whose tasks the application may take."""
 
+    @_builtins.property
+    def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of the tasks that it may take; empty is all."""
+
+    @_builtins.property
+    def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further permissions, such as `secrets.bank-token`; the maker needs the right to set secrets."""
+
     def __init__(
         self,
         *,
@@ -142,10 +152,12 @@ class IssueAppKeyRequest(_message.Message):
         role: _builtins.str = ...,
         queues: _abc.Iterable[_builtins.str] | None = ...,
         owner: _builtins.str = ...,
+        task_types: _abc.Iterable[_builtins.str] | None = ...,
+        permissions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "maker_id", b"maker_id", "namespace", b"namespace", "owner", b"owner", "queues", b"queues", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "maker_id", b"maker_id", "namespace", b"namespace", "owner", b"owner", "permissions", b"permissions", "queues", b"queues", "role", b"role", "task_types", b"task_types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

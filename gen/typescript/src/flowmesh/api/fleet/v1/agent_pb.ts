@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/fleet/v1/agent.proto.
  */
 export const file_flowmesh_api_fleet_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("CiFmbG93bWVzaC9hcGkvZmxlZXQvdjEvYWdlbnQucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSJhCgtBZ2VudExpbWl0cxILCgNjcHUYASABKAESFAoMbWVtb3J5X2J5dGVzGAIgASgEEgwKBHBpZHMYAyABKA0SDQoFZmlsZXMYBCABKA0SEgoKZGlza19ieXRlcxgFIAEoBCKsBAoJQWdlbnRTcGVjEhIKBHNwZWMYASABKAlCBPDgGB0SDwoHY29tbWFuZBgCIAMoCRI6CgVmaWxlcxgDIAMoCzIrLmZsb3dtZXNoLmFwaS5mbGVldC52MS5BZ2VudFNwZWMuRmlsZXNFbnRyeRJGCgtlbnZpcm9ubWVudBgEIAMoCzIxLmZsb3dtZXNoLmFwaS5mbGVldC52MS5BZ2VudFNwZWMuRW52aXJvbm1lbnRFbnRyeRIOCgZxdWV1ZXMYBSADKAkSEgoKdGFza190eXBlcxgGIAMoCRINCgVzbG90cxgHIAEoDRIQCghyZXBsaWNhcxgIIAEoDRIyCgZsaW1pdHMYCSABKAsyIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRMaW1pdHMSMwoJaXNvbGF0aW9uGAogASgOMiAuZmxvd21lc2guYXBpLmZsZWV0LnYxLklzb2xhdGlvbhIyCgZoZWFsdGgYCyABKA4yIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRIZWFsdGgSGAoQc3RhcnRfdGltZW91dF9tcxgMIAEoDRIYChBkcmFpbl90aW1lb3V0X21zGA0gASgNGiwKCkZpbGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1gEKDkFnZW50U3BlY1N0YXRlEi4KBHNwZWMYASABKAsyIC5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRTcGVjEg8KB3ZlcnNpb24YAiABKA0SFgoOc3RhYmxlX3ZlcnNpb24YAyABKA0SDgoGd2FudGVkGAQgASgNEg0KBXJlYWR5GAUgASgNEg8KB3Byb2JsZW0YBiABKAkSFQoNY3JlYXRlZF9hdF91cxgHIAEoAxIVCg1jaGFuZ2VkX2F0X3VzGAggASgDEg0KBW93bmVyGAkgASgJIvYDCgVBZ2VudBIWCghhZ2VudF9pZBgBIAEoCUIE8OAYHBISCgRzcGVjGAIgASgJQgTw4BgdEg8KB3ZlcnNpb24YAyABKA0SMAoFc3RhdGUYBCABKA4yIS5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRTdGF0ZRIOCgZyZWFzb24YBSABKAkSEgoKbGFzdF93b3JkcxgGIAEoCRIRCglleGl0X2NvZGUYByABKAUSCwoDcGlkGAggASgNEgwKBG5vZGUYCSABKAkSCwoDY3B1GAogASgBEhQKDG1lbW9yeV9ieXRlcxgLIAEoBBINCgVzbG90cxgMIAEoDRIMCgRidXN5GA0gASgNEjMKCWlzb2xhdGlvbhgOIAEoDjIgLmZsb3dtZXNoLmFwaS5mbGVldC52MS5Jc29sYXRpb24SQgoLZW5mb3JjZW1lbnQYDyADKAsyLS5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnQuRW5mb3JjZW1lbnRFbnRyeRIVCg1jcmVhdGVkX2F0X3VzGBAgASgDEhMKC3JlYWR5X2F0X3VzGBEgASgDEhMKC2VuZGVkX2F0X3VzGBIgASgDGjIKEEVuZm9yY2VtZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASL+AgoNU2NhbGluZ1BvbGljeRIUCgZwb2xpY3kYASABKAlCBPDgGB4SEgoEc3BlYxgCIAEoCUIE8OAYHRI4CghzdHJhdGVneRgDIAEoDjImLmZsb3dtZXNoLmFwaS5mbGVldC52MS5TY2FsaW5nU3RyYXRlZ3kSCwoDbWluGAQgASgNEgsKA21heBgFIAEoDRIWCg53YWl0X3RhcmdldF9tcxgGIAEoDRIbChN1dGlsaXphdGlvbl9wZXJjZW50GAcgASgNEhYKDnVwX2Nvb2xkb3duX21zGAggASgNEhgKEGRvd25fY29vbGRvd25fbXMYCSABKA0SEQoJd2luZG93X21zGAogASgNEhUKDWlkbGVfYWZ0ZXJfbXMYCyABKA0SDQoFZ2F1Z2UYDCABKAkSFAoMZ2F1Z2VfdGFyZ2V0GA0gASgBEjkKCHNjaGVkdWxlGA4gAygLMicuZmxvd21lc2guYXBpLmZsZWV0LnYxLlNjaGVkdWxlZE1pbmltdW0iVQoQU2NoZWR1bGVkTWluaW11bRIMCgRjcm9uGAEgASgJEhEKCXRpbWVfem9uZRgCIAEoCRITCgtkdXJhdGlvbl9tcxgDIAEoDRILCgNtaW4YBCABKA0ifwoPU2NhbGluZ0RlY2lzaW9uEhIKBHNwZWMYASABKAlCBPDgGB0SDQoFYXRfdXMYAiABKAMSDgoGYmVmb3JlGAMgASgNEgwKBHdpc2gYBCABKA0SDQoFY291bnQYBSABKA0SDgoGcmVhc29uGAYgASgJEgwKBGhlbGQYByADKAkiQwoMQWdlbnRGaW5kaW5nEhIKBHNwZWMYASABKAlCBPDgGB0SDQoFY2F1c2UYAiABKAkSEAoIZXZpZGVuY2UYAyABKAkiWgoKQWdlbnRRdW90YRIOCgZhZ2VudHMYASABKA0SCwoDY3B1GAIgASgBEhQKDG1lbW9yeV9ieXRlcxgDIAEoBBIZChFzdGFydHNfcGVyX21pbnV0ZRgEIAEoDSplCglJc29sYXRpb24SGQoVSVNPTEFUSU9OX1VOU1BFQ0lGSUVEEAASEgoOSVNPTEFUSU9OX05PTkUQARISCg5JU09MQVRJT05fVVNFUhACEhUKEUlTT0xBVElPTl9TQU5EQk9YEAMqYQoLQWdlbnRIZWFsdGgSHAoYQUdFTlRfSEVBTFRIX1VOU1BFQ0lGSUVEEAASGgoWQUdFTlRfSEVBTFRIX0hFQVJUQkVBVBABEhgKFEFHRU5UX0hFQUxUSF9QUk9DRVNTEAIq2AEKCkFnZW50U3RhdGUSGwoXQUdFTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNBR0VOVF9TVEFURV9QRU5ESU5HEAESGAoUQUdFTlRfU1RBVEVfU1RBUlRJTkcQAhIVChFBR0VOVF9TVEFURV9SRUFEWRADEhgKFEFHRU5UX1NUQVRFX0RFR1JBREVEEAQSGAoUQUdFTlRfU1RBVEVfRFJBSU5JTkcQBRIXChNBR0VOVF9TVEFURV9TVE9QUEVEEAYSFgoSQUdFTlRfU1RBVEVfRkFJTEVEEAcqtwEKD1NjYWxpbmdTdHJhdGVneRIgChxTQ0FMSU5HX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASGgoWU0NBTElOR19TVFJBVEVHWV9GSVhFRBABEiMKH1NDQUxJTkdfU1RSQVRFR1lfV09SS0xPQURfQkFTRUQQAhImCiJTQ0FMSU5HX1NUUkFURUdZX1BFUkZPUk1BTkNFX0JBU0VEEAMSGQoVU0NBTElOR19TVFJBVEVHWV9BVVRPEARCZQoZZGV2LmZsb3dtZXNoLmFwaS5mbGVldC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9mbGVldC92MTtmbGVldHYxqgIVRmxvd21lc2guQXBpLkZsZWV0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CiFmbG93bWVzaC9hcGkvZmxlZXQvdjEvYWdlbnQucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSJhCgtBZ2VudExpbWl0cxILCgNjcHUYASABKAESFAoMbWVtb3J5X2J5dGVzGAIgASgEEgwKBHBpZHMYAyABKA0SDQoFZmlsZXMYBCABKA0SEgoKZGlza19ieXRlcxgFIAEoBCIlChBBZ2VudENvbm5lY3Rpb25zEhEKCWVuZHBvaW50cxgBIAMoCSL7BAoJQWdlbnRTcGVjEhIKBHNwZWMYASABKAlCBPDgGB0SDwoHY29tbWFuZBgCIAMoCRI6CgVmaWxlcxgDIAMoCzIrLmZsb3dtZXNoLmFwaS5mbGVldC52MS5BZ2VudFNwZWMuRmlsZXNFbnRyeRJGCgtlbnZpcm9ubWVudBgEIAMoCzIxLmZsb3dtZXNoLmFwaS5mbGVldC52MS5BZ2VudFNwZWMuRW52aXJvbm1lbnRFbnRyeRIOCgZxdWV1ZXMYBSADKAkSEgoKdGFza190eXBlcxgGIAMoCRINCgVzbG90cxgHIAEoDRIQCghyZXBsaWNhcxgIIAEoDRIyCgZsaW1pdHMYCSABKAsyIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRMaW1pdHMSMwoJaXNvbGF0aW9uGAogASgOMiAuZmxvd21lc2guYXBpLmZsZWV0LnYxLklzb2xhdGlvbhIyCgZoZWFsdGgYCyABKA4yIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRIZWFsdGgSGAoQc3RhcnRfdGltZW91dF9tcxgMIAEoDRIYChBkcmFpbl90aW1lb3V0X21zGA0gASgNEg8KB3NlY3JldHMYDiADKAkSPAoLY29ubmVjdGlvbnMYDyABKAsyJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuQWdlbnRDb25uZWN0aW9ucxosCgpGaWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYBCg5BZ2VudFNwZWNTdGF0ZRIuCgRzcGVjGAEgASgLMiAuZmxvd21lc2guYXBpLmZsZWV0LnYxLkFnZW50U3BlYxIPCgd2ZXJzaW9uGAIgASgNEhYKDnN0YWJsZV92ZXJzaW9uGAMgASgNEg4KBndhbnRlZBgEIAEoDRINCgVyZWFkeRgFIAEoDRIPCgdwcm9ibGVtGAYgASgJEhUKDWNyZWF0ZWRfYXRfdXMYByABKAMSFQoNY2hhbmdlZF9hdF91cxgIIAEoAxINCgVvd25lchgJIAEoCSL2AwoFQWdlbnQSFgoIYWdlbnRfaWQYASABKAlCBPDgGBwSEgoEc3BlYxgCIAEoCUIE8OAYHRIPCgd2ZXJzaW9uGAMgASgNEjAKBXN0YXRlGAQgASgOMiEuZmxvd21lc2guYXBpLmZsZWV0LnYxLkFnZW50U3RhdGUSDgoGcmVhc29uGAUgASgJEhIKCmxhc3Rfd29yZHMYBiABKAkSEQoJZXhpdF9jb2RlGAcgASgFEgsKA3BpZBgIIAEoDRIMCgRub2RlGAkgASgJEgsKA2NwdRgKIAEoARIUCgxtZW1vcnlfYnl0ZXMYCyABKAQSDQoFc2xvdHMYDCABKA0SDAoEYnVzeRgNIAEoDRIzCglpc29sYXRpb24YDiABKA4yIC5mbG93bWVzaC5hcGkuZmxlZXQudjEuSXNvbGF0aW9uEkIKC2VuZm9yY2VtZW50GA8gAygLMi0uZmxvd21lc2guYXBpLmZsZWV0LnYxLkFnZW50LkVuZm9yY2VtZW50RW50cnkSFQoNY3JlYXRlZF9hdF91cxgQIAEoAxITCgtyZWFkeV9hdF91cxgRIAEoAxITCgtlbmRlZF9hdF91cxgSIAEoAxoyChBFbmZvcmNlbWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi/gIKDVNjYWxpbmdQb2xpY3kSFAoGcG9saWN5GAEgASgJQgTw4BgeEhIKBHNwZWMYAiABKAlCBPDgGB0SOAoIc3RyYXRlZ3kYAyABKA4yJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2NhbGluZ1N0cmF0ZWd5EgsKA21pbhgEIAEoDRILCgNtYXgYBSABKA0SFgoOd2FpdF90YXJnZXRfbXMYBiABKA0SGwoTdXRpbGl6YXRpb25fcGVyY2VudBgHIAEoDRIWCg51cF9jb29sZG93bl9tcxgIIAEoDRIYChBkb3duX2Nvb2xkb3duX21zGAkgASgNEhEKCXdpbmRvd19tcxgKIAEoDRIVCg1pZGxlX2FmdGVyX21zGAsgASgNEg0KBWdhdWdlGAwgASgJEhQKDGdhdWdlX3RhcmdldBgNIAEoARI5CghzY2hlZHVsZRgOIAMoCzInLmZsb3dtZXNoLmFwaS5mbGVldC52MS5TY2hlZHVsZWRNaW5pbXVtIlUKEFNjaGVkdWxlZE1pbmltdW0SDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSEwoLZHVyYXRpb25fbXMYAyABKA0SCwoDbWluGAQgASgNIn8KD1NjYWxpbmdEZWNpc2lvbhISCgRzcGVjGAEgASgJQgTw4BgdEg0KBWF0X3VzGAIgASgDEg4KBmJlZm9yZRgDIAEoDRIMCgR3aXNoGAQgASgNEg0KBWNvdW50GAUgASgNEg4KBnJlYXNvbhgGIAEoCRIMCgRoZWxkGAcgAygJIkMKDEFnZW50RmluZGluZxISCgRzcGVjGAEgASgJQgTw4BgdEg0KBWNhdXNlGAIgASgJEhAKCGV2aWRlbmNlGAMgASgJIloKCkFnZW50UXVvdGESDgoGYWdlbnRzGAEgASgNEgsKA2NwdRgCIAEoARIUCgxtZW1vcnlfYnl0ZXMYAyABKAQSGQoRc3RhcnRzX3Blcl9taW51dGUYBCABKA0qZQoJSXNvbGF0aW9uEhkKFUlTT0xBVElPTl9VTlNQRUNJRklFRBAAEhIKDklTT0xBVElPTl9OT05FEAESEgoOSVNPTEFUSU9OX1VTRVIQAhIVChFJU09MQVRJT05fU0FOREJPWBADKmEKC0FnZW50SGVhbHRoEhwKGEFHRU5UX0hFQUxUSF9VTlNQRUNJRklFRBAAEhoKFkFHRU5UX0hFQUxUSF9IRUFSVEJFQVQQARIYChRBR0VOVF9IRUFMVEhfUFJPQ0VTUxACKtgBCgpBZ2VudFN0YXRlEhsKF0FHRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTQUdFTlRfU1RBVEVfUEVORElORxABEhgKFEFHRU5UX1NUQVRFX1NUQVJUSU5HEAISFQoRQUdFTlRfU1RBVEVfUkVBRFkQAxIYChRBR0VOVF9TVEFURV9ERUdSQURFRBAEEhgKFEFHRU5UX1NUQVRFX0RSQUlOSU5HEAUSFwoTQUdFTlRfU1RBVEVfU1RPUFBFRBAGEhYKEkFHRU5UX1NUQVRFX0ZBSUxFRBAHKrcBCg9TY2FsaW5nU3RyYXRlZ3kSIAocU0NBTElOR19TVFJBVEVHWV9VTlNQRUNJRklFRBAAEhoKFlNDQUxJTkdfU1RSQVRFR1lfRklYRUQQARIjCh9TQ0FMSU5HX1NUUkFURUdZX1dPUktMT0FEX0JBU0VEEAISJgoiU0NBTElOR19TVFJBVEVHWV9QRVJGT1JNQU5DRV9CQVNFRBADEhkKFVNDQUxJTkdfU1RSQVRFR1lfQVVUTxAEQmUKGWRldi5mbG93bWVzaC5hcGkuZmxlZXQudjFQAVouZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZmxlZXQvdjE7ZmxlZXR2MaoCFUZsb3dtZXNoLkFwaS5GbGVldC5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
 
 /**
  * Upper bounds of one agent; 0 is unlimited.
@@ -59,6 +59,27 @@ export type AgentLimits = Message<"flowmesh.api.fleet.v1.AgentLimits"> & {
  */
 export const AgentLimitsSchema: GenMessage<AgentLimits> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_fleet_v1_agent, 0);
+
+/**
+ * The only connections of an agent beside those to the suite.
+ *
+ * @generated from message flowmesh.api.fleet.v1.AgentConnections
+ */
+export type AgentConnections = Message<"flowmesh.api.fleet.v1.AgentConnections"> & {
+  /**
+   * Endpoints as `host:port`; the egress policy of the installation holds for them, too.
+   *
+   * @generated from field: repeated string endpoints = 1;
+   */
+  endpoints: string[];
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.AgentConnections.
+ * Use `create(AgentConnectionsSchema)` to create a new message.
+ */
+export const AgentConnectionsSchema: GenMessage<AgentConnections> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 1);
 
 /**
  * Template of agents.
@@ -148,6 +169,20 @@ export type AgentSpec = Message<"flowmesh.api.fleet.v1.AgentSpec"> & {
    * @generated from field: uint32 drain_timeout_ms = 13;
    */
   drainTimeoutMs: number;
+
+  /**
+   * Names of the secrets that its tasks may hand to it.
+   *
+   * @generated from field: repeated string secrets = 14;
+   */
+  secrets: string[];
+
+  /**
+   * Needs the isolation SANDBOX; absent, the egress policy alone decides.
+   *
+   * @generated from field: flowmesh.api.fleet.v1.AgentConnections connections = 15;
+   */
+  connections?: AgentConnections | undefined;
 };
 
 /**
@@ -155,7 +190,7 @@ export type AgentSpec = Message<"flowmesh.api.fleet.v1.AgentSpec"> & {
  * Use `create(AgentSpecSchema)` to create a new message.
  */
 export const AgentSpecSchema: GenMessage<AgentSpec> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 1);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 2);
 
 /**
  * A stored spec.
@@ -224,7 +259,7 @@ export type AgentSpecState = Message<"flowmesh.api.fleet.v1.AgentSpecState"> & {
  * Use `create(AgentSpecStateSchema)` to create a new message.
  */
 export const AgentSpecStateSchema: GenMessage<AgentSpecState> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 2);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 3);
 
 /**
  * One life of an agent.
@@ -334,7 +369,7 @@ export type Agent = Message<"flowmesh.api.fleet.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 3);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 4);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ScalingPolicy
@@ -434,7 +469,7 @@ export type ScalingPolicy = Message<"flowmesh.api.fleet.v1.ScalingPolicy"> & {
  * Use `create(ScalingPolicySchema)` to create a new message.
  */
 export const ScalingPolicySchema: GenMessage<ScalingPolicy> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 4);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 5);
 
 /**
  * At least so many agents for a time from each instant of a cron expression on.
@@ -470,7 +505,7 @@ export type ScheduledMinimum = Message<"flowmesh.api.fleet.v1.ScheduledMinimum">
  * Use `create(ScheduledMinimumSchema)` to create a new message.
  */
 export const ScheduledMinimumSchema: GenMessage<ScheduledMinimum> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 5);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 6);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ScalingDecision
@@ -521,7 +556,7 @@ export type ScalingDecision = Message<"flowmesh.api.fleet.v1.ScalingDecision"> &
  * Use `create(ScalingDecisionSchema)` to create a new message.
  */
 export const ScalingDecisionSchema: GenMessage<ScalingDecision> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 6);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 7);
 
 /**
  * A cause of fewer agents, or of tasks that wait.
@@ -550,7 +585,7 @@ export type AgentFinding = Message<"flowmesh.api.fleet.v1.AgentFinding"> & {
  * Use `create(AgentFindingSchema)` to create a new message.
  */
 export const AgentFindingSchema: GenMessage<AgentFinding> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 7);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 8);
 
 /**
  * Upper bounds of a namespace; 0 is unlimited.
@@ -584,7 +619,7 @@ export type AgentQuota = Message<"flowmesh.api.fleet.v1.AgentQuota"> & {
  * Use `create(AgentQuotaSchema)` to create a new message.
  */
 export const AgentQuotaSchema: GenMessage<AgentQuota> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_agent, 8);
+  messageDesc(file_flowmesh_api_fleet_v1_agent, 9);
 
 /**
  * Walls around an agent.

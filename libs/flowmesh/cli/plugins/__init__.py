@@ -1,0 +1,1 @@
+"""Commands on plugins: their projects and wheels, catalogues, and those of a namespace."""

@@ -1,0 +1,61 @@
+"""The program of the agents of a plugin: imports its modules, tests it, and runs its tasks.
+
+    python -m flowmesh.plugins.host
+
+The folder of the agent has the manifest, the configuration and the modules.
+"""
+
+import asyncio
+import inspect
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from flowmesh.plugins import limits
+from flowmesh.plugins.manifest import Manifest, manifest_of
+from flowmesh.plugins.settings import MANIFEST_FILE, MODULES
+from flowmesh.sdk import Worker
+
+
+def main() -> None:
+    manifest = manifest_of(Path(MANIFEST_FILE).read_bytes())
+    sys.path.insert(0, str(Path(MODULES).absolute()))
+    try:
+        asyncio.run(self_test(manifest))
+        worker = worker_of(manifest)
+    except Exception as error:  # noqa: BLE001 the code of the plugin may raise anything
+        title = f"{manifest.name} {manifest.version} failed its self-test"
+        sys.exit(f"{title}: {type(error).__name__}: {error}")
+    worker.run()
+
+
+async def self_test(manifest: Manifest) -> None:
+    """Import all handlers and run the self-test. Raises what the plugin raises, or TimeoutError."""
+    for each in manifest.tasks.values():
+        _function(each)
+    if manifest.self_test:
+        async with asyncio.timeout(limits.SELF_TEST_S):
+            found = _function(manifest.self_test)()
+            if inspect.isawaitable(found):
+                await found
+
+
+def worker_of(manifest: Manifest) -> Worker:
+    """Return the worker with the handlers of a plugin."""
+    worker = Worker()
+    for task_type, each in manifest.tasks.items():
+        worker.register(task_type, _function(each))
+    return worker
+
+
+def _function(path: str) -> Any:
+    module, _, name = path.partition(":")
+    found = getattr(import_module(module), name)
+    if not callable(found):
+        raise TypeError(f"{path} is no function")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The manifest of a plugin: kind, versions, tasks, permissions and the schema of its settings."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from flowmesh.contract.json_value import Json
+from flowmesh.errors import Invalid, Violation, WrongState
+from flowmesh.plugins import limits
+from flowmesh.schemas.compiling import compiled
+from flowmesh.tasktypes import TASK_TYPES
+
+Name = Annotated[str, Meta(pattern=r"^[a-z](-?[a-z0-9]+)*$", max_length=limits.NAME_CHARACTERS_MAX)]
+Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
+TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
+_HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
+Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
+Text = Annotated[str, Meta(max_length=500)]
+_BOUND = re.compile(r"(>=|<=|==|>|<)\s*(\d{1,5}(?:\.\d{1,5}){0,2})")
+_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})")
+_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PORTS: Final = {"http": 80, "https": 443, "smtp": 25, "smtps": 465}
+
+
+class Permissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rights that a plugin asks for; `{name}` stands for a value of its configuration."""
+
+    # Endpoints as `host:port`, or a URL of the configuration.
+    connect: tuple[Text, ...] = ()
+    # Names of secrets that tasks may hand to it.
+    secrets: tuple[Text, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The manifest of a plugin."""
+
+    name: Name
+    version: Version
+    kind: Literal["task"]
+    summary: Annotated[str, Meta(min_length=1, max_length=200)]
+    # Versions of Flowmesh, as `>=0.1,<2`; empty is all.
+    flowmesh: Text = ""
+    # Handlers as `module:function` by task type.
+    tasks: dict[TaskTypeName, Handler]
+    # A function without parameters that raises if the plugin cannot work.
+    self_test: Annotated[str, Meta(pattern=f"^({_HANDLER})?$", max_length=200)] = ""
+    permissions: Permissions = Permissions()
+    # JSON Schema of the configuration.
+    configuration: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object"})
+
+    @property
+    def package(self) -> str:
+        """The only package of the plugin."""
+        return self.name.replace("-", "_")
+
+    @property
+    def wheel(self) -> str:
+        """The name of the wheel."""
+        return f"{self.package}-{self.version}-py3-none-any.whl"
+
+
+def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
+    """Return a manifest. Raises PLUGIN_INVALID."""
+    try:
+        if isinstance(content, bytes):
+            found = msgspec.json.decode(content, type=Manifest)
+        else:
+            found = msgspec.convert(dict(content), Manifest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise invalid("manifest", str(error)) from None
+    if not 1 <= len(found.tasks) <= limits.TASKS_MAX:
+        raise invalid("manifest.tasks", f"a plugin has 1 to {limits.TASKS_MAX} task types")
+    if builtin := sorted(found.tasks.keys() & TASK_TYPES.keys()):
+        raise invalid("manifest.tasks", f"{builtin[0]} is a task type of Flowmesh itself")
+    for each in filter(None, (*found.tasks.values(), found.self_test)):
+        if each.partition(":")[0].partition(".")[0] != found.package:
+            raise invalid("manifest", f"{each} is not in the package {found.package}")
+    if len(found.permissions.connect) + len(found.permissions.secrets) > limits.PERMISSIONS_MAX:
+        raise invalid("manifest.permissions", f"more than {limits.PERMISSIONS_MAX}")
+    _bounds(found.flowmesh)
+    try:
+        compiled(found.configuration)
+    except (Invalid, ValueError) as error:
+        raise invalid("manifest.configuration", str(error)) from None
+    return found
+
+
+def check_runs_on(manifest: Manifest, version: str) -> None:
+    """Raise PLUGIN_UNSUPPORTED if this version of Flowmesh is none of the manifest."""
+    own = numbers(version)
+    for sign, bound in _bounds(manifest.flowmesh):
+        order = (own > bound) - (own < bound)
+        if order not in _ORDERS[sign]:
+            text = f"{manifest.name} {manifest.version} is for Flowmesh {manifest.flowmesh}"
+            raise WrongState("PLUGIN_UNSUPPORTED", f"{text}, and this one is {version}")
+
+
+_ORDERS: Final[Mapping[str, tuple[int, ...]]] = {
+    ">=": (0, 1),
+    "<=": (0, -1),
+    "==": (0,),
+    ">": (1,),
+    "<": (-1,),
+}
+
+
+def numbers(version: str) -> tuple[int, int, int]:
+    """Return a version as three numbers; what follows the digits does not count."""
+    found = [int(each) for each in re.findall(r"\d+", version.partition("+")[0])[:3]]
+    first, second, third = (*found, 0, 0, 0)[:3]
+    return first, second, third
+
+
+def _bounds(text: str) -> list[tuple[str, tuple[int, int, int]]]:
+    found = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        match = _BOUND.fullmatch(part)
+        if match is None:
+            raise invalid("manifest.flowmesh", f"{part!r} is no bound such as >=0.1")
+        found.append((match[1], numbers(match[2])))
+    return found
+
+
+def configured(manifest: Manifest, content: str) -> dict[str, Json]:
+    """Return the configuration in JSON with the defaults of its schema. Raises PLUGIN_INVALID."""
+    if len(content.encode()) > limits.CONFIGURATION_BYTES_MAX:
+        raise invalid("configuration", f"more than {limits.CONFIGURATION_BYTES_MAX >> 10} KiB")
+    try:
+        given = msgspec.json.decode(content or "{}", type=dict[str, Json])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise invalid("configuration", str(error)) from None
+    properties = manifest.configuration.get("properties", {})
+    defaults = {
+        name: each["default"]
+        for name, each in properties.items()
+        if isinstance(each, dict) and "default" in each
+    }
+    found = {**defaults, **given}
+    for problem in compiled(manifest.configuration).iter_errors(found):
+        place = ".".join(("configuration", *map(str, problem.instance_path)))
+        raise invalid(place, problem.message)
+    return found
+
+
+def granted(manifest: Manifest, configuration: Mapping[str, Json]) -> Permissions:
+    """Return the permissions with the values of a configuration. Raises PLUGIN_INVALID."""
+    asked = manifest.permissions
+    return Permissions(
+        connect=tuple(_endpoint(_filled(each, configuration)) for each in asked.connect),
+        secrets=tuple(_secret(_filled(each, configuration)) for each in asked.secrets),
+    )
+
+
+def words_of(permissions: Permissions) -> list[str]:
+    """Return permissions as the words that a caller accepts."""
+    connect = [f"connect {each}" for each in permissions.connect]
+    return sorted({*connect, *(f"secret {each}" for each in permissions.secrets)})
+
+
+def _filled(text: str, configuration: Mapping[str, Json]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = configuration.get(match[1])
+        if not isinstance(found, str | int) or isinstance(found, bool) or found == "":
+            raise invalid(f"configuration.{match[1]}", "the permissions need it as text or number")
+        return str(found)
+
+    return _PLACE.sub(value, text)
+
+
+def _endpoint(text: str) -> str:
+    if "://" in text:
+        try:
+            parts = urlsplit(text)
+            port = parts.port or _PORTS.get(parts.scheme, 0)
+        except ValueError:
+            raise invalid("permissions.connect", f"{text[:200]!r} is no URL") from None
+        host = parts.hostname or ""
+        text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= 65_535:
+        raise invalid("permissions.connect", f"{text[:200]!r} is not host:port")
+    return text.lower()
+
+
+def _secret(text: str) -> str:
+    if not _SECRET.fullmatch(text):
+        raise invalid("permissions.secrets", f"{text[:200]!r} is no name of a secret")
+    return text
+
+
+def invalid(place: str, problem: str) -> Invalid:
+    """Return the refusal of a part of a plugin."""
+    found = Violation(place, problem, "PLUGIN_INVALID")
+    return Invalid("PLUGIN_INVALID", f"{place}: {problem}", violations=(found,))

@@ -1,0 +1,1 @@
+"""Plugins of namespaces, which run as agents behind walls."""

@@ -1,0 +1,197 @@
+"""Plugins as callers search, install and change them; the fleet runs their agents."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+import msgspec
+
+from flowmesh.access.owners import Owner
+from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2
+from flowmesh.contract.nouns import counted
+from flowmesh.errors import Conflict, FlowmeshError, NotFound, Violation, WrongState
+from flowmesh.fleet.fleet import Fleet
+from flowmesh.fleet.plugins import specs
+from flowmesh.fleet.plugins.usage import Usage
+from flowmesh.fleet.storage.pins import PinStore
+from flowmesh.fleet.storage.records import SpecRow
+from flowmesh.fleet.storage.store import FleetStore
+from flowmesh.plugins.catalogue import Catalogue, Entry
+from flowmesh.plugins.manifest import (
+    Permissions,
+    check_runs_on,
+    configured,
+    granted,
+    words_of,
+)
+from flowmesh.telemetry.export import VERSION
+
+_OWNER: Final = Owner(specs.OWNER)
+_NAMED_MAX: Final = 20
+
+
+class Plugins:
+    """Installs what a trusted key signed and a caller accepted."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        store: FleetStore,
+        pins: PinStore,
+        catalogue: Catalogue,
+        usage: Usage,
+    ) -> None:
+        self._fleet, self._store, self._pins = fleet, store, pins
+        self._catalogue, self._usage = catalogue, usage
+
+    async def search(self, namespace: str, query: str) -> list[plugin_pb2.CataloguePlugin]:
+        """Return the versions of the catalogue that have all words of a query."""
+        words = query.lower().split()
+        present = {each.name: each.version for each in await self.list(namespace)}
+        return [
+            _catalogue_message(each, present.get(each.manifest.name, ""))
+            for each in await self._catalogue.entries()
+            if all(word in _searched(each) for word in words)
+        ]
+
+    async def list(self, namespace: str) -> list[plugin_pb2.Plugin]:
+        """Return the plugins of a namespace by name."""
+        pinned = await self._pins.pinned(namespace)
+        found = [
+            specs.plugin_message(row, pinned=specs.manifest_in(row).name in pinned)
+            for row in await self._store.specs(namespace)
+            if row.owner == specs.OWNER
+        ]
+        return sorted(found, key=lambda each: each.name)
+
+    async def get(self, namespace: str, name: str) -> plugin_pb2.Plugin:
+        row = await self._row(namespace, name)
+        pinned = name in await self._pins.pinned(namespace)
+        return specs.plugin_message(row, pinned=pinned)
+
+    async def install(
+        self,
+        namespace: str,
+        name: str,
+        version: str,
+        configuration: str,
+        accepted: Collection[str],
+    ) -> plugin_pb2.Plugin:
+        """Install a version of a plugin that the namespace does not have."""
+        found = await self._store.spec((namespace, specs.spec_name(name)))
+        if found is not None and not found.deleted:
+            text = f"{name} is installed; upgrade or configure it instead"
+            raise Conflict("PLUGIN_EXISTS", text)
+        entry = await self._catalogue.find(name, version)
+        spec = await self._spec(entry, configuration, accepted)
+        return await self._apply(namespace, entry, spec)
+
+    async def upgrade(
+        self, namespace: str, name: str, version: str, accepted: Collection[str]
+    ) -> plugin_pb2.Plugin:
+        """Replace the version of a plugin; it keeps its configuration and its permissions."""
+        row = await self._row(namespace, name)
+        if name in await self._pins.pinned(namespace):
+            text = f"{name} is pinned to {specs.manifest_in(row).version}; unpin it first"
+            raise WrongState("PLUGIN_PINNED", text)
+        entry = await self._catalogue.find(name, version)
+        has = {*accepted, *specs.granted_in(row)}
+        spec = await self._spec(entry, specs.configuration_in(row), has, row.replicas)
+        return await self._apply(namespace, entry, spec)
+
+    async def configure(
+        self, namespace: str, name: str, configuration: str, accepted: Collection[str]
+    ) -> plugin_pb2.Plugin:
+        """Replace the configuration of a plugin."""
+        row = await self._row(namespace, name)
+        manifest = specs.manifest_in(row)
+        values = await asyncio.to_thread(configured, manifest, configuration)
+        permissions = granted(manifest, values)
+        _check_accepted(name, permissions, {*accepted, *specs.granted_in(row)})
+        await self._fleet.apply(namespace, specs.reconfigured(row, values, permissions), _OWNER)
+        return await self.get(namespace, name)
+
+    async def pin(self, namespace: str, name: str, *, pinned: bool) -> plugin_pb2.Plugin:
+        """Refuse upgrades of a plugin, or admit them again."""
+        await self._row(namespace, name)
+        await self._pins.pin(namespace, name, pinned=pinned)
+        return await self.get(namespace, name)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """Remove a plugin that no definition uses."""
+        row = await self._row(namespace, name)
+        users = await self._usage.of(namespace, specs.manifest_in(row).tasks)
+        if users:
+            named = ", ".join(users[:_NAMED_MAX])
+            more = f", and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
+            text = f"{name} is used by {counted(len(users), 'definition')}: {named}{more}"
+            raise WrongState("PLUGIN_IN_USE", text)
+        await self._fleet.delete(namespace, row.spec, _OWNER, stop_agents=True)
+        await self._pins.remove(namespace, name)
+
+    async def _row(self, namespace: str, name: str) -> SpecRow:
+        found = await self._store.spec((namespace, specs.spec_name(name)))
+        if found is None or found.deleted or found.owner != specs.OWNER:
+            raise NotFound("PLUGIN_NOT_FOUND", f"the namespace has no plugin {name[:80]!r}")
+        return found
+
+    async def _spec(
+        self, entry: Entry, configuration: str, accepted: Collection[str], replicas: int = 1
+    ) -> agent_pb2.AgentSpec:
+        """Return the spec of a version within accepted permissions."""
+        check_runs_on(entry.manifest, VERSION)
+        wheel = await self._catalogue.wheel(entry)
+        values = await asyncio.to_thread(configured, wheel.manifest, configuration)
+        permissions = granted(wheel.manifest, values)
+        _check_accepted(wheel.manifest.name, permissions, accepted)
+        return specs.spec_of(wheel, values, permissions, replicas)
+
+    async def _apply(
+        self, namespace: str, entry: Entry, spec: agent_pb2.AgentSpec
+    ) -> plugin_pb2.Plugin:
+        for other in await self.list(namespace):
+            taken = set(other.task_types) & set(spec.task_types)
+            if taken and other.name != entry.manifest.name:
+                text = f"{other.name}, which is installed, has the task type {min(taken)} too"
+                raise Conflict("PLUGIN_EXISTS", text)
+        await self._fleet.apply(namespace, spec, _OWNER)
+        await self._pins.put(namespace, entry.manifest.name, entry.manifest.version)
+        return await self.get(namespace, entry.manifest.name)
+
+
+def _check_accepted(name: str, permissions: Permissions, accepted: Collection[str]) -> None:
+    """Raise PLUGIN_NOT_ACCEPTED with each permission that a caller has not accepted."""
+    missing = [each for each in words_of(permissions) if each not in accepted]
+    if missing:
+        reason = "PLUGIN_NOT_ACCEPTED"
+        text = f"{name} asks for permissions that are not accepted: {', '.join(missing)}"
+        violations = tuple(Violation("accepted", each, reason) for each in missing)
+        raise WrongState(reason, text, violations=violations)
+
+
+def _searched(entry: Entry) -> str:
+    manifest = entry.manifest
+    return " ".join((manifest.name, manifest.summary, *manifest.tasks)).lower()
+
+
+def _catalogue_message(entry: Entry, present: str) -> plugin_pb2.CataloguePlugin:
+    manifest = entry.manifest
+    supported = True
+    try:
+        check_runs_on(manifest, VERSION)
+    except FlowmeshError:
+        supported = False
+    return plugin_pb2.CataloguePlugin(
+        name=manifest.name,
+        version=manifest.version,
+        kind=manifest.kind,
+        summary=manifest.summary,
+        flowmesh=manifest.flowmesh,
+        supported=supported,
+        task_types=sorted(manifest.tasks),
+        permissions=words_of(manifest.permissions),
+        configuration_schema=msgspec.json.encode(manifest.configuration).decode(),
+        digest=entry.digest,
+        installed_version=present,
+    )

@@ -1,0 +1,81 @@
+"""PluginService over gRPC: messages to calls, and back."""
+
+from typing import Any
+
+from flowmesh.api.fleet.v1 import plugin_service_pb2 as pb
+from flowmesh.api.fleet.v1 import plugin_service_pb2_grpc
+from flowmesh.fleet.plugins.plugins import Plugins
+from flowmesh.rpc import namespace_of, valid_id
+
+Context = Any
+
+
+class PluginServer(plugin_service_pb2_grpc.PluginServiceServicer):
+    """Turns messages into calls; decides nothing."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+
+    async def SearchPlugins(
+        self, request: pb.SearchPluginsRequest, context: Context
+    ) -> pb.SearchPluginsResponse:
+        found = await self._plugins.search(namespace_of(request), request.query)
+        return pb.SearchPluginsResponse(plugins=found)
+
+    async def ListPlugins(
+        self, request: pb.ListPluginsRequest, context: Context
+    ) -> pb.ListPluginsResponse:
+        return pb.ListPluginsResponse(plugins=await self._plugins.list(namespace_of(request)))
+
+    async def GetPlugin(
+        self, request: pb.GetPluginRequest, context: Context
+    ) -> pb.GetPluginResponse:
+        name = valid_id(request.name, "name")
+        return pb.GetPluginResponse(plugin=await self._plugins.get(namespace_of(request), name))
+
+    async def InstallPlugin(
+        self, request: pb.InstallPluginRequest, context: Context
+    ) -> pb.InstallPluginResponse:
+        found = await self._plugins.install(
+            namespace_of(request),
+            valid_id(request.name, "name"),
+            request.version,
+            request.configuration,
+            request.accepted,
+        )
+        return pb.InstallPluginResponse(plugin=found)
+
+    async def ConfigurePlugin(
+        self, request: pb.ConfigurePluginRequest, context: Context
+    ) -> pb.ConfigurePluginResponse:
+        found = await self._plugins.configure(
+            namespace_of(request),
+            valid_id(request.name, "name"),
+            request.configuration,
+            request.accepted,
+        )
+        return pb.ConfigurePluginResponse(plugin=found)
+
+    async def UpgradePlugin(
+        self, request: pb.UpgradePluginRequest, context: Context
+    ) -> pb.UpgradePluginResponse:
+        found = await self._plugins.upgrade(
+            namespace_of(request),
+            valid_id(request.name, "name"),
+            request.version,
+            request.accepted,
+        )
+        return pb.UpgradePluginResponse(plugin=found)
+
+    async def PinPlugin(
+        self, request: pb.PinPluginRequest, context: Context
+    ) -> pb.PinPluginResponse:
+        name = valid_id(request.name, "name")
+        found = await self._plugins.pin(namespace_of(request), name, pinned=request.pinned)
+        return pb.PinPluginResponse(plugin=found)
+
+    async def RemovePlugin(
+        self, request: pb.RemovePluginRequest, context: Context
+    ) -> pb.RemovePluginResponse:
+        await self._plugins.remove(namespace_of(request), valid_id(request.name, "name"))
+        return pb.RemovePluginResponse()

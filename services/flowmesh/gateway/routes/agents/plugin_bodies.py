@@ -1,0 +1,110 @@
+"""Bodies about plugins."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, UnsetType
+
+from flowmesh.gateway.bodies.answers import Answer, Instant
+from flowmesh.gateway.bodies.envelopes import Envelope
+from flowmesh.jsontext import dump_json
+from flowmesh.records import Source
+
+KindWord = Literal["task"]
+StateWord = Literal["starting", "ready", "went_back", "failed", "removing"]
+VersionText = Annotated[str, Meta(max_length=20, description="Empty is the newest.")]
+
+
+def _text(value: Any) -> str:
+    return dump_json(value).decode()
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+Configuration = Annotated[
+    dict[str, Any],
+    Meta(description="Values of the configuration schema; those absent have its defaults."),
+    Source(read=_text),
+]
+Accepted = Annotated[
+    list[str],
+    Meta(description="Permissions that are granted, such as `connect mail.example:25`."),
+]
+
+
+class InstallBody(Envelope, frozen=True, kw_only=True):
+    """A plugin of the catalogue."""
+
+    name: Annotated[str, Meta(max_length=40)]
+    version: VersionText = ""
+    configuration: Configuration = msgspec.field(default_factory=dict)
+    accepted: Accepted = msgspec.field(default_factory=list)
+
+
+class ConfigureBody(Envelope, frozen=True, kw_only=True):
+    """The configuration of a plugin."""
+
+    configuration: Configuration
+    accepted: Accepted = msgspec.field(default_factory=list)
+
+
+class UpgradeBody(Envelope, frozen=True, kw_only=True):
+    """A version of a plugin, and the permissions that it has more than the one before."""
+
+    version: VersionText = ""
+    accepted: Accepted = msgspec.field(default_factory=list)
+
+
+class PinBody(Envelope, frozen=True, kw_only=True):
+    """Whether upgrades are refused."""
+
+    pinned: bool
+
+
+class PluginValue(Answer, kw_only=True):
+    """A plugin of the namespace."""
+
+    name: str
+    version: str
+    kind: KindWord
+    summary: str
+    state: StateWord
+    problem: str | UnsetType
+    task_types: list[str]
+    permissions: list[str]
+    configuration: Annotated[msgspec.Raw, Source(read=_raw)]
+    digest: str
+    pinned: bool
+    wanted: int
+    ready: int
+    changed_at: Instant
+
+
+class PluginList(Answer, kw_only=True):
+    """Plugins by name."""
+
+    plugins: list[PluginValue]
+
+
+class CataloguePluginValue(Answer, kw_only=True):
+    """A version in the catalogue."""
+
+    name: str
+    version: str
+    kind: KindWord
+    summary: str
+    flowmesh: str
+    supported: bool
+    task_types: list[str]
+    permissions: list[str]
+    configuration_schema: Annotated[msgspec.Raw, Source(read=_raw)]
+    digest: str
+    installed_version: str | UnsetType
+
+
+class CatalogueList(Answer, kw_only=True):
+    """Versions by name, the newest first."""
+
+    plugins: list[CataloguePluginValue]

@@ -1,0 +1,121 @@
+"""A catalogue in a folder, with a key that a suite trusts."""
+
+from pathlib import Path
+from typing import Any
+
+from flowmesh.plugins import signing, wheels
+from flowmesh.plugins.catalogue import write_index
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Response, Suite
+
+PATIENCE_S = 60.0
+MANIFEST = """
+name = "{name}"
+version = "{version}"
+kind = "task"
+summary = "Greet somebody."
+flowmesh = ">=0.1"
+self_test = "{name}.tasks:self_test"
+[tasks]
+"{name}.greet" = "{name}.tasks:greet"
+[permissions]
+connect = ["{{host}}:7"]
+[configuration]
+type = "object"
+required = ["host"]
+additionalProperties = false
+properties.host = {{type = "string"}}
+properties.greeting = {{type = "string", default = "Hello"}}
+"""
+TASKS = """
+from flowmesh.plugins import configuration
+
+VERSION = "{version}"
+
+
+def greet(input):
+    return {{"text": f"{{configuration()['greeting']}}, {{input['name']}}!", "by": VERSION}}
+
+
+def self_test():
+    {test}
+"""
+
+
+class Market:
+    """Publishes plugins; `environment` lets a suite use them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._projects = folder / "projects"
+        self.folder = folder / "catalogue"
+        self.folder.mkdir()
+        secret, public = signing.new_key()
+        (folder / "signing.key").write_text(secret)
+        self._key = signing.read_key(folder / "signing.key")
+        self.environment = {
+            "FLOWMESH_PLUGIN_CATALOGUE": str(self.folder),
+            "FLOWMESH_PLUGIN_KEYS": public,
+        }
+
+    def publish(self, project: Path) -> Path:
+        """Build, sign and index a project; return its wheel."""
+        manifest, wheel = wheels.build(project)
+        file = self.folder / manifest.wheel
+        file.write_bytes(wheel)
+        signature = signing.sign(self._key, "wheel", wheels.digest_of(wheel))
+        file.with_name(file.name + signing.SUFFIX).write_text(signature)
+        write_index(self.folder, self._key)
+        return file
+
+    def greeter(self, version: str, *, name: str = "greeter", test: str = "pass") -> Path:
+        """Publish a version of a plugin that greets; `test` is its self-test."""
+        return self.publish(
+            self.project(
+                f"{name}-{version}",
+                MANIFEST.format(name=name, version=version),
+                TASKS.format(version=version, test=test),
+                name,
+            )
+        )
+
+    def project(self, folder: str, manifest: str, tasks: str, name: str) -> Path:
+        """Write the files of a project."""
+        project = self._projects / folder
+        (project / name).mkdir(parents=True)
+        (project / "plugin.toml").write_text(manifest)
+        (project / name / "__init__.py").write_text("")
+        (project / name / "tasks.py").write_text(tasks)
+        return project
+
+
+class Shelf:
+    """Calls about the plugins of one namespace."""
+
+    def __init__(self, suite: Suite, namespace: str) -> None:
+        self.suite, self.namespace = suite, namespace
+
+    async def call(self, method: str, path: str, body: Any = None) -> Response:
+        headers = {"Flowmesh-Namespace": self.namespace}
+        return await self.suite.request(method, f"/api/v1/{path}", body, headers=headers)
+
+    async def settled(self, name: str) -> dict[str, Any]:
+        """Return a plugin once its agents are ready, or its version has failed."""
+        found: dict[str, Any] = {}
+
+        async def done() -> bool:
+            answer = await self.call("GET", f"plugins/{name}")
+            assert answer.status == 200, answer.text
+            found.clear()
+            found.update(answer.json)
+            return bool(found["state"] != "starting")
+
+        await until(f"{name} is settled", done, within_s=PATIENCE_S)
+        return found
+
+    async def ended(self) -> None:
+        """Wait for the end of all agents."""
+
+        async def none() -> bool:
+            return bool((await self.call("GET", "agents")).json["agents"] == [])
+
+        await until("no agent is left", none, within_s=PATIENCE_S)

@@ -1,0 +1,113 @@
+"""Plugins of a running suite: from a catalogue in a folder to a workflow, and out again."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client, Workflow
+from flowmesh.testing.suite import Suite
+from tests.features.plugins.market import Market, Shelf
+
+pytestmark = pytest.mark.long
+HOST = {"host": "mail.example"}
+ACCEPTED = ["connect mail.example:7"]
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
+    made = Market(tmp_path_factory.mktemp("market"))
+    made.greeter("1.0.0")
+    made.greeter("1.1.0")
+    made.greeter("1.2.0", test="raise RuntimeError('no such mailbox')")
+    return made
+
+
+@pytest.fixture(scope="module")
+async def shop(market: Market, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """A suite with the catalogue of the market."""
+    folder = tmp_path_factory.mktemp("shop") / "data"
+    async with Suite(folder, environment=market.environment) as running:
+        yield running
+
+
+@pytest.fixture
+async def shelf(shop: Suite, request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:50]
+    made = Shelf(shop, name)
+    yield made
+    await made.ended()
+
+
+async def greeted(shelf: Shelf) -> Any:
+    """Run a workflow with a task of the plugin; return its output."""
+    flow = Workflow("welcome")
+    flow.task("greet", "greeter.greet", input={"name": "Ada"})
+    async with Client(shelf.suite.grpc_address, shelf.namespace) as client:
+        await client.register(flow)
+        return await (await client.start("welcome")).result()
+
+
+async def unused(shelf: Shelf) -> None:
+    """Delete the definitions that use the plugin."""
+    for path in ("workflows/welcome", "tasks/greeter.greet"):
+        answer = await shelf.call("DELETE", path)
+        assert answer.status in (200, 204), answer.text
+
+
+@pytest.mark.feature("S1-193")
+async def test_a_plugin_is_installed_used_upgraded_and_removed(shelf: Shelf) -> None:
+    """Permissions are accepted first, a bad version goes back, and a used plugin stays."""
+    answer = await shelf.call("GET", "plugin-catalogue?query=greet")
+    assert answer.status == 200, answer.text
+    found = answer.json["plugins"]
+    assert [each["version"] for each in found] == ["1.2.0", "1.1.0", "1.0.0"]
+    assert found[0]["permissions"] == ["connect {host}:7"]
+    body = {"name": "greeter", "version": "1.0.0", "configuration": HOST}
+    refused = await shelf.call("POST", "plugins", body)
+    assert (refused.status, refused.json["error"]["reason"]) == (409, "PLUGIN_NOT_ACCEPTED")
+    assert refused.json["error"]["details"][0]["description"] == ACCEPTED[0]
+    made = await shelf.call("POST", "plugins", {**body, "accepted": ACCEPTED})
+    assert (made.status, made.json["state"]) == (202, "starting"), made.text
+    assert (await shelf.settled("greeter"))["state"] == "ready"
+    assert await greeted(shelf) == {"text": "Hello, Ada!", "by": "1.0.0"}
+
+    await shelf.call("POST", "plugins/greeter:upgrade", {"version": "1.2.0"})
+    back = await shelf.settled("greeter")
+    assert (back["state"], back["version"]) == ("went_back", "1.0.0")
+    assert "greeter 1.2.0 failed its self-test: RuntimeError: no such mailbox" in back["problem"]
+    assert (await greeted(shelf))["by"] == "1.0.0"
+    await shelf.call("POST", "plugins/greeter:upgrade", {"version": "1.1.0"})
+    assert (await shelf.settled("greeter"))["version"] == "1.1.0"
+    assert (await greeted(shelf))["by"] == "1.1.0"
+
+    used = await shelf.call("DELETE", "plugins/greeter")
+    assert (used.status, used.json["error"]["reason"]) == (409, "PLUGIN_IN_USE")
+    assert used.json["error"]["message"] == (
+        "greeter is used by 2 definitions: task greeter.greet, workflow welcome"
+    )
+    await unused(shelf)
+    assert (await shelf.call("DELETE", "plugins/greeter")).status == 204
+    assert (await shelf.call("GET", "plugins/greeter")).status == 404
+
+
+async def test_a_plugin_is_configured_and_pinned(shelf: Shelf) -> None:
+    """Another configuration replaces the agents; a pinned plugin keeps its version."""
+    body = {"name": "greeter", "version": "1.0.0", "configuration": HOST, "accepted": ACCEPTED}
+    await shelf.call("POST", "plugins", body)
+    await shelf.settled("greeter")
+    other = {"configuration": {**HOST, "greeting": "Welcome"}}
+    assert (await shelf.call("POST", "plugins/greeter:configure", other)).status == 202
+    assert (await shelf.settled("greeter"))["configuration"] == other["configuration"]
+    assert (await greeted(shelf))["text"] == "Welcome, Ada!"
+    wrong = await shelf.call("POST", "plugins/greeter:configure", {"configuration": {"host": 7}})
+    assert (wrong.status, wrong.json["error"]["reason"]) == (400, "PLUGIN_INVALID")
+    elsewhere = {"configuration": {"host": "elsewhere.example"}}
+    refused = await shelf.call("POST", "plugins/greeter:configure", elsewhere)
+    assert refused.json["error"]["reason"] == "PLUGIN_NOT_ACCEPTED"
+
+    assert (await shelf.call("POST", "plugins/greeter:pin", {"pinned": True})).json["pinned"]
+    pinned = await shelf.call("POST", "plugins/greeter:upgrade", {})
+    assert pinned.json["error"]["reason"] == "PLUGIN_PINNED"
+    await unused(shelf)
+    assert (await shelf.call("DELETE", "plugins/greeter")).status == 204

@@ -1,0 +1,113 @@
+"""Catalogues: what a trusted key signed is read, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from flowmesh.egress import OPEN, Egress
+from flowmesh.errors import FlowmeshError, NotFound, Unavailable, WrongState
+from flowmesh.plugins import signing, wheels
+from flowmesh.plugins.catalogue import INDEX, Catalogue, write_index
+from tests.unit.plugins.projects import changed, project, wheel_of
+
+WHEEL = "chat_note-0.1.0-py3-none-any.whl"
+
+
+class Signed:
+    """A folder with one signed wheel and a signed index."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "catalogue"
+        self.folder.mkdir()
+        (folder / "key").write_text(signing.new_key()[0])
+        self.key = signing.read_key(folder / "key")
+        self.put(wheel_of(folder))
+
+    def put(self, wheel: bytes) -> None:
+        """Add a wheel of any content with a right signature, and sign the index."""
+        self.replace(wheel)
+        signature = signing.sign(self.key, "wheel", wheels.digest_of(wheel))
+        (self.folder / (WHEEL + signing.SUFFIX)).write_text(signature)
+        write_index(self.folder, self.key)
+
+    def replace(self, wheel: bytes) -> None:
+        (self.folder / WHEEL).write_bytes(wheel)
+
+    def catalogue(self, public: str = "") -> Catalogue:
+        keys = signing.public_keys([public or signing.public_of(self.key)])
+        return Catalogue(str(self.folder), keys, Egress(OPEN))
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Signed:
+    return Signed(tmp_path)
+
+
+async def test_a_signed_wheel_is_read(signed: Signed) -> None:
+    """A name finds the newest version, and a version that is not there is named."""
+    entry = await signed.catalogue().find("chat-note")
+    assert (await signed.catalogue().wheel(entry)).manifest.version == "0.1.0"
+    with pytest.raises(NotFound, match=r"no plugin 'chat-note 9.9.9'"):
+        await signed.catalogue().find("chat-note", "9.9.9")
+
+
+async def test_a_changed_wheel_is_refused(signed: Signed, tmp_path: Path) -> None:
+    """The digest of the wheel is compared with that of the index."""
+    entry = await signed.catalogue().find("chat-note")
+    signed.replace(changed(wheel_of(tmp_path / "again"), {"chat_note/tasks.py": b"evil = 1\n"}))
+    with pytest.raises(WrongState, match="is not the wheel of the index") as caught:
+        await signed.catalogue().wheel(entry)
+    assert caught.value.reason == "PLUGIN_UNTRUSTED"
+
+
+async def test_an_index_of_another_key_is_refused(signed: Signed) -> None:
+    """An index is believed only with the signature of a trusted key."""
+    _, public = signing.new_key()
+    with pytest.raises(WrongState, match="made the signature of the index") as caught:
+        await signed.catalogue(public).entries()
+    assert caught.value.reason == "PLUGIN_UNTRUSTED"
+
+
+async def test_a_changed_index_is_refused(signed: Signed) -> None:
+    """One changed word breaks the signature."""
+    file = signed.folder / INDEX
+    file.write_bytes(file.read_bytes().replace(b"Greet", b"Great"))
+    with pytest.raises(WrongState, match="made the signature of the index"):
+        await signed.catalogue().entries()
+
+
+async def test_a_wheel_of_another_key_is_refused(signed: Signed, tmp_path: Path) -> None:
+    """A wheel needs a trusted signature of its own; that of the index is none of a wheel."""
+    (tmp_path / "other").write_text(signing.new_key()[0])
+    other = signing.read_key(tmp_path / "other")
+    digest = wheels.digest_of((signed.folder / WHEEL).read_bytes())
+    for key, subject in ((other, "wheel"), (signed.key, "index")):
+        signature = signing.sign(key, subject, digest)  # type: ignore[arg-type]
+        (signed.folder / (WHEEL + signing.SUFFIX)).write_text(signature)
+        write_index(signed.folder, signed.key)
+        entry = await signed.catalogue().find("chat-note")
+        with pytest.raises(WrongState, match="made the signature of chat_note"):
+            await signed.catalogue().wheel(entry)
+
+
+async def test_a_wheel_without_a_signature_is_not_indexed(signed: Signed) -> None:
+    """The index has signed wheels only."""
+    (signed.folder / (WHEEL + signing.SUFFIX)).unlink()
+    with pytest.raises(FlowmeshError, match="has no signature beside it"):
+        write_index(signed.folder, signed.key)
+
+
+async def test_a_catalogue_that_cannot_be_read_says_so(signed: Signed) -> None:
+    """A missing file and a missing setting are named."""
+    (signed.folder / INDEX).unlink()
+    with pytest.raises(Unavailable, match=r"index.json of the catalogue cannot be read: No such"):
+        await signed.catalogue().entries()
+    nowhere = Catalogue("", (), Egress(OPEN))
+    with pytest.raises(Unavailable, match="FLOWMESH_PLUGIN_CATALOGUE"):
+        await nowhere.entries()
+
+
+def test_a_new_project_has_a_name_that_fits(tmp_path: Path) -> None:
+    """The name of a project is that of a manifest."""
+    with pytest.raises(FlowmeshError, match="name"):
+        project(tmp_path, "Not A Name")

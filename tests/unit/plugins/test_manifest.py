@@ -1,0 +1,116 @@
+"""Manifests: versions of Flowmesh, the configuration, and the permissions that follow from it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from flowmesh.errors import Invalid, WrongState
+from flowmesh.plugins.manifest import (
+    Manifest,
+    check_runs_on,
+    configured,
+    granted,
+    manifest_of,
+    words_of,
+)
+
+CONTENT: dict[str, Any] = {
+    "name": "mail",
+    "version": "1.0.0",
+    "kind": "task",
+    "summary": "Send mail.",
+    "tasks": {"mail.send": "mail.tasks:send"},
+    "permissions": {"connect": ["{host}:{port}"], "secrets": ["{password}"]},
+    "configuration": {
+        "type": "object",
+        "required": ["host"],
+        "properties": {
+            "host": {"type": "string"},
+            "port": {"type": "integer", "default": 25},
+            "password": {"type": "string", "default": "mail-password"},
+        },
+    },
+}
+
+
+def manifest(**changes: Any) -> Manifest:
+    return manifest_of({**CONTENT, **changes})
+
+
+def test_a_manifest_is_read_from_what_is_written() -> None:
+    """Absent parts have their defaults in both directions."""
+    assert manifest_of(msgspec.json.encode(manifest())) == manifest()
+
+
+@pytest.mark.parametrize("bounds", ["", ">=0.2", ">=0.1,<1", "==0.2.0", "<=0.2"])
+def test_a_version_in_its_range_is_accepted(bounds: str) -> None:
+    """All bounds hold at once; no bound holds always."""
+    check_runs_on(manifest(flowmesh=bounds), "0.2.0")
+
+
+@pytest.mark.parametrize("bounds", [">=0.3", "<0.2", ">0.2.0", ">=0.1,<0.2", "==1"])
+def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
+    """The refusal has the bounds and the version."""
+    with pytest.raises(WrongState, match=r"mail 1.0.0 is for Flowmesh .* is 0.2.0") as caught:
+        check_runs_on(manifest(flowmesh=bounds), "0.2.0")
+    assert caught.value.reason == "PLUGIN_UNSUPPORTED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"flowmesh": "~=1"}, "manifest.flowmesh"),
+        ({"tasks": {}}, "manifest.tasks"),
+        ({"tasks": {"x": "os:system"}}, "is not in the package mail"),
+        ({"self_test": "os.path:exists"}, "is not in the package mail"),
+        ({"kind": "panel"}, "kind"),
+        ({"name": "../mail"}, "name"),
+        ({"configuration": {"type": "nothing"}}, "manifest.configuration"),
+        ({"configuration": {"$ref": "http://elsewhere.example/x"}}, "another document"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(changes: dict[str, Any], place: str) -> None:
+    """The refusal names the place."""
+    with pytest.raises(Invalid, match=place):
+        manifest(**changes)
+
+
+def test_permissions_follow_from_the_configuration() -> None:
+    """Defaults are filled in, and places in permissions too."""
+    found = configured(manifest(), '{"host": "mail.example"}')
+    assert found == {"host": "mail.example", "port": 25, "password": "mail-password"}
+    words = words_of(granted(manifest(), found))
+    assert words == ["connect mail.example:25", "secret mail-password"]
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://hooks.example/x", "hooks.example:443"),
+        ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+        ("http://[::1]:80/x", "[::1]:80"),
+    ],
+)
+def test_a_url_is_an_endpoint(url: str, endpoint: str) -> None:
+    """The port of a URL is that of its scheme by default."""
+    asks = manifest(permissions={"connect": ["{host}"]})
+    assert granted(asks, {"host": url}).connect == (endpoint,)
+
+
+@pytest.mark.parametrize("host", ["*", "a b", "mail.example:0", "ftp://x", "", None, True])
+def test_no_endpoint_is_refused(host: Any) -> None:
+    """A value that is no host and no URL gives no permission."""
+    asks = manifest(permissions={"connect": ["{host}"]})
+    with pytest.raises(Invalid, match="permissions"):
+        granted(asks, {"host": host})
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [("{}", "configuration"), ('{"host": 1}', "configuration.host"), ("[]", "configuration")],
+)
+def test_a_wrong_configuration_is_refused(content: str, place: str) -> None:
+    """The refusal names the value."""
+    with pytest.raises(Invalid, match=f"INVALID: {place}: "):
+        configured(manifest(), content)
