@@ -65,12 +65,15 @@ export const en = {
   "sealed.sealed": "Sealed by the key {key}",
   "sealed.opened": "Opened with the key {key}",
   "sealed.changed": "Sealed by the key {key}, but changed, or the key is another",
+  "sealed.openedByServer": "Opened by the codec server",
+  "sealed.refused": "Sealed by the key {key}; the codec server did not open it",
   "sealed.open": "Open with a key",
+  "sealed.openByServer": "Open by the codec server",
   "sealed.use": "Use the keys",
   "sealed.keys": "Lines of the file of keys",
   "sealed.hint":
     "They stay in the memory of this page, and are sent nowhere. Reloading the page forgets them.",
-  "sealed.refused": "These are no keys",
+  "sealed.noKeys": "These are no keys",
   "sealed.wrongKey": "Each line is a key id and the base64 of 32 bytes.",
 
   "action.reason": "Reason",

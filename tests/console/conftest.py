@@ -24,6 +24,8 @@ from tests.console.staff import staffed_suite
 from tests.features.closed import OWNER, PASSWORD, closed_suite
 from tools import console
 
+# A scenario answers in its place.
+CODEC_SERVER = {"FLOWMESH_CODEC_SERVER": "https://codec.example/of/{namespace}"}
 CHROMIUM = Path("/usr/bin/chromium")
 RUN_TIMEOUT_S = 1_400.0
 # Rows of the large list; `make console-bench` asks for a million.
@@ -34,7 +36,7 @@ MANY = int(os.environ.get("CONSOLE_MANY", "30000"))
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded]:
     """A suite of its own with a worker, and executions in every state."""
     async with (
-        Suite(tmp_path_factory.mktemp("console") / "data") as suite,
+        Suite(tmp_path_factory.mktemp("console") / "data", environment=CODEC_SERVER) as suite,
         aiohttp.ClientSession() as http,
         Client(suite.grpc_address) as client,
         Worker(client, HANDLERS),

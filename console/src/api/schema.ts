@@ -592,12 +592,13 @@ export interface CompatibilityAnswer {
   truncated: boolean;
 }
 
-/** The caller as the console needs it; `me` is present in a closed installation only. */
+/** The caller as the console needs it; `me` is present in a closed installation only. `codec_server` is the URL of the installation, with the place of the namespace in it. */
 export interface ConsoleSession {
   auth: "closed" | "open";
   version: string;
   time: string;
   me?: MeAnswer;
+  codecServer?: string;
 }
 
 /** Counts, the largest group first; `groupsCapped` is true if there are more groups. `warnings` has names of the filter and the groups that no execution has. */

@@ -1,6 +1,7 @@
 /**
  * Values that clients and workers seal end to end. Keys that a person enters stay in the memory of
- * the page, and only the page opens values with them.
+ * the page, and only the page opens values with them. The codec server of the installation gets
+ * values from the page once a person has asked it, and neither way leads through the gateway.
  */
 import { say } from "@/model/messages";
 
@@ -11,9 +12,19 @@ export interface Sealed {
 
 const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
+const SERVER_MS = 10_000;
 const keys = new Map<string, CryptoKey>();
 const listeners = new Set<() => void>();
 let changes = 0;
+let asksServer = false;
+
+export interface Opened {
+  value: unknown;
+  by: "key" | "server";
+}
+
+/** The codec server did not open a value, or cannot be reached. */
+export class ServerRefused extends Error {}
 
 /** The parts of a sealed value; undefined for another value. */
 export function sealedOf(value: object): Sealed | undefined {
@@ -34,22 +45,60 @@ export async function addKeys(text: string): Promise<void> {
     if (bytes?.length !== KEY_BYTES || more.length > 0) throw new Error(say("sealed.wrongKey"));
     keys.set(kid, await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["decrypt"]));
   }
+  changed();
+}
+
+/** Let the codec server open the values of this page until it is reloaded. */
+export function askServer(): void {
+  asksServer = true;
+  changed();
+}
+
+export const isServerAsked = () => asksServer;
+
+function changed(): void {
   changes += 1;
   for (const each of listeners) each();
 }
 
-/** Open a value; undefined without its key. Throws if the value was changed. */
-export async function opened({ kid, data }: Sealed): Promise<{ value: unknown } | undefined> {
-  const key = keys.get(kid);
-  if (key === undefined) return undefined;
+/**
+ * Open a value; undefined if neither its key is here nor a codec server is asked. Throws if the
+ * value was changed, and ServerRefused.
+ */
+export async function opened(parts: Sealed, server?: string): Promise<Opened | undefined> {
+  const key = keys.get(parts.kid);
+  if (key !== undefined) return { value: await decrypted(parts, key), by: "key" };
+  if (!asksServer || server === undefined) return undefined;
+  return { value: await decoded(parts, server), by: "server" };
+}
+
+async function decoded(parts: Sealed, server: string): Promise<unknown> {
+  try {
+    const answer = await fetch(`${server.replace(/\/+$/, "")}/decode`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ $sealed: parts }),
+      credentials: "include",
+      cache: "no-store",
+      redirect: "error",
+      signal: AbortSignal.timeout(SERVER_MS),
+    });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    return await answer.json();
+  } catch (error) {
+    throw new ServerRefused(String(error));
+  }
+}
+
+async function decrypted({ kid, data }: Sealed, key: CryptoKey): Promise<unknown> {
   const bytes = bytesOf(data) ?? new Uint8Array();
   const additionalData = new TextEncoder().encode(kid);
   const algorithm = { name: "AES-GCM", iv: bytes.subarray(0, NONCE_BYTES), additionalData };
   const text = await crypto.subtle.decrypt(algorithm, key, bytes.subarray(NONCE_BYTES));
-  return { value: JSON.parse(new TextDecoder().decode(text)) };
+  return JSON.parse(new TextDecoder().decode(text));
 }
 
-/** The number of changes of the keys, and its subscription. */
+/** The number of changes of what opens values, and its subscription. */
 export const keyChanges = () => changes;
 export function onKeys(listener: () => void): () => void {
   listeners.add(listener);

@@ -1,35 +1,51 @@
+import { useQuery } from "@tanstack/react-query";
 import { LockKeyhole } from "lucide-react";
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { usePreference } from "@/app/preferences";
+import { sessionQuery } from "@/app/session";
 import { ActionDialog } from "@/design/actionDialog";
 import { AreaField } from "@/design/fields";
 import { say } from "@/model/messages";
-import { addKeys, keyChanges, onKeys, opened, type Sealed } from "./sealed";
+import {
+  addKeys,
+  askServer,
+  isServerAsked,
+  keyChanges,
+  type Opened,
+  onKeys,
+  opened,
+  type Sealed,
+  ServerRefused,
+} from "./sealed";
 import styles from "./valueTree.module.css";
 
-type State = { value: unknown } | "sealed" | "changed";
+type State = Opened | "sealed" | "changed" | "refused";
 
-/** A sealed value: its content if the page has the key, else a button that asks for it. */
+const OPENED = { key: "sealed.opened", server: "sealed.openedByServer" } as const;
+
+/** A sealed value: its content if the page can open it, else the ways to open it. */
 export function SealedValue(props: { parts: Sealed; children: (value: unknown) => ReactNode }) {
   const { parts, children } = props;
   const known = useSyncExternalStore(onKeys, keyChanges);
   const [state, setState] = useState<State>("sealed");
   const [asks, setAsks] = useState(false);
+  const server = useCodecServer();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new key may open it
   useEffect(() => {
     let current = true;
-    opened(parts).then(
+    opened(parts, server).then(
       (found) => current && setState(found ?? "sealed"),
-      () => current && setState("changed"),
+      (error) => current && setState(error instanceof ServerRefused ? "refused" : "changed"),
     );
     return () => {
       current = false;
     };
-  }, [parts.kid, parts.data, known]);
+  }, [parts.kid, parts.data, server, known]);
   if (typeof state === "object") {
     return (
       <div>
         <span className="muted">
-          <LockKeyhole size={12} aria-hidden /> {say("sealed.opened", { key: parts.kid })}
+          <LockKeyhole size={12} aria-hidden /> {say(OPENED[state.by], { key: parts.kid })}
         </span>
         {children(state.value)}
       </div>
@@ -37,14 +53,25 @@ export function SealedValue(props: { parts: Sealed; children: (value: unknown) =
   }
   return (
     <div className={styles.leaf}>
-      <LockKeyhole size={12} aria-hidden />{" "}
-      {say(state === "changed" ? "sealed.changed" : "sealed.sealed", { key: parts.kid })}
+      <LockKeyhole size={12} aria-hidden /> {say(`sealed.${state}`, { key: parts.kid })}
       <button type="button" className={styles.more} onClick={() => setAsks(true)}>
         {say("sealed.open")}
       </button>
+      {server !== undefined && !isServerAsked() && (
+        <button type="button" className={styles.more} onClick={askServer}>
+          {say("sealed.openByServer")}
+        </button>
+      )}
       {asks && <KeyDialog close={() => setAsks(false)} />}
     </div>
   );
+}
+
+/** The address of the codec server for the chosen namespace; undefined for none. */
+function useCodecServer(): string | undefined {
+  const { data } = useQuery(sessionQuery);
+  const namespace = usePreference("namespace") || "default";
+  return data?.codecServer?.replaceAll("{namespace}", encodeURIComponent(namespace));
 }
 
 function KeyDialog({ close }: { close: () => void }) {
@@ -59,7 +86,7 @@ function KeyDialog({ close }: { close: () => void }) {
       label={say("sealed.use")}
       close={close}
       act={add}
-      failed={say("sealed.refused")}
+      failed={say("sealed.noKeys")}
     >
       <AreaField
         label={say("sealed.keys")}

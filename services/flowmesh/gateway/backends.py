@@ -98,6 +98,7 @@ class Backends:
     # host:port of the gRPC of this process.
     grpc_address: str
     # Clients of the Model Context Protocol may change something.
+    codec_server: str
     mcp_write: bool
     mcp_rate: CallRate
 
@@ -147,6 +148,7 @@ def backends_of(runtime: Runtime) -> Backends:
         clock=runtime.clock,
         metrics=runtime.metrics,
         grpc_address=runtime.address,
+        codec_server=runtime.settings.codec_server,
         mcp_write=runtime.settings.mcp_write,
         mcp_rate=CallRate(runtime.settings.mcp_calls_per_minute, runtime.clock.monotonic_ms),
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -149,6 +150,20 @@ async def test_the_session_of_an_open_installation_names_nobody(suite: Suite) ->
     session = (await suite.get("/api/v1/console/session")).json
     assert set(session) == {"auth", "version", "time"}
     assert session["auth"] == "open"
+    page = await suite.get("/executions", headers={"Accept": "text/html"})
+    assert "connect-src 'self';" in page.headers["Content-Security-Policy"]
+
+
+async def test_a_page_may_call_the_codec_server_of_the_installation(tmp_path: Path) -> None:
+    """The session names it, with the place of the namespace; no other origin is admitted."""
+    address = "https://codec.example:8443/of/{namespace}"
+    environment = {"FLOWMESH_CODEC_SERVER": address}
+    async with Suite(tmp_path / "data", environment=environment) as suite:
+        session = (await suite.get("/api/v1/console/session")).json
+        assert session["codecServer"] == address
+        page = await suite.get("/executions", headers={"Accept": "text/html"})
+        allowed = "connect-src 'self' https://codec.example:8443;"
+        assert allowed in page.headers["Content-Security-Policy"]
 
 
 @pytest.fixture(scope="module")

@@ -81,3 +81,22 @@ def test_places_of_learned_routing_are_names(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("FLOWMESH_LEARNED_ROUTING", "shop,*")
     with pytest.raises(ValueError, match="write it as shop/packing"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://codec.example",
+        "https://user@codec.example",
+        "https://{namespace}.example",
+        "https://codec.example?of={namespace}",
+        "https://codec.example/{project}",
+        "https://codec.example; script-src *",
+    ],
+)
+def test_a_codec_server_is_an_origin_with_a_path(address: str) -> None:
+    """Its origin becomes a part of the policy of pages."""
+    for right in ("https://codec.example:8443/of/{namespace}/", "http://127.0.0.1:8090"):
+        assert Settings(codec_server=right).codec_server == right
+    with pytest.raises(ValueError, match="is no URL of a codec server"):
+        Settings(codec_server=address)

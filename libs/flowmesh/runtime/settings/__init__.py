@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flowmesh.rpc.endpoints import Address
 from flowmesh.runtime.settings.types import (
+    CodecServer,
     ExactOrigins,
     HostNames,
     Networks,
@@ -127,6 +128,11 @@ class Settings(BaseSettings):
         default="",
         description="origins whose web pages may call the REST API and read its responses with"
         " the cookies of the user, such as https://ui.example.com, separated by commas",
+    )
+    codec_server: CodecServer = Field(
+        default="",
+        description="URL of the codec server with which the console opens values that are sealed"
+        " end to end, such as https://codec.example.com/{namespace}; only browsers call it",
     )
     mcp_write: bool = Field(
         default=False,

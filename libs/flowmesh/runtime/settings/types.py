@@ -12,6 +12,11 @@ from flowmesh.contract.hosts import address_problem
 ANY = "*"
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _PLACE = re.compile(r"[A-Za-z0-9._-]+(/[^\s/,]+)?")
+# Browsers call plain http from a page over TLS on the same machine only.
+_CODEC_SERVER = re.compile(
+    r"(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:\d{1,5})?"
+    r"(/([A-Za-z0-9._~-]|\{namespace\})*)*"
+)
 _ORIGIN = re.compile(r"https?://[^\s/?#@]+/?")
 
 
@@ -57,12 +62,22 @@ def _check_server(address: str) -> str:
     return address
 
 
+def _check_codec_server(address: str) -> str:
+    if address and not _CODEC_SERVER.fullmatch(address):
+        raise ValueError(
+            f"{address!r} is no URL of a codec server; write it as https://host:port/path, with"
+            " {namespace} in the path or without"
+        )
+    return address
+
+
 def check_queue(place: str) -> None:
     if not _PLACE.fullmatch(place):
         raise ValueError(f"{place!r} is neither a namespace nor a queue; write it as shop/packing")
 
 
 Server = Annotated[str, AfterValidator(_check_server)]
+CodecServer = Annotated[str, AfterValidator(_check_codec_server)]
 HostNames = Annotated[str, check_each(_check_host)]
 Origins = Annotated[str, check_each(_check_origin)]
 ExactOrigins = Annotated[str, check_each(_check_exact_origin)]

@@ -12,6 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from importlib import resources
 from typing import Literal
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, UnsetType
 
@@ -43,7 +44,7 @@ _COMPRESSED = frozenset({"html", "js", "css", "svg", "txt"})
 # Nothing inline, nothing of another host, no code out of text.
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-    b" font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none';"
+    b" font-src 'self'; connect-src 'self'%b; worker-src 'self'; base-uri 'none';"
     b" form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script';"
     b" trusted-types workers"
 )
@@ -54,11 +55,6 @@ _SECURE: Headers = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"vary", b"accept-encoding"),
-)
-_PAGE_HEADERS: Headers = (
-    (b"content-security-policy", _POLICY),
-    (b"cache-control", b"no-cache"),
-    *_SECURE,
 )
 # The name of an asset holds the digest of its content.
 _ASSET_HEADERS: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"), *_SECURE)
@@ -118,25 +114,31 @@ class _File:
 
 
 class ConsoleSession(Shape, kw_only=True):
-    """The caller as the console needs it; `me` is present in a closed installation only."""
+    """The caller as the console needs it; `me` is present in a closed installation only.
+
+    `codec_server` is the URL of the installation, with the place of the namespace in it.
+    """
 
     auth: Literal["open", "closed"]
     version: str
     time: Instant
     me: MeAnswer | UnsetType = UNSET
+    codec_server: str | UnsetType = UNSET
 
 
 async def get_session(backends: Backends, _request: Request) -> Response:
     """Answer with the caller; a closed installation has refused one without credentials."""
     session = ConsoleSession(auth="open", version=VERSION, time=instant(backends.clock.now_us()))
+    if backends.codec_server:
+        session.codec_server = backends.codec_server
     if current() is not None:
         session.auth = "closed"
         session.me = me_answer(await backends.auth.GetMe(auth.GetMeRequest()))
     return json_response(session)
 
 
-async def console_page(_backends: Backends, request: Request) -> Response:
-    return await _served(request, _PAGE, _PAGE_HEADERS)
+async def console_page(backends: Backends, request: Request) -> Response:
+    return await _served(request, _PAGE, _page_headers(backends.codec_server))
 
 
 async def console_asset(_backends: Backends, request: Request) -> Response:
@@ -156,6 +158,15 @@ async def _served(request: Request, name: str, headers: Headers) -> Response:
         headers = (*headers, (b"content-encoding", b"gzip"))
         return Response(HTTPStatus.OK, file.zipped, file.media_type, headers)
     return Response(HTTPStatus.OK, file.data, file.media_type, headers)
+
+
+@cache
+def _page_headers(codec_server: str) -> Headers:
+    """Return the headers of a page, which may call the codec server."""
+    parts = urlsplit(codec_server)
+    origin = f" {parts.scheme}://{parts.netloc}" if codec_server else ""
+    policy = _POLICY % origin.encode()
+    return ((b"content-security-policy", policy), (b"cache-control", b"no-cache"), *_SECURE)
 
 
 @cache
