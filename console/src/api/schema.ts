@@ -470,6 +470,26 @@ export interface CallTopology {
   edges: TopologyEdgeValue[];
 }
 
+/** Versions by name, the newest first. */
+export interface CatalogueList {
+  plugins: CataloguePluginValue[];
+}
+
+/** A version in the catalogue. */
+export interface CataloguePluginValue {
+  name: string;
+  version: string;
+  kind: "task";
+  summary: string;
+  flowmesh: string;
+  supported: boolean;
+  taskTypes: string[];
+  permissions: string[];
+  configurationSchema: unknown;
+  digest: string;
+  installedVersion: string;
+}
+
 /** A cause of waiting, now or in executions to come. */
 export type Cause = "APPROVAL" | "BODY_RUNS" | "BREAKPOINT" | "CHILD" | "COMPENSATING" | "DEFINITION_INVALID" | "DEPENDENCY" | "DISPATCHING" | "ENDED" | "GOES_ROUND" | "GRAPH_CYCLE" | "HANDLER" | "INPUT_PREPARED" | "JOIN" | "LIMIT" | "LIMIT_MISSING" | "LIMIT_TOO_SHORT" | "MAP_CONCURRENCY" | "NODE_ENDED" | "NOTHING_OPEN" | "NOT_REACHED" | "NO_WORKER" | "ON_HOLD" | "OTHER" | "PARALLELISM" | "PARTITION_UNOWNED" | "PAUSED" | "PERMISSION_DENIED" | "RETRY_BACKOFF" | "RUNNING" | "RUNNING_WITHOUT_LIMIT" | "SIGNAL" | "SIGNAL_WITHOUT_LIMIT" | "START_DEBOUNCE" | "START_DELAY" | "START_TURN" | "STOPPING" | "TIMER" | "UNDO" | "UNDO_FAILED" | "WORKERS_BUSY" | "WORKER_AWAY";
 
@@ -590,6 +610,12 @@ export interface CompatibilityAnswer {
   reasons: ReasonValue[];
   executions: MoveValue[];
   truncated: boolean;
+}
+
+/** The configuration of a plugin. */
+export interface ConfigureBody {
+  configuration: Record<string, unknown>;
+  accepted?: string[];
 }
 
 /** The caller as the console needs it; `me` is present in a closed installation only. `codec_server` is the URL of the installation, with the place of the namespace in it. */
@@ -1394,6 +1420,14 @@ export interface IdentityProviderValue {
   hasSecret: boolean;
   createdAt: string;
   etag: string;
+}
+
+/** A plugin of the catalogue. */
+export interface InstallBody {
+  name: string;
+  version?: string;
+  configuration?: Record<string, unknown>;
+  accepted?: string[];
 }
 
 /** An instantiation of a template. */
@@ -2204,6 +2238,11 @@ export interface PicturedStep {
   dependencies: string[];
 }
 
+/** Whether upgrades are refused. */
+export interface PinBody {
+  pinned: boolean;
+}
+
 /** What a company may use in a calendar month of UTC; 0 or a missing limit is unlimited. */
 export interface PlanRequest {
   name?: string;
@@ -2235,6 +2274,29 @@ export interface PlanValue {
   tasks: number;
   tokens: number;
   stripeCustomer: string;
+}
+
+/** Plugins by name. */
+export interface PluginList {
+  plugins: PluginValue[];
+}
+
+/** A plugin of the namespace. */
+export interface PluginValue {
+  name: string;
+  version: string;
+  kind: "task";
+  summary: string;
+  state: "failed" | "ready" | "removing" | "starting" | "went_back";
+  problem: string;
+  taskTypes: string[];
+  permissions: string[];
+  configuration: unknown;
+  digest: string;
+  pinned: boolean;
+  wanted: number;
+  ready: number;
+  changedAt: string;
 }
 
 /** Executions that started in a step, with the percentiles of their durations. */
@@ -3872,6 +3934,12 @@ export interface UpdateRequest {
   name?: string;
 }
 
+/** A version of a plugin, and the permissions that it has more than the one before. */
+export interface UpgradeBody {
+  version?: string;
+  accepted?: string[];
+}
+
 /** Use per hour, newest first. */
 export interface UsageList {
   usage: UsageValue[];
@@ -4195,6 +4263,9 @@ export interface Reads {
   "/api/v1/scaling-decisions": { query: { spec?: string }; body: unknown; answer: DecisionList };
   "/api/v1/agent-findings": { query: { spec?: string }; body: unknown; answer: AgentFindings };
   "/api/v1/agent-quota": { query: {  }; body: unknown; answer: QuotaAnswer };
+  "/api/v1/plugin-catalogue": { query: { query?: string }; body: unknown; answer: CatalogueList };
+  "/api/v1/plugins": { query: {  }; body: unknown; answer: PluginList };
+  "/api/v1/plugins/{name}": { query: {  }; body: unknown; answer: PluginValue };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
@@ -4374,6 +4445,11 @@ export interface Writes {
   "PUT /api/v1/scaling-policies/{policy}": { query: { takeOver?: boolean }; body: PolicyBody; answer: ScalingPolicyValue };
   "DELETE /api/v1/scaling-policies/{policy}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/agent-quota": { query: {  }; body: QuotaBody; answer: AgentBounds };
+  "POST /api/v1/plugins": { query: {  }; body: InstallBody; answer: PluginValue };
+  "DELETE /api/v1/plugins/{name}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/plugins/{name}:configure": { query: {  }; body: ConfigureBody; answer: PluginValue };
+  "POST /api/v1/plugins/{name}:upgrade": { query: {  }; body: UpgradeBody; answer: PluginValue };
+  "POST /api/v1/plugins/{name}:pin": { query: {  }; body: PinBody; answer: PluginValue };
   "POST /api/v1/services": { query: {  }; body: ServiceRequest; answer: ServiceValue };
   "DELETE /api/v1/services/{id}": { query: {  }; body: unknown; answer: DoneValue };
   "PUT /api/v1/payloads": { query: {  }; body: unknown; answer: StoredPayload };
