@@ -3,6 +3,22 @@
 import { teach } from "../src/model/messages";
 
 export const builder = {
+  "condition.words": "In words",
+  "condition.path": "If",
+  "condition.choose": "Choose a value…",
+  "condition.operator": "compares",
+  "condition.value": "with",
+  "condition.==": "is",
+  "condition.!=": "is not",
+  "condition.>": "is greater than",
+  "condition.>=": "is at least",
+  "condition.<": "is less than",
+  "condition.<=": "is at most",
+  "condition.contains": "contains",
+  "condition.has": "is there",
+  "form.pick": "Pick a value",
+  "builder.map": "Overview of the canvas",
+  "builder.gave": "{task} gave {value}",
   "builder.new": "New workflow",
   "builder.blank": "Blank workflow",
   "builder.unnamed": "Unnamed workflow",

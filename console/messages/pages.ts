@@ -114,6 +114,9 @@ export const pages = {
   "home.first": "Start your first execution",
   "home.firstHint":
     "Nothing has run in this namespace yet. Register a workflow, start it, and watch it here:",
+  "home.build": "Build a workflow",
+  "home.templates": "Begin from a template",
+  "home.firstCommand": "Or on the command line:",
   "home.firstLive": "It appears on this page the moment it starts; nothing has to be reloaded.",
 
   "services.title": "Services",

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const css = readFileSync("src/design/tokens.css", "utf8");
@@ -35,4 +35,30 @@ test.each(["light", "dark"] as const)("text and families can be read in the %s t
       expect(shown, `${name} on ${surface}`).toBeGreaterThanOrEqual(CONTRAST_MIN);
     }
   }
+});
+
+const SHEETS = (readdirSync("src", { recursive: true }) as string[]).filter((name) =>
+  name.endsWith(".css"),
+);
+/** The declarations of a property in all style sheets, as `file: value`. */
+function declared(property: string): string[] {
+  return SHEETS.flatMap((name) => {
+    const text = readFileSync(`src/${name}`, "utf8");
+    const found = text.matchAll(new RegExp(`(?<![\\w-])(?:${property}): ([^;{}]+);`, "g"));
+    return [...found].map(([, value]) => `${name}: ${value}`);
+  });
+}
+
+test("texts have one of three sizes", () => {
+  const size = /var\(--text-(small|normal|large)\)|: (inherit|0)$/;
+  const sizes = [...declared("font-size"), ...declared("font")];
+  expect(sizes.length).toBeGreaterThan(100);
+  expect(sizes.filter((each) => !size.test(each))).toEqual([]);
+});
+
+test("distances are of one scale", () => {
+  const other = /(?<![\w.-])-?(?!1px)[\d.]+(px|rem|em)/;
+  const distances = declared("(?:padding|margin|(?:row-|column-)?gap)(?:-[a-z]+)*");
+  expect(distances.length).toBeGreaterThan(200);
+  expect(distances.filter((each) => other.test(each))).toEqual([]);
 });

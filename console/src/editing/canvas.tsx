@@ -1,16 +1,15 @@
 /** A canvas: boxes are moved, connected and chosen by pointer and by keys. */
 
-import { Maximize, Minus, Plus } from "lucide-react";
 import {
   type DragEvent,
   type KeyboardEvent,
   type PointerEvent,
   type ReactNode,
+  useCallback,
   useMemo,
   useRef,
   useState,
 } from "react";
-import { IconButton } from "@/design/primitives";
 import { say } from "@/model/messages";
 import type { Position } from "@/text/workflow";
 import { type Edge, EdgeLines } from "./edgeLines";
@@ -19,6 +18,7 @@ import { curve, type Placed } from "./placing";
 import { type Here, useSearchHere } from "./searchHere";
 import styles from "./stage.module.css";
 import { useView } from "./view";
+import { Minimap, Tools } from "./viewTools";
 
 const DRAG_PX = 4;
 /** The way of a box by one key. */
@@ -137,6 +137,11 @@ export function Canvas(props: CanvasProps) {
     target.addEventListener("pointerup", end);
     target.addEventListener("pointercancel", end);
   };
+  // Boxes and lines are drawn anew only where they differ, so they get the same functions each time.
+  const newest = useRef({ begin, chooseEdge: props.chooseEdge });
+  newest.current = { begin, chooseEdge: props.chooseEdge };
+  const beginNow = useCallback<BoxState["begin"]>((...of) => newest.current.begin(...of), []);
+  const chooseNow = useCallback((chosen: Edge) => newest.current.chooseEdge(chosen), []);
   const keys = (event: KeyboardEvent) => {
     const id = (event.target as HTMLElement).dataset.task;
     const step = STEPS[event.key];
@@ -183,7 +188,7 @@ export function Canvas(props: CanvasProps) {
         className={styles.plane}
         style={{ transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})` }}
       >
-        <EdgeLines placed={shown} chosen={edge} editable={editable} choose={props.chooseEdge} />
+        <EdgeLines placed={shown} chosen={edge} editable={editable} choose={chooseNow} />
         {gesture?.kind === "edge" && (
           <svg className={styles.drawn} aria-hidden>
             <title>{say("builder.newEdge")}</title>
@@ -202,7 +207,7 @@ export function Canvas(props: CanvasProps) {
             refused: candidate ? props.refusal(candidate, id) : undefined,
             target: !!candidate && candidate !== id,
             editable,
-            begin,
+            begin: beginNow,
           }),
         )}
       </div>
@@ -212,32 +217,10 @@ export function Canvas(props: CanvasProps) {
           {say("builder.joining", { id: joining })}
         </p>
       )}
+      <Minimap placed={shown} view={view} frame={frame} pan={pan} />
       <Tools zoom={zoom} whole={whole}>
         {props.tools}
       </Tools>
-    </div>
-  );
-}
-
-interface ToolsProps {
-  zoom: (factor: number) => void;
-  whole: () => void;
-  children: ReactNode;
-}
-
-function Tools({ zoom, whole, children }: ToolsProps) {
-  return (
-    <div className={styles.tools} onPointerDown={(event) => event.stopPropagation()}>
-      {children}
-      <IconButton label={say("graph.zoomIn")} onClick={() => zoom(1.3)}>
-        <Plus size={15} />
-      </IconButton>
-      <IconButton label={say("graph.zoomOut")} onClick={() => zoom(1 / 1.3)}>
-        <Minus size={15} />
-      </IconButton>
-      <IconButton label={say("graph.whole")} onClick={whole}>
-        <Maximize size={14} />
-      </IconButton>
     </div>
   );
 }

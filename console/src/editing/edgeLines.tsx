@@ -1,3 +1,4 @@
+import { memo } from "react";
 import { say } from "@/model/messages";
 import { curve, curveBack, type DrawnEdge, type Placed } from "./placing";
 import styles from "./stage.module.css";
@@ -57,6 +58,9 @@ export function EdgeLines({ placed, chosen, editable, choose }: Props) {
   );
 }
 
+/** The characters of a value that fit between two boxes; all of it is the title. */
+const VALUE_MAX = 10;
+
 interface LineProps {
   edge: DrawnEdge;
   path: string;
@@ -66,7 +70,14 @@ interface LineProps {
   choose: (edge: Edge) => void;
 }
 
-function EdgeLine({ edge, path, middle, chosen, editable, ...rest }: LineProps) {
+const EdgeLine = memo(function EdgeLine({
+  edge,
+  path,
+  middle,
+  chosen,
+  editable,
+  ...rest
+}: LineProps) {
   const { from, to, label, implied } = edge;
   const choose = () => rest.choose({ from, to });
   const words = say("builder.edge", { from, to, on: label || say("builder.success") });
@@ -99,6 +110,22 @@ function EdgeLine({ edge, path, middle, chosen, editable, ...rest }: LineProps) 
           {label}
         </text>
       )}
+      {edge.value !== undefined && (
+        <text x={middle.x} y={middle.y + 12} className={styles.value} data-value>
+          <title>{say("builder.gave", { task: from, value: edge.value })}</title>
+          {edge.value.length > VALUE_MAX ? `${edge.value.slice(0, VALUE_MAX)}…` : edge.value}
+        </text>
+      )}
     </g>
+  );
+}, sameLine);
+
+function sameLine(before: LineProps, after: LineProps): boolean {
+  return (
+    before.path === after.path &&
+    before.chosen === after.chosen &&
+    before.editable === after.editable &&
+    before.choose === after.choose &&
+    JSON.stringify(before.edge) === JSON.stringify(after.edge)
   );
 }

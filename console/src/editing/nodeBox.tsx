@@ -79,15 +79,20 @@ function Box<T extends { id: string }>(props: Props<T>) {
   );
 }
 
+/** Whether a box shows the same; an edit of the text reads all nodes anew. */
+function same(before: unknown, after: unknown): boolean {
+  return before === after || JSON.stringify(before) === JSON.stringify(after);
+}
+
 export const NodeBox = memo(
   Box,
   (before, after) =>
-    before.node === after.node &&
+    same(before.node, after.node) &&
     before.version === after.version &&
     before.at.x === after.at.x &&
     before.at.y === after.at.y &&
     before.selected === after.selected &&
-    before.findings === after.findings &&
+    same(before.findings, after.findings) &&
     before.refused === after.refused &&
     before.target === after.target &&
     before.editable === after.editable &&

@@ -10,6 +10,8 @@ export interface DrawnEdge {
   label: string;
   /** Whether it follows of a template alone, so that it is no member of the text. */
   implied: boolean;
+  /** The value that went over it in a run. */
+  value?: string | undefined;
   /** What the line is, for its look. */
   kind?: string | undefined;
 }

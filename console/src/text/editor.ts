@@ -40,7 +40,8 @@ const LOOK = EditorView.theme({
   "&": { height: "100%", fontSize: "12px", color: "var(--text)", background: "var(--surface)" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
   ".cm-gutters": { background: "var(--frame)", color: "var(--muted)", border: "none" },
-  ".cm-activeLine, .cm-activeLineGutter": { background: "var(--hover)" },
+  // The colours of the text are read on it.
+  ".cm-activeLine, .cm-activeLineGutter": { background: "var(--frame)" },
   ".cm-cursor": { borderLeftColor: "var(--text)" },
   "&.cm-focused": { outline: "2px solid var(--focus)", outlineOffset: "-2px" },
   ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": {

@@ -36,15 +36,20 @@ interface Known {
   tasks: readonly Task[];
   /** The task that is written; all tasks count without it. */
   id: string | undefined;
+  /** The schema of the input where the workflow has none. */
+  input?: unknown;
   /** The schema of the output of a referenced task. */
   outputOf: (task: Task) => unknown;
   /** Kinds of the bodies around the task. */
   bodies: readonly string[];
 }
 
-export function namesIn({ workflow, tasks, id, outputOf, bodies }: Known): Name[] {
+export function namesIn({ workflow, tasks, id, input, outputOf, bodies }: Known): Name[] {
   const spec = (workflow.value.spec ?? {}) as Json;
-  const names: Name[] = [{ path: "input", type: "object" }, ...members("input", spec.inputSchema)];
+  const names: Name[] = [
+    { path: "input", type: "object" },
+    ...members("input", spec.inputSchema ?? input),
+  ];
   for (const each of before(tasks, id)) {
     const task = tasks.find((one) => one.id === each);
     const path = /^[A-Za-z_]\w*$/.test(each) ? `tasks.${each}.output` : `tasks["${each}"].output`;
@@ -58,6 +63,15 @@ export function namesIn({ workflow, tasks, id, outputOf, bodies }: Known): Name[
     names.push({ path: `variables.${each}`, type: "" });
   }
   return names;
+}
+
+/** A schema of a value of a run, as far as its members go. */
+export function schemaOf(value: unknown): unknown {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "object") return { type: typeof value };
+  if (Array.isArray(value)) return { type: "array" };
+  const properties = Object.entries(value).map(([name, member]) => [name, schemaOf(member) ?? {}]);
+  return { type: "object", properties: Object.fromEntries(properties) };
 }
 
 const DEPTH_MAX = 4;

@@ -16,10 +16,11 @@ import {
   resolved,
   titleOf,
 } from "@/model/schema";
+import { ConditionField } from "./conditionField";
 import styles from "./schemaForm.module.css";
 import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
 import { JsonField } from "./schemaJson";
-import { Switchable, TemplateNames, TemplateScope } from "./templates";
+import { PickValue, Switchable, TemplateNames, TemplateScope } from "./templates";
 
 interface FormProps {
   schema: JsonSchema;
@@ -136,7 +137,14 @@ export function SchemaField(props: FieldProps) {
   return <Switchable {...props} />;
 }
 
+/** Members of definitions that are CEL. */
+const CONDITIONS = new Set(["condition", "expression", "while", "until"]);
+
 export function ValueField(props: FieldProps) {
+  const templates = useContext(TemplateScope);
+  if (templates && CONDITIONS.has(props.name) && props.schema.type === "string") {
+    return <ConditionField {...props} />;
+  }
   switch (kindOf(props.schema)) {
     case "object":
       return <ObjectField {...props} />;
@@ -233,10 +241,16 @@ function ScalarField(props: FieldProps) {
         if (kind === "long") return <textarea {...shared} rows={4} />;
         if (names) {
           return (
-            <>
+            <span className={styles.switched}>
               <input {...shared} type="text" list={list} />
               <TemplateNames id={list} names={names} />
-            </>
+              <PickValue
+                names={names}
+                value={shared.value}
+                change={set}
+                describedBy={describedBy}
+              />
+            </span>
           );
         }
         const whole = schema.type === "integer" ? 1 : "any";

@@ -1,8 +1,10 @@
 /** Fields that take a value or a template; completion offers the names in scope. */
 
-import { Braces, Pencil } from "lucide-react";
+import { Braces, ListTree, Pencil } from "lucide-react";
 import { createContext, useContext, useId, useState } from "react";
+import { Menu, MenuItem } from "@/design/menu";
 import { Field, IconButton } from "@/design/primitives";
+import { pathWords } from "@/model/conditions";
 import { say } from "@/model/messages";
 import { kindOf } from "@/model/schema";
 import { type FieldProps, hintOf, labelOf, ValueField } from "./schemaForm";
@@ -31,6 +33,34 @@ export function TemplateNames({ id, names }: { id: string; names: readonly Templ
   );
 }
 
+interface PickProps {
+  names: readonly TemplateName[];
+  value: string;
+  change: (value: string) => void;
+  describedBy: string;
+}
+
+/** The names as a menu; the chosen one is written behind what the field has. */
+export function PickValue({ names, value, change, describedBy }: PickProps) {
+  const bare = value === "" || /^\{\{[^{}]*\}\}$/.test(value);
+  return (
+    <Menu
+      label={say("form.pick")}
+      trigger={
+        <IconButton label={say("form.pick")} aria-describedby={describedBy}>
+          <ListTree size={13} />
+        </IconButton>
+      }
+    >
+      {names.map(({ path, type }) => (
+        <MenuItem key={path} onSelect={() => change(`${bare ? "" : value}{{${path}}}`)}>
+          {pathWords(path)} <span className="muted">{type}</span>
+        </MenuItem>
+      ))}
+    </Menu>
+  );
+}
+
 /** A template in the place of a value of another type; it stays one until it is left. */
 function TemplateField({ leave, ...props }: FieldProps & { leave: () => void }) {
   const { value, change, schema, problems, path } = props;
@@ -49,6 +79,12 @@ function TemplateField({ leave, ...props }: FieldProps & { leave: () => void }) 
             onChange={(event) => change(event.target.value || undefined)}
           />
           <TemplateNames id={list} names={names} />
+          <PickValue
+            names={names}
+            value={String(value ?? "")}
+            change={change}
+            describedBy={describedBy}
+          />
           <IconButton label={say("form.value")} onClick={leave}>
             <Pencil size={13} />
           </IconButton>

@@ -201,6 +201,7 @@ test("lists are moved and doubled, and keys of maps are changed in place @S1-101
   await blank(page);
   await add(page, "http.request");
   const panel = page.getByRole("region", { name: "Task http-request" });
+  await panel.getByText(/optional fields/).click();
   const headers = panel.getByRole("group", { name: "Headers" }).first();
   await headers.getByRole("textbox", { name: "New key of Headers" }).fill("acept");
   await headers.getByRole("button", { name: "Add" }).click();

@@ -25,7 +25,11 @@ test("a task has a form of its schema, whose edits are minimal @S1-100", async (
   await edit(page, request, name, ORDER(name));
   await task(page, "charge").click();
   const panel = page.getByRole("region", { name: "Task charge" });
-  const timeout = panel.getByRole("combobox", { name: "Timeout (optional)" });
+  await panel.getByText("More properties").click();
+  const timeout = panel.getByRole("combobox", {
+    name: "Timeout (optional)",
+    exact: true,
+  });
   await expect(timeout).toHaveAttribute("placeholder", /\b30s\b/);
   await panel.getByLabel("Name (optional)").fill("Charge the card");
   await expect(task(page, "charge")).toContainText("Charge the card");
@@ -45,6 +49,7 @@ test("forms edit lists and maps, nested ones too @S1-101", async ({ page }) => {
   await add(page, "http.request");
   const panel = page.getByRole("region", { name: "Task http-request" });
   await expect(panel).toBeVisible();
+  await panel.getByText(/optional fields/).click();
   const headers = panel.getByRole("group", { name: "Headers" }).first();
   await headers.getByRole("textbox", { name: "New key of Headers" }).fill("accept");
   await headers.getByRole("button", { name: "Add" }).click();

@@ -7,12 +7,14 @@ import { clean, expect, reached, rows, seeded, start, test } from "./fixtures";
 test.use({ viewport: { width: 390, height: 844 }, hasTouch: true });
 
 /** Elements of the page that reach beyond its right edge. */
-async function beyond(page: Page): Promise<string[]> {
-  return await page.locator("main").evaluate((main) =>
-    [...main.querySelectorAll("*")]
-      .filter((each) => each.checkVisibility() && !each.closest(".truncate"))
-      .filter((each) => each.getBoundingClientRect().right > 391)
-      .map((each) => `${each.tagName} ${each.className} ${each.textContent?.slice(0, 40)}`),
+async function beyond(page: Page, but = ".truncate"): Promise<string[]> {
+  return await page.locator("main").evaluate(
+    (main, but) =>
+      [...main.querySelectorAll("*")]
+        .filter((each) => each.checkVisibility() && !each.closest(but))
+        .filter((each) => each.getBoundingClientRect().right > 391)
+        .map((each) => `${each.tagName} ${each.className} ${each.textContent?.slice(0, 40)}`),
+    but,
   );
 }
 
@@ -54,6 +56,11 @@ test("executions are cards that a tap opens @S2-61", async ({ page }) => {
   await expect(page).toHaveURL(new RegExp(seeded("saga")));
 });
 
+async function preferring(page: Page, state: { actor?: string; namespace?: string }) {
+  const kept = JSON.stringify({ state, version: 1 });
+  await page.addInitScript((text) => localStorage.setItem("flowmesh.preferences", text), kept);
+}
+
 const PAGES = [
   ["home", "/", "Needs attention"],
   ["workflows", "/workflows", "nightly-reconciliation"],
@@ -70,6 +77,19 @@ for (const [name, path, text] of PAGES) {
   });
 }
 
+test("the home of an empty namespace breaks no rule of accessibility @S2-61", async ({ page }) => {
+  await preferring(page, { namespace: "nothing-yet" });
+  await page.goto("/");
+  const guide = page.getByRole("group", { name: "Or on the command line:" });
+  await expect(guide).toBeVisible();
+  await guide.focus();
+  await expect(guide).toBeFocused();
+  expect(await beyond(page, "pre")).toEqual([]);
+  await clean(page);
+  await page.getByRole("link", { name: "Build a workflow" }).tap();
+  await expect(page).toHaveURL(/\/workflows\/new$/);
+});
+
 test("an approval is opened, read and decided in three taps @S2-61", async ({ page, request }) => {
   const name = named("phone");
   const tasks = `[{id: grant, approval: {title: "Grant ${name}?"}}]`;
@@ -79,11 +99,7 @@ test("an approval is opened, read and decided in three taps @S2-61", async ({ pa
   );
   const id = await start(request, name, {});
   await expect.poll(async () => (await request.get("/api/v1/approvals")).text()).toContain(id);
-  await page.addInitScript(() => {
-    const state = { theme: "system", density: "normal", zone: "", singleKeys: true, actor: "ann" };
-    const kept = { state: { ...state, railOpen: true, namespace: "" }, version: 1 };
-    localStorage.setItem("flowmesh.preferences", JSON.stringify(kept));
-  });
+  await preferring(page, { actor: "ann" });
   await page.goto("/");
   await page.getByRole("link", { name: "Approvals" }).tap();
   const panel = page.getByRole("region", { name: "Decision" });

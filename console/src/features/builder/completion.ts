@@ -8,7 +8,7 @@ import type { TaskAnswer, TaskTypeValue } from "@/api/schema";
 import type { JsonSchema } from "@/model/schema";
 import { contextAt } from "@/text/context";
 import { memberNames, schemasAt, valueNames } from "@/text/schemas";
-import { namesIn } from "@/text/scope";
+import { namesIn, schemaOf } from "@/text/scope";
 import { parsed } from "@/text/source";
 import type { Task } from "@/text/workflow";
 import { useBuilder } from "./store";
@@ -127,15 +127,23 @@ function inTemplate(written: string, at: number, library: Library): CompletionRe
   return { from: at - word.length, options, validFor: /^[\w.[\]"-]*$/ };
 }
 
-/** The names in scope of the selected task, or of all. */
+/** A schema that says something. */
+function known(schema: unknown): unknown {
+  return schema && typeof schema === "object" && Object.keys(schema).length > 0
+    ? schema
+    : undefined;
+}
+
+/** The names in scope of the selected task, or of all: of schemas, or else of the last run. */
 export function scopeNames(library: Library) {
-  const { workflow, tasks, selected, levels } = useBuilder.getState();
+  const { workflow, tasks, selected, levels, outputs, input } = useBuilder.getState();
   if (!workflow) return [];
   return namesIn({
     workflow,
     tasks,
     id: selected[0],
-    outputOf: (task) => outputOf(task, library),
+    input: schemaOf(input),
+    outputOf: (task) => known(outputOf(task, library)) ?? schemaOf(outputs.get(task.id)),
     bodies: levels.flatMap((each) => each.path.map(String)),
   });
 }

@@ -39,16 +39,19 @@ export function Inspector() {
 }
 
 const OWN = ["id", "dependsOn", "input", "taskRef", "undo"];
-const FIRST = ["name", "condition", "onFailure", "timeout", "retry"];
+/** First among the rest, which is open where one of them is set. */
+const OFTEN = ["onFailure", "timeout", "retry"];
+const FIRST = ["name", "condition"];
 
 function TaskPanel({ task }: { task: Task }) {
   const session = useSession();
   const { tasks, levels } = useBuilder();
   const schema = useSchema("workflow");
   const library = useLibrary();
-  const { text, workflow } = useBuilder();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the names follow of the text
-  const names = useMemo(() => scopeNames(library), [library, text, workflow, task.id]);
+  const { text, workflow, outputs, input } = useBuilder();
+  const of = [library, text, workflow, task.id, outputs, input];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the names follow of the text and a run
+  const names = useMemo(() => scopeNames(library), of);
   const found = useFieldFindings(task.place);
   const forms = useMemo(() => schema && formsOf(schema, task.kind), [schema, task.kind]);
   const edit = (value: Json | undefined) =>
@@ -71,6 +74,7 @@ function TaskPanel({ task }: { task: Task }) {
           </Button>
         ))}
         {task.kind === "taskRef" && <InputForm task={task} edit={edit} />}
+        {task.kind === "taskRef" && <ResourceForm name={task.ref} />}
         {forms && (
           <SchemaForm
             schema={forms.first}
@@ -81,7 +85,7 @@ function TaskPanel({ task }: { task: Task }) {
           />
         )}
         {forms && (
-          <Fold title={say("builder.more")}>
+          <Fold title={say("builder.more")} open={OFTEN.some((name) => name in task.value)}>
             <SchemaForm
               schema={forms.more}
               value={task.value as Json}
@@ -92,7 +96,6 @@ function TaskPanel({ task }: { task: Task }) {
           </Fold>
         )}
         <UndoField task={task} edit={edit} />
-        {task.kind === "taskRef" && <ResourceForm name={task.ref} />}
         <div className={styles.actions}>
           <Button small onClick={() => session.reveal(task.place, true)}>
             {say("builder.showText")}
@@ -131,7 +134,8 @@ function formsOf(root: JsonSchema, kind: string): { first: JsonSchema; more: Jso
   const others = ["decision", "subworkflow", "continueAsNew", "wait", "approval"];
   const first = kind === "taskRef" ? FIRST : [kind, ...FIRST];
   const hidden = new Set([...OWN, ...first, ...others]);
-  return { first: pick(first), more: pick(Object.keys(shown).filter((each) => !hidden.has(each))) };
+  const rest = Object.keys(shown).filter((each) => !hidden.has(each) && !OFTEN.includes(each));
+  return { first: pick(first), more: pick([...OFTEN, ...rest]) };
 }
 
 /** The findings within a place, by JSON pointer below it. */

@@ -43,6 +43,7 @@ export function RunPanel({ save }: Props) {
     setBusy(true);
     setError(undefined);
     keep(name, input);
+    useBuilder.setState({ input });
     try {
       await act();
     } catch (raised) {
@@ -62,7 +63,7 @@ export function RunPanel({ save }: Props) {
       };
       const found = await dryRun(text, trial);
       setReport(found);
-      useBuilder.setState({ statuses: statusesOf(found) });
+      useBuilder.setState({ statuses: statusesOf(found), outputs: outputsOf(found) });
     });
   const run = () =>
     attempt(async () => {
@@ -152,6 +153,11 @@ function statusesOf(report: Report): Map<string, NodeStatus> {
   return new Map(
     report.nodes.map((each) => [each.id, STATUSES[each.status.toLowerCase()] ?? "pending"]),
   );
+}
+
+function outputsOf({ nodes }: Report): Map<string, unknown> {
+  const given = nodes.filter((each) => each.output !== undefined && each.outputFrom !== "none");
+  return new Map(given.map(({ id, output }) => [id, output]));
 }
 
 function sourceOf(source: string | undefined): string {

@@ -4,17 +4,18 @@ import { useMemo } from "react";
 import { Canvas } from "@/editing/canvas";
 import { findingsOf } from "@/editing/diagnostics";
 import { NodeBox } from "@/editing/nodeBox";
-import { placedOf } from "@/editing/placing";
+import { type Placed, placedOf } from "@/editing/placing";
 import { EditTools } from "@/editing/tools";
 import { say } from "@/model/messages";
 import { connect, disconnect, freeBranch, refusal, removeTasks } from "@/text/operations";
 import { clearPositions, setPositions } from "@/text/positions";
+import { shownText } from "@/values/text";
 import { type Addition, addedTo, DRAGGED } from "./additions";
 import { tasksOfAnalysis } from "./foreign";
 import { QuickAdd } from "./quickAdd";
 import { undoneOf } from "./saga";
 import { useSession } from "./session";
-import { select, showLevels, useBuilder } from "./store";
+import { type BuilderState, select, showLevels, useBuilder } from "./store";
 import { taskLook } from "./taskBox";
 import { useAdding } from "./useAdditions";
 
@@ -32,6 +33,11 @@ export function Stage({ fold }: { fold: () => void }) {
     const found = placedOf(tasks, positions);
     return { ...found, undone: undoneOf(tasks, found.edges) };
   }, [tasks, positions]);
+  const { outputs } = state;
+  const valued = useMemo(
+    () => withValues(placed, { outputs, statuses }),
+    [placed, outputs, statuses],
+  );
   const { adding, asked } = useAdding();
   const byId = useMemo(() => new Map(tasks.map((each) => [each.id, each])), [tasks]);
   const ids = useMemo(() => tasks.map((each) => each.id), [tasks]);
@@ -56,7 +62,7 @@ export function Stage({ fold }: { fold: () => void }) {
       <Canvas
         label={say("builder.canvas")}
         ids={ids}
-        placed={placed}
+        placed={valued}
         selected={selected}
         edge={edge}
         stale={!!fault}
@@ -113,4 +119,20 @@ export function Stage({ fold }: { fold: () => void }) {
       {asked}
     </>
   );
+}
+
+const VALUE_MAX = 400;
+
+/** The edges with the outputs that went over them in the last run. */
+function withValues(
+  placed: Placed,
+  { outputs, statuses }: Pick<BuilderState, "outputs" | "statuses">,
+): Placed {
+  if (outputs.size === 0) return placed;
+  const edges = placed.edges.map((edge) => {
+    if (statuses?.get(edge.to) === "skipped") return edge;
+    const text = JSON.stringify(outputs.get(edge.from))?.slice(0, VALUE_MAX);
+    return { ...edge, value: text && shownText(text) };
+  });
+  return { ...placed, edges };
 }

@@ -33,6 +33,10 @@ export interface BuilderState extends Shown {
   analysis: AnalysisAnswer | undefined;
   /** Statuses of a dry run or of a started execution, by id of the task. */
   statuses: ReadonlyMap<string, NodeStatus> | undefined;
+  /** Outputs of the same run, shown on the edges. */
+  outputs: ReadonlyMap<string, unknown>;
+  /** The input of the last run. */
+  input: unknown;
   panel: Panel;
 }
 
@@ -55,6 +59,8 @@ export const INITIAL: BuilderState = {
   checked: undefined,
   analysis: undefined,
   statuses: undefined,
+  outputs: new Map(),
+  input: undefined,
   save: { word: "kept" },
   readOnly: undefined,
   panel: "text",

@@ -30,7 +30,7 @@ export function InputForm({ task, edit }: InputProps) {
     <fieldset>
       <legend>{say("builder.input")}</legend>
       {object ? (
-        <SchemaForm schema={schema} value={value} change={change} checked={false} />
+        <SchemaForm schema={schema} value={value} change={change} checked={false} folded />
       ) : (
         <SchemaField
           name="input"
@@ -121,6 +121,7 @@ export function ResourceForm({ name }: { name: string }) {
         value={value}
         change={(next) => session.edit((text) => update(text, place, value, next), true)}
         checked={false}
+        folded
       />
     </Fold>
   );

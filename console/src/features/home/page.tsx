@@ -111,7 +111,13 @@ function FirstRun() {
     <section className={styles.first}>
       <h2>{say("home.first")}</h2>
       <p>{say("home.firstHint")}</p>
-      <pre>
+      <p className={`${styles.ways} boxed-links`}>
+        <Link to="/workflows/new">{say("home.build")}</Link>
+        <Link to="/templates">{say("home.templates")}</Link>
+      </p>
+      <p>{say("home.firstCommand")}</p>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys */}
+      <pre role="group" aria-label={say("home.firstCommand")} tabIndex={0}>
         <code>{FIRST}</code>
       </pre>
       <p className="muted">{say("home.firstLive")}</p>

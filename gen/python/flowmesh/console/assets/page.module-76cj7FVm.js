@@ -1,1 +1,0 @@
-var e={page:`_page_1x6u1_1`,form:`_form_1x6u1_8`,provider:`_provider_1x6u1_28`,reason:`_reason_1x6u1_37`};export{e as t};

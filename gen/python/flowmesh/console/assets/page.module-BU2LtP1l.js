@@ -1,1 +1,0 @@
-var e={list:`_list_1okyw_1`,cards:`_cards_1okyw_12`,table:`_table_1okyw_17`,panel:`_panel_1okyw_40`,source:`_source_1okyw_47`,verdict:`_verdict_1okyw_53`};export{e as t};

@@ -1,0 +1,1 @@
+var e={list:`_list_zx6pu_1`,cards:`_cards_zx6pu_12`,table:`_table_zx6pu_17`,panel:`_panel_zx6pu_40`,source:`_source_zx6pu_47`,verdict:`_verdict_zx6pu_53`};export{e as t};

@@ -1,0 +1,1 @@
+var e={page:`_page_10qqz_1`,form:`_form_10qqz_8`,provider:`_provider_10qqz_28`,reason:`_reason_10qqz_37`};export{e as t};

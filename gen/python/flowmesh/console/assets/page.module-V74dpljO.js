@@ -1,1 +1,0 @@
-var e={column:`_column_t80n5_1`,views:`_views_t80n5_6`,view:`_view_t80n5_6`,icon:`_icon_t80n5_31`,chooser:`_chooser_t80n5_35`};export{e as t};

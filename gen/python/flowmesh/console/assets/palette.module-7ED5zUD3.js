@@ -1,1 +1,0 @@
-var e={palette:`_palette_pvid0_1`,input:`_input_pvid0_17`,list:`_list_pvid0_35`,none:`_none_pvid0_75`,help:`_help_pvid0_81`};export{e as t};

@@ -1,1 +1,0 @@
-var e={page:`_page_19a62_1`,list:`_list_19a62_9`,pathHead:`_pathHead_19a62_22`,path:`_path_19a62_22`,child:`_child_19a62_58`};export{e as t};

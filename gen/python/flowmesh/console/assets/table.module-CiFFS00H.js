@@ -1,1 +1,0 @@
-var e={section:`_section_k9dq5_1`,head:`_head_k9dq5_5`,scroller:`_scroller_k9dq5_14`,table:`_table_k9dq5_18`,share:`_share_k9dq5_63`,cards:`_cards_k9dq5_95`};export{e as t};
