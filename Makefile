@@ -6,7 +6,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
-  verify wheel bench bench-apps bench-quick bench-gate profile features docs docs-site \
+  verify wheel bench bench-apps bench-quick bench-gate bench-scale profile features docs docs-site \
   release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
   console console-dev console-test console-bench \
   console-pictures scan mutants coverage gates proof evaluate
@@ -280,6 +280,9 @@ bench-gate: $(TOOLS) ## measures the same and fails when a ratio to the committe
 	mkdir -p build/bench
 	$(BIN)/python benchmarks/run.py --quick --output build/bench/quick.json
 	$(BIN)/python -m benchmarks.gate build/bench/quick.json
+
+bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; < 15 minutes
+	@$(BIN)/python -m benchmarks.scale.main $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING))
 
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main

@@ -26,6 +26,7 @@ ROWS = 200_000
 READ_MAX = 2_000
 FILTERS = 300
 VALUED = 100
+FILL_S = 60
 FIELDS = (
     "id", "workflow", "version", "status", "started", "ended", "duration", "requestId", "error",
     "error.class", "label.team", "attr.amount", "input.customer.id",
@@ -44,6 +45,9 @@ select 'exec-' || lpad(to_hex(n), 20, '0'), 1, 'default', 'w' || n % 50, 'w', 1,
        case when n % 1000 = 0 then null else 1000000::bigint * n + 5 end
 from generate_series(1, $1::int) n
 """
+WITH_PARTITION = EXECUTIONS.replace("20, '0')", "18, '0') || '01'")
+"""The same with ids of partition 1."""
+
 VALUES = """
 insert into search_values (execution_id, name, namespace, text, number)
 select 'exec-' || lpad(to_hex(n), 20, '0'), v.name, 'default', v.text, v.number
@@ -97,9 +101,9 @@ def term(rng: random.Random) -> str:
 @pytest.mark.slow
 async def test_no_search_goes_through_all_rows(store: OrchestratorStore) -> None:
     """Indexed fields find their executions through the index, among 200,000."""
-    await store.pool.execute(EXECUTIONS, ROWS)
-    await store.pool.execute(VALUES, ROWS)
-    await store.pool.execute("analyze executions; analyze search_values")
+    await store.pool.execute(EXECUTIONS, ROWS, timeout=FILL_S)
+    await store.pool.execute(VALUES, ROWS, timeout=FILL_S)
+    await store.pool.execute("analyze executions; analyze search_values", timeout=FILL_S)
     for text, order_by in (
         ("", ""),
         ('workflow = "w7"', ""),
@@ -124,6 +128,9 @@ async def test_no_search_goes_through_all_rows(store: OrchestratorStore) -> None
         ('requestId = "r-1"', ""),
         ("attr.amount = 5", "ended desc"),
         ("attr.amount = 5", "label.team asc"),
+        ("", "ended desc"),
+        ("", "ended asc"),
+        ("status = failed", "ended desc"),
         ("", "attr.amount desc"),
         ("", "attr.amount asc"),
         ("", "label.team desc"),
@@ -134,36 +141,53 @@ async def test_no_search_goes_through_all_rows(store: OrchestratorStore) -> None
         assert read <= READ_MAX, f"{text} {order_by}: {read} rows read"
 
 
+async def test_pages_in_the_order_of_ends_have_each_execution_once(
+    store: OrchestratorStore,
+) -> None:
+    """Open executions of any status are those that end last."""
+    await store.pool.execute(WITH_PARTITION, VALUED)
+    await store.pool.execute(
+        "update executions set ended_at = null, status = (array[1, 2, 3, 8])[1 + right(id, 3)"
+        "::int % 4] where workflow_id in ('w1', 'w2', 'w3', 'w4', 'w5', 'w6')"
+    )
+    await store.pool.execute("update executions set ended_at = 7 where workflow_id = 'w9'")
+    expected = await store.pool.fetch(
+        "select id from executions order by coalesce(ended_at, 9223372036854775807), id"
+    )
+    ids = [row["id"] for row in expected]
+    assert await paged(store, "ended asc") == ids
+    assert await paged(store, "ended desc") == ids[::-1]
+
+
+async def paged(store: OrchestratorStore, order_by: str) -> list[str]:
+    found, ids = searches(store), list[str]()
+    request = pb.ListExecutionsRequest(order_by=order_by, page_size=7)
+    while True:
+        page = await found.page(request)
+        ids += [row["id"] for row in page.rows]
+        if not page.more:
+            return ids
+        request.page_token = page.token(len(page.rows) - 1)
+
+
 async def test_pages_in_the_order_of_a_value_have_each_execution_once(
     store: OrchestratorStore,
 ) -> None:
     """Texts sort below numbers; equal values are in the order of ids."""
-    with_partition = EXECUTIONS.replace("20, '0')", "18, '0') || '01'")
-    await store.pool.execute(with_partition, VALUED)
+    await store.pool.execute(WITH_PARTITION, VALUED)
     await store.pool.execute(
         "insert into search_values (execution_id, name, namespace, text, number)"
         " select id, 'attr.amount', 'default',"
         " case when n % 3 = 0 then 't' || n % 4 end, case when n % 3 > 0 then n % 5 end"
         " from (select id, row_number() over (order by id)::int as n from executions) e"
     )
-    found = searches(store)
-    orders = {}
-    for order_by in ("attr.amount asc", "attr.amount desc"):
-        request = pb.ListExecutionsRequest(order_by=order_by, page_size=7)
-        ids: list[str] = []
-        while True:
-            page = await found.page(request)
-            ids += [row["id"] for row in page.rows]
-            if not page.more:
-                break
-            request.page_token = page.token(len(page.rows) - 1)
-        orders[order_by] = ids
     expected = await store.pool.fetch(
         "select execution_id from search_values"
         " order by coalesce(number, '-infinity'), coalesce(text, ''), execution_id"
     )
-    assert orders["attr.amount asc"] == [row["execution_id"] for row in expected]
-    assert orders["attr.amount desc"] == orders["attr.amount asc"][::-1]
+    ids = [row["execution_id"] for row in expected]
+    assert await paged(store, "attr.amount asc") == ids
+    assert await paged(store, "attr.amount desc") == ids[::-1]
 
 
 async def rows_read(store: OrchestratorStore, text: str, order_by: str) -> int:

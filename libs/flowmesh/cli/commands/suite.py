@@ -61,6 +61,7 @@ SUITE: tuple[Entry, ...] = (
     Group("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
     Group("service", "Manage the instances of services in the registry.", _SERVICE),
     Group("dispatch", "Manage the dispatch of tasks: workers, limits, dead letters.", _DISPATCH),
+    Command("size", "operations.sizes:size", "Work out what a load needs."),
     Command("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),
     Command(
         "completion", "operations.completion:completion", "Print or install a completion script."

@@ -31,6 +31,12 @@ PAGE_MAX = 1_000
 GROUPS_SHOWN_MAX = 1_000
 STATEMENT_TIMEOUT_MS = 5_000
 STEP_S_MAX = 366 * 24 * 3_600
+OPEN_STATUSES = (
+    execution_pb2.EXECUTION_STATUS_PENDING,
+    execution_pb2.EXECUTION_STATUS_RUNNING,
+    execution_pb2.EXECUTION_STATUS_PAUSED,
+    execution_pb2.EXECUTION_STATUS_COMPENSATING,
+)
 OPEN_US = 2**63 - 1
 """Stands for the end of open executions in lists that are ordered by it."""
 
@@ -262,12 +268,32 @@ class PageQuery:
         self._way = " desc" if self.order.descending else ""
         name = self.order.field.stored_name
         before = self._place(request.page_token) if request.page_token else None
-        self.text = self._by_value(name, found, before) if name else self._by_column(found, before)
+        if name:
+            self.text = self._by_value(name, found, before)
+        elif self.order.field.name == "ended":
+            self.text = self._by_end(found, before)
+        else:
+            self.text = self._ordered("", found, ["e.id"], ["e.id"], before)
 
-    def _by_column(self, found: list[str], before: Place | None) -> str:
-        """Return the statement of a list in the order of a column of executions, then of ids."""
-        key = [f"coalesce(e.ended_at, {OPEN_US})"] if self.order.field.name == "ended" else []
-        return self._ordered("", found, [*key, "e.id"], [*key, "e.id"], before)
+    def _by_end(self, found: list[str], before: Place | None) -> str:
+        """Return the statement of a list in the order of ends; open executions have the last one.
+
+        Each open status and the ended executions are read in the order of their index.
+        """
+        is_open = before is not None and before[0] == OPEN_US
+        parts = []
+        if before is None or is_open or not self.order.descending:
+            shown = [f"{OPEN_US}::bigint", "e.id"]
+            place = before[1:] if before is not None and is_open else None
+            for status in OPEN_STATUSES:
+                kept = [*found, f"e.status = {status}"]
+                parts.append(self._ordered("", kept, shown, shown[1:], place))
+        if before is None or not is_open or self.order.descending:
+            shown = ["e.ended_at", "e.id"]
+            place = None if is_open else before
+            kept = [*found, "e.ended_at is not null"]
+            parts.append(self._ordered("", kept, shown, shown, place))
+        return self._merged(parts, 2)
 
     def _by_value(self, name: str, found: list[str], before: Place | None) -> str:
         """Return the statement of a list in the order of search values: texts, then numbers.
@@ -293,7 +319,11 @@ class PageQuery:
             place = None if before is None or in_texts else [number, last]
             kept = [*found, "o.number is not null"]
             parts.append(self._ordered(join, kept, shown, [shown[0], shown[2]], place))
-        ordered = ", ".join(f"key_{place}{self._way}" for place in range(3))
+        return self._merged(parts, 3)
+
+    def _merged(self, parts: Sequence[str], key_size: int) -> str:
+        """Return the statement for a page of the rows of several statements."""
+        ordered = ", ".join(f"key_{place}{self._way}" for place in range(key_size))
         rows = " union all ".join(f"({part})" for part in parts)
         return f"select * from ({rows}) as listed order by {ordered} limit {self.size + 1}"  # noqa: S608
 
