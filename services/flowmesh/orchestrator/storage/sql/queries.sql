@@ -188,8 +188,13 @@ where partition = any (:partitions::int[]) and wake_at is not null
 order by wake_at, id limit :rows_max;
 
 -- name: next_wake(partitions, after)$
-select min(wake_at) from executions
-where partition = any (:partitions::int[]) and wake_at is not null and wake_at > :after;
+-- Reads one row of each partition, and not all that sleep.
+select min(w.wake_at)
+from unnest(:partitions::int[]) as p (id), lateral (
+    select e.wake_at from executions e
+    where e.partition = p.id and e.wake_at is not null and e.wake_at > :after
+    order by e.wake_at limit 1
+) w;
 
 -- name: started_under(namespaces, request_ids)
 -- Returns the executions with which earlier starts were answered.
@@ -282,8 +287,9 @@ limit 10000;
 -- name: delete_snapshots()$
 -- Deletes snapshots of ended executions; these are not rebuilt from snapshots.
 with gone as (
-    delete from snapshots s using executions e
-    where e.id = s.execution_id and e.ended_at is not null
+    -- A subquery, so that the few snapshots are read, and not all executions.
+    delete from snapshots s
+    where (select e.ended_at from executions e where e.id = s.execution_id) is not null
     returning 1
 )
 select count(*) from gone;
