@@ -1,19 +1,19 @@
 """Settings of a process: from FLOWMESH_* in the environment, overridden by flags. Frozen."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flowmesh.rpc.endpoints import Address
 from flowmesh.runtime.settings.types import (
+    AbsolutePath,
     CodecServer,
     ExactOrigins,
     HostNames,
     Networks,
     Origins,
+    ReachedAt,
     Server,
     check_each,
     check_provider,
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default="open",
         description="open: every caller may do everything; closed: each call needs a credential",
     )
-    key_file: str = Field(
+    key_file: AbsolutePath = Field(
         default="",
         description="file of the installation's key, made by `flowmesh identity init`; closed"
         " installations need it",
@@ -80,16 +80,18 @@ class Settings(BaseSettings):
         description="file with a key of 32 characters or more that may read the metrics, and"
         " nothing else, in a closed installation; a changed file counts at once",
     )
-    certs: str = Field(
+    certs: AbsolutePath = Field(
         default="",
         description="folder with ca.pem, cert.pem and key.pem of this process, made by `flowmesh"
         " certs`: services encrypt their calls and verify each other",
     )
-    tls_cert: str = Field(
+    tls_cert: AbsolutePath = Field(
         default="", description="PEM file with the certificate chain of the gateway"
     )
-    tls_key: str = Field(default="", description="PEM file of its key, readable by its owner only")
-    tls_client_ca: str = Field(
+    tls_key: AbsolutePath = Field(
+        default="", description="PEM file of its key, readable by its owner only"
+    )
+    tls_client_ca: AbsolutePath = Field(
         default="",
         description="PEM file of authorities that must have signed the certificates of clients",
     )
@@ -100,7 +102,7 @@ class Settings(BaseSettings):
         description="gRPC port for other processes, where a gateway with TLS shares its process"
         " with other services; 0 picks a free one",
     )
-    internal_dir: str = Field(
+    internal_dir: AbsolutePath = Field(
         default="",
         description="folder of the unix sockets by which the processes of a closed installation"
         " without certificates call each other on one machine, private to their user; `flowmesh"
@@ -203,7 +205,7 @@ class Settings(BaseSettings):
         description="networks of the proxies whose X-Forwarded-For names the client, such as"
         " 10.0.0.0/8, separated by commas; empty is none",
     )
-    advertise: str = Field(
+    advertise: ReachedAt = Field(
         default="", description="host:port at which other processes reach this one"
     )
     data_dir: str = Field(default=".flowmesh", description="folder for the data of this process")
@@ -460,23 +462,10 @@ class Settings(BaseSettings):
         """The namespaces and queues of `learned_routing`."""
         return split(self.learned_routing)
 
-    @field_validator("key_file", "certs", "internal_dir", "tls_cert", "tls_key", "tls_client_ca")
-    @classmethod
-    def _is_absolute(cls, value: str) -> str:
-        """Make the path absolute: child processes have other working folders."""
-        return str(Path(value).absolute()) if value else value
-
     @property
     def has_tls(self) -> bool:
         """True if a certificate is configured."""
         return bool(self.certs or self.tls_cert or self.tls_key or self.tls_client_ca)
-
-    @field_validator("advertise")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if value and not Address.parse(value).host:
-            raise ValueError(f"{value!r} has no host; expected host:port")
-        return value
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 from flowmesh.contract.hosts import address_problem
+from flowmesh.rpc.endpoints import Address
 
 ANY = "*"
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
@@ -62,6 +64,17 @@ def _check_server(address: str) -> str:
     return address
 
 
+def _check_reached(address: str) -> str:
+    if address and not Address.parse(address).host:
+        raise ValueError(f"{address!r} has no host; expected host:port")
+    return address
+
+
+def _absolute(path: str) -> str:
+    """Make the path absolute: child processes have other working folders."""
+    return str(Path(path).absolute()) if path else path
+
+
 def _check_codec_server(address: str) -> str:
     if address and not _CODEC_SERVER.fullmatch(address):
         raise ValueError(
@@ -77,6 +90,8 @@ def check_queue(place: str) -> None:
 
 
 Server = Annotated[str, AfterValidator(_check_server)]
+ReachedAt = Annotated[str, AfterValidator(_check_reached)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 CodecServer = Annotated[str, AfterValidator(_check_codec_server)]
 HostNames = Annotated[str, check_each(_check_host)]
 Origins = Annotated[str, check_each(_check_origin)]
