@@ -93,10 +93,38 @@ class Shelf:
 
     def __init__(self, suite: Suite, namespace: str) -> None:
         self.suite, self.namespace = suite, namespace
+        self._stored = set[str]()
 
     async def call(self, method: str, path: str, body: Any = None) -> Response:
         headers = {"Flowmesh-Namespace": self.namespace}
         return await self.suite.request(method, f"/api/v1/{path}", body, headers=headers)
+
+    async def installed(self, name: str, configuration: dict[str, Any]) -> dict[str, Any]:
+        """Install a plugin, accept what it asks for, and return it once it is settled."""
+        body = {"name": name, "configuration": configuration}
+        answer = await self.call("POST", "plugins", body)
+        if answer.status == 409:
+            accepted = [each["description"] for each in answer.json["error"]["details"]]
+            answer = await self.call("POST", "plugins", {**body, "accepted": accepted})
+        assert answer.status == 202, answer.text
+        return await self.settled(name)
+
+    async def run(self, task: str, input: dict[str, Any], *secrets: str) -> Any:
+        """Run a workflow with one task; return the answer of the run."""
+        name = task.replace(".", "-")
+        spec = {"type": task, "retry": {"maxAttempts": 1}, "secrets": list(secrets)}
+        self._stored.add(name)
+        graph = {"tasks": [{"id": "do", "taskRef": name, "input": input}]}
+        for kind, content in (("WorkflowTask", spec), ("Workflow", graph)):
+            document = {
+                "apiVersion": "workflow.io/v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": content,
+            }
+            answer = await self.call("POST", "workflows", document)
+            assert answer.status < 300, answer.text
+        return (await self.call("POST", f"workflows/{name}/execute", {"input": {}})).json
 
     async def settled(self, name: str) -> dict[str, Any]:
         """Return a plugin once its agents are ready, or its version has failed."""
@@ -111,6 +139,16 @@ class Shelf:
 
         await until(f"{name} is settled", done, within_s=PATIENCE_S)
         return found
+
+    async def end(self) -> None:
+        """Delete what `run` stored, remove all plugins, and wait for the end of their agents."""
+        for name in self._stored:
+            for path in (f"workflows/{name}", f"tasks/{name}"):
+                await self.call("DELETE", path)
+        for each in (await self.call("GET", "plugins")).json["plugins"]:
+            answer = await self.call("DELETE", f"plugins/{each['name']}")
+            assert answer.status == 204, answer.text
+        await self.ended()
 
     async def ended(self) -> None:
         """Wait for the end of all agents."""

@@ -231,16 +231,20 @@ async def _accepted(
 
 async def _settled(client: "Client", found: plugin_pb2.Plugin) -> plugin_pb2.Plugin:
     """Return the plugin once its agents are ready or have failed."""
-    async with asyncio.timeout(WAIT_S):
-        while found.state == plugin_pb2.PLUGIN_STATE_STARTING:
-            await asyncio.sleep(POLL_S)
-            found = await _get(client, found.name)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + WAIT_S
+    while found.state == plugin_pb2.PLUGIN_STATE_STARTING:
+        if loop.time() > until:
+            text = f"{found.name} is not ready after {WAIT_S:.0f} s"
+            raise Refused(text, f"`flowmesh plugin show {found.name}` shows its state")
+        await asyncio.sleep(POLL_S)
+        found = await _get(client, found.name)
     return found
 
 
 def _shown(found: plugin_pb2.Plugin) -> int:
     problem = f": {found.problem}" if found.problem else ""
-    text = f"{found.name} {found.version} is {_state(found)}{problem}"
+    text = f"{found.name} {found.version}: {_state(found)}{problem}"
     output.result(_document(found), text)
     bad = (plugin_pb2.PLUGIN_STATE_WENT_BACK, plugin_pb2.PLUGIN_STATE_FAILED)
     return exit_codes.FAILED if found.state in bad else exit_codes.DONE

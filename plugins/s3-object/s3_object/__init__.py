@@ -1,0 +1,1 @@
+"""Texts in buckets of S3."""

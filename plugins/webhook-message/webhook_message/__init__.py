@@ -1,0 +1,1 @@
+"""Messages to incoming webhooks of chats."""

@@ -1,0 +1,98 @@
+"""A server of SMTP as far as a client needs it, and one of HTTP that keeps what it gets."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass
+class Mailbox:
+    """The mails that a server took; a recipient `nobody@…` is refused."""
+
+    password: str
+    port: int = 0
+    mails: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the commands of one client (RFC 5321, AUTH PLAIN of RFC 4954)."""
+        writer.write(b"220 mailbox\r\n")
+        async for line in reader:
+            words = line.decode().split()
+            match words[0].upper():
+                case "EHLO":
+                    answer = "250-mailbox\r\n250 AUTH PLAIN"
+                case "AUTH":
+                    answer = self._login(words[2])
+                case "RCPT":
+                    answer = "550 unknown" if "nobody" in line.decode() else "250 ok"
+                case "DATA":
+                    writer.write(b"354 go on\r\n")
+                    self.mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
+                    answer = "250 kept"
+                case "QUIT":
+                    break
+                case _:
+                    answer = "250 ok"
+            writer.write(f"{answer}\r\n".encode())
+        writer.close()
+
+    def _login(self, response: str) -> str:
+        _, user, password = base64.b64decode(response).decode().split("\0")
+        self.logins.append(user)
+        return "235 welcome" if password == self.password else "535 wrong password"
+
+
+@asynccontextmanager
+async def mailbox(password: str) -> AsyncIterator[Mailbox]:
+    """Yield a server of SMTP on loopback."""
+    made = Mailbox(password)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    async with server:
+        made.port = server.sockets[0].getsockname()[1]
+        yield made
+
+
+@dataclass
+class Desk:
+    """A chat with a webhook at `/hook`, and the API of Prometheus."""
+
+    url: str = ""
+    messages: list[Any] = field(default_factory=list)
+
+    async def hook(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if not body["text"]:
+            return web.Response(status=400, text="no_text")
+        self.messages.append(body)
+        return web.Response(text="ok")
+
+    async def query(self, request: web.Request) -> web.Response:
+        """Answer as the HTTP API of Prometheus: `up` is 1, anything else no query."""
+        if request.query["query"] != "up":
+            error = {"status": "error", "errorType": "bad_data", "error": "parse error"}
+            return web.json_response(error, status=400)
+        series = [{"metric": {"__name__": "up"}, "value": [1_700_000_000, "1"]}]
+        data = {"resultType": "vector", "result": series}
+        return web.json_response({"status": "success", "data": data})
+
+
+@asynccontextmanager
+async def desk() -> AsyncIterator[Desk]:
+    """Yield a server of HTTP on loopback."""
+    made, application = Desk(), web.Application()
+    application.router.add_post("/hook", made.hook)
+    application.router.add_get("/api/v1/query", made.query)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        made.url = "http://{}:{}".format(*runner.addresses[0][:2])
+        yield made
+    finally:
+        await runner.cleanup()
