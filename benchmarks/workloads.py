@@ -22,6 +22,8 @@ WORKLOADS = {
     "W8": "one workflow of 40 sequential steps",
     "W4d": "one durable handler of 1,000 steps",
     "W8d": "one durable handler of 40 steps",
+    "W4r": "one durable handler of 1,000 repeatable steps",
+    "W8r": "one durable handler of 40 repeatable steps",
     "W10": "workflows of 5 steps of 100 ms, 200 in flight: the overhead of orchestration",
     "W4-10000": "one workflow of 10,000 sequential steps",
     "W6-100000": "100,000 sleeping executions",

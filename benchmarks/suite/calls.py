@@ -107,13 +107,13 @@ class SuiteLoad(UnaryLoad):
         found["last_ms"] = (ends[-1] - ends[-1 - edge]) / edge / 1_000
         return found
 
-    async def w4d(self, steps: int) -> Metrics:
+    async def w4d(self, steps: int, handler: str = DURABLE) -> Metrics:
         began = time.perf_counter()
-        await self._client.run(DURABLE, steps)
+        await self._client.run(handler, steps)
         return {"steps_per_s": steps / (time.perf_counter() - began)}
 
-    async def w8d(self, steps: int, repeats: int) -> Metrics:
-        return await warm_seconds(lambda: self._client.run(DURABLE, steps), repeats)
+    async def w8d(self, steps: int, repeats: int, handler: str = DURABLE) -> Metrics:
+        return await warm_seconds(lambda: self._client.run(handler, steps), repeats)
 
     async def w6s(self, count: int) -> Metrics:
         async with self._client.session() as session:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.durability import durability
 from benchmarks.figures import Results
 from benchmarks.processes import Child, module
+from benchmarks.suite.workflows import REPEATABLE
 from benchmarks.system import Jobs, Setup, running
 from benchmarks.usage import Meter, Peak, proportional_mib, resident_mib, until_quiet
 from benchmarks.workloads import (
@@ -82,6 +83,15 @@ class Suite:
             "W4d": partial(setup.measure, "W4d", DURABLE, steps=sizes.w4_steps),
             "W8d": partial(
                 setup.measure, "W8d", DURABLE, steps=STEPS_W8, repeats=2 * sizes.repeats
+            ),
+            "W4r": partial(measure, "W4r", do="W4d", handler=REPEATABLE, steps=sizes.w4_steps),
+            "W8r": partial(
+                measure,
+                "W8r",
+                do="W8d",
+                handler=REPEATABLE,
+                steps=STEPS_W8,
+                repeats=2 * sizes.repeats,
             ),
             "W10": partial(measure, "W10", count=sizes.w10),
             "W5": partial(setup.recover, NAME, count=sizes.w5, start=restart),

@@ -8,7 +8,7 @@ from collections import Counter
 import uvloop
 
 from benchmarks.answering import answer
-from benchmarks.suite.workflows import DURABLE, NOOP, PARAMS, RECORDED, STAMP, WORK
+from benchmarks.suite.workflows import DURABLE, NOOP, PARAMS, RECORDED, REPEATABLE, STAMP, WORK
 from benchmarks.workloads import RECORDED_MS, WORK_MS
 from flowmesh.sdk import DurableContext, TaskContext, Worker
 from flowmesh.sdk.worker.handlers import TaskHandler
@@ -30,6 +30,12 @@ async def steps(ctx: DurableContext, count: int) -> None:
     """Run sequential steps in a durable handler."""
     for _ in range(count):
         await ctx.step("noop", noop, PARAMS)
+
+
+async def repeatable_steps(ctx: DurableContext, count: int) -> None:
+    """Run sequential steps that do not wait for their commits."""
+    for _ in range(count):
+        await ctx.step("noop", noop, PARAMS, repeatable=True)
 
 
 async def work(params: object) -> object:
@@ -65,6 +71,7 @@ async def main(address: str) -> None:
     }
     worker = Worker(address, handlers, slots=SLOTS)
     worker.durable(DURABLE)(steps)
+    worker.durable(REPEATABLE)(repeatable_steps)
     async with worker:
         await answer({"repeated": record.repeated})
 

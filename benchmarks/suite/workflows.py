@@ -10,6 +10,8 @@ from flowmesh.definitions.limits import NODES_MAX
 NOOP = "bench.noop"
 STAMP = "bench.stamp"
 BUILTIN = "builtin.noop"
+REPEATABLE = "bench-repeatable"
+"""The task type of a durable handler of repeatable steps."""
 DURABLE = "bench-durable"
 """The task type of a durable handler; its input is the number of steps."""
 WORK = "bench.work"

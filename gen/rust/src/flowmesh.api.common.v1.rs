@@ -336,6 +336,10 @@ pub struct JournalRecord {
     /// Of a step that called a model: what the call used. It is booked in the commit of the record.
     #[prost(message, optional, tag = "12")]
     pub usage: ::core::option::Option<ModelUsage>,
+    /// Of an output of a repeatable step: the handler went on before the commit. Added only right after
+    /// the records that the worker knows; a replaying handler keeps its time.
+    #[prost(bool, tag = "13")]
+    pub ahead: bool,
     /// The outcome. Unset: the operation is requested and still open; steps have no open record.
     #[prost(oneof = "journal_record::Outcome", tags = "4, 5, 6, 7")]
     pub outcome: ::core::option::Option<journal_record::Outcome>,

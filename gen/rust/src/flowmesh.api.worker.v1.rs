@@ -145,6 +145,9 @@ pub struct TaskRecorded {
     /// orchestrators.
     #[prost(bool, tag = "6")]
     pub moved: bool,
+    /// The owner of the task checks the place of records that ran ahead, so the worker may send some.
+    #[prost(bool, tag = "7")]
+    pub ahead: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

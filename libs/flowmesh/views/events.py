@@ -270,6 +270,7 @@ def _journal_record(record: journal_pb2.JournalRecord, read: Read) -> dict[str, 
     view["status"] = _JOURNAL_WORDS[outcome] if outcome else "open"
     if outcome == "output":
         view["output"] = read(record.output)
+        view |= _present(ahead=record.ahead)
     elif outcome == "failure":
         view["error"] = failure_view(record.failure)
     return view

@@ -24,13 +24,16 @@ from flowmesh.sdk import (
     Worker,
     Workflow,
 )
+from flowmesh.sdk.durable.ahead import RECEIVED_MAX
 from flowmesh.sdk.testing import LocalEnvironment
 from flowmesh.testing.polling import done, until
 from flowmesh.testing.suite import Suite
+from tests.features.programs.chaining import COUNT, EVERY
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 WITHIN_S = 30.0
 CHARGING = Path(__file__).with_name("charging.py")
+CHAINING = Path(__file__).with_name("chaining.py")
 
 
 @pytest.fixture
@@ -40,10 +43,12 @@ async def client(suite: Suite) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def charging(suite: Suite, effects: Path, *hanging: str) -> AsyncIterator[Any]:
+async def charging(
+    suite: Suite, effects: Path, *hanging: str, program: Path = CHARGING
+) -> AsyncIterator[Any]:
     """The worker as a process; killed at the end."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(CHARGING), suite.grpc_address, str(effects), *hanging
+        sys.executable, str(program), suite.grpc_address, str(effects), *hanging
     )
     try:
         yield process
@@ -118,6 +123,42 @@ async def test_a_killed_worker_repeats_nothing(
     assert len(keys) == len(names)
     recorded = await journal(client, handle)
     assert len(recorded) == len({index for index, _ in recorded})
+
+
+async def test_a_killed_worker_repeats_only_repeatable_steps_that_ran_ahead(
+    suite: Suite, client: Client, tmp_path: Path
+) -> None:
+    """kill -9 four times in a chain of both kinds: each kill repeats one ordinary step at most."""
+    effects = tmp_path / "effects"
+    kills = 4
+    handle = None
+    for kill in range(1, kills + 1):
+        async with charging(suite, effects, program=CHAINING):
+            if handle is None:
+                await until("registered", lambda: known(client, "long-chain"), within_s=WITHIN_S)
+                handle = await client.start("long-chain", 7)
+            await _reached(effects, kill * COUNT // (kills + 2))
+    assert handle is not None
+    async with charging(suite, effects, program=CHAINING):
+        assert await handle.result(30) == 7 + sum(range(COUNT))
+    ran = Counter(map(int, done_in(effects)))
+    again = Counter(number % EVERY == 0 for number, times in ran.items() for _ in range(times - 1))
+    assert again[True] <= kills
+    assert again[False] <= kills * RECEIVED_MAX
+    recorded = await journal(client, handle)
+    assert [index for index, _ in recorded] == list(range(COUNT))
+    assert await _ahead(client, handle) > COUNT // 2
+
+
+async def _reached(effects: Path, count: int) -> None:
+    await done(f"step {count}", lambda: len(done_in(effects)) > count, within_s=WITHIN_S)
+
+
+async def _ahead(client: Client, handle: Handle) -> int:
+    history = await client.download_history(handle.id)
+    return sum(
+        record.ahead for event in history.events for record in event.journal_appended.records
+    )
 
 
 async def _has(client: Client, handle: Handle, name: str) -> bool:

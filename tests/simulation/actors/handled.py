@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DURABLE_TYPE = "durable"
 STEP_FAILS = 0.2
 HANDLER_FAILS = 0.1
+CHAIN = 8
+CHAINED = "sleeps ended, after"
 
 
 class Inline(Payloads):
@@ -37,6 +39,10 @@ def durable_handler(world: World, worker_id: str, task: task_pb2.Task) -> Any:
     """A handler that begins or resumes at a worker."""
     random = Random(f"{world.seed}/{worker_id}/{task.token}/{world.loop.time()}")
 
+    async def again() -> str:
+        await elapsed(random.choice((0.0, 0.001, 0.01)))
+        return str(random.random())
+
     async def step(name: str) -> str:
         await elapsed(random.choice((0.0, 0.01, 0.2)))
         world.happened("step", f"{task.token} {name}", worker_id)
@@ -45,7 +51,7 @@ def durable_handler(world: World, worker_id: str, task: task_pb2.Task) -> Any:
         return f"{name} {random.random()}"
 
     async def handler(ctx: DurableContext, _given: Json) -> Json:
-        return await _handled(ctx, step, task.workflow_id)
+        return await _handled(ctx, step, again)
 
     return handler
 
@@ -72,12 +78,30 @@ async def _no_threads(_function: Any, _arguments: tuple[Any, ...]) -> Json:
     raise AssertionError("steps are coroutines here")
 
 
-async def _handled(ctx: DurableContext, step: Any, _workflow_id: str) -> Json:
+async def _chain(ctx: DurableContext, again: Any) -> None:
+    """Repeatable steps, while sleeps end: each has in its name what the handler has seen before."""
+    seen, slept = "", 0
+
+    async def sleeps(after_s: float) -> None:
+        nonlocal slept
+        await ctx.sleep(after_s)
+        slept += 1
+
+    async def steps() -> None:
+        nonlocal seen
+        for _ in range(CHAIN):
+            seen = await ctx.step(f"{slept} {CHAINED} {seen}", again, repeatable=True)
+
+    await asyncio.gather(steps(), *(sleeps(each / 100) for each in range(1, CHAIN)))
+
+
+async def _handled(ctx: DurableContext, step: Any, again: Any) -> Json:
     tried = Retry(attempts=4, initial="10ms")
     done = [await ctx.step("first", step, "first", retry=tried)]
     done += await asyncio.gather(
         ctx.step("left", step, "left", retry=tried), ctx.step("right", step, "right", retry=tried)
     )
+    await _chain(ctx, again)
     await ctx.sleep(ctx.random.choice((0.03, 1.5)))
     try:
         async with asyncio.timeout(ctx.random.choice((0.05, 2))):

@@ -20,7 +20,9 @@ from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.search_values import search_rows
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
+from flowmesh.sdk.durable.failures import NON_DETERMINISTIC
 from tests.simulation.actors.families import links
+from tests.simulation.actors.handled import CHAINED
 from tests.simulation.checks.history import Call, Commit, Outcome, Record, Stored
 from tests.simulation.servers.lines import joined, lines
 
@@ -392,9 +394,16 @@ def _timers(one: Told) -> Iterator[str]:
 
 
 def _journals(one: Told) -> Iterator[str]:
-    """Everything a handler asked for ends once, and no sleep ends before its time."""
+    """Everything a handler asked for ends once, and no sleep ends before its time.
+
+    A repeatable step follows from an output that is in the journal before it.
+    """
+    outputs: dict[str, set[bytes]] = {}
     ended: Counter[tuple[str, int]] = Counter()
     due: dict[tuple[str, int], int] = {}
+    for _, body, _ in one.of("task_failed"):
+        if getattr(body.failure, "class") == NON_DETERMINISTIC:
+            yield f"I3 {one.id} {body.node}: {body.failure.message}"
     for kind, event, body in one.events:
         if kind == "node_steered" and body.action == NODE_ACTION_RETRY:
             # Handlers in the body of a node that begins anew begin with nothing.
@@ -410,6 +419,11 @@ def _journals(one: Told) -> Iterator[str]:
                     due[key] = event.at_us + record.delay_ms * 1000
                 continue
             ended[key] += 1
+            before = outputs.setdefault(body.node, {b""})
+            if CHAINED in record.name:
+                if record.name.rpartition(" ")[2].encode() not in before:
+                    yield f"I3 {one.id} {key}: {record.name!r} follows from nothing"
+                before.add(record.output.data.strip(b'"'))
             if event.at_us < due.get(key, 0) and record.HasField("timed_out"):
                 yield f"I6 {one.id} {key}: timed out too early"
             if event.at_us < due.get(key, 0) and record.kind == SLEEP and not record.canceled:

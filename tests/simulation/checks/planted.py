@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
-from flowmesh.engine import Scope
-from flowmesh.engine.decisions import attempts
+from flowmesh.engine import Journal, Record, Scope
+from flowmesh.engine.decisions import attempts, durable
 from flowmesh.engine.decisions.step import Step
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.committer import Committer
@@ -186,6 +187,19 @@ def ends_untold() -> AbstractContextManager[None]:
     return _replaced(Deliveries, "_tell_joined", lambda before: told)
 
 
+def ahead_anywhere() -> AbstractContextManager[None]:
+    """Outputs that ran ahead are added after records that their worker did not know."""
+
+    def made(before: Any) -> Any:
+        def new(journal: Journal | None, command: Record) -> Any:
+            count = len(journal.records) if journal is not None else 0
+            return before(journal, replace(command, known=count))
+
+        return new
+
+    return _replaced(durable, "_new", made)
+
+
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the epoch check is gone": no_epoch_check,
     "acknowledged before the commit": acknowledged_before_the_commit,
@@ -198,4 +212,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "ends are not reported to joined nodes": ends_untold,
     "attempts begin anew": attempts_begin_anew,
     "what was stopped is forgotten": stopped_forgotten,
+    "outputs that ran ahead are added anywhere": ahead_anywhere,
 }

@@ -360,3 +360,41 @@ def test_an_undo_may_be_a_handler_that_calls_and_waits() -> None:
     run.complete("a:undo", attempt=2)
     assert run.state.status == EXECUTION_FAILED
     assert compensation_status(run.state) == execution_pb2.COMPENSATION_STATE_COMPENSATED
+
+
+def ahead(index: int, output: bytes = b"1") -> JournalRecord:
+    record = stepped(index, output=output)
+    record.ahead = True
+    return record
+
+
+def test_outputs_that_ran_ahead_follow_what_their_worker_knows() -> None:
+    """A sleep that ended meanwhile comes first: the worker gets it, and runs the handler again."""
+    run = Handled()
+    run.ask(sleeps(0, 60), ahead(1))
+    run.do(TimersDue(), after_us=60 * SECOND)
+    assert run.told == [(0, "output")]
+    run.ask(ahead(2), ahead(3), known=2)
+    assert run.told == [(0, "output")]
+    run.ask(ahead(2), ahead(3), known=3)
+    assert run.told == [(2, "output"), (3, "output")]
+    run.ask(ahead(2, b"7"), ahead(4), known=3)
+    assert run.told == [(2, "output"), (3, "output")]
+    journal = run.state.reach("h").journal
+    assert journal is not None
+    assert [each.index for each in journal.records] == [0, 1, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        JournalRecord(index=0, kind=SLEEP, delay_ms=1, ahead=True),
+        JournalRecord(index=0, kind=STEP, failure=failure_pb2.Failure(message="no"), ahead=True),
+    ],
+)
+def test_only_outputs_of_steps_run_ahead(record: JournalRecord) -> None:
+    run = Handled()
+    run.ask(record)
+    failure = run.state.reach("h").failure
+    assert failure is not None
+    assert "only the output of a step" in failure.message

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 from flowmesh.api.common.v1 import journal_pb2
 from flowmesh.api.history.v1 import history_event_pb2
@@ -40,7 +39,7 @@ def record(step: Step, node: NodeState, command: c.Record) -> bool:
     """
     if not node.delivery:
         step.started(node, command.worker_id, 1, command.started_at_us)
-    new = _new(node.journal, command.records)
+    new = _new(node.journal, command)
     wrong = _wrong(node.journal, new)
     if wrong is not None:
         _refuse(step, node, *wrong)
@@ -149,12 +148,18 @@ def _ended(record: journal_pb2.JournalRecord) -> journal_pb2.JournalRecord:
     return journal_pb2.JournalRecord(index=record.index, kind=record.kind, name=record.name)
 
 
-def _new(journal: Journal | None, records: Iterable[journal_pb2.JournalRecord]) -> _Records:
-    """Return the records that are not in the journal."""
+def _new(journal: Journal | None, command: c.Record) -> _Records:
+    """Return the records that are not in the journal.
+
+    Those that ran ahead follow from the known records: they count only right after these.
+    """
     asked = set(journal.open) if journal is not None else set()
     ended = set(journal.ended) if journal is not None else set()
+    count = len(journal.records) if journal is not None else 0
+    if command.known != count and any(each.ahead for each in command.records):
+        return []
     new = []
-    for each in records:
+    for each in command.records:
         if each.index in ended or (is_open(each) and each.index in asked):
             continue
         (asked if is_open(each) else ended).add(each.index)
@@ -198,6 +203,8 @@ def _problem(record: journal_pb2.JournalRecord, asked: set[int]) -> str:
         return "a name holds no NUL character"
     if len(record.output.data) > INLINE_BYTES_MAX:
         return f"a value above {INLINE_BYTES_MAX >> 10} KiB must be stored and sent by reference"
+    if record.ahead and not (record.kind == STEP and record.HasField("output")):
+        return "only the output of a step runs ahead of its commit"
     if problem := usage_problem(record.usage):
         return problem
     if is_open(record):

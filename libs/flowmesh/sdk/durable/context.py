@@ -58,17 +58,20 @@ class DurableContext:
         *args: Any,
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        repeatable: bool = False,
         **kwargs: Any,
     ) -> "asyncio.Future[Any]":
         """Run `function(*args, **kwargs)`, async or not, and journal its result.
 
         It may run again if its worker dies before the commit; `step_key()` then returns the same
-        key. Raises StepFailed if the function raises and `retry` is exhausted.
+        key. A `repeatable` step may also run again, and with other arguments, if the handler has
+        to be resumed elsewhere: the handler goes on before the commit of its result. Raises
+        StepFailed if the function raises and `retry` is exhausted.
         """
         _check_name(name)
         timeout_ms = milliseconds(timeout) if timeout is not None else 0
         step = Step(function, mode_of(function), args, kwargs, retry, timeout_ms)
-        return self._run.ask(JournalRecord(kind=STEP, name=name), step)
+        return self._run.ask(JournalRecord(kind=STEP, name=name), step, repeatable=repeatable)
 
     def sleep(self, duration: Duration | timedelta) -> "asyncio.Future[Any]":
         """Sleep durably for a duration: seconds as a number, `"90s"`, `"1h"`, or a timedelta."""

@@ -137,6 +137,13 @@ class DurableTask:
             self._send_due = True
             self._loop.call_soon(self._send)
 
+    def commit_ahead(self, records: Sequence[JournalRecord]) -> None:
+        """Send outputs to be committed right after the known records."""
+        if self._over or not records:
+            return
+        self._send_records(self._records(records))
+        self._send_again_later()
+
     def begin(self, operation: Operation) -> None:
         """Start a step."""
         self._steps.start(operation)
@@ -222,16 +229,21 @@ class DurableTask:
         outgoing, self._outgoing = self._outgoing, []
         for records in _in_frames(outgoing):
             self._send_records(self._records(records))
+        self._send_again_later()
+
+    def _send_again_later(self) -> None:
         if self._resend is None:
             self._resend = self._loop.call_later(limits.DURABLE_RESEND_S, self._send_again)
 
     def _send_again(self) -> None:
         """Send unacknowledged records again, as they may be lost with a stream."""
         self._resend = None
-        if self._over or self._run is None or not self._run.unanswered:
+        if self._over or self._run is None:
             return
-        self._outgoing = list(self._run.unanswered.values())
-        self._send()
+        self.commit_ahead(self._run.ahead.in_flight)
+        if self._run.unanswered:
+            self._outgoing = list(self._run.unanswered.values())
+            self._send()
 
     def _apply(self) -> None:
         while self._updates and self._fetching is None and self._run is not None:
@@ -250,6 +262,7 @@ class DurableTask:
                 # An earlier update was lost: request the whole journal.
                 self.commit([])
                 continue
+            self._run.ahead.allowed = self._run.ahead.allowed or update.ahead
             self._run.committed(update.records[known - update.start :])
             self._turn_soon()
 
@@ -282,7 +295,7 @@ class DurableTask:
         if self._run is None or self._over:
             return
         self._run.step_ended(index, output, failure)
-        if failure is not None:
+        if failure is not None or self._run.ahead.ended:
             self._turn_soon()
 
     def _complete(self, value: Json) -> None:

@@ -6,6 +6,9 @@ Therefore the handler requests the same operations in the same order in every ru
 
 The failure of a step is delivered to the handler before its commit, and committed only if the
 handler continues. A failure that ends the handler is not committed, so a retry runs the step again.
+
+The output of a repeatable step is delivered before its commit, too. Until it is committed, only
+repeatable steps begin.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from flowmesh.api.common.v1 import failure_pb2, journal_pb2, payload_pb2
 from flowmesh.api.common.v1.journal_pb2 import JournalRecord
 from flowmesh.contract.json_value import Json
 from flowmesh.records import value_from
+from flowmesh.sdk.durable.ahead import Ahead
 from flowmesh.sdk.durable.failures import CallFailed, NonDeterministic, StepFailed
 from flowmesh.sdk.durable.loop import HandlerLoop
 from flowmesh.sdk.values.failures import Failure
@@ -31,11 +35,15 @@ TIMER = "asyncio"
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """An operation: `ask` is its record, `work` the function of a step."""
+    """An operation: `ask` is its record, `work` the function of a step.
+
+    The handler may go on before the output of a `repeatable` step is committed.
+    """
 
     ask: JournalRecord
     future: "asyncio.Future[Any]"
     work: Any = None
+    repeatable: bool = False
 
     @property
     def index(self) -> int:
@@ -47,6 +55,9 @@ class Host(Protocol):
 
     def commit(self, records: Sequence[JournalRecord]) -> None:
         """Commit records; `Run.committed` follows."""
+
+    def commit_ahead(self, records: Sequence[JournalRecord]) -> None:
+        """Commit received outputs of repeatable steps, at once and in one message."""
 
     def begin(self, operation: Operation) -> None:
         """Run a step; `Run.step_ended` follows."""
@@ -68,6 +79,8 @@ class _Pass:
     loop: HandlerLoop
     task: "asyncio.Task[Json]"
     operations: list[Operation] = field(default_factory=list)
+    # Those without an outcome, by index.
+    open: dict[int, Operation] = field(default_factory=dict)
     asked: list[Operation] = field(default_factory=list)
     delivered: int = 0
 
@@ -95,6 +108,9 @@ class Run:
         self.running: set[int] = set()
         self._failures: dict[int, JournalRecord] = {}
         self._early_failure = -1
+        self.ahead = Ahead()
+        # Outcomes of other steps that wait for the commit of received outputs.
+        self._held: list[JournalRecord] = []
         self._ended = False
         self._mismatch: NonDeterministic | None = None
         self._begin()
@@ -116,16 +132,19 @@ class Run:
         """The open operations, without steps."""
         return [
             each
-            for each in self._pass.operations
+            for each in self._pass.open.values()
             if each.ask.kind != STEP and each.index not in self._over and not each.future.done()
         ]
 
-    def ask(self, ask: JournalRecord, work: Any = None) -> "asyncio.Future[Any]":
+    def ask(
+        self, ask: JournalRecord, work: Any = None, *, repeatable: bool = False
+    ) -> "asyncio.Future[Any]":
         """Request an operation and return the future of its outcome; `work` is for the host."""
         current = self._pass
         ask.index = len(current.operations)
-        operation = Operation(ask, current.loop.create_future(), work)
+        operation = Operation(ask, current.loop.create_future(), work, repeatable)
         current.operations.append(operation)
+        current.open[ask.index] = operation
         current.asked.append(operation)
         position = self._first.get(ask.index)
         if position is not None and self._mismatch is None:
@@ -155,6 +174,7 @@ class Run:
             if over:
                 self._over.add(record.index)
                 self._failures.pop(record.index, None)
+                self.ahead.ended.pop(record.index, None)
                 if record.index in self.running:
                     # Another worker with the same task committed the step first.
                     self.running.discard(record.index)
@@ -167,13 +187,20 @@ class Run:
         self.running.discard(index)
         if index in self._over or index >= len(self._pass.operations):
             return
-        ask = self._pass.operations[index].ask
-        record = JournalRecord(index=index, kind=ask.kind, name=ask.name)
+        operation = self._pass.operations[index]
+        record = JournalRecord(index=index, kind=operation.ask.kind, name=operation.ask.name)
         if failure is not None:
             record.failure.CopyFrom(failure)
             self._failures[index] = record
+            return
+        record.output.CopyFrom(output or payload_pb2.Payload())
+        if operation.repeatable and self.ahead.allowed:
+            record.ahead = True
+            self.ahead.ended[index] = record
+        elif self.ahead.received:
+            self.unanswered[index, True] = record
+            self._held.append(record)
         else:
-            record.output.CopyFrom(output or payload_pb2.Payload())
             self._send([record])
 
     def turn(self) -> None:
@@ -187,11 +214,14 @@ class Run:
                 return
             if self._mismatch is not None:
                 self._end(None, self._mismatch)
-            elif current.task.done():
+            elif current.task.done() and not self.ahead.received:
                 self._close(current.task)
             elif not self._deliver(current):
                 self._start_operations(current)
-                return
+                # Repeatable steps without an await have ended.
+                if not self._may_receive:
+                    self._send_ahead()
+                    return
 
     def leave(self) -> None:
         """Stop the handler without a further call of the host."""
@@ -210,7 +240,13 @@ class Run:
                 return True
             self._apply(current, current.operations[record.index], record)
             return True
-        if self._early_failure < 0 and self._failures:
+        if self._may_receive:
+            record = self.ahead.receive()
+            operation = current.operations[record.index]
+            if not operation.future.done():
+                self._settle(operation, record)
+            return True
+        if self._early_failure < 0 and self._failures and not self.ahead.received:
             index, record = self._failures.popitem()
             operation = current.operations[index]
             if operation.future.done():
@@ -223,7 +259,17 @@ class Run:
             return True
         return False
 
+    @property
+    def _may_receive(self) -> bool:
+        """True if the next thing for the handler is an output without a commit."""
+        return self._early_failure < 0 and not self.unanswered and self.ahead.receivable
+
     def _apply(self, current: _Pass, operation: Operation, record: JournalRecord) -> None:
+        if self.ahead.received:
+            if not self.ahead.confirms(record):
+                # The journal has another record first: replay.
+                self._restart(current)
+            return
         over = record.WhichOneof("outcome") is not None
         if record.index == self._early_failure and over:
             self._early_failure = -1
@@ -233,7 +279,7 @@ class Run:
             self._early_failure = -1
             self._restart(current)
             return
-        if record.kind != STEP or not record.HasField("failure"):
+        if record.kind != STEP or not (record.ahead or record.HasField("failure")):
             self.now_us = record.at_us
         if over and not operation.future.done():
             if record.canceled:
@@ -244,6 +290,7 @@ class Run:
                 self._settle(operation, record)
 
     def _settle(self, operation: Operation, record: JournalRecord) -> None:
+        self._pass.open.pop(operation.index, None)
         future = operation.future
         match record.WhichOneof("outcome"):
             case "output":
@@ -257,37 +304,67 @@ class Run:
     def _restart(self, current: _Pass) -> None:
         """Start a new pass of the handler over the current journal."""
         _abandon(current)
+        for index in self.ahead.drop(self._over):
+            self._failures.pop(index, None)
+            if index in self.running:
+                self.running.discard(index)
+                self._host.stop(index)
         self._begin()
 
     def _start_operations(self, current: _Pass) -> None:
         """Start the new operations of a handler that has received all records and waits."""
         if self._early_failure >= 0:
             return
+        new: list[JournalRecord] = []
+        if not self.ahead.received:
+            new, self._held = self._held, new
         asked, current.asked = current.asked, []
-        new = []
         for each in asked:
-            if each.index in self._first or each.future.done() or each.index in self.running:
+            if self._has_begun(each):
                 continue
-            if each.work is None:
-                if (each.index, False) not in self.unanswered:
-                    new.append(each.ask)
-            elif (each.index, True) not in self.unanswered:
-                self.running.add(each.index)
-                self._host.begin(each)
-        new += self._canceled(current)
+            if self.ahead.received and not each.repeatable:
+                current.asked.append(each)
+            elif each.work is None:
+                new.append(each.ask)
+            else:
+                self._begin_step(each)
+        if not self.ahead.received:
+            new += self._canceled(current)
         if new:
             self._send(new)
-        if not self.running and not self._failures:
+        if not (self.running or self._failures or self.ahead.received or self.ahead.ended):
             if self.open or self.unanswered:
                 self._host.waits()
             else:
                 text = "the handler waits for a future that is neither of a step nor of ctx"
                 self._end(None, RuntimeError(text))
 
+    def _has_begun(self, operation: Operation) -> bool:
+        """Return whether an operation was requested or ended before, or nobody waits for it."""
+        index = operation.index
+        return (
+            index in self._first
+            or operation.future.done()
+            or index in self.running
+            or index in self.ahead.ended
+            or (index, operation.work is not None) in self.unanswered
+        )
+
+    def _begin_step(self, operation: Operation) -> None:
+        self.running.add(operation.index)
+        if self.ahead.received:
+            self.ahead.begun.add(operation.index)
+        self._host.begin(operation)
+
+    def _send_ahead(self) -> None:
+        records = self.ahead.send()
+        if records:
+            self._host.commit_ahead(records)
+
     def _canceled(self, current: _Pass) -> list[JournalRecord]:
         """Return the records that cancel started operations whose futures are canceled."""
         records = []
-        for each in current.operations:
+        for each in current.open.values():
             if not each.future.cancelled() or each.index in self._over:
                 continue
             if (each.index, True) in self.unanswered:

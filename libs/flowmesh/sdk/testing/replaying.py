@@ -404,6 +404,9 @@ class _Journal:
     def commit(self, records: Sequence[JournalRecord]) -> None:
         """Ignore records; a replay commits none."""
 
+    def commit_ahead(self, records: Sequence[JournalRecord]) -> None:
+        """Ignore records; a replay commits none."""
+
     def begin(self, operation: Operation) -> None:
         """Ignore steps; a replay runs none."""
 

@@ -108,6 +108,6 @@ def _command(
 
 def _send_records(stream: WorkerStream, token: str, journal: Journal, known: int) -> None:
     records = journal.records[known:]
-    stream.out.recorded.add(token=token, start=known, records=records)
+    stream.out.recorded.add(token=token, start=known, records=records, ahead=True)
     stream.task_added(sum(map(size_of, records)) + FRAME_BYTES)
     stream.flush_soon()

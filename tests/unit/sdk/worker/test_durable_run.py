@@ -16,6 +16,7 @@ class Bench:
 
     def __init__(self, handler: Callable[[Run], Awaitable[Json]]) -> None:
         self.sent: list[JournalRecord] = []
+        self.ahead: list[list[str]] = []
         self.begun: list[int] = []
         self.stopped: list[int] = []
         self.outcome: list[tuple[Json, BaseException | None]] = []
@@ -24,6 +25,9 @@ class Bench:
 
     def commit(self, records: Sequence[JournalRecord]) -> None:
         self.sent.extend(records)
+
+    def commit_ahead(self, records: Sequence[JournalRecord]) -> None:
+        self.ahead.append([each.name for each in records])
 
     def begin(self, operation: Operation) -> None:
         self.begun.append(operation.index)

@@ -109,7 +109,10 @@ type JournalRecord struct {
 	// The called task; set in an open JOURNAL_KIND_CALL.
 	Call *JournalCall `protobuf:"bytes,11,opt,name=call,proto3" json:"call,omitempty"`
 	// Of a step that called a model: what the call used. It is booked in the commit of the record.
-	Usage         *ModelUsage `protobuf:"bytes,12,opt,name=usage,proto3" json:"usage,omitempty"`
+	Usage *ModelUsage `protobuf:"bytes,12,opt,name=usage,proto3" json:"usage,omitempty"`
+	// Of an output of a repeatable step: the handler went on before the commit. Added only right after
+	// the records that the worker knows; a replaying handler keeps its time.
+	Ahead         bool `protobuf:"varint,13,opt,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +244,13 @@ func (x *JournalRecord) GetUsage() *ModelUsage {
 		return x.Usage
 	}
 	return nil
+}
+
+func (x *JournalRecord) GetAhead() bool {
+	if x != nil {
+		return x.Ahead
+	}
+	return false
 }
 
 type isJournalRecord_Outcome interface {
@@ -426,7 +436,7 @@ var File_flowmesh_api_common_v1_journal_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_common_v1_journal_proto_rawDesc = "" +
 	"\n" +
-	"$flowmesh/api/common/v1/journal.proto\x12\x16flowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xf3\x03\n" +
+	"$flowmesh/api/common/v1/journal.proto\x12\x16flowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\x89\x04\n" +
 	"\rJournalRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.flowmesh.api.common.v1.JournalKindR\x04kind\x12\x12\n" +
@@ -441,7 +451,8 @@ const file_flowmesh_api_common_v1_journal_proto_rawDesc = "" +
 	"\x05at_us\x18\n" +
 	" \x01(\x03R\x04atUs\x127\n" +
 	"\x04call\x18\v \x01(\v2#.flowmesh.api.common.v1.JournalCallR\x04call\x128\n" +
-	"\x05usage\x18\f \x01(\v2\".flowmesh.api.common.v1.ModelUsageR\x05usageB\t\n" +
+	"\x05usage\x18\f \x01(\v2\".flowmesh.api.common.v1.ModelUsageR\x05usage\x12\x14\n" +
+	"\x05ahead\x18\r \x01(\bR\x05aheadB\t\n" +
 	"\aoutcome\"\xa3\x01\n" +
 	"\n" +
 	"ModelUsage\x12\x1a\n" +

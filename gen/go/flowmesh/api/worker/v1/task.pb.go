@@ -695,7 +695,9 @@ type TaskRecorded struct {
 	Elsewhere bool `protobuf:"varint,5,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"`
 	// The partition has another owner. Sent to worker services only, which try the other
 	// orchestrators.
-	Moved         bool `protobuf:"varint,6,opt,name=moved,proto3" json:"moved,omitempty"`
+	Moved bool `protobuf:"varint,6,opt,name=moved,proto3" json:"moved,omitempty"`
+	// The owner of the task checks the place of records that ran ahead, so the worker may send some.
+	Ahead         bool `protobuf:"varint,7,opt,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -772,6 +774,13 @@ func (x *TaskRecorded) GetMoved() bool {
 	return false
 }
 
+func (x *TaskRecorded) GetAhead() bool {
+	if x != nil {
+		return x.Ahead
+	}
+	return false
+}
+
 var File_flowmesh_api_worker_v1_task_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_worker_v1_task_proto_rawDesc = "" +
@@ -827,14 +836,15 @@ const file_flowmesh_api_worker_v1_task_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n" +
 	"\x05known\x18\x02 \x01(\rR\x05known\x12?\n" +
 	"\arecords\x18\x03 \x03(\v2%.flowmesh.api.common.v1.JournalRecordR\arecords\x12\x1e\n" +
-	"\vbegan_at_us\x18\x04 \x01(\x03R\tbeganAtUs\"\xc5\x01\n" +
+	"\vbegan_at_us\x18\x04 \x01(\x03R\tbeganAtUs\"\xdb\x01\n" +
 	"\fTaskRecorded\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\rR\x05start\x12?\n" +
 	"\arecords\x18\x03 \x03(\v2%.flowmesh.api.common.v1.JournalRecordR\arecords\x12\x14\n" +
 	"\x05stale\x18\x04 \x01(\bR\x05stale\x12\x1c\n" +
 	"\telsewhere\x18\x05 \x01(\bR\telsewhere\x12\x14\n" +
-	"\x05moved\x18\x06 \x01(\bR\x05moved*~\n" +
+	"\x05moved\x18\x06 \x01(\bR\x05moved\x12\x14\n" +
+	"\x05ahead\x18\a \x01(\bR\x05ahead*~\n" +
 	"\x13ResultExceptionKind\x12%\n" +
 	"!RESULT_EXCEPTION_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bRESULT_EXCEPTION_KIND_MOVED\x10\x01\x12\x1f\n" +

@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import failure_pb2 as flowmesh_dot_api_dot_common_do
 from flowmesh.api.common.v1 import payload_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/journal.proto\x12\x16\x66lowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\xf3\x03\n\rJournalRecord\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32#.flowmesh.api.common.v1.JournalKindR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x39\n\x06output\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadH\x00R\x06output\x12;\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureH\x00R\x07\x66\x61ilure\x12\x1c\n\x08\x63\x61nceled\x18\x06 \x01(\x08H\x00R\x08\x63\x61nceled\x12\x1d\n\ttimed_out\x18\x07 \x01(\x08H\x00R\x08timedOut\x12\x19\n\x08\x64\x65lay_ms\x18\x08 \x01(\x03R\x07\x64\x65layMs\x12\x1c\n\nfire_at_us\x18\t \x01(\x03R\x08\x66ireAtUs\x12\x13\n\x05\x61t_us\x18\n \x01(\x03R\x04\x61tUs\x12\x37\n\x04\x63\x61ll\x18\x0b \x01(\x0b\x32#.flowmesh.api.common.v1.JournalCallR\x04\x63\x61ll\x12\x38\n\x05usage\x18\x0c \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x05usageB\t\n\x07outcome\"\xa3\x01\n\nModelUsage\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12!\n\x0cinput_tokens\x18\x03 \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\x04 \x01(\x03R\x0coutputTokens\x12\x1b\n\tmicro_usd\x18\x05 \x01(\x03R\x08microUsd\"\xb6\x01\n\x0bJournalCall\x12\x35\n\x05input\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x39\n\x05retry\x18\x02 \x01(\x0b\x32#.flowmesh.api.common.v1.RetryPolicyR\x05retry\x12\x1d\n\ntimeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\x12\x16\n\x06\x63onfig\x18\x04 \x01(\x0cR\x06\x63onfig*\x8a\x01\n\x0bJournalKind\x12\x1c\n\x18JOURNAL_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11JOURNAL_KIND_STEP\x10\x01\x12\x16\n\x12JOURNAL_KIND_SLEEP\x10\x02\x12\x17\n\x13JOURNAL_KIND_SIGNAL\x10\x03\x12\x15\n\x11JOURNAL_KIND_CALL\x10\x04\x42i\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$flowmesh/api/common/v1/journal.proto\x12\x16\x66lowmesh.api.common.v1\x1a$flowmesh/api/common/v1/failure.proto\x1a$flowmesh/api/common/v1/payload.proto\"\x89\x04\n\rJournalRecord\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32#.flowmesh.api.common.v1.JournalKindR\x04kind\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12\x39\n\x06output\x18\x04 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadH\x00R\x06output\x12;\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.FailureH\x00R\x07\x66\x61ilure\x12\x1c\n\x08\x63\x61nceled\x18\x06 \x01(\x08H\x00R\x08\x63\x61nceled\x12\x1d\n\ttimed_out\x18\x07 \x01(\x08H\x00R\x08timedOut\x12\x19\n\x08\x64\x65lay_ms\x18\x08 \x01(\x03R\x07\x64\x65layMs\x12\x1c\n\nfire_at_us\x18\t \x01(\x03R\x08\x66ireAtUs\x12\x13\n\x05\x61t_us\x18\n \x01(\x03R\x04\x61tUs\x12\x37\n\x04\x63\x61ll\x18\x0b \x01(\x0b\x32#.flowmesh.api.common.v1.JournalCallR\x04\x63\x61ll\x12\x38\n\x05usage\x18\x0c \x01(\x0b\x32\".flowmesh.api.common.v1.ModelUsageR\x05usage\x12\x14\n\x05\x61head\x18\r \x01(\x08R\x05\x61headB\t\n\x07outcome\"\xa3\x01\n\nModelUsage\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12!\n\x0cinput_tokens\x18\x03 \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\x04 \x01(\x03R\x0coutputTokens\x12\x1b\n\tmicro_usd\x18\x05 \x01(\x03R\x08microUsd\"\xb6\x01\n\x0bJournalCall\x12\x35\n\x05input\x18\x01 \x01(\x0b\x32\x1f.flowmesh.api.common.v1.PayloadR\x05input\x12\x39\n\x05retry\x18\x02 \x01(\x0b\x32#.flowmesh.api.common.v1.RetryPolicyR\x05retry\x12\x1d\n\ntimeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\x12\x16\n\x06\x63onfig\x18\x04 \x01(\x0cR\x06\x63onfig*\x8a\x01\n\x0bJournalKind\x12\x1c\n\x18JOURNAL_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11JOURNAL_KIND_STEP\x10\x01\x12\x16\n\x12JOURNAL_KIND_SLEEP\x10\x02\x12\x17\n\x13JOURNAL_KIND_SIGNAL\x10\x03\x12\x15\n\x11JOURNAL_KIND_CALL\x10\x04\x42i\n\x1a\x64\x65v.flowmesh.api.common.v1P\x01Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\xaa\x02\x16\x46lowmesh.Api.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.common.v1.jour
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\032dev.flowmesh.api.common.v1P\001Z0flowmesh.dev/gen/flowmesh/api/common/v1;commonv1\252\002\026Flowmesh.Api.Common.V1'
-  _globals['_JOURNALKIND']._serialized_start=994
-  _globals['_JOURNALKIND']._serialized_end=1132
+  _globals['_JOURNALKIND']._serialized_start=1016
+  _globals['_JOURNALKIND']._serialized_end=1154
   _globals['_JOURNALRECORD']._serialized_start=141
-  _globals['_JOURNALRECORD']._serialized_end=640
-  _globals['_MODELUSAGE']._serialized_start=643
-  _globals['_MODELUSAGE']._serialized_end=806
-  _globals['_JOURNALCALL']._serialized_start=809
-  _globals['_JOURNALCALL']._serialized_end=991
+  _globals['_JOURNALRECORD']._serialized_end=662
+  _globals['_MODELUSAGE']._serialized_start=665
+  _globals['_MODELUSAGE']._serialized_end=828
+  _globals['_JOURNALCALL']._serialized_start=831
+  _globals['_JOURNALCALL']._serialized_end=1013
 # @@protoc_insertion_point(module_scope)

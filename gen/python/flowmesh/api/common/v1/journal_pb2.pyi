@@ -68,6 +68,7 @@ class JournalRecord(_message.Message):
     AT_US_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Position among all operations of the handler, counted from 0."""
     kind: Global___JournalKind.ValueType
@@ -85,6 +86,10 @@ class JournalRecord(_message.Message):
     """Of an open operation: the end of `delay_ms`. 0 is replaced at commit time."""
     at_us: _builtins.int
     """Commit time, as seen by replaying handlers; in an event, the time of the event."""
+    ahead: _builtins.bool
+    """Of an output of a repeatable step: the handler went on before the commit. Added only right after
+    the records that the worker knows; a replaying handler keeps its time.
+    """
     @_builtins.property
     def output(self) -> _payload_pb2.Payload: ...
     @_builtins.property
@@ -112,10 +117,11 @@ class JournalRecord(_message.Message):
         at_us: _builtins.int = ...,
         call: Global___JournalCall | None = ...,
         usage: Global___ModelUsage | None = ...,
+        ahead: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "canceled", b"canceled", "failure", b"failure", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "call", b"call", "canceled", b"canceled", "delay_ms", b"delay_ms", "failure", b"failure", "fire_at_us", b"fire_at_us", "index", b"index", "kind", b"kind", "name", b"name", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "at_us", b"at_us", "call", b"call", "canceled", b"canceled", "delay_ms", b"delay_ms", "failure", b"failure", "fire_at_us", b"fire_at_us", "index", b"index", "kind", b"kind", "name", b"name", "outcome", b"outcome", "output", b"output", "timed_out", b"timed_out", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "failure", "canceled", "timed_out"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015

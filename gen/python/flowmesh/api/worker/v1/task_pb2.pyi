@@ -325,6 +325,7 @@ class TaskRecorded(_message.Message):
     STALE_FIELD_NUMBER: _builtins.int
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     MOVED_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     start: _builtins.int
     """Position of the first record, counted from 0."""
@@ -336,6 +337,8 @@ class TaskRecorded(_message.Message):
     """The partition has another owner. Sent to worker services only, which try the other
     orchestrators.
     """
+    ahead: _builtins.bool
+    """The owner of the task checks the place of records that ran ahead, so the worker may send some."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_journal_pb2.JournalRecord]: ...
     def __init__(
@@ -347,10 +350,11 @@ class TaskRecorded(_message.Message):
         stale: _builtins.bool = ...,
         elsewhere: _builtins.bool = ...,
         moved: _builtins.bool = ...,
+        ahead: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "moved", b"moved", "records", b"records", "stale", b"stale", "start", b"start", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "elsewhere", b"elsewhere", "moved", b"moved", "records", b"records", "stale", b"stale", "start", b"start", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
