@@ -282,7 +282,8 @@ bench-gate: $(TOOLS) ## measures the same and fails when a ratio to the committe
 	$(BIN)/python -m benchmarks.gate build/bench/quick.json
 
 bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; < 15 minutes
-	@$(BIN)/python -m benchmarks.scale.main $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING))
+	@$(BIN)/python -m benchmarks.scale.main \
+	  $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING))
 
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main

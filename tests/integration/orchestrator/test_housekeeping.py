@@ -171,7 +171,12 @@ async def test_what_cannot_be_archived_is_not_deleted(
     await store.pool.execute("update executions set status = 4, ended_at = 0")
     blocked = tmp_path / "archive"
     blocked.write_text("a file where a folder is to be")
-    assert (await housekeeping(store, 4, Archive(blocked)).run_once()).executions == 0
+    with structlog.testing.capture_logs() as logs:
+        assert (await housekeeping(store, 4, Archive(blocked)).run_once()).executions == 0
+    assert [(each["event"], each["effect"]) for each in logs] == [
+        ("archive_failed", "expired executions stay in the database")
+    ]
+    assert str(blocked) in logs[0]["problem"]
     archive = Archive(tmp_path / "other")
     plans: Any = None
     await archiving_of(store, plans, archive).take([execution_id])

@@ -74,7 +74,11 @@ class HousekeepingLoop(Loop):
             executions = await self._delete_expired(now_us)
         except OSError as error:
             # Do not delete executions that could not be archived; the next round retries.
-            self._log.error("archive_failed", problem=type(error).__name__)
+            self._log.error(
+                "archive_failed",
+                problem=f"FLOWMESH_ARCHIVE_DIR cannot be written: {error}",
+                effect="expired executions stay in the database",
+            )
             executions = 0
         cleaned = Cleaned(
             executions=executions,

@@ -325,7 +325,10 @@ class PageQuery:
         """Return the statement for a page of the rows of several statements."""
         ordered = ", ".join(f"key_{place}{self._way}" for place in range(key_size))
         rows = " union all ".join(f"({part})" for part in parts)
-        return f"select * from ({rows}) as listed order by {ordered} limit {self.size + 1}"  # noqa: S608
+        return (
+            f"select * from ({rows}) as listed"  # noqa: S608
+            f" order by {ordered} limit {self.size + 1}"
+        )
 
     def _ordered(
         self,
