@@ -5,7 +5,7 @@ import { teach } from "../src/model/messages";
 export const styleguide = {
   "style.title": "Components",
   "style.text": "Text sizes",
-  "style.size": "{size} pixels",
+  "style.size": "{size} text",
   "style.space": "Space",
   "style.status": "States",
   "style.buttons": "Buttons",

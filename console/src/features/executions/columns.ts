@@ -25,7 +25,7 @@ const COLUMNS: readonly Column[] = [
     width: "minmax(140px, 1.1fr)",
     always: true,
   },
-  { id: "id", label: say("executions.execution"), width: "minmax(150px, 1fr)" },
+  { id: "id", label: say("executions.execution"), width: "minmax(176px, 1fr)" },
   { id: "version", label: say("executions.version"), width: "64px" },
   { id: "started", label: say("executions.started"), width: "96px", order: "started" },
   { id: "ended", label: say("executions.ended"), width: "96px", order: "ended" },

@@ -23,7 +23,7 @@ import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 import styles from "./page.module.css";
 
-const SIZES = ["11", "12", "13", "14", "16", "20", "26"] as const;
+const SIZES = ["small", "normal", "large"] as const;
 const SPACES = ["2", "4", "8", "12", "16", "24", "32"] as const;
 const STATUSES = [
   "pending",
