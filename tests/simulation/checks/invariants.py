@@ -15,15 +15,13 @@ from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.execution.v1.execution_pb2 import NODE_ACTION_COMPLETE, NODE_ACTION_RETRY
 from flowmesh.api.history.v1 import history_event_pb2
 from flowmesh.engine import State, replay
-from flowmesh.engine.state.journal import SLEEP
 from flowmesh.orchestrator.model.ids import partition_of
 from flowmesh.orchestrator.model.search_values import search_rows
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
-from flowmesh.sdk.durable.failures import NON_DETERMINISTIC
 from tests.simulation.actors.families import links
-from tests.simulation.actors.handled import CHAINED
 from tests.simulation.checks.history import Call, Commit, Outcome, Record, Stored
+from tests.simulation.checks.journals import journals
 from tests.simulation.servers.lines import joined, lines
 
 TERMINAL = frozenset(
@@ -103,7 +101,7 @@ def violations(record: Record) -> list[str]:
         found += _nodes(one)
         found += _timers(one)
         found += _undone(one)
-        found += _journals(one)
+        found += journals(one)
     found += lines(told)
     found += _effects(record, told)
     found += _epochs(record)
@@ -391,44 +389,6 @@ def _timers(one: Told) -> Iterator[str]:
             elif event.at_us < at_us or (commit is not None and commit.at_us < at_us):
                 early_us = at_us - min(event.at_us, commit.at_us if commit else event.at_us)
                 yield f"I6 {one.id} {body.node}: {early_us} us too early"
-
-
-def _journals(one: Told) -> Iterator[str]:
-    """Everything a handler asked for ends once, and no sleep ends before its time.
-
-    A repeatable step follows from an output that is in the journal before it.
-    """
-    outputs: dict[str, set[bytes]] = {}
-    ended: Counter[tuple[str, int]] = Counter()
-    due: dict[tuple[str, int], int] = {}
-    for _, body, _ in one.of("task_failed"):
-        if getattr(body.failure, "class") == NON_DETERMINISTIC:
-            yield f"I3 {one.id} {body.node}: {body.failure.message}"
-    for kind, event, body in one.events:
-        if kind == "node_steered" and body.action == NODE_ACTION_RETRY:
-            # Handlers in the body of a node that begins anew begin with nothing.
-            for key in [key for key in ended if key[0].startswith(f"{body.node}[")]:
-                del ended[key]
-                due.pop(key, None)
-        if kind != "journal_appended":
-            continue
-        for record in body.records:
-            key = (body.node, record.index)
-            if record.WhichOneof("outcome") is None:
-                if record.delay_ms:
-                    due[key] = event.at_us + record.delay_ms * 1000
-                continue
-            ended[key] += 1
-            before = outputs.setdefault(body.node, {b""})
-            if CHAINED in record.name:
-                if record.name.rpartition(" ")[2].encode() not in before:
-                    yield f"I3 {one.id} {key}: {record.name!r} follows from nothing"
-                before.add(record.output.data.strip(b'"'))
-            if event.at_us < due.get(key, 0) and record.HasField("timed_out"):
-                yield f"I6 {one.id} {key}: timed out too early"
-            if event.at_us < due.get(key, 0) and record.kind == SLEEP and not record.canceled:
-                yield f"I6 {one.id} {key}: woken too early"
-    yield from (f"I3 {one.id} {key}: journaled {n} times" for key, n in ended.items() if n > 1)
 
 
 # --- I7: subscribers ---

@@ -345,11 +345,18 @@ class Session:
             self._receive(response)
             return True
 
+        async def write(stream: Any) -> None:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while (frame := self._take_frame()) is not None:
+                    await stream.write(frame)
+
         while True:
             try:
                 await reconnect.opening()
                 stream = self._stub.Session()
-                await converse(stream, receive, self._write(stream))
+                await converse(stream, receive, write(stream))
             except grpc.aio.AioRpcError as error:
                 await reconnect.broken(error)
             except StreamBroken:
@@ -359,13 +366,6 @@ class Session:
                 self._fail_all(reconnect.error())
             await reconnect.pause()
             self._resend()
-
-    async def _write(self, stream: Any) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while (frame := self._take_frame()) is not None:
-                await stream.write(frame)
 
     def _take_frame(self) -> pb.SessionRequest | None:
         """Return the next frame of queued starts and watches, within the limits and the window."""

@@ -107,15 +107,7 @@ class DurableTask:
 
     def cancel(self, class_: str = "Cancelled", message: str = "the task was canceled") -> None:
         """End the attempt with a failure: it is canceled or over its time limit."""
-        if self._run is not None:
-            self._run.leave()
         self._finish(failed(self._token, class_, message))
-
-    def abandon(self) -> None:
-        """End the attempt here without a result, as another worker has it."""
-        if self._run is not None:
-            self._run.leave()
-        self._finish(None)
 
     def recorded(self, recorded: task_pb2.TaskRecorded) -> None:
         """Receive committed records, or the end of the attempt."""
@@ -123,7 +115,7 @@ class DurableTask:
             self.cancel()
             return
         if recorded.elsewhere:
-            self.abandon()
+            self._finish(None)
             return
         self._updates.append(recorded)
         self._apply()
@@ -210,7 +202,6 @@ class DurableTask:
             return
         records = self._records(uncommitted)
         result = task_pb2.TaskResult(token=self._token, suspended=records)
-        run.leave()
         self._finish(result)
 
     def _records(self, records: Iterable[JournalRecord]) -> task_pb2.TaskRecords:
@@ -320,6 +311,8 @@ class DurableTask:
         if self._over:
             return
         self._over = True
+        if self._run is not None:
+            self._run.leave()
         if result is not None and not result.HasField("suspended"):
             result = with_task_log(result, self._context.task_log)
         self._steps.cancel_all()
