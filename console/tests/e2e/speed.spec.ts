@@ -4,7 +4,7 @@ import type { Page } from "@playwright/test";
 import { add, blank, palette, task, write } from "./builder";
 import { expect, seeded, test } from "./fixtures";
 
-const TRIES = 10;
+const TRIES = 20;
 
 /** The shortest time of a few tries, within a bound; other processes may lengthen single ones. */
 async function within(what: string, mostMs: number, one: () => Promise<number>): Promise<void> {
