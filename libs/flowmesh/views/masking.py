@@ -86,7 +86,16 @@ def masked_payload(payload: payload_pb2.Payload) -> payload_pb2.Payload:
 
 def holds_sensitive(message: Message) -> bool:
     """Return whether a message has a payload with sensitive members."""
-    return any(each.sensitive for each in payloads_in(message))
+    if isinstance(message, payload_pb2.Payload):
+        return bool(message.sensitive)
+    # Of every answer of a closed installation: without generators, and without unset fields.
+    for name, kind in _ways(message.DESCRIPTOR):
+        if kind is not _single:
+            if any(map(holds_sensitive, kind(getattr(message, name)))):
+                return True
+        elif message.HasField(name) and holds_sensitive(getattr(message, name)):
+            return True
+    return False
 
 
 def masked_message(message: M) -> M:
@@ -104,12 +113,8 @@ def masked_message(message: M) -> M:
 def payloads_in(message: Message) -> Iterator[payload_pb2.Payload]:
     """Yield the payloads that are set in a message, at any depth."""
     for name, kind in _ways(message.DESCRIPTOR):
-        value: Any = getattr(message, name)
-        if kind is _single:
-            if message.HasField(name):
-                yield from _within(value)
-        else:
-            for each in kind(value):
+        if kind is not _single or message.HasField(name):
+            for each in kind(getattr(message, name)):
                 yield from _within(each)
 
 

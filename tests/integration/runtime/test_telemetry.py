@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser
 
 from flowmesh.testing.suite import Suite
 
@@ -77,7 +78,8 @@ async def test_an_idle_suite_exports_the_series_of_calls_that_were_made(tmp_path
         await suite.run(SLEEPING)
         opened = await http.get(url, headers={"accept": "application/openmetrics-text"})
         assert opened.content_type == "application/openmetrics-text"
-        families = {each.name: each for each in text_string_to_metric_families(await opened.text())}
+        read: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
+        families = {each.name: each for each in read(await opened.text())}
         samples = families["flowmesh_rpc_seconds"].samples
         exemplars = [each.exemplar for each in samples if each.exemplar is not None]
         assert exemplars

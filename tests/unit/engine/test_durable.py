@@ -393,6 +393,7 @@ def test_outputs_that_ran_ahead_follow_what_their_worker_knows() -> None:
     ],
 )
 def test_only_outputs_of_steps_run_ahead(record: JournalRecord) -> None:
+    """Another record with the mark fails the handler, with the reason."""
     run = Handled()
     run.ask(record)
     failure = run.state.reach("h").failure
