@@ -1,6 +1,37 @@
 """Limits that other tests than `test_limits` try, each with its test."""
 
 ELSEWHERE = {
+    "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
+    "endpoints of the connections of a spec of agents": (
+        "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
+    ),
+    "name of a plugin": ("tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"),
+    "task types of a plugin": (
+        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
+    ),
+    "permissions of a plugin": (
+        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
+    ),
+    "configuration of a plugin": (
+        "tests/unit/plugins/test_manifest.py::test_a_wrong_configuration_is_refused"
+    ),
+    "wheel of a plugin": ("tests/unit/plugins/test_wheels.py::test_a_large_wheel_is_refused"),
+    "files of a plugin": ("tests/unit/plugins/test_wheels.py::test_too_many_files_are_refused"),
+    "files of a plugin together": (
+        "tests/unit/plugins/test_wheels.py::test_an_archive_that_grows_is_refused"
+    ),
+    "index of a catalogue of plugins": (
+        "tests/unit/plugins/test_catalogue.py::test_an_index_is_bounded"
+    ),
+    "wheels of a catalogue of plugins": (
+        "tests/unit/plugins/test_catalogue.py::test_an_index_is_bounded"
+    ),
+    "open calls of a session": (
+        "tests/integration/orchestrator/test_session.py::test_a_full_session_names_its_limit"
+    ),
+    "responses that a session does not read": (
+        "tests/integration/orchestrator/test_session.py::test_a_client_that_does_not_read_is_cut_off"
+    ),
     "members that a request of SCIM changes": (
         "tests/features/logins/test_scim.py::test_a_request_changes_a_bounded_number_of_members"
     ),

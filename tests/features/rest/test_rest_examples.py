@@ -27,6 +27,7 @@ NAMES = {
     "policy": "packers",
 }
 AGENTS = "/api/v1/agent-specs/packers"
+PLUGINS = "/api/v1/plugins"
 RUNNING = """
 select exists (
     select from orchestrator.executions where workflow_id = 'hello' and status in (1, 2)
@@ -51,7 +52,8 @@ def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
 async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
     """Sent in the order of the document, after the definitions that they are about."""
     described = (await suite.get("/openapi.json")).json
-    found = list(examples(described))
+    # Plugins need a catalogue: tests/features/plugins.
+    found = [each for each in examples(described) if not each[1].startswith(PLUGINS)]
     first = ("/workflows", "/api/v1/tasks", AGENTS)
     found.sort(key=lambda each: first.index(each[1]) if each[1] in first else len(first))
     assert len(found) >= 14

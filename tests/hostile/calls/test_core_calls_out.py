@@ -129,6 +129,7 @@ MAKERS = {
     "libs/flowmesh/apps/modules/http_client.py": "see test_calls_out",
     "libs/flowmesh/cli/definitions/tools.py": "the machine of the caller",
     "services/flowmesh/assistant/main.py": "addresses that an administrator names",
+    "services/flowmesh/fleet/main.py": "the catalogue of plugins, which an administrator names",
     "services/flowmesh/identity/main.py": "see tests/features/security/test_oidc.py",
     "services/flowmesh/identity/wrapping/addresses.py": "addresses that an administrator names",
     "services/flowmesh/event/main.py": "hook of a workflow, subscription",

@@ -27,6 +27,12 @@ CASES: dict[str, Callable[[pb.AgentSpec], Any]] = {
     ),
     "queues": lambda spec: spec.queues.extend(f"q{n}" for n in range(limits.QUEUES_MAX + 1)),
     "task_types": lambda spec: spec.task_types.extend(["a", "a"]),
+    "secrets": lambda spec: spec.secrets.extend(f"s{n}" for n in range(limits.SECRETS_MAX + 1)),
+    "secrets ": lambda spec: spec.secrets.append("a b"),
+    "connections.endpoints": lambda spec: spec.connections.endpoints.extend(
+        f"h:{n + 1}" for n in range(limits.ENDPOINTS_MAX + 1)
+    ),
+    "connections.endpoints ": lambda spec: spec.connections.endpoints.append("h:65536"),
     "slots": lambda spec: setattr(spec, "slots", limits.SLOTS_MAX + 1),
     "start_timeout_ms": lambda spec: setattr(spec, "start_timeout_ms", limits.TIMEOUT_MS_MAX + 1),
     "limits.cpu": lambda spec: setattr(spec.limits, "cpu", limits.CPU_MAX + 1),

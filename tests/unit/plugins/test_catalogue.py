@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flowmesh.egress import OPEN, Egress
-from flowmesh.errors import FlowmeshError, NotFound, Unavailable, WrongState
-from flowmesh.plugins import signing, wheels
+from flowmesh.errors import FlowmeshError, Invalid, NotFound, Unavailable, WrongState
+from flowmesh.plugins import limits, signing, wheels
 from flowmesh.plugins.catalogue import INDEX, Catalogue, write_index
 from tests.unit.plugins.projects import changed, project, wheel_of
 
@@ -32,6 +33,12 @@ class Signed:
 
     def replace(self, wheel: bytes) -> None:
         (self.folder / WHEEL).write_bytes(wheel)
+
+    def sign_index(self, content: bytes) -> None:
+        """Replace the index by any content with a right signature."""
+        (self.folder / INDEX).write_bytes(content)
+        signature = signing.sign(self.key, "index", wheels.digest_of(content))
+        (self.folder / (INDEX + signing.SUFFIX)).write_text(signature)
 
     def catalogue(self, public: str = "") -> Catalogue:
         keys = signing.public_keys([public or signing.public_of(self.key)])
@@ -105,6 +112,20 @@ async def test_a_catalogue_that_cannot_be_read_says_so(signed: Signed) -> None:
     nowhere = Catalogue("", (), Egress(OPEN))
     with pytest.raises(Unavailable, match="FLOWMESH_PLUGIN_CATALOGUE"):
         await nowhere.entries()
+
+
+async def test_an_index_is_bounded(signed: Signed) -> None:
+    """In its bytes, and in its wheels."""
+    file = signed.folder / INDEX
+    (entry,) = msgspec.json.decode(file.read_bytes())["plugins"]
+    many = msgspec.json.encode({"plugins": [entry] * (limits.INDEX_ENTRIES_MAX + 1)})
+    assert len(many) < limits.INDEX_BYTES_MAX
+    signed.sign_index(many)
+    with pytest.raises(Invalid, match="length <= 5000"):
+        await signed.catalogue().entries()
+    signed.sign_index(bytes(limits.INDEX_BYTES_MAX + 1))
+    with pytest.raises(Unavailable, match="more than 4096 KiB"):
+        await signed.catalogue().entries()
 
 
 def test_a_new_project_has_a_name_that_fits(tmp_path: Path) -> None:

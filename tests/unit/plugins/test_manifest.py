@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from flowmesh.errors import Invalid, WrongState
+from flowmesh.plugins import limits
 from flowmesh.plugins.manifest import (
     Manifest,
     check_runs_on,
@@ -66,6 +67,9 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
         ({"self_test": "os.path:exists"}, "is not in the package mail"),
         ({"kind": "panel"}, "kind"),
         ({"name": "../mail"}, "name"),
+        ({"name": "m" * (limits.NAME_CHARACTERS_MAX + 1)}, "name"),
+        ({"tasks": {f"mail.{n}": "mail:send" for n in range(limits.TASKS_MAX + 1)}}, "tasks"),
+        ({"permissions": {"secrets": ["a"] * (limits.PERMISSIONS_MAX + 1)}}, "permissions"),
         ({"configuration": {"type": "nothing"}}, "manifest.configuration"),
         ({"configuration": {"$ref": "http://elsewhere.example/x"}}, "another document"),
     ],
@@ -108,7 +112,12 @@ def test_no_endpoint_is_refused(host: Any) -> None:
 
 @pytest.mark.parametrize(
     ("content", "place"),
-    [("{}", "configuration"), ('{"host": 1}', "configuration.host"), ("[]", "configuration")],
+    [
+        ("{}", "configuration"),
+        (" " * (limits.CONFIGURATION_BYTES_MAX + 1), "configuration"),
+        ('{"host": 1}', "configuration.host"),
+        ("[]", "configuration"),
+    ],
 )
 def test_a_wrong_configuration_is_refused(content: str, place: str) -> None:
     """The refusal names the value."""

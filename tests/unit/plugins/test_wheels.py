@@ -79,6 +79,12 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
         wheels.read(changed(wheel_of(tmp_path), files))
 
 
+def test_a_large_wheel_is_refused() -> None:
+    """Before it is opened."""
+    with pytest.raises(Invalid, match="more than 512 KiB"):
+        wheels.read(bytes(limits.WHEEL_BYTES_MAX + 1))
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive at all"])
 def test_something_else_is_no_wheel(content: bytes) -> None:
     """Bytes of any other form are refused."""
