@@ -19,7 +19,9 @@ async def world() -> AsyncIterator[World]:
 @pytest.fixture(scope="module")
 async def victim(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     """A suite of its own: some of what is sent here is understood."""
-    async with Suite(tmp_path_factory.mktemp("victim") / "data") as running:
+    folder = tmp_path_factory.mktemp("victim")
+    environment = {"FLOWMESH_ARCHIVE_DIR": str(folder / "archive")}
+    async with Suite(folder / "data", environment=environment) as running:
         yield running
 
 

@@ -64,6 +64,7 @@ PUBLIC = {
     "flowmesh.api.execution.v1.SearchService",
     "flowmesh.api.fleet.v1.AgentService",
     "flowmesh.api.fleet.v1.FleetService",
+    "flowmesh.api.fleet.v1.PluginService",
     "flowmesh.api.history.v1.HistoryService",
     "flowmesh.api.history.v1.InsightService",
     "flowmesh.api.identity.v1.AuditService",

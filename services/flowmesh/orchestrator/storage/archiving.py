@@ -176,8 +176,9 @@ class Archiving:
         self, request: pb.ListArchivedRequest, namespace: str
     ) -> pb.ListArchivedResponse:
         """Return a page of the archived executions. Raises ARCHIVE_OFF, PAGE_TOKEN_INVALID."""
-        archive = self.required()
         wanted, list_name = request.workflow_id, list_key(request)
+        last = last_of_token(request.page_token, list_name)
+        archive = self.required()
         size = min(request.page_size or LISTED_MAX, LISTED_MAX)
         found = await asyncio.to_thread(
             archive.summaries,
@@ -186,7 +187,7 @@ class Archiving:
             request.started_before_us,
             size + 1,
             lambda entry: not wanted or entry["workflow"] == wanted,
-            last_of_token(request.page_token, list_name),
+            last,
         )
         page = found[:size]
         response = pb.ListArchivedResponse(capped=len(found) > size)
