@@ -1,4 +1,4 @@
-"""Audited changes of the event store, of subscriptions, of dead letters and of agents."""
+"""Audited changes of the event store, of subscriptions, dead letters, agents and plugins."""
 
 from typing import Final
 
@@ -16,11 +16,12 @@ NAMESPACE: Final = {"namespace": "everything"}
 
 
 async def change_others(audited: Audited) -> None:
-    """Streams, subscriptions and agents."""
+    """Streams, subscriptions, agents and plugins."""
     owner = audited.closed.owner
     await change_streams(owner)
     await change_subscriptions(owner)
     await change_agents(audited)
+    await change_plugins(owner)
 
 
 async def change_streams(owner: Caller) -> None:
@@ -91,3 +92,18 @@ async def change_agents(audited: Audited) -> None:
     (stored,) = await audited.found(1, method=f"{service}.ApplyAgentSpec")
     assert stored.actor == "owner@example.com"
     assert "xyzzy" not in stored.details
+
+
+async def change_plugins(owner: Caller) -> None:
+    """A plugin that is configured, pinned, upgraded and removed."""
+    service = "PluginService"
+    plugin = {"name": "greeter", "accepted": ["connect mail.example:7"], **NAMESPACE}
+    host = '{"host": "mail.example"}'
+    await call(owner, f"{service}.InstallPlugin", version="1.0.0", configuration=host, **plugin)
+    greeting = '{"host": "mail.example", "greeting": "Welcome"}'
+    await call(owner, f"{service}.ConfigurePlugin", configuration=greeting, **plugin)
+    named = {"name": "greeter", **NAMESPACE}
+    for pinned in (True, False):
+        await call(owner, f"{service}.PinPlugin", pinned=pinned, **named)
+    await call(owner, f"{service}.UpgradePlugin", **plugin)
+    await call(owner, f"{service}.RemovePlugin", **named)

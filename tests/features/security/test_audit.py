@@ -28,6 +28,7 @@ from flowmesh.testing.polling import until
 from tests.features.closed import PASSWORD, Caller, closed_suite
 from tests.features.commands import command
 from tests.features.natives import resource, workflow
+from tests.features.plugins.market import Market
 from tests.features.security.audited import COMPANY, WAIT_S, Audited, audited_methods, call
 from tests.features.security.audited_identity import (
     change_encryption,
@@ -45,7 +46,11 @@ JSON = "application/json"
 @pytest.fixture(scope="module")
 async def audited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Audited]:
     folder: Path = tmp_path_factory.mktemp("audited")
-    async with closed_suite(folder) as closed:
+    market = Market(folder)
+    for version in ("1.0.0", "1.1.0"):
+        market.greeter(version)
+    environment: dict[str, Any] = {**market.environment}
+    async with closed_suite(folder, **environment) as closed:
         yield Audited(closed)
 
 
