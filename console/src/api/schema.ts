@@ -487,7 +487,7 @@ export interface CataloguePluginValue {
   permissions: string[];
   configurationSchema: unknown;
   digest: string;
-  installedVersion: string;
+  installedVersion?: string;
 }
 
 /** A cause of waiting, now or in executions to come. */
@@ -2288,7 +2288,7 @@ export interface PluginValue {
   kind: "task";
   summary: string;
   state: "failed" | "ready" | "removing" | "starting" | "went_back";
-  problem: string;
+  problem?: string;
   taskTypes: string[];
   permissions: string[];
   configuration: unknown;

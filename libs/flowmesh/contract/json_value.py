@@ -7,3 +7,6 @@ Json = Any
 
 `Any`, since a recursive type would need a cast at every read of a member.
 """
+
+SEALED = "$sealed"
+"""The member of a value that clients and workers have sealed end to end."""

@@ -1,10 +1,9 @@
 """Members that a schema marks as sealed end to end: the suite sees only their sealed form."""
 
-from flowmesh.contract.json_value import Json
+from flowmesh.contract.json_value import SEALED, Json
 from flowmesh.schemas.documents import places
 
 ENCRYPTED = "x-encrypted"
-SEALED = "$sealed"
 _WORD = ENCRYPTED.encode()
 _PARTS = ("kid", "data")
 SEALED_FORM: Json = {

@@ -13,6 +13,7 @@ from flowmesh.gateway.http.operation_docs import EXECUTE, MANAGE, TEST
 from flowmesh.testing.suite import Suite
 from tests.features.executions.test_children import child, parent
 from tests.features.natives import applied
+from tests.features.plugins.market import Market
 
 SEED = 37
 EXAMPLES = 3
@@ -35,7 +36,10 @@ UNSAID = "positive_data_acceptance"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     """A suite of its own: whatever can be changed in it is."""
-    async with Suite(tmp_path_factory.mktemp("fuzzed") / "data") as running:
+    folder = tmp_path_factory.mktemp("fuzzed")
+    market = Market(folder)
+    market.greeter("1.0.0")
+    async with Suite(folder / "data", environment=market.environment) as running:
         yield running
 
 

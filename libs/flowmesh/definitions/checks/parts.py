@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowmesh.contract.json_value import Json
+from flowmesh.contract.json_value import SEALED, Json
 from flowmesh.definitions.problems import Problems
 from flowmesh.definitions.schema_checks import check_schema
 from flowmesh.schemas import NOTHING, Arrays, Comparison, Objects, Part, either, part_of
-from flowmesh.schemas.encrypted import SEALED, with_sealed_forms
+from flowmesh.schemas.encrypted import with_sealed_forms
 
 
 @dataclass(frozen=True, slots=True)

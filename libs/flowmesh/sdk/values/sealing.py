@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from flowmesh.contract.json_value import Json
+from flowmesh.contract.json_value import SEALED, Json
 from flowmesh.errors import Invalid
-from flowmesh.schemas.encrypted import SEALED
+from flowmesh.extras import needed_by
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -122,9 +120,13 @@ class SealingKeys:
 
 
 class _Key:
-    """One key: an AES-256-GCM and the key of its nonces."""
+    """One key: an AES-256-GCM and the key of its nonces. Needs the package `cryptography`."""
 
     def __init__(self, kid: str, key: bytes) -> None:
+        with needed_by("a key of sealed values"):
+            from cryptography.exceptions import InvalidTag
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        self._changed = InvalidTag
         self._kid = kid
         self._nonces = hmac.digest(key, _NONCE_LABEL, sha256)
         self._aead = AESGCM(key)
@@ -140,7 +142,7 @@ class _Key:
             return self._aead.decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._kid.encode()
             )
-        except (InvalidTag, ValueError, binascii.Error):
+        except (self._changed, ValueError, binascii.Error):
             text = f"the value sealed by the key {self._kid!r} was changed, or the key is another"
             raise Invalid("SEALED_UNREADABLE", text) from None
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from flowmesh.gateway.bodies.answers import Answer, Instant
 from flowmesh.gateway.bodies.envelopes import Envelope
@@ -71,7 +71,7 @@ class PluginValue(Answer, kw_only=True):
     kind: KindWord
     summary: str
     state: StateWord
-    problem: str | UnsetType
+    problem: str | UnsetType = UNSET
     task_types: list[str]
     permissions: list[str]
     configuration: Annotated[msgspec.Raw, Source(read=_raw)]
@@ -101,7 +101,7 @@ class CataloguePluginValue(Answer, kw_only=True):
     permissions: list[str]
     configuration_schema: Annotated[msgspec.Raw, Source(read=_raw)]
     digest: str
-    installed_version: str | UnsetType
+    installed_version: str | UnsetType = UNSET
 
 
 class CatalogueList(Answer, kw_only=True):
