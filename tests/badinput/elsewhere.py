@@ -30,7 +30,8 @@ ELSEWHERE = {
         "tests/integration/orchestrator/test_session.py::test_a_full_session_names_its_limit"
     ),
     "responses that a session does not read": (
-        "tests/integration/orchestrator/test_session.py::test_a_client_that_does_not_read_is_cut_off"
+        "tests/integration/orchestrator/test_session.py"
+        "::test_a_client_that_does_not_read_is_cut_off"
     ),
     "members that a request of SCIM changes": (
         "tests/features/logins/test_scim.py::test_a_request_changes_a_bounded_number_of_members"

@@ -1,6 +1,7 @@
 """Audited changes of the event store, of subscriptions, dead letters, agents and plugins."""
 
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from flowmesh.api.event.v1 import subscription_service_pb2
 from flowmesh.api.eventstore.v1 import (
@@ -10,6 +11,7 @@ from flowmesh.api.eventstore.v1 import (
 )
 from flowmesh.api.fleet.v1 import agent_pb2
 from tests.features.closed import Caller
+from tests.features.plugins.market import Market
 from tests.features.security.audited import Audited, call
 
 NAMESPACE: Final = {"namespace": "everything"}
@@ -92,6 +94,14 @@ async def change_agents(audited: Audited) -> None:
     (stored,) = await audited.found(1, method=f"{service}.ApplyAgentSpec")
     assert stored.actor == "owner@example.com"
     assert "xyzzy" not in stored.details
+
+
+def catalogue(folder: Path) -> dict[str, Any]:
+    """Return the settings of a suite with a catalogue of two versions of a plugin."""
+    market = Market(folder)
+    for version in ("1.0.0", "1.1.0"):
+        market.greeter(version)
+    return {**market.environment}
 
 
 async def change_plugins(owner: Caller) -> None:

@@ -28,7 +28,6 @@ from flowmesh.testing.polling import until
 from tests.features.closed import PASSWORD, Caller, closed_suite
 from tests.features.commands import command
 from tests.features.natives import resource, workflow
-from tests.features.plugins.market import Market
 from tests.features.security.audited import COMPANY, WAIT_S, Audited, audited_methods, call
 from tests.features.security.audited_identity import (
     change_encryption,
@@ -36,7 +35,7 @@ from tests.features.security.audited_identity import (
     change_tenants,
     log_in_by_loopback,
 )
-from tests.features.security.audited_streams import change_others
+from tests.features.security.audited_streams import catalogue, change_others
 
 pytestmark = pytest.mark.long
 
@@ -46,11 +45,7 @@ JSON = "application/json"
 @pytest.fixture(scope="module")
 async def audited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Audited]:
     folder: Path = tmp_path_factory.mktemp("audited")
-    market = Market(folder)
-    for version in ("1.0.0", "1.1.0"):
-        market.greeter(version)
-    environment: dict[str, Any] = {**market.environment}
-    async with closed_suite(folder, **environment) as closed:
+    async with closed_suite(folder, **catalogue(folder)) as closed:
         yield Audited(closed)
 
 
