@@ -55,7 +55,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one workflow uses, in the units of its names."""
+    """The use of one workflow, in the units of the names."""
 
     cpu_ms: float
     wal_bytes: float

@@ -73,7 +73,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a load needs. `stored_bytes` are tables and indexes after a whole retention."""
+    """The resources for a load. `stored_bytes` are tables and indexes after a whole retention."""
 
     step: Step
     cores: float

@@ -185,7 +185,7 @@ def _wrong(journal: Journal | None, new: _Records) -> tuple[str, str] | None:
 
 
 def usage_problem(used: journal_pb2.ModelUsage) -> str:
-    """Return the fault of what an answer of a model is said to have used; "" if none."""
+    """Return the problem of the reported usage of a model; "" if there is none."""
     amounts = used.input_tokens, used.output_tokens, used.micro_usd
     if min(amounts) < 0:
         return "usage must not be negative"
