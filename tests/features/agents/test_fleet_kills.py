@@ -90,10 +90,13 @@ async def test_the_bound_of_lost_workers_is_a_setting(tmp_path: Path) -> None:
         await crew.apply("packers", replicas=1)
         async with Client(suite.grpc_address) as client:
             (task,) = await tasks(client, 1, 60.0)
-            for delivery in (1, 2):
-                sent = partial(_sent, client, task, delivery)
-                await until("an agent has the task", sent, within_s=PATIENCE_S)
-                kill((await crew.ready(1))[0]["pid"])
+            killed: set[int] = set()
+            for _ in range(2):
+                at_work = partial(_at_work, crew, killed)
+                await until("an agent has the task", at_work, within_s=PATIENCE_S)
+                killed |= processes_of(suite)
+                for pid in processes_of(suite):
+                    kill(pid)
             with pytest.raises(ExecutionFailed, match="the worker was lost 2 times"):
                 await task.result(PATIENCE_S)
 
@@ -164,10 +167,9 @@ async def _deliveries(task: Handle) -> int:
     return max(int(str(each.get("delivery", 1))) for each in found)
 
 
-async def _sent(client: Client, task: Handle, delivery: int) -> bool:
-    """Return whether a worker has a task for the so-many-th time."""
-    started = [each async for each in client.history(task.id) if each.type == "TaskStarted"]
-    return len(started) == delivery
+async def _at_work(crew: Crew, killed: set[int]) -> bool:
+    """Return whether an agent that nobody has killed has a task."""
+    return any(each["busy"] for each in await crew.agents() if each["pid"] not in killed)
 
 
 async def _ended(suite: Suite) -> bool:
