@@ -100,21 +100,23 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/te
   tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder \
   $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
+# Failures are tried again alone where FLOWMESH_TESTS_ALONE allows some, as in CI.
+PYTEST := $(BIN)/python -m tools.alone
 # What `make gates` and `make proof` count.
 REPORT = --junitxml=build/tests/$@-$(1).xml $(PYTEST_ARGS)
 test: $(TESTS) ## the test suite, under ten minutes on two cores
-	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
-	$(BIN)/pytest -m "not long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
+	$(PYTEST) -m "not long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
+	$(PYTEST) -m "not long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
 
 test-long: $(TOOLS) $(TESTS) ## what CI runs besides: clusters, kills, browsers; half an hour
-	$(BIN)/pytest -m "long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
-	$(BIN)/pytest -m "long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
+	$(PYTEST) -m "long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
+	$(PYTEST) -m "long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
 
 kubernetes: $(TESTS) ## the servers of a test cluster from their Go modules, kept outside the clone
 	@$(BIN)/python -m tools.kubernetes
 
 test-kubernetes: kubernetes ## kubectl, operator and chart on a real API server; about 5 minutes
-	$(BIN)/pytest -m kubernetes $(PYTEST_ARGS) tests/kubernetes
+	$(PYTEST) -m kubernetes $(PYTEST_ARGS) tests/kubernetes
 
 cluster-smoke: ## the chart in the cluster of your kubectl, such as kind or k3s, and removed again
 	bash tools/cluster_smoke.sh
@@ -164,7 +166,7 @@ fuzz: $(TESTS) ## every parser with input that nobody would write: make fuzz MIN
 
 conformance: export CONFORMANCE_DATA := $(or $(CONFORMANCE_DATA),../shared/data)
 conformance: $(TESTS) ## the cases of third parties, from the folder that CONFORMANCE_DATA names
-	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
+	$(PYTEST) tests/conformance $(PYTEST_ARGS)
 
 test-all: export TESTS_DRAW_ALL = 1
 test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the core compiled too
