@@ -618,6 +618,16 @@ export interface ConfigureBody {
   accepted?: string[];
 }
 
+/** The only connections of an agent beside those to the suite. */
+export interface ConnectionsBody {
+  endpoints?: string[];
+}
+
+/** The only connections of an agent beside those to the suite. */
+export interface ConnectionsValue {
+  endpoints: string[];
+}
+
 /** The caller as the console needs it; `me` is present in a closed installation only. `codec_server` is the URL of the installation, with the place of the namespace in it. */
 export interface ConsoleSession {
   auth: "closed" | "open";
@@ -3260,6 +3270,8 @@ export interface SpecBody {
   health?: "heartbeat" | "process";
   startTimeoutMs?: number;
   drainTimeoutMs?: number;
+  secrets?: string[];
+  connections?: ConnectionsBody;
 }
 
 /** A template of agents. */
@@ -3277,6 +3289,8 @@ export interface SpecContent {
   health: "heartbeat" | "process";
   startTimeoutMs: number;
   drainTimeoutMs: number;
+  secrets: string[];
+  connections?: ConnectionsValue;
 }
 
 /** Specs by name. */

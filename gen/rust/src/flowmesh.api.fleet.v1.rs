@@ -1679,6 +1679,7 @@ pub mod plugin_service_client {
         /// Returns the versions of the catalogue by name, the newest first.
         ///
         ///   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+        ///   FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
         ///   UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
         pub async fn search_plugins(
             &mut self,

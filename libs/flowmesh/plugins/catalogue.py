@@ -9,12 +9,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
-from flowmesh.egress import Egress, EgressFailure
+from flowmesh.egress import Egress, EgressBlocked, EgressFailure, ResponseTooLarge
 from flowmesh.errors import NotFound, Unavailable, WrongState
 from flowmesh.plugins import limits, signing, wheels
 from flowmesh.plugins.manifest import Manifest, invalid, numbers
 
 INDEX: Final = "index.json"
+_OFF: Final = (
+    "this installation has no catalogue of plugins; its operator sets FLOWMESH_PLUGIN_CATALOGUE to"
+    " a folder or URL, and FLOWMESH_PLUGIN_KEYS to the public keys that sign it"
+)
 _WHEEL = r"^[a-z0-9_]+-[0-9.]+-py3-none-any\.whl$"
 
 
@@ -67,7 +71,8 @@ class Catalogue:
     async def entries(self) -> tuple[Entry, ...]:
         """Return the entries by name and version, the newest first.
 
-        Raises PLUGIN_UNTRUSTED, PLUGIN_INVALID and PLUGIN_CATALOGUE_UNAVAILABLE.
+        Raises PLUGIN_UNTRUSTED, PLUGIN_INVALID, PLUGIN_CATALOGUE_OFF and
+        PLUGIN_CATALOGUE_UNAVAILABLE.
         """
         content = await self._read(INDEX, limits.INDEX_BYTES_MAX)
         signature = (await self._read(INDEX + signing.SUFFIX, 1_024)).decode("ascii", "replace")
@@ -105,8 +110,7 @@ class Catalogue:
 
     async def _read(self, name: str, bytes_max: int) -> bytes:
         if not self._place:
-            text = "this installation has no catalogue; set FLOWMESH_PLUGIN_CATALOGUE"
-            raise Unavailable("PLUGIN_CATALOGUE_UNAVAILABLE", text)
+            raise WrongState("PLUGIN_CATALOGUE_OFF", _OFF)
         if not self._place.startswith(("http://", "https://")):
             return await asyncio.to_thread(_file, Path(self._place) / name, bytes_max)
         try:
@@ -117,7 +121,7 @@ class Catalogue:
                 timeout_ms=limits.CATALOGUE_TIMEOUT_MS,
                 response_bytes_max=bytes_max,
             )
-        except EgressFailure as error:
+        except (EgressFailure, EgressBlocked, ResponseTooLarge) as error:
             raise _unavailable(name, str(error)) from None
         if answer.status != 200:
             raise _unavailable(name, f"status {answer.status}")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +19,8 @@ Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
 TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
 _HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
+Kind = Literal["task"]
+KINDS: Final = get_args(Kind)
 Text = Annotated[str, Meta(max_length=500)]
 _BOUND = re.compile(r"(>=|<=|==|>|<)\s*(\d{1,5}(?:\.\d{1,5}){0,2})")
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -41,7 +43,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     name: Name
     version: Version
-    kind: Literal["task"]
+    kind: Kind
     summary: Annotated[str, Meta(min_length=1, max_length=200)]
     # Versions of Flowmesh, as `>=0.1,<2`; empty is all.
     flowmesh: Text = ""
@@ -67,10 +69,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
     """Return a manifest. Raises PLUGIN_INVALID."""
     try:
-        if isinstance(content, bytes):
-            found = msgspec.json.decode(content, type=Manifest)
-        else:
-            found = msgspec.convert(dict(content), Manifest)
+        given = msgspec.json.decode(content) if isinstance(content, bytes) else dict(content)
+        _check_kind(given)
+        found = msgspec.convert(given, Manifest)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise invalid("manifest", str(error)) from None
     if not 1 <= len(found.tasks) <= limits.TASKS_MAX:
@@ -88,6 +89,14 @@ def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
     except (Invalid, ValueError) as error:
         raise invalid("manifest.configuration", str(error)) from None
     return found
+
+
+def _check_kind(given: object) -> None:
+    """Raise PLUGIN_INVALID for a kind that this version does not run."""
+    kind = given.get("kind") if isinstance(given, dict) else None
+    if isinstance(kind, str) and kind not in KINDS:
+        text = f"{kind[:80]!r} is not supported; plugins of this version are of: {', '.join(KINDS)}"
+        raise invalid("manifest.kind", text)
 
 
 def check_runs_on(manifest: Manifest, version: str) -> None:

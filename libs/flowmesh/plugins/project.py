@@ -87,14 +87,14 @@ _FILES: Final = {
 }
 
 
-def write_project(folder: Path, name: str) -> list[Path]:
+def write_project(folder: Path, name: str, kind: str = "task") -> list[Path]:
     """Write the files of a new plugin; return them. Raises PLUGIN_INVALID and PLUGIN_EXISTS."""
     package = name.replace("-", "_")
     manifest_of(
         {
             "name": name,
             "version": "0.1.0",
-            "kind": "task",
+            "kind": kind,
             "summary": "Checked.",
             "tasks": {"greet": f"{package}.tasks:greet"},
         }

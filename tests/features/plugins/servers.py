@@ -5,6 +5,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -88,11 +89,25 @@ async def desk() -> AsyncIterator[Desk]:
     made, application = Desk(), web.Application()
     application.router.add_post("/hook", made.hook)
     application.router.add_get("/api/v1/query", made.query)
+    async with _listening(application) as made.url:
+        yield made
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[str]:
+    """Yield the URL of the files of a folder on loopback."""
+    application = web.Application()
+    application.router.add_static("/plugins", folder)
+    async with _listening(application) as url:
+        yield f"{url}/plugins/"
+
+
+@asynccontextmanager
+async def _listening(application: web.Application) -> AsyncIterator[str]:
     runner = web.AppRunner(application)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        made.url = "http://{}:{}".format(*runner.addresses[0][:2])
-        yield made
+        yield "http://{}:{}".format(*runner.addresses[0][:2])
     finally:
         await runner.cleanup()

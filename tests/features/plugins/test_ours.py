@@ -13,7 +13,7 @@ from botocore.session import Session
 from flowmesh.testing.suite import Suite
 from tests.features.application_hosts.app_servers import aws
 from tests.features.plugins.market import Market, Shelf
-from tests.features.plugins.servers import desk, mailbox
+from tests.features.plugins.servers import desk, mailbox, served
 
 pytestmark = pytest.mark.long
 PROJECTS = sorted(each.parent for each in Path("plugins").glob("*/plugin.toml"))
@@ -29,14 +29,20 @@ SECRETS = {
 
 @pytest.fixture(scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
-    """A suite with a catalogue of all plugins of this repository."""
+    """A suite with a catalogue of all plugins of this repository, at a URL."""
     market = Market(tmp_path_factory.mktemp("market"))
     for each in PROJECTS:
         market.publish(each)
-    environment = {**market.environment, **SECRETS, "FLOWMESH_EGRESS": "open"}
     folder = tmp_path_factory.mktemp("shop") / "data"
-    async with Suite(folder, environment=environment) as running:
-        yield running
+    async with served(market.folder) as url:
+        environment = {
+            **market.environment,
+            **SECRETS,
+            "FLOWMESH_PLUGIN_CATALOGUE": url,
+            "FLOWMESH_EGRESS": "open",
+        }
+        async with Suite(folder, environment=environment) as running:
+            yield running
 
 
 @pytest.fixture

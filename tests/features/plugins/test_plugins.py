@@ -91,6 +91,17 @@ async def test_a_plugin_is_installed_used_upgraded_and_removed(shelf: Shelf) -> 
     assert (await shelf.call("GET", "plugins/greeter")).status == 404
 
 
+async def test_an_installation_without_a_catalogue_names_the_setting(suite: Suite) -> None:
+    """A search and an installation answer 409 with the setting that is missing."""
+    for method, path, body in (
+        ("GET", "plugin-catalogue", None),
+        ("POST", "plugins", {"name": "greeter"}),
+    ):
+        answer = await Shelf(suite, "default").call(method, path, body)
+        assert (answer.status, answer.json["error"]["reason"]) == (409, "PLUGIN_CATALOGUE_OFF")
+        assert "sets FLOWMESH_PLUGIN_CATALOGUE" in answer.json["error"]["message"]
+
+
 async def test_a_plugin_is_configured_and_pinned(shelf: Shelf) -> None:
     """Another configuration replaces the agents; a pinned plugin keeps its version."""
     body = {"name": "greeter", "version": "1.0.0", "configuration": HOST, "accepted": ACCEPTED}

@@ -5,10 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flowmesh.egress import OPEN, Egress
+from flowmesh.egress import OPEN, Egress, Policy
 from flowmesh.errors import FlowmeshError, Invalid, NotFound, Unavailable, WrongState
 from flowmesh.plugins import limits, signing, wheels
 from flowmesh.plugins.catalogue import INDEX, Catalogue, write_index
+from flowmesh.plugins.project import write_project
+from tests.features.plugins.servers import served
 from tests.unit.plugins.projects import changed, project, wheel_of
 
 WHEEL = "chat_note-0.1.0-py3-none-any.whl"
@@ -110,8 +112,9 @@ async def test_a_catalogue_that_cannot_be_read_says_so(signed: Signed) -> None:
     with pytest.raises(Unavailable, match=r"index.json of the catalogue cannot be read: No such"):
         await signed.catalogue().entries()
     nowhere = Catalogue("", (), Egress(OPEN))
-    with pytest.raises(Unavailable, match="FLOWMESH_PLUGIN_CATALOGUE"):
+    with pytest.raises(WrongState, match=r"sets FLOWMESH_PLUGIN_CATALOGUE to a folder") as caught:
         await nowhere.entries()
+    assert caught.value.reason == "PLUGIN_CATALOGUE_OFF"
 
 
 async def test_an_index_is_bounded(signed: Signed) -> None:
@@ -126,6 +129,31 @@ async def test_an_index_is_bounded(signed: Signed) -> None:
     signed.sign_index(bytes(limits.INDEX_BYTES_MAX + 1))
     with pytest.raises(Unavailable, match="more than 4096 KiB"):
         await signed.catalogue().entries()
+
+
+def test_a_project_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    """The refusal names the kinds that there are, and nothing is written."""
+    with pytest.raises(Invalid, match=r"'panel' is not supported; .* of: task"):
+        write_project(tmp_path / "panel", "panel", "panel")
+    assert not (tmp_path / "panel").exists()
+
+
+async def test_a_catalogue_of_a_url_is_read_within_the_egress_policy(signed: Signed) -> None:
+    """Index and wheel come by HTTP; the policy, a missing and a large file refuse them."""
+    keys = signing.public_keys([signing.public_of(signed.key)])
+    async with served(signed.folder) as url, Egress(OPEN) as open_door:
+        found = Catalogue(url, keys, open_door)
+        assert (await found.wheel(await found.find("chat-note"))).manifest.version == "0.1.0"
+        async with Egress(Policy.named("public")) as public_door:
+            with pytest.raises(Unavailable, match=r"index.json of the catalogue cannot be read"):
+                await Catalogue(url, keys, public_door).entries()
+        entry = await found.find("chat-note")
+        (signed.folder / WHEEL).write_bytes(bytes(limits.WHEEL_BYTES_MAX + 1))
+        with pytest.raises(Unavailable, match=f"{WHEEL} of the catalogue cannot be read"):
+            await found.wheel(entry)
+        (signed.folder / WHEEL).unlink()
+        with pytest.raises(Unavailable, match="status 404"):
+            await found.wheel(entry)
 
 
 def test_a_new_project_has_a_name_that_fits(tmp_path: Path) -> None:

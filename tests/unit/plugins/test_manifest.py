@@ -65,7 +65,7 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
         ({"tasks": {}}, "manifest.tasks"),
         ({"tasks": {"x": "os:system"}}, "is not in the package mail"),
         ({"self_test": "os.path:exists"}, "is not in the package mail"),
-        ({"kind": "panel"}, "kind"),
+        ({"kind": "panel"}, "manifest.kind: 'panel' is not supported; .* are of: task"),
         ({"name": "../mail"}, "name"),
         ({"name": "m" * (limits.NAME_CHARACTERS_MAX + 1)}, "name"),
         ({"tasks": {f"mail.{n}": "mail:send" for n in range(limits.TASKS_MAX + 1)}}, "tasks"),

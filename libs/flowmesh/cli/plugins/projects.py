@@ -1,7 +1,7 @@
 """`plugin new|build|key|sign|verify|index`: projects, wheels and catalogues, without a suite."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -9,7 +9,6 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.common import WRITTEN, Written, command
 from flowmesh.cli.refusals import Refused
 
-Kind = Literal["task"]
 WheelFile = Annotated[Path, Parameter(help="Wheel of a plugin.")]
 KeyFile = Annotated[Path, Parameter(name=["--key", "-k"], help="File of the secret key.")]
 
@@ -19,7 +18,7 @@ def new(
     name: Annotated[str, Parameter(help="Name of the plugin, such as chat-message.")],
     /,
     *,
-    kind: Annotated[Kind, Parameter(help="Kind of the plugin.")] = "task",
+    kind: Annotated[str, Parameter(help="Kind of the plugin.")] = "task",
     folder: Annotated[
         Path | None, Parameter(name=["--folder", "-d"], help="Folder; by default that of the name.")
     ] = None,
@@ -29,7 +28,7 @@ def new(
     from flowmesh.plugins.project import write_project
 
     where = folder or Path(name)
-    files = write_project(where, name)
+    files = write_project(where, name, kind)
     value = {"folder": str(where), "kind": kind, "files": [str(each) for each in files]}
     output.result(value, f"{where} written; build it: flowmesh plugin build {where}")
 

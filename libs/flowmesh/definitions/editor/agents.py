@@ -79,6 +79,12 @@ AGENT_SPEC: Final[Schema] = {
         "health": _word("health", "What makes an agent ready; by default heartbeats."),
         "startTimeoutMs": _number(_MILLISECONDS_MAX, "Time to become ready; 0 is 30 s."),
         "drainTimeoutMs": _number(_MILLISECONDS_MAX, "Time to complete tasks; 0 is 30 s."),
+        "secrets": _list("Names of the secrets that its tasks may hand to it.", 20),
+        "connections": {
+            "type": "object",
+            "description": "Its only connections beside those to the suite; refused for pods.",
+            "properties": {"endpoints": _list("Endpoints, as host:port.", 20)},
+        },
     },
 }
 AGENT_SPEC_STATUS: Final[Schema] = {

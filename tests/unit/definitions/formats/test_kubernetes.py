@@ -81,14 +81,14 @@ def test_the_files_of_the_chart_are_fresh() -> None:
 @pytest.mark.parametrize(
     ("kind", "message", "named"),
     [
-        ("AgentSpec", agent_pb2.AgentSpec, {"spec", "connections", "secrets"}),
+        ("AgentSpec", agent_pb2.AgentSpec, {"spec"}),
         ("ScalingPolicy", agent_pb2.ScalingPolicy, {"spec", "policy"}),
     ],
 )
 def test_the_resources_of_agents_have_the_members_of_their_messages(
     kind: str, message: Any, named: set[str]
 ) -> None:
-    """Besides names, and bounds of plugins; a policy names its spec `agentSpec`."""
+    """Besides names; a policy names its spec `agentSpec`."""
     resource = next(each for each in agents() if each.kind == kind)
     fields = {each.json_name for each in message.DESCRIPTOR.fields if each.name not in named}
     assert spec_of(resource)["properties"].keys() - {"agentSpec"} == fields

@@ -29,6 +29,15 @@ class LimitsBody(Envelope, frozen=True, kw_only=True):
     disk_bytes: Annotated[Bytes, Meta(description="Files of its folder.")] = 0
 
 
+class ConnectionsBody(Envelope, frozen=True, kw_only=True):
+    """The only connections of an agent beside those to the suite."""
+
+    endpoints: Annotated[
+        list[str],
+        Meta(max_length=20, description="As `host:port`; the egress policy holds for them, too."),
+    ] = msgspec.field(default_factory=list)
+
+
 class SpecBody(Envelope, frozen=True, kw_only=True):
     """A template of agents."""
 
@@ -51,6 +60,13 @@ class SpecBody(Envelope, frozen=True, kw_only=True):
     health: HealthWord | UnsetType = UNSET
     start_timeout_ms: Annotated[Milliseconds, Meta(description="0 is 30 s.")] = 0
     drain_timeout_ms: Annotated[Milliseconds, Meta(description="0 is 30 s.")] = 0
+    secrets: Annotated[
+        list[str], Meta(max_length=20, description="Secrets that its tasks may hand to it.")
+    ] = msgspec.field(default_factory=list)
+    connections: Annotated[
+        ConnectionsBody | UnsetType,
+        Meta(description="Needs the isolation `sandbox`; absent, the egress policy decides."),
+    ] = UNSET
 
 
 class SpawnBody(Envelope, frozen=True, kw_only=True):
@@ -117,6 +133,12 @@ class LimitsValue(Answer, kw_only=True):
     disk_bytes: int
 
 
+class ConnectionsValue(Answer, kw_only=True):
+    """The only connections of an agent beside those to the suite."""
+
+    endpoints: list[str]
+
+
 class SpecContent(Answer, kw_only=True):
     """A template of agents."""
 
@@ -133,6 +155,8 @@ class SpecContent(Answer, kw_only=True):
     health: HealthWord
     start_timeout_ms: int
     drain_timeout_ms: int
+    secrets: list[str]
+    connections: ConnectionsValue | UnsetType = UNSET
 
 
 class SpecValue(Answer, kw_only=True):

@@ -39,6 +39,7 @@ type PluginServiceClient interface {
 	// Returns the versions of the catalogue by name, the newest first.
 	//
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+	//	FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
 	//	UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
 	SearchPlugins(ctx context.Context, in *SearchPluginsRequest, opts ...grpc.CallOption) (*SearchPluginsResponse, error)
 	// Returns the plugins of the namespace by name.
@@ -175,6 +176,7 @@ type PluginServiceServer interface {
 	// Returns the versions of the catalogue by name, the newest first.
 	//
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+	//	FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
 	//	UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
 	SearchPlugins(context.Context, *SearchPluginsRequest) (*SearchPluginsResponse, error)
 	// Returns the plugins of the namespace by name.

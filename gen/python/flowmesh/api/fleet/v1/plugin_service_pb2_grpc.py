@@ -87,6 +87,7 @@ class PluginServiceServicer:
         """Returns the versions of the catalogue by name, the newest first.
 
         FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+        FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
         UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

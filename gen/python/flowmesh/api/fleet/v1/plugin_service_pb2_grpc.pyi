@@ -39,6 +39,7 @@ class PluginServiceStub:
     """Returns the versions of the catalogue by name, the newest first.
 
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+      FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
       UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
     """
     ListPlugins: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.ListPluginsRequest, _plugin_service_pb2.ListPluginsResponse]
@@ -92,6 +93,7 @@ class PluginServiceAsyncStub(PluginServiceStub):
     """Returns the versions of the catalogue by name, the newest first.
 
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+      FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
       UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
     """
     ListPlugins: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.ListPluginsRequest, _plugin_service_pb2.ListPluginsResponse]  # type: ignore[assignment]
@@ -148,6 +150,7 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the versions of the catalogue by name, the newest first.
 
           FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+          FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
           UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
         """
 

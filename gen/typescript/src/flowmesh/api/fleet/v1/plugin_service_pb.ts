@@ -381,6 +381,7 @@ export const PluginService: GenService<{
    * Returns the versions of the catalogue by name, the newest first.
    *
    *   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       no trusted key signed the index
+   *   FAILED_PRECONDITION / PLUGIN_CATALOGUE_OFF   the installation has none
    *   UNAVAILABLE / PLUGIN_CATALOGUE_UNAVAILABLE
    *
    * @generated from rpc flowmesh.api.fleet.v1.PluginService.SearchPlugins
