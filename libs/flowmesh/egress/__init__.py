@@ -4,7 +4,7 @@
 checks all connections of a process. Services of the suite call each other by gRPC, without it.
 """
 
-from flowmesh.egress.client import Egress, Pool, Response, check_method, check_url
+from flowmesh.egress.client import Egress, Pool, Response, check_method, check_server, check_url
 from flowmesh.egress.errors import (
     EgressBlocked,
     EgressFailure,
@@ -40,6 +40,7 @@ __all__ = [
     "Unreachable",
     "check_headers",
     "check_method",
+    "check_server",
     "check_url",
     "data_of_events",
 ]

@@ -5,6 +5,7 @@ size, instead of the HTTP library.
 """
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -212,6 +213,23 @@ def check_url(text: str) -> URL:
     if problem := host_problem(host):
         raise RequestInvalid(f"the url has no valid host: {problem}")
     return url
+
+
+def check_server(text: str) -> URL:
+    """Parse and check the URL of a server that an administrator names. Raises RequestInvalid."""
+    url = check_url(text)
+    if url.user or url.password:
+        raise RequestInvalid("it names a user; credentials are in files")
+    if url.scheme == "http" and not _is_here(url.host or ""):
+        raise RequestInvalid("plain http is for servers of this machine only; use https")
+    return url
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _with_defaults(headers: Mapping[str, str]) -> dict[str, str]:

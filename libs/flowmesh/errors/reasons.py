@@ -162,7 +162,7 @@ REASONS = table_of(
     Reason("SEARCH_TOO_BROAD", tree.Timeout, "The search took too long; use a narrower filter."),
     Reason("RETENTION_INVALID", tree.Invalid, "A retention period is from one minute to 3,650 days."),
     Reason("PAYLOAD_ERASED", tree.WrongState, "The values of the execution were erased on request."),
-    Reason("ARCHIVE_OFF", tree.WrongState, "Archiving is off; set FLOWMESH_ARCHIVE_DIR to the folder of the archive."),
+    Reason("ARCHIVE_OFF", tree.WrongState, "Archiving is off; set FLOWMESH_ARCHIVE_DIR to its folder or bucket."),
     Reason("ARCHIVE_DAMAGED", tree.WrongState, "A file of the archive was changed, cut or removed; the message names it."),
     Reason("ARCHIVE_UNAVAILABLE", tree.Unavailable, "The archive cannot be read or written; the message has the cause."),
     Reason("BULK_NOT_FOUND", tree.NotFound, "No such bulk."),

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from flowmesh.api.execution.v1 import limits_service_pb2_grpc as limits_grpc
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.audit import audit_relay
 from flowmesh.bus import Message, confirm
+from flowmesh.extras import ExtraMissing
 from flowmesh.orchestrator import services
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.composition import Core, Environment, compose
@@ -36,11 +37,13 @@ from flowmesh.orchestrator.operations.slowdowns import SlowdownLoop
 from flowmesh.orchestrator.ownership.lease_keeper import ClaimLoop, LeaseLoop
 from flowmesh.orchestrator.search.searches import Searches
 from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archive_files import FolderFiles
+from flowmesh.orchestrator.storage.bucket import BUCKETS, BucketInvalid, bucket_files
 from flowmesh.orchestrator.storage.database import CONNECTION_LOST, Queries
 from flowmesh.orchestrator.storage.finished import FinishedStates
 from flowmesh.orchestrator.storage.outbox import Outbox
 from flowmesh.orchestrator.storage.store import OrchestratorStore
-from flowmesh.runtime import Runtime
+from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.data_keys import encrypting
 from flowmesh.runtime.namespace_quotas import NamespaceQuotas
 
@@ -62,11 +65,9 @@ async def run(runtime: Runtime) -> None:
             metrics=runtime.metrics,
             monotonic_ms=runtime.clock.monotonic_ms,
         )
-        core = compose(
-            _environment(
-                runtime, OrchestratorStore(Queries(pool, call=relay.call, keys=keys)), finished
-            )
-        )
+        store = OrchestratorStore(Queries(pool, call=relay.call, keys=keys))
+        archive = await stack.enter_async_context(_archive(runtime, store))
+        core = compose(_environment(runtime, store, finished, archive))
         await encrypting(runtime, keys, core.memory.states.evict_namespaces)
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
@@ -126,8 +127,22 @@ def _slowdowns(runtime: Runtime, core: Core) -> SlowdownLoop:
     )
 
 
+@contextlib.asynccontextmanager
+async def _archive(runtime: Runtime, store: OrchestratorStore) -> AsyncIterator[Archive | None]:
+    """Yield the archive in a folder or a bucket; None if it is off."""
+    address = runtime.settings.archive_dir
+    if not address.startswith(BUCKETS):
+        yield Archive(FolderFiles(Path(address)), store.keys) if address else None
+        return
+    try:
+        async with bucket_files(address, store.pool) as files:
+            yield Archive(files, store.keys)
+    except (BucketInvalid, ExtraMissing) as error:
+        raise StartError(f"FLOWMESH_ARCHIVE_DIR: {error}") from error
+
+
 def _environment(
-    runtime: Runtime, store: OrchestratorStore, finished: FinishedStates
+    runtime: Runtime, store: OrchestratorStore, finished: FinishedStates, archive: Archive | None
 ) -> Environment:
     definitions = runtime.stub(definition_service_pb2_grpc.DefinitionServiceStub, "definition")
     settings = runtime.settings
@@ -167,7 +182,7 @@ def _environment(
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
         control_stub=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
-        archive=Archive(Path(settings.archive_dir), store.keys) if settings.archive_dir else None,
+        archive=archive,
         finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,
         log_transitions=settings.log_transitions,

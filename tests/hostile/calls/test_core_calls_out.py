@@ -133,6 +133,7 @@ MAKERS = {
     "services/flowmesh/identity/main.py": "see tests/features/security/test_oidc.py",
     "services/flowmesh/identity/wrapping/addresses.py": "addresses that an administrator names",
     "services/flowmesh/event/main.py": "hook of a workflow, subscription",
+    "services/flowmesh/orchestrator/storage/bucket.py": "addresses that an administrator names",
     "services/flowmesh/registry/main.py": "check",
     "services/flowmesh/worker/main.py": "http, webhook, grpc.call",
 }

@@ -21,6 +21,7 @@ from flowmesh.orchestrator.model.messages import execution_message
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.retention.housekeeping import HousekeepingLoop
 from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archive_files import FolderFiles
 from flowmesh.orchestrator.storage.batch import DAY_US, CommitBatch
 from flowmesh.orchestrator.storage.snapshots import EVENTS_BETWEEN_SNAPSHOTS
 from flowmesh.orchestrator.storage.store import OrchestratorStore
@@ -172,12 +173,14 @@ async def test_what_cannot_be_archived_is_not_deleted(
     blocked = tmp_path / "archive"
     blocked.write_text("a file where a folder is to be")
     with structlog.testing.capture_logs() as logs:
-        assert (await housekeeping(store, 4, Archive(blocked)).run_once()).executions == 0
+        assert (
+            await housekeeping(store, 4, Archive(FolderFiles(blocked))).run_once()
+        ).executions == 0
     assert [(each["event"], each["effect"]) for each in logs] == [
         ("archive_failed", "expired executions stay in the database")
     ]
     assert str(blocked) in logs[0]["problem"]
-    archive = Archive(tmp_path / "other")
+    archive = Archive(FolderFiles(tmp_path / "other"))
     plans: Any = None
     await archiving_of(store, plans, archive).take([execution_id])
     assert (await housekeeping(store, 4, archive).run_once()).executions == 1
@@ -199,7 +202,7 @@ async def test_the_archive_has_what_was_before_a_snapshot(
             await core.ask(lambda reply: PendingCommand(execution_id, 1, signal, reply))
         await core.ask(lambda reply: PendingCommand(execution_id, 1, Cancel(), reply))
         assert await store.pool.fetchval("select count(*) from snapshots") == 1
-        archiving = archiving_of(store, core.given.plans, Archive(tmp_path))
+        archiving = archiving_of(store, core.given.plans, Archive(FolderFiles(tmp_path)))
         await archiving.take([execution_id])
         namespace = await store.pool.fetchval("select namespace from executions")
         shown = await archiving.execution(namespace, execution_id)
@@ -225,7 +228,7 @@ async def test_the_archive_takes_one_value_at_a_time(
             )  # fmt: skip
             ids.append(execution_id)
         await store.pool.execute("update executions set namespace = 'default', ended_at = 1")
-        archive = Archive(tmp_path)
+        archive = Archive(FolderFiles(tmp_path))
         archiving = archiving_of(store, core.given.plans, archive)
         tracemalloc.start()
         try:

@@ -18,6 +18,7 @@ from flowmesh.orchestrator.insight.replays import KEPT_MAX
 from flowmesh.orchestrator.model.commands import PendingCommand
 from flowmesh.orchestrator.services import insights_of as composed_insights
 from flowmesh.orchestrator.storage.archive import Archive
+from flowmesh.orchestrator.storage.archive_files import FolderFiles
 from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.orchestrator.storage.stores import execution_store
 from flowmesh.plan import Plan
@@ -47,7 +48,7 @@ def insights_of(core: Core, there: Insights | None = None, folder: Path | None =
     stub: Any = There(there)
     composed = core.composed
     if folder is not None:
-        composed = compose(replace(core.given, archive=Archive(folder)))
+        composed = compose(replace(core.given, archive=Archive(FolderFiles(folder))))
     return composed_insights(composed, lambda _: stub)
 
 
@@ -184,7 +185,7 @@ async def test_archived_executions_are_still_explained(
     async with running(store) as core:
         execution_id = await core.start(plan_of_one())
         await ended(core, execution_id, payload_pb2.Payload(data=b"1"))
-        archiving = archiving_of(store, core.given.plans, Archive(tmp_path))
+        archiving = archiving_of(store, core.given.plans, Archive(FolderFiles(tmp_path)))
         await archiving.take([execution_id])
         await store.pool.execute("delete from orchestrator.executions")
         insights = insights_of(core, folder=tmp_path)

@@ -406,7 +406,8 @@ class Settings(BaseSettings):
     )
     archive_dir: str = Field(
         default="",
-        description="folder in which ended executions are archived before they are deleted",
+        description="folder, or s3://bucket, in which ended executions are archived before they are"
+        " deleted (docs/retention.md)",
     )
     drill_report: str = Field(
         default="",

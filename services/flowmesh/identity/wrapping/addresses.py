@@ -5,7 +5,6 @@ vault+https://vault:8200/transit/flowmesh?token_file=/run/token&sslrootcert=/etc
 aws-kms://eu-central-1/alias/flowmesh?credentials_file=/etc/flowmesh/aws
 """
 
-import ipaddress
 import re
 import ssl
 from contextlib import AsyncExitStack
@@ -14,7 +13,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from flowmesh.access.keys import KeyFileError, read_key_file
-from flowmesh.egress import OPEN, Egress, Pool, RequestInvalid, check_url
+from flowmesh.egress import OPEN, Egress, Pool, RequestInvalid, check_server
 from flowmesh.identity.wrapping.aws import AwsKey
 from flowmesh.identity.wrapping.keys import FileKey, WrappingKey
 from flowmesh.identity.wrapping.vault import VaultKey
@@ -98,20 +97,9 @@ def _file(path: str) -> Path:
 
 def _check_server(url: str) -> None:
     try:
-        found = check_url(url)
+        check_server(url)
     except RequestInvalid as error:
         raise _wrong(str(error)) from error
-    if found.user or found.password:
-        raise _wrong("it names a user; credentials are in files")
-    if found.scheme == "http" and not _is_here(found.host or ""):
-        raise _wrong("plain http is for servers of this machine only; use https")
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _context(authorities: str) -> ssl.SSLContext | None:

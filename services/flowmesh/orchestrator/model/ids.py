@@ -57,6 +57,14 @@ def first_id_of(time_us: int) -> str:
     return f"{PREFIX}{_digits(time_us // 1000, 9)}"
 
 
+def made_at_us_of(execution_id: str) -> int:
+    """Return the time at which a well-formed id was made, in whole milliseconds."""
+    value = 0
+    for digit in execution_id[len(PREFIX) : len(PREFIX) + 9]:
+        value = value * 32 + _VALUES[digit]
+    return value * 1_000
+
+
 def partition_of(execution_id: str) -> int | None:
     """Return the partition in an execution id; None if the id is malformed."""
     if _ID.fullmatch(execution_id) is None:

@@ -60,6 +60,7 @@ class OrchestratorMetrics:
             "flowmesh_total_execution_time", "Cumulative duration of ended executions in seconds."
         )
         self._keep_first_names(metrics)
+        self._count_retention(metrics)
         self.dead_letters = metrics.counter(
             "flowmesh_dead_letters", "Tasks given up in executions that failed."
         )
@@ -82,9 +83,6 @@ class OrchestratorMetrics:
         self.long_histories = metrics.counter(
             "flowmesh_long_histories", "Executions whose history passed the length of a warning."
         )
-        self.executions_deleted = metrics.counter(
-            "flowmesh_executions_deleted", "Executions deleted after their retention."
-        )
         self.partitions_owned = metrics.gauge(
             "flowmesh_partitions_owned", "Partitions this process owns."
         )
@@ -106,6 +104,14 @@ class OrchestratorMetrics:
         )
         self.states_cached = metrics.gauge("flowmesh_states_cached", "Executions held in memory.")
         self.plan_lookups = counter("flowmesh_plan_lookups", "Plans by name.", ("result",))
+
+    def _count_retention(self, metrics: Metrics) -> None:
+        self.executions_deleted = metrics.counter(
+            "flowmesh_executions_deleted", "Executions deleted after their retention."
+        )
+        self.archive_failures = metrics.counter(
+            "flowmesh_archive_failures", "Rounds of retention that could not write the archive."
+        )
 
     def _keep_first_names(self, metrics: Metrics) -> None:
         """Export metrics that had no prefix in earlier versions under their former names too."""

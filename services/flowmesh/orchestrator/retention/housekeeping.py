@@ -74,6 +74,7 @@ class HousekeepingLoop(Loop):
             executions = await self._delete_expired(now_us)
         except OSError as error:
             # Do not delete executions that could not be archived; the next round retries.
+            self._metrics.archive_failures.inc()
             self._log.error(
                 "archive_failed",
                 problem=f"FLOWMESH_ARCHIVE_DIR cannot be written: {error}",

@@ -229,7 +229,7 @@ class Archiving:
 
     def required(self) -> Archive:
         if self._archive is None:
-            text = "the archive is off; set FLOWMESH_ARCHIVE_DIR to a folder"
+            text = "the archive is off; set FLOWMESH_ARCHIVE_DIR to a folder or a bucket"
             raise WrongState("ARCHIVE_OFF", text)
         return self._archive
 

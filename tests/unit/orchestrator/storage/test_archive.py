@@ -9,10 +9,11 @@ import orjson
 import pytest
 
 from flowmesh.access.encryption import MARK, DataKey, DataKeys
-from flowmesh.errors import WrongState
+from flowmesh.errors import Unavailable, WrongState
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.storage import archive as module
 from flowmesh.orchestrator.storage.archive import Archive, ArchiveInput, Vanished
+from flowmesh.orchestrator.storage.archive_files import FolderFiles
 
 NOW_US = 1_790_000_000_000_000
 COUNT = 30
@@ -41,7 +42,7 @@ def everything(_entry: dict[str, Any]) -> bool:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    made = Archive(tmp_path)
+    made = Archive(FolderFiles(tmp_path))
     made.write("n", NOW_US, IDS, map(filed, IDS))
     return made
 
@@ -61,7 +62,7 @@ def test_concurrent_deletions_delete_exactly_their_executions(
 
 def test_concurrent_archiving_of_one_execution_leaves_one_file(tmp_path: Path) -> None:
     """Every orchestrator does the housekeeping when it starts."""
-    archive = Archive(tmp_path)
+    archive = Archive(FolderFiles(tmp_path))
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: archive.write("n", NOW_US, IDS, map(filed, IDS)), range(16)))
     assert all(document(archive, one) == b"".join(lines(one)) for one in IDS)
@@ -81,7 +82,7 @@ def test_a_file_counts_from_the_moment_its_index_names_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", cut_off)
-        with pytest.raises(OSError, match="cut off"):
+        with pytest.raises(Unavailable, match="cut off"):
             archive.replace("n", IDS[0], lambda _: [b"other\n"])
     assert document(archive, IDS[0]) == b"".join(lines(IDS[0]))
     assert archive.replace("n", IDS[0], lambda _: [b"other\n"])
@@ -108,7 +109,7 @@ def test_what_vanishes_while_it_is_written_is_left_out(tmp_path: Path) -> None:
 
         return ArchiveInput({"executionId": execution_id, "startedAtUs": NOW_US}, cut())
 
-    archive = Archive(tmp_path)
+    archive = Archive(FolderFiles(tmp_path))
     archive.write("n", NOW_US, IDS[:3], [filed(IDS[0]), vanishing(IDS[1]), filed(IDS[2])])
     found = [document(archive, one) for one in IDS[:3]]
     assert found == [b"".join(lines(IDS[0])), None, b"".join(lines(IDS[2]))]
@@ -134,7 +135,7 @@ def test_files_of_before_are_read_and_changed(archive: Archive, tmp_path: Path) 
 
 def test_what_does_not_fit_is_not_counted(tmp_path: Path) -> None:
     """The bound of a list is that of what fits, not of what was looked at."""
-    archive, day_us = Archive(tmp_path), 86_400_000_000
+    archive, day_us = Archive(FolderFiles(tmp_path)), 86_400_000_000
     archive.write("n", NOW_US - day_us, IDS[:20], map(filed, IDS[:20]))
     archive.write("n", NOW_US, IDS[20:], (filed(one, "other") for one in IDS[20:]))
     found = archive.summaries("n", 0, 0, 5, lambda entry: entry["workflow"] == "other")
@@ -146,7 +147,7 @@ def test_what_does_not_fit_is_not_counted(tmp_path: Path) -> None:
 def test_a_document_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However well it is packed: none of them is larger than a piece may be."""
     monkeypatch.setattr(module, "CHUNK_BYTES", 1_000)
-    archive, whole = Archive(tmp_path), b"y" * 50_123
+    archive, whole = Archive(FolderFiles(tmp_path)), b"y" * 50_123
     archive.write("n", NOW_US, IDS[:1], [ArchiveInput({"executionId": IDS[0]}, [whole])])
     found = archive.find("n", IDS[0])
     assert found is not None
@@ -198,7 +199,7 @@ def test_a_flipped_bit_is_an_error_or_has_no_effect(
 
 def test_pages_of_a_list_follow_each_other(tmp_path: Path) -> None:
     """Across days and files, in the order of starts; each execution is on one page."""
-    archive, day_us = Archive(tmp_path), 86_400_000_000
+    archive, day_us = Archive(FolderFiles(tmp_path)), 86_400_000_000
     for number in (2, 0, 1):
         archive.write("n", NOW_US, IDS[number:20:3], map(filed, IDS[number:20:3]))
     later = [_MADE.make(NOW_US + day_us + number, 1) for number in range(5)]
@@ -213,7 +214,7 @@ def test_pages_of_a_list_follow_each_other(tmp_path: Path) -> None:
 def test_members_of_an_encrypted_project_are_sealed(tmp_path: Path) -> None:
     """Also after a rewrite of their file; without the key they do not open."""
     keys = DataKeys((DataKey("n", 1, bytes(32)),))
-    archive = Archive(tmp_path, keys)
+    archive = Archive(FolderFiles(tmp_path), keys)
     archive.write("n", NOW_US, IDS[:3], map(filed, IDS[:3]))
     assert archive.replace("n", IDS[0], lambda _: None)
     for each in IDS[1:3]:
@@ -221,8 +222,8 @@ def test_members_of_an_encrypted_project_are_sealed(tmp_path: Path) -> None:
     (file,) = tmp_path.rglob("*.jsonl.gz")
     assert file.read_bytes()[4:9] == MARK
     with pytest.raises(WrongState) as raised:
-        document(Archive(tmp_path), IDS[1])
+        document(Archive(FolderFiles(tmp_path)), IDS[1])
     assert raised.value.reason == "DATA_UNREADABLE"
-    plain = Archive(tmp_path / "plain", DataKeys((DataKey("other", 1, bytes(32)),)))
+    plain = Archive(FolderFiles(tmp_path / "plain"), DataKeys((DataKey("other", 1, bytes(32)),)))
     plain.write("n", NOW_US, IDS[:1], map(filed, IDS[:1]))
     assert document(plain, IDS[0]) == b"".join(lines(IDS[0]))
