@@ -6,6 +6,9 @@ ELSEWHERE = {
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
     ),
     "name of a plugin": ("tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"),
+    "libraries of a plugin": (
+        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
+    ),
     "task types of a plugin": (
         "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
     ),

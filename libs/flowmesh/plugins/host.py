@@ -14,13 +14,15 @@ from typing import Any
 
 from flowmesh.plugins import limits
 from flowmesh.plugins.manifest import Manifest, manifest_of
-from flowmesh.plugins.settings import MANIFEST_FILE, MODULES
+from flowmesh.plugins.settings import LIBRARIES, MANIFEST_FILE, MODULES
 from flowmesh.sdk import Worker
 
 
 def main() -> None:
     manifest = manifest_of(Path(MANIFEST_FILE).read_bytes())
-    sys.path.insert(0, str(Path(MODULES).absolute()))
+    modules = Path(MODULES).absolute()
+    # Its libraries come before those of the installation, whose versions may be others.
+    sys.path[:0] = [str(modules), str(modules / manifest.package / LIBRARIES)]
     try:
         asyncio.run(self_test(manifest))
         worker = worker_of(manifest)

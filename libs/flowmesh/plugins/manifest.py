@@ -1,7 +1,7 @@
 """The manifest of a plugin: kind, versions, tasks, permissions and the schema of its settings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
 TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
 _HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
+LibraryName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 Kind = Literal["task"]
 KINDS: Final = get_args(Kind)
 Text = Annotated[str, Meta(max_length=500)]
@@ -51,6 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tasks: dict[TaskTypeName, Handler]
     # A function without parameters that raises if the plugin cannot work.
     self_test: Annotated[str, Meta(pattern=f"^({_HANDLER})?$", max_length=200)] = ""
+    # Distributions of Python sources that its wheel bundles.
+    libraries: Annotated[tuple[LibraryName, ...], Meta(max_length=limits.LIBRARIES_MAX)] = ()
     permissions: Permissions = Permissions()
     # JSON Schema of the configuration.
     configuration: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object"})
@@ -160,8 +163,8 @@ def granted(manifest: Manifest, configuration: Mapping[str, Json]) -> Permission
     """Return the permissions with the values of a configuration. Raises PLUGIN_INVALID."""
     asked = manifest.permissions
     return Permissions(
-        connect=tuple(_endpoint(_filled(each, configuration)) for each in asked.connect),
-        secrets=tuple(_secret(_filled(each, configuration)) for each in asked.secrets),
+        connect=tuple(map(_endpoint, _all_filled(asked.connect, configuration))),
+        secrets=tuple(map(_secret, _all_filled(asked.secrets, configuration))),
     )
 
 
@@ -169,6 +172,21 @@ def words_of(permissions: Permissions) -> list[str]:
     """Return permissions as the words that a caller accepts."""
     connect = [f"connect {each}" for each in permissions.connect]
     return sorted({*connect, *(f"secret {each}" for each in permissions.secrets)})
+
+
+def _all_filled(texts: Iterable[str], configuration: Mapping[str, Json]) -> list[str]:
+    """Return permissions with their values; `{key}` of a list is one for each of its values."""
+    found = []
+    for text in texts:
+        match = _PLACE.fullmatch(text)
+        several = configuration.get(match[1]) if match else None
+        if match and isinstance(several, list):
+            found += [_filled(text, {match[1]: each}) for each in several]
+        else:
+            found.append(_filled(text, configuration))
+    if len(found) > limits.PERMISSIONS_MAX:
+        raise invalid("configuration", f"asks for more than {limits.PERMISSIONS_MAX} permissions")
+    return found
 
 
 def _filled(text: str, configuration: Mapping[str, Json]) -> str:

@@ -13,6 +13,10 @@ CONFIGURATION_FILE: Final = "configuration.json"
 MODULES: Final = "modules"
 
 
+# The folder of bundled libraries, in the package of a plugin.
+LIBRARIES: Final = "_libraries"
+
+
 def configuration() -> dict[str, Json]:
     """Return the configuration of the plugin that this process runs; empty outside of one."""
     file = Path(CONFIGURATION_FILE)

@@ -7,7 +7,9 @@ import re
 import stat
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -15,6 +17,7 @@ import msgspec
 
 from flowmesh.plugins import limits
 from flowmesh.plugins.manifest import Manifest, invalid, manifest_of
+from flowmesh.plugins.settings import LIBRARIES
 
 PROJECT: Final = "plugin.toml"
 MANIFEST: Final = "flowmesh-plugin.json"
@@ -59,6 +62,9 @@ def build(folder: Path) -> tuple[Manifest, bytes]:
     }
     if not modules:
         raise invalid(PROJECT, f"there is no package {manifest.package} beside it")
+    for library in manifest.libraries:
+        for name, content in _library(library):
+            modules[f"{manifest.package}/{LIBRARIES}/{name}"] = content
     info = f"{manifest.package}-{manifest.version}.dist-info"
     described = (
         f"Metadata-Version: 2.1\nName: {manifest.name}\nVersion: {manifest.version}\n"
@@ -76,6 +82,33 @@ def build(folder: Path) -> tuple[Manifest, bytes]:
     wheel = _archive(files)
     read(wheel)
     return manifest, wheel
+
+
+def _library(name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the sources and the licence of an installed distribution. Raises PLUGIN_INVALID."""
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        text = f"{name} is not installed here; `pip install {name}`, and build again"
+        raise invalid("manifest.libraries", text) from None
+    for file in found.files or ():
+        if ".." in file.parts or "__pycache__" in file.parts or not _is_bundled(file):
+            continue
+        if file.suffix in (".so", ".pyd"):
+            raise invalid("manifest.libraries", f"{name} has compiled parts, as {file.name}")
+        path = str(file) if file.suffix == ".py" else f"{_title(found)}.{file.stem}"
+        yield path, file.read_binary()
+
+
+def _is_bundled(file: PurePosixPath) -> bool:
+    """Whether a file is code, or the licence of it."""
+    if file.parts[0].endswith(".dist-info"):
+        return file.stem.upper() in ("LICENSE", "LICENCE", "COPYING", "NOTICE")
+    return file.suffix in (".py", ".so", ".pyd")
+
+
+def _title(found: Distribution) -> str:
+    return f"{found.name}-{found.version}"
 
 
 def _record(content: bytes) -> str:

@@ -1,7 +1,9 @@
-"""A server of SMTP as far as a client needs it, and one of HTTP that keeps what it gets."""
+"""Servers for plugins: SMTP as far as a client needs it, HTTP, and MariaDB."""
 
 import asyncio
 import base64
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+from flowmesh.embedded.ports import free_port
+from tests.features.application_hosts.app_servers import program
+
+# The second has a program that the installation of the first calls.
+MARIADB = ("mariadb-server-core", "mariadb-client-core")
 
 
 @dataclass
@@ -47,6 +55,39 @@ class Mailbox:
         _, user, password = base64.b64decode(response).decode().split("\0")
         self.logins.append(user)
         return "235 welcome" if password == self.password else "535 wrong password"
+
+
+@asynccontextmanager
+async def mariadb(folder: Path, password: str) -> AsyncIterator[int]:
+    """Yield the port of MariaDB with the database `shop` of the user `shop`."""
+    await asyncio.to_thread(_mariadb_data, folder, password)
+    port = free_port()
+    argv = (
+        *("mariadbd", "--no-defaults", "--user=root", f"--datadir={folder / 'data'}"),
+        *(f"--socket={folder / 'socket'}", f"--port={port}", "--bind-address=127.0.0.1"),
+        "--skip-name-resolve",
+        f"--init-file={folder / 'shop.sql'}",
+    )
+    async with program(*argv, port=port):
+        yield port
+
+
+def _mariadb_data(folder: Path, password: str) -> None:
+    if not (shutil.which("mariadbd") and shutil.which("my_print_defaults")):
+        subprocess.run(["apt-get", "install", "-qy", *MARIADB], check=True)
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", "--user=root"],
+        check=True,
+        capture_output=True,
+    )
+    statements = (
+        "create database shop",
+        f"create user 'shop'@'%' identified by '{password}'",
+        "grant all on shop.* to 'shop'@'%'",
+        "create table shop.orders (id int primary key auto_increment, name varchar(80),"
+        " total decimal(10, 2), made datetime, mark binary(2))",
+    )
+    (folder / "shop.sql").write_text("".join(f"{each};\n" for each in statements))
 
 
 @asynccontextmanager

@@ -1,19 +1,23 @@
 """The plugins of this repository: installed from a catalogue, behind walls, at real protocols."""
 
+import base64
 import hashlib
 import hmac
 import json
+import re
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from botocore.session import Session
 
 from flowmesh.testing.suite import Suite
-from tests.features.application_hosts.app_servers import aws
+from tests.features.application_hosts.app_servers import aws, kafka
 from tests.features.plugins.market import Market, Shelf
-from tests.features.plugins.servers import desk, mailbox, served
+from tests.features.plugins.servers import desk, mailbox, mariadb, served
 
 pytestmark = pytest.mark.long
 PROJECTS = sorted(each.parent for each in Path("plugins").glob("*/plugin.toml"))
@@ -22,6 +26,7 @@ GITHUB = "of-the-webhook"
 # An open installation reads secrets from its environment.
 SECRETS = {
     "FLOWMESH_SECRET_SMTP_PASSWORD": PASSWORD,
+    "FLOWMESH_SECRET_MYSQL_PASSWORD": PASSWORD,
     "FLOWMESH_SECRET_S3_SECRET_KEY": "of-the-bucket",
     "FLOWMESH_SECRET_GITHUB_SECRET": GITHUB,
 }
@@ -150,3 +155,81 @@ async def test_an_event_of_github_is_checked(shelf: Shelf) -> None:
     changed = {**event, "body": body.replace("opened", "closed")}
     refused = await shelf.run("github.event", changed, "github-secret")
     assert failure(refused) == "x-hub-signature-256 is not that of the body"
+
+
+async def test_rows_are_written_and_read_in_a_database(shelf: Shelf, tmp_path: Path) -> None:
+    """The server is MariaDB; values stay exact, a query changes nothing, and errors are told."""
+    async with mariadb(tmp_path, PASSWORD) as port:
+        settings = {"host": "127.0.0.1", "port": port, "database": "shop", "user": "shop"}
+        found = await shelf.installed("mysql-query", {**settings, "security": "none"})
+        assert found["state"] == "ready", found
+
+        async def run(task: str, sql: str, *parameters: Any) -> Any:
+            given = {"sql": sql, "parameters": parameters, "password": "secret://mysql-password"}
+            return await shelf.run(task, given, "mysql-password")
+
+        insert = "insert into orders (name, total, made, mark) values (%s, %s, %s, unhex('00ff'))"
+        row = ("Ada'); drop table orders; --", "19.90", "2026-11-29 12:00:00")
+        made = await run("mysql.execute", insert, *row)
+        assert made["outputs"]["do"] == {"changed": 1, "lastId": 1}, made
+        read = await run("mysql.query", "select name, total, made, mark from orders")
+        assert read["outputs"]["do"]["rows"] == [
+            {"name": row[0], "total": "19.90", "made": "2026-11-29T12:00:00", "mark": "AP8="}
+        ]
+        assert "READ ONLY" in failure(await run("mysql.query", "delete from orders"))
+        assert failure(await run("mysql.query", "select nothing from orders")).startswith("1054 ")
+        wrong = await run("mysql.query", "select %s", {"a": 1})
+        assert failure(wrong) == "parameters: dict can not be used as parameter"
+
+
+async def test_a_message_reaches_a_topic(shelf: Shelf, tmp_path: Path) -> None:
+    """The broker is Apache Kafka; key, value and headers arrive, and a wrong topic is told."""
+    async with kafka(tmp_path) as broker:
+        settings = {"brokers": [broker], "security": "none"}
+        found = await shelf.installed("kafka-message", settings)
+        assert (found["state"], found["permissions"][0]) == ("ready", f"connect {broker}"), found
+        message = {"topic": "orders", "key": "7", "value": {"total": 3}, "headers": {"by": "shop"}}
+        sent = await shelf.run("kafka.publish", message)
+        assert sent["outputs"]["do"]["offset"] == 0, sent
+        consumer = AIOKafkaConsumer(
+            "orders", bootstrap_servers=broker, auto_offset_reset="earliest", group_id=None
+        )
+        await consumer.start()
+        try:
+            record = await consumer.getone()
+        finally:
+            await consumer.stop()
+        assert (record.key, json.loads(record.value)) == (b"7", {"total": 3})
+        assert dict(record.headers)["by"] == b"shop"
+        wrong = await shelf.run("kafka.publish", {**message, "topic": "or ders"})
+        assert failure(wrong) == "topic: 'or ders' is no name of a topic"
+
+
+async def test_an_invoice_is_a_pdf(shelf: Shelf) -> None:
+    """Sums are exact, long invoices have several pages, and unknown letters are refused."""
+    settings = {"seller": ["Grüne Läden GmbH", "Am Markt 1"], "taxPercent": 19}
+    assert (await shelf.installed("pdf-invoice", settings))["permissions"] == []
+    item = {"text": "Käse", "quantity": 3, "unitPrice": "0.10"}
+    given = {"number": 7, "date": "2026-11-29", "buyer": "Ada\nHof 2", "items": [item] * 80}
+    found = (await shelf.run("invoice.pdf", given))["outputs"]["do"]
+    assert (found["net"], found["tax"], found["total"]) == ("24.00", "4.56", "28.56")
+    content = base64.b64decode(found["pdf"])
+    texts = texts_of(content)
+    assert (found["pages"], content.count(b"/Type /Page/")) == (2, 2)
+    assert {"Invoice 7", "Grüne Läden GmbH", "Käse", "Tax 19 %", "28.56"} <= set(texts)
+    assert texts.count("Käse") == 80
+    wrong = await shelf.run("invoice.pdf", {**given, "buyer": "阿达"})
+    assert failure(wrong) == "the fonts of the invoice have no '阿达'"
+    wrong = await shelf.run("invoice.pdf", {**given, "items": [{**item, "quantity": "many"}]})
+    assert failure(wrong) == "items[0].quantity: 'many' is no number"
+
+
+def texts_of(content: bytes) -> list[str]:
+    """Return the texts on the pages of a PDF, found by its table of objects."""
+    start = int(content.rpartition(b"startxref\n")[2].split()[0])
+    assert content[start:].startswith(b"xref")
+    streams = re.findall(rb"stream\n(.*?)\nendstream", content, re.DOTALL)
+    drawn = b"".join(map(zlib.decompress, streams))
+    return [
+        bytes.fromhex(each.decode()).decode("cp1252") for each in re.findall(b"<(.*?)> Tj", drawn)
+    ]

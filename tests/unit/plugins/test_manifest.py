@@ -61,6 +61,8 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
+        ({"libraries": ["../x"]}, "libraries"),
+        ({"libraries": ["a"] * (limits.LIBRARIES_MAX + 1)}, "libraries"),
         ({"flowmesh": "~=1"}, "manifest.flowmesh"),
         ({"tasks": {}}, "manifest.tasks"),
         ({"tasks": {"x": "os:system"}}, "is not in the package mail"),
@@ -86,6 +88,17 @@ def test_permissions_follow_from_the_configuration() -> None:
     assert found == {"host": "mail.example", "port": 25, "password": "mail-password"}
     words = words_of(granted(manifest(), found))
     assert words == ["connect mail.example:25", "secret mail-password"]
+
+
+def test_a_list_of_the_configuration_is_a_permission_each() -> None:
+    """Each value is an endpoint of its own, and their number is bounded."""
+    asks = manifest(permissions={"connect": ["{host}"]})
+    assert granted(asks, {"host": ["b:2", "a:1"]}).connect == ("b:2", "a:1")
+    many = {"host": [f"a{n}:1" for n in range(limits.PERMISSIONS_MAX + 1)]}
+    with pytest.raises(Invalid, match="more than 20 permissions"):
+        granted(asks, many)
+    with pytest.raises(Invalid, match=r"configuration.host"):
+        granted(asks, {"host": [["a:1"]]})
 
 
 @pytest.mark.parametrize(

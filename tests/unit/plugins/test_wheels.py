@@ -23,6 +23,22 @@ def test_a_built_wheel_is_read_again(tmp_path: Path) -> None:
     assert wheels.build(folder)[1] == content
 
 
+def test_libraries_are_bundled(tmp_path: Path) -> None:
+    """Their sources and licence are below the package; compiled and absent ones are refused."""
+    folder = project(tmp_path)
+    manifest_file = folder / "plugin.toml"
+    text = manifest_file.read_text()
+    manifest_file.write_text(f'libraries = ["pydyf"]\n{text}')
+    _, content = wheels.build(folder)
+    bundled = {each.partition("/_libraries/")[2] for each in wheels.read(content).modules}
+    assert "pydyf/__init__.py" in bundled
+    assert any(each.endswith(".LICENSE") for each in bundled)
+    for name, problem in (("msgspec", "has compiled parts"), ("nowhere", "pip install nowhere")):
+        manifest_file.write_text(f'libraries = ["{name}"]\n{text}')
+        with pytest.raises(FlowmeshError, match=problem):
+            wheels.build(folder)
+
+
 @pytest.mark.parametrize(
     "name",
     [

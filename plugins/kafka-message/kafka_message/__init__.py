@@ -1,0 +1,1 @@
+"""Messages to topics of Kafka."""

@@ -1,0 +1,1 @@
+"""Statements for MySQL and MariaDB."""
