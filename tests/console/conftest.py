@@ -22,6 +22,7 @@ from tests.console.scenarios import Outcome, Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tests.console.staff import staffed_suite
 from tests.features.closed import OWNER, PASSWORD, closed_suite
+from tests.features.plugins.market import Market
 from tools import console
 
 # A scenario answers in its place.
@@ -34,9 +35,13 @@ MANY = int(os.environ.get("CONSOLE_MANY", "30000"))
 
 @pytest.fixture(scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded]:
-    """A suite of its own with a worker, and executions in every state."""
+    """A suite of its own with a worker, a catalogue of plugins, and executions in every state."""
+    market = Market(tmp_path_factory.mktemp("market"))
+    for version, test in (("1.0.0", "pass"), ("1.1.0", "raise OSError('no such host')")):
+        market.greeter(version, test=test)
+    environment = CODEC_SERVER | market.environment
     async with (
-        Suite(tmp_path_factory.mktemp("console") / "data", environment=CODEC_SERVER) as suite,
+        Suite(tmp_path_factory.mktemp("console") / "data", environment=environment) as suite,
         aiohttp.ClientSession() as http,
         Client(suite.grpc_address) as client,
         Worker(client, HANDLERS),

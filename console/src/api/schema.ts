@@ -2302,6 +2302,7 @@ export interface PluginValue {
   taskTypes: string[];
   permissions: string[];
   configuration: unknown;
+  configurationSchema: unknown;
   digest: string;
   pinned: boolean;
   wanted: number;

@@ -23,6 +23,7 @@ import {
   Network,
   Orbit,
   Palette,
+  Plug,
   Rows3,
   ScrollText,
   Settings,
@@ -43,6 +44,7 @@ export interface Destination {
     | "/settings"
     | "/workers"
     | "/agents"
+    | "/plugins"
     | "/services"
     | "/access"
     | "/messages"
@@ -88,6 +90,7 @@ export const DESTINATIONS: readonly RailEntry[] = [
 export const FURTHER: readonly Destination[] = [
   { to: "/workers", label: "Workers", icon: Cpu },
   { to: "/agents", label: "Agents", icon: Cpu },
+  { to: "/plugins", label: "Plugins", icon: Plug },
   { to: "/access", label: "Access: users, keys, identity providers", icon: KeyRound },
   { to: "/messages", label: "Messages: queues and exchanges", icon: Mail },
   { to: "/streams", label: "Event streams", icon: Database },

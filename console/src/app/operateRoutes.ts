@@ -41,6 +41,15 @@ const agents = createRoute({
   component: lazyRouteComponent(() => import("@/features/agents/page"), "AgentsPage"),
 });
 
+const plugins = createRoute({
+  getParentRoute,
+  path: "/plugins",
+  validateSearch: (search: Record<string, unknown>): { q?: string | undefined } => ({
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("@/features/plugins/page"), "PluginsPage"),
+});
+
 const access = createRoute({
   getParentRoute,
   path: "/access",
@@ -168,6 +177,7 @@ export const operateRoutes = [
   triggers,
   workers,
   agents,
+  plugins,
   access,
   messages,
   streams,

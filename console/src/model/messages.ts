@@ -10,6 +10,7 @@ import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { pages } from "../../messages/pages";
+import type { plugins } from "../../messages/plugins";
 import type { projects } from "../../messages/projects";
 import type { records } from "../../messages/records";
 import type { styleguide } from "../../messages/styleguide";
@@ -21,6 +22,7 @@ type Catalog = typeof en &
   typeof builder &
   typeof numbers &
   typeof pages &
+  typeof plugins &
   typeof projects &
   typeof records &
   typeof styleguide;

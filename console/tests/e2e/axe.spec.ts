@@ -9,6 +9,7 @@ for (const [name, path] of [
   ["triggers", "/console/triggers"],
   ["workers", "/console/workers"],
   ["agents", "/console/agents"],
+  ["plugins", "/console/plugins"],
   ["messages", "/console/messages"],
   ["event streams", "/console/streams"],
   ["audit log", "/console/audit"],

@@ -1439,6 +1439,9 @@ pub struct Plugin {
     pub ready: u32,
     #[prost(int64, tag = "14")]
     pub changed_at_us: i64,
+    /// JSON Schema of the configuration, as JSON.
+    #[prost(string, tag = "15")]
+    pub configuration_schema: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

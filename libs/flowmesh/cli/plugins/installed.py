@@ -256,8 +256,12 @@ def _state(found: plugin_pb2.Plugin) -> str:
 
 
 def _document(found: plugin_pb2.Plugin) -> dict[str, Any]:
-    configuration = msgspec.json.decode(found.configuration)
-    return {**document_of(found), "state": _state(found), "configuration": configuration}
+    return {
+        **document_of(found),
+        "state": _state(found),
+        "configuration": msgspec.json.decode(found.configuration),
+        "configurationSchema": msgspec.json.decode(found.configuration_schema),
+    }
 
 
 def _entry_document(found: plugin_pb2.CataloguePlugin) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def plugin_message(row: SpecRow, *, pinned: bool) -> plugin_pb2.Plugin:
         wanted=row.wanted,
         ready=row.ready,
         changed_at_us=row.changed_at_us,
+        configuration_schema=msgspec.json.encode(manifest.configuration).decode(),
     )
 
 

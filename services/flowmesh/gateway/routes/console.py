@@ -81,6 +81,7 @@ PLAIN_PATHS = (
     "/queues",
     "/workers",
     "/agents",
+    "/plugins",
     "/dead-letters",
     "/bulk",
     "/services",

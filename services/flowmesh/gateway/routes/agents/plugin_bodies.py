@@ -75,6 +75,7 @@ class PluginValue(Answer, kw_only=True):
     task_types: list[str]
     permissions: list[str]
     configuration: Annotated[msgspec.Raw, Source(read=_raw)]
+    configuration_schema: Annotated[msgspec.Raw, Source(read=_raw)]
     digest: str
     pinned: bool
     wanted: int

@@ -232,11 +232,13 @@ type Plugin struct {
 	// Refuses upgrades.
 	Pinned bool `protobuf:"varint,11,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// Agents that are wanted and ready.
-	Wanted        uint32 `protobuf:"varint,12,opt,name=wanted,proto3" json:"wanted,omitempty"`
-	Ready         uint32 `protobuf:"varint,13,opt,name=ready,proto3" json:"ready,omitempty"`
-	ChangedAtUs   int64  `protobuf:"varint,14,opt,name=changed_at_us,json=changedAtUs,proto3" json:"changed_at_us,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Wanted      uint32 `protobuf:"varint,12,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	Ready       uint32 `protobuf:"varint,13,opt,name=ready,proto3" json:"ready,omitempty"`
+	ChangedAtUs int64  `protobuf:"varint,14,opt,name=changed_at_us,json=changedAtUs,proto3" json:"changed_at_us,omitempty"`
+	// JSON Schema of the configuration, as JSON.
+	ConfigurationSchema string `protobuf:"bytes,15,opt,name=configuration_schema,json=configurationSchema,proto3" json:"configuration_schema,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Plugin) Reset() {
@@ -367,6 +369,13 @@ func (x *Plugin) GetChangedAtUs() int64 {
 	return 0
 }
 
+func (x *Plugin) GetConfigurationSchema() string {
+	if x != nil {
+		return x.ConfigurationSchema
+	}
+	return ""
+}
+
 var File_flowmesh_api_fleet_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
@@ -385,7 +394,7 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x14configuration_schema\x18\t \x01(\tR\x13configurationSchema\x12\x16\n" +
 	"\x06digest\x18\n" +
 	" \x01(\tR\x06digest\x12+\n" +
-	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\xa1\x03\n" +
+	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\xd4\x03\n" +
 	"\x06Plugin\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -402,7 +411,8 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x06pinned\x18\v \x01(\bR\x06pinned\x12\x16\n" +
 	"\x06wanted\x18\f \x01(\rR\x06wanted\x12\x14\n" +
 	"\x05ready\x18\r \x01(\rR\x05ready\x12\"\n" +
-	"\rchanged_at_us\x18\x0e \x01(\x03R\vchangedAtUs*\xae\x01\n" +
+	"\rchanged_at_us\x18\x0e \x01(\x03R\vchangedAtUs\x121\n" +
+	"\x14configuration_schema\x18\x0f \x01(\tR\x13configurationSchema*\xae\x01\n" +
 	"\vPluginState\x12\x1c\n" +
 	"\x18PLUGIN_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PLUGIN_STATE_STARTING\x10\x01\x12\x16\n" +

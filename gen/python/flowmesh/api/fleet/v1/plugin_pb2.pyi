@@ -129,6 +129,7 @@ class Plugin(_message.Message):
     WANTED_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     CHANGED_AT_US_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_SCHEMA_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
@@ -144,6 +145,8 @@ class Plugin(_message.Message):
     """Agents that are wanted and ready."""
     ready: _builtins.int
     changed_at_us: _builtins.int
+    configuration_schema: _builtins.str
+    """JSON Schema of the configuration, as JSON."""
     @_builtins.property
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -167,10 +170,11 @@ class Plugin(_message.Message):
         wanted: _builtins.int = ...,
         ready: _builtins.int = ...,
         changed_at_us: _builtins.int = ...,
+        configuration_schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "configuration", b"configuration", "digest", b"digest", "kind", b"kind", "name", b"name", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "configuration", b"configuration", "configuration_schema", b"configuration_schema", "digest", b"digest", "kind", b"kind", "name", b"name", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

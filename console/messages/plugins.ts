@@ -1,0 +1,47 @@
+/** The texts of the page of plugins. */
+
+import { teach } from "../src/model/messages";
+
+export const plugins = {
+  "plugins.title": "Plugins",
+  "plugins.installed": "{count, plural, one {# plugin} other {# plugins}} installed",
+  "plugins.none": "No plugins are installed",
+  "plugins.noneHint": "The catalogue below has those that can be.",
+  "plugins.catalogue": "Catalogue",
+  "plugins.find": "Search the catalogue",
+  "plugins.noEntry": "The catalogue has no such plugin",
+  "plugins.plugin": "Plugin",
+  "plugins.version": "Version",
+  "plugins.state": "State",
+  "plugins.ready": "Ready",
+  "plugins.agents": "Agents",
+  "plugins.readyOf": "Ready agents of {name}",
+  "plugins.tasks": "Task types",
+  "plugins.permissions": "Permissions",
+  "plugins.noPermissions": "none",
+  "plugins.problem": "Problem",
+  "plugins.summary": "Summary",
+  "plugins.pinned": "pinned",
+  "plugins.wentBack": "The new version failed, and this one came back.",
+  "plugins.install": "Install",
+  "plugins.has": "{version} is installed",
+  "plugins.installTitle": "Install {name}",
+  "plugins.unsupported": "for Flowmesh {bounds}",
+  "plugins.configure": "Configure",
+  "plugins.configureTitle": "Configure {name}",
+  "plugins.upgrade": "Upgrade",
+  "plugins.upgradeTitle": "Upgrade {name} {version}",
+  "plugins.upgradeHint": "A version that fails its self-test goes back by itself.",
+  "plugins.newest": "This is the newest version in the catalogue.",
+  "plugins.pin": "Pin",
+  "plugins.unpin": "Unpin",
+  "plugins.pinHint": "A pinned plugin refuses upgrades until it is unpinned.",
+  "plugins.remove": "Remove",
+  "plugins.removeTitle": "Remove {name}?",
+  "plugins.removeHint": "Its agents end. It is refused while definitions have its task types.",
+  "plugins.asks": "It asks for these permissions:",
+  "plugins.asksNothing": "It asks for no permissions.",
+  "plugins.grant": "Grant them",
+} as const;
+
+teach(plugins);
