@@ -1,20 +1,18 @@
 """Limits that other tests than `test_limits` try, each with its test."""
 
+_MANIFESTS = "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
 ELSEWHERE = {
     "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
     "endpoints of the connections of a spec of agents": (
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
     ),
-    "name of a plugin": ("tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"),
-    "libraries of a plugin": (
-        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
-    ),
-    "task types of a plugin": (
-        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
-    ),
-    "permissions of a plugin": (
-        "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
-    ),
+    "conditions of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
+    "points of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
+    "window of an objective": "tests/unit/observe/test_slos.py::test_wrong_objectives",
+    "name of a plugin": _MANIFESTS,
+    "libraries of a plugin": _MANIFESTS,
+    "task types of a plugin": _MANIFESTS,
+    "permissions of a plugin": _MANIFESTS,
     "configuration of a plugin": (
         "tests/unit/plugins/test_manifest.py::test_a_wrong_configuration_is_refused"
     ),

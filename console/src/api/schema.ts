@@ -1483,6 +1483,46 @@ export interface InviteRequest {
   role: "viewer" | "editor" | "admin" | "owner" | "worker";
 }
 
+/** A slow or failed call; `code` is that of gRPC. */
+export interface KeptCall {
+  at: string;
+  service: string;
+  instanceId: string;
+  method: string;
+  code: string;
+  durationMs: number;
+  namespace?: string;
+  executionId?: string;
+  traceId?: string;
+  position: number;
+}
+
+/** Calls, newest first. */
+export interface KeptCallList {
+  calls: KeptCall[];
+  nextPageToken?: string;
+}
+
+/** A line of the log of a service. */
+export interface KeptLog {
+  at: string;
+  level: string;
+  service: string;
+  instanceId: string;
+  event: string;
+  namespace?: string;
+  executionId?: string;
+  traceId?: string;
+  fields: unknown;
+  position: number;
+}
+
+/** Log records, newest first; after a position the oldest first. */
+export interface KeptLogList {
+  logs: KeptLog[];
+  nextPageToken?: string;
+}
+
 /** A JSON Web Key Set (RFC 7517) with the public keys of access tokens. */
 export interface KeySetAnswer {
   keys: Record<string, unknown>[];
@@ -1885,6 +1925,18 @@ export interface MetricRuleValue {
   above: number;
   queue?: string;
   filter?: string;
+}
+
+/** The points of one value of the label. */
+export interface MetricSeries {
+  group: string;
+  points: SeriesPointValue[];
+}
+
+/** Series, the largest first. Steps without a value are left out. */
+export interface MetricSeriesList {
+  stepS: number;
+  series: MetricSeries[];
 }
 
 /** A module type as builders show it. */
@@ -3110,6 +3162,12 @@ export interface SeriesAnswer {
   capped: boolean;
 }
 
+/** The value of a step that begins at a time. */
+export interface SeriesPointValue {
+  at: string;
+  value: number;
+}
+
 /** Matching instances, sorted by name and id. */
 export interface ServiceList {
   services: ServiceValue[];
@@ -3236,6 +3294,20 @@ export interface SignalValue {
 export interface Signaled {
   executionId: string;
   sequence: number;
+}
+
+/** The state of an objective; `burnRate` 1 uses up the budget exactly in the window. */
+export interface SloValue {
+  workflow: string;
+  target: number;
+  windowS: number;
+  slowerThanMs: number;
+  good: number;
+  bad: number;
+  reached: number;
+  budgetLeft: number;
+  burnRateHour: number;
+  burnRate: number;
 }
 
 /** A state of a stream at a version. */
@@ -4227,6 +4299,12 @@ export interface Reads {
   "/api/v1/workflows/{name}/optimize": { query: { executions?: number }; body: unknown; answer: Optimization };
   "/api/v1/workflows/{name}/explain": { query: { version?: number }; body: unknown; answer: Diagnosis };
   "/api/v1/stats": { query: { workflow?: string }; body: unknown; answer: StatsAnswer };
+  "/api/v1/observe/series": { query: { metric?: string; from?: string; until?: string; stepS?: number; groupBy?: string; where?: string[]; quantile?: number }; body: unknown; answer: MetricSeriesList };
+  "/api/v1/observe/logs": { query: { filter?: string; after?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptLogList };
+  "/api/v1/observe/service-logs": { query: { filter?: string; after?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptLogList };
+  "/api/v1/observe/calls": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptCallList };
+  "/api/v1/observe/service-calls": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptCallList };
+  "/api/v1/observe/slos/{workflow}": { query: { target?: number; windowS?: number; slowerThanMs?: number }; body: unknown; answer: SloValue };
   "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
   "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };

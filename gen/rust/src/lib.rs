@@ -56,6 +56,11 @@ pub mod flowmesh {
                 include!("flowmesh.api.identity.v1.rs");
             }
         }
+        pub mod observe {
+            pub mod v1 {
+                include!("flowmesh.api.observe.v1.rs");
+            }
+        }
         pub mod registry {
             pub mod v1 {
                 include!("flowmesh.api.registry.v1.rs");

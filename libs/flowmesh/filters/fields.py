@@ -1,7 +1,7 @@
 """Fields of filters: fixed ones, and families with names that users choose."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -75,8 +75,16 @@ def field_of(name: str) -> Field | None:
     return Field(name, kind) if kind is not None else None
 
 
-def unknown_field(name: str) -> str:
-    """Return the error message for an unknown field."""
+def field_among(fields: Mapping[str, Kind], name: str) -> Field | None:
+    """Return the field of a name among those of a list, or None."""
+    return Field(name, fields[name]) if name in fields else None
+
+
+def unknown_field(name: str, fields: Mapping[str, Kind] | None = None) -> str:
+    """Return the error message for an unknown field, of executions or of a list."""
+    if fields is not None:
+        close = suggestion(name, fields)
+        return f"{name[:64]!r} is not a field; known: {', '.join(fields)}{close}"
     families = [f"{family}.<name>" for family in FAMILIES]
     close = suggestion(name, [*FIELDS, *FAMILIES])
     return f"{name[:64]!r} is not a field; known: {', '.join([*FIELDS, *families])}{close}"

@@ -1,9 +1,9 @@
 """The recursive-descent parser of filters. Errors contain their place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flowmesh.filters import values
-from flowmesh.filters.fields import Field, Kind, field_of, suggestion, unknown_field
+from flowmesh.filters.fields import Field, Kind, field_among, field_of, suggestion, unknown_field
 from flowmesh.filters.scanner import END, NUMBER, SIGN, TEXT, WORD, Token, tokens
 from flowmesh.filters.terms import (
     FILTER_DEPTH_MAX,
@@ -36,17 +36,19 @@ _OPS: dict[Kind, frozenset[Op]] = {
 }
 
 
-def parse_filter(text: str, now_us: int) -> Filter | None:
+def parse_filter(text: str, now_us: int, fields: Mapping[str, Kind] | None = None) -> Filter | None:
     """Parse a filter; an empty one is None. Raises FILTER_INVALID.
 
-    `now_us` is the reference of relative times such as "-24h".
+    `now_us` is the reference of relative times such as "-24h". `fields` are those of the list, by
+    default the fields of executions.
     """
-    parser = _Parser(text, now_us)
+    parser = _Parser(text, now_us, fields)
     return None if parser.token.kind == END else parser.whole()
 
 
 class _Parser:
-    def __init__(self, text: str, now_us: int) -> None:
+    def __init__(self, text: str, now_us: int, fields: Mapping[str, Kind] | None) -> None:
+        self._fields = fields
         self._tokens = tokens(text)
         self._now_us = now_us
         self._depth = 0
@@ -124,9 +126,10 @@ class _Parser:
                 else "a field expected, not the end",
                 name.at,
             )
-        field = field_of(name.text)
+        fields = self._fields
+        field = field_of(name.text) if fields is None else field_among(fields, name.text)
         if field is None:
-            refuse(unknown_field(name.text), name.at)
+            refuse(unknown_field(name.text, fields), name.at)
         at = self._at
         negated = self._keyword("NOT")
         if self._keyword("IN"):

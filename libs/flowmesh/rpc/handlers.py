@@ -8,6 +8,7 @@ from __future__ import annotations  # grpc.aio types take parameters in stubs on
 
 import asyncio
 import inspect
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing, nullcontext
@@ -33,6 +34,7 @@ from flowmesh.rpc.scope import enter_call
 from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
 from flowmesh.telemetry.context import current_traceparent, trace_id_of
 from flowmesh.telemetry.metrics import Metrics
+from flowmesh.telemetry.signals import KeptCall
 
 STORAGE_RETRY_MS = 500
 PATH_CHARS_MAX = 200
@@ -68,6 +70,9 @@ class Method:
         authorization: Authorization | None = None,
     ) -> None:
         self.path = path
+        self._signals = metrics.signals
+        slow_ms = self._signals.slow_ms
+        self._slow_s = math.inf if slow_ms is None else slow_ms / 1_000
         self._authorization = authorization
         # Also without access control: it raises for a method without an access rule.
         self._rule = rule_of(path)
@@ -115,9 +120,14 @@ class Method:
             if self._shows:
                 response = self._shown(request, response, context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
-            raise self._translated(error, request, context) from None
+            failure = self._translated(error, request, context)
+            self._keep(request, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
+            raise failure from None
         self._counted("OK")
-        self._timed(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._timed(seconds)
+        if seconds >= self._slow_s and not _waits(request):
+            self._keep(request, "OK", seconds)
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
@@ -196,6 +206,27 @@ class Method:
         trace_id = trace_id_of(current_traceparent()) if seconds >= EXEMPLAR_S else ""
         self._seconds.observe(seconds, {"trace_id": trace_id} if trace_id else None)
 
+    def _keep(self, request: Any, code: str, seconds: float) -> None:
+        """Keep a call that was slow or failed; "" is the code of a canceled one."""
+        rule = self._rule
+        if self._slow_s == math.inf or not code or rule is None or rule.is_for_services:
+            return
+        service, method = self._labels
+        namespace = getattr(request, "namespace", None)
+        self._signals.add_call(
+            KeptCall(
+                at_us=time.time_ns() // 1_000,
+                service=service,
+                method=method,
+                code=code,
+                duration_ms=seconds * 1_000,
+                # Of a request without namespace it is that of no tenant.
+                namespace="" if namespace is None else str(namespace) or DEFAULT_NAMESPACE,
+                execution_id=str(getattr(request, "execution_id", "")),
+                trace_id=trace_id_of(current_traceparent()),
+            )
+        )
+
     def _note_refusal(self, error: FlowmeshError, request: Any, context: Any) -> None:
         """Count an error that is a refusal, and keep it for the audit log."""
         if self._authorization is not None and isinstance(error, REFUSED):
@@ -234,6 +265,11 @@ class Method:
             return error
         self._counted(found.grpc_code)
         return found
+
+
+def _waits(request: Any) -> bool:
+    """Return whether the caller asked to wait for an end, which is not slow."""
+    return bool(getattr(request, "wait_ms", 0) or getattr(request, "timeout_ms", 0))
 
 
 def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:

@@ -31,6 +31,7 @@ from flowmesh.runtime.http.server import HttpServer, listen
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.membership import CORE_TYPE, Membership
 from flowmesh.runtime.names import GATEWAY, IDENTITY, REGISTRY
+from flowmesh.runtime.observing import HOME, observe_loops
 from flowmesh.runtime.runtime import Runtime
 from flowmesh.runtime.server import GrpcServer, Port
 from flowmesh.runtime.settings import Settings
@@ -38,6 +39,7 @@ from flowmesh.runtime.sockets import InternalSockets, socket_service
 from flowmesh.runtime.tracing import ServedBy
 from flowmesh.storage.redis_cache import open_cache
 from flowmesh.telemetry import VERSION, Metrics
+from flowmesh.telemetry.signals import SignalQueues
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -63,7 +65,7 @@ class Process:
     def __init__(self, settings: Settings, services: Mapping[str, ServiceRun]) -> None:
         self.settings = settings
         self.clock = Clock()
-        self.metrics = Metrics()
+        self.metrics = Metrics(SignalQueues(settings.kept_slow_ms))
         self.log = structlog.get_logger("flowmesh.runtime")
         self._runtimes = {
             name: Runtime(self, name, f"{name}-{uuid.uuid4().hex[:12]}") for name in services
@@ -116,15 +118,15 @@ class Process:
             certificates_only=self.tls.verifies_clients if self.tls else False,
         )
         self.http_port = 0
-        # The scheme of the HTTP port.
-        self.scheme = "https" if self.tls and self.tls.http_context else "http"
+        self.scheme = "https" if self.tls and self.tls.http_context else "http"  # of the HTTP port
         self._services = services
         self._waiting = set(services)
         self._all_composed = asyncio.Event()
         self._stop_wanted = asyncio.Event()
         self._stopped = asyncio.Event()
         guarding = [each.loop for each in (self.tls, self.access) if each is not None]
-        self._loops: list[Loop] = [*self._export.loops, *guarding]
+        observing = observe_loops(self.clients.channel(HOME), self.metrics, instances, self.clock)
+        self._loops: list[Loop] = [*self._export.loops, *observing, *guarding]
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._service_tasks: dict[str, asyncio.Task[None]] = {}
         self._membership: Membership | None = None
@@ -141,13 +143,14 @@ class Process:
         self._listen_for_signals()
         self._arm_failpoints()
         grpc_server = self._bind()
-        try:
-            if await self._start(grpc_server):
-                if on_ready is not None:
-                    await self._unless_stopped(on_ready(self))
-                await self._stop_wanted.wait()
-        finally:
-            await self._drain(grpc_server)
+        with self.metrics.signals.reading_logs():
+            try:
+                if await self._start(grpc_server):
+                    if on_ready is not None:
+                        await self._unless_stopped(on_ready(self))
+                    await self._stop_wanted.wait()
+            finally:
+                await self._drain(grpc_server)
         if self._failure is not None:
             raise self._failure
 

@@ -42,6 +42,7 @@ from flowmesh.api.identity.v1 import provisioning_service_pb2_grpc as provisioni
 from flowmesh.api.identity.v1 import quota_service_pb2_grpc as quota
 from flowmesh.api.identity.v1 import secret_service_pb2_grpc as secret
 from flowmesh.api.identity.v1 import tenant_service_pb2_grpc as tenant
+from flowmesh.api.observe.v1 import observe_service_pb2_grpc as observe
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry
 from flowmesh.gateway.call_rates import CallRate
 
@@ -93,6 +94,7 @@ class Backends:
     assistant: assistant.AssistantServiceAsyncStub
     fleet: fleet.FleetServiceAsyncStub
     plugins: plugin.PluginServiceAsyncStub
+    observe: observe.ObserveServiceAsyncStub
     clock: Clock
     metrics: Metrics
     # host:port of the gRPC of this process.
@@ -145,6 +147,7 @@ def backends_of(runtime: Runtime) -> Backends:
         assistant=runtime.stub(assistant.AssistantServiceStub, "definition"),
         fleet=runtime.stub(fleet.FleetServiceStub, "fleet"),
         plugins=runtime.stub(plugin.PluginServiceStub, "fleet"),
+        observe=runtime.stub(observe.ObserveServiceStub, "event"),
         clock=runtime.clock,
         metrics=runtime.metrics,
         grpc_address=runtime.address,

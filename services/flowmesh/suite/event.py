@@ -1,4 +1,4 @@
-"""The process `event`: the broker, the event service and the event store together."""
+"""The process `event`: the broker, the event service, the event store and kept signals."""
 
 from contextlib import AsyncExitStack
 
@@ -6,6 +6,7 @@ from flowmesh.access.encryption import DataKeys
 from flowmesh.broker.main import serve_broker
 from flowmesh.event.main import serve_events
 from flowmesh.eventstore.main import serve_event_store
+from flowmesh.observe.main import serve_observe
 from flowmesh.runtime import Runtime
 from flowmesh.runtime.data_keys import encrypting
 
@@ -18,4 +19,5 @@ async def run(runtime: Runtime) -> None:
         queues = await serve_broker(runtime, stack, keys)
         executions = await serve_events(runtime, stack, keys, queues)
         await serve_event_store(runtime, stack, keys, executions)
+        await serve_observe(runtime, stack)
         await runtime.until_stopped()

@@ -31,6 +31,8 @@ INTERNAL: dict[str, str] = {
     "another bound is always met before": """
         expressions.parser.NUMBER_CHARACTERS_MAX dryrun.limits.COMMANDS_MAX
         rpc.limits.PAGE_TOKEN_CHARACTERS_MAX transforms.limits.MERGE_DEPTH_MAX
+        observe.limits.FIELDS_BYTES_MAX observe.limits.LABELS_MAX observe.limits.METRICS_MAX
+        observe.limits.RECORDS_MAX observe.limits.TEXT_CHARACTERS_MAX
     """,
     "what is told or kept ends there": """
         operator.limits.MESSAGE_CHARACTERS_MAX
@@ -41,7 +43,7 @@ INTERNAL: dict[str, str] = {
         definition.limits.DIFFERENCE_BYTES_MAX definition.limits.MOVES_MAX
         definition.limits.TEMPLATES_COUNTED_MAX definitions.limits.PROBLEMS_MAX
         definitions.limits.WARNINGS_MAX broker.limits.ERROR_CHARACTERS_MAX
-        broker.limits.LABELS_MAX
+        broker.limits.LABELS_MAX observe.limits.SERIES_MAX
         eventstore.limits.ERROR_CHARACTERS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
         gateway.http.limits.CONTEXT_PAYLOAD_BYTES_MAX gateway.http.limits.CONTEXT_TASKS_MAX
@@ -61,7 +63,7 @@ INTERNAL: dict[str, str] = {
         eventstore.limits.CHANGES_MAX eventstore.limits.PAGE_BYTES_MAX
         eventstore.limits.PAGE_MAX eventstore.limits.SCANNED_MAX
         event.notifications.limits.PAGE_MAX event.notifications.limits.RESEND_MAX
-        identity.limits.PAGE_SIZE_MAX
+        identity.limits.PAGE_SIZE_MAX observe.limits.PAGE_MAX
         orchestrator.bulk.bulks.LISTED_MAX orchestrator.bulk.bulks.PAGE_MAX
         orchestrator.links.keys.LISTED_MAX
         orchestrator.operations.limit_operations.CHANGES_MAX registry.instances.PAGE_MAX

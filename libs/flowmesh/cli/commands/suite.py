@@ -47,6 +47,12 @@ _DISPATCH: tuple[Entry, ...] = (
         "restore", "operations.limits:restore_dead_letters", "Put dead letters back on the list."
     ),
 )
+_OBSERVE: tuple[Entry, ...] = (
+    Command("series", "operations.observe:series", "Show a metric of the services over time."),
+    Command("logs", "operations.observe:logs", "List and follow log records."),
+    Command("calls", "operations.observe:calls", "List slow and failed calls."),
+    Command("slo", "operations.observe:slo", "Show the state of a service level objective."),
+)
 SUITE: tuple[Entry, ...] = (
     Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),
     Command(
@@ -61,6 +67,7 @@ SUITE: tuple[Entry, ...] = (
     Group("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
     Group("service", "Manage the instances of services in the registry.", _SERVICE),
     Group("dispatch", "Manage the dispatch of tasks: workers, limits, dead letters.", _DISPATCH),
+    Group("observe", "Read the kept signals: metrics, logs, calls, objectives.", _OBSERVE),
     Command("size", "operations.sizes:size", "Work out what a load needs."),
     Command("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),
     Command(

@@ -4,8 +4,9 @@ import os
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from flowmesh.runtime.settings.observe import ObserveSettings
 from flowmesh.runtime.settings.types import (
     AbsolutePath,
     CodecServer,
@@ -28,7 +29,7 @@ OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH
 SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
 
 
-class Settings(BaseSettings):
+class Settings(ObserveSettings):
     """The settings of a process."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")

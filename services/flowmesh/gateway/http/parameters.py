@@ -23,6 +23,7 @@ from flowmesh.gateway.http.limits import (
     TEXT_CHARACTERS_MAX,
 )
 
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _DIGEST = "[0-9a-f]{64}"
 
 
@@ -45,6 +46,16 @@ def whole(most: int = INT64_MAX, *, least: int = 0, default: int | None = None) 
 
     schema = {"type": "integer", "minimum": least, "maximum": most}
     return Kind(schema if default is None else schema | {"default": default}, check)
+
+
+def number(least: float, most: float) -> Kind:
+    """Return the kind of numbers within bounds."""
+
+    def check(name: str, text: str) -> None:
+        if not (_NUMBER.fullmatch(text) and least <= float(text) <= most):
+            raise invalid_field(name, f"must be a number from {least:,} to {most:,}")
+
+    return Kind({"type": "number", "minimum": least, "maximum": most}, check)
 
 
 def one_of(*words: str, default: str = "") -> Kind:

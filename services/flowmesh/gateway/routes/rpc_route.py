@@ -289,6 +289,8 @@ def _query_value(query: Query, field: FieldDescriptor) -> Callable[[_Call], Any]
         return lambda call: call.request.text(name)
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return lambda call: call.request.flag(name)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+        return lambda call: float(call.request.text(name) or 0)
     if field.name.endswith("_us"):
         return lambda call: call.request.instant_us(name)
     return lambda call: call.request.whole(name)

@@ -1,0 +1,1 @@
+"""The observe service: metrics, log records and calls that the suite keeps of itself."""

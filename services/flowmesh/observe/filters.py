@@ -1,0 +1,92 @@
+"""Filters of log records and calls as SQL. Values are parameters only."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from flowmesh.filters import AllOf, AnyOf, Filter, Instant, Kind, Not, Op, Term, parse_filter
+
+LOG_FIELDS: Final[Mapping[str, Kind]] = {
+    "time": Kind.TIME,
+    "level": Kind.TEXT,
+    "service": Kind.TEXT,
+    "event": Kind.TEXT,
+    "execution": Kind.TEXT,
+    "trace": Kind.TEXT,
+    "text": Kind.ERROR,
+}
+CALL_FIELDS: Final[Mapping[str, Kind]] = {
+    "time": Kind.TIME,
+    "service": Kind.TEXT,
+    "method": Kind.TEXT,
+    "code": Kind.TEXT,
+    "duration": Kind.DURATION,
+    "execution": Kind.TEXT,
+    "trace": Kind.TEXT,
+}
+_COLUMNS: Final = {
+    "time": "at_us",
+    "duration": "duration_ms",
+    "execution": "execution_id",
+    "trace": "trace_id",
+    "text": "event",
+}
+
+
+class Where:
+    """The condition of one statement, and the values of its parameters.
+
+    Without a namespace it admits the records of all. `before` and `after` are positions.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        fields: Mapping[str, Kind],
+        *,
+        now_us: int,
+        namespace: str = "",
+        before: int = 0,
+        after: int = 0,
+    ) -> None:
+        self.values: list[object] = []
+        parts = []
+        if namespace:
+            parts.append(f"namespace = {self._put(namespace, 'text')}")
+        if before:
+            parts.append(f"position < {self._put(before, 'bigint')}")
+        if after:
+            parts.append(f"position > {self._put(after, 'bigint')}")
+        found = parse_filter(text, now_us, fields)
+        if found is not None:
+            parts.append(self._condition(found))
+        self.text = " and ".join(parts) or "true"
+
+    def _put(self, value: object, kind: str) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}::{kind}"
+
+    def _condition(self, part: Filter) -> str:
+        match part:
+            case AllOf(parts):
+                return f"({' and '.join(self._condition(each) for each in parts)})"
+            case AnyOf(parts):
+                return f"({' or '.join(self._condition(each) for each in parts)})"
+            case Not(inner):
+                return f"not {self._condition(inner)}"
+        return self._term(part)
+
+    def _term(self, term: Term) -> str:
+        name, value = term.field.name, term.value
+        column = _COLUMNS.get(name, name)
+        if term.op is Op.WORDS:
+            words = self._put(str(value), "text")
+            return f"strpos(lower(event || ' ' || fields), lower({words})) > 0"
+        if isinstance(value, Instant):
+            return f"{column} {term.op.value} {self._put(value.at_us, 'bigint')}"
+        if term.field.kind is Kind.DURATION and isinstance(value, float):
+            return f"{column} {term.op.value} {self._put(value / 1_000, 'double precision')}"
+        if term.op is Op.IN:
+            return f"{column} = any ({self._put([str(each) for each in term.values], 'text[]')})"
+        text = "" if value is None else str(value)
+        op = "^@" if term.op is Op.PREFIX else term.op.value
+        return f"{column} {op} {self._put(text, 'text')}"

@@ -1,0 +1,39 @@
+"""Composition root of the observe service, which the suite runs in the process `event`."""
+
+from contextlib import AsyncExitStack
+from typing import Final
+
+from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
+from flowmesh.api.observe.v1 import observe_service_pb2_grpc
+from flowmesh.observe.loops import KeepingLoop
+from flowmesh.observe.server import ObserveServer
+from flowmesh.observe.slos import Slos
+from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore
+from flowmesh.runtime import Runtime
+
+CONNECTIONS: Final = 3
+MIB: Final = 1024 * 1024
+
+
+async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
+    """Serve what is kept until the stack is closed; readers are served although nothing is kept."""
+    pool = await stack.enter_async_context(
+        runtime.database(SCHEMA, MIGRATIONS, pool_max=CONNECTIONS)
+    )
+    store = SignalStore(pool)
+    settings, now_us = runtime.settings, runtime.clock.now_us
+    retention = Retention(
+        days=settings.observe_days,
+        months=settings.observe_months,
+        logs_days=settings.observe_logs_days,
+        bytes_max=settings.observe_mib_max * MIB,
+    )
+    runtime.add_loop(KeepingLoop(store=store, retention=retention, now_us=now_us))
+    runtime.serve(
+        ObserveServer(
+            store=store,
+            slos=Slos(searches=runtime.stub(SearchServiceStub, "orchestrator")),
+            now_us=now_us,
+        ),
+        observe_service_pb2_grpc.add_ObserveServiceServicer_to_server,
+    )

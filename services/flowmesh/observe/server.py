@@ -1,0 +1,129 @@
+"""ObserveService over gRPC: messages to calls, and back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from flowmesh.api.observe.v1 import observe_service_pb2 as pb
+from flowmesh.api.observe.v1 import observe_service_pb2_grpc
+from flowmesh.errors import Unavailable
+from flowmesh.filters import Kind
+from flowmesh.observe import limits
+from flowmesh.observe.batches import check_batch
+from flowmesh.observe.filters import CALL_FIELDS, LOG_FIELDS, Where
+from flowmesh.observe.series import series_of, wanted
+from flowmesh.observe.slos import Slos
+from flowmesh.observe.store import SignalStore
+from flowmesh.rpc import namespace_of, valid_id
+from flowmesh.rpc.pages import last_of_token, list_key, page_token
+from flowmesh.rpc.requests import SEQUENCE_MAX
+
+Context = Any
+STORE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
+    """Turns messages into calls; decides nothing."""
+
+    def __init__(self, *, store: SignalStore, slos: Slos, now_us: Callable[[], int]) -> None:
+        self._store = store
+        self._slos = slos
+        self._now_us = now_us
+
+    async def RecordSignals(
+        self, request: pb.RecordSignalsRequest, context: Context
+    ) -> pb.RecordSignalsResponse:
+        check_batch(request)
+        try:
+            await self._store.write(request)
+        except STORE_ERRORS as error:
+            # Not logged: the line would be the next batch.
+            raise Unavailable("STORAGE_UNAVAILABLE", "the signals were not stored") from error
+        return pb.RecordSignalsResponse()
+
+    async def ListSeries(
+        self, request: pb.ListSeriesRequest, context: Context
+    ) -> pb.ListSeriesResponse:
+        ask = wanted(request, self._now_us())
+        amounts = await self._store.amounts(
+            ask.metric, ask.from_us, ask.until_us, ask.step_s, hours=ask.by_hours
+        )
+        return pb.ListSeriesResponse(series=series_of(amounts, ask), step_s=ask.step_s)
+
+    async def ListLogs(self, request: pb.ListLogsRequest, context: Context) -> pb.ListLogsResponse:
+        namespace = namespace_of(request)
+        logs, token = await self._logs(request, namespace)
+        for each in logs:
+            each.fields = _without_internals(each.fields)
+        return pb.ListLogsResponse(logs=logs, next_page_token=token)
+
+    async def ListServiceLogs(
+        self, request: pb.ListServiceLogsRequest, context: Context
+    ) -> pb.ListServiceLogsResponse:
+        logs, token = await self._logs(request, "")
+        return pb.ListServiceLogsResponse(logs=logs, next_page_token=token)
+
+    async def ListCalls(
+        self, request: pb.ListCallsRequest, context: Context
+    ) -> pb.ListCallsResponse:
+        calls, token = await self._calls(request, namespace_of(request))
+        return pb.ListCallsResponse(calls=calls, next_page_token=token)
+
+    async def ListServiceCalls(
+        self, request: pb.ListServiceCallsRequest, context: Context
+    ) -> pb.ListServiceCallsResponse:
+        calls, token = await self._calls(request, "")
+        return pb.ListServiceCallsResponse(calls=calls, next_page_token=token)
+
+    async def GetSlo(self, request: pb.GetSloRequest, context: Context) -> pb.GetSloResponse:
+        valid_id(request.workflow_id, "workflow_id")
+        return pb.GetSloResponse(slo=await self._slos.state(namespace_of(request), request))
+
+    async def _logs(self, request: Any, namespace: str) -> tuple[list[pb.LogRecord], str]:
+        where = self._where(request, namespace, LOG_FIELDS, after=_position(request.after))
+        count = _page_size(request)
+        logs = await self._store.logs(where, count, after=request.after)
+        if request.after:
+            # A live tail goes on with the position of its last record.
+            return logs, ""
+        return logs, _token(request, logs, count)
+
+    async def _calls(self, request: Any, namespace: str) -> tuple[list[pb.CallRecord], str]:
+        where = self._where(request, namespace, CALL_FIELDS)
+        count = _page_size(request)
+        calls = await self._store.calls(where, count)
+        return calls, _token(request, calls, count)
+
+    def _where(
+        self, request: Any, namespace: str, fields: Mapping[str, Kind], *, after: int = 0
+    ) -> Where:
+        before = int(last_of_token(request.page_token, list_key(request)) or 0)
+        return Where(
+            request.filter,
+            fields,
+            now_us=self._now_us(),
+            namespace=namespace,
+            before=before,
+            after=after,
+        )
+
+
+def _position(after: int) -> int:
+    return min(max(0, after), SEQUENCE_MAX)
+
+
+def _page_size(request: Any) -> int:
+    return min(max(request.page_size, 0) or limits.PAGE_DEFAULT, limits.PAGE_MAX)
+
+
+def _token(request: Any, found: Any, count: int) -> str:
+    return page_token(list_key(request), str(found[-1].position)) if len(found) == count else ""
+
+
+def _without_internals(fields: str) -> str:
+    """Return the fields without the traceback, which is for operators."""
+    values = msgspec.json.decode(fields)
+    values.pop("exception", None)
+    return msgspec.json.encode(values).decode()

@@ -1,0 +1,77 @@
+"""Kept signals on a real database: partitions, sums by the hour, retention."""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from flowmesh.api.observe.v1 import observe_service_pb2 as pb
+from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore
+from flowmesh.storage import open_database
+
+DAY = date(2026, 11, 29)
+NOON_US = 1_795_953_600_000_000
+MINUTE_US = 60_000_000
+KEEP = Retention(days=15, months=1_000, logs_days=7, bytes_max=1 << 40)
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Any]:
+    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as opened:
+        yield opened
+
+
+async def partitions(pool: Any) -> set[str]:
+    rows = await pool.fetch(
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+        " where c.relkind = 'r'"
+    )
+    return {row["relname"] for row in rows}
+
+
+def minute(at_us: int, value: float) -> pb.RecordSignalsRequest:
+    points = pb.MetricPoints(metric="calls_total", labels=["code=OK"], values=[value])
+    return pb.RecordSignalsRequest(
+        service="gateway", instance_id="gateway-1", at_us=at_us, metrics=[points]
+    )
+
+
+async def test_minutes_are_summed_to_hours_once(pool: Any) -> None:
+    """The hour that has not ended is left out."""
+    store = SignalStore(pool)
+    await store.keep(KEEP, DAY)
+    for number in range(61):
+        await store.write(minute(NOON_US + number * MINUTE_US, 2))
+    for _ in range(2):
+        await store.add_hours(NOON_US + 63 * MINUTE_US)
+    until_us = NOON_US + 120 * MINUTE_US
+    hours = await store.amounts("calls_total", NOON_US, until_us, 3_600, hours=True)
+    assert [(each.process, each.value) for each in hours] == [("gateway", 120)]
+    minutes = await store.amounts("calls_total", NOON_US, until_us, 3_600, hours=False)
+    assert sorted(each.value for each in minutes) == [2, 120]
+
+
+async def test_days_beyond_retention_are_dropped(pool: Any) -> None:
+    """Logs go before metrics, and days ahead are there."""
+    store = SignalStore(pool)
+    await store.keep(KEEP, DAY)
+    assert f"logs_{DAY + timedelta(days=2):%Y%m%d}" in await partitions(pool)
+    await store.keep(KEEP, DAY + timedelta(days=8))
+    left = await partitions(pool)
+    assert f"logs_{DAY:%Y%m%d}" not in left
+    assert f"points_{DAY:%Y%m%d}" in left
+    await store.keep(KEEP, DAY + timedelta(days=16))
+    assert f"points_{DAY:%Y%m%d}" not in await partitions(pool)
+
+
+async def test_the_oldest_days_are_dropped_beyond_the_size(pool: Any) -> None:
+    """The present day and those ahead stay."""
+    store = SignalStore(pool)
+    await store.keep(KEEP, DAY)
+    later = DAY + timedelta(days=1)
+    small = Retention(days=15, months=13, logs_days=7, bytes_max=0)
+    assert await store.keep(small, later) == 6
+    left = await partitions(pool)
+    assert f"points_{DAY:%Y%m%d}" not in left
+    assert f"points_{later:%Y%m%d}" in left

@@ -1,0 +1,54 @@
+"""Objectives from counts of executions."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
+from flowmesh.api.observe.v1 import observe_service_pb2 as pb
+from flowmesh.errors import Invalid
+from flowmesh.observe.limits import WINDOW_S_MAX
+from flowmesh.observe.slos import Slos
+
+
+class Searches:
+    """Counts that do not depend on the filter."""
+
+    async def CountExecutions(
+        self, request: search_pb.CountExecutionsRequest
+    ) -> search_pb.CountExecutionsResponse:
+        groups = [
+            search_pb.ExecutionGroup(values=["completed"], count=98),
+            search_pb.ExecutionGroup(values=["failed"], count=2),
+        ]
+        return search_pb.CountExecutionsResponse(count=100, groups=groups)
+
+
+def slos() -> Slos:
+    searches: Any = Searches()
+    return Slos(searches=searches)
+
+
+async def test_a_budget_burns_by_the_share_of_failures() -> None:
+    """Two of a hundred failed where one may: the budget is used twice."""
+    found = await slos().state("n", pb.GetSloRequest(workflow_id="w", target=99))
+    assert (found.good, found.bad, found.reached) == (98, 2, 98)
+    assert found.burn_rate == pytest.approx(2)
+    assert found.budget_left == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"target": 0.0}, "target"),
+        ({"target": 100.0}, "target"),
+        ({"target": 99.0, "window_s": 60}, "window_s"),
+        ({"target": 99.0, "window_s": WINDOW_S_MAX + 1}, "window_s"),
+        ({"target": 99.0, "slower_than_ms": -1.0}, "slower_than_ms"),
+    ],
+)
+async def test_wrong_objectives(fields: dict[str, Any], field: str) -> None:
+    """The error names the field."""
+    with pytest.raises(Invalid) as refused:
+        await slos().state("n", pb.GetSloRequest(workflow_id="w", **fields))
+    assert refused.value.violations[0].field == field
