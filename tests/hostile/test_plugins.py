@@ -12,11 +12,13 @@ import pytest
 
 from flowmesh.access import Role
 from flowmesh.api.common.v1.access_pb2 import ID_KIND_PROJECT
+from flowmesh.plugins import signing
 from flowmesh.testing.suite import Suite
 from tests.access.tenants import Tenant, founded
 from tests.features.closed import closed_suite
 from tests.features.plugins.market import Market
 from tests.hostile.conftest import Sink
+from tests.unit.plugins.projects import changed
 
 pytestmark = pytest.mark.long
 MANIFEST = """
@@ -89,6 +91,7 @@ class Prison:
 
     own: Tenant
     other: Tenant
+    market: Market
 
     async def rest(self, tenant: Tenant, method: str, path: str, body: Any = None) -> Any:
         status, answer = await tenant.keys[Role.ADMIN].rest(
@@ -96,6 +99,19 @@ class Prison:
         )
         assert status < 300 or path.endswith("/execute"), answer
         return answer
+
+    async def refusal(self, plugin: str) -> tuple[int, str, str]:
+        """Return status, reason and sentence of an installation that is refused."""
+        body = {
+            "name": plugin,
+            "configuration": {"host": "mail.example"},
+            "accepted": ["connect mail.example:7"],
+        }
+        status, answer = await self.own.keys[Role.ADMIN].rest(
+            "POST", "/api/v1/plugins", body, flowmesh_namespace=self.own.namespace
+        )
+        assert status >= 400, answer
+        return status, answer["error"]["reason"], answer["error"]["message"]
 
     async def outcome(self, task: str, input: dict[str, Any], *secrets: str) -> Any:
         """Run a workflow with one task; return the answer of the run."""
@@ -118,7 +134,7 @@ async def prison(tmp_path: Path, sink: Sink) -> AsyncIterator[Prison]:
     market = Market(tmp_path)
     market.publish(market.project("probe", MANIFEST, TASKS, "probe"))
     async with closed_suite(tmp_path, kind=Suite, **market.environment) as closed:
-        made = Prison(await founded(closed, "captor"), await founded(closed, "bystander"))
+        made = Prison(await founded(closed, "captor"), await founded(closed, "bystander"), market)
         body = {
             "name": "probe",
             "configuration": {"friend": sink.address},
@@ -171,3 +187,26 @@ async def test_a_plugin_that_forks_for_ever_is_held(prison: Prison) -> None:
     agents = await prison.rest(prison.own, "GET", "agents?ended=true")
     assert not [each for each in agents["agents"] if each["state"] == "ready"]
     assert (await prison.rest(prison.other, "GET", "plugins"))["plugins"] == []
+
+
+async def test_a_wheel_that_was_tampered_with_is_refused(prison: Prison, tmp_path: Path) -> None:
+    """A changed one, one that a foreign key signed, and one whose paths lead outside of it."""
+    market, evil = prison.market, {"changed/tasks.py": b"evil = 1\n"}
+    file = market.greeter("1.0.0", name="changed")
+    file.write_bytes(changed(file.read_bytes(), evil))
+    status, reason, sentence = await prison.refusal("changed")
+    assert (status, reason) == (409, "PLUGIN_UNTRUSTED")
+    assert sentence.startswith(f"{file.name} is not the wheel of the index")
+
+    file = market.greeter("1.0.0", name="foreign")
+    (tmp_path / "foreign.key").write_text(signing.new_key()[0])
+    market.replace(file, file.read_bytes(), signing.read_key(tmp_path / "foreign.key"))
+    expected = f"none of the trusted keys (1) made the signature of {file.name}"
+    assert await prison.refusal("foreign") == (409, "PLUGIN_UNTRUSTED", expected)
+
+    file = market.greeter("1.0.0", name="climber")
+    market.replace(file, changed(file.read_bytes(), {"climber/../../outside.py": b"x = 1\n"}))
+    expected = "wheel: 'climber/../../outside.py' is no path below the wheel"
+    assert await prison.refusal("climber") == (400, "PLUGIN_INVALID", expected)
+    plugins = (await prison.rest(prison.own, "GET", "plugins"))["plugins"]
+    assert [each["name"] for each in plugins] == ["probe"]

@@ -8,6 +8,7 @@ import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
 import { pages } from "../../messages/pages";
+import { plugins } from "../../messages/plugins";
 import { projects } from "../../messages/projects";
 import { records } from "../../messages/records";
 import { styleguide } from "../../messages/styleguide";
@@ -100,20 +101,23 @@ test("every message is used, and is well-formed", () => {
     .filter((name) => /\.tsx?$/.test(name) && !name.includes(".test."))
     .map((name) => readFileSync(`src/${name}`, "utf8"))
     .join("\n");
+  const named = new Set([...sources.matchAll(/"([\w.-]+)"/g)].map((found) => found[1]));
+  const families = new Set([...sources.matchAll(/`([\w-]+)\.\$\{/g)].map((found) => found[1]));
   for (const [key, message] of Object.entries({
     ...en,
     ...access,
     ...apps,
     ...builder,
     ...agents,
+    ...plugins,
     ...projects,
     ...records,
     ...styleguide,
     ...numbers,
     ...pages,
   })) {
-    const family = `${key.slice(0, key.indexOf("."))}.\${`;
-    expect(sources.includes(`"${key}"`) || sources.includes(`\`${family}`), key).toBe(true);
+    const family = key.slice(0, key.indexOf("."));
+    expect(named.has(key) || families.has(family), key).toBe(true);
     const names = [...message.matchAll(/\{(\w+)[,}]/g)].map((found) => found[1] ?? "");
     for (const count of [0, 1, 7]) {
       const values = Object.fromEntries(names.map((name) => [name, count]));
