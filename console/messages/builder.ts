@@ -269,6 +269,9 @@ export const builder = {
   "library.type": "Type",
   "library.visible": "Visible to",
   "library.changed": "Changed",
+  "library.noRuns": "It has not run yet.",
+  "library.runs":
+    "{count, plural, one {# run} other {# runs}}, {rate} % of them succeeded, median {median}.",
   "library.usedBy":
     "{count, plural, =0 {No workflow uses it.} one {# workflow would change with it:} other {# workflows would change with it:}}",
   "library.definition": "Definition",

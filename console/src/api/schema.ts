@@ -3738,6 +3738,16 @@ export interface TaskState {
   approval?: ApprovalValue;
 }
 
+/** Use of a task by the first 50 workflows of the namespace that refer to it. Counts are those of the newest versions; `successRate` and `medianMs` are absent before the first run. `medianMs` is the median of the medians of the nodes, weighted by their runs. */
+export interface TaskStatistics {
+  workflows: number;
+  completed: number;
+  failed: number;
+  retried: number;
+  successRate?: number;
+  medianMs?: number;
+}
+
 /** Statistics of a task. */
 export interface TaskStatsValue {
   id: string;
@@ -4259,6 +4269,7 @@ export interface Reads {
   "/api/v1/tasks/{name}": { query: { version?: number }; body: unknown; answer: TaskAnswer };
   "/api/v1/tasks/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TaskVersionList };
   "/api/v1/tasks/{name}/versions/{version}": { query: {  }; body: unknown; answer: TaskAnswer };
+  "/api/v1/tasks/{name}/statistics": { query: {  }; body: unknown; answer: TaskStatistics };
   "/api/v1/tasks/{name}/usages": { query: { version?: number; pageSize?: number; pageToken?: string }; body: unknown; answer: TaskUsageList };
   "/api/v1/templates": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TemplateList };
   "/api/v1/templates/{name}": { query: { version?: number }; body: unknown; answer: TemplateAnswer };

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 
@@ -150,6 +151,25 @@ async def test_start_answers_at_once(suite: Suite, world: World, name: str) -> N
     assert [call.json for call in world.calls("call")] == [{"amount": 7}] * 3
     context = (await suite.get(f"/api/v1/executions/{execution_id}/context")).json
     assert context["variables"] == {"amount": 7}
+
+
+async def test_a_task_has_the_statistics_of_its_runs(suite: Suite, world: World, name: str) -> None:
+    """Those of all nodes that refer to it: completed and failed ones, and none at first."""
+    await applied(suite, world, name)
+    path = f"/api/v1/tasks/{name}-call/statistics"
+    none = {"workflows": 1, "completed": 0, "failed": 0, "retried": 0}
+    assert (await suite.get(path)).json == none
+    world.answers("call", json={"total": 42})
+    await suite.post(f"/workflows/{name}/execute", {"input": {"amount": 1}})
+
+    async def counted() -> bool:
+        return bool((await suite.get(path)).json["completed"] == 3)
+
+    await until("the runs are counted", counted, within_s=60)
+    found = (await suite.get(path)).json
+    assert (found["successRate"], found["failed"]) == (1.0, 0)
+    assert found["medianMs"] > 0
+    assert (await suite.get("/api/v1/tasks/nowhere/statistics")).status == 404
 
 
 @pytest.mark.feature("S0-136")

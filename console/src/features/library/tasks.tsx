@@ -5,12 +5,13 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { read } from "@/api/client";
-import type { TaskAnswer } from "@/api/schema";
+import type { TaskAnswer, TaskStatistics } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
 import { Empty, Fold, Time } from "@/design/primitives";
 import { Loading, Problem } from "@/design/problem";
 import { type Column, DataTable } from "@/design/table";
+import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 import { ChangeTask } from "./impact";
@@ -18,6 +19,7 @@ import styles from "./page.module.css";
 
 const route = getRouteApi("/tasks");
 const LISTED = 500;
+const PERCENT = 100;
 
 export function TasksPage() {
   const { chosen } = route.useSearch();
@@ -80,6 +82,16 @@ const COLUMNS: readonly Column<TaskAnswer>[] = [
   { head: say("library.changed"), as: "muted", cell: (task) => <Time at={task.createdAt} /> },
 ];
 
+/** The success rate and the median duration of the runs of a task. */
+function runsText({ completed, failed, successRate, medianMs }: TaskStatistics): string {
+  if (successRate === undefined) return say("library.noRuns");
+  return say("library.runs", {
+    count: completed + failed,
+    rate: Math.round(successRate * PERCENT),
+    median: duration(medianMs ?? 0),
+  });
+}
+
 function TaskPanel({ name }: { name: string }) {
   const path = { name };
   const task = useQuery({
@@ -90,12 +102,18 @@ function TaskPanel({ name }: { name: string }) {
     queryKey: ["tasks", name, "usages"],
     queryFn: ({ signal }) => read("/api/v1/tasks/{name}/usages", { path, signal }),
   });
+  const statistics = useQuery({
+    queryKey: ["tasks", name, "statistics"],
+    queryFn: ({ signal }) => read("/api/v1/tasks/{name}/statistics", { path, signal }),
+  });
   const workflows = usages.data?.workflows ?? [];
   return (
     <aside className={styles.panel} aria-label={name}>
       <h2>{name}</h2>
       {task.isError && <Problem error={task.error} />}
       {usages.isError && <Problem error={usages.error} />}
+      {statistics.isError && <Problem error={statistics.error} />}
+      {statistics.data && <p>{runsText(statistics.data)}</p>}
       {usages.data && (
         <>
           <p>{say("library.usedBy", { count: workflows.length })}</p>

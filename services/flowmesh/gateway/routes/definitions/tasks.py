@@ -17,6 +17,7 @@ from flowmesh.gateway.http.parameters import FLAG, NUMBER, Query, whole
 from flowmesh.gateway.http.requests import Request, Response
 from flowmesh.gateway.routes.common import PAGING, json_response
 from flowmesh.gateway.routes.definitions.resources import delete, read
+from flowmesh.gateway.routes.definitions.task_statistics import TaskStatistics, task_statistics
 from flowmesh.gateway.routes.rpc_route import rpc_route
 from flowmesh.records import Source, reader
 
@@ -129,6 +130,12 @@ ROUTES = (
         pb.DeleteTaskRequest,
         replace(delete("Delete a version of a task", 409), path=_EXACT),
         name="delete_task_version",
+    ),
+    Route(
+        "GET",
+        f"{_TASK}/statistics",
+        task_statistics,
+        read("Get the use of a task: success rate and median duration", TaskStatistics),
     ),
     Route(
         "GET",
