@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import uuid
 from functools import partial
 from itertools import cycle
 
@@ -27,6 +26,7 @@ from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.sdk.values.ids import new_request_id
 
 WAIT_MS = 170_000
 WARM_COUNT = 500
@@ -43,10 +43,6 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
 ]
-
-
-def new_request_id() -> str:
-    return uuid.uuid4().hex
 
 
 class UnaryLoad:

@@ -40,6 +40,7 @@ export const lists = {
   "executions.week": "Last 7 days",
   "executions.month": "Last 30 days",
   "executions.ever": "All time",
+  "executions.archive": "Archive",
   "executions.all": "All",
   "executions.running": "Running",
   "executions.failed": "Failed",

@@ -4285,7 +4285,7 @@ export interface Reads {
   "/api/v1/workflows/{name}:export": { query: { format?: "native" | "python" | "steps" | "graph" | "serverless" | "states"; version?: number }; body: unknown; answer: unknown };
   "/api/v1/workflows/{name}/graph": { query: { format?: "svg" | "mermaid" | "dot" | "json"; version?: number }; body: unknown; answer: unknown };
   "/api/v1/executions/{executionId}/graph": { query: { format?: "svg" | "mermaid" | "dot" | "json" }; body: unknown; answer: unknown };
-  "/api/v1/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; include?: "search"; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
+  "/api/v1/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; include?: "search"; archived?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
   "/api/v1/executions/{executionId}": { query: {  }; body: unknown; answer: ExecutionAnswer };
   "/api/v1/executions/{executionId}/results": { query: { view?: "tasks" | "steps" | "context" | "nodes" }; body: unknown; answer: Results };
   "/api/v1/executions/{executionId}/history": { query: { after?: number; pageSize?: number; view?: "full" | "outline" }; body: unknown; answer: History };
@@ -4419,7 +4419,7 @@ export interface Reads {
   "/api/v1/projects/{projectId}/workflows/{name}/versions": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: VersionList };
   "/api/v1/projects/{projectId}/workflows/{name}/versions/{version}": { query: {  }; body: unknown; answer: WorkflowAnswer };
   "/api/v1/projects/{projectId}/workflows/{name}/triggers": { query: { pageSize?: number; pageToken?: string }; body: unknown; answer: TriggerList };
-  "/api/v1/projects/{projectId}/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; include?: "search"; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
+  "/api/v1/projects/{projectId}/executions": { query: { filter?: string; orderBy?: string; workflow?: string; workflowId?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; include?: "search"; archived?: boolean; pageSize?: number; pageToken?: string }; body: unknown; answer: ExecutionList };
   "/api/v1/projects/{projectId}/executions/{executionId}": { query: {  }; body: unknown; answer: ExecutionAnswer };
   "/api/v1/projects/{projectId}/executions/{executionId}/results": { query: { view?: "tasks" | "steps" | "context" | "nodes" }; body: unknown; answer: Results };
   "/api/v1/projects/{projectId}/executions/{executionId}/history": { query: { after?: number; pageSize?: number; view?: "full" | "outline" }; body: unknown; answer: History };

@@ -324,3 +324,13 @@ test("search attributes are columns, chosen and kept for each workflow @S0-148",
   await expect(heads.filter({ hasText: "amount" })).toBeVisible();
   await expect(heads.filter({ hasText: "customer" })).toBeHidden();
 });
+
+test("the archive is a list of its own, without filter and counts", async ({ page }) => {
+  expecting("409");
+  await page.goto("/executions");
+  await page.getByRole("combobox", { name: "Started in" }).selectOption("Archive");
+  await expect(page.getByRole("alert").first()).toContainText("the archive is off");
+  await expect(page.getByRole("combobox", { name: "Filter" })).toHaveCount(0);
+  await expect(page.getByRole("complementary", { name: "Facets" })).toHaveCount(0);
+  expect(new URL(page.url()).searchParams.get("range")).toBe("archive");
+});

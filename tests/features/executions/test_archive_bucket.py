@@ -89,6 +89,18 @@ async def test_a_bucket_is_read_through_the_same_views(tmp_path: Path) -> None:
             assert (shown.output, shown.search) == (before.output, before.search)
             assert [event.type async for event in client.history(gone)] == events
             assert [one.id for one in await client.list_archived()] == [gone]
+        url = "/api/v1/executions?archived=true"
+        for query in ("", "&workflow=person", "&startedAfter=2026-01-01T00:00:00Z&pageSize=1"):
+            listed: Any = (await suite.get(url + query)).json
+            assert [one["executionId"] for one in listed["executions"]] == [gone]
+            assert listed["executions"][0]["archived"] is True
+        assert (await suite.get(f"{url}&workflow=other")).json["executions"] == []
+        refused = await suite.get(f"{url}&status=failed")
+        assert (refused.status, refused.json["error"]["reason"]) == (400, "REQUEST_INVALID")
+        told = await commands.command(suite, "get", "executions", "--archived", "--json")
+        assert [one["executionId"] for one in told.json] == [gone], told.err
+        refused_status = ("get", "executions", "--archived", "--status", "failed")
+        assert (await commands.command(suite, *refused_status)).code == 2
         told = await commands.command(suite, "archive", "show", gone)
         assert SECRET in told.out, told.err
         assert (await suite.get(f"/api/v1/executions/{gone[:-3]}zzz")).status == 404

@@ -28,6 +28,7 @@ export function Header() {
       beside={
         <>
           <Status status={status} badge />
+          {execution?.archived && <span className={styles.id}>{say("executions.archive")}</span>}
           <span className={styles.id}>
             <code className="truncate">{executionId}</code>
             <CopyButton text={executionId} label="Copy the id" />

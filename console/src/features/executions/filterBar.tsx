@@ -17,7 +17,7 @@ import { type Completion, completions, filterOf } from "@/model/filter";
 import { say } from "@/model/messages";
 import type { Columns } from "./columns";
 import styles from "./filterBar.module.css";
-import { DEFAULT_RANGE, facetQuery, RANGES, rangeOf } from "./queries";
+import { DEFAULT_RANGE, facetQuery, isArchive, RANGES, rangeOf } from "./queries";
 
 const ColumnMenu = lazy(() => import("./columnMenu"));
 
@@ -35,7 +35,9 @@ export function FilterBar({ columns, search, change, input, error }: Props) {
   const refused = problem && problem.status === 400 ? problem.message : undefined;
   return (
     <search className={styles.bar}>
-      <FilterInput search={search} change={change} input={input} error={refused} />
+      {!isArchive(search) && (
+        <FilterInput search={search} change={change} input={input} error={refused} />
+      )}
       <select
         className={styles.range}
         aria-label={say("executions.startedIn")}

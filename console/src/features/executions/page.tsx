@@ -17,7 +17,7 @@ import { Facets } from "./facets";
 import { FilterBar } from "./filterBar";
 import { Histogram } from "./histogram";
 import styles from "./page.module.css";
-import { ROWS, type Row, wholeFilter } from "./queries";
+import { isArchive, ROWS, type Row, wholeFilter } from "./queries";
 import { SavedViews } from "./savedViews";
 import { type Selection, Table } from "./table";
 import { useRows } from "./useRows";
@@ -36,6 +36,7 @@ export function ExecutionsPage() {
   const columns = useColumns(search, change, loaded);
   const [selection, setSelection] = useState<Selection>({ ids: new Set(), all: false });
   const filter = wholeFilter(search);
+  const archive = isArchive(search);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a selection belongs to its filter
   useEffect(() => setSelection({ ids: new Set(), all: false }), [filter]);
   const input = useRef<HTMLInputElement>(null);
@@ -63,9 +64,9 @@ export function ExecutionsPage() {
         />
       </PageHeader>
       <div className={styles.body}>
-        <Facets search={search} change={change} ready={!found.pending} />
+        {!archive && <Facets search={search} change={change} ready={!found.pending} />}
         <section className={styles.list} aria-label={say("executions.list")}>
-          <Histogram search={search} change={change} ready={!found.pending} />
+          {!archive && <Histogram search={search} change={change} ready={!found.pending} />}
           {found.warnings.map((warning) => (
             <p key={warning} role="note" className={styles.warning}>
               {warning}
@@ -87,7 +88,9 @@ export function ExecutionsPage() {
           {!found.pending && found.error === null && found.rows.length === 0 && (
             <Nothing filtered={!!search.q} change={change} />
           )}
-          <BulkBar filter={filter} rows={loaded} selection={selection} select={setSelection} />
+          {!archive && (
+            <BulkBar filter={filter} rows={loaded} selection={selection} select={setSelection} />
+          )}
         </section>
       </div>
     </>

@@ -22,6 +22,7 @@ export const RANGES: readonly Range[] = [
   { id: "7d", label: say("executions.week"), hours: 168 },
   { id: "30d", label: say("executions.month"), hours: 720 },
   { id: "all", label: say("executions.ever"), hours: 8_760 },
+  { id: "archive", label: say("executions.archive"), hours: 0 },
 ];
 export const DEFAULT_RANGE = "7d";
 export const FACETS = ["status", "workflow", "error.class"] as const;
@@ -29,6 +30,11 @@ export const FACETS = ["status", "workflow", "error.class"] as const;
 export function rangeOf(search: ListSearch): Range {
   const found = RANGES.find((each) => each.id === (search.range ?? DEFAULT_RANGE));
   return found ?? (RANGES[2] as Range);
+}
+
+/** Whether the list is that of the archive, which has no filter, order and counts. */
+export function isArchive(search: ListSearch): boolean {
+  return rangeOf(search).id === "archive";
 }
 
 /** The whole filter: the text of the reader and the bound of the time. */
@@ -46,19 +52,18 @@ export function wholeFilter(search: ListSearch): string {
 
 /** A name of the list: executions that match a filter, in an order. */
 export function listOf(search: ListSearch): string {
-  return `${search.order ?? ""} ${wholeFilter(search)}`;
+  return isArchive(search) ? "archive" : `${search.order ?? ""} ${wholeFilter(search)}`;
 }
 
 /** A page of the list; the first has an empty token. */
 export function pageQuery(search: ListSearch, pageToken: string) {
-  const filter = wholeFilter(search);
+  const asked = isArchive(search)
+    ? { archived: true }
+    : { filter: wholeFilter(search), orderBy: search.order, include: "search" as const };
   return queryOptions({
     queryKey: [...ROWS, listOf(search), pageToken],
     queryFn: ({ signal }) =>
-      read("/api/v1/executions", {
-        query: { filter, orderBy: search.order, include: "search", pageSize: PAGE_SIZE, pageToken },
-        signal,
-      }),
+      read("/api/v1/executions", { query: { ...asked, pageSize: PAGE_SIZE, pageToken }, signal }),
   });
 }
 

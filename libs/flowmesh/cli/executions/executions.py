@@ -188,6 +188,7 @@ async def executions(
     status: Annotated[list[StatusWord] | None, Parameter(negative="")] = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    archived: Flag = False,
     limit: ListLimit = LIMIT,
     common: Common = COMMON,
 ) -> None:
@@ -199,10 +200,11 @@ async def executions(
         status: List only executions with this status; can be repeated.
         since: List only executions started after this time.
         until: List only executions started before this time.
+        archived: List those of the archive instead, oldest first.
     """
     async with connected(common) as client:
         if execution:
-            reject_filters(execution, workflow, status, since, until)
+            reject_filters(execution, workflow, status, since, until, archived)
             if task:
                 found_node = await client.get_execution(execution, node=task)
                 output.document(node_json(found_node.nodes[0]))
@@ -211,6 +213,16 @@ async def executions(
             return
         if task:
             raise Refused("--task needs the id of an execution", code=exit_codes.USAGE)
+        if archived:
+            if status:
+                text = "--status cannot be combined with --archived"
+                raise Refused(text, code=exit_codes.USAGE)
+            table(
+                await client.list_archived(
+                    workflow_id=workflow, started_after=since, started_before=until, limit=limit
+                )
+            )
+            return
         matching = client.list_executions(
             workflow_id=workflow, statuses=status or (), started_after=since, started_before=until
         )

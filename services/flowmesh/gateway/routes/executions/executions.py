@@ -5,6 +5,7 @@ from typing import cast
 
 from flowmesh.api.event.v1 import event_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import retention_service_pb2 as retention_pb
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.errors import WrongState
 from flowmesh.gateway.backends import Backends
@@ -19,11 +20,12 @@ from flowmesh.gateway.bodies.payloads import payload_of, resolve_references
 from flowmesh.gateway.bodies.progress import StateAnswer, state_answer
 from flowmesh.gateway.bodies.results import VIEWS, Results, View, results
 from flowmesh.gateway.bodies.views import execution_answer
-from flowmesh.gateway.http.ids import checked_id
+from flowmesh.gateway.http.ids import checked_id, invalid_field
 from flowmesh.gateway.http.limits import HISTORY_PAGE_SIZE_MAX
 from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Operation, Route
 from flowmesh.gateway.http.parameters import (
     EVENT,
+    FLAG,
     INSTANT,
     MOMENT,
     OPTIONAL_ID,
@@ -54,11 +56,17 @@ from flowmesh.insight.states import StateAt
 from flowmesh.records import reader
 from flowmesh.views import event_view
 
+NOT_OF_ARCHIVE = ("filter", "orderBy", "status", "include")
+"""Parameters of lists that the index of the archive cannot answer."""
+
+PAGE_SIZE = 100
 _executions = reader(answers.ExecutionList, pb.ListExecutionsResponse)
 _signaled = reader(answers.KeyedSignaled, pb.SignalByKeyResponse)
 
 
 async def list_executions(backends: Backends, request: Request) -> Response:
+    if request.flag("archived"):
+        return await _list_archived(backends, request)
     response = await backends.executions.ListExecutions(
         pb.ListExecutionsRequest(
             namespace=request.namespace,
@@ -74,6 +82,30 @@ async def list_executions(backends: Backends, request: Request) -> Response:
         )
     )
     return json_response(_executions(response))
+
+
+async def _list_archived(backends: Backends, request: Request) -> Response:
+    for name in NOT_OF_ARCHIVE:
+        if request.texts(name):
+            known = "workflow, startedAfter and startedBefore are"
+            raise invalid_field(name, f"is not for archived executions; {known}")
+    found = await backends.retention.ListArchived(
+        retention_pb.ListArchivedRequest(
+            namespace=request.namespace,
+            workflow_id=request.text("workflow"),
+            started_after_us=request.instant_us("startedAfter"),
+            started_before_us=request.instant_us("startedBefore"),
+            page_size=request.whole("pageSize") or PAGE_SIZE,
+            page_token=request.text("pageToken"),
+        )
+    )
+    return json_response(
+        _executions(
+            pb.ListExecutionsResponse(
+                executions=found.executions, next_page_token=found.next_page_token
+            )
+        )
+    )
 
 
 async def get_execution(backends: Backends, request: Request) -> Response:
@@ -204,11 +236,13 @@ ROUTES = (
                     "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
                 ),
                 Query("include", "Adds labels and search attributes.", one_of("search")),
+                Query("archived", "Those of the archive instead, oldest first.", FLAG),
                 *PAGING,
             ),
             answers=(
                 Answer(200, "Executions without tasks, input and output.", answers.ExecutionList),
             ),
+            errors=(409,),
         ),
     ),
     Route(
