@@ -21,7 +21,7 @@ from benchmarks.load import (
     throughput,
     warm_seconds,
 )
-from benchmarks.workloads import FAN_OUT_ONCE, IN_FLIGHT, OPEN_LOOP_PER_S, PAYLOAD
+from benchmarks.workloads import CHAIN, FAN_OUT_ONCE, IN_FLIGHT, OPEN_LOOP_PER_S, PAYLOAD
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -123,8 +123,8 @@ class UnaryLoad:
             found[f"fan_{width}_ms"] = median(taken_ms)
         return found
 
-    async def w4(self, steps: int) -> Metrics:
-        (taken_ms,) = await one_by_one(lambda: self.run(f"chain-{steps}"), 1)
+    async def w4(self, steps: int, chain: str = CHAIN) -> Metrics:
+        (taken_ms,) = await one_by_one(lambda: self.run(f"{chain}-{steps}"), 1)
         return {"steps_per_s": steps / (taken_ms / 1_000)}
 
     async def w6(self, count: int) -> Metrics:
@@ -150,8 +150,8 @@ class UnaryLoad:
             **self._refusals(),
         }
 
-    async def w8(self, steps: int, repeats: int) -> Metrics:
-        return await warm_seconds(lambda: self.run(f"chain-{steps}"), repeats)
+    async def w8(self, steps: int, repeats: int, chain: str = CHAIN) -> Metrics:
+        return await warm_seconds(lambda: self.run(f"{chain}-{steps}"), repeats)
 
     def handlers(self) -> Handlers:
         return {

@@ -22,8 +22,10 @@ WORKLOADS = {
     "W8": "one workflow of 40 sequential steps",
     "W4d": "one durable handler of 1,000 steps",
     "W8d": "one durable handler of 40 steps",
-    "W4r": "one durable handler of 1,000 repeatable steps",
-    "W8r": "one durable handler of 40 repeatable steps",
+    "W4r": "W4 with repeatable steps",
+    "W8r": "W8 with repeatable steps",
+    "W4dr": "W4d with repeatable steps",
+    "W8dr": "W8d with repeatable steps",
     "W10": "workflows of 5 steps of 100 ms, 200 in flight: the overhead of orchestration",
     "W4-10000": "one workflow of 10,000 sequential steps",
     "W6-100000": "100,000 sleeping executions",
@@ -47,6 +49,9 @@ ONCE = (
     "definitions",
 )
 """Workloads of the first round only: they take long, and no ratio depends on them."""
+
+CHAIN, REPEATED = "chain", "repeated"
+"""The names of workflows of sequential steps, and of repeatable ones, less their number."""
 
 PAYLOAD = {"customer": "c-1042", "note": "v" * 70}
 IN_FLIGHT = 200

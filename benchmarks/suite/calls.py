@@ -22,10 +22,12 @@ from benchmarks.suite.workflows import (
 )
 from benchmarks.unary import WARM_COUNT, UnaryLoad
 from benchmarks.workloads import (
+    CHAIN,
     EDGE_STEPS,
     IN_FLIGHT,
     MAP_ITEMS,
     PAYLOAD,
+    REPEATED,
     STEPS_W5,
     STEPS_W8,
     STEPS_W10,
@@ -60,6 +62,9 @@ class SuiteLoad(UnaryLoad):
         stub = definition_grpc.DefinitionServiceStub(self.channel)
         sizes = {1, 3, STEPS_W8, *chains}
         workflows: list[dict[str, Any]] = [chain(f"chain-{size}", size) for size in sizes]
+        workflows += [
+            chain(f"{REPEATED}-{size}", size, repeatable=True) for size in (STEPS_W8, chains[0])
+        ]
         workflows += [fan(f"fan-{width}", width) for width in fan_outs if width < MAP_ITEMS]
         workflows += [
             chain("builtin-3", 3, BUILTIN),
@@ -96,10 +101,10 @@ class SuiteLoad(UnaryLoad):
     async def w1l(self, count: int) -> Metrics:
         return await throughput(lambda: self.run(LIMITED), count, IN_FLIGHT)
 
-    async def w4(self, steps: int) -> Metrics:
+    async def w4(self, steps: int, chain: str = CHAIN) -> Metrics:
         """Measure the total by the client clock, and the ends of steps by the history."""
         began = time.perf_counter()
-        execution_id = await self.run(f"chain-{steps}")
+        execution_id = await self.run(f"{chain}-{steps}")
         found = {"steps_per_s": steps / (time.perf_counter() - began)}
         ends = await self._ends_us(execution_id)
         edge = min(EDGE_STEPS, (len(ends) - 1) // 2)

@@ -17,6 +17,7 @@ from benchmarks.usage import Meter, Peak, proportional_mib, resident_mib, until_
 from benchmarks.workloads import (
     OPEN_LOOP_PER_S,
     PAYLOAD_BYTES,
+    REPEATED,
     STEPS_W8,
     TIMERS_STEADY_S,
     TIMERS_WITHIN_S,
@@ -84,10 +85,19 @@ class Suite:
             "W8d": partial(
                 setup.measure, "W8d", DURABLE, steps=STEPS_W8, repeats=2 * sizes.repeats
             ),
-            "W4r": partial(measure, "W4r", do="W4d", handler=REPEATABLE, steps=sizes.w4_steps),
+            "W4r": partial(measure, "W4r", do="W4", chain=REPEATED, steps=sizes.w4_steps),
             "W8r": partial(
                 measure,
                 "W8r",
+                do="W8",
+                chain=REPEATED,
+                steps=STEPS_W8,
+                repeats=2 * sizes.repeats,
+            ),
+            "W4dr": partial(measure, "W4dr", do="W4d", handler=REPEATABLE, steps=sizes.w4_steps),
+            "W8dr": partial(
+                measure,
+                "W8dr",
                 do="W8d",
                 handler=REPEATABLE,
                 steps=STEPS_W8,

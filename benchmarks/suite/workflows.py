@@ -22,7 +22,7 @@ SLEEP_MS = 3_600_000
 PARAMS = {"note": "abcdefghij" * 8}
 
 
-def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
+def chain(name: str, steps: int, action: str = NOOP, *, repeatable: bool = False) -> dict[str, Any]:
     """Return a workflow of sequential steps."""
     return {
         "id": name,
@@ -34,6 +34,7 @@ def chain(name: str, steps: int, action: str = NOOP) -> dict[str, Any]:
                 "action": action,
                 "params": PARAMS,
                 "dependencies": [f"s{number - 1}"] if number else [],
+                "repeatable": repeatable,
             }
             for number in range(steps)
         ],

@@ -698,6 +698,10 @@ pub struct PlanNode {
     /// Permissions that the starter of the execution needs for a NODE_KIND_TASK to run; sorted.
     #[prost(string, repeated, tag = "65")]
     pub permissions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True for a NODE_KIND_TASK that may run again, also with an input that is discarded: it is sent
+    /// before the decision that made it ready is committed.
+    #[prost(bool, tag = "87")]
+    pub repeatable: bool,
     /// Settings of a NODE_KIND_CHILD.
     #[prost(message, optional, tag = "35")]
     pub child: ::core::option::Option<ChildCall>,

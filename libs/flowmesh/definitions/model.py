@@ -376,6 +376,8 @@ class Node:
     requires: dict[str, str] = field(default_factory=dict)
     # Permissions that the starter of the execution needs, besides those of the task.
     permissions: tuple[str, ...] = ()
+    # May run again, also with an input that is discarded: sent ahead of the commit.
+    repeatable: bool = False
 
     @property
     def map(self) -> MapBody | None:

@@ -110,6 +110,7 @@ class PlanNode:
         "queue",
         "race",
         "receiver",
+        "repeatable",
         "required",
         "requires",
         "retry",
@@ -198,6 +199,7 @@ class PlanNode:
         self.limits = limits_of(message.limits) if message.HasField("limits") else None
         self.requires = ",".join(message.requires)
         self.permissions: tuple[str, ...] = tuple(message.permissions)
+        self.repeatable = message.repeatable
         self.child = message.child if message.HasField("child") else None
         self.names: Template | None = None
         self.on_timeout = message.on_timeout
@@ -323,6 +325,7 @@ class Plan(Graph):
         "output_schema",
         "parallelism",
         "prioritizes",
+        "repeatable",
         "search",
         "start",
         "start_shared",
@@ -350,6 +353,7 @@ class Plan(Graph):
         self.version = message.version
         self.lanes = _assign_lanes(self.all_nodes())
         self.marks_outputs = any(node.sensitive for node in self.all_nodes())
+        self.repeatable = any(node.repeatable for node in self.all_nodes())
         self.output = output
         self.input_schema = Schema(message.input_schema)
         self.input_defaults = defaults_of(message.input_schema)

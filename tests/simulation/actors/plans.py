@@ -39,6 +39,10 @@ UNDO_ATTEMPTS = 50
 AGAIN = "again"
 WAITING = "waiting"
 PAGE = "page"
+# Plans of tasks that follow each other quickly, most of them repeatable.
+CHAINS = 8
+CHAIN = "chain"
+CHAIN_NODES = 12
 
 
 @cache
@@ -51,6 +55,36 @@ def catalog() -> dict[str, Plan]:
     started = (_started(f"s{number}", random) for number in range(STARTED_PLANS))
     tended = (_tended(f"{TENDED}{number}", random) for number in range(TENDED_PLANS))
     return plans | {plan.workflow_id: plan for plan in (*linked, *durable, *started, *tended)}
+
+
+def plan_of(workflow_id: str) -> Plan:
+    return catalog().get(workflow_id) or chains()[workflow_id]
+
+
+@cache
+def chains() -> dict[str, Plan]:
+    """Chains of tasks by workflow id; each task has the output of the one before as its input."""
+    names = [f"r{number}" for number in range(CHAINS)]
+    return {name: repeated(name, Random(f"chains/{name}")) for name in names}
+
+
+def repeated(workflow_id: str, random: Random | None = None) -> Plan:
+    """A chain whose tasks are all repeatable and of remote workers, unless drawn."""
+    message = plan_pb2.Plan(namespace="default", workflow_id=workflow_id, version=1)
+    message.specs.add(task_type=REMOTE_TYPE, digest="remote")
+    message.specs.add(task_type=BUILTIN_TYPE, digest="builtin")
+    for index in range(CHAIN_NODES):
+        node = message.nodes.add(id=f"{CHAIN}{index}", critical=True)
+        node.kind = plan_pb2.NODE_KIND_TASK
+        node.spec = int(random is not None and random.random() < 0.5)
+        node.repeatable = random is None or random.random() < 0.85
+        node.retry.max_attempts, node.retry.initial_delay_ms = 3, 10
+        if index:
+            node.dependencies.append(index - 1)
+            node.input_mode = plan_pb2.INPUT_MODE_TEMPLATE
+            node.input_template = f'"{{{{tasks.{CHAIN}{index - 1}.output.run}}}}"'.encode()
+    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+    return compile_plan(message)
 
 
 def _started(workflow_id: str, random: Random) -> Plan:
@@ -177,6 +211,7 @@ def _plan(workflow_id: str, random: Random) -> Plan:
     _limit(message, Random(f"limits/{workflow_id}"))
     _vary(message, Random(f"variables/{workflow_id}"))
     _permit(message, Random(f"permissions/{workflow_id}"))
+    _repeat(message, Random(f"repeats/{workflow_id}"))
     message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
     return compile_plan(message)
 
@@ -217,6 +252,13 @@ def _permit(message: plan_pb2.Plan, random: Random) -> None:
     for node in message.nodes if random.random() < 0.2 else ():
         if node.kind == plan_pb2.NODE_KIND_TASK and random.random() < 0.4:
             node.permissions.append("pay")
+
+
+def _repeat(message: plan_pb2.Plan, random: Random) -> None:
+    """Some tasks may run again, also those of bodies."""
+    for node in message.nodes:
+        for each in (node, *node.map.nodes, *node.group.nodes, *node.states.nodes):
+            each.repeatable = each.kind == plan_pb2.NODE_KIND_TASK and random.random() < 0.4
 
 
 def _linked_plan(workflow_id: str, random: Random) -> Plan:

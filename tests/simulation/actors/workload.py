@@ -15,11 +15,24 @@ from flowmesh.engine import has_ended
 from flowmesh.plan import Plan
 from flowmesh.tasktypes import timeout_of
 from tests.simulation.actors.peers import Client
-from tests.simulation.actors.plans import AGAIN, NODES_MAX, PAGE, SIGNAL, VARIABLE, catalog
+from tests.simulation.actors.plans import (
+    AGAIN,
+    CHAIN,
+    CHAINS,
+    NODES_MAX,
+    PAGE,
+    SIGNAL,
+    VARIABLE,
+    catalog,
+    plan_of,
+)
 from tests.simulation.servers.loop import elapsed
 
 if TYPE_CHECKING:
     from tests.simulation.servers.world import World
+
+CHAIN_FAILING = 0.02
+"""The share of tasks of a chain that fail."""
 
 RETRIES = 3
 """The number of retries of the failed nodes of an execution."""
@@ -56,7 +69,7 @@ class Definitions:
         self.added: dict[str, Plan] = {}
 
     async def GetPlan(self, request: Any) -> definition_service_pb2.GetPlanResponse:
-        plan = self.added.get(request.workflow_id) or catalog()[request.workflow_id]
+        plan = self.added.get(request.workflow_id) or plan_of(request.workflow_id)
         return definition_service_pb2.GetPlanResponse(plan=plan.message)
 
 
@@ -66,6 +79,7 @@ class WorkModel:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self.failing = 0.15
+        self._runs = 0
         # Scripted: how long every attempt of a node takes, which then succeeds.
         self.fixed: dict[str, float] = {}
 
@@ -73,6 +87,8 @@ class WorkModel:
         if task.node in self.fixed:
             return self.fixed[task.node], True
         random = Random(f"{self._seed}/{task.token[-24:]}")
+        if task.node.startswith(CHAIN):
+            return random.uniform(0.0, 0.004), random.random() >= CHAIN_FAILING
         drawn = random.random()
         # Default timeouts are minutes, longer than any run.
         limited = task.timeout_ms not in (0, timeout_of(task.task_type))
@@ -88,6 +104,9 @@ class WorkModel:
         return duration_s, random.random() >= self.failing
 
     def output(self, task: task_pb2.Task) -> bytes:
+        if task.node.startswith(CHAIN):
+            self._runs += 1
+            return b'{"from": %b, "run": "%d"}' % (task.input.data or b'""', self._runs)
         if task.node.endswith(f"/{AGAIN}"):
             number = int(task.node.rpartition("[")[2].partition("]")[0])
             return b'{"next": "work"}' if number < 4 else b'{"next": "pause"}'
@@ -117,6 +136,9 @@ class Workload:
             if self._random.random() < 0.25:
                 # A few that meet.
                 workflow_id = f"s{self._random.randrange(3)}"
+            chained = Random(f"{self.world.seed}/chains/{number}")
+            if chained.random() < 0.3:
+                workflow_id = f"r{chained.randrange(CHAINS)}"
             request_id = f"r{number}" if self._random.random() < 0.85 else ""
             times = self._random.choice((1, 1, 1, 2, 3)) if request_id else 1
             then = self._random.choice(THEN)
@@ -146,7 +168,7 @@ class Workload:
         await elapsed(delay_s)
         if then == "signal":
             for number in range(3):
-                if catalog()[workflow_id].variables:
+                if plan_of(workflow_id).variables:
                     await self._set_variable(client, execution_id, request_id, number)
                 await client.call(
                     "signal",

@@ -20,6 +20,7 @@ from flowmesh.orchestrator.model.search_values import search_rows
 from flowmesh.orchestrator.storage.snapshots import snapshot
 from flowmesh.plan import Plan, compile_plan
 from tests.simulation.actors.families import links
+from tests.simulation.checks.chains import chains
 from tests.simulation.checks.history import Call, Commit, Outcome, Record, Stored
 from tests.simulation.checks.journals import journals
 from tests.simulation.servers.lines import joined, lines
@@ -102,6 +103,7 @@ def violations(record: Record) -> list[str]:
         found += _timers(one)
         found += _undone(one)
         found += journals(one)
+        found += chains(one)
     found += lines(told)
     found += _effects(record, told)
     found += _epochs(record)
@@ -320,6 +322,9 @@ def _effects(record: Record, told: dict[str, Told]) -> Iterator[str]:
         seen[attempt] += 1
         if effect.key != f"{effect.execution_id}/{effect.node}":
             yield f"I3 {attempt} reached a worker with the key {effect.key!r}"
+        if told[effect.execution_id].plan.at(effect.node).repeatable:
+            # Sent ahead of its commit, perhaps because of a decision that was discarded.
+            continue
         if attempt not in scheduled:
             yield f"I4 {attempt} reached a worker and was never scheduled"
             continue

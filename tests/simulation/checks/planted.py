@@ -16,6 +16,7 @@ from flowmesh.engine.decisions import attempts, durable
 from flowmesh.engine.decisions.step import Step
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.committer import Committer
+from flowmesh.orchestrator.commit.effects import CommitEffects
 from flowmesh.orchestrator.commit.messenger import Messenger
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
@@ -34,7 +35,7 @@ REREAD_AFTER_S = 0.01
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None]:
+def replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None]:
     """An attribute of a class or a module, replaced by what `made` makes of it."""
     before = getattr(owner, name)
     setattr(owner, name, made(before))
@@ -50,7 +51,7 @@ def no_epoch_check() -> AbstractContextManager[None]:
     def fence(self: Tables, incarnation: int, partitions: list[int], epochs: list[int]) -> set[int]:
         return set(partitions)
 
-    return _replaced(Tables, "fence", lambda before: fence)
+    return replaced(Tables, "fence", lambda before: fence)
 
 
 def acknowledged_before_the_commit() -> AbstractContextManager[None]:
@@ -63,7 +64,7 @@ def acknowledged_before_the_commit() -> AbstractContextManager[None]:
 
         return fill
 
-    return _replaced(Committer, "_add_rows", made)
+    return replaced(Committer, "_add_rows", made)
 
 
 def outbox_forgotten() -> AbstractContextManager[None]:
@@ -72,7 +73,7 @@ def outbox_forgotten() -> AbstractContextManager[None]:
     async def read(self: Outbox, incarnation: int, after: int, positions_max: int) -> list[Any]:
         return []
 
-    return _replaced(Outbox, "read", lambda before: read)
+    return replaced(Outbox, "read", lambda before: read)
 
 
 def stale_attempt_applied() -> AbstractContextManager[None]:
@@ -85,7 +86,7 @@ def stale_attempt_applied() -> AbstractContextManager[None]:
 
         return current
 
-    return _replaced(attempts, "current", made)
+    return replaced(attempts, "current", made)
 
 
 def position_read_again() -> AbstractContextManager[None]:
@@ -113,7 +114,7 @@ def position_read_again() -> AbstractContextManager[None]:
             except CONNECTION_LOST:
                 await elapsed(REREAD_AFTER_S)
 
-    return _replaced(CommitConnection, "commit", lambda before: commit)
+    return replaced(CommitConnection, "commit", lambda before: commit)
 
 
 def messages_forgotten() -> AbstractContextManager[None]:
@@ -122,7 +123,7 @@ def messages_forgotten() -> AbstractContextManager[None]:
     async def load(self: Messenger, partitions: Iterable[int]) -> None:
         return None
 
-    return _replaced(Messenger, "load", lambda before: load)
+    return replaced(Messenger, "load", lambda before: load)
 
 
 def attempts_begin_anew() -> AbstractContextManager[None]:
@@ -132,7 +133,7 @@ def attempts_begin_anew() -> AbstractContextManager[None]:
         node = self.nodes.get(planned.index)
         return (node.attempt if node is not None else 0) + 1
 
-    return _replaced(Scope, "next_attempt", lambda before: next_attempt)
+    return replaced(Scope, "next_attempt", lambda before: next_attempt)
 
 
 def stopped_forgotten() -> AbstractContextManager[None]:
@@ -145,7 +146,7 @@ def stopped_forgotten() -> AbstractContextManager[None]:
 
         return changed
 
-    return _replaced(DispatchLimiter, "changed", made)
+    return replaced(DispatchLimiter, "changed", made)
 
 
 @contextmanager
@@ -163,8 +164,8 @@ def take_over_unordered() -> Iterator[None]:
         return resync
 
     with (
-        _replaced(Ownership, "take_after", lambda before: take_after),
-        _replaced(Publisher, "_resync", made),
+        replaced(Ownership, "take_after", lambda before: take_after),
+        replaced(Publisher, "_resync", made),
     ):
         yield
 
@@ -175,7 +176,7 @@ def lines_forgotten() -> AbstractContextManager[None]:
     def starts_of(self: Tables, partitions: list[int], now_us: int) -> list[Any]:
         return []
 
-    return _replaced(Tables, "starts_of", lambda before: starts_of)
+    return replaced(Tables, "starts_of", lambda before: starts_of)
 
 
 def ends_untold() -> AbstractContextManager[None]:
@@ -184,7 +185,7 @@ def ends_untold() -> AbstractContextManager[None]:
     async def told(self: Deliveries, message: pb.ExecutionMessage) -> None:
         return None
 
-    return _replaced(Deliveries, "_tell_joined", lambda before: told)
+    return replaced(Deliveries, "_tell_joined", lambda before: told)
 
 
 def ahead_anywhere() -> AbstractContextManager[None]:
@@ -197,7 +198,21 @@ def ahead_anywhere() -> AbstractContextManager[None]:
 
         return new
 
-    return _replaced(durable, "_new", made)
+    return replaced(durable, "_new", made)
+
+
+def everything_ahead() -> AbstractContextManager[None]:
+    """Every task is sent before the commit of what made it ready."""
+
+    def made(before: Any) -> Any:
+        def ahead(self: CommitEffects, execution: BatchedExecution) -> None:
+            for node in execution.transition.dispatch:
+                node.planned.repeatable = True
+            before(self, execution)
+
+        return ahead
+
+    return replaced(CommitEffects, "ahead", made)
 
 
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
@@ -213,4 +228,5 @@ PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "attempts begin anew": attempts_begin_anew,
     "what was stopped is forgotten": stopped_forgotten,
     "outputs that ran ahead are added anywhere": ahead_anywhere,
+    "tasks that are not repeatable are sent ahead": everything_ahead,
 }

@@ -81,6 +81,13 @@ def check_permissions(node: Node, task: Task | None, problems: Problems) -> None
         problems.add("DEFINITION_INVALID", message, place)
 
 
+def check_repeatable(node: Node, task: Task | None, problems: Problems) -> None:
+    """Refuse `repeatable` on a node that no worker runs, where it would be ignored."""
+    if node.repeatable and task is not None and task.executor in AT_NO_WORKER:
+        message = f"repeatable is for what workers run; {task.executor} is no such task"
+        problems.add("DEFINITION_INVALID", message, (*node.path, "repeatable"))
+
+
 def check_secrets(node: Node, task: Task | None, problems: Problems) -> None:
     """Refuse secrets in the input of a task that may not receive them."""
     if not node.has_input or task is None or node.task_ref == RECEIVE:

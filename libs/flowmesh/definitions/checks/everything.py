@@ -7,6 +7,7 @@ from flowmesh.definitions.checks.bodies import Bodies, check_built_in
 from flowmesh.definitions.checks.calls import (
     check_cache,
     check_permissions,
+    check_repeatable,
     check_secrets,
     check_start_limit,
     check_undo,
@@ -149,6 +150,7 @@ def _check_tasks(
         if node.cache is not None:
             check_cache(node, task_of_node(node), problems)
         check_permissions(node, task_of_node(node), problems)
+        check_repeatable(node, task_of_node(node), problems)
         check_secrets(node, task_of_node(node), problems)
         if node.outcome.undo is not None:
             check_undo(node, task_of_node(node.outcome.undo), problems)

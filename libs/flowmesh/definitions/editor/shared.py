@@ -82,6 +82,11 @@ PERMISSIONS = described(
     "Permissions that the starter of an execution needs for this to run.",
     or_null({"type": "array", "items": ID, "maxItems": limits.PERMISSIONS_MAX}),
 )
+REPEATABLE = described(
+    "True if it may run again, also with an input that is discarded: it then begins before the"
+    " outcome of the task before it is committed.",
+    {"type": "boolean", "default": False},
+)
 
 
 def of_workflows() -> dict[str, Schema]:
@@ -115,6 +120,7 @@ def of_tasks() -> dict[str, Schema]:
             },
         ),
         "permissions": PERMISSIONS,
+        "repeatable": REPEATABLE,
     }
 
 

@@ -120,6 +120,8 @@ def scheduling_of(node: Node) -> Document:
         found["requires"] = node.requires
     if node.permissions:
         found["permissions"] = list(node.permissions)
+    if node.repeatable:
+        found["repeatable"] = True
     return found
 
 

@@ -121,6 +121,7 @@ def _node(reader: Reader) -> Node:
         limits=read_limits(reader),
         requires=read_requires(reader),
         permissions=read_permissions(reader),
+        repeatable=reader.flag("repeatable", False),
         outcome=read_outcome(reader, step_id, frozenset()),
     )
     reader.warn_of_unknown()

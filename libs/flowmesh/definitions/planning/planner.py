@@ -301,6 +301,7 @@ class _Planner:
         planned.gate = task.executor == CONDITION.name
         planned.requires.extend(f"{name}={value}" for name, value in sorted(node.requires.items()))
         planned.permissions.extend(sorted({*node.permissions, *task.permissions}))
+        planned.repeatable = node.repeatable
         if node.limits is not None:
             planned.limits.CopyFrom(planned_limits(node.limits))
         # A task written into a node of a foreign format runs once by default.

@@ -168,6 +168,7 @@ def _add_nodes(scope: Scope, prefix: str, facts: Facts) -> None:
             "priority": node.priority.name,
             "requires": node.requires,
             "permissions": list(node.permissions),
+            "repeatable": node.repeatable,
             **_limits(node.limits),
         }
         if node.task is not None:

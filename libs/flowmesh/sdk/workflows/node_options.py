@@ -53,6 +53,9 @@ class TaskOptions(MapOptions, total=False):
     queue: str
     # The permissions that the caller of the start must have.
     permissions: Sequence[str]
+    # True if it may run again, also with an input that is discarded: it is sent before the commit
+    # of what made it ready.
+    repeatable: bool
 
 
 OPTIONS = frozenset(TaskOptions.__annotations__)
@@ -88,4 +91,6 @@ def task_fields(options: TaskOptions) -> dict[str, Json]:
             fields[key] = value
     if permissions := options.get("permissions"):
         fields["permissions"] = list(permissions)
+    if options.get("repeatable", False):
+        fields["repeatable"] = True
     return fields | map_fields(options)

@@ -11,17 +11,23 @@ from flowmesh.orchestrator.storage.states import Entry
 class BatchedExecution:
     """One execution in a batch: its state, its transition, and the commands that await it.
 
-    `kept` is True after the commit if this process still owns the partition at the same epoch.
+    `seen` is the number of its tasks that were considered to be sent ahead of the commit. `carried`
+    is True if further decisions are in the next batch. `epoch` is that of the partition at a
+    decision beside a commit. `kept` is True after the commit if this process still owns the
+    partition at the same epoch.
     """
 
     __slots__ = (
+        "carried",
         "commands",
         "entry",
+        "epoch",
         "events",
         "kept",
         "messages",
         "partition",
         "row",
+        "seen",
         "start",
         "transition",
     )
@@ -36,3 +42,6 @@ class BatchedExecution:
         self.events = b""
         self.messages: Sequence[Message] = ()
         self.kept = False
+        self.carried = False
+        self.seen = 0
+        self.epoch = 0

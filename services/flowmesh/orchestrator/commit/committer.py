@@ -17,6 +17,7 @@ from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
 from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
+from flowmesh.orchestrator.commit.running_ahead import RunningAhead
 from flowmesh.orchestrator.commit.starts import Starts, repeated
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
@@ -24,6 +25,7 @@ from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.limits.worker_scope import is_foreign
 from flowmesh.orchestrator.model.commands import (
     STALE,
+    VOID,
     Answer,
     PendingCommand,
     PendingStart,
@@ -59,6 +61,12 @@ class Effects(Protocol):
 
     def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
         """Send the effects of the batch that was committed at an outbox position."""
+
+    def ahead(self, execution: BatchedExecution) -> None:
+        """Send repeatable tasks of a decision that is not committed yet."""
+
+    def recall(self, execution_id: str, committed: int) -> None:
+        """Cancel the tasks that were sent ahead because of events after this sequence."""
 
     def unchanged(self, state: State, transition: Transition, partition: int) -> None:
         """Repeat the requests of an execution that its commands left unchanged."""
@@ -118,6 +126,15 @@ class Committer:
         self._incarnation_over = incarnation_over
         self._group_delay = GroupDelay(inbox, clock)
         self._late_results: list[str] = []
+        self._ahead = RunningAhead(
+            states=states,
+            ownership=ownership,
+            uncommitted=uncommitted,
+            lock=lock,
+            log=log,
+            decide=self._verdict,
+            send=effects.ahead,
+        )
 
     # --- the loop ---
 
@@ -130,10 +147,14 @@ class Committer:
                 async with self._lock:
                     commands = self._inbox.take()
                     await self._commit(commands)
+                    while self._ahead.carried:
+                        commands = self._inbox.take()
+                        await self._commit(commands)
                     self._uncommitted.end()
             except Exception:  # noqa: BLE001 (logged)
                 # Memory and rows may differ: continue as a new incarnation, from the rows.
                 self._log.exception("commit_failed")
+                self._undo_ahead()
                 self._uncommitted.end()
                 self._starts.failed(storage_unavailable())
                 self._incarnation_over()
@@ -150,6 +171,7 @@ class Committer:
                 self._starts.committed((), self._ownership.epochs)
                 return
             unchanged = []
+        self._uncommitted.end()
         self._uncommitted.begin(execution.entry.state.execution_id for execution in batched)
         batch = CommitBatch(self._keys)
         epochs: dict[int, int] = {}
@@ -168,6 +190,9 @@ class Committer:
         batched += unchanged
         self._starts.add_uncreated(batch, epochs)
         self._piggyback.add_to(batch, epochs, self._line.incarnation)
+        for execution in batched:
+            if execution.entry.state.plan.repeatable and execution.start is None:
+                self._effects.ahead(execution)
         failpoint("orchestrator.decided")
         try:
             committed = await self._send(batch, epochs)
@@ -193,15 +218,17 @@ class Committer:
             execution.kept = (
                 self._ownership.epochs.get(execution.partition) == epochs[execution.partition]
             )
+            execution.carried = execution.entry.state.execution_id in self._ahead.carried
         await self._committed(batched, committed, batch.after)
 
     async def _send(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:
         """Commit a batch; keep its piggyback writes for a later one if that fails."""
         try:
-            with self._metrics.commit_seconds.time():
+            with self._metrics.commit_seconds.time(), self._inbox.beside(self._ahead.add):
                 return await self._line.commit(batch, epochs)
         except Exception:
             self._piggyback.restore(batch)
+            self._undo_ahead()
             raise
 
     # --- before the commit ---
@@ -211,7 +238,7 @@ class Committer:
     ) -> tuple[list[BatchedExecution], list[BatchedExecution]]:
         """Run the engine. Return the executions that change, and those that do not."""
         now_us = self._ownership.now_us()
-        batched: dict[str, BatchedExecution] = {}
+        batched = self._carried()
         starts: dict[tuple[str, str], BatchedExecution] = {}
         redone: dict[str, list[PendingCommand]] = {}
         for pending in commands:
@@ -220,6 +247,9 @@ class Committer:
                 continue
             if pending.partition not in self._ownership.epochs:
                 pending.answer(Moved(pending.partition))
+                continue
+            if pending.cause == VOID:
+                pending.answer(STALE)
                 continue
             if isinstance(pending, PendingStart) and pending.plan.start_shared:
                 placed = self._place(pending, starts, now_us)
@@ -323,8 +353,50 @@ class Committer:
 
         A result is replaced by a failure of its attempt; another sender gets an error.
         """
-        self._states.discard(execution.entry.state.execution_id)
-        return [*execution.commands, *replacement_for(poison)]
+        execution.commands.append(poison)
+        self._drop(execution)
+        if poison not in execution.commands:
+            return execution.commands
+        return [*execution.commands[:-1], *replacement_for(poison)]
+
+    def _carried(self) -> dict[str, BatchedExecution]:
+        """Return what was decided beside the last commit and still holds."""
+        carried = self._ahead.take()
+        for execution_id, execution in list(carried.items()):
+            if self._ownership.epochs.get(execution.partition) != execution.epoch:
+                del carried[execution_id]
+                self._ahead.unfit.pop(execution_id, None)
+                self._all_moved((execution,))
+            elif (poison := self._ahead.unfit.pop(execution_id, None)) is not None:
+                del carried[execution_id]
+                self._inbox.put_back(self._without(execution, poison), first=True)
+        return carried
+
+    def _undo_ahead(self) -> None:
+        """Take back what was decided beside a commit that failed; its commands wait again."""
+        carried, poisoned = self._ahead.take(), self._ahead.unfit
+        for execution_id, execution in carried.items():
+            self._drop(execution)
+            if execution_id in poisoned:
+                execution.commands.append(poisoned.pop(execution_id))
+            self._inbox.put_back(execution.commands, first=True)
+
+    def _drop(self, execution: BatchedExecution) -> None:
+        """Drop the decisions about an execution, and what was sent or came ahead due to them."""
+        execution_id = execution.entry.state.execution_id
+        committed = execution.transition.first_sequence - 1
+        self._states.discard(execution_id)
+        if not execution.entry.state.plan.repeatable:
+            return
+        self._effects.recall(execution_id, committed)
+        self._inbox.void(execution_id, committed)
+        valid = []
+        for pending in execution.commands:
+            if pending.cause > committed:
+                pending.answer(STALE)
+            else:
+                valid.append(pending)
+        execution.commands = valid
 
     def _add_rows(self, batch: CommitBatch, execution: BatchedExecution, now_us: int) -> None:
         state, partition = execution.entry.state, execution.partition
@@ -440,9 +512,10 @@ class Committer:
 
     def _discard(self, batched: Iterable[BatchedExecution]) -> None:
         """Drop the decisions of a batch: the executions are read from the rows again."""
-        execution_ids = {execution.entry.state.execution_id for execution in batched}
-        for execution_id in execution_ids:
-            self._states.discard(execution_id)
+        execution_ids = set()
+        for execution in batched:
+            execution_ids.add(execution.entry.state.execution_id)
+            self._drop(execution)
         self._effects.discarded(self._uncommitted.discard(execution_ids))
 
     def _isolate(self, batched: list[BatchedExecution], unfit: BatchedExecution) -> None:

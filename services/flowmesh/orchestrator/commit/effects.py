@@ -99,13 +99,27 @@ class CommitEffects:
                 self._messenger.send(execution.messages)
             if transition.handler_updates is not None:
                 self._send_journals(state, transition)
-            self._settle(execution, state, soon_us)
+            if not execution.carried:
+                self._settle(execution, state, soon_us)
         self._stats.flush_metrics()
         self._metrics.states_cached.set(len(self._states))
         self._metrics.states_bytes.set(self._states.size)
         self._metrics.history_bytes.inc(sum(len(execution.events) for execution in batch))
         self._publisher.offer(events)
         self._dispatcher.pump()
+
+    def ahead(self, execution: BatchedExecution) -> None:
+        """Send repeatable tasks of a decision that is not committed yet."""
+        state, nodes = execution.entry.state, execution.transition.dispatch
+        for node in nodes[execution.seen :]:
+            open_here = state.at_workers.get(node.id) is node and not state.paused
+            if node.planned.repeatable and open_here:
+                self._dispatcher.send_ahead(state, node, execution.partition)
+        execution.seen = len(nodes)
+
+    def recall(self, execution_id: str, committed: int) -> None:
+        """Cancel the tasks that were sent ahead because of events after this sequence."""
+        self._dispatcher.leases.recall(execution_id, committed)
 
     def unchanged(self, state: State, transition: Transition, partition: int) -> None:
         """Repeat the requests of an execution that its commands left unchanged."""

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 from flowmesh.engine import Asked, Record, Start, TaskEnded
 from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import Overloaded
 from flowmesh.orchestrator.commit.admission import BACKLOG_US, Admission
-from flowmesh.orchestrator.model.commands import PendingCommand
+from flowmesh.orchestrator.model.commands import STALE, PendingCommand
 
 WAITING_MAX = 20_000
 WAITING_BYTES_MAX = 64 << 20
@@ -41,6 +42,7 @@ class Inbox:
         self._any = asyncio.Event()
         self._now_us = now_us
         self._admission = Admission()
+        self._beside: Callable[[PendingCommand], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._commands) + len(self._starts)
@@ -61,6 +63,8 @@ class Inbox:
     def submit(self, pending: PendingCommand) -> None:
         """Queue a command, or answer OVERLOADED if too many wait."""
         pending.size = _size_of(pending)
+        if pending.repeatable and self._beside is not None and self._beside(pending):
+            return
         if (len(self) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX) and isinstance(
             pending.command, BY_CALLERS
         ):
@@ -91,6 +95,27 @@ class Inbox:
         for pending in commands:
             pending.apart = self._batches_apart
         self.put_back(commands, first=False)
+
+    @contextmanager
+    def beside(self, decide: Callable[[PendingCommand], bool]) -> Iterator[None]:
+        """Offer results of repeatable tasks to this function first, which may take them."""
+        self._beside = decide
+        try:
+            yield
+        finally:
+            self._beside = None
+
+    def void(self, execution_id: str, committed: int) -> None:
+        """Answer the results of tasks sent ahead because of events after this sequence."""
+        void = [
+            pending
+            for pending in self._commands
+            if pending.cause > committed and pending.execution_id == execution_id
+        ]
+        for pending in void:
+            self._commands.remove(pending)
+            self._bytes -= pending.size
+            pending.answer(STALE)
 
     async def until_any(self) -> None:
         if not self:

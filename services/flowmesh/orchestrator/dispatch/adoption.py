@@ -64,16 +64,20 @@ class Adoption:
         missing: set[str] = set()
         known: list[Lease] = []
         for task in held:
-            parsed = parse_token(task.token)
+            token, valid = self._leases.resolve(task.token)
+            parsed = parse_token(token)
             if parsed is None:
                 continue
             partition = partition_of(parsed[0])
             if partition is None or partition not in self._ownership.epochs:
                 continue
-            if task.token in self._uncommitted_ends:
+            if not valid:
+                stream.cancel(task.token)
+                continue
+            if token in self._uncommitted_ends:
                 # Its lease would never end.
                 continue
-            lease = self._leases.get(task.token)
+            lease = self._leases.get(token)
             if task.away and lease is not None and lease.stream not in (stream, None):
                 # Its worker reconnected through another worker service.
                 continue
@@ -83,7 +87,7 @@ class Adoption:
             if lease is None:
                 now_us = self._ownership.now_us()
                 lease = Lease(
-                    task.token, *parsed, partition, stream, task.worker_id,
+                    token, *parsed, partition, stream, task.worker_id,
                     self._clock.monotonic_ms(), now_us, 0, 0, scope=scope,
                 )  # fmt: skip
             self._leases.adopt(lease, stream, task.worker_id)
@@ -132,7 +136,7 @@ class Adoption:
                 self._leases.pop(lease.token)
                 if lease.stream is not None:
                     # A former owner may not have canceled it.
-                    lease.stream.cancel(lease.token)
+                    lease.stream.cancel(lease.wire_token)
             elif not lease.is_within_scope(key_of(entry.state.plan, node.planned)):
                 self._leases.pop(lease.token)
                 foreign.add(lease.execution_id)

@@ -32,7 +32,7 @@ from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
 from flowmesh.orchestrator.model.commands import PendingCommand, no_reply
 from flowmesh.orchestrator.model.failures import failure
-from flowmesh.orchestrator.model.ids import token_of
+from flowmesh.orchestrator.model.ids import marked, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
@@ -76,7 +76,7 @@ class Dispatcher:
         self._states, self._ownership, self._clock = states, ownership, clock
         self._submit, self._draw, self._uncommitted = submit, draw, uncommitted
         self._preparation, self._open_tasks = preparation, open_tasks
-        self._turn, self._preparing, self._pump_due = 0, 0, False
+        self._turn, self._preparing, self._pump_due, self._marks = 0, 0, False, 0
         self._traceparent_of, self.permission_check = traceparent_of, permission_check
         self._uncommitted_ends, self.router = UncommittedEnds(), router
         self.limiter = DispatchLimiter(permits=permits, release=self.release)
@@ -163,7 +163,7 @@ class Dispatcher:
         lease = self.leases.pop(token)
         self.limiter.canceled(token)
         if lease is not None and lease.stream is not None:
-            lease.stream.cancel(lease.token)
+            lease.stream.cancel(lease.wire_token)
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         gone = set(partitions)
@@ -294,6 +294,43 @@ class Dispatcher:
         self._send_rendered(task, worker_set, state, node, payload, token)
         return True
 
+    def send_ahead(self, state: State, node: NodeState, partition: int) -> None:
+        """Send a repeatable task before the commit, if a worker is free and nothing else decides.
+
+        What is not sent is queued after the commit, as are tasks with limits or permissions.
+        """
+        limited = self.limiter.rules.any or state.plan.limits is not None or node.planned.limits
+        checked = node.planned.permissions or self.permission_check.checks_every_task
+        if limited or checked or self.router is not None or not self._ownership.lease_valid:
+            return
+        key = key_of(state.plan, node.planned)
+        free = self._free_for(key)
+        token = token_of(state.execution_id, node.id, node.attempt)
+        if free is None or self.ready.counts.get(key) or token in self.leases:
+            return
+        try:
+            payload = render_input(state, node)
+        except (FetchNeeded, RenderError):
+            return
+        if len(payload.data) > INLINE_BYTES_MAX:
+            return
+        epoch = self._ownership.epochs.get(partition, -1)
+        task = ReadyTask(
+            state.execution_id, node.id, node.attempt, partition, key, node.planned.priority, epoch
+        )
+        self._marks += 1
+        mark = f"{self._ownership.incarnation}.{self._marks}"
+        self._send_rendered(task, free, state, node, payload, token, mark)
+
+    def _free_for(self, key: Key) -> WorkerSet | None:
+        """Return the workers with the most credit that take a kind of task."""
+        found: WorkerSet | None = None
+        for stream in self._streams:
+            for one in stream.sets.values():
+                if one.credit and key in one.keys and (found is None or one.credit > found.credit):
+                    found = one
+        return found
+
     def _not_sent(self, task: ReadyTask, token: str) -> bool:
         """Drop an obsolete task. Return True: the next one may be sent."""
         self.limiter.withdraw(task, token)
@@ -307,6 +344,7 @@ class Dispatcher:
         attempted: NodeState,
         payload: payload_pb2.Payload,
         token: str,
+        mark: str = "",
     ) -> None:
         node, spec, journal = attempted.planned, attempted.planned.spec, journal_of(attempted)
         assert spec is not None
@@ -315,7 +353,7 @@ class Dispatcher:
         stream.out.tasks.add(
             set_id=worker_set.set_id,
             task=task_pb2.Task(
-                token=token,
+                token=marked(token, mark) if mark else token,
                 namespace=state.plan.namespace,
                 execution_id=task.execution_id,
                 workflow_id=state.plan.workflow_id,
@@ -354,6 +392,9 @@ class Dispatcher:
             key=task.key,
             permitted=task.permitted,
             routed=self.router is not None and task.key in self.router.routed,
+            mark=mark,
+            cause=state.sequence if mark else 0,
+            repeatable=node.repeatable and journal is None,
         )
         self.leases.put(lease)
         self._long_runs.sent(lease, attempted)
@@ -386,5 +427,7 @@ class Dispatcher:
             draw=self._draw(),
         )
         reply = self._uncommitted_ends.track(lease.token, no_reply)
-        self._submit(PendingCommand(lease.execution_id, lease.partition, command, reply))
+        pending = PendingCommand(lease.execution_id, lease.partition, command, reply)
+        pending.cause = lease.cause
+        self._submit(pending)
         return True

@@ -10,9 +10,9 @@ from flowmesh.engine.state.journal import size_of
 from flowmesh.errors import NotFound
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.leases import Lease, Leases
-from flowmesh.orchestrator.model.commands import Answer, PendingCommand, Stale
+from flowmesh.orchestrator.model.commands import VOID, Answer, PendingCommand, Stale
 from flowmesh.orchestrator.model.errors import Moved
-from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of
+from flowmesh.orchestrator.model.ids import parse_token, partition_of, token_of, unmarked
 from flowmesh.orchestrator.storage.states import States
 
 FRAME_BYTES = 300
@@ -37,22 +37,34 @@ class Journals:
     def record(self, stream: WorkerStream, asked: Iterable[task_pb2.TaskRecords]) -> None:
         """Submit records of durable handlers; `send_added` answers after the commit."""
         for each in asked:
-            parsed = parse_token(each.token)
+            token, valid = self._leases.resolve(each.token)
+            parsed = parse_token(token)
             partition = partition_of(parsed[0]) if parsed is not None else None
             if parsed is None or partition is None:
                 continue
-            if each.token not in self._leases:
+            lease = self._leases.get(token) if valid else None
+            if lease is None and valid:
                 # Its lease was lost although it runs: adopt it instead of sending it again.
-                self._adopt(stream, [pb.HeldTask(token=each.token)])
-            command = _command(Record, each, parsed, self._leases.get(each.token))
-            reply = partial(self._answer, stream, each.token, each.known)
-            self._submit(PendingCommand(parsed[0], partition, command, reply))
+                self._adopt(stream, [pb.HeldTask(token=token)])
+                lease = self._leases.get(token)
+            pending = PendingCommand(
+                parsed[0],
+                partition,
+                _command(Record, each, parsed, lease),
+                partial(self._answer, stream, each.token, each.known),
+            )
+            if lease is not None:
+                # Its result must not be decided before these records.
+                lease.repeatable, pending.cause = False, lease.cause
+            elif not valid:
+                pending.cause = VOID
+            self._submit(pending)
 
     def send_added(self, state: State, node: NodeState, known: int) -> None:
         """Send the records of a journal that the handler's worker lacks."""
         lease = self._leases.get(token_of(state.execution_id, node.id, node.attempt))
         if lease is not None and lease.stream is not None and node.journal is not None:
-            _send_records(lease.stream, lease.token, node.journal, known)
+            _send_records(lease.stream, lease.wire_token, node.journal, known)
 
     def _answer(
         self, stream: WorkerStream, token: str, known: int, answer: Answer | Exception
@@ -64,7 +76,8 @@ class Journals:
                 stream.out.recorded.add(token=token, stale=not moved, moved=moved)
                 stream.flush_soon()
             return
-        parsed, lease = parse_token(token), self._leases.get(token)
+        plain, _ = unmarked(token)
+        parsed, lease = parse_token(plain), self._leases.get(plain)
         if parsed is None or (lease is not None and lease.stream is stream):
             return
         entry = self._states.get(parsed[0])

@@ -8,6 +8,7 @@ from flowmesh.api.worker.v1.task_pb2 import WorkerScope
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.limits.worker_scope import is_permitted
+from flowmesh.orchestrator.model.ids import marked, unmarked
 from flowmesh.runtime import Clock
 
 BUILTIN_GRACE_MS = 400
@@ -41,6 +42,17 @@ class Lease:
     routed: bool = False
     # The permissions of the worker of an adopted task; checked once the task is known.
     scope: WorkerScope | None = None
+    # Sent before the commit of the event with the sequence `cause`, to a worker that has the token
+    # with this mark. No other process and no later decision uses the mark.
+    mark: str = ""
+    cause: int = 0
+    # Its result may be decided beside a commit.
+    repeatable: bool = False
+
+    @property
+    def wire_token(self) -> str:
+        """The token that its worker has."""
+        return marked(self.token, self.mark) if self.mark else self.token
 
     def is_within_scope(self, key: Key) -> bool:
         """Return whether the worker may hold a task of this kind."""
@@ -82,6 +94,25 @@ class Leases:
     def get(self, token: str) -> Lease | None:
         return self._leases.get(token)
 
+    def resolve(self, wire_token: str) -> tuple[str, bool]:
+        """Return the token of an attempt, and False if it was sent ahead and is not valid here.
+
+        It is valid for the owner that sent it, while the decision that made it ready holds.
+        """
+        token, mark = unmarked(wire_token)
+        if not mark:
+            return token, True
+        lease = self._leases.get(token)
+        return token, lease is not None and lease.mark == mark
+
+    def recall(self, execution_id: str, committed: int) -> None:
+        """Cancel the tasks that were sent ahead because of events after this sequence."""
+        for lease in self.of_executions({execution_id}):
+            if lease.cause > committed:
+                self.pop(lease.token)
+                if lease.stream is not None:
+                    lease.stream.cancel(lease.wire_token)
+
     def of_executions(self, execution_ids: Container[str]) -> list[Lease]:
         return [each for each in self._leases.values() if each.execution_id in execution_ids]
 
@@ -89,7 +120,7 @@ class Leases:
         """Record heartbeats of the handlers of these tasks."""
         now_ms = self._clock.monotonic_ms()
         for token in tokens:
-            if (lease := self._leases.get(token)) is not None:
+            if (lease := self._leases.get(unmarked(token)[0])) is not None:
                 lease.heartbeat_at_ms = now_ms
 
     def put(self, lease: Lease) -> None:

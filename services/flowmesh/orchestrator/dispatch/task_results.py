@@ -15,7 +15,7 @@ from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.worker_scope import is_permitted
-from flowmesh.orchestrator.model.commands import STALE, PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.model.commands import STALE, VOID, PendingCommand, Reply, no_reply
 from flowmesh.orchestrator.model.failure_masks import masked_failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
 from flowmesh.orchestrator.storage.states import States
@@ -60,25 +60,28 @@ class TaskResults:
 
     def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
         """Submit a result; the reply follows its commit."""
-        parsed = parse_token(result.token)
+        token, valid = self._leases.resolve(result.token)
+        parsed = parse_token(token)
         partition = partition_of(parsed[0]) if parsed is not None else None
         if parsed is None or partition is None:
             reply(ValueError("not a token"))
             return
         execution_id, node_id, attempt = parsed
         scope = result.scope if result.HasField("scope") else None
-        held = self._leases.get(result.token)
+        held = self._leases.get(token) if valid else None
         key = held.key if held is not None else None
         if scope is not None and key is not None and not is_permitted(scope, key):
             reply(STALE)
             return
         failed = result.WhichOneof("outcome") == "failure"
-        spent = failed and self._attempt_failed(result, execution_id, node_id)
-        lease = self._leases.pop(result.token)
-        tracked = self._uncommitted_ends.track(result.token, reply)
+        spent = failed and self._attempt_failed(result, held, execution_id, node_id)
+        lease = self._leases.pop(token) if valid else None
+        tracked = self._uncommitted_ends.track(token, reply)
         if result.HasField("suspended"):
             suspend = suspend_of(result.suspended, parsed, lease)
-            self._submit_result(PendingCommand(execution_id, partition, suspend, tracked), scope)
+            pending = PendingCommand(execution_id, partition, suspend, tracked)
+            pending.cause = _cause(lease, valid=valid)
+            self._submit_result(pending, scope)
             return
         if self._learn is not None and lease is not None:
             self._learn(lease, failed)
@@ -93,7 +96,10 @@ class TaskResults:
             draw=self._draw() if failed else 0.0,
             spent=spent,
         )
-        self._submit_result(PendingCommand(execution_id, partition, command, tracked), scope)
+        pending = PendingCommand(execution_id, partition, command, tracked)
+        pending.cause = _cause(lease, valid=valid)
+        pending.repeatable = lease is not None and lease.repeatable and not failed
+        self._submit_result(pending, scope)
 
     def _failure(self, result: task_pb2.TaskResult, execution_id: str) -> failure_pb2.Failure:
         entry = self._states.get(execution_id)
@@ -103,9 +109,10 @@ class TaskResults:
         pending.scope = scope
         self._submit(pending)
 
-    def _attempt_failed(self, result: task_pb2.TaskResult, execution_id: str, node_id: str) -> bool:
+    def _attempt_failed(
+        self, result: task_pb2.TaskResult, lease: Lease | None, execution_id: str, node_id: str
+    ) -> bool:
         """Count a failed attempt. Return True if its retry budget is spent."""
-        lease = self._leases.get(result.token)
         if lease is not None and lease.key is not None:
             self.failed[lease.key] = self.failed.get(lease.key, 0) + 1
         if lease is not None and lease.permitted and result.failure.retry_after_ms:
@@ -141,12 +148,19 @@ class TaskResults:
 
     def _taken_from(self, stream: WorkerStream, token: str, worker_id: str = "") -> Lease | None:
         """Remove and return the lease of a task unless another service or worker holds it."""
-        lease = self._leases.get(token)
+        known, valid = self._leases.resolve(token)
+        lease = self._leases.get(known) if valid else None
         if lease is None or lease.stream not in (stream, None):
             return None
         if worker_id and lease.worker_id not in ("", worker_id):
             return None
-        return self._leases.pop(token)
+        return self._leases.pop(lease.token)
+
+
+def _cause(lease: Lease | None, *, valid: bool) -> int:
+    if not valid:
+        return VOID
+    return lease.cause if lease is not None else 0
 
 
 def submit_loss(
@@ -154,4 +168,6 @@ def submit_loss(
 ) -> None:
     """Submit the loss of a delivery."""
     command = DeliveryLost(lease.node_id, lease.attempt, reason, deliveries_max)
-    submit(PendingCommand(lease.execution_id, lease.partition, command, no_reply))
+    pending = PendingCommand(lease.execution_id, lease.partition, command, no_reply)
+    pending.cause = lease.cause
+    submit(pending)

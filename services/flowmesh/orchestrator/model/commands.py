@@ -29,6 +29,9 @@ STALE = Stale()
 Answer = Started | Stale | int
 """The answer to a start, STALE, or the sequence of the execution's last event."""
 
+VOID = 1 << 62
+"""The cause of a task that was sent ahead, by another owner or for a discarded decision."""
+
 Reply = Callable[[Answer | Exception], None]
 """Called once, after the commit. Must not raise."""
 
@@ -50,16 +53,20 @@ class PendingCommand:
     `queued_at_us` is set for starts. `size` is an estimate in bytes. Commands with the same
     `apart`, unless 0, are a batch without others, and `refusals` counts the times that the database
     rejected one alone. `verdict` is the answer after the commit of its batch. `scope` is what the
-    credential of a worker permits, for results that are checked against their task.
+    credential of a worker permits, for results that are checked against their task. `cause` is the
+    sequence of the event for which its task was sent ahead of the commit, 0 for other tasks; the
+    result of a `repeatable` task may be decided beside a commit.
     """
 
     __slots__ = (
         "apart",
+        "cause",
         "command",
         "execution_id",
         "partition",
         "queued_at_us",
         "refusals",
+        "repeatable",
         "reply",
         "scope",
         "size",
@@ -77,6 +84,8 @@ class PendingCommand:
         self.size = 0
         self.apart = 0
         self.refusals = 0
+        self.cause = 0
+        self.repeatable = False
         self.scope: WorkerScope | None = None
         self.verdict: Answer | Exception = STALE
 

@@ -89,6 +89,19 @@ def token_of(execution_id: str, node: str, attempt: int) -> str:
     return f"{execution_id}|{node}|{attempt}"
 
 
+def marked(token: str, mark: str) -> str:
+    """Return the token of an attempt that was sent ahead of its commit."""
+    return f"{token}|{mark}"
+
+
+def unmarked(token: str) -> tuple[str, str]:
+    """Return the token without its mark, and the mark; empty if it has none."""
+    if token.count("|") != 3:
+        return token, ""
+    plain, _, mark = token.rpartition("|")
+    return plain, mark
+
+
 def parse_token(token: str) -> tuple[str, str, int] | None:
     """Return execution, node and attempt of a token; None if it is malformed."""
     parts = token.split("|")

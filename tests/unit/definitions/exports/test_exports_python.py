@@ -126,7 +126,7 @@ def said_nodes(draw: st.DrawFn, depth: int = 0, prefix: str = "n") -> list[Json]
         inputs: Json = draw(st.sampled_from([{}, {"input": {"a": value(), "b": [value()]}},
                                              {"input": value()}]))  # fmt: skip
         tasks = {"timeout": "5s", "priority": "HIGH", "queue": "q", "permissions": ["a.b"],
-                 "scheduleToStart": "9s", "limits": {"concurrency": 3},
+                 "repeatable": True, "scheduleToStart": "9s", "limits": {"concurrency": 3},
                  "retry": draw(st.sampled_from(RETRIES))}  # fmt: skip
         some = {
             key: tasks[key] for key in draw(st.sets(st.sampled_from(sorted(tasks)), max_size=3))

@@ -58,7 +58,7 @@ OF_NODE: dict[str, Json] = {
     "body": GroupBody((STEP,), ()), "edges": (Edge("a", (), "yes"),), "join": Join.ANY,
     "join_count": 2, "join_required": ("a",), "outcome": Outcome(OnFailure.HOLD), "hidden": True,
     "follow": Follow(), "cache": Cache(1, False, None, ()), "limits": Limits(1),
-    "requires": {"gpu": "yes"}, "permissions": ("p",),
+    "requires": {"gpu": "yes"}, "permissions": ("p",), "repeatable": True,
 }  # fmt: skip
 OF_OUTCOME: dict[str, Json] = {
     "on_failure": OnFailure.COMPENSATE, "fallback": 1, "undo": STEP, "total_timeout_ms": 5,

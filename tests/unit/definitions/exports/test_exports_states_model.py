@@ -55,6 +55,7 @@ CHANGED: dict[type[Any], dict[str, Json]] = {
         "join_count": 2, "join_required": ("b",), "hidden": True, "follow": Follow(),
         "cache": Cache(1, False, None, ()), "limits": LIMITS, "requires": {"gpu": "1"},
         "permissions": ("p",),
+        "repeatable": True,
     },
     Task: {
         "input_schema": {}, "output_schema": {}, "retry": Retry(2, 0, 1, 0), "timeout_ms": 5,

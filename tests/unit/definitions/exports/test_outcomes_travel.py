@@ -104,6 +104,7 @@ STEPS = {
             "limits": {"rate": 2},
             "requires": {"gpu": "yes"},
             "permissions": ["refund"],
+            "repeatable": True,
             "onFailure": "HOLD",
             "totalTimeout": "5m",
         },

@@ -203,6 +203,8 @@ class Nodes:
             options["critical"] = rest.pop("critical")
         if rest.get("join"):
             options["join"] = rest.pop("join")
+        if of_task and rest.get("repeatable"):
+            options["repeatable"] = rest.pop("repeatable")
         if of_task and rest.get("permissions"):
             options["permissions"] = rest.pop("permissions")
         retry = rest.get("retry")

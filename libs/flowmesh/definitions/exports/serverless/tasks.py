@@ -136,6 +136,7 @@ class TaskWriter:
             "limits of a node": node.limits is not None,
             "required labels of workers": node.requires,
             "permissions": node.permissions,
+            "a repeatable task": node.repeatable,
             "a cache": node.cache is not None,
             "a heartbeat": node.heartbeat_ms,
             "nodes that are not in the document": node.hidden or node.follow is not None,

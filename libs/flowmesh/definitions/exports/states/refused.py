@@ -63,6 +63,7 @@ REFUSED: Mapping[type[object], Mapping[str, str]] = {
         "limits": "limits of a node",
         "requires": "required labels of a worker",
         "permissions": "permissions",
+        "repeatable": "a repeatable task",
     },
     Task: {
         "input_schema": "a schema of a node",

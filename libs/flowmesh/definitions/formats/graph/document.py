@@ -64,7 +64,7 @@ _ENTRANCES = frozenset({"trigger", "webhook"})
 # Types of nodes without an output for a following transformation.
 _WITHOUT_OUTPUT = frozenset({"", "decision", "trigger", "delay"})
 # Members of a node, also known to a native task, that the task may not repeat.
-_NODE_MEMBERS = ("critical", "priority", "queue", "limits", "requires", "permissions")
+_NODE_MEMBERS = ("critical", "priority", "queue", "limits", "requires", "permissions", "repeatable")
 _EDGE_MEMBERS = ("dependsOn", "join")
 
 
@@ -289,6 +289,7 @@ def _node(each: _Found, node_task: NodeTask, bound: frozenset[str]) -> Node:
         limits=read_limits(reader),
         requires=read_requires(reader),
         permissions=read_permissions(reader),
+        repeatable=reader.flag("repeatable", False),
     )
 
 

@@ -45,6 +45,7 @@ _NOT_OF_A_BODY = {
     "queue": "write it at the tasks in {kind}.tasks",
     "priority": "write it at the tasks in {kind}.tasks",
     "permissions": "write it at the tasks in {kind}.tasks",
+    "repeatable": "write it at the tasks in {kind}.tasks",
 }
 _NOT_OF_A_MAP = {
     "taskRef": "what runs for each item goes into map.tasks",

@@ -179,6 +179,7 @@ def _node(reader: Reader, place: Place) -> Node:
         limits=read_limits(reader),
         requires=read_requires(reader),
         permissions=read_permissions(reader),
+        repeatable=reader.flag("repeatable", False),
     )
 
 

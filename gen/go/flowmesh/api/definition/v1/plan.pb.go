@@ -1346,6 +1346,9 @@ type PlanNode struct {
 	Requires []string `protobuf:"bytes,46,rep,name=requires,proto3" json:"requires,omitempty"`
 	// Permissions that the starter of the execution needs for a NODE_KIND_TASK to run; sorted.
 	Permissions []string `protobuf:"bytes,65,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// True for a NODE_KIND_TASK that may run again, also with an input that is discarded: it is sent
+	// before the decision that made it ready is committed.
+	Repeatable bool `protobuf:"varint,87,opt,name=repeatable,proto3" json:"repeatable,omitempty"`
 	// Settings of a NODE_KIND_CHILD.
 	Child *ChildCall `protobuf:"bytes,35,opt,name=child,proto3" json:"child,omitempty"`
 	// Output as JSON of a NODE_KIND_SIGNAL whose `timeout_ms` is exceeded; empty fails it as
@@ -1621,6 +1624,13 @@ func (x *PlanNode) GetPermissions() []string {
 		return x.Permissions
 	}
 	return nil
+}
+
+func (x *PlanNode) GetRepeatable() bool {
+	if x != nil {
+		return x.Repeatable
+	}
+	return false
 }
 
 func (x *PlanNode) GetChild() *ChildCall {
@@ -2613,7 +2623,7 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"\x0enot_on_failure\x18\x01 \x01(\bR\fnotOnFailure\x12\"\n" +
 	"\rnot_on_cancel\x18\x02 \x01(\bR\vnotOnCancel\x12!\n" +
 	"\fon_terminate\x18\x03 \x01(\bR\vonTerminate\x12\x1a\n" +
-	"\bparallel\x18\x04 \x01(\bR\bparallel\"\xc8\f\n" +
+	"\bparallel\x18\x04 \x01(\bR\bparallel\"\xe8\f\n" +
 	"\bPlanNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x128\n" +
@@ -2653,7 +2663,10 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"\breceiver\x187 \x01(\v2$.flowmesh.api.definition.v1.ReceiverR\breceiver\x12:\n" +
 	"\x06limits\x18- \x01(\v2\".flowmesh.api.definition.v1.LimitsR\x06limits\x12\x1a\n" +
 	"\brequires\x18. \x03(\tR\brequires\x12 \n" +
-	"\vpermissions\x18A \x03(\tR\vpermissions\x12;\n" +
+	"\vpermissions\x18A \x03(\tR\vpermissions\x12\x1e\n" +
+	"\n" +
+	"repeatable\x18W \x01(\bR\n" +
+	"repeatable\x12;\n" +
 	"\x05child\x18# \x01(\v2%.flowmesh.api.definition.v1.ChildCallR\x05child\x12\x1d\n" +
 	"\n" +
 	"on_timeout\x18$ \x01(\fR\tonTimeout\"\xc8\x01\n" +

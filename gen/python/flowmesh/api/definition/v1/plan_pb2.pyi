@@ -680,6 +680,7 @@ class PlanNode(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     REQUIRES_FIELD_NUMBER: _builtins.int
     PERMISSIONS_FIELD_NUMBER: _builtins.int
+    REPEATABLE_FIELD_NUMBER: _builtins.int
     CHILD_FIELD_NUMBER: _builtins.int
     ON_TIMEOUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -720,6 +721,10 @@ class PlanNode(_message.Message):
     """Time limit in ms between an attempt becoming ready and its start at a worker; 0 is none. Beyond
     it the attempt fails as `ScheduleToStartTimeout`, which is retried only by a policy that names
     it.
+    """
+    repeatable: _builtins.bool
+    """True for a NODE_KIND_TASK that may run again, also with an input that is discarded: it is sent
+    before the decision that made it ready is committed.
     """
     on_timeout: _builtins.bytes
     """Output as JSON of a NODE_KIND_SIGNAL whose `timeout_ms` is exceeded; empty fails it as
@@ -820,12 +825,13 @@ class PlanNode(_message.Message):
         limits: Global___Limits | None = ...,
         requires: _abc.Iterable[_builtins.str] | None = ...,
         permissions: _abc.Iterable[_builtins.str] | None = ...,
+        repeatable: _builtins.bool = ...,
         child: Global___ChildCall | None = ...,
         on_timeout: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "follow", b"follow", "group", b"group", "limits", b"limits", "map", b"map", "receiver", b"receiver", "retry", b"retry", "states", b"states", "undo", b"undo"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "fallback", b"fallback", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "join_count", b"join_count", "join_required", b"join_required", "kind", b"kind", "limits", b"limits", "map", b"map", "name", b"name", "on_failure", b"on_failure", "on_timeout", b"on_timeout", "permissions", b"permissions", "priority", b"priority", "queue", b"queue", "receiver", b"receiver", "requires", b"requires", "retry", b"retry", "signal", b"signal", "spec", b"spec", "start_timeout_ms", b"start_timeout_ms", "states", b"states", "timeout_ms", b"timeout_ms", "total_timeout_ms", b"total_timeout_ms", "undo", b"undo"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "child", b"child", "critical", b"critical", "delay_ms", b"delay_ms", "dependencies", b"dependencies", "edges", b"edges", "fallback", b"fallback", "follow", b"follow", "gate", b"gate", "group", b"group", "heartbeat_timeout_ms", b"heartbeat_timeout_ms", "id", b"id", "input_mode", b"input_mode", "input_template", b"input_template", "join", b"join", "join_count", b"join_count", "join_required", b"join_required", "kind", b"kind", "limits", b"limits", "map", b"map", "name", b"name", "on_failure", b"on_failure", "on_timeout", b"on_timeout", "permissions", b"permissions", "priority", b"priority", "queue", b"queue", "receiver", b"receiver", "repeatable", b"repeatable", "requires", b"requires", "retry", b"retry", "signal", b"signal", "spec", b"spec", "start_timeout_ms", b"start_timeout_ms", "states", b"states", "timeout_ms", b"timeout_ms", "total_timeout_ms", b"total_timeout_ms", "undo", b"undo"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
