@@ -17,7 +17,7 @@ export const observe = {
   "observe.latencies": "p95 of calls of services",
   "observe.nothing": "Nothing in this time",
   "observe.operators": "Series of services are for operators of the installation.",
-  "observe.slowest": "Slowest executions of this time",
+  "observe.slowest": "Slowest of the latest 200 executions",
   "observe.execution": "Execution",
   "observe.status": "Status",
   "observe.duration": "Duration",

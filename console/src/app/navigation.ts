@@ -1,6 +1,7 @@
 /** Entries of the rail, where `G` and the key lead, and further pages that the palette lists. */
 
 import {
+  Activity,
   AppWindow,
   Boxes,
   CalendarClock,
@@ -40,6 +41,7 @@ export interface Destination {
     | "/queues"
     | "/dead-letters"
     | "/dashboards"
+    | "/observe"
     | "/visualization"
     | "/settings"
     | "/workers"
@@ -83,6 +85,7 @@ export const DESTINATIONS: readonly RailEntry[] = [
   { to: "/queues", label: "Queues", key: "q", icon: Layers },
   { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning, phone: true },
   { to: "/dashboards", label: "Dashboards", key: "b", icon: ChartColumn },
+  { to: "/observe", label: "Observe", key: "o", icon: Activity },
   { to: "/visualization", label: "Visualize", key: "v", icon: Orbit },
   { to: "/settings", label: "Settings", key: "s", icon: Settings },
 ];

@@ -139,6 +139,29 @@ const dashboards = createRoute({
   component: lazyRouteComponent(() => import("@/features/dashboards/page"), "DashboardsPage"),
 });
 
+const observe = createRoute({
+  getParentRoute,
+  path: "/observe",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): {
+    hours?: number | undefined;
+    from?: string | undefined;
+    to?: string | undefined;
+    workflow?: string | undefined;
+    q?: string | undefined;
+    trace?: string | undefined;
+  } => ({
+    hours: whole(search.hours),
+    from: text(search.from),
+    to: text(search.to),
+    workflow: text(search.workflow),
+    q: text(search.q),
+    trace: text(search.trace),
+  }),
+  component: lazyRouteComponent(() => import("@/features/observe/page"), "ObservePage"),
+});
+
 const visualize = createRoute({
   getParentRoute,
   path: "/visualization",
@@ -187,6 +210,7 @@ export const operateRoutes = [
   services,
   bulks,
   dashboards,
+  observe,
   visualize,
   grid,
   topology,

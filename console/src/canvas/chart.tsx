@@ -12,6 +12,8 @@ import styles from "./chart.module.css";
 import { type Colours, useColours } from "./palette";
 
 const HEIGHT = 200;
+/** A drag shorter than this is a click. */
+const DRAG_PX_MIN = 4;
 
 export interface LineStyle {
   label: string;
@@ -27,9 +29,11 @@ interface Props {
   format: (value: number) => string;
   /** Shown where no line has a value. */
   nothing: string;
+  /** Called with the times, in ms, between which the reader drags. */
+  zoom?: (from: number, to: number) => void;
 }
 
-export function Chart({ title, columns, styleOf, format, nothing }: Props) {
+export function Chart({ title, columns, styleOf, format, nothing, zoom }: Props) {
   const [asTable, setAsTable] = useState(false);
   const empty = columns.lines.every((line) => line.values.every((value) => !value));
   return (
@@ -45,7 +49,13 @@ export function Chart({ title, columns, styleOf, format, nothing }: Props) {
       {empty && <Empty title={nothing} />}
       {!empty && asTable && <Numbers columns={columns} styleOf={styleOf} format={format} />}
       {!empty && !asTable && (
-        <Plot title={title} columns={columns} styleOf={styleOf} format={format} />
+        <Plot
+          title={title}
+          columns={columns}
+          styleOf={styleOf}
+          format={format}
+          {...(zoom && { zoom })}
+        />
       )}
     </section>
   );
@@ -53,7 +63,7 @@ export function Chart({ title, columns, styleOf, format, nothing }: Props) {
 
 type PlotProps = Omit<Props, "nothing">;
 
-function Plot({ title, columns, styleOf, format }: PlotProps) {
+function Plot({ title, columns, styleOf, format, zoom }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const colours = useColours();
@@ -65,13 +75,16 @@ function Plot({ title, columns, styleOf, format }: PlotProps) {
   );
   const newest = useRef(data);
   newest.current = data;
+  const zoomNow = useRef(zoom);
+  zoomNow.current = zoom;
   // biome-ignore lint/correctness/useExhaustiveDependencies: styles and formats follow the names
   useEffect(() => {
     const box = element.current;
     if (!box) return;
     const sparse = columns.lines.some((line) => line.values.includes(null));
     const options = optionsOf(names.split(","), sparse, styleOf, format, colours, zone);
-    const made = new uPlot({ ...options, width: box.clientWidth }, newest.current, box);
+    const brush = zoomNow.current && brushed((from, to) => zoomNow.current?.(from, to));
+    const made = new uPlot({ ...options, ...brush, width: box.clientWidth }, newest.current, box);
     plot.current = made;
     const observer = new ResizeObserver(() =>
       made.setSize({ width: box.clientWidth, height: HEIGHT }),
@@ -92,6 +105,21 @@ function Plot({ title, columns, styleOf, format }: PlotProps) {
       className={styles.plot}
     />
   );
+}
+
+/** Options of a plot whose reader chooses a span of time by dragging. */
+function brushed(zoom: (from: number, to: number) => void): Partial<uPlot.Options> {
+  const choose = (plot: uPlot) => {
+    const { left, width } = plot.select;
+    if (width < DRAG_PX_MIN) return;
+    const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    zoom(from * 1_000, to * 1_000);
+  };
+  return {
+    cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
+    hooks: { setSelect: [choose] },
+  };
 }
 
 const DAY_S = 86_400;

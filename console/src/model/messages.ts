@@ -9,6 +9,7 @@ import type { apps } from "../../messages/apps";
 import type { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
+import type { observe } from "../../messages/observe";
 import type { pages } from "../../messages/pages";
 import type { plugins } from "../../messages/plugins";
 import type { projects } from "../../messages/projects";
@@ -21,6 +22,7 @@ type Catalog = typeof en &
   typeof apps &
   typeof builder &
   typeof numbers &
+  typeof observe &
   typeof pages &
   typeof plugins &
   typeof projects &

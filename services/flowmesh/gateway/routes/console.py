@@ -93,6 +93,7 @@ PLAIN_PATHS = (
     "/streams",
     "/styleguide",
     "/dashboards",
+    "/observe",
     "/visualization",
     "/visualization/galaxy",
     "/visualization/grid",

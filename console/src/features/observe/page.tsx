@@ -1,0 +1,105 @@
+import "../../../messages/observe";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { read } from "@/api/client";
+import { Page } from "@/app/pageHeader";
+import frame from "@/design/page.module.css";
+import { say } from "@/model/messages";
+import { ExecutionCharts, ServiceCharts } from "./charts";
+import { Calls, Logs, Slowest, Versions } from "./lists";
+import { Objective } from "./objective";
+import { betweenText, type Chosen, DEFAULT_HOURS, executionsOf, spanOf, weekBefore } from "./span";
+
+const route = getRouteApi("/observe");
+const HOURS = [1, 6, 24, 168] as const;
+
+/** Executions, services, log records and objectives on one axis of time. */
+export function ObservePage() {
+  const chosen = route.useSearch();
+  const navigate = route.useNavigate();
+  const { hours, from, to, workflow, q = "", trace } = chosen;
+  const span = useMemo(() => spanOf({ hours, from, to }), [hours, from, to]);
+  const choose = (more: Partial<Chosen>) => {
+    void navigate({ search: { ...chosen, ...more }, replace: true });
+  };
+  const zoom = (start: number, end: number) => choose(betweenText(start, end));
+  return (
+    <Page
+      title={say("observe.title")}
+      actions={
+        <>
+          <Workflows span={span} workflow={workflow} choose={choose} />
+          <select
+            className={frame.select}
+            aria-label={say("observe.range")}
+            value={hours ?? DEFAULT_HOURS}
+            onChange={(event) =>
+              choose({ hours: Number(event.target.value), from: undefined, to: undefined })
+            }
+          >
+            {HOURS.map((each) => (
+              <option key={each} value={each}>
+                {say("observe.hours", { count: each })}
+              </option>
+            ))}
+          </select>
+          {from && (
+            <Link to="/observe" search={{ hours, workflow }}>
+              {say("observe.back")}
+            </Link>
+          )}
+          <Link to="/observe" search={{ hours, workflow, ...weekBefore(span) }}>
+            {say("observe.week")}
+          </Link>
+        </>
+      }
+    >
+      <ExecutionCharts span={span} workflow={workflow} zoom={zoom} />
+      <ServiceCharts span={span} zoom={zoom} />
+      <Objective workflow={workflow} />
+      <Slowest span={span} workflow={workflow} />
+      <Versions span={span} workflow={workflow} />
+      <Calls span={span} trace={trace} />
+      <Logs
+        span={span}
+        filter={q}
+        change={(value) => choose({ q: value || undefined, trace: undefined })}
+      />
+    </Page>
+  );
+}
+
+interface WorkflowsProps {
+  span: ReturnType<typeof spanOf>;
+  workflow: string | undefined;
+  choose: (more: Partial<Chosen>) => void;
+}
+
+/** The workflows with executions in the time. */
+function Workflows({ span, workflow, choose }: WorkflowsProps) {
+  const filter = executionsOf(span, undefined);
+  const { data } = useQuery({
+    queryKey: ["observe", "workflows", filter],
+    queryFn: ({ signal }) =>
+      read("/api/v1/executions:count", { query: { filter, groupBy: ["workflow"] }, signal }),
+    placeholderData: (before) => before,
+  });
+  const names = new Set(data?.groups.flatMap(({ values }) => values.workflow ?? []));
+  if (workflow) names.add(workflow);
+  return (
+    <select
+      className={frame.select}
+      aria-label={say("observe.workflow")}
+      value={workflow ?? ""}
+      onChange={(event) => choose({ workflow: event.target.value || undefined })}
+    >
+      <option value="">{say("observe.all")}</option>
+      {[...names].toSorted().map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
