@@ -7,6 +7,7 @@ import { apps } from "../../messages/apps";
 import { builder } from "../../messages/builder";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
+import { observe } from "../../messages/observe";
 import { pages } from "../../messages/pages";
 import { plugins } from "../../messages/plugins";
 import { projects } from "../../messages/projects";
@@ -114,6 +115,7 @@ test("every message is used, and is well-formed", () => {
     ...records,
     ...styleguide,
     ...numbers,
+    ...observe,
     ...pages,
   })) {
     const family = key.slice(0, key.indexOf("."));

@@ -131,8 +131,8 @@ pub struct ListLogsRequest {
     /// Fields: time, level, service, event, execution, trace, text.
     #[prost(string, tag = "2")]
     pub filter: ::prost::alloc::string::String,
-    #[prost(int32, tag = "3")]
-    pub page_size: i32,
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
     /// If above 0, only records after this position.
@@ -150,8 +150,8 @@ pub struct ListLogsResponse {
 pub struct ListServiceLogsRequest {
     #[prost(string, tag = "1")]
     pub filter: ::prost::alloc::string::String,
-    #[prost(int32, tag = "2")]
-    pub page_size: i32,
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
     #[prost(int64, tag = "4")]
@@ -171,8 +171,8 @@ pub struct ListCallsRequest {
     /// Fields: time, service, method, code, duration, execution, trace.
     #[prost(string, tag = "2")]
     pub filter: ::prost::alloc::string::String,
-    #[prost(int32, tag = "3")]
-    pub page_size: i32,
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
 }
@@ -187,8 +187,8 @@ pub struct ListCallsResponse {
 pub struct ListServiceCallsRequest {
     #[prost(string, tag = "1")]
     pub filter: ::prost::alloc::string::String,
-    #[prost(int32, tag = "2")]
-    pub page_size: i32,
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
 }

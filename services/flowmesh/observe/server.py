@@ -115,7 +115,7 @@ def _position(after: int) -> int:
 
 
 def _page_size(request: Any) -> int:
-    return min(max(request.page_size, 0) or limits.PAGE_DEFAULT, limits.PAGE_MAX)
+    return min(request.page_size or limits.PAGE_DEFAULT, limits.PAGE_MAX)
 
 
 def _token(request: Any, found: Any, count: int) -> str:

@@ -708,7 +708,7 @@ type ListLogsRequest struct {
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Fields: time, level, service, event, execution, trace, text.
 	Filter    string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	PageSize  int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize  uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// If above 0, only records after this position.
 	After         int64 `protobuf:"varint,5,opt,name=after,proto3" json:"after,omitempty"`
@@ -760,7 +760,7 @@ func (x *ListLogsRequest) GetFilter() string {
 	return ""
 }
 
-func (x *ListLogsRequest) GetPageSize() int32 {
+func (x *ListLogsRequest) GetPageSize() uint32 {
 	if x != nil {
 		return x.PageSize
 	}
@@ -836,7 +836,7 @@ func (x *ListLogsResponse) GetNextPageToken() string {
 type ListServiceLogsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        string                 `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize      uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	After         int64                  `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -880,7 +880,7 @@ func (x *ListServiceLogsRequest) GetFilter() string {
 	return ""
 }
 
-func (x *ListServiceLogsRequest) GetPageSize() int32 {
+func (x *ListServiceLogsRequest) GetPageSize() uint32 {
 	if x != nil {
 		return x.PageSize
 	}
@@ -958,7 +958,7 @@ type ListCallsRequest struct {
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Fields: time, service, method, code, duration, execution, trace.
 	Filter        string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize      uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1008,7 +1008,7 @@ func (x *ListCallsRequest) GetFilter() string {
 	return ""
 }
 
-func (x *ListCallsRequest) GetPageSize() int32 {
+func (x *ListCallsRequest) GetPageSize() uint32 {
 	if x != nil {
 		return x.PageSize
 	}
@@ -1077,7 +1077,7 @@ func (x *ListCallsResponse) GetNextPageToken() string {
 type ListServiceCallsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        string                 `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize      uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1120,7 +1120,7 @@ func (x *ListServiceCallsRequest) GetFilter() string {
 	return ""
 }
 
-func (x *ListServiceCallsRequest) GetPageSize() int32 {
+func (x *ListServiceCallsRequest) GetPageSize() uint32 {
 	if x != nil {
 		return x.PageSize
 	}
@@ -1497,7 +1497,7 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x0fListLogsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\x12\x14\n" +
 	"\x05after\x18\x05 \x01(\x03R\x05after\"r\n" +
@@ -1506,7 +1506,7 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x01\n" +
 	"\x16ListServiceLogsRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x03R\x05after\"y\n" +
@@ -1516,7 +1516,7 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x10ListCallsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"v\n" +
 	"\x11ListCallsResponse\x129\n" +
@@ -1524,7 +1524,7 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"m\n" +
 	"\x17ListServiceCallsRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"}\n" +
 	"\x18ListServiceCallsResponse\x129\n" +
