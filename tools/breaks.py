@@ -5,7 +5,8 @@
 
 A break replaces one text of one module or of one file of the chart. The package of the module is
 copied to a folder of its own, which goes before the sources on the path of the tests and of the
-processes that they start; a copied chart is installed instead of the chart.
+processes that they start; a copied chart is installed instead of the chart. A broken console is
+built anew, and its scenarios are run by a browser.
 """
 
 import os
@@ -19,12 +20,16 @@ from pathlib import Path
 
 import pytest
 
-from tools import features
+from tools import console, features
 
 ROOT = Path(__file__).resolve().parent.parent
 # `--only ID` is how the child process of a break selects its tests.
 ONLY, UNBROKEN = "--only", "--unbroken"
 CHART = "deploy/chart/flowmesh/"
+CONSOLE = "console/"
+SCENARIOS = "tests/console/test_scenarios.py"
+# Rows of the large list of the console, which no break is about.
+ROWS = "100"
 
 
 @dataclass(frozen=True)
@@ -66,19 +71,49 @@ class Marked:
             each
             for each in items
             if any(self._feature in mark.args for mark in each.iter_markers("feature"))
+            or self._feature in _tags(each)
         ]
         quick = [each for each in chosen if each.get_closest_marker("long") is None]
         items[:] = quick or chosen
 
 
+def _tags(item: pytest.Item) -> list[str]:
+    """Return the features of a scenario of the browser; of another test none."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return getattr(parameters.get("scenario"), "features", [])
+
+
 def run_marked(feature: str) -> int:
     """Run the tests that are marked with a feature; return the exit code of pytest."""
-    files = [each for each in features.marked()[feature] if each.endswith(".py")]
+    if known()[feature].file.startswith(CONSOLE):
+        files = [SCENARIOS]
+    else:
+        files = [each for each in features.marked()[feature] if each.endswith(".py")]
     return pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files], [Marked(feature)])
+
+
+def built(broken: Break, folder: Path, *, change: bool = True) -> None:
+    """Build a copy of the console with the break in it, as a package in a folder."""
+    console.install()
+    copy = folder / CONSOLE
+    shutil.copytree(console.SOURCE, copy, ignore=shutil.ignore_patterns("node_modules", "tests"))
+    (copy / "node_modules").symlink_to(console.SOURCE / "node_modules")
+    module = folder / broken.file
+    text = broken.applied_to(module.read_text())
+    if change:
+        module.write_text(text)
+    build = ("npx", "vite", "build", "--logLevel", "error")
+    subprocess.run(build, cwd=copy, env=console.environment(), check=True)
+    package = folder / "flowmesh" / "console"
+    shutil.move(folder / "build" / "console", package)
+    (package / "__init__.py").touch()
 
 
 def copied(broken: Break, folder: Path, *, change: bool = True) -> None:
     """Copy the package of the module to a folder, with the break in it."""
+    if broken.file.startswith(CONSOLE):
+        built(broken, folder, change=change)
+        return
     part, namespace, package, *_ = Path(broken.file).parts
     source = ROOT / part / namespace / package
     ignored = shutil.ignore_patterns("__pycache__")
@@ -94,6 +129,8 @@ def exit_code(broken: Break, *, change: bool = True) -> int:
     with tempfile.TemporaryDirectory(prefix="break-") as folder:
         copied(broken, Path(folder), change=change)
         environment = {**os.environ, "PYTHONPATH": folder, "FLOWMESH_CORE": "pure"}
+        if broken.file.startswith(CONSOLE):
+            environment |= {"CONSOLE_GREP": f"@{broken.feature}\\b", "CONSOLE_MANY": ROWS}
         if broken.file.startswith(CHART):
             environment["KUBERNETES_CHART"] = f"{folder}/chart/flowmesh"
         done = subprocess.run(

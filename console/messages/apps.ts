@@ -58,7 +58,7 @@ export const apps = {
   "apps.log": "Log",
   "apps.level": "Level, at least",
   "apps.contains": "Contains",
-  "apps.refresh": "Read again",
+  "apps.refresh": "Refresh",
   "apps.noLog": "No records match",
   "apps.records": "Records of the log",
 

@@ -31,6 +31,10 @@ export const en = {
   "execution.values": "Values",
   "execution.paths": "Paths",
   "execution.children": "Children",
+  "children.none": "No child executions",
+  "children.noneHint":
+    "Executions that a task of the type subworkflow starts are listed here, with theirs below.",
+  "children.of": "Children of {id}",
   "execution.views": "Views of the execution",
   "execution.past": "The state after event {sequence}",
   "execution.live": "Back to live",
@@ -77,9 +81,10 @@ export const en = {
   "sealed.wrongKey": "Each line is a key id and the base64 of 32 bytes.",
 
   "action.reason": "Reason",
+  "action.needed": "Required.",
   "action.back": "Back",
   "action.close": "Close",
-  "action.again": "Read again",
+  "action.again": "Refresh",
   "action.more": "Show more",
   "action.clear": "Clear",
   "action.notDone": "It was not done",

@@ -2,6 +2,8 @@
 
 export const operate = {
   "shell.more": "More",
+  "shell.fold": "Fold the menu",
+  "shell.unfold": "Unfold the menu",
   "shell.search": "Search or act",
   "workers.title": "Workers",
   "workers.queues": "Queues and limits",

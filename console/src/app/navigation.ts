@@ -70,28 +70,63 @@ export interface Destination {
 }
 
 interface RailEntry extends Destination {
-  key: string;
   /** Whether it is one of the five of a phone; the others are behind More. */
   phone?: boolean;
 }
 
-export const DESTINATIONS: readonly RailEntry[] = [
-  { to: "/", label: "Home", key: "h", icon: House, phone: true },
-  { to: "/executions", label: "Executions", key: "e", icon: Rows3, phone: true },
-  { to: "/workflows", label: "Workflows", key: "w", icon: Workflow, phone: true },
-  { to: "/apps", label: "Applications", key: "p", icon: AppWindow },
-  { to: "/approvals", label: "Approvals", key: "a", icon: Hand, phone: true },
-  { to: "/triggers", label: "Triggers", key: "t", icon: CalendarClock },
-  { to: "/queues", label: "Queues", key: "q", icon: Layers },
-  { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning, phone: true },
-  { to: "/dashboards", label: "Dashboards", key: "b", icon: ChartColumn },
-  { to: "/observe", label: "Observe", key: "o", icon: Activity },
-  { to: "/visualization", label: "Visualize", key: "v", icon: Orbit },
-  { to: "/settings", label: "Settings", key: "s", icon: Settings },
+interface RailGroup {
+  /** Empty for the first, which needs no words. */
+  title: string;
+  entries: readonly RailEntry[];
+}
+
+export const RAIL: readonly RailGroup[] = [
+  {
+    title: "",
+    entries: [
+      { to: "/", label: "Home", key: "h", icon: House, phone: true },
+      { to: "/executions", label: "Executions", key: "e", icon: Rows3, phone: true },
+      { to: "/approvals", label: "Approvals", key: "a", icon: Hand, phone: true },
+      { to: "/dead-letters", label: "Dead letters", key: "d", icon: MailWarning, phone: true },
+    ],
+  },
+  {
+    title: "Build",
+    entries: [
+      { to: "/workflows", label: "Workflows", key: "w", icon: Workflow, phone: true },
+      { to: "/tasks", label: "Tasks", icon: Library },
+      { to: "/triggers", label: "Triggers", key: "t", icon: CalendarClock },
+      { to: "/apps", label: "Applications", key: "p", icon: AppWindow },
+    ],
+  },
+  {
+    title: "Operate",
+    entries: [
+      { to: "/queues", label: "Queues", key: "q", icon: Layers },
+      { to: "/workers", label: "Workers", icon: Cpu },
+      { to: "/services", label: "Services", icon: Boxes },
+      { to: "/bulk", label: "Bulk actions", icon: ListChecks },
+    ],
+  },
+  {
+    title: "See",
+    entries: [
+      { to: "/dashboards", label: "Dashboards", key: "b", icon: ChartColumn },
+      { to: "/observe", label: "Observe", key: "o", icon: Activity },
+      { to: "/visualization", label: "Visualize", key: "v", icon: Orbit },
+      { to: "/settings", label: "Settings", key: "s", icon: Settings },
+    ],
+  },
 ];
 
+export const DESTINATIONS: readonly RailEntry[] = RAIL.flatMap((group) => group.entries);
+
+/** The pages with a key, `G` and a letter. */
+export const KEYED = DESTINATIONS.flatMap(({ to, label, key }) =>
+  key ? [{ to, label, key }] : [],
+);
+
 export const FURTHER: readonly Destination[] = [
-  { to: "/workers", label: "Workers", icon: Cpu },
   { to: "/agents", label: "Agents", icon: Cpu },
   { to: "/plugins", label: "Plugins", icon: Plug },
   { to: "/access", label: "Access: users, keys, identity providers", icon: KeyRound },
@@ -100,11 +135,8 @@ export const FURTHER: readonly Destination[] = [
   { to: "/audit", label: "Audit log", icon: ScrollText },
   { to: "/projects", label: "Projects: use and quotas", icon: FolderKanban },
   { to: "/secrets", label: "Secrets", icon: Lock },
-  { to: "/services", label: "Services", icon: Boxes },
-  { to: "/bulk", label: "Bulk actions", icon: ListChecks },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },
   { to: "/apps/new", label: "New application", icon: AppWindow },
-  { to: "/tasks", label: "Tasks of the library", icon: Library },
   { to: "/templates", label: "Templates", icon: LayoutTemplate },
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
   { to: "/visualization/grid", label: "Grid", icon: Grid3x3 },

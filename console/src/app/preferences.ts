@@ -16,6 +16,8 @@ export interface Preferences {
   namespace: string;
   actor: string;
   railOpen: boolean;
+  /** Whether the rail has words beside a canvas, too. */
+  railInEditors: boolean;
   /** Columns of lists of executions by workflow; the empty name is that of all workflows. */
   columns: Record<string, string>;
 }
@@ -28,6 +30,7 @@ const DEFAULTS: Preferences = {
   namespace: "",
   actor: "",
   railOpen: true,
+  railInEditors: false,
   columns: {},
 };
 

@@ -2,6 +2,7 @@
 
 import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { pageQuery } from "@/features/executions/queries";
+import { orderOf, type WorkflowOrder } from "@/model/workflowOrder";
 import { builderRoutes } from "./builderRoutes";
 import { Crashed } from "./errors";
 import { operateRoutes } from "./operateRoutes";
@@ -118,8 +119,11 @@ const compare = createRoute({
 const workflows = createRoute({
   getParentRoute: () => rootRoute,
   path: "/workflows",
-  validateSearch: (search: Record<string, unknown>): { q?: string | undefined } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { q?: string | undefined; order?: WorkflowOrder | undefined } => ({
     q: text(search.q),
+    order: orderOf(search.order),
   }),
   component: lazyRouteComponent(() => import("@/features/workflows/page"), "WorkflowsPage"),
 });

@@ -2,17 +2,17 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Ellipsis, Search } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Ellipsis, PanelLeftClose, PanelLeftOpen, Search } from "lucide-react";
+import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { onSignedOut } from "@/api/client";
 import { connect, onExpired, useLive } from "@/api/live";
 import { BrandMark } from "@/design/brand";
-import { Button, Keys } from "@/design/primitives";
+import { Button, IconButton, Keys } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { useKeys } from "./keys";
 import { LiveDot } from "./liveDot";
-import { DESTINATIONS } from "./navigation";
-import { usePreference } from "./preferences";
+import { KEYED, RAIL } from "./navigation";
+import { prefer, usePreference } from "./preferences";
 import { sessionQuery } from "./session";
 import styles from "./shell.module.css";
 
@@ -33,20 +33,21 @@ function Frame() {
   const [help, setHelp] = useState(false);
   const [more, setMore] = useState(false);
   const navigate = useNavigate();
+  const rail = useRail();
   useLiveConnection();
   useKeys({
     "mod+k": () => setPalette(true),
     "?": () => setHelp(true),
     ...Object.fromEntries(
-      DESTINATIONS.map((each) => [`g ${each.key}`, () => void navigate({ to: each.to })]),
+      KEYED.map((each) => [`g ${each.key}`, () => void navigate({ to: each.to })]),
     ),
   });
   return (
-    <div className={styles.shell}>
+    <div className={styles.shell} data-folded={rail.folded || undefined}>
       <a href="#main" className={styles.skip}>
         Skip to content
       </a>
-      <Rail openPalette={() => setPalette(true)} openMore={() => setMore(true)} />
+      <Rail {...rail} openPalette={() => setPalette(true)} openMore={() => setMore(true)} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <Outlet />
       </main>
@@ -59,7 +60,12 @@ function Frame() {
   );
 }
 
-function Rail({ openPalette, openMore }: { openPalette: () => void; openMore: () => void }) {
+interface RailProps extends RailState {
+  openPalette: () => void;
+  openMore: () => void;
+}
+
+function Rail({ narrow, folded, fold, openPalette, openMore }: RailProps) {
   const namespace = usePreference("namespace");
   const session = useQuery(sessionQuery);
   return (
@@ -71,20 +77,37 @@ function Rail({ openPalette, openMore }: { openPalette: () => void; openMore: ()
           <small className="truncate">{namespace || "default"}</small>
         </span>
       </Link>
-      <button type="button" className={styles.search} onClick={openPalette}>
+      <button
+        type="button"
+        className={styles.search}
+        aria-label={folded ? say("shell.search") : undefined}
+        onClick={openPalette}
+      >
         <Search size={14} aria-hidden />
         <span>Search or act</span>
         <Keys keys={/Mac/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K"} />
       </button>
       <ul className={styles.links}>
-        {DESTINATIONS.map(({ to, label, icon: Icon, phone }) => (
-          <li key={to} className={phone ? undefined : styles.wide}>
-            <Link to={to} className={styles.link} activeOptions={{ exact: to === "/" }}>
-              <Icon size={16} strokeWidth={1.75} aria-hidden />
-              <span>{label}</span>
-            </Link>
-          </li>
-        ))}
+        {RAIL.flatMap(({ title, entries }) => [
+          title && (
+            <li key={title} className={styles.heading} aria-hidden>
+              {title}
+            </li>
+          ),
+          ...entries.map(({ to, label, icon: Icon, phone }) => (
+            <li key={to} className={phone ? undefined : styles.wide}>
+              <Link
+                to={to}
+                className={styles.link}
+                activeOptions={{ exact: to === "/" }}
+                title={folded ? label : undefined}
+              >
+                <Icon size={16} strokeWidth={1.75} aria-hidden />
+                <span>{label}</span>
+              </Link>
+            </li>
+          )),
+        ])}
         <li className={styles.narrow}>
           <button type="button" className={styles.link} aria-haspopup="dialog" onClick={openMore}>
             <Ellipsis size={16} strokeWidth={1.75} aria-hidden />
@@ -95,10 +118,46 @@ function Rail({ openPalette, openMore }: { openPalette: () => void; openMore: ()
       <div className={styles.foot}>
         <Updated version={session.data?.version} />
         <LiveDot version={session.data?.version} />
+        {!narrow && (
+          <IconButton
+            label={say(folded ? "shell.unfold" : "shell.fold")}
+            aria-expanded={!folded}
+            onClick={fold}
+          >
+            {folded ? <PanelLeftOpen size={15} /> : <PanelLeftClose size={15} />}
+          </IconButton>
+        )}
         {session.data?.me && <span className="truncate muted">{session.data.me.name}</span>}
       </div>
     </nav>
   );
+}
+
+const NARROW = matchMedia("(max-width: 1100px)");
+
+interface RailState {
+  /** The window is too narrow for words. */
+  narrow: boolean;
+  /** The rail has only icons. */
+  folded: boolean;
+  fold: () => void;
+}
+
+/** Rail with words or only with icons, by choice; editors begin with icons, for their canvas. */
+function useRail(): RailState {
+  const editing = useRouterState({
+    select: ({ location }) => /\/(edit|new)$/.test(location.pathname),
+  });
+  const kept = editing ? "railInEditors" : "railOpen";
+  const open = usePreference(kept);
+  const narrow = useSyncExternalStore(
+    (changed) => {
+      NARROW.addEventListener("change", changed);
+      return () => NARROW.removeEventListener("change", changed);
+    },
+    () => NARROW.matches,
+  );
+  return { narrow, folded: narrow || !open, fold: () => prefer({ [kept]: !open }) };
 }
 
 /** Offers a reload when the server came back with another version than the page was loaded from. */

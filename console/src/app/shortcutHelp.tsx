@@ -1,10 +1,10 @@
 import { Dialog, Keys } from "@/design/primitives";
 import { KEY_GROUPS, keyName } from "./keyList";
-import { DESTINATIONS } from "./navigation";
+import { KEYED } from "./navigation";
 import styles from "./palette.module.css";
 
 export default function ShortcutHelp({ close }: { close: () => void }) {
-  const go = DESTINATIONS.map((each) => [`G ${each.key.toUpperCase()}`, each.label] as const);
+  const go = KEYED.map((each) => [`G ${each.key.toUpperCase()}`, each.label] as const);
   return (
     <Dialog title="Keys" open onClose={close}>
       {KEY_GROUPS.map(({ title, keys }) => (

@@ -1,4 +1,4 @@
-/** Lines over time, with a table of the same numbers. */
+/** Lines or stacked bars over time, with a table of the same numbers. */
 
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useMemo, useRef, useState } from "react";
@@ -29,11 +29,14 @@ interface Props {
   format: (value: number) => string;
   /** Shown where no line has a value. */
   nothing: string;
+  /** Whether the values are parts of a whole, drawn as bars on each other. */
+  stacked?: boolean;
   /** Called with the times, in ms, between which the reader drags. */
   zoom?: (from: number, to: number) => void;
 }
 
-export function Chart({ title, columns, styleOf, format, nothing, zoom }: Props) {
+export function Chart({ nothing, ...plot }: Props) {
+  const { title, columns, styleOf, format } = plot;
   const [asTable, setAsTable] = useState(false);
   const empty = columns.lines.every((line) => line.values.every((value) => !value));
   return (
@@ -48,33 +51,29 @@ export function Chart({ title, columns, styleOf, format, nothing, zoom }: Props)
       </header>
       {empty && <Empty title={nothing} />}
       {!empty && asTable && <Numbers columns={columns} styleOf={styleOf} format={format} />}
-      {!empty && !asTable && (
-        <Plot
-          title={title}
-          columns={columns}
-          styleOf={styleOf}
-          format={format}
-          {...(zoom && { zoom })}
-        />
-      )}
+      {!empty && !asTable && <Plot {...plot} />}
     </section>
   );
 }
 
 type PlotProps = Omit<Props, "nothing">;
 
-function Plot({ title, columns, styleOf, format, zoom }: PlotProps) {
+function Plot({ title, columns, styleOf, format, zoom, stacked = false }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const colours = useColours();
   const zone = usePreference("zone");
   const names = columns.lines.map((line) => line.name).join();
   const data = useMemo(
-    () => [columns.times, ...columns.lines.map((line) => line.values)] as uPlot.AlignedData,
-    [columns],
+    () =>
+      [
+        columns.times,
+        ...(stacked ? summed(columns) : columns.lines.map((line) => line.values)),
+      ] as uPlot.AlignedData,
+    [columns, stacked],
   );
-  const newest = useRef(data);
-  newest.current = data;
+  const newest = useRef({ data, columns });
+  newest.current = { data, columns };
   const zoomNow = useRef(zoom);
   zoomNow.current = zoom;
   // biome-ignore lint/correctness/useExhaustiveDependencies: styles and formats follow the names
@@ -82,9 +81,12 @@ function Plot({ title, columns, styleOf, format, zoom }: PlotProps) {
     const box = element.current;
     if (!box) return;
     const sparse = columns.lines.some((line) => line.values.includes(null));
-    const options = optionsOf(names.split(","), sparse, styleOf, format, colours, zone);
+    const valueAt = (line: number, at: number) => newest.current.columns.lines[line]?.values[at];
+    const drawn = { sparse, stacked, styleOf, format, valueAt };
+    const options = optionsOf(names.split(","), drawn, colours, zone);
     const brush = zoomNow.current && brushed((from, to) => zoomNow.current?.(from, to));
-    const made = new uPlot({ ...options, ...brush, width: box.clientWidth }, newest.current, box);
+    const size = { width: box.clientWidth };
+    const made = new uPlot({ ...options, ...brush, ...size }, newest.current.data, box);
     plot.current = made;
     const observer = new ResizeObserver(() =>
       made.setSize({ width: box.clientWidth, height: HEIGHT }),
@@ -122,6 +124,22 @@ function brushed(zoom: (from: number, to: number) => void): Partial<uPlot.Option
   };
 }
 
+/** Each line with all that are drawn before it: the first bar is that of the whole. */
+function summed({ times, lines }: Columns): number[][] {
+  return lines.map((_, from) =>
+    times.map((_time, at) =>
+      lines.slice(from).reduce((sum, line) => sum + (line.values[at] ?? 0), 0),
+    ),
+  );
+}
+
+interface Drawn extends Pick<Required<Props>, "styleOf" | "format" | "stacked"> {
+  /** Whether a line has gaps. */
+  sparse: boolean;
+  /** The value of a line itself, which a bar is drawn upon others. */
+  valueAt: (line: number, at: number) => number | null | undefined;
+}
+
 const DAY_S = 86_400;
 
 /** The time of a tick: of the day, or the day where the axis is longer. */
@@ -136,12 +154,11 @@ function tickText(at: number, ticks: readonly number[], zone: string): string {
 
 function optionsOf(
   names: readonly string[],
-  sparse: boolean,
-  styleOf: Props["styleOf"],
-  format: Props["format"],
+  { sparse, stacked, styleOf, format, valueAt }: Drawn,
   colours: Colours,
   zone: string,
 ): Omit<uPlot.Options, "width"> {
+  const bars = stacked && uPlot.paths.bars?.({ size: [0.8, 40] });
   const axis: uPlot.Axis = {
     stroke: colours.muted,
     grid: { stroke: colours.line, width: 1 },
@@ -166,9 +183,13 @@ function optionsOf(
           width: 1.75,
           ...(style.dash && { dash: style.dash }),
           // A value between two gaps is a point; without gaps points would hide the lines.
-          points: { show: sparse, size: 5 },
+          points: { show: sparse && !stacked, size: 5 },
+          ...(bars && { paths: bars, fill: style.colour(colours), width: 0 }),
           spanGaps: false,
-          value: (_plot, value) => (value === null ? "–" : format(value)),
+          value: (_plot, _value, series, at) => {
+            const value = at === null ? undefined : valueAt(series - 1, at);
+            return value === null || value === undefined ? "–" : format(value);
+          },
         };
       }),
     ],

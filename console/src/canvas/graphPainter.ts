@@ -4,7 +4,7 @@ import type { Graph } from "@/model/graph";
 import { type Layout, NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
 import { lookOf, type NodeStatus } from "@/model/status";
 import type { View } from "./graphView";
-import { breakpoint, fitted, glyph, halves } from "./marks";
+import { breakpoint, fitted, glyph, halves, kindMark } from "./marks";
 import type { Colours } from "./palette";
 
 export interface Scene {
@@ -27,7 +27,7 @@ export interface Scene {
   dimmed: (node: number) => boolean;
 }
 
-const NAMES_FROM = 0.34;
+const NAMES_FROM = 0.3;
 const DETAILS_FROM = 0.75;
 const RADIUS = 6;
 
@@ -78,8 +78,8 @@ function paintEdges(context: CanvasRenderingContext2D, scene: Scene, box: Box): 
     context.beginPath();
     trace(context, layout, edge.from, edge.to, layout.bends[index] as Float32Array);
     context.globalAlpha = scene.dimmed(edge.from) && scene.dimmed(edge.to) ? 0.2 : 1;
-    context.strokeStyle = near ? colours.accent : taken ? colours.lineStrong : colours.line;
-    context.lineWidth = near || taken ? 1.6 : 1.3;
+    context.strokeStyle = near ? colours.accent : colours.lineStrong;
+    context.lineWidth = near || taken ? 1.8 : 1.1;
     context.setLineDash(edge.onFailure ? [2, 4] : to === "skipped" ? [5, 5] : []);
     context.stroke();
     context.setLineDash([]);
@@ -154,12 +154,12 @@ function paintNode(
   y: number,
 ): void {
   const { graph, colours, view, selected, hovered } = scene;
-  const { id, name, isMap } = graph.nodes[node] as Graph["nodes"][number];
+  const { id, name, type, isMap } = graph.nodes[node] as Graph["nodes"][number];
   const status = scene.statusOf(id);
   const look = lookOf(status);
   const colour = colours.family[look.family];
   context.globalAlpha = scene.dimmed(node) ? 0.28 : 1;
-  const quiet = status === "pending" || status === "skipped";
+  const quiet = status === "pending" || status === "skipped" || status === "defined";
   if (isMap) {
     outline(context, x + 4, y - 4);
     context.fillStyle = colours.surface;
@@ -188,7 +188,7 @@ function paintNode(
   }
   bar(context, scene, id, x, y, colour);
   if (scene.stopsAt?.(id)) breakpoint(context, colours, x, y);
-  if (view.scale >= NAMES_FROM) write(context, scene, { x, y, name, id, status, colour });
+  if (view.scale >= NAMES_FROM) write(context, scene, { x, y, name, id, type, status, colour });
   context.globalAlpha = 1;
 }
 
@@ -224,6 +224,7 @@ interface Written {
   y: number;
   name: string;
   id: string;
+  type: string;
   status: NodeStatus;
   colour: string;
 }
@@ -233,19 +234,31 @@ function write(context: CanvasRenderingContext2D, scene: Scene, node: Written): 
   const { x, y } = node;
   const details = view.scale >= DETAILS_FROM;
   const other = scene.otherOf?.(node.id);
-  if (other === undefined) {
+  const kindAtStart = node.status === "defined";
+  if (kindAtStart && kindMark(context, node.type, x + 11, y + NODE_HEIGHT / 2 - 7, node.colour)) {
+    // The mark of the kind stands where that of a status would.
+  } else if (other === undefined) {
     glyph(context, lookOf(node.status).glyph, x + 11, y + NODE_HEIGHT / 2 - 7, node.colour);
   } else {
     halves(context, node.colour, colours.family[lookOf(other).family], x + 18, y);
   }
   context.fillStyle = node.status === "skipped" ? colours.muted : colours.text;
   // Names keep a size that can be read when the graph is small.
-  const size = details ? 12 : Math.min(20, 9 / view.scale);
+  const size = details ? 12 : Math.min(22, 9.5 / view.scale);
+  const kind =
+    details &&
+    !kindAtStart &&
+    kindMark(context, node.type, x + NODE_WIDTH - 23, y + 15, colours.muted);
+  const room = NODE_WIDTH - (kind ? 60 : 44);
   context.font = `500 ${size}px 'Inter Variable'`;
   const baseline = details ? 19 : NODE_HEIGHT / 2 + size * 0.36;
-  context.fillText(fitted(context, node.name, NODE_WIDTH - 44), x + 33, y + baseline);
+  context.fillText(fitted(context, node.name, room), x + 33, y + baseline);
   if (!details) return;
   context.fillStyle = colours.muted;
   context.font = "400 10.5px 'Inter Variable'";
-  context.fillText(fitted(context, scene.detailOf(node.id), NODE_WIDTH - 44), x + 33, y + 34);
+  context.fillText(
+    fitted(context, scene.detailOf(node.id), NODE_WIDTH - 44, "end"),
+    x + 33,
+    y + 34,
+  );
 }

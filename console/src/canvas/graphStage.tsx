@@ -172,7 +172,7 @@ function useScene({ source, layout, view, chosen, hovered, text }: Seen): Scene 
 
 /** The first node in rank order that is in progress or has failed. */
 function firstOpen(graph: Graph, statusOf: (id: string) => string): number | undefined {
-  const quiet = new Set(["success", "skipped", "pending", "canceled"]);
+  const quiet = new Set(["success", "skipped", "pending", "canceled", "defined"]);
   const found = graph.nodes.findIndex((node) => !quiet.has(statusOf(node.id)));
   return found < 0 ? undefined : found;
 }

@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
-import { StatusMark } from "@/design/status";
+import { KindMark, StatusMark } from "@/design/status";
 import { dependencies, type Graph, successors } from "@/model/graph";
 import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
@@ -109,7 +109,11 @@ export function GraphTree({ source, rank, text, setText }: Props) {
                 onClick={() => select(each.id)}
                 onFocus={() => setFocused(place)}
               >
-                <StatusMark status={status} />
+                {status === "defined" ? (
+                  <KindMark type={each.type} />
+                ) : (
+                  <StatusMark status={status} />
+                )}
                 {otherOf && <StatusMark status={otherOf(each.id)} />}
                 <bdi className="truncate">{each.name}</bdi>
               </div>

@@ -39,7 +39,7 @@ export function fit(layout: Layout, width: number, height: number): View {
 }
 
 /** Below this scale the first view shows a part of the graph, in which names can be read. */
-const READABLE = 0.62;
+const READABLE = 0.3;
 
 /** The first view: all of it if names can be read then, or else the part around a node. */
 export function firstView(layout: Layout, node: number, width: number, height: number): View {

@@ -1,6 +1,6 @@
 /** Marks and texts of nodes on a canvas. */
 
-import { CIRCLE, GLYPHS, ROUND } from "@/model/glyphs";
+import { CIRCLE, GLYPHS, KINDS, ROUND } from "@/model/glyphs";
 import { NODE_HEIGHT } from "@/model/layout";
 import type { Glyph } from "@/model/status";
 import type { Colours } from "./palette";
@@ -53,11 +53,40 @@ export function glyph(
 ): void {
   const path = paths.get(name) ?? new Path2D(`${GLYPHS[name]}${ROUND.has(name) ? CIRCLE : ""}`);
   paths.set(name, path);
+  drawn(context, path, x, y, colour, name === "dots" ? 2.6 : 1.9);
+}
+
+const kinds = new Map<string, Path2D>();
+
+/** The mark of a kind of task; returns whether it has one. */
+export function kindMark(
+  context: CanvasRenderingContext2D,
+  type: string,
+  x: number,
+  y: number,
+  colour: string,
+): boolean {
+  const form = KINDS[type];
+  if (!form) return false;
+  const path = kinds.get(type) ?? new Path2D(form);
+  kinds.set(type, path);
+  drawn(context, path, x, y, colour, 1.4);
+  return true;
+}
+
+function drawn(
+  context: CanvasRenderingContext2D,
+  path: Path2D,
+  x: number,
+  y: number,
+  colour: string,
+  width: number,
+): void {
   context.save();
   context.translate(x, y);
   context.scale(0.9, 0.9);
   context.strokeStyle = colour;
-  context.lineWidth = name === "dots" ? 2.6 : 1.9;
+  context.lineWidth = width;
   context.lineCap = "round";
   context.lineJoin = "round";
   context.stroke(path);
@@ -67,9 +96,14 @@ export function glyph(
 const widths = new Map<string, string>();
 const WIDTHS_MAX = 20_000;
 
-/** The text cut to a width with an ellipsis; measured once. */
-export function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
-  const key = `${context.font}|${Math.round(width)}|${text}`;
+/** The text cut to a width; in the middle, because ids often differ at their ends. */
+export function fitted(
+  context: CanvasRenderingContext2D,
+  text: string,
+  width: number,
+  cut: "middle" | "end" = "middle",
+): string {
+  const key = `${cut}|${context.font}|${Math.round(width)}|${text}`;
   const known = widths.get(key);
   if (known !== undefined) return known;
   if (widths.size > WIDTHS_MAX) widths.clear();
@@ -79,11 +113,17 @@ export function fitted(context: CanvasRenderingContext2D, text: string, width: n
     let high = text.length;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+      if (context.measureText(shortened(text, middle, cut)).width <= width) low = middle;
       else high = middle - 1;
     }
-    shown = `${text.slice(0, low)}…`;
+    shown = shortened(text, low, cut);
   }
   widths.set(key, shown);
   return shown;
+}
+
+/** As many letters of a text as are wanted. */
+function shortened(text: string, letters: number, cut: "middle" | "end"): string {
+  const last = cut === "middle" ? letters >> 1 : 0;
+  return `${text.slice(0, letters - last)}…${last ? text.slice(-last) : ""}`;
 }

@@ -90,10 +90,21 @@ export function ActionDialog({ title, wide, ...form }: DialogProps) {
 interface ReasonProps {
   /** Where the reason is recorded. */
   hint?: string;
+  /** Whether the action can be done without one. */
+  optional?: boolean;
   value: string;
   change: (value: string) => void;
 }
 
-export function ReasonField(props: ReasonProps) {
-  return <TextField label={say("action.reason")} maxLength={1_024} {...props} />;
+export function ReasonField({ hint, optional = false, ...props }: ReasonProps) {
+  const text = [!optional && say("action.needed"), hint].filter(Boolean).join(" ");
+  return (
+    <TextField
+      label={say("action.reason")}
+      hint={text}
+      required={!optional}
+      maxLength={1_024}
+      {...props}
+    />
+  );
 }

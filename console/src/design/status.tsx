@@ -1,4 +1,4 @@
-import { GLYPHS, ROUND } from "@/model/glyphs";
+import { GLYPHS, KINDS, ROUND } from "@/model/glyphs";
 import { lookOf } from "@/model/status";
 import styles from "./status.module.css";
 
@@ -29,5 +29,14 @@ export function Status({ status, badge = false }: { status: string; badge?: bool
       <StatusMark status={status} />
       {look.word}
     </span>
+  );
+}
+
+/** The mark of a kind of task, beside its name. */
+export function KindMark({ type }: { type: string }) {
+  return (
+    <svg className={styles.mark} data-family="neutral" viewBox="0 0 16 16" aria-hidden>
+      <path d={KINDS[type] ?? GLYPHS.box} />
+    </svg>
   );
 }

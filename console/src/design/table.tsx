@@ -1,4 +1,5 @@
 import type { HTMLAttributes, ReactNode } from "react";
+import { count } from "@/model/durations";
 import styles from "./table.module.css";
 
 export interface Column<Row> {
@@ -86,6 +87,22 @@ export function Table<Row>({ title, beside, ...data }: TableProps<Row>) {
         <DataTable className={styles.table} {...data} />
       </div>
     </section>
+  );
+}
+
+interface AmountProps {
+  value: number;
+  /** Whether any is a problem. */
+  bad?: boolean;
+}
+
+/** A number that is quiet where it is zero, and loud where it is a problem. */
+export function Amount({ value, bad = false }: AmountProps) {
+  const family = bad && value > 0 ? "attention" : undefined;
+  return (
+    <span className={value ? styles.amount : "muted"} data-family={family}>
+      {count(value)}
+    </span>
   );
 }
 

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import type { ProblemValue } from "@/api/schema";
 import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
@@ -11,9 +12,14 @@ interface Props {
   go: (finding: ProblemValue) => void;
 }
 
-/** The fault of the syntax, refused edits, and the findings of the server; each leads to its place. */
+/**
+ * The fault of the syntax, refused edits, and the findings of the server; each leads to its place.
+ * Warnings alone are folded, so that the canvas has the room.
+ */
 export function Findings({ session, shown, go }: Props) {
   const { fault, notice, findings, checked, text, source } = shown;
+  const [open, setOpen] = useState(false);
+  const wrong = findings.some((each) => each.severity === "error");
   return (
     <section className={styles.findings} aria-label={say("builder.problems")}>
       {notice && (
@@ -26,10 +32,17 @@ export function Findings({ session, shown, go }: Props) {
           {say("builder.fault", { line: fault.line, column: fault.column, message: fault.message })}
         </p>
       )}
-      <p className="muted" role="status">
-        {summary(findings.length, checked === text)}
+      <p className={styles.summary}>
+        <span className="muted" role="status">
+          {summary(findings.length, checked === text)}
+        </span>
+        {findings.length > 0 && !wrong && (
+          <Button small kind="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
+            {say(open ? "builder.hideFindings" : "builder.showFindings")}
+          </Button>
+        )}
       </p>
-      <ul>
+      <ul hidden={!open && !wrong}>
         {findings.map((each) => (
           <li key={diagnosticsKey(each)} data-severity={each.severity}>
             <button type="button" onClick={() => go(each)}>

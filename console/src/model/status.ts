@@ -10,6 +10,7 @@ export type Glyph =
   | "clock"
   | "back"
   | "dots"
+  | "box"
   | "bars"
   | "dash"
   | "strike";
@@ -32,6 +33,7 @@ export type ExecutionStatus = (typeof EXECUTION_STATUSES)[number];
 
 /** The status of a node at a moment, finer than the server's word where the history says more. */
 export type NodeStatus =
+  | "defined"
   | "pending"
   | "queued"
   | "running"
@@ -58,6 +60,7 @@ const LOOKS: Record<string, Look> = {
   compensating: { family: "undoing", glyph: "back", word: "Compensating" },
   compensated: { family: "undoing", glyph: "back", word: "Compensated" },
   pending: { family: "neutral", glyph: "dots", word: "Pending" },
+  defined: { family: "neutral", glyph: "box", word: "Task" },
   waiting: { family: "neutral", glyph: "clock", word: "Waiting" },
   paused: { family: "neutral", glyph: "bars", word: "Paused" },
   skipped: { family: "neutral", glyph: "dash", word: "Skipped" },
@@ -72,6 +75,18 @@ const UNKNOWN: Look = { family: "neutral", glyph: "dots", word: "Unknown" };
 
 export function lookOf(status: string): Look {
   return LOOKS[status] ?? { ...UNKNOWN, word: status || UNKNOWN.word };
+}
+
+const NEEDED: Record<string, NodeStatus> = {
+  hold: "onHold",
+  approval: "asking",
+  breakpoint: "stopped",
+};
+
+/** The status of an execution in a list: what it needs of a person, if it runs and needs that. */
+export function listedStatus(row: { status: string; search?: Record<string, unknown> }): string {
+  const needed = row.status === "running" ? NEEDED[String(row.search?.needs)] : undefined;
+  return needed ?? row.status;
 }
 
 /** Whether an execution can still change. */

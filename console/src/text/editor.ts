@@ -115,7 +115,7 @@ export class TextEditor {
       search({ top: true }),
       keymap.of([...completionKeymap, ...searchKeymap, indentWithTab, ...defaultKeymap]),
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       this.#writable.of(EditorState.readOnly.of(readOnly)),
       TYPED_OVER,
       LOOK,

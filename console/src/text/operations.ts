@@ -95,6 +95,11 @@ function setEdges(text: string, task: Task, edges: unknown[]): string {
   return result;
 }
 
+/** An edge as `dependsOn` has it: on success, or on an outcome. */
+export function edgeFrom(task: string, on?: string): Json | string {
+  return on ? { task, on } : task;
+}
+
 /** Let a task run after another one; circles and repeated edges are refused. */
 export function connect(text: string, place: Place, from: string, to: string, on?: string): string {
   const graph = graphAt(text, place);
@@ -102,9 +107,8 @@ export function connect(text: string, place: Place, from: string, to: string, on
   taskIn(graph, from);
   const fault = refusal(graph.tasks, from, to);
   if (fault) throw new EditRefused(fault);
-  const edge = on ? { task: from, on } : from;
   const at = { doc: task.place.doc, path: [...task.place.path, "dependsOn"] };
-  return append(text, at, edge);
+  return append(text, at, edgeFrom(from, on));
 }
 
 /** The outcomes of a task besides success: the conditions of a decision, its default, failure. */

@@ -16,6 +16,7 @@ import {
   resolved,
   titleOf,
 } from "@/model/schema";
+import { choiceWord } from "./choiceWords";
 import { ConditionField } from "./conditionField";
 import styles from "./schemaForm.module.css";
 import { ListField, MapField, ObjectField, OneOfField } from "./schemaGroups";
@@ -191,6 +192,7 @@ function FlagField(props: FieldProps) {
 }
 
 function ChoiceField(props: FieldProps) {
+  const templates = useContext(TemplateScope);
   const { schema, path, problems, value, change } = props;
   const choices = choicesOf(schema);
   const chosen = choices.findIndex((each) => JSON.stringify(each) === JSON.stringify(value));
@@ -205,7 +207,7 @@ function ChoiceField(props: FieldProps) {
       <option value={-1}>Choose…</option>
       {choices.map((each, place) => (
         <option key={JSON.stringify(each)} value={place}>
-          {typeof each === "string" ? each : JSON.stringify(each)}
+          {choiceWord(templates ? props.name : "", each)}
         </option>
       ))}
     </SelectField>

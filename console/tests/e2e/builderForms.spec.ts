@@ -33,7 +33,9 @@ test("a task has a form of its schema, whose edits are minimal @S1-100", async (
   await expect(timeout).toHaveAttribute("placeholder", /\b30s\b/);
   await panel.getByLabel("Name (optional)").fill("Charge the card");
   await expect(task(page, "charge")).toContainText("Charge the card");
-  await panel.getByRole("combobox", { name: "On Failure (optional)" }).selectOption("CONTINUE");
+  await panel
+    .getByRole("combobox", { name: "On Failure (optional)" })
+    .selectOption("Continue without its result (CONTINUE)");
   await panel.getByLabel("Name (optional)").fill("");
   const source = await written(page);
   expect(source).toBe(

@@ -40,6 +40,12 @@ async function started(profile: string): Promise<Started> {
   return { process: child, browser, page: await context.newPage() };
 }
 
+/** Remove a profile; it raises while processes of the killed browser still write to it. */
+function removed(profile: string): string {
+  rmSync(profile, { recursive: true, force: true });
+  return "removed";
+}
+
 function attempt(read: () => string | undefined): string {
   try {
     return read() ?? "";
@@ -73,8 +79,7 @@ test("what was typed before the browser was killed is found again @S0-133", asyn
   await expect(second.page.getByRole("status").filter({ hasText: "found again" })).toBeVisible();
   expect(await written(second.page)).toContain("# typed before the end");
   await killed(second);
-  // Processes of the killed browser may still write for a moment.
-  rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  await expect.poll(() => attempt(() => removed(profile)), { timeout: 60_000 }).toBe("removed");
 });
 
 /** A write behind those of the drafts: once it is there, they are on the disk. */

@@ -131,8 +131,9 @@ test("a workflow shows its versions, differences, labels and tasks @S0-16", asyn
     ORDER(name).replace("id: ship, taskRef: noop", "id: ship, taskRef: shop-quick"),
   );
   await page.goto(`/workflows/${name}`);
-  await expect(page.getByRole("region", { name: "Versions" })).toContainText("Version 2");
-  await expect(page.getByRole("region", { name: "Changes" }).first()).toContainText("shop-quick");
+  const versions = page.getByRole("region", { name: "Versions" });
+  await expect(versions).toContainText("Version 2");
+  await expect(versions.getByRole("region", { name: "Changes" })).toContainText("shop-quick");
   const labels = page.getByRole("region", { name: "Labels" });
   await labels.getByLabel("Label", { exact: true }).fill("stable");
   await labels.getByLabel("Version of the label").fill("1");

@@ -136,7 +136,7 @@ test("one chosen task stops, and continues with another input @S1-191 @S3-109", 
   await request.post(`/api/v1/executions/${id}:signal`, { data: { name: "paid", payload: {} } });
   await page.getByTestId("stops").getByRole("button", { name: "Edit the input" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Other input (JSON), empty for the same").fill('{"amount": 2}');
+  await dialog.getByLabel("Input (JSON), empty for the same").fill('{"amount": 2}');
   await dialog.getByLabel("Reason").fill("the amount was wrong");
   await dialog.getByRole("button", { name: "Continue" }).click();
   await reached(request, id, "completed");

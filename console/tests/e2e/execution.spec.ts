@@ -16,7 +16,7 @@ for (const [name, sentence, next] of [
   ["retrying", "attempt 1 of 5 failed", "wait, or fix the called service"],
   ["approval", "it waits for approval by ann, bob", "Approve or reject"],
   ["waiting", "it waits for the signal paid", "Send the signal"],
-  ["held", "is held until a caller decides its outcome", "Decide what happens"],
+  ["held", "is held until you decide its outcome", "Decide what happens"],
   ["paused", "it is paused", "Resume"],
 ] as const) {
   test(`the head says why it does not go on: ${name} @S0-05`, async ({ page }) => {

@@ -24,9 +24,9 @@ test("a phone has five places with words, and all others behind More @S2-61", as
   await expect(rail.getByRole("listitem")).toHaveText([
     "Home",
     "Executions",
-    "Workflows",
     "Approvals",
     "Dead letters",
+    "Workflows",
     "More",
   ]);
   for (const word of await rail.getByRole("listitem").locator("span").all()) {

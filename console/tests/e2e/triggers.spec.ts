@@ -37,10 +37,10 @@ test("causes of a schedule are counted by day, and a backfill starts each once @
   request,
 }) => {
   await page.goto("/triggers?workflow=settlement&chosen=settlement/nightly");
-  const causes = page.getByRole("region", { name: "Causes of nightly" });
+  const causes = page.getByRole("region", { name: "Runs of nightly" });
   await causes.getByLabel("From").fill("2026-03-01");
   await causes.getByLabel("To, UTC").fill("2026-03-05");
-  await expect(causes.getByRole("list", { name: "Causes by day" })).toBeVisible();
+  await expect(causes.getByRole("list", { name: "Runs by day" })).toBeVisible();
   await clean(page);
   await causes.getByRole("button", { name: "Backfill 4 causes" }).click();
   const dialog = page.getByRole("dialog");
@@ -58,7 +58,7 @@ test("causes of a schedule are counted by day, and a backfill starts each once @
 
 test("the causes of a webhook cannot be listed, and the page says why", async ({ page }) => {
   await page.goto("/triggers?workflow=settlement");
-  const button = page.getByRole("row", { name: ROW.hook }).getByRole("button", { name: "Causes" });
+  const button = page.getByRole("row", { name: ROW.hook }).getByRole("button", { name: "Runs" });
   await expect(button).toBeDisabled();
   await expect(button).toHaveAttribute("title", "Calls of a webhook are not kept.");
 });

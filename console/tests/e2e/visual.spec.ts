@@ -24,7 +24,7 @@ const STATES: Record<string, State> = {
   },
   "executions-wrong": {
     path: "/executions?q=stats+%3D+failed",
-    text: "Try again",
+    text: "Columns",
     expects: "400",
   },
   "execution-missing": {

@@ -1866,9 +1866,9 @@ pub struct ListExecutionsRequest {
     /// is `started desc`.
     #[prost(string, tag = "10")]
     pub order_by: ::prost::alloc::string::String,
-    /// Adds labels, search attributes and indexed input values as they are stored for searches: a
-    /// flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
-    /// labels only.
+    /// Adds labels, search attributes, indexed input values and `needs` as they are stored for
+    /// searches: a flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted
+    /// namespace adds labels and `needs` only.
     #[prost(bool, tag = "11")]
     pub with_search: bool,
 }

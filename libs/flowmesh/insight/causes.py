@@ -149,11 +149,11 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "`flowmesh approve {execution} {task} --by {by}`, or `reject`",
         ),
         Cause.ON_HOLD: Texts(
-            "it failed ({error}) and is held until a caller decides its outcome",
+            "it failed ({error}) and is held until you decide its outcome",
             "`flowmesh retry {execution} {task}`, or `skip`, `complete`, `fail`",
         ),
         Cause.UNDO_FAILED: Texts(
-            "its compensation failed ({error}) and is held until a caller decides its outcome",
+            "its compensation failed ({error}) and is held until you decide its outcome",
             "`flowmesh retry {execution} {task}`, or `skip`, `complete`",
         ),
         Cause.INPUT_PREPARED: Texts("its items or its input are being prepared", "wait a moment"),

@@ -3,7 +3,7 @@
 import type { TaskAnswer, TaskTypeValue, TemplateAnswer } from "@/api/schema";
 import type { Edge } from "@/editing/edgeLines";
 import { say } from "@/model/messages";
-import { addTask, connect, freeBranch, freeId, insertTask, refusal } from "@/text/operations";
+import { addTask, edgeFrom, freeBranch, freeId, insertTask, refusal } from "@/text/operations";
 import { setPositions } from "@/text/positions";
 import { parsed } from "@/text/source";
 import { type Position, tasksOf, workflowOf } from "@/text/workflow";
@@ -175,13 +175,13 @@ export function addedTo(session: Session, addition: Addition, { on, at, after }:
     const task = { id, ...addition.members };
     made = id;
     if (on) return insertTask(text, place, on, task, addition.resources);
-    let next = addTask(text, place, task, addition.resources);
-    if (at) next = setPositions(next, new Map([[prefix + id, at]]));
-    for (const before of after ? [after] : at ? [] : selected) {
-      if (!refusal(tasks, before, id))
-        next = connect(next, place, before, id, freeBranch(tasks, before));
-    }
-    return next;
+    // Written with the task: each change of the text is read anew, which takes its time.
+    const dependsOn = (after ? [after] : at ? [] : selected)
+      .filter((before) => !refusal(tasks, before, id))
+      .map((before) => edgeFrom(before, freeBranch(tasks, before)));
+    const joined = dependsOn.length > 0 ? { ...task, dependsOn } : task;
+    const next = addTask(text, place, joined, addition.resources);
+    return at ? setPositions(next, new Map([[prefix + id, at]])) : next;
   });
   if (done) select([made], "task");
 }

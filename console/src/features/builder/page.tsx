@@ -34,6 +34,8 @@ import { TestPanel } from "./testPanel";
 import { newDraft, type Opened, openDraft } from "./useDraft";
 
 const route = getRouteApi("/builder");
+/** Up to this width the palette begins folded. */
+const NARROW_PX = 900;
 
 export function BuilderPage() {
   const { workflowId = "" } = useParams({ strict: false });
@@ -93,8 +95,8 @@ function Builder({ opened, stored }: Props) {
   const panel = useBuilder((state) => state.panel);
   const workflow = useBuilder((state) => state.workflow);
   const [saving, setSaving] = useState<{ done?: (name: string | undefined) => void }>();
-  const [width, setWidth] = useWidth("builder", 460);
-  const [palette, setPalette] = useState(true);
+  const [width, setWidth] = useWidth("builder", 400);
+  const [palette, setPalette] = useState(() => innerWidth > NARROW_PX);
   const setPanel = (next: Panel) => useBuilder.setState({ panel: next });
   const name = workflow?.name || session.draft.workflow;
   const save = () => setSaving({});

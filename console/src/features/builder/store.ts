@@ -82,6 +82,8 @@ export function placeOf({ workflow, levels }: Pick<BuilderState, "workflow" | "l
 /** Read the text anew; with a fault, the last good tasks stay. Return its name. */
 export function readText(text: string): string | undefined {
   const source = parsed(text);
+  const now = useBuilder.getState();
+  if (now.source === source && now.text === text) return now.workflow?.name;
   const fault = source.faults[0];
   useBuilder.setState((before) => {
     if (fault) return { text, source, fault };

@@ -66,6 +66,7 @@ export function Charts({ hours, workflow }: Props) {
         styleOf={statusLine}
         format={(value) => count(Math.round(value * 10) / 10)}
         nothing={say("dashboards.nothingStarted")}
+        stacked
       />
       <Chart
         title={say("dashboards.success")}
@@ -102,7 +103,8 @@ function percentileLine(name: string): LineStyle {
   const dash = { p95: [6, 3], p99: [2, 2] }[name];
   return {
     label: name,
-    colour: ({ family, accent }) => (name === "p99" ? family.attention : accent),
+    colour: ({ family, accent }) =>
+      ({ p95: family.undoing, p99: family.attention })[name] ?? accent,
     ...(dash && { dash }),
   };
 }

@@ -128,7 +128,7 @@ function bodyOf(
   const body: Record<string, unknown> = { ...action.body };
   for (const input of action.inputs) {
     const text = values[input.name] ?? "";
-    if (!text.trim()) continue;
+    if (!text.trim() || (!input.required && text === input.initial)) continue;
     const name = input.name === "signal" ? "name" : input.name;
     body[name] = input.kind === "json" ? JSON.parse(text) : text;
   }

@@ -31,11 +31,14 @@ interface Given {
   status: string;
 }
 
+/** The reason for which nothing of an ended execution changes. */
+export const HAS_ENDED = "It has ended.";
+
 const PATH = "POST /api/v1/executions/{executionId}";
 
 export function executionActions({ execution, status }: Given): Action[] {
   const open = isOpen(execution.status) && isOpen(status === "compensating" ? "running" : status);
-  const ended = open ? undefined : "It has ended.";
+  const ended = open ? undefined : HAS_ENDED;
   const failed = execution.status === "failed";
   const base = { danger: false, inputs: [], reason: true, refused: ended };
   return [
@@ -99,12 +102,20 @@ export function executionActions({ execution, status }: Given): Action[] {
   ];
 }
 
-const OTHER_INPUT: ActionInput = {
-  name: "input",
-  label: "Other input (JSON), empty for the same",
-  kind: "json",
-  required: false,
-};
+/** How a member that the caller may not see is shown. */
+const HIDDEN = '"***"';
+
+/** The input to run with, which begins as it was; one with hidden members has to be written anew. */
+function otherInput(input: unknown): ActionInput {
+  const known = input === undefined ? "" : JSON.stringify(input, undefined, 2);
+  return {
+    name: "input",
+    label: "Input (JSON), empty for the same",
+    kind: "json",
+    required: false,
+    initial: known.includes(HIDDEN) ? "" : known,
+  };
+}
 
 const NODE = `${PATH}/nodes/{node}` as const;
 const ENDED = new Set<NodeStatus>(["success", "skipped", "canceled"]);
@@ -113,6 +124,7 @@ export function nodeActions(
   given: Given,
   status: NodeStatus,
   task: TaskState | undefined,
+  input: unknown,
 ): Action[] {
   const open = isOpen(given.execution.status);
   const ended = open ? undefined : "The execution has ended.";
@@ -131,7 +143,7 @@ export function nodeActions(
       id: "retry",
       label: "Retry",
       consequence: "The task runs once more with its input, or with the one given here.",
-      inputs: [OTHER_INPUT],
+      inputs: [otherInput(input)],
       operation: `${NODE}:retry`,
       refused: ended ?? (held || status === "failed" ? undefined : "The task has not failed."),
     },
@@ -171,18 +183,18 @@ export function nodeActions(
       refused: ended ?? (held ? undefined : "The task is not on hold."),
     },
   ];
-  if (status === "stopped") actions.unshift(continueAction(ended));
+  if (status === "stopped") actions.unshift(continueAction(ended, input));
   if (task?.approval) actions.unshift(decision(true, ended), decision(false, ended));
   return actions;
 }
 
-function continueAction(refused: string | undefined): Action {
+function continueAction(refused: string | undefined, input: unknown): Action {
   return {
     id: "continue",
     label: "Continue",
     consequence: "The task that stopped at its breakpoint starts.",
     danger: false,
-    inputs: [OTHER_INPUT],
+    inputs: [otherInput(input)],
     reason: true,
     operation: `${NODE}:continue`,
     refused,

@@ -17,8 +17,9 @@ import { Menu, MenuItem, MenuLine } from "@/design/menu";
 import { Button, IconButton } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./actions.module.css";
-import { type Action, executionActions } from "./actionTable";
+import { type Action, executionActions, HAS_ENDED } from "./actionTable";
 import { ask, useAsking } from "./asking";
+import { causeOf } from "./cause";
 import { useExecution } from "./data";
 
 const ICONS: Record<string, ReactNode> = {
@@ -33,7 +34,8 @@ const ICONS: Record<string, ReactNode> = {
 const FIRST = ["resume", "pause", "rerun"];
 
 export function Actions() {
-  const { execution, status } = useExecution();
+  const data = useExecution();
+  const { execution, status } = data;
   const { sent } = useAsking();
   const [open, setOpen] = useState(false);
   const actions = execution ? executionActions({ execution, status }) : [];
@@ -48,9 +50,12 @@ export function Actions() {
     ...pages,
   ]);
   useKeys({ ".": () => setOpen(true) });
+  // The line of the cause has a button for the action that it names.
+  const offered = causeOf(data)?.next?.action;
   const buttons = FIRST.map((id) => actions.find((each) => each.id === id)).filter(
-    (each): each is Action => !!each && !each.refused,
+    (each): each is Action => !!each && !each.refused && each.id !== offered,
   );
+  const menu = actions.filter((action) => action.refused !== HAS_ENDED);
   return (
     <>
       {sent && (
@@ -73,7 +78,7 @@ export function Actions() {
           </IconButton>
         }
       >
-        {actions.map((action) => (
+        {menu.map((action) => (
           <MenuItem
             key={action.id}
             icon={ICONS[action.id]}
@@ -84,7 +89,7 @@ export function Actions() {
             {action.label}
           </MenuItem>
         ))}
-        <MenuLine />
+        {menu.length > 0 && <MenuLine />}
         {pages.map((page) => (
           <MenuItem key={page.id} icon={page.icon} refused={page.refused} onSelect={page.run}>
             {page.label}

@@ -10,8 +10,17 @@ import { Actions } from "./actions";
 import { type Action, executionActions } from "./actionTable";
 import { ask } from "./asking";
 import { type Cause, causeOf } from "./cause";
-import { useExecution } from "./data";
+import { type ExecutionData, useExecution } from "./data";
 import styles from "./header.module.css";
+
+/** The status at the moment: what a running execution needs of a person, if it needs that. */
+function neededStatus({ status, execution, statusOf }: ExecutionData): string {
+  if (status !== "running") return status;
+  const found = new Set(Object.keys(execution?.tasks ?? {}).map(statusOf));
+  return NEEDS.find((each) => found.has(each)) ?? status;
+}
+
+const NEEDS = ["onHold", "asking", "stopped"] as const;
 
 /** Status, the cause in a sentence with the next action, and the facts of the execution. */
 export function Header() {
@@ -27,7 +36,7 @@ export function Header() {
       crumbs={<Link to="/executions">Executions</Link>}
       beside={
         <>
-          <Status status={status} badge />
+          <Status status={neededStatus(data)} badge />
           {execution?.archived && <span className={styles.id}>{say("executions.archive")}</span>}
           <span className={styles.id}>
             <code className="truncate">{executionId}</code>

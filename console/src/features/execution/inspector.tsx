@@ -17,11 +17,12 @@ import { ask } from "./asking";
 import { useExecution } from "./data";
 import styles from "./inspector.module.css";
 import { Items } from "./items";
+import { useNode } from "./node";
 
 /** All that is known of one node: why it waits, its error, attempts, values and actions. */
 export function Inspector({ node, close }: { node: string; close: () => void }) {
   const data = useExecution();
-  const { execution, executionId, graph, statusOf, at } = data;
+  const { execution, graph, statusOf, at } = data;
   const [width, setWidth] = useWidth("inspector", 380);
   const task = execution?.tasks[node];
   const found = graph?.nodes[graph.index.get(node) ?? -1];
@@ -79,7 +80,7 @@ export function Inspector({ node, close }: { node: string; close: () => void }) 
         )}
         <Items node={node} />
         <Attempts node={node} />
-        <Values key={node} executionId={executionId} node={node} />
+        <Values key={node} node={node} />
         <Neighbours node={node} />
       </div>
     </aside>
@@ -88,8 +89,10 @@ export function Inspector({ node, close }: { node: string; close: () => void }) 
 
 function NodeActions({ node }: { node: string }) {
   const { execution, status, statusOf } = useExecution();
+  const { data } = useNode(node);
   if (!execution) return null;
-  const actions = nodeActions({ execution, status }, statusOf(node), execution.tasks[node]);
+  const task = execution.tasks[node];
+  const actions = nodeActions({ execution, status }, statusOf(node), task, data?.input);
   const possible = actions.filter((action) => !action.refused);
   if (possible.length === 0) return null;
   return (
@@ -204,23 +207,13 @@ function Attempts({ node }: { node: string }) {
   );
 }
 
-function Values({ executionId, node }: { executionId: string; node: string }) {
+function Values({ node }: { node: string }) {
   const { history, at, statusOf } = useExecution();
+  const { data, isError, error, refetch } = useNode(node);
   const changes = history.nodes.get(node)?.changes ?? [];
-  const newest = changes.at(-1);
-  const begun = changes.length > 0 && newest?.status !== "skipped";
-  const { data, isError, error, refetch } = useQuery({
-    queryKey: ["execution", executionId, "node", node, newest?.sequence ?? 0],
-    queryFn: ({ signal }) =>
-      read("/api/v1/executions/{executionId}/nodes/{node}", {
-        path: { executionId, node },
-        signal,
-      }),
-    enabled: begun,
-    placeholderData: (before) => before,
-  });
-  const first = changes[0];
-  if (!begun || !first || (at !== undefined && first.sequence > at)) return null;
+  const [first, newest] = [changes[0], changes.at(-1)];
+  if (!first || newest?.status === "skipped" || (at !== undefined && first.sequence > at))
+    return null;
   if (isError) return <Problem error={error} retry={() => void refetch()} />;
   const ended = at === undefined || (newest !== undefined && newest.sequence <= at);
   const details = data?.error?.details;

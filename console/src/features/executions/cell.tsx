@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { Elapsed, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
+import { listedStatus } from "@/model/status";
 import type { Row } from "./queries";
 import styles from "./table.module.css";
 
@@ -11,7 +12,7 @@ const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 export function cell(column: string, row: Row): ReactNode {
   switch (column) {
     case "status":
-      return <Status status={row.status} />;
+      return <Status status={listedStatus(row)} />;
     case "workflow":
       return <bdi title={row.workflow}>{row.workflowName}</bdi>;
     case "id":

@@ -18,21 +18,21 @@ export interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { id: "status", label: say("executions.status"), width: "116px", always: true },
+  { id: "status", label: say("executions.status"), width: "128px", always: true },
   {
     id: "workflow",
     label: say("executions.workflow"),
-    width: "minmax(140px, 1.1fr)",
+    width: "minmax(110px, 1.1fr)",
     always: true,
   },
-  { id: "id", label: say("executions.execution"), width: "minmax(176px, 1fr)" },
+  { id: "id", label: say("executions.execution"), width: "minmax(140px, 1fr)" },
   { id: "version", label: say("executions.version"), width: "64px" },
-  { id: "started", label: say("executions.started"), width: "96px", order: "started" },
+  { id: "started", label: say("executions.started"), width: "88px", order: "started" },
   { id: "ended", label: say("executions.ended"), width: "96px", order: "ended" },
-  { id: "duration", label: say("executions.duration"), width: "92px" },
+  { id: "duration", label: say("executions.duration"), width: "80px" },
   { id: "events", label: say("executions.events"), width: "70px" },
   { id: "request", label: say("executions.request"), width: "minmax(120px, 0.8fr)" },
-  { id: "error", label: say("executions.error"), width: "minmax(140px, 1.6fr)" },
+  { id: "error", label: say("executions.error"), width: "minmax(110px, 1.6fr)" },
 ];
 const DEFAULT = ["status", "workflow", "id", "started", "duration", "error"];
 /** Attributes that a list of one workflow shows before others are chosen. */

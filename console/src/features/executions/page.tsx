@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useFresh } from "@/api/fresh";
+import { asProblem } from "@/api/problems";
 import type { ExecutionList } from "@/api/schema";
 import { useOffered } from "@/app/commands";
 import { useKeys } from "@/app/keys";
@@ -51,6 +52,8 @@ export function ExecutionsPage() {
     { id: "clear", label: say("executions.clear"), run: () => change({ q: undefined }) },
   ]);
   useFreshRows();
+  // What is wrong with a filter stands below it.
+  const refused = !!found.error && asProblem(found.error).reason === "FILTER_INVALID";
   return (
     <>
       <PageHeader title={say("executions.title")}>
@@ -64,7 +67,7 @@ export function ExecutionsPage() {
         />
       </PageHeader>
       <div className={styles.body}>
-        {!archive && <Facets search={search} change={change} ready={!found.pending} />}
+        {!archive && !refused && <Facets search={search} change={change} ready={!found.pending} />}
         <section className={styles.list} aria-label={say("executions.list")}>
           {!archive && <Histogram search={search} change={change} ready={!found.pending} />}
           {found.warnings.map((warning) => (
@@ -84,7 +87,7 @@ export function ExecutionsPage() {
               select={setSelection}
             />
           )}
-          {found.error !== null && <Problem error={found.error} retry={found.retry} />}
+          {found.error !== null && !refused && <Problem error={found.error} retry={found.retry} />}
           {!found.pending && found.error === null && found.rows.length === 0 && (
             <Nothing filtered={!!search.q} change={change} />
           )}

@@ -10,7 +10,7 @@ import { Loading, Problem } from "@/design/problem";
 import { Status, StatusMark } from "@/design/status";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
-import { lookOf } from "@/model/status";
+import { listedStatus, lookOf } from "@/model/status";
 import { Attention } from "./attention";
 import styles from "./page.module.css";
 
@@ -22,7 +22,8 @@ export function HomePage() {
   useFresh("home", REFRESH_MS);
   const recent = useQuery({
     queryKey: ["home", "recent"],
-    queryFn: ({ signal }) => read("/api/v1/executions", { query: { pageSize: SHOWN }, signal }),
+    queryFn: ({ signal }) =>
+      read("/api/v1/executions", { query: { include: "search", pageSize: SHOWN }, signal }),
   });
   const first = recent.isSuccess && recent.data.executions.length === 0;
   return (
@@ -50,7 +51,7 @@ export function HomePage() {
                         params={{ executionId: row.executionId }}
                         className={styles.row}
                       >
-                        <Status status={row.status} />
+                        <Status status={listedStatus(row)} />
                         <bdi className="truncate">{row.workflowName}</bdi>
                         <Elapsed from={row.startedAt} to={row.endedAt} />
                         <span className="muted">

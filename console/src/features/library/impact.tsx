@@ -77,7 +77,7 @@ export function ChangeTask({ task, users }: Props) {
       {current && <Verdicts found={current} users={users} here={task.namespace} />}
       {current?.valid && (
         <>
-          <ReasonField value={reason} change={setReason} />
+          <ReasonField optional value={reason} change={setReason} />
           <Button kind="primary" disabled={busy} onClick={() => void store()}>
             {say("library.store")}
           </Button>

@@ -38,6 +38,7 @@ export function TasksPage() {
         actions={
           <input
             type="search"
+            className={frame.search}
             aria-label={say("library.find")}
             placeholder={say("library.find")}
             value={words}

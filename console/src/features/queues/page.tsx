@@ -7,7 +7,7 @@ import { Page } from "@/app/pageHeader";
 import { Listing } from "@/design/listing";
 import { Button, Empty, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
-import { type Column, Table } from "@/design/table";
+import { Amount, type Column, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import { Breakers, Changes } from "./beside";
@@ -67,12 +67,24 @@ function versionOf(list: LimitList | undefined): string {
 const LOAD: readonly Column<QueueValue>[] = [
   { head: say("queues.queue"), as: "text", cell: (each) => each.queue },
   { head: say("queues.taskType"), as: "text", cell: (each) => each.taskType },
-  { head: say("queues.ready"), as: "numbers", cell: (each) => count(each.ready) },
-  { head: say("queues.held"), as: "numbers", cell: (each) => count(each.waitingForLimits) },
-  { head: say("queues.stopped"), as: "numbers", cell: (each) => count(each.stopped) },
-  { head: say("queues.running"), as: "numbers", cell: (each) => count(each.running) },
+  {
+    head: say("queues.ready"),
+    as: "numbers",
+    cell: (each) => <Amount value={each.ready} bad={!each.workerSets} />,
+  },
+  {
+    head: say("queues.held"),
+    as: "numbers",
+    cell: (each) => <Amount value={each.waitingForLimits} />,
+  },
+  {
+    head: say("queues.stopped"),
+    as: "numbers",
+    cell: (each) => <Amount value={each.stopped} bad />,
+  },
+  { head: say("queues.running"), as: "numbers", cell: (each) => <Amount value={each.running} /> },
   { head: say("queues.oldest"), as: "numbers", cell: ({ oldestMs }) => durationOr(oldestMs) },
-  { head: say("queues.failed"), as: "numbers", cell: (each) => count(each.failed) },
+  { head: say("queues.failed"), as: "numbers", cell: (each) => <Amount value={each.failed} bad /> },
   {
     head: say("queues.free"),
     as: "numbers",

@@ -9,8 +9,8 @@ import { Page } from "@/app/pageHeader";
 import { Listing } from "@/design/listing";
 import { Button, Time } from "@/design/primitives";
 import { Status } from "@/design/status";
-import type { Column } from "@/design/table";
-import { count } from "@/model/durations";
+import { Amount, type Column } from "@/design/table";
+import { cronWords } from "@/model/cronWords";
 import { say } from "@/model/messages";
 import { type Act, ActDialog } from "./actDialog";
 import { CausesPanel } from "./causesPanel";
@@ -108,9 +108,17 @@ const COLUMNS: readonly Column<TriggerValue>[] = [
         <Time at={lastAt} />
       ),
   },
-  { head: say("triggers.fired"), as: "numbers", cell: (each) => count(each.fired) },
-  { head: say("triggers.missed"), as: "numbers", cell: (each) => count(each.missed) },
-  { head: say("triggers.refused"), as: "numbers", cell: (each) => count(each.refused) },
+  { head: say("triggers.fired"), as: "numbers", cell: (each) => <Amount value={each.fired} /> },
+  {
+    head: say("triggers.missed"),
+    as: "numbers",
+    cell: (each) => <Amount value={each.missed} bad />,
+  },
+  {
+    head: say("triggers.refused"),
+    as: "numbers",
+    cell: (each) => <Amount value={each.refused} bad />,
+  },
 ];
 
 function keyOf({ workflow, id }: TriggerValue): string {
@@ -160,7 +168,8 @@ function Rule({ trigger }: { trigger: TriggerValue }) {
     case "cron":
       return (
         <>
-          <code>{trigger.expression}</code> <span className="muted">{trigger.timezone}</span>
+          {cronWords(trigger.expression)} <code>{trigger.expression}</code>{" "}
+          <span className="muted">{trigger.timezone}</span>
         </>
       );
     case "event":

@@ -59,12 +59,12 @@ export function WorkflowPage() {
           <>
             <Graph name={name} />
             <div className={styles.columns}>
-              <Versions name={name} newest={workflow.data.version} />
-              <Labels name={name} newest={workflow.data.version} />
-              <UsedTasks definition={workflow.data.definition} />
               <Slowest name={name} />
               <Triggers name={name} />
+              <UsedTasks definition={workflow.data.definition} />
               <Changes name={name} />
+              <Labels name={name} newest={workflow.data.version} />
+              <Versions name={name} newest={workflow.data.version} />
               <CalledServices name={name} />
             </div>
           </>
@@ -85,7 +85,7 @@ function Graph({ name }: { name: string }) {
   if (!graph) return <Skeleton rows={4} />;
   const source: GraphSource = {
     graph,
-    statusOf: () => "pending",
+    statusOf: () => "defined",
     wordOf: (id) => graph.nodes[graph.index.get(id) ?? 0]?.type ?? "",
     detailOf: (id) => graph.nodes[graph.index.get(id) ?? 0]?.type ?? "",
     shareOf: () => undefined,

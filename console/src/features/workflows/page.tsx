@@ -1,7 +1,7 @@
 import "../../../messages/builder";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
 import type { WorkflowSummary, WorkflowSummaryList } from "@/api/schema";
@@ -10,23 +10,26 @@ import { PageHeader } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
 import { Button, Empty, Time } from "@/design/primitives";
 import { Loading } from "@/design/problem";
-import { StatusMark } from "@/design/status";
 import { type Column, DataTable } from "@/design/table";
+import { DraftList } from "@/editing/draftList";
 import { RunButton } from "@/launch/runButton";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
-import { lookOf } from "@/model/status";
+import { orderOf, type WorkflowOrder } from "@/model/workflowOrder";
+import type { Draft } from "@/text/drafts";
 import styles from "./page.module.css";
+import { BARS, Recent } from "./recent";
 
 const route = getRouteApi("/workflows");
 const PAGE_SIZE = 50;
 const REFRESH_MS = 2_000;
-const STRIP = 20;
+const TRIGGERS_READ = 500;
 
 /** Workflows with their last executions, and the counts and durations of seven days. */
 export function WorkflowsPage() {
-  const { q } = route.useSearch();
+  const search = route.useSearch();
+  const { q } = search;
   const navigate = route.useNavigate();
   const [text, setText] = useState(q ?? "");
   const input = useRef<HTMLInputElement>(null);
@@ -44,7 +47,26 @@ export function WorkflowsPage() {
     getNextPageParam: (last) => last.nextPageToken || undefined,
     placeholderData: (before) => before,
   });
-  const rows = query.data?.pages.flatMap((page) => page.workflows) ?? [];
+  const { hasNextPage, isFetching, fetchNextPage } = query;
+  const { order = "name" } = search;
+  // An order needs all rows; the server has them by name.
+  useEffect(() => {
+    if (order !== "name" && hasNextPage && !isFetching) void fetchNextPage();
+  }, [order, hasNextPage, isFetching, fetchNextPage]);
+  const next = useNextRuns();
+  const rows = useMemo(() => {
+    const all = query.data?.pages.flatMap((page) => page.workflows) ?? [];
+    return order === "name" ? all : all.toSorted(ORDERS[order]);
+  }, [query.data, order]);
+  const columns = useMemo(() => columnsOf(next), [next]);
+  const resume = ({ id, workflow }: Draft) => {
+    const search = { draft: id };
+    if (!workflow) void navigate({ to: "/workflows/new", search });
+    else {
+      const params = { workflowId: workflow };
+      void navigate({ to: "/workflows/$workflowId/edit", params, search });
+    }
+  };
   return (
     <>
       <PageHeader
@@ -53,10 +75,24 @@ export function WorkflowsPage() {
           <>
             <Link to="/tasks">{say("library.short")}</Link>
             <Link to="/templates">{say("library.templates")}</Link>
+            <select
+              className={frame.select}
+              aria-label={say("workflows.order")}
+              value={order}
+              onChange={({ target }) =>
+                void navigate({ search: { q, order: orderOf(target.value) } })
+              }
+            >
+              <option value="name">{say("workflows.byName")}</option>
+              <option value="runs">{say("workflows.byRuns")}</option>
+              <option value="failures">{say("workflows.byFailures")}</option>
+              <option value="slowest">{say("workflows.bySlowest")}</option>
+              <option value="changed">{say("workflows.byChanged")}</option>
+            </select>
             <form
               onSubmit={(event) => {
                 event.preventDefault();
-                void navigate({ search: { q: text.trim() || undefined } });
+                void navigate({ search: { order: search.order, q: text.trim() || undefined } });
               }}
             >
               <input
@@ -76,12 +112,15 @@ export function WorkflowsPage() {
         }
       />
       <div className={frame.whole}>
+        <div className={styles.drafts}>
+          <DraftList unnamed={say("builder.unnamed")} resume={resume} />
+        </div>
         <Loading query={query} rows={10} />
         {query.isSuccess && rows.length === 0 && <Nothing filtered={!!q} />}
         {rows.length > 0 && (
           <DataTable
             className={frame.rows}
-            columns={COLUMNS}
+            columns={columns}
             rows={rows}
             keyOf={(each) => each.name}
           />
@@ -96,68 +135,88 @@ export function WorkflowsPage() {
   );
 }
 
-const COLUMNS: readonly Column<WorkflowSummary>[] = [
-  {
-    head: "Workflow",
-    className: styles.name,
-    cell: ({ name, title }) => (
-      <>
-        <Link to="/executions" search={{ q: `workflow = ${quoted(name)}` }}>
-          <bdi>{title ?? name}</bdi>
-        </Link>
-        {title && title !== name && <code className="muted">{name}</code>}
-      </>
-    ),
-  },
-  { head: `Last ${STRIP} executions, newest right`, cell: (row) => <Strip row={row} /> },
-  {
-    head: "7 days",
-    as: "numbers",
-    cell: (row) => count(Object.values(row.executions).reduce((sum, each) => sum + each, 0)),
-  },
-  { head: "Success", as: "numbers", cell: (row) => success(row.executions) },
-  { head: "p95", as: "numbers", cell: (row) => (row.p95Ms ? duration(row.p95Ms) : "–") },
-  { head: "Triggers", as: "numbers", cell: (row) => row.triggers || "–" },
-  { head: "Version", as: "numbers", cell: (row) => row.version },
-  { head: "Changed", as: "muted", cell: (row) => <Time at={row.createdAt} /> },
-  {
-    head: say("workflow.open"),
-    className: styles.open,
-    cell: ({ name }) => (
-      <>
-        <RunButton workflow={name} small />{" "}
-        <Link to="/workflows/$workflowId" params={{ workflowId: name }}>
-          {say("workflow.details")}
-        </Link>{" "}
-        <Link to="/workflows/$workflowId/edit" params={{ workflowId: name }}>
-          {say("workflow.edit")}
-        </Link>
-      </>
-    ),
-  },
-];
+/** The next run of each workflow by its triggers, as far as they have times. */
+function useNextRuns(): ReadonlyMap<string, string> {
+  const { data } = useQuery({
+    queryKey: ["workflows", "next"],
+    queryFn: ({ signal }) =>
+      read("/api/v1/triggers", { query: { pageSize: TRIGGERS_READ }, signal }),
+  });
+  return useMemo(() => {
+    const next = new Map<string, string>();
+    for (const { workflow, nextAt, paused } of data?.triggers ?? []) {
+      const known = next.get(workflow);
+      if (nextAt && !paused && (!known || nextAt < known)) next.set(workflow, nextAt);
+    }
+    return next;
+  }, [data]);
+}
+
+function columnsOf(next: ReadonlyMap<string, string>): readonly Column<WorkflowSummary>[] {
+  return [
+    {
+      head: "Workflow",
+      className: styles.name,
+      cell: ({ name, title, labels }) => (
+        <>
+          <Link to="/executions" search={{ q: `workflow = ${quoted(name)}` }}>
+            <bdi>{title ?? name}</bdi>
+          </Link>
+          {title && title !== name && <code className="muted">{name}</code>}
+          {Object.entries(labels).map(([label, version]) => (
+            <span key={label} className={styles.label} title={say("workflow.version", { version })}>
+              {label}
+            </span>
+          ))}
+        </>
+      ),
+    },
+    { head: `Last ${BARS} runs`, cell: (row) => <Recent recent={row.recent} /> },
+    { head: "7 days", as: "numbers", cell: (row) => count(runs(row)) },
+    { head: "Success", as: "numbers", cell: (row) => success(row.executions) },
+    { head: "p95", as: "numbers", cell: (row) => (row.p95Ms ? duration(row.p95Ms) : "–") },
+    { head: "Triggers", as: "numbers", cell: (row) => row.triggers || "–" },
+    {
+      head: "Next run",
+      as: "muted",
+      cell: ({ name }) => (next.has(name) ? <Time at={next.get(name)} /> : "–"),
+    },
+    { head: "Version", as: "numbers", cell: (row) => row.version },
+    { head: "Changed", as: "muted", cell: (row) => <Time at={row.createdAt} /> },
+    {
+      head: say("workflow.open"),
+      className: styles.open,
+      cell: ({ name }) => (
+        <>
+          <RunButton workflow={name} small />{" "}
+          <Link to="/workflows/$workflowId" params={{ workflowId: name }}>
+            {say("workflow.details")}
+          </Link>{" "}
+          <Link to="/workflows/$workflowId/edit" params={{ workflowId: name }}>
+            {say("workflow.edit")}
+          </Link>
+        </>
+      ),
+    },
+  ];
+}
+
+function runs({ executions }: WorkflowSummary): number {
+  return Object.values(executions).reduce((sum, each) => sum + each, 0);
+}
+
+type Order = (left: WorkflowSummary, right: WorkflowSummary) => number;
+
+const ORDERS: Record<Exclude<WorkflowOrder, "name">, Order> = {
+  runs: (left, right) => runs(right) - runs(left),
+  failures: (left, right) => (right.executions.failed ?? 0) - (left.executions.failed ?? 0),
+  slowest: (left, right) => (right.p95Ms ?? 0) - (left.p95Ms ?? 0),
+  changed: (left, right) => right.createdAt.localeCompare(left.createdAt),
+};
 
 function success({ completed = 0, failed = 0 }: WorkflowSummary["executions"]): string {
   const ended = completed + failed;
   return ended > 0 ? `${Math.floor((completed / ended) * 1_000) / 10} %` : "–";
-}
-
-function Strip({ row }: { row: WorkflowSummary }) {
-  return (
-    <span className={styles.strip}>
-      {[...row.recent].reverse().map(({ executionId, status }) => (
-        <Link
-          key={executionId}
-          to="/executions/$executionId"
-          params={{ executionId }}
-          title={`${lookOf(status).word}: ${executionId}`}
-        >
-          <StatusMark status={status} named />
-        </Link>
-      ))}
-      {row.recent.length === 0 && <span className="muted">never started</span>}
-    </span>
-  );
 }
 
 function Nothing({ filtered }: { filtered: boolean }) {

@@ -120,7 +120,7 @@ class Searches:
     async def values(
         self, namespace: str, ids: Sequence[str]
     ) -> Mapping[str, list[search_pb2.SearchValue]]:
-        """Return the search values of executions by id, as stored; of hashed ones none."""
+        """Return search values and needs of executions by id, as stored; of hashed ones none."""
         if not ids:
             return {}
         where = self.where(namespace)
@@ -128,7 +128,7 @@ class Searches:
             "select execution_id, name, text, number from search_values"
             " where execution_id = any ($1) and split_part(name, '.', 1) = any ($2)"
             " order by execution_id, name",
-            [list(ids), [each for each in _INDEXED_BY if not where.hides(each)]],
+            [list(ids), ["needs", *(each for each in _INDEXED_BY if not where.hides(each))]],
         )
         found: dict[str, list[search_pb2.SearchValue]] = {}
         for row in rows:

@@ -11,6 +11,7 @@ import { isOpen } from "@/model/status";
 import { nodeActions } from "../actionTable";
 import { ask as askFor } from "../asking";
 import { useExecution } from "../data";
+import { useNode } from "../node";
 import styles from "./stops.module.css";
 
 const SHOWN_MAX = 12;
@@ -112,8 +113,10 @@ function Chosen({ breakpoints }: { breakpoints: Breakpoints }) {
 
 function Stopped({ node, release }: { node: string; release: () => void }) {
   const { execution, status, select } = useExecution();
+  const { data } = useNode(node);
   if (!execution) return null;
-  const actions = nodeActions({ execution, status }, "stopped", execution.tasks[node]);
+  const task = execution.tasks[node];
+  const actions = nodeActions({ execution, status }, "stopped", task, data?.input);
   const edit = actions.find((each) => each.id === "continue");
   const others = actions.filter((each) => each.id === "skip" || each.id === "complete");
   return (

@@ -235,7 +235,7 @@ ROUTES = (
                 Query(
                     "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
                 ),
-                Query("include", "Adds labels and search attributes.", one_of("search")),
+                Query("include", "Adds labels, search attributes and `needs`.", one_of("search")),
                 Query("archived", "Those of the archive instead, oldest first.", FLAG),
                 *PAGING,
             ),

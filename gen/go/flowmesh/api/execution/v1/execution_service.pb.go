@@ -401,9 +401,9 @@ type ListExecutionsRequest struct {
 	// `started`, `ended` or a label, attribute or input value, followed by ` asc` or ` desc`; empty
 	// is `started desc`.
 	OrderBy string `protobuf:"bytes,10,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	// Adds labels, search attributes and indexed input values as they are stored for searches: a
-	// flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
-	// labels only.
+	// Adds labels, search attributes, indexed input values and `needs` as they are stored for
+	// searches: a flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted
+	// namespace adds labels and `needs` only.
 	WithSearch    bool `protobuf:"varint,11,opt,name=with_search,json=withSearch,proto3" json:"with_search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -246,9 +246,9 @@ class ListExecutionsRequest(_message.Message):
     is `started desc`.
     """
     with_search: _builtins.bool
-    """Adds labels, search attributes and indexed input values as they are stored for searches: a
-    flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
-    labels only.
+    """Adds labels, search attributes, indexed input values and `needs` as they are stored for
+    searches: a flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted
+    namespace adds labels and `needs` only.
     """
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionStatus.ValueType]: ...

@@ -290,9 +290,9 @@ export type ListExecutionsRequest = Message<"flowmesh.api.execution.v1.ListExecu
   orderBy: string;
 
   /**
-   * Adds labels, search attributes and indexed input values as they are stored for searches: a
-   * flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted namespace adds
-   * labels only.
+   * Adds labels, search attributes, indexed input values and `needs` as they are stored for
+   * searches: a flag is the text `true` or `false`, a time a text in RFC 3339. An encrypted
+   * namespace adds labels and `needs` only.
    *
    * @generated from field: bool with_search = 11;
    */

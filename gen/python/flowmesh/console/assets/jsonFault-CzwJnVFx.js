@@ -1,1 +1,0 @@
-import{nt as e}from"./base-CsW2LtSS.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};

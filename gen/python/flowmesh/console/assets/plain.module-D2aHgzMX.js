@@ -1,0 +1,1 @@
+var e={page:`_page_q63uj_1`,list:`_list_q63uj_9`,pathHead:`_pathHead_q63uj_22`,path:`_path_q63uj_22`,child:`_child_q63uj_58`,below:`_below_q63uj_65`};export{e as t};

@@ -1,1 +1,0 @@
-var e={page:`_page_12zw7_1`,list:`_list_12zw7_9`,pathHead:`_pathHead_12zw7_22`,path:`_path_12zw7_22`,child:`_child_12zw7_58`};export{e as t};

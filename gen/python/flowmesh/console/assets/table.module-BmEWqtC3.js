@@ -1,1 +1,0 @@
-var e={section:`_section_hlo6a_1`,head:`_head_hlo6a_5`,scroller:`_scroller_hlo6a_14`,table:`_table_hlo6a_18`,share:`_share_hlo6a_63`,cards:`_cards_hlo6a_95`};export{e as t};
