@@ -161,7 +161,7 @@ class PlanNode:
         self.lane = 0
         self.timeout_ms = message.timeout_ms
         self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
-        self.gate = message.gate
+        self.gate, self.repeatable = message.gate, message.repeatable
         self.delay_us = message.delay_ms * 1000
         self.body: Graph | None = None
         mapped, group, states = message.map, message.group, message.states
@@ -199,7 +199,6 @@ class PlanNode:
         self.limits = limits_of(message.limits) if message.HasField("limits") else None
         self.requires = ",".join(message.requires)
         self.permissions: tuple[str, ...] = tuple(message.permissions)
-        self.repeatable = message.repeatable
         self.child = message.child if message.HasField("child") else None
         self.names: Template | None = None
         self.on_timeout = message.on_timeout

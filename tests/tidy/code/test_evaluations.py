@@ -91,6 +91,10 @@ PLACES = {
     "libs/flowmesh/plan/policies.py": ("compile_template", "linear, bounded output"),
     "libs/flowmesh/triggers/inputs.py": ("compile_template", "linear, bounded output"),
     # Values against schemas, texts of other notations.
+    "services/flowmesh/orchestrator/storage/bucket.py": (
+        "defusedxml",
+        "an answer of the archive's bucket, which operators name; of bounded size, no entities",
+    ),
     "libs/flowmesh/executors/http/xml.py": ("defusedxml", "an answer of bounded size, no entities"),
     "libs/flowmesh/executors/schemas.py": ("Schema", "see plan/schemas.py"),
     "libs/flowmesh/executors/completion/guard.py": ("cached_pattern", "searches in threads"),

@@ -6,22 +6,22 @@ Under load the batch grows while commands keep arriving (`group_delay`).
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from flowmesh.access.encryption import DataKeys
-from flowmesh.engine import State, TaskEnded, Transition
+from flowmesh.engine import State, TaskEnded
 from flowmesh.failpoints import failpoint
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
 from flowmesh.orchestrator.commit.group_delay import GroupDelay
 from flowmesh.orchestrator.commit.inbox import BY_CALLERS, Inbox
 from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.piggyback import PiggybackWrites
+from flowmesh.orchestrator.commit.ports import Effects
 from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
 from flowmesh.orchestrator.commit.running_ahead import RunningAhead
 from flowmesh.orchestrator.commit.starts import Starts, repeated
 from flowmesh.orchestrator.dispatch.commit_lock import CommitLock
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
-from flowmesh.orchestrator.limits.ready_queues import ReadyTask
 from flowmesh.orchestrator.limits.worker_scope import is_foreign
 from flowmesh.orchestrator.model.commands import (
     STALE,
@@ -41,7 +41,7 @@ from flowmesh.orchestrator.model.errors import (
 )
 from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
-from flowmesh.orchestrator.model.verdicts import decide_command, replacement_for
+from flowmesh.orchestrator.model.verdicts import decide_command, replacement_for, sequence_of
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.storage.batch import CommitBatch, Row, StartRow
 from flowmesh.orchestrator.storage.commit_connection import CommitConnection, Committed
@@ -54,25 +54,6 @@ from flowmesh.runtime import Clock
 FULL_RETRY_S = 0.2
 LATE_RESULTS_SHOWN = 20
 """Limit of rejected results that one log line names."""
-
-
-class Effects(Protocol):
-    """The effects of commits outside the committer."""
-
-    def committed(self, position: int, batch: list[BatchedExecution], after: bytes | None) -> None:
-        """Send the effects of the batch that was committed at an outbox position."""
-
-    def ahead(self, execution: BatchedExecution) -> None:
-        """Send repeatable tasks of a decision that is not committed yet."""
-
-    def recall(self, execution_id: str, committed: int) -> None:
-        """Cancel the tasks that were sent ahead because of events after this sequence."""
-
-    def unchanged(self, state: State, transition: Transition, partition: int) -> None:
-        """Repeat the requests of an execution that its commands left unchanged."""
-
-    def discarded(self, withheld: Iterable[list[ReadyTask]]) -> None:
-        """Release tasks that were withheld because of decisions that are discarded."""
 
 
 class Committer:
@@ -132,8 +113,10 @@ class Committer:
             uncommitted=uncommitted,
             lock=lock,
             log=log,
+            inbox=inbox,
+            effects=effects,
             decide=self._verdict,
-            send=effects.ahead,
+            without=self._without,
         )
 
     # --- the loop ---
@@ -154,7 +137,7 @@ class Committer:
             except Exception:  # noqa: BLE001 (logged)
                 # Memory and rows may differ: continue as a new incarnation, from the rows.
                 self._log.exception("commit_failed")
-                self._undo_ahead()
+                self._ahead.undo()
                 self._uncommitted.end()
                 self._starts.failed(storage_unavailable())
                 self._incarnation_over()
@@ -228,7 +211,7 @@ class Committer:
                 return await self._line.commit(batch, epochs)
         except Exception:
             self._piggyback.restore(batch)
-            self._undo_ahead()
+            self._ahead.undo()
             raise
 
     # --- before the commit ---
@@ -238,7 +221,7 @@ class Committer:
     ) -> tuple[list[BatchedExecution], list[BatchedExecution]]:
         """Run the engine. Return the executions that change, and those that do not."""
         now_us = self._ownership.now_us()
-        batched = self._carried()
+        batched = self._ahead.take()
         starts: dict[tuple[str, str], BatchedExecution] = {}
         redone: dict[str, list[PendingCommand]] = {}
         for pending in commands:
@@ -302,7 +285,7 @@ class Committer:
         if isinstance(outcome, Exception):
             return outcome
         if outcome:
-            return _sequence_of(pending, state)
+            return sequence_of(pending, state)
         if isinstance(ended := pending.command, TaskEnded):
             worker = ended.worker_id or "unknown"
             self._late_results.append(
@@ -354,49 +337,10 @@ class Committer:
         A result is replaced by a failure of its attempt; another sender gets an error.
         """
         execution.commands.append(poison)
-        self._drop(execution)
+        self._ahead.drop(execution)
         if poison not in execution.commands:
             return execution.commands
         return [*execution.commands[:-1], *replacement_for(poison)]
-
-    def _carried(self) -> dict[str, BatchedExecution]:
-        """Return what was decided beside the last commit and still holds."""
-        carried = self._ahead.take()
-        for execution_id, execution in list(carried.items()):
-            if self._ownership.epochs.get(execution.partition) != execution.epoch:
-                del carried[execution_id]
-                self._ahead.unfit.pop(execution_id, None)
-                self._all_moved((execution,))
-            elif (poison := self._ahead.unfit.pop(execution_id, None)) is not None:
-                del carried[execution_id]
-                self._inbox.put_back(self._without(execution, poison), first=True)
-        return carried
-
-    def _undo_ahead(self) -> None:
-        """Take back what was decided beside a commit that failed; its commands wait again."""
-        carried, poisoned = self._ahead.take(), self._ahead.unfit
-        for execution_id, execution in carried.items():
-            self._drop(execution)
-            if execution_id in poisoned:
-                execution.commands.append(poisoned.pop(execution_id))
-            self._inbox.put_back(execution.commands, first=True)
-
-    def _drop(self, execution: BatchedExecution) -> None:
-        """Drop the decisions about an execution, and what was sent or came ahead due to them."""
-        execution_id = execution.entry.state.execution_id
-        committed = execution.transition.first_sequence - 1
-        self._states.discard(execution_id)
-        if not execution.entry.state.plan.repeatable:
-            return
-        self._effects.recall(execution_id, committed)
-        self._inbox.void(execution_id, committed)
-        valid = []
-        for pending in execution.commands:
-            if pending.cause > committed:
-                pending.answer(STALE)
-            else:
-                valid.append(pending)
-        execution.commands = valid
 
     def _add_rows(self, batch: CommitBatch, execution: BatchedExecution, now_us: int) -> None:
         state, partition = execution.entry.state, execution.partition
@@ -515,7 +459,7 @@ class Committer:
         execution_ids = set()
         for execution in batched:
             execution_ids.add(execution.entry.state.execution_id)
-            self._drop(execution)
+            self._ahead.drop(execution)
         self._effects.discarded(self._uncommitted.discard(execution_ids))
 
     def _isolate(self, batched: list[BatchedExecution], unfit: BatchedExecution) -> None:
@@ -554,9 +498,3 @@ class Committer:
             self._states.discard(execution.entry.state.execution_id)
             for pending in execution.commands:
                 pending.answer(Moved(pending.partition))
-
-
-def _sequence_of(pending: PendingCommand, state: State) -> int:
-    """Return the sequence that answers a command; a repeat gets the first answer."""
-    request_id = getattr(pending.command, "request_id", "")
-    return state.requests.get(request_id, state.sequence) if request_id else state.sequence

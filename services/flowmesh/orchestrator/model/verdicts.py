@@ -62,6 +62,12 @@ def _ended(execution_id: str, status: str, command: Command) -> FlowmeshError:
     return execution_ended(execution_id, status)
 
 
+def sequence_of(pending: PendingCommand, state: State) -> int:
+    """Return the sequence that answers a command; a repeat gets the first answer."""
+    request_id = getattr(pending.command, "request_id", "")
+    return state.requests.get(request_id, state.sequence) if request_id else state.sequence
+
+
 def replacement_for(poison: PendingCommand) -> list[PendingCommand]:
     """Return the commands in place of one that the engine cannot apply.
 
