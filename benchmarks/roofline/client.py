@@ -10,10 +10,11 @@ import uvloop
 
 from benchmarks.answering import Handlers, answer
 from benchmarks.load import Metrics, closed_loop, throughput
-from benchmarks.unary import WARM_COUNT, UnaryLoad, new_request_id
+from benchmarks.unary import WARM_COUNT, UnaryLoad
 from benchmarks.workloads import IN_FLIGHT
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.sdk.values.ids import new_request_id
 
 
 class Session:

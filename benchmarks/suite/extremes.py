@@ -8,7 +8,7 @@ from statistics import fmean
 from benchmarks.answering import Handlers
 from benchmarks.load import Metrics, closed_loop, median, one_by_one, percentile, throughput
 from benchmarks.suite.calls import SuiteLoad
-from benchmarks.unary import WARM_COUNT, new_request_id
+from benchmarks.unary import WARM_COUNT
 from benchmarks.workloads import (
     IN_FLIGHT,
     PAYLOAD,
@@ -16,6 +16,7 @@ from benchmarks.workloads import (
     WORK_MS,
 )
 from flowmesh.sdk import Client, Session, SessionCall
+from flowmesh.sdk.values.ids import new_request_id
 
 BURST_AFTER_S = 8.0
 """The delay from the first start of a burst to its first timer."""
