@@ -100,7 +100,7 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/te
   tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder \
   $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
-# Failures are tried again alone where FLOWMESH_TESTS_ALONE allows some, as in CI.
+# Failures are tried again alone where TESTS_ALONE allows some, as in CI.
 PYTEST := $(BIN)/python -m tools.alone
 # What `make gates` and `make proof` count.
 REPORT = --junitxml=build/tests/$@-$(1).xml $(PYTEST_ARGS)

@@ -1,6 +1,6 @@
 """Run pytest, then once more, alone, the few tests that failed: python -m tools.alone ARGUMENTS.
 
-A busy machine fails a test that has a limit of time. `FLOWMESH_TESTS_ALONE` is the limit of tests
+A busy machine fails a test that has a limit of time. `TESTS_ALONE` is the limit of tests
 that get a second run with nothing beside it, 0 unless it is set; the output names them, with the
 tracebacks of the first run. More failures than that, and a test that fails again, fail the run.
 """
@@ -18,7 +18,7 @@ REPORT = "--junitxml="
 
 
 def main(arguments: Sequence[str]) -> int:
-    limit = int(os.environ.get("FLOWMESH_TESTS_ALONE", "0"))
+    limit = int(os.environ.get("TESTS_ALONE", "0"))
     second = alone(arguments)
     for report in (_report(second), LAST_FAILED):
         if report is not None:

@@ -30,7 +30,7 @@ def run(folder: Path, limit: int, **files: str) -> tuple[int, str]:
         [sys.executable, "-m", "tools.alone", "--junitxml=it.xml"],
         check=False,
         cwd=folder,
-        env={"PYTHONPATH": str(sources.ROOT), "FLOWMESH_TESTS_ALONE": str(limit)},
+        env={"PYTHONPATH": str(sources.ROOT), "TESTS_ALONE": str(limit)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -120,9 +120,8 @@ class Method:
             if self._shows:
                 response = self._shown(request, response, context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
-            failure = self._translated(error, request, context)
-            self._keep(request, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
-            raise failure from None
+            # Not in a name: the frame that its traceback has would hold itself, and the request.
+            raise self._kept(error, request, context, started) from None
         self._counted("OK")
         seconds = time.perf_counter() - started
         self._timed(seconds)
@@ -205,6 +204,14 @@ class Method:
             self._seconds = self._all_seconds.labels(*self._labels)
         trace_id = trace_id_of(current_traceparent()) if seconds >= EXEMPLAR_S else ""
         self._seconds.observe(seconds, {"trace_id": trace_id} if trace_id else None)
+
+    def _kept(
+        self, error: BaseException, request: Any, context: Any, started: float
+    ) -> BaseException:
+        """Return the translated error of a call, which is kept."""
+        failure = self._translated(error, request, context)
+        self._keep(request, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
+        return failure
 
     def _keep(self, request: Any, code: str, seconds: float) -> None:
         """Keep a call that was slow or failed; "" is the code of a canceled one."""

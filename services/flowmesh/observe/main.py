@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from typing import Final
 
+from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
 from flowmesh.observe.loops import KeepingLoop
@@ -32,7 +33,10 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
     runtime.serve(
         ObserveServer(
             store=store,
-            slos=Slos(searches=runtime.stub(SearchServiceStub, "orchestrator")),
+            slos=Slos(
+                searches=runtime.stub(SearchServiceStub, "orchestrator"),
+                definitions=runtime.stub(DefinitionServiceStub, "definition"),
+            ),
             now_us=now_us,
         ),
         observe_service_pb2_grpc.add_ObserveServiceServicer_to_server,

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING, Final
 
+from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
 from flowmesh.observe.limits import WINDOW_S_DEFAULT, WINDOW_S_MAX
 
 if TYPE_CHECKING:
+    from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
     from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
 
 HOUR_S: Final = 3_600
@@ -18,11 +20,17 @@ SLOWER_MS_MAX: Final = 366 * 86_400_000
 class Slos:
     """Counts executions that started in the window."""
 
-    def __init__(self, *, searches: "SearchServiceAsyncStub") -> None:
+    def __init__(
+        self, *, searches: "SearchServiceAsyncStub", definitions: "DefinitionServiceAsyncStub"
+    ) -> None:
         self._searches = searches
+        self._definitions = definitions
 
     async def state(self, namespace: str, request: pb.GetSloRequest) -> pb.Slo:
-        """Return the state of an objective. Raises REQUEST_INVALID."""
+        """Return the state of an objective. Raises REQUEST_INVALID, WORKFLOW_NOT_FOUND."""
+        await self._definitions.GetWorkflow(
+            definition_pb.GetWorkflowRequest(namespace=namespace, workflow_id=request.workflow_id)
+        )
         window_s = request.window_s or WINDOW_S_DEFAULT
         if not 0 < request.target < 100:
             _refuse("target", "must be above 0 and below 100 percent")

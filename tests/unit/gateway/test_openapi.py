@@ -122,7 +122,8 @@ def test_parameters_are_described_as_they_are_checked(route: Route | SocketRoute
 def readings(text: str) -> list[Any]:
     """The possible values of a parameter text: a string, a number or a flag."""
     flags = {"true": True, "1": True, "false": False, "0": False}
-    numbers = [int(text)] if re.fullmatch("0|[1-9][0-9]*", text) else []
+    whole: list[float] = [int(text)] if re.fullmatch("0|[1-9][0-9]*", text) else []
+    numbers = whole or ([float(text)] if re.fullmatch("[0-9]+[.][0-9]+", text) else [])
     return [text, *numbers, *([flags[text]] if text in flags else [])]
 
 

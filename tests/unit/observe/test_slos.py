@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid
@@ -24,9 +25,19 @@ class Searches:
         return search_pb.CountExecutionsResponse(count=100, groups=groups)
 
 
+class Definitions:
+    """Every workflow is known."""
+
+    async def GetWorkflow(
+        self, request: definition_pb.GetWorkflowRequest
+    ) -> definition_pb.GetWorkflowResponse:
+        return definition_pb.GetWorkflowResponse()
+
+
 def slos() -> Slos:
     searches: Any = Searches()
-    return Slos(searches=searches)
+    definitions: Any = Definitions()
+    return Slos(searches=searches, definitions=definitions)
 
 
 async def test_a_budget_burns_by_the_share_of_failures() -> None:
