@@ -1,7 +1,9 @@
-"""Run pytest, then once more, alone, the few tests that failed: python -m tools.alone ARGUMENTS.
+"""Run pytest, then once more, alone, the files of the few tests that failed.
 
-A busy machine fails a test that has a limit of time. `TESTS_ALONE` is the limit of tests
-that get a second run with nothing beside it, 0 unless it is set; the output names them, with the
+    python -m tools.alone ARGUMENTS
+
+A busy machine fails a test that has a limit of time. `TESTS_ALONE` is the limit of tests for which
+there is a second run with nothing beside it, 0 unless it is set; the output names them, with the
 tracebacks of the first run. More failures than that, and a test that fails again, fail the run.
 """
 
@@ -9,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
@@ -19,8 +21,7 @@ REPORT = "--junitxml="
 
 def main(arguments: Sequence[str]) -> int:
     limit = int(os.environ.get("TESTS_ALONE", "0"))
-    second = alone(arguments)
-    for report in (_report(second), LAST_FAILED):
+    for report in (_report(alone(arguments, ())), LAST_FAILED):
         if report is not None:
             report.unlink(missing_ok=True)
     returned = _pytest(arguments)
@@ -28,14 +29,18 @@ def main(arguments: Sequence[str]) -> int:
     if returned != TESTS_FAILED or not 0 < len(failed) <= limit:
         return returned
     print(f"once more, alone: {len(failed)} failed tests", *failed, sep="\n  ", flush=True)
-    return _pytest(second)
+    return _pytest(alone(arguments, failed))
 
 
-def alone(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of the second run; its report is read after that of the first."""
+def alone(arguments: Sequence[str], failed: Iterable[str]) -> list[str]:
+    """Return the arguments of the second run; its report is read after that of the first.
+
+    It runs the files of the tests whole: a test may look at what those before it have done.
+    """
+    files = sorted({each.partition("::")[0] for each in failed})
     reported = [each.replace(".xml", "_alone.xml") for each in arguments if REPORT in each]
-    rest = [each for each in arguments if REPORT not in each]
-    return [*rest, *reported, "-n", "0", "--dist", "no", "--last-failed"]
+    rest = [each for each in arguments if REPORT not in each and not Path(each).exists()]
+    return [*rest, *reported, "-n", "0", "--dist", "no", *files]
 
 
 def _report(arguments: Sequence[str]) -> Path | None:

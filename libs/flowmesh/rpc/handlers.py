@@ -114,14 +114,17 @@ class Method:
 
     async def unary(self, request: Any, context: Any) -> Any:
         """Serve a call with one response."""
-        started = time.perf_counter()
+        started, admitted = time.perf_counter(), False
         try:
-            response = await self._call(self._admitted(request, context), context)
+            asked = self._admitted(request, context)
+            admitted = True
+            response = await self._call(asked, context)
             if self._shows:
                 response = self._shown(request, response, context)
         except BaseException as error:  # noqa: BLE001 translated, never dropped
             # Not in a name: the frame that its traceback has would hold itself, and the request.
-            raise self._kept(error, request, context, started) from None
+            about = request if admitted else None
+            raise self._kept(error, request, context, about, started) from None
         self._counted("OK")
         seconds = time.perf_counter() - started
         self._timed(seconds)
@@ -206,15 +209,18 @@ class Method:
         self._seconds.observe(seconds, {"trace_id": trace_id} if trace_id else None)
 
     def _kept(
-        self, error: BaseException, request: Any, context: Any, started: float
+        self, error: BaseException, request: Any, context: Any, about: Any, started: float
     ) -> BaseException:
-        """Return the translated error of a call, which is kept."""
+        """Return the translated error of a call, which is kept; `about` is an admitted request."""
         failure = self._translated(error, request, context)
-        self._keep(request, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
+        self._keep(about, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
         return failure
 
     def _keep(self, request: Any, code: str, seconds: float) -> None:
-        """Keep a call that was slow or failed; "" is the code of a canceled one."""
+        """Keep a call that was slow or failed; "" is the code of a canceled one.
+
+        One without a request, which was refused, is that of no tenant: it may name any.
+        """
         rule = self._rule
         if self._slow_s == math.inf or not code or rule is None or rule.is_for_services:
             return
