@@ -96,7 +96,7 @@ TIMED := $(wildcard tests/*/test_speed.py tests/*/*/test_speed.py tests/*/*/*/te
   $(patsubst %,tests/guarantees/test_%.py,slow_ones idle fair_sharing) \
   $(patsubst %,tests/features/%.py,executions/test_lifecycle tenants/test_cluster_quotas \
     definitions/test_step_workflows operations/test_scaling programs/test_worker_steps \
-    programs/test_worker_tasks) \
+    programs/test_worker_tasks security/test_keycloak) \
   tests/integration/worker/test_conditions.py tests/hostile/processes/test_fair_processes.py
 SPREAD := -n 3 --dist loadfile --no-loadscope-reorder \
   $(patsubst %,--ignore=%,tests/tidy tests/proof $(TIMED))
