@@ -242,6 +242,8 @@ spec:
     headers: {X-Api-Key: sk_live_51H8xJ2eZvKYlo2C0aQ}
 `;
   await write(page, ORDER(named("secret")).replace("taskRef: noop", "taskRef: pay") + resource);
+  // Warnings are folded.
+  await findings(page).getByRole("button", { name: "Show" }).click();
   const finding = findings(page).getByRole("listitem").filter({ hasText: "LINT_SECRET" });
   await finding.getByRole("button", { name: "Refer to the secret x-api-key" }).click();
   await expect(finding).toHaveCount(0);

@@ -146,7 +146,8 @@ def steps_of(
             starts = 0
     elif ended and (_restart_at_us(ended, crashes) > now_us):
         starts = 0 if ended[-1].state == pb.AGENT_STATE_FAILED else starts
-    elif not starts and spec.problem.startswith("UPDATE_WENT_BACK"):
+    if not problem and spec.problem.startswith("UPDATE_WENT_BACK"):
+        # Until the next version: who looks later has to see it, too.
         problem = spec.problem
     settled = bool(wanted) and not old and _settled(new, wanted)
     return Steps(
