@@ -10,7 +10,7 @@ test.each([
   ["0 * * * *", "every hour"],
   ["10 */6 * * *", "every 6 hours at minute 10"],
   ["* * * * 1", "every minute, every Monday"],
-])("%s is said as %s", (expression, words) => {
+])("%s reads as %s", (expression, words) => {
   expect(cronWords(expression)).toBe(words);
 });
 

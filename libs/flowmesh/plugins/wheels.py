@@ -101,7 +101,7 @@ def _library(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_bundled(file: PurePosixPath) -> bool:
-    """Whether a file is code, or the licence of it."""
+    """Return whether a file is code or its licence."""
     if file.parts[0].endswith(".dist-info"):
         return file.stem.upper() in ("LICENSE", "LICENCE", "COPYING", "NOTICE")
     return file.suffix in (".py", ".so", ".pyd")

@@ -32,7 +32,7 @@ class Wanted:
 
     @property
     def by_hours(self) -> bool:
-        """Whether the sums by the hour have all that is wanted."""
+        """True if the sums by the hour suffice for the steps."""
         return self.step_s % HOUR_S == 0
 
 

@@ -5,7 +5,7 @@ from pydantic_settings import BaseSettings
 
 
 class ObserveSettings(BaseSettings):
-    """What the suite keeps of itself, and how long."""
+    """Settings of kept signals: switch, retention and size."""
 
     observe: bool = Field(
         default=True,
