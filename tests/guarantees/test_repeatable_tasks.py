@@ -11,22 +11,20 @@ from flowmesh.embedded.ports import free_port
 from flowmesh.sdk import Client, Worker, Workflow
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
-from tests.features.store import metric
 
-COMMITS = "flowmesh_commit_seconds_count"
 pytestmark = pytest.mark.long
 
 COUNT, EVERY, KILLS = 400, 10, 2
 WITHIN_S = 60.0
 
 
-def chained(*, repeatable: bool) -> Workflow:
+def chained() -> Workflow:
     """A chain in which one task of ten is not repeatable."""
     flow = Workflow("long-chain")
     before = None
     for number in range(COUNT):
         given = {"number": number, "from": before.output["run"] if before is not None else 0}
-        marked = repeatable and bool(number % EVERY)
+        marked = bool(number % EVERY)
         before = flow.task(f"t{number}", "add-run", input=given, repeatable=marked)
     return flow
 
@@ -62,7 +60,7 @@ async def test_a_killed_suite_repeats_only_repeatable_tasks(tmp_path: Path) -> N
         worker = Worker(client, slots=4)
         worker.task("add-run")(effects.add)
         async with worker:
-            await client.register(chained(repeatable=True))
+            await client.register(chained())
             handle = await client.start("long-chain")
             for kill in range(1, KILLS + 1):
                 reached = COUNT * kill // (KILLS + 1)
@@ -80,25 +78,6 @@ async def test_a_killed_suite_repeats_only_repeatable_tasks(tmp_path: Path) -> N
     # A task whose delivery is in flight at a kill may be sent again, as always.
     assert sum(ran[number] - 1 for number in range(0, COUNT, EVERY)) <= KILLS
     assert max(ran.values()) <= 1 + KILLS
-
-
-@pytest.mark.timeout(120)
-async def test_a_chain_of_repeatable_tasks_shares_its_commits(tmp_path: Path) -> None:
-    """It takes fewer commits than the same chain without the mark: how many, the load decides."""
-    effects = Effects()
-    async with Suite(tmp_path / "data") as suite, Client(suite.grpc_address) as client:
-        worker = Worker(client, slots=4)
-        worker.task("add-run")(effects.add)
-        async with worker:
-            commits = [await metric(suite, COMMITS)]
-            for repeatable in (False, True):
-                await client.register(chained(repeatable=repeatable))
-                handle = await client.start("long-chain")
-                await handle.result(WITHIN_S)
-                assert await follows(client, handle.id)
-                commits.append(await metric(suite, COMMITS))
-    one_by_one, ahead = commits[1] - commits[0], commits[2] - commits[1]
-    assert ahead < 0.9 * one_by_one
 
 
 async def test_what_no_worker_runs_cannot_be_repeatable(suite: Suite) -> None:
