@@ -1,4 +1,4 @@
-"""Promela models of two protocols, checked exhaustively by SPIN.
+"""Promela models of three protocols, checked exhaustively by SPIN.
 
 Every interleaving of the model keeps its assertions, and without any one of its guards some
 interleaving breaks one: a model that no fault can break proves nothing.
@@ -14,8 +14,8 @@ import pytest
 pytestmark = pytest.mark.long
 
 FOLDER = Path(__file__).parent
-MODELS = ("ownership", "redelivery")
-STATES_LEAST = {"ownership": 100_000, "redelivery": 10_000}
+MODELS = ("ahead", "ownership", "redelivery")
+STATES_LEAST = {"ahead": 30_000, "ownership": 100_000, "redelivery": 10_000}
 SECONDS = 300
 GUARDS = [
     (model, guard)

@@ -27,9 +27,9 @@ the invariants.
 of a run to a file as one line.
 `make faults` tries random boundaries of N2; `make faults-boundaries` tries all of them.
 `make simulate` measures N3 ([simulation.md](simulation.md)), `make bench` measures N13.
-SPIN searches every interleaving of two models, of ownership with its commits and of the redelivery
-of messages ([tests/spin](../tests/spin)), and finds a broken assertion for each guard that is taken
-away.
+SPIN searches every interleaving of three models, of ownership with its commits, of tasks that are
+sent ahead of a commit, and of the redelivery of messages ([tests/spin](../tests/spin)), and finds a
+broken assertion for each guard that is taken away.
 [Porcupine](https://github.com/anishathalye/porcupine) checks histories of a cluster under kills for
 linearizability ([tests/linearizability](../tests/linearizability)): executions, starts with a
 concurrency key, and appends with an expected version.

@@ -54,7 +54,8 @@ class TaskEnded:
     """A worker's result: `failure` is None for success. `started_at_us` is the dispatch.
 
     `draw` in [0, 1) determines the jitter of a retry. With `spent` the retry budget of the
-    workflow is used up and no retry follows. A rejected attempt has not `begun`.
+    workflow is used up and no retry follows. A rejected attempt has not `begun`. `delivery` is the
+    number of its sending, as far as it is known.
     """
 
     node: str
@@ -67,6 +68,7 @@ class TaskEnded:
     draw: float = 0.0
     spent: bool = False
     begun: bool = True
+    delivery: int = 1
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class TaskRuns:
     attempt: int
     worker_id: str
     started_at_us: int
+    delivery: int = 1
 
 
 DELIVERIES_MAX = 5

@@ -121,10 +121,10 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
             "`flowmesh limit list` shows the limits and their use",
         ),
         Cause.DISPATCHING: Texts("it is about to be sent to a worker", "wait a moment"),
-        Cause.RUNNING: Texts("attempt {attempt} runs at {worker}", "wait for it"),
+        Cause.RUNNING: Texts("attempt {attempt} runs at {worker}{again}", "wait for it"),
         Cause.RUNNING_WITHOUT_LIMIT: Texts(
-            "attempt {attempt} runs at {worker} without a limit: it has neither a timeout nor"
-            " heartbeats",
+            "attempt {attempt} runs at {worker}{again} without a limit: it has neither a timeout"
+            " nor heartbeats",
             "check the worker; give the task a timeout or a heartbeat timeout",
         ),
         Cause.WORKER_AWAY: Texts(
@@ -178,7 +178,7 @@ TEXTS: Mapping[Cause, Texts] = MappingProxyType(
         ),
         Cause.NOT_REACHED: Texts("its container {owner} has not reached it", "explain {owner}"),
         Cause.UNDO: Texts("it runs only when {task} is compensated", "no action is needed"),
-        Cause.NODE_ENDED: Texts("it has ended: {status}{because}", "{helps}"),
+        Cause.NODE_ENDED: Texts("it has ended: {status}{again}{because}", "{helps}"),
         Cause.PERMISSION_DENIED: Texts(
             "its dispatch was denied: {reason}",
             "start the workflow with the missing permissions, which the definition lists",

@@ -137,6 +137,7 @@ def _explain_unreached(case: Case, node_id: str) -> None:
                         Cause.NODE_ENDED,
                         node_id,
                         status=ended,
+                        again="",
                         because="",
                         helps="no action is needed",
                     )

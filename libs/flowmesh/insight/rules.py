@@ -12,7 +12,7 @@ from flowmesh.api.execution.v1 import execution_pb2
 from flowmesh.engine import NodeState, Scope, map_counts, why_final
 from flowmesh.engine.state.compensation import undo_node
 from flowmesh.engine.state.journal import CALL, SIGNAL, SLEEP
-from flowmesh.engine.state.state import FAILED
+from flowmesh.engine.state.state import FAILED, RUNNING
 from flowmesh.insight.cases import Case, listed
 from flowmesh.insight.causes import Cause, Finding, finding
 from flowmesh.insight.parts import execution_word, moment, moment_or_unset, node_word, type_of
@@ -73,12 +73,21 @@ def node_ended(case: Case, node: NodeState) -> Iterator[Finding]:
         node.id,
         since=moment_or_unset(node.ended_at_us),
         status=node_word(node.status),
+        again=_again(node),
         because=f" after attempt {node.attempt}: {error}{final}" if error else "",
         helps=f"`flowmesh logs {case.state.execution_id} --task {shlex.quote(node.id)}` shows its"
         " log lines"
         if failed
         else "no action is needed",
     )
+
+
+def _again(node: NodeState) -> str:
+    """Say that a task was sent more than once, or that its run may be discarded."""
+    if node.delivery > 1:
+        return f" in delivery {node.delivery}, as a run before was lost or discarded"
+    runs = node.planned.repeatable and node.status == RUNNING
+    return " (repeatable: it may run again)" if runs else ""
 
 
 def _error_of(node: NodeState) -> str:
@@ -191,6 +200,7 @@ def _at_worker(case: Case, node: NodeState) -> Iterator[Finding]:
         until=moment_or_unset(until_us),
         attempt=node.attempt,
         worker=lease.worker_id or "a worker",
+        again=_again(node),
     )
 
 

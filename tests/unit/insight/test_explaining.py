@@ -88,6 +88,14 @@ def test_a_task_at_a_worker_says_until_when() -> None:
     lease = Lease("w-1", since_us=free.now, until_us=free.now + 1_000_000, there=True)
     found = why(limited, live=Owner(leases={"a": lease})).findings[0]
     assert (found.cause, found.text) == (Cause.RUNNING, "attempt 1 runs at w-1")
+    again = Run(plan(node("a", timeout_ms=1_000, repeatable=True)))
+    said = [why(again, live=Owner(leases={"a": lease})).findings[0].text]
+    again.do(TaskRuns("a", 1, "w-1", again.now, 2))
+    said.append(why(again, live=Owner(leases={"a": lease})).findings[0].text)
+    assert [text.removeprefix("attempt 1 runs at w-1") for text in said] == [
+        " (repeatable: it may run again)",
+        " in delivery 2, as a run before was lost or discarded",
+    ]
     assert found.until
     assert causes(why(free, live=Owner(leases={"a": lease}))) == [
         (Cause.RUNNING_WITHOUT_LIMIT, "a")

@@ -44,6 +44,7 @@ export function eventSummary(event: FeedEvent): string {
     named("reason", reason(data.reason)),
     named("by", data.actor ?? data.by),
     named("worker", data.workerId),
+    Number(data.delivery) > 1 ? named("delivery", String(data.delivery)) : "",
     named("child", data.childExecutionId),
     named("workflow", data.workflow),
     named("because of", data.becauseOf),

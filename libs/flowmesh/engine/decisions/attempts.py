@@ -34,7 +34,7 @@ def task_ended(step: Step, command: c.TaskEnded) -> bool:
     if node is None:
         return False
     if not node.delivery and command.begun:
-        step.started(node, command.worker_id, 1, command.started_at_us)
+        step.started(node, command.worker_id, command.delivery, command.started_at_us)
     if command.failure is not None:
         attempt_failed(step, node, command.failure, command.draw, spent=command.spent)
         return True
@@ -47,7 +47,7 @@ def task_runs(step: Step, command: c.TaskRuns) -> bool:
     node = current(step, command.node, command.attempt)
     if node is None or node.delivery:
         return False
-    step.started(node, command.worker_id, 1, command.started_at_us)
+    step.started(node, command.worker_id, command.delivery, command.started_at_us)
     return True
 
 

@@ -14,6 +14,9 @@ from flowmesh.runtime import Clock
 BUILTIN_GRACE_MS = 400
 """Time for a worker service to reconnect before its built-in tasks are sent again."""
 
+DISCARDED_MAX = 4_096
+"""Attempts of which a discarded run is remembered."""
+
 SERVICE_GRACE_MS = 3_000
 """The same for tasks of remote workers, which may reconnect through another worker service."""
 
@@ -83,6 +86,8 @@ class Leases:
         self._freed = freed
         self._lost = lost
         self._leases: dict[str, Lease] = {}
+        # Attempts that ran ahead of a decision that does not hold, oldest first.
+        self._discarded: dict[str, None] = {}
         self._orphans: dict[str, list[list[Lease]]] = {}
 
     def __contains__(self, token: str) -> bool:
@@ -103,13 +108,26 @@ class Leases:
         if not mark:
             return token, True
         lease = self._leases.get(token)
-        return token, lease is not None and lease.mark == mark
+        valid = lease is not None and lease.mark == mark
+        if not valid:
+            self._discard(token)
+        return token, valid
+
+    def delivery(self, token: str) -> int:
+        """Return 2 for an attempt of which an earlier run is known to be discarded, else 1."""
+        return 2 if token in self._discarded else 1
+
+    def _discard(self, token: str) -> None:
+        self._discarded[token] = None
+        if len(self._discarded) > DISCARDED_MAX:
+            del self._discarded[next(iter(self._discarded))]
 
     def recall(self, execution_id: str, committed: int) -> None:
         """Cancel the tasks that were sent ahead because of events after this sequence."""
         for lease in self.of_executions({execution_id}):
             if lease.cause > committed:
                 self.pop(lease.token)
+                self._discard(lease.token)
                 if lease.stream is not None:
                     lease.stream.cancel(lease.wire_token)
 

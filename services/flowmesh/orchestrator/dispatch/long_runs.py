@@ -59,7 +59,10 @@ class LongRuns:
 
     def _mark_started(self, lease: Lease) -> None:
         """Submit TaskStarted for an attempt; ignored if it has one."""
-        command = TaskRuns(lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us)
+        delivery = self._leases.delivery(lease.token)
+        command = TaskRuns(
+            lease.node_id, lease.attempt, lease.worker_id, lease.sent_at_us, delivery
+        )
         self._submit(PendingCommand(lease.execution_id, lease.partition, command))
 
     def watch(self, lease: Lease, node: NodeState) -> None:

@@ -95,6 +95,7 @@ class TaskResults:
             started_at_us=lease.sent_at_us if lease is not None else 0,
             draw=self._draw() if failed else 0.0,
             spent=spent,
+            delivery=self._leases.delivery(token),
         )
         pending = PendingCommand(execution_id, partition, command, tracked)
         pending.cause = _cause(lease, valid=valid)
