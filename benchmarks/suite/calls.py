@@ -63,7 +63,7 @@ class SuiteLoad(UnaryLoad):
         sizes = {1, 3, STEPS_W8, *chains}
         workflows: list[dict[str, Any]] = [chain(f"chain-{size}", size) for size in sizes]
         workflows += [
-            chain(f"{REPEATED}-{size}", size, repeatable=True) for size in (STEPS_W8, chains[0])
+            chain(f"{REPEATED}-{size}", size, repeatable=True) for size in (STEPS_W8, *chains[:1])
         ]
         workflows += [fan(f"fan-{width}", width) for width in fan_outs if width < MAP_ITEMS]
         workflows += [

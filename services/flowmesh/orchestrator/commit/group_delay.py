@@ -14,7 +14,7 @@ WINDOW_MS = 10.0
 """Minimum time over which load and commits are measured."""
 
 BUSY_SHARE = 0.45
-"""Share of processor time from which on larger batches pay; below it commits follow at once."""
+"""Share of time, at work or in wait for a core, from which on larger batches pay."""
 
 COMMANDS_A_COMMIT = 2
 """Average batch size from which on the delay pays; smaller batches come from serial callers."""
@@ -33,7 +33,7 @@ class GroupDelay:
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
         self._inbox = inbox
         self._clock = clock
-        self._began_ms = self._cpu_ms = 0.0
+        self._began_ms = self._busy_ms = 0.0
         self._commands = self._commits = 0
         self._pays = False
 
@@ -55,9 +55,9 @@ class GroupDelay:
         now_ms = self._clock.monotonic_ms()
         passed_ms = now_ms - self._began_ms
         if passed_ms >= WINDOW_MS:
-            cpu_ms = self._clock.cpu_ms()
-            is_busy = cpu_ms - self._cpu_ms >= BUSY_SHARE * passed_ms
+            busy_ms = self._clock.busy_ms()
+            is_busy = busy_ms - self._busy_ms >= BUSY_SHARE * passed_ms
             self._pays = is_busy and self._commands >= COMMANDS_A_COMMIT * self._commits
-            self._began_ms, self._cpu_ms = now_ms, cpu_ms
+            self._began_ms, self._busy_ms = now_ms, busy_ms
             self._commands = self._commits = 0
         return self._pays

@@ -28,7 +28,7 @@ class Process(Clock):
     def monotonic_ms(self) -> float:
         return self.up_ms
 
-    def cpu_ms(self) -> float:
+    def busy_ms(self) -> float:
         return self.at_work_ms
 
     async def commits(self, taking_ms: int, batches: int = 2 * int(WINDOW_MS)) -> int:
