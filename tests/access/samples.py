@@ -155,6 +155,8 @@ NEEDED: Mapping[str, Callable[[Any, Tenant], None]] = {
     "LimitService.DeleteLimit": lambda request, _: _limit_kind(request),
     "MemberService.SetMember": lambda request, _: _grant(request.grant),
     "MemberService.CreateInvitation": lambda request, _: _grant(request.grant),
+    "ObserveService.ListSpans": lambda request, _: request.ClearField("trace_id"),
+    "ObserveService.SetSlo": lambda request, _: setattr(request, "target", 99.0),
     "RegistryService.RegisterInstance": lambda request, _: _instance(request.instance),
     "SearchService.SetSearchAttributes": lambda request, _: request.values.add(
         name="region", text="north"

@@ -9,6 +9,8 @@ ELSEWHERE = {
     "conditions of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
     "points of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
     "window of an objective": "tests/unit/observe/test_slos.py::test_wrong_objectives",
+    "stored objectives": "tests/integration/observe/test_slo_store.py::test_a_full_namespace",
+    "burn rate that raises an alert": "tests/unit/observe/test_slos.py::test_burn_rates_of_alerts",
     "name of a plugin": _MANIFESTS,
     "libraries of a plugin": _MANIFESTS,
     "task types of a plugin": _MANIFESTS,

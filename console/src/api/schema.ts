@@ -3296,6 +3296,24 @@ export interface Signaled {
   sequence: number;
 }
 
+/** A deleted objective. */
+export interface SloDeleted {
+  deleted: boolean;
+}
+
+/** Stored objectives with their last computed states. */
+export interface SloList {
+  slos: SloValue[];
+}
+
+/** The objective of a workflow. */
+export interface SloRequest {
+  target: number;
+  windowS?: number;
+  slowerThanMs?: number;
+  alertBurnRate?: number;
+}
+
 /** The state of an objective; `burnRate` 1 uses up the budget exactly in the window. */
 export interface SloValue {
   workflow: string;
@@ -3307,7 +3325,11 @@ export interface SloValue {
   reached: number;
   budgetLeft: number;
   burnRateHour: number;
+  burnRateNow: number;
   burnRate: number;
+  alertBurnRate: number;
+  burning: boolean;
+  computedAt?: string;
 }
 
 /** A state of a stream at a version. */
@@ -3321,6 +3343,30 @@ export interface SnapshotValue {
   version: number;
   state: unknown;
   at: string;
+}
+
+/** A request: spans by start, and log records by time. */
+export interface SpanList {
+  traceId?: string;
+  spans: SpanValue[];
+  logs: KeptLog[];
+  truncated: boolean;
+}
+
+/** A call, an execution, or an attempt of a task; `process` is a service or a worker. */
+export interface SpanValue {
+  kind: "attempt" | "call" | "execution";
+  name: string;
+  process: string;
+  start: string;
+  durationMs: number;
+  code: string;
+  failed: boolean;
+  open: boolean;
+  executionId?: string;
+  node?: string;
+  attempt?: number;
+  waitMs?: number;
 }
 
 /** Further agents of a spec. */
@@ -4316,6 +4362,8 @@ export interface Reads {
   "/api/v1/observe/calls": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptCallList };
   "/api/v1/observe/service-calls": { query: { filter?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: KeptCallList };
   "/api/v1/observe/slos/{workflow}": { query: { target?: number; windowS?: number; slowerThanMs?: number }; body: unknown; answer: SloValue };
+  "/api/v1/observe/slos": { query: {  }; body: unknown; answer: SloList };
+  "/api/v1/observe/spans": { query: { executionId?: string; trace?: string }; body: unknown; answer: SpanList };
   "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
   "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };
@@ -4483,6 +4531,8 @@ export interface Writes {
   "POST /api/v1/bulk/{bulkId}:cancel": { query: {  }; body: unknown; answer: BulkAnswer };
   "PUT /api/v1/retention": { query: {  }; body: RetentionRequest; answer: RetentionAnswer };
   "POST /api/v1/executions/{executionId}:erase": { query: {  }; body: StopRequest; answer: unknown };
+  "PUT /api/v1/observe/slos/{workflow}": { query: {  }; body: SloRequest; answer: SloValue };
+  "DELETE /api/v1/observe/slos/{workflow}": { query: {  }; body: unknown; answer: SloDeleted };
   "PUT /api/v1/limits": { query: {  }; body: LimitRequest; answer: LimitAnswer };
   "DELETE /api/v1/limits": { query: { kind: "namespace" | "workflow" | "task_type" | "node" | "upstream" | "queue"; subject?: string; reason?: string }; body: unknown; answer: LimitDeleted };
   "POST /api/v1/dispatch/stop": { query: {  }; body: DispatchRequest; answer: LimitAnswer };

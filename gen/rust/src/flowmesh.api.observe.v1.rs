@@ -205,7 +205,8 @@ pub struct GetSloRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub workflow_id: ::prost::alloc::string::String,
-    /// Percent of the ended executions that complete, above 0 and below 100.
+    /// Percent of the ended executions that complete, above 0 and below 100; 0 is that of the stored
+    /// objective, with its window and duration.
     #[prost(double, tag = "3")]
     pub target: f64,
     /// Seconds up to now; 0 is 30 days.
@@ -247,6 +248,148 @@ pub struct Slo {
     /// The same of the whole window.
     #[prost(double, tag = "10")]
     pub burn_rate: f64,
+    /// The same of the last five minutes.
+    #[prost(double, tag = "11")]
+    pub burn_rate_now: f64,
+    /// Rate from which the budget burns too fast; 0 without a stored objective.
+    #[prost(double, tag = "12")]
+    pub alert_burn_rate: f64,
+    /// Whether the rates of the last hour and of the last five minutes have reached it.
+    #[prost(bool, tag = "13")]
+    pub burning: bool,
+    /// Time of the state; 0 if it is not yet computed.
+    #[prost(int64, tag = "14")]
+    pub computed_at_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetSloRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workflow_id: ::prost::alloc::string::String,
+    /// As in GetSloRequest.
+    #[prost(double, tag = "3")]
+    pub target: f64,
+    #[prost(int64, tag = "4")]
+    pub window_s: i64,
+    #[prost(double, tag = "5")]
+    pub slower_than_ms: f64,
+    /// Burn rate of the last hour and of the last five minutes from which an alert is raised; 0 is
+    /// 14.4, which uses 2 % of the budget of 30 days in an hour.
+    #[prost(double, tag = "6")]
+    pub alert_burn_rate: f64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetSloResponse {
+    #[prost(message, optional, tag = "1")]
+    pub slo: ::core::option::Option<Slo>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSloRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workflow_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSloResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSlosRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSlosResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub slos: ::prost::alloc::vec::Vec<Slo>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSpansRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub execution_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub trace_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSpansResponse {
+    /// Empty for an execution that was started without a trace.
+    #[prost(string, tag = "1")]
+    pub trace_id: ::prost::alloc::string::String,
+    /// By start.
+    #[prost(message, repeated, tag = "2")]
+    pub spans: ::prost::alloc::vec::Vec<Span>,
+    /// By time: those of services, and those of tasks in the histories.
+    #[prost(message, repeated, tag = "3")]
+    pub logs: ::prost::alloc::vec::Vec<LogRecord>,
+    /// Whether there are more than are returned.
+    #[prost(bool, tag = "4")]
+    pub truncated: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Span {
+    #[prost(enumeration = "SpanKind", tag = "1")]
+    pub kind: i32,
+    /// Such as `POST /api/v1/workflows/{workflow}/start`, a workflow, or a task.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The service, or the worker.
+    #[prost(string, tag = "3")]
+    pub process: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub start_us: i64,
+    /// Up to now if it is open.
+    #[prost(double, tag = "5")]
+    pub duration_ms: f64,
+    /// A gRPC code, or the status of the execution or the attempt.
+    #[prost(string, tag = "6")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(bool, tag = "7")]
+    pub failed: bool,
+    #[prost(bool, tag = "8")]
+    pub open: bool,
+    #[prost(string, tag = "9")]
+    pub execution_id: ::prost::alloc::string::String,
+    /// Of attempts: the task, its number, and the time that it waited for a worker.
+    #[prost(string, tag = "10")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "11")]
+    pub attempt: u32,
+    #[prost(double, tag = "12")]
+    pub wait_ms: f64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SpanKind {
+    Unspecified = 0,
+    Call = 1,
+    Execution = 2,
+    Attempt = 3,
+}
+impl SpanKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SPAN_KIND_UNSPECIFIED",
+            Self::Call => "SPAN_KIND_CALL",
+            Self::Execution => "SPAN_KIND_EXECUTION",
+            Self::Attempt => "SPAN_KIND_ATTEMPT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SPAN_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "SPAN_KIND_CALL" => Some(Self::Call),
+            "SPAN_KIND_EXECUTION" => Some(Self::Execution),
+            "SPAN_KIND_ATTEMPT" => Some(Self::Attempt),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod observe_service_client {
@@ -517,9 +660,11 @@ pub mod observe_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the state of a service level objective, computed from the stored executions.
+        /// Returns the state of a service level objective, computed from the stored executions. Without a
+        /// target it is that of the stored objective of the workflow.
         ///
         ///   INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+        ///   NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
         pub async fn get_slo(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSloRequest>,
@@ -540,6 +685,127 @@ pub mod observe_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("flowmesh.api.observe.v1.ObserveService", "GetSlo"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores the objective of a workflow, in place of the one before. Its state is computed every
+        /// minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+        ///   FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
+        pub async fn set_slo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSloRequest>,
+        ) -> std::result::Result<tonic::Response<super::SetSloResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.observe.v1.ObserveService/SetSlo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.observe.v1.ObserveService", "SetSlo"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes the objective of a workflow.
+        ///
+        ///   NOT_FOUND / SLO_NOT_FOUND
+        pub async fn delete_slo(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSloRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSloResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.observe.v1.ObserveService/DeleteSlo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.observe.v1.ObserveService",
+                        "DeleteSlo",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the stored objectives of a namespace by workflow, each with its last computed state.
+        pub async fn list_slos(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSlosRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSlosResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.observe.v1.ObserveService/ListSlos",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.observe.v1.ObserveService", "ListSlos"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+        /// of their tasks on workers, and the log records of all of them. Either id may be given.
+        ///
+        ///   INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+        ///   NOT_FOUND / EXECUTION_NOT_FOUND
+        pub async fn list_spans(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSpansRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSpansResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.observe.v1.ObserveService/ListSpans",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.observe.v1.ObserveService",
+                        "ListSpans",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -82,6 +82,9 @@ REASONS = table_of(
     Reason("SUBSCRIPTION_NOT_FOUND", tree.NotFound, "No such subscription in this namespace."),
     Reason("SUBSCRIPTION_UNSIGNED", tree.WrongState, "The service holds no secret of the subscription: its sink is no webhook, or its secret is a reference."),
     Reason("SUBSCRIPTIONS_FULL", tree.WrongState, "A namespace has at most 100 durable subscriptions, a connection of the hub 100 subscriptions."),
+    # observe
+    Reason("SLO_NOT_FOUND", tree.NotFound, "The workflow has no stored objective; set one, or name a target."),
+    Reason("SLOS_FULL", tree.WrongState, "A namespace has at most 100 stored objectives."),
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "The definition has several problems; each has its own code."),
     Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import asyncpg
 import grpc
@@ -59,6 +59,10 @@ class Malformed:
 MALFORMED = Malformed()
 
 
+STARTS: Final = "ExecutionService.StartExecution"
+"""The call that is kept although it was quick and good, as the beginning of an execution."""
+
+
 class Method:
     """A method of a servicer with its common handling."""
 
@@ -100,6 +104,7 @@ class Method:
         self._log = structlog.get_logger("flowmesh.rpc").bind(service=service, method=name)
         labels = (service.rpartition(".")[2], name)
         self._name = ".".join(labels)
+        self._starts = self._name == STARTS and self.deserialize is not bytes
         calls = metrics.counter(
             "flowmesh_rpc_total", "Calls served, by outcome.", ("service", "method", "code")
         )
@@ -130,6 +135,8 @@ class Method:
         self._timed(seconds)
         if seconds >= self._slow_s and not _waits(request):
             self._keep(request, "OK", seconds)
+        elif self._starts:
+            self._keep(request, "OK", seconds, response.execution_id)
         return response
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
@@ -216,8 +223,9 @@ class Method:
         self._keep(about, getattr(failure, "grpc_code", ""), time.perf_counter() - started)
         return failure
 
-    def _keep(self, request: Any, code: str, seconds: float) -> None:
-        """Keep a call that was slow or failed; "" is the code of a canceled one.
+    def _keep(self, request: Any, code: str, seconds: float, started: str = "") -> None:
+        """Keep a call that was slow or failed, or has started an execution; "" is the code of a
+        canceled one.
 
         One without a request, which was refused, is that of no tenant: it may name any.
         """
@@ -226,7 +234,8 @@ class Method:
             return
         service, method = self._labels
         namespace = getattr(request, "namespace", None)
-        self._signals.add_call(
+        keep = self._signals.add_start if started else self._signals.add_call
+        keep(
             KeptCall(
                 at_us=time.time_ns() // 1_000,
                 service=service,
@@ -235,7 +244,7 @@ class Method:
                 duration_ms=seconds * 1_000,
                 # Of a request without namespace it is that of no tenant.
                 namespace="" if namespace is None else str(namespace) or DEFAULT_NAMESPACE,
-                execution_id=str(getattr(request, "execution_id", "")),
+                execution_id=started or str(getattr(request, "execution_id", "")),
                 trace_id=trace_id_of(current_traceparent()),
             )
         )

@@ -17,6 +17,9 @@ import structlog
 QUEUED_MAX: Final = 1_000
 """Records of one kind that wait; also those that a process sends in a minute."""
 
+STARTS_MAX: Final = 500
+"""Quick and good calls that started an execution, of which a process keeps so many a minute."""
+
 FIELDS_BYTES_MAX: Final = 4_096
 TEXT_CHARACTERS_MAX: Final = 256
 _OWN_MEMBERS: Final = frozenset(
@@ -74,14 +77,19 @@ class SignalQueues:
         if self._admits("calls"):
             self.calls.append(call)
 
-    def _admits(self, kind: str) -> bool:
+    def add_start(self, call: KeptCall) -> None:
+        """Keep a call that started an execution, for the picture of its request."""
+        if self._admits("starts", STARTS_MAX):
+            self.calls.append(call)
+
+    def _admits(self, kind: str, most: int = QUEUED_MAX) -> bool:
         """Return whether the minute has room for another record."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             self._minute = minute
             self._taken.clear()
         self._taken[kind] += 1
-        if self._taken[kind] <= QUEUED_MAX and len(getattr(self, _QUEUES[kind])) < QUEUED_MAX:
+        if self._taken[kind] <= most and len(getattr(self, _QUEUES[kind])) < QUEUED_MAX:
             return True
         self.dropped[kind] += 1
         return False
@@ -106,7 +114,7 @@ class SignalQueues:
                 chain.remove(copy)
 
 
-_QUEUES: Final = {"logs": "lines", "calls": "calls"}
+_QUEUES: Final = {"logs": "lines", "calls": "calls", "starts": "calls"}
 
 
 def _chains_of_handlers() -> list[list[Any]]:

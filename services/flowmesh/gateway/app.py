@@ -51,7 +51,9 @@ Revocable = Callable[[], AbstractContextManager[None]]
 class Observer(Protocol):
     """Records served requests; labels are route templates, never paths."""
 
-    def observe(self, route: str, method: str, status: int, seconds: float) -> None: ...
+    def observe(
+        self, route: str, method: str, status: int, seconds: float, namespace: str
+    ) -> None: ...
 
 
 class Log(Protocol):
@@ -133,7 +135,7 @@ class Gateway:
         begun_ms = self._clock.monotonic_ms()
         method = scope["method"]
         started = _Started(send, [], scope.get("scheme") == "https")
-        template = UNKNOWN_ROUTE
+        template, namespace = UNKNOWN_ROUTE, ""
         refusal: Callable[[FlowmeshError], Response] = error_response
         try:
             path = _raw_path(scope)
@@ -154,6 +156,7 @@ class Gateway:
             await self._access.admit_http(scope, public=route.public)
             request = Request(scope, params, receive)
             request.check(rules)
+            namespace = request.namespace
             failpoint("gateway.received")
             answer = await route.endpoint(self._backends, request)
             failpoint("gateway.answered")
@@ -172,7 +175,7 @@ class Gateway:
             seconds = (self._clock.monotonic_ms() - begun_ms) / 1_000
             status = started.statuses[-1] if started.statuses else CLIENT_GONE_STATUS
             known = method if template != UNKNOWN_ROUTE else "any"
-            self._observer.observe(template, known, status, seconds)
+            self._observer.observe(template, known, status, seconds, namespace)
             _describe(span, template, method, status)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,3 +20,11 @@ QUERY_TIMEOUT_S: Final = 5.0
 WRITE_TIMEOUT_S: Final = 3.0
 WINDOW_S_MAX: Final = 366 * 86_400
 WINDOW_S_DEFAULT: Final = 30 * 86_400
+OBJECTIVES_MAX: Final = 100
+"""Objectives of a namespace."""
+
+EXECUTIONS_OF_TRACE_MAX: Final = 10
+RECORDS_OF_TRACE_MAX: Final = 500
+"""Calls, and log records, of one request."""
+
+ALERT_BURN_RATE_MAX: Final = 100_000

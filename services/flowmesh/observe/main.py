@@ -4,11 +4,16 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.event.v1.alert_service_pb2_grpc import AlertServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
+from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
 from flowmesh.observe.loops import KeepingLoop
+from flowmesh.observe.objectives import ObjectiveLoop, ObjectiveStore
 from flowmesh.observe.server import ObserveServer
 from flowmesh.observe.slos import Slos
+from flowmesh.observe.spans import Requests
 from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore
 from flowmesh.runtime import Runtime
 
@@ -30,12 +35,30 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
         bytes_max=settings.observe_mib_max * MIB,
     )
     runtime.add_loop(KeepingLoop(store=store, retention=retention, now_us=now_us))
+    slos = Slos(
+        searches=runtime.stub(SearchServiceStub, "orchestrator"),
+        definitions=runtime.stub(DefinitionServiceStub, "definition"),
+    )
+    objectives = ObjectiveStore(pool)
+    runtime.add_loop(
+        ObjectiveLoop(
+            store=objectives,
+            slos=slos,
+            alerts=runtime.stub(AlertServiceStub, "event"),
+            metrics=runtime.metrics,
+            now_us=now_us,
+            log=runtime.log,
+        )
+    )
     runtime.serve(
         ObserveServer(
             store=store,
-            slos=Slos(
-                searches=runtime.stub(SearchServiceStub, "orchestrator"),
-                definitions=runtime.stub(DefinitionServiceStub, "definition"),
+            slos=slos,
+            objectives=objectives,
+            requests=Requests(
+                store=store,
+                histories=runtime.stub(HistoryServiceStub, "orchestrator"),
+                insights=runtime.stub(InsightServiceStub, "orchestrator"),
             ),
             now_us=now_us,
         ),

@@ -1,5 +1,6 @@
 """ObserveService over gRPC: messages to calls, and back."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -8,28 +9,41 @@ import msgspec
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
-from flowmesh.errors import Unavailable
+from flowmesh.errors import Invalid, Unavailable
 from flowmesh.filters import Kind
 from flowmesh.observe import limits
 from flowmesh.observe.batches import check_batch
 from flowmesh.observe.filters import CALL_FIELDS, LOG_FIELDS, Where
+from flowmesh.observe.objectives import ObjectiveStore
 from flowmesh.observe.series import series_of, wanted
 from flowmesh.observe.slos import Slos
+from flowmesh.observe.spans import Requests
 from flowmesh.observe.store import SignalStore
 from flowmesh.rpc import namespace_of, valid_id
 from flowmesh.rpc.pages import last_of_token, list_key, page_token
 from flowmesh.rpc.requests import SEQUENCE_MAX
 
 Context = Any
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 STORE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
     """Turns messages into calls; decides nothing."""
 
-    def __init__(self, *, store: SignalStore, slos: Slos, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        store: SignalStore,
+        slos: Slos,
+        objectives: ObjectiveStore,
+        requests: Requests,
+        now_us: Callable[[], int],
+    ) -> None:
         self._store = store
         self._slos = slos
+        self._objectives = objectives
+        self._requests = requests
         self._now_us = now_us
 
     async def RecordSignals(
@@ -79,7 +93,46 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
 
     async def GetSlo(self, request: pb.GetSloRequest, context: Context) -> pb.GetSloResponse:
         valid_id(request.workflow_id, "workflow_id")
-        return pb.GetSloResponse(slo=await self._slos.state(namespace_of(request), request))
+        namespace = namespace_of(request)
+        if request.target:
+            slo = await self._slos.checked(namespace, request)
+        else:
+            slo = await self._objectives.get(namespace, request.workflow_id)
+        return pb.GetSloResponse(slo=await self._slos.computed(namespace, slo))
+
+    async def SetSlo(self, request: pb.SetSloRequest, context: Context) -> pb.SetSloResponse:
+        valid_id(request.workflow_id, "workflow_id")
+        namespace = namespace_of(request)
+        slo = await self._slos.checked(namespace, request)
+        await self._objectives.put(namespace, slo)
+        return pb.SetSloResponse(slo=await self._slos.computed(namespace, slo))
+
+    async def DeleteSlo(
+        self, request: pb.DeleteSloRequest, context: Context
+    ) -> pb.DeleteSloResponse:
+        valid_id(request.workflow_id, "workflow_id")
+        await self._objectives.delete(namespace_of(request), request.workflow_id)
+        return pb.DeleteSloResponse()
+
+    async def ListSlos(self, request: pb.ListSlosRequest, context: Context) -> pb.ListSlosResponse:
+        return pb.ListSlosResponse(slos=await self._objectives.listed(namespace_of(request)))
+
+    async def ListSpans(
+        self, request: pb.ListSpansRequest, context: Context
+    ) -> pb.ListSpansResponse:
+        namespace = namespace_of(request)
+        if bool(request.execution_id) == bool(request.trace_id):
+            raise Invalid("REQUEST_INVALID", "give execution_id or trace_id")
+        if request.execution_id:
+            valid_id(request.execution_id, "execution_id")
+            found = await self._requests.of_execution(namespace, request.execution_id)
+        else:
+            if not _TRACE_ID.fullmatch(request.trace_id):
+                raise Invalid("REQUEST_INVALID", "trace_id: 32 hexadecimal digits")
+            found = await self._requests.of_trace(namespace, request.trace_id)
+        for each in found.logs:
+            each.fields = _without_internals(each.fields)
+        return found
 
     async def _logs(self, request: Any, namespace: str) -> tuple[list[pb.LogRecord], str]:
         where = self._where(request, namespace, LOG_FIELDS, after=_position(request.after))

@@ -6,19 +6,22 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
-from flowmesh.observe.limits import WINDOW_S_DEFAULT, WINDOW_S_MAX
+from flowmesh.observe.limits import ALERT_BURN_RATE_MAX, WINDOW_S_DEFAULT, WINDOW_S_MAX
 
 if TYPE_CHECKING:
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
     from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceAsyncStub
 
 HOUR_S: Final = 3_600
+NOW_S: Final = 300
+# Uses 2 % of the budget of 30 days in an hour.
+ALERT_BURN_RATE_DEFAULT: Final = 14.4
 _ENDED: Final = ("completed", "failed")
 SLOWER_MS_MAX: Final = 366 * 86_400_000
 
 
 class Slos:
-    """Counts executions that started in the window."""
+    """Counts the executions of the window of an objective."""
 
     def __init__(
         self, *, searches: "SearchServiceAsyncStub", definitions: "DefinitionServiceAsyncStub"
@@ -26,11 +29,8 @@ class Slos:
         self._searches = searches
         self._definitions = definitions
 
-    async def state(self, namespace: str, request: pb.GetSloRequest) -> pb.Slo:
-        """Return the state of an objective. Raises REQUEST_INVALID, WORKFLOW_NOT_FOUND."""
-        await self._definitions.GetWorkflow(
-            definition_pb.GetWorkflowRequest(namespace=namespace, workflow_id=request.workflow_id)
-        )
+    async def checked(self, namespace: str, request: pb.GetSloRequest | pb.SetSloRequest) -> pb.Slo:
+        """Return the objective of a request. Raises REQUEST_INVALID, WORKFLOW_NOT_FOUND."""
         window_s = request.window_s or WINDOW_S_DEFAULT
         if not 0 < request.target < 100:
             _refuse("target", "must be above 0 and below 100 percent")
@@ -38,31 +38,47 @@ class Slos:
             _refuse("window_s", f"must be from {HOUR_S:,} to {WINDOW_S_MAX:,}")
         if not 0 <= request.slower_than_ms <= SLOWER_MS_MAX:
             _refuse("slower_than_ms", f"must be from 0 to {SLOWER_MS_MAX:,}")
-        good, bad = await self._counts(namespace, request, window_s)
-        hour = await self._counts(namespace, request, HOUR_S)
-        burned = burn_rate(good, bad, request.target)
-        return pb.Slo(
+        await self._definitions.GetWorkflow(
+            definition_pb.GetWorkflowRequest(namespace=namespace, workflow_id=request.workflow_id)
+        )
+        slo = pb.Slo(
             workflow_id=request.workflow_id,
             target=request.target,
             window_s=window_s,
             slower_than_ms=request.slower_than_ms,
-            good=good,
-            bad=bad,
-            reached=100 * good / (good + bad) if good + bad else 100,
-            budget_left=1 - burned,
-            burn_rate_hour=burn_rate(*hour, request.target),
-            burn_rate=burned,
         )
+        if isinstance(request, pb.SetSloRequest):
+            slo.alert_burn_rate = request.alert_burn_rate or ALERT_BURN_RATE_DEFAULT
+            if not 0 < slo.alert_burn_rate <= ALERT_BURN_RATE_MAX:
+                _refuse("alert_burn_rate", f"must be above 0 and at most {ALERT_BURN_RATE_MAX:,}")
+        return slo
 
-    async def _counts(
-        self, namespace: str, request: pb.GetSloRequest, seconds: int
-    ) -> tuple[int, int]:
-        """Return the number of good and of bad executions."""
-        since = f'workflow = "{request.workflow_id}" AND started >= "-{seconds}s"'
+    async def computed(self, namespace: str, slo: pb.Slo) -> pb.Slo:
+        """Return the objective with its present state."""
+        good, bad = await self._counts(namespace, slo)
+        hour = await self._counts(namespace, slo, ended_s=HOUR_S)
+        now = await self._counts(namespace, slo, ended_s=NOW_S)
+        made = pb.Slo()
+        made.CopyFrom(slo)
+        made.good, made.bad = good, bad
+        made.reached = 100 * good / (good + bad) if good + bad else 100
+        made.burn_rate = burn_rate(good, bad, slo.target)
+        made.budget_left = 1 - made.burn_rate
+        made.burn_rate_hour = burn_rate(*hour, slo.target)
+        made.burn_rate_now = burn_rate(*now, slo.target)
+        least = min(made.burn_rate_hour, made.burn_rate_now)
+        made.burning = 0 < slo.alert_burn_rate <= least
+        return made
+
+    async def _counts(self, namespace: str, slo: pb.Slo, ended_s: int = 0) -> tuple[int, int]:
+        """Return the number of good and of bad executions of the window, or of its last part."""
+        since = f'workflow = "{slo.workflow_id}" AND started >= "-{slo.window_s}s"'
+        if ended_s:
+            since += f' AND ended >= "-{ended_s}s"'
         ended = await self._grouped(namespace, f"{since} AND status IN (completed, failed)")
         good, bad = ended.get("completed", 0), ended.get("failed", 0)
-        if request.slower_than_ms and good:
-            slow = f'{since} AND status = completed AND duration > "{request.slower_than_ms:.0f}ms"'
+        if slo.slower_than_ms and good:
+            slow = f'{since} AND status = completed AND duration > "{slo.slower_than_ms:.0f}ms"'
             late = (await self._grouped(namespace, slow)).get("completed", 0)
             good, bad = good - late, bad + late
         return good, bad

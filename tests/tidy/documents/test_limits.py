@@ -44,6 +44,7 @@ INTERNAL: dict[str, str] = {
         definition.limits.TEMPLATES_COUNTED_MAX definitions.limits.PROBLEMS_MAX
         definitions.limits.WARNINGS_MAX broker.limits.ERROR_CHARACTERS_MAX
         broker.limits.LABELS_MAX observe.limits.SERIES_MAX
+        observe.limits.EXECUTIONS_OF_TRACE_MAX observe.limits.RECORDS_OF_TRACE_MAX
         eventstore.limits.ERROR_CHARACTERS_MAX executors.limits.ERROR_BODY_CHARACTERS_MAX
         executors.limits.METADATA_HEADER_BYTES_MAX gateway.http.limits.ANSWER_PAYLOAD_BYTES_MAX
         gateway.http.limits.CONTEXT_PAYLOAD_BYTES_MAX gateway.http.limits.CONTEXT_TASKS_MAX

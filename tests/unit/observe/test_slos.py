@@ -8,7 +8,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid
-from flowmesh.observe.limits import WINDOW_S_MAX
+from flowmesh.observe.limits import ALERT_BURN_RATE_MAX, WINDOW_S_MAX
 from flowmesh.observe.slos import Slos
 
 
@@ -42,7 +42,8 @@ def slos() -> Slos:
 
 async def test_a_budget_burns_by_the_share_of_failures() -> None:
     """Two of a hundred failed where one may: the budget is used twice."""
-    found = await slos().state("n", pb.GetSloRequest(workflow_id="w", target=99))
+    slo = await slos().checked("n", pb.GetSloRequest(workflow_id="w", target=99))
+    found = await slos().computed("n", slo)
     assert (found.good, found.bad, found.reached) == (98, 2, 98)
     assert found.burn_rate == pytest.approx(2)
     assert found.budget_left == pytest.approx(-1)
@@ -61,5 +62,18 @@ async def test_a_budget_burns_by_the_share_of_failures() -> None:
 async def test_wrong_objectives(fields: dict[str, Any], field: str) -> None:
     """The error names the field."""
     with pytest.raises(Invalid) as refused:
-        await slos().state("n", pb.GetSloRequest(workflow_id="w", **fields))
+        await slos().checked("n", pb.GetSloRequest(workflow_id="w", **fields))
     assert refused.value.violations[0].field == field
+
+
+async def test_burn_rates_of_alerts() -> None:
+    """Failures that burn at 2 alert at a rate of 1.9, and not at one of 2.1."""
+    for rate, burning in ((1.9, True), (2.1, False)):
+        request = pb.SetSloRequest(workflow_id="w", target=99, alert_burn_rate=rate)
+        found = await slos().computed("n", await slos().checked("n", request))
+        assert found.burning is burning
+    for rate in (-1, ALERT_BURN_RATE_MAX + 1):
+        wrong = pb.SetSloRequest(workflow_id="w", target=99, alert_burn_rate=rate)
+        with pytest.raises(Invalid) as refused:
+            await slos().checked("n", wrong)
+        assert refused.value.violations[0].field == "alert_burn_rate"

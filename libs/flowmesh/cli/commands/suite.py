@@ -51,7 +51,11 @@ _OBSERVE: tuple[Entry, ...] = (
     Command("series", "operations.observe:series", "Show a metric of the services over time."),
     Command("logs", "operations.observe:logs", "List and follow log records."),
     Command("calls", "operations.observe:calls", "List slow and failed calls."),
-    Command("slo", "operations.observe:slo", "Show the state of a service level objective."),
+    Command("slo", "operations.objectives:slo", "Show the state of a service level objective."),
+    Command("slos", "operations.objectives:slos", "List the stored objectives."),
+    Command("set-slo", "operations.objectives:set_slo", "Store the objective of a workflow."),
+    Command("delete-slo", "operations.objectives:delete_slo", "Delete a stored objective."),
+    Command("request", "operations.objectives:request", "Show a request: spans and log records."),
 )
 SUITE: tuple[Entry, ...] = (
     Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),

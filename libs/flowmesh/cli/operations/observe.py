@@ -1,4 +1,4 @@
-"""`observe series|logs|calls|slo`: signals that the suite keeps of itself."""
+"""`observe series|logs|calls`: signals that the suite keeps of itself."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from cyclopts import Parameter
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
-from flowmesh.cli import exit_codes, output
+from flowmesh.cli import output
 from flowmesh.cli.access.documents import document_of
-from flowmesh.cli.arguments import Flag, Texts, WorkflowArgument
+from flowmesh.cli.arguments import Flag, Texts
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.records import moment
 
@@ -90,16 +90,18 @@ async def logs(
     async with connected(common) as client:
         found = await _logs(client, services, filter=text, page_size=min(limit, PAGE_MAX))
         found.reverse()
-        output.listing(found, _log, lambda each: output.line(_log_line(each)), none="No records.")
+        output.listing(
+            found, log_document, lambda each: output.line(log_line(each)), none="No records."
+        )
         while follow:
             await asyncio.sleep(FOLLOW_S)
             after = found[-1].position if found else 1
             new = await _logs(client, services, filter=text, page_size=PAGE_MAX, after=after)
             for each in new:
                 if common.structured:
-                    output.stream_document(_log(each))
+                    output.stream_document(log_document(each))
                 else:
-                    output.line(_log_line(each))
+                    output.line(log_line(each))
             found = new or found
 
 
@@ -131,41 +133,6 @@ async def calls(
     )
 
 
-@command
-async def slo(
-    workflow: WorkflowArgument,
-    /,
-    *,
-    target: float,
-    days: float = 30,
-    slower_than_ms: float = 0,
-    common: Common = COMMON,
-) -> int:
-    """Show the state of a service level objective; the exit code is 1 if its budget is exceeded.
-
-    Args:
-        target: Percent of the ended executions that complete, such as 99.5.
-        days: Window up to now.
-        slower_than_ms: Completed executions that took longer do not count as good.
-    """
-    async with connected(common) as client:
-        request = pb.GetSloRequest(
-            namespace=client.namespace,
-            workflow_id=workflow,
-            target=target,
-            window_s=int(days * 86_400),
-            slower_than_ms=slower_than_ms,
-        )
-        found = (await client.caller.call(_stub(client).GetSlo, request)).slo
-    text = (
-        f"{workflow}: {found.reached:.3f} % of {found.good + found.bad:,} are good, the target is"
-        f" {found.target:g} %; {found.budget_left:.1%} of the budget are left, which burned at"
-        f" {found.burn_rate_hour:.2f} in the last hour and {found.burn_rate:.2f} in the window"
-    )
-    output.result(document_of(found), text)
-    return exit_codes.DONE if found.budget_left >= 0 else exit_codes.FAILED
-
-
 async def _logs(client: "Client", services: bool, **asked: Any) -> list[pb.LogRecord]:
     stub = _stub(client)
     if services:
@@ -176,11 +143,11 @@ async def _logs(client: "Client", services: bool, **asked: Any) -> list[pb.LogRe
     return list(answer.logs)
 
 
-def _log(record: pb.LogRecord) -> dict[str, Any]:
+def log_document(record: pb.LogRecord) -> dict[str, Any]:
     return {**document_of(record), "fields": msgspec.json.decode(record.fields or "{}")}
 
 
-def _log_line(record: pb.LogRecord) -> str:
+def log_line(record: pb.LogRecord) -> str:
     about = [each for each in (record.execution_id, record.trace_id) if each]
     parts: Sequence[str] = (
         output.clock(moment(record.at_us)),

@@ -23,10 +23,19 @@ ONCE_WITHIN_US: Final = 600_000_000
 TYPES: Final = {
     pb.ALERT_KIND_SLOWDOWN: f"{LIFECYCLE}alert.slowdown",
     pb.ALERT_KIND_RECOVERED: f"{LIFECYCLE}alert.recovered",
+    pb.ALERT_KIND_BUDGET: f"{LIFECYCLE}alert.budget",
+    pb.ALERT_KIND_BUDGET_RECOVERED: f"{LIFECYCLE}alert.budget_recovered",
 }
+_BUDGETS: Final = (pb.ALERT_KIND_BUDGET, pb.ALERT_KIND_BUDGET_RECOVERED)
 _TEXTS: Final = {
-    pb.ALERT_KIND_SLOWDOWN: "takes {recent:,.0f} ms instead of {usual:,.0f} ms",
-    pb.ALERT_KIND_RECOVERED: "is as fast as before again: {recent:,.0f} ms",
+    pb.ALERT_KIND_SLOWDOWN: "Task {0.node} of workflow {0.workflow_id} takes {0.recent_ms:,.0f} ms"
+    " instead of {0.usual_ms:,.0f} ms.",
+    pb.ALERT_KIND_RECOVERED: "Task {0.node} of workflow {0.workflow_id} is as fast as before again:"
+    " {0.recent_ms:,.0f} ms.",
+    pb.ALERT_KIND_BUDGET: "The error budget of workflow {0.workflow_id} burns at"
+    " {0.burn_rate:,.1f}, the alert is at {0.alert_burn_rate:,.1f}.",
+    pb.ALERT_KIND_BUDGET_RECOVERED: "The error budget of workflow {0.workflow_id} no longer burns"
+    " too fast: {0.burn_rate:,.1f}.",
 }
 
 
@@ -55,7 +64,8 @@ class AlertServer(alert_service_pb2_grpc.AlertServiceServicer):
     ) -> pb.RaiseAlertResponse:
         check_enum_values([request.kind], pb.AlertKind, "kind")
         if request.kind not in TYPES:
-            raise Invalid("REQUEST_INVALID", "kind: ALERT_KIND_SLOWDOWN or ALERT_KIND_RECOVERED")
+            kinds = " or ".join(pb.AlertKind.Name(each) for each in TYPES)
+            raise Invalid("REQUEST_INVALID", f"kind: {kinds}")
         event = event_of(request)
         check_time(event)
         created = False
@@ -109,10 +119,16 @@ def event_of(request: pb.RaiseAlertRequest) -> trigger_service_pb2.Event:
 
 def data_of(request: pb.RaiseAlertRequest) -> dict[str, Any]:
     """Return the data of the event and the notification; chat programs display `text`."""
-    text = _TEXTS[request.kind].format(recent=request.recent_ms, usual=request.usual_ms)
-    return {
-        "text": f"Task {request.node} of workflow {request.workflow_id} {text}.",
+    about: dict[str, Any] = {
+        "text": _TEXTS[request.kind].format(request),
         "workflowId": request.workflow_id,
+    }
+    if request.kind in _BUDGETS:
+        return about | {
+            "burnRate": request.burn_rate,
+            "alertBurnRate": request.alert_burn_rate,
+        }
+    return about | {
         "taskId": request.node,
         "usualMs": request.usual_ms,
         "recentMs": request.recent_ms,

@@ -101,7 +101,11 @@ class SloValue(Value, kw_only=True):
     reached: float
     budget_left: float
     burn_rate_hour: float
+    burn_rate_now: float
     burn_rate: float
+    alert_burn_rate: float
+    burning: bool
+    computed_at: Instant | UnsetType = UNSET
 
 
 _LOG_FILTER = Query(
@@ -185,7 +189,7 @@ ROUTES = (
         names={"workflow": "workflow_id"},
         tag=TEST,
         summary="Get the state of a service level objective",
-        description="Computed from the stored executions that started in the window.",
+        description="Computed from the stored executions. Without a target, of the stored one.",
         query=(
             Query("target", "Percent of executions that complete, such as 99.5.", number(0, 100)),
             Query("windowS", "Seconds up to now; by default 30 days.", whole(SECONDS_MAX)),

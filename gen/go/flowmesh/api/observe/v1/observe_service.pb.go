@@ -22,6 +22,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type SpanKind int32
+
+const (
+	SpanKind_SPAN_KIND_UNSPECIFIED SpanKind = 0
+	SpanKind_SPAN_KIND_CALL        SpanKind = 1
+	SpanKind_SPAN_KIND_EXECUTION   SpanKind = 2
+	SpanKind_SPAN_KIND_ATTEMPT     SpanKind = 3
+)
+
+// Enum value maps for SpanKind.
+var (
+	SpanKind_name = map[int32]string{
+		0: "SPAN_KIND_UNSPECIFIED",
+		1: "SPAN_KIND_CALL",
+		2: "SPAN_KIND_EXECUTION",
+		3: "SPAN_KIND_ATTEMPT",
+	}
+	SpanKind_value = map[string]int32{
+		"SPAN_KIND_UNSPECIFIED": 0,
+		"SPAN_KIND_CALL":        1,
+		"SPAN_KIND_EXECUTION":   2,
+		"SPAN_KIND_ATTEMPT":     3,
+	}
+)
+
+func (x SpanKind) Enum() *SpanKind {
+	p := new(SpanKind)
+	*p = x
+	return p
+}
+
+func (x SpanKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SpanKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_flowmesh_api_observe_v1_observe_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SpanKind) Type() protoreflect.EnumType {
+	return &file_flowmesh_api_observe_v1_observe_service_proto_enumTypes[0]
+}
+
+func (x SpanKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SpanKind.Descriptor instead.
+func (SpanKind) EnumDescriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{0}
+}
+
 type RecordSignalsRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Service    string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
@@ -1190,7 +1242,8 @@ type GetSloRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
-	// Percent of the ended executions that complete, above 0 and below 100.
+	// Percent of the ended executions that complete, above 0 and below 100; 0 is that of the stored
+	// objective, with its window and duration.
 	Target float64 `protobuf:"fixed64,3,opt,name=target,proto3" json:"target,omitempty"`
 	// Seconds up to now; 0 is 30 days.
 	WindowS int64 `protobuf:"varint,4,opt,name=window_s,json=windowS,proto3" json:"window_s,omitempty"`
@@ -1325,7 +1378,15 @@ type Slo struct {
 	// Rate at which the budget burned in the last hour; at 1 it lasts exactly for the window.
 	BurnRateHour float64 `protobuf:"fixed64,9,opt,name=burn_rate_hour,json=burnRateHour,proto3" json:"burn_rate_hour,omitempty"`
 	// The same of the whole window.
-	BurnRate      float64 `protobuf:"fixed64,10,opt,name=burn_rate,json=burnRate,proto3" json:"burn_rate,omitempty"`
+	BurnRate float64 `protobuf:"fixed64,10,opt,name=burn_rate,json=burnRate,proto3" json:"burn_rate,omitempty"`
+	// The same of the last five minutes.
+	BurnRateNow float64 `protobuf:"fixed64,11,opt,name=burn_rate_now,json=burnRateNow,proto3" json:"burn_rate_now,omitempty"`
+	// Rate from which the budget burns too fast; 0 without a stored objective.
+	AlertBurnRate float64 `protobuf:"fixed64,12,opt,name=alert_burn_rate,json=alertBurnRate,proto3" json:"alert_burn_rate,omitempty"`
+	// Whether the rates of the last hour and of the last five minutes have reached it.
+	Burning bool `protobuf:"varint,13,opt,name=burning,proto3" json:"burning,omitempty"`
+	// Time of the state; 0 if it is not yet computed.
+	ComputedAtUs  int64 `protobuf:"varint,14,opt,name=computed_at_us,json=computedAtUs,proto3" json:"computed_at_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,6 +1487,610 @@ func (x *Slo) GetBurnRateHour() float64 {
 func (x *Slo) GetBurnRate() float64 {
 	if x != nil {
 		return x.BurnRate
+	}
+	return 0
+}
+
+func (x *Slo) GetBurnRateNow() float64 {
+	if x != nil {
+		return x.BurnRateNow
+	}
+	return 0
+}
+
+func (x *Slo) GetAlertBurnRate() float64 {
+	if x != nil {
+		return x.AlertBurnRate
+	}
+	return 0
+}
+
+func (x *Slo) GetBurning() bool {
+	if x != nil {
+		return x.Burning
+	}
+	return false
+}
+
+func (x *Slo) GetComputedAtUs() int64 {
+	if x != nil {
+		return x.ComputedAtUs
+	}
+	return 0
+}
+
+type SetSloRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	// As in GetSloRequest.
+	Target       float64 `protobuf:"fixed64,3,opt,name=target,proto3" json:"target,omitempty"`
+	WindowS      int64   `protobuf:"varint,4,opt,name=window_s,json=windowS,proto3" json:"window_s,omitempty"`
+	SlowerThanMs float64 `protobuf:"fixed64,5,opt,name=slower_than_ms,json=slowerThanMs,proto3" json:"slower_than_ms,omitempty"`
+	// Burn rate of the last hour and of the last five minutes from which an alert is raised; 0 is
+	// 14.4, which uses 2 % of the budget of 30 days in an hour.
+	AlertBurnRate float64 `protobuf:"fixed64,6,opt,name=alert_burn_rate,json=alertBurnRate,proto3" json:"alert_burn_rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSloRequest) Reset() {
+	*x = SetSloRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSloRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSloRequest) ProtoMessage() {}
+
+func (x *SetSloRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSloRequest.ProtoReflect.Descriptor instead.
+func (*SetSloRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetSloRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SetSloRequest) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+func (x *SetSloRequest) GetTarget() float64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *SetSloRequest) GetWindowS() int64 {
+	if x != nil {
+		return x.WindowS
+	}
+	return 0
+}
+
+func (x *SetSloRequest) GetSlowerThanMs() float64 {
+	if x != nil {
+		return x.SlowerThanMs
+	}
+	return 0
+}
+
+func (x *SetSloRequest) GetAlertBurnRate() float64 {
+	if x != nil {
+		return x.AlertBurnRate
+	}
+	return 0
+}
+
+type SetSloResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slo           *Slo                   `protobuf:"bytes,1,opt,name=slo,proto3" json:"slo,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSloResponse) Reset() {
+	*x = SetSloResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSloResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSloResponse) ProtoMessage() {}
+
+func (x *SetSloResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSloResponse.ProtoReflect.Descriptor instead.
+func (*SetSloResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetSloResponse) GetSlo() *Slo {
+	if x != nil {
+		return x.Slo
+	}
+	return nil
+}
+
+type DeleteSloRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId    string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSloRequest) Reset() {
+	*x = DeleteSloRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSloRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSloRequest) ProtoMessage() {}
+
+func (x *DeleteSloRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSloRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSloRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeleteSloRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DeleteSloRequest) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+type DeleteSloResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSloResponse) Reset() {
+	*x = DeleteSloResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSloResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSloResponse) ProtoMessage() {}
+
+func (x *DeleteSloResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSloResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSloResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{23}
+}
+
+type ListSlosRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlosRequest) Reset() {
+	*x = ListSlosRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlosRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlosRequest) ProtoMessage() {}
+
+func (x *ListSlosRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlosRequest.ProtoReflect.Descriptor instead.
+func (*ListSlosRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListSlosRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type ListSlosResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slos          []*Slo                 `protobuf:"bytes,1,rep,name=slos,proto3" json:"slos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlosResponse) Reset() {
+	*x = ListSlosResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlosResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlosResponse) ProtoMessage() {}
+
+func (x *ListSlosResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlosResponse.ProtoReflect.Descriptor instead.
+func (*ListSlosResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListSlosResponse) GetSlos() []*Slo {
+	if x != nil {
+		return x.Slos
+	}
+	return nil
+}
+
+type ListSpansRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ExecutionId   string                 `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	TraceId       string                 `protobuf:"bytes,3,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSpansRequest) Reset() {
+	*x = ListSpansRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSpansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSpansRequest) ProtoMessage() {}
+
+func (x *ListSpansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSpansRequest.ProtoReflect.Descriptor instead.
+func (*ListSpansRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListSpansRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListSpansRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *ListSpansRequest) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+type ListSpansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty for an execution that was started without a trace.
+	TraceId string `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// By start.
+	Spans []*Span `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	// By time: those of services, and those of tasks in the histories.
+	Logs []*LogRecord `protobuf:"bytes,3,rep,name=logs,proto3" json:"logs,omitempty"`
+	// Whether there are more than are returned.
+	Truncated     bool `protobuf:"varint,4,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSpansResponse) Reset() {
+	*x = ListSpansResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSpansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSpansResponse) ProtoMessage() {}
+
+func (x *ListSpansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSpansResponse.ProtoReflect.Descriptor instead.
+func (*ListSpansResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListSpansResponse) GetTraceId() string {
+	if x != nil {
+		return x.TraceId
+	}
+	return ""
+}
+
+func (x *ListSpansResponse) GetSpans() []*Span {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ListSpansResponse) GetLogs() []*LogRecord {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+func (x *ListSpansResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+type Span struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  SpanKind               `protobuf:"varint,1,opt,name=kind,proto3,enum=flowmesh.api.observe.v1.SpanKind" json:"kind,omitempty"`
+	// Such as `POST /api/v1/workflows/{workflow}/start`, a workflow, or a task.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The service, or the worker.
+	Process string `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"`
+	StartUs int64  `protobuf:"varint,4,opt,name=start_us,json=startUs,proto3" json:"start_us,omitempty"`
+	// Up to now if it is open.
+	DurationMs float64 `protobuf:"fixed64,5,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	// A gRPC code, or the status of the execution or the attempt.
+	Code        string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
+	Failed      bool   `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	Open        bool   `protobuf:"varint,8,opt,name=open,proto3" json:"open,omitempty"`
+	ExecutionId string `protobuf:"bytes,9,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Of attempts: the task, its number, and the time that it waited for a worker.
+	Node          string  `protobuf:"bytes,10,opt,name=node,proto3" json:"node,omitempty"`
+	Attempt       uint32  `protobuf:"varint,11,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	WaitMs        float64 `protobuf:"fixed64,12,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Span) GetKind() SpanKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SpanKind_SPAN_KIND_UNSPECIFIED
+}
+
+func (x *Span) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Span) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *Span) GetStartUs() int64 {
+	if x != nil {
+		return x.StartUs
+	}
+	return 0
+}
+
+func (x *Span) GetDurationMs() float64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+func (x *Span) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Span) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *Span) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+func (x *Span) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *Span) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Span) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Span) GetWaitMs() float64 {
+	if x != nil {
+		return x.WaitMs
 	}
 	return 0
 }
@@ -1538,7 +2203,7 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\bwindow_s\x18\x04 \x01(\x03R\awindowS\x12$\n" +
 	"\x0eslower_than_ms\x18\x05 \x01(\x01R\fslowerThanMs\"@\n" +
 	"\x0eGetSloResponse\x12.\n" +
-	"\x03slo\x18\x01 \x01(\v2\x1c.flowmesh.api.observe.v1.SloR\x03slo\"\xa9\x02\n" +
+	"\x03slo\x18\x01 \x01(\v2\x1c.flowmesh.api.observe.v1.SloR\x03slo\"\xb5\x03\n" +
 	"\x03Slo\x12%\n" +
 	"\vworkflow_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
 	"workflowId\x12\x16\n" +
@@ -1552,7 +2217,59 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"budgetLeft\x12$\n" +
 	"\x0eburn_rate_hour\x18\t \x01(\x01R\fburnRateHour\x12\x1b\n" +
 	"\tburn_rate\x18\n" +
-	" \x01(\x01R\bburnRate2\xb7\x06\n" +
+	" \x01(\x01R\bburnRate\x12\"\n" +
+	"\rburn_rate_now\x18\v \x01(\x01R\vburnRateNow\x12&\n" +
+	"\x0falert_burn_rate\x18\f \x01(\x01R\ralertBurnRate\x12\x18\n" +
+	"\aburning\x18\r \x01(\bR\aburning\x12$\n" +
+	"\x0ecomputed_at_us\x18\x0e \x01(\x03R\fcomputedAtUs\"\xd5\x01\n" +
+	"\rSetSloRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
+	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
+	"workflowId\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\x01R\x06target\x12\x19\n" +
+	"\bwindow_s\x18\x04 \x01(\x03R\awindowS\x12$\n" +
+	"\x0eslower_than_ms\x18\x05 \x01(\x01R\fslowerThanMs\x12&\n" +
+	"\x0falert_burn_rate\x18\x06 \x01(\x01R\ralertBurnRate\"@\n" +
+	"\x0eSetSloResponse\x12.\n" +
+	"\x03slo\x18\x01 \x01(\v2\x1c.flowmesh.api.observe.v1.SloR\x03slo\"W\n" +
+	"\x10DeleteSloRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
+	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
+	"workflowId\"\x13\n" +
+	"\x11DeleteSloResponse\"/\n" +
+	"\x0fListSlosRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"D\n" +
+	"\x10ListSlosResponse\x120\n" +
+	"\x04slos\x18\x01 \x03(\v2\x1c.flowmesh.api.observe.v1.SloR\x04slos\"z\n" +
+	"\x10ListSpansRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12'\n" +
+	"\fexecution_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\vexecutionId\x12\x1f\n" +
+	"\btrace_id\x18\x03 \x01(\tB\x04\xf0\xe0\x18\bR\atraceId\"\xbf\x01\n" +
+	"\x11ListSpansResponse\x12\x1f\n" +
+	"\btrace_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\atraceId\x123\n" +
+	"\x05spans\x18\x02 \x03(\v2\x1d.flowmesh.api.observe.v1.SpanR\x05spans\x126\n" +
+	"\x04logs\x18\x03 \x03(\v2\".flowmesh.api.observe.v1.LogRecordR\x04logs\x12\x1c\n" +
+	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xd7\x02\n" +
+	"\x04Span\x125\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.flowmesh.api.observe.v1.SpanKindR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aprocess\x18\x03 \x01(\tR\aprocess\x12\x19\n" +
+	"\bstart_us\x18\x04 \x01(\x03R\astartUs\x12\x1f\n" +
+	"\vduration_ms\x18\x05 \x01(\x01R\n" +
+	"durationMs\x12\x12\n" +
+	"\x04code\x18\x06 \x01(\tR\x04code\x12\x16\n" +
+	"\x06failed\x18\a \x01(\bR\x06failed\x12\x12\n" +
+	"\x04open\x18\b \x01(\bR\x04open\x12'\n" +
+	"\fexecution_id\x18\t \x01(\tB\x04\xf0\xe0\x18\bR\vexecutionId\x12\x12\n" +
+	"\x04node\x18\n" +
+	" \x01(\tR\x04node\x12\x18\n" +
+	"\aattempt\x18\v \x01(\rR\aattempt\x12\x17\n" +
+	"\await_ms\x18\f \x01(\x01R\x06waitMs*i\n" +
+	"\bSpanKind\x12\x19\n" +
+	"\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSPAN_KIND_CALL\x10\x01\x12\x17\n" +
+	"\x13SPAN_KIND_EXECUTION\x10\x02\x12\x15\n" +
+	"\x11SPAN_KIND_ATTEMPT\x10\x032\xdb\t\n" +
 	"\x0eObserveService\x12x\n" +
 	"\rRecordSignals\x12-.flowmesh.api.observe.v1.RecordSignalsRequest\x1a..flowmesh.api.observe.v1.RecordSignalsResponse\"\b\xea\xe0\x18\x04\b\n" +
 	"\x10\x02\x12o\n" +
@@ -1562,7 +2279,11 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x0fListServiceLogs\x12/.flowmesh.api.observe.v1.ListServiceLogsRequest\x1a0.flowmesh.api.observe.v1.ListServiceLogsResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02\x12j\n" +
 	"\tListCalls\x12).flowmesh.api.observe.v1.ListCallsRequest\x1a*.flowmesh.api.observe.v1.ListCallsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x81\x01\n" +
 	"\x10ListServiceCalls\x120.flowmesh.api.observe.v1.ListServiceCallsRequest\x1a1.flowmesh.api.observe.v1.ListServiceCallsResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02\x12a\n" +
-	"\x06GetSlo\x12&.flowmesh.api.observe.v1.GetSloRequest\x1a'.flowmesh.api.observe.v1.GetSloResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
+	"\x06GetSlo\x12&.flowmesh.api.observe.v1.GetSloRequest\x1a'.flowmesh.api.observe.v1.GetSloResponse\"\x06\xea\xe0\x18\x02\b\x03\x12a\n" +
+	"\x06SetSlo\x12&.flowmesh.api.observe.v1.SetSloRequest\x1a'.flowmesh.api.observe.v1.SetSloResponse\"\x06\xea\xe0\x18\x02\b\x05\x12j\n" +
+	"\tDeleteSlo\x12).flowmesh.api.observe.v1.DeleteSloRequest\x1a*.flowmesh.api.observe.v1.DeleteSloResponse\"\x06\xea\xe0\x18\x02\b\x05\x12g\n" +
+	"\bListSlos\x12(.flowmesh.api.observe.v1.ListSlosRequest\x1a).flowmesh.api.observe.v1.ListSlosResponse\"\x06\xea\xe0\x18\x02\b\x03\x12j\n" +
+	"\tListSpans\x12).flowmesh.api.observe.v1.ListSpansRequest\x1a*.flowmesh.api.observe.v1.ListSpansResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
 	"\x1bdev.flowmesh.api.observe.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/observe/v1;observev1\xaa\x02\x17Flowmesh.Api.Observe.V1b\x06proto3"
 
 var (
@@ -1577,59 +2298,83 @@ func file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescData
 }
 
-var file_flowmesh_api_observe_v1_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_flowmesh_api_observe_v1_observe_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_flowmesh_api_observe_v1_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_flowmesh_api_observe_v1_observe_service_proto_goTypes = []any{
-	(*RecordSignalsRequest)(nil),     // 0: flowmesh.api.observe.v1.RecordSignalsRequest
-	(*RecordSignalsResponse)(nil),    // 1: flowmesh.api.observe.v1.RecordSignalsResponse
-	(*MetricPoints)(nil),             // 2: flowmesh.api.observe.v1.MetricPoints
-	(*LogRecord)(nil),                // 3: flowmesh.api.observe.v1.LogRecord
-	(*CallRecord)(nil),               // 4: flowmesh.api.observe.v1.CallRecord
-	(*ListSeriesRequest)(nil),        // 5: flowmesh.api.observe.v1.ListSeriesRequest
-	(*ListSeriesResponse)(nil),       // 6: flowmesh.api.observe.v1.ListSeriesResponse
-	(*Series)(nil),                   // 7: flowmesh.api.observe.v1.Series
-	(*SeriesPoint)(nil),              // 8: flowmesh.api.observe.v1.SeriesPoint
-	(*ListLogsRequest)(nil),          // 9: flowmesh.api.observe.v1.ListLogsRequest
-	(*ListLogsResponse)(nil),         // 10: flowmesh.api.observe.v1.ListLogsResponse
-	(*ListServiceLogsRequest)(nil),   // 11: flowmesh.api.observe.v1.ListServiceLogsRequest
-	(*ListServiceLogsResponse)(nil),  // 12: flowmesh.api.observe.v1.ListServiceLogsResponse
-	(*ListCallsRequest)(nil),         // 13: flowmesh.api.observe.v1.ListCallsRequest
-	(*ListCallsResponse)(nil),        // 14: flowmesh.api.observe.v1.ListCallsResponse
-	(*ListServiceCallsRequest)(nil),  // 15: flowmesh.api.observe.v1.ListServiceCallsRequest
-	(*ListServiceCallsResponse)(nil), // 16: flowmesh.api.observe.v1.ListServiceCallsResponse
-	(*GetSloRequest)(nil),            // 17: flowmesh.api.observe.v1.GetSloRequest
-	(*GetSloResponse)(nil),           // 18: flowmesh.api.observe.v1.GetSloResponse
-	(*Slo)(nil),                      // 19: flowmesh.api.observe.v1.Slo
+	(SpanKind)(0),                    // 0: flowmesh.api.observe.v1.SpanKind
+	(*RecordSignalsRequest)(nil),     // 1: flowmesh.api.observe.v1.RecordSignalsRequest
+	(*RecordSignalsResponse)(nil),    // 2: flowmesh.api.observe.v1.RecordSignalsResponse
+	(*MetricPoints)(nil),             // 3: flowmesh.api.observe.v1.MetricPoints
+	(*LogRecord)(nil),                // 4: flowmesh.api.observe.v1.LogRecord
+	(*CallRecord)(nil),               // 5: flowmesh.api.observe.v1.CallRecord
+	(*ListSeriesRequest)(nil),        // 6: flowmesh.api.observe.v1.ListSeriesRequest
+	(*ListSeriesResponse)(nil),       // 7: flowmesh.api.observe.v1.ListSeriesResponse
+	(*Series)(nil),                   // 8: flowmesh.api.observe.v1.Series
+	(*SeriesPoint)(nil),              // 9: flowmesh.api.observe.v1.SeriesPoint
+	(*ListLogsRequest)(nil),          // 10: flowmesh.api.observe.v1.ListLogsRequest
+	(*ListLogsResponse)(nil),         // 11: flowmesh.api.observe.v1.ListLogsResponse
+	(*ListServiceLogsRequest)(nil),   // 12: flowmesh.api.observe.v1.ListServiceLogsRequest
+	(*ListServiceLogsResponse)(nil),  // 13: flowmesh.api.observe.v1.ListServiceLogsResponse
+	(*ListCallsRequest)(nil),         // 14: flowmesh.api.observe.v1.ListCallsRequest
+	(*ListCallsResponse)(nil),        // 15: flowmesh.api.observe.v1.ListCallsResponse
+	(*ListServiceCallsRequest)(nil),  // 16: flowmesh.api.observe.v1.ListServiceCallsRequest
+	(*ListServiceCallsResponse)(nil), // 17: flowmesh.api.observe.v1.ListServiceCallsResponse
+	(*GetSloRequest)(nil),            // 18: flowmesh.api.observe.v1.GetSloRequest
+	(*GetSloResponse)(nil),           // 19: flowmesh.api.observe.v1.GetSloResponse
+	(*Slo)(nil),                      // 20: flowmesh.api.observe.v1.Slo
+	(*SetSloRequest)(nil),            // 21: flowmesh.api.observe.v1.SetSloRequest
+	(*SetSloResponse)(nil),           // 22: flowmesh.api.observe.v1.SetSloResponse
+	(*DeleteSloRequest)(nil),         // 23: flowmesh.api.observe.v1.DeleteSloRequest
+	(*DeleteSloResponse)(nil),        // 24: flowmesh.api.observe.v1.DeleteSloResponse
+	(*ListSlosRequest)(nil),          // 25: flowmesh.api.observe.v1.ListSlosRequest
+	(*ListSlosResponse)(nil),         // 26: flowmesh.api.observe.v1.ListSlosResponse
+	(*ListSpansRequest)(nil),         // 27: flowmesh.api.observe.v1.ListSpansRequest
+	(*ListSpansResponse)(nil),        // 28: flowmesh.api.observe.v1.ListSpansResponse
+	(*Span)(nil),                     // 29: flowmesh.api.observe.v1.Span
 }
 var file_flowmesh_api_observe_v1_observe_service_proto_depIdxs = []int32{
-	2,  // 0: flowmesh.api.observe.v1.RecordSignalsRequest.metrics:type_name -> flowmesh.api.observe.v1.MetricPoints
-	3,  // 1: flowmesh.api.observe.v1.RecordSignalsRequest.logs:type_name -> flowmesh.api.observe.v1.LogRecord
-	4,  // 2: flowmesh.api.observe.v1.RecordSignalsRequest.calls:type_name -> flowmesh.api.observe.v1.CallRecord
-	7,  // 3: flowmesh.api.observe.v1.ListSeriesResponse.series:type_name -> flowmesh.api.observe.v1.Series
-	8,  // 4: flowmesh.api.observe.v1.Series.points:type_name -> flowmesh.api.observe.v1.SeriesPoint
-	3,  // 5: flowmesh.api.observe.v1.ListLogsResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
-	3,  // 6: flowmesh.api.observe.v1.ListServiceLogsResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
-	4,  // 7: flowmesh.api.observe.v1.ListCallsResponse.calls:type_name -> flowmesh.api.observe.v1.CallRecord
-	4,  // 8: flowmesh.api.observe.v1.ListServiceCallsResponse.calls:type_name -> flowmesh.api.observe.v1.CallRecord
-	19, // 9: flowmesh.api.observe.v1.GetSloResponse.slo:type_name -> flowmesh.api.observe.v1.Slo
-	0,  // 10: flowmesh.api.observe.v1.ObserveService.RecordSignals:input_type -> flowmesh.api.observe.v1.RecordSignalsRequest
-	5,  // 11: flowmesh.api.observe.v1.ObserveService.ListSeries:input_type -> flowmesh.api.observe.v1.ListSeriesRequest
-	9,  // 12: flowmesh.api.observe.v1.ObserveService.ListLogs:input_type -> flowmesh.api.observe.v1.ListLogsRequest
-	11, // 13: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:input_type -> flowmesh.api.observe.v1.ListServiceLogsRequest
-	13, // 14: flowmesh.api.observe.v1.ObserveService.ListCalls:input_type -> flowmesh.api.observe.v1.ListCallsRequest
-	15, // 15: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:input_type -> flowmesh.api.observe.v1.ListServiceCallsRequest
-	17, // 16: flowmesh.api.observe.v1.ObserveService.GetSlo:input_type -> flowmesh.api.observe.v1.GetSloRequest
-	1,  // 17: flowmesh.api.observe.v1.ObserveService.RecordSignals:output_type -> flowmesh.api.observe.v1.RecordSignalsResponse
-	6,  // 18: flowmesh.api.observe.v1.ObserveService.ListSeries:output_type -> flowmesh.api.observe.v1.ListSeriesResponse
-	10, // 19: flowmesh.api.observe.v1.ObserveService.ListLogs:output_type -> flowmesh.api.observe.v1.ListLogsResponse
-	12, // 20: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:output_type -> flowmesh.api.observe.v1.ListServiceLogsResponse
-	14, // 21: flowmesh.api.observe.v1.ObserveService.ListCalls:output_type -> flowmesh.api.observe.v1.ListCallsResponse
-	16, // 22: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:output_type -> flowmesh.api.observe.v1.ListServiceCallsResponse
-	18, // 23: flowmesh.api.observe.v1.ObserveService.GetSlo:output_type -> flowmesh.api.observe.v1.GetSloResponse
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	3,  // 0: flowmesh.api.observe.v1.RecordSignalsRequest.metrics:type_name -> flowmesh.api.observe.v1.MetricPoints
+	4,  // 1: flowmesh.api.observe.v1.RecordSignalsRequest.logs:type_name -> flowmesh.api.observe.v1.LogRecord
+	5,  // 2: flowmesh.api.observe.v1.RecordSignalsRequest.calls:type_name -> flowmesh.api.observe.v1.CallRecord
+	8,  // 3: flowmesh.api.observe.v1.ListSeriesResponse.series:type_name -> flowmesh.api.observe.v1.Series
+	9,  // 4: flowmesh.api.observe.v1.Series.points:type_name -> flowmesh.api.observe.v1.SeriesPoint
+	4,  // 5: flowmesh.api.observe.v1.ListLogsResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
+	4,  // 6: flowmesh.api.observe.v1.ListServiceLogsResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
+	5,  // 7: flowmesh.api.observe.v1.ListCallsResponse.calls:type_name -> flowmesh.api.observe.v1.CallRecord
+	5,  // 8: flowmesh.api.observe.v1.ListServiceCallsResponse.calls:type_name -> flowmesh.api.observe.v1.CallRecord
+	20, // 9: flowmesh.api.observe.v1.GetSloResponse.slo:type_name -> flowmesh.api.observe.v1.Slo
+	20, // 10: flowmesh.api.observe.v1.SetSloResponse.slo:type_name -> flowmesh.api.observe.v1.Slo
+	20, // 11: flowmesh.api.observe.v1.ListSlosResponse.slos:type_name -> flowmesh.api.observe.v1.Slo
+	29, // 12: flowmesh.api.observe.v1.ListSpansResponse.spans:type_name -> flowmesh.api.observe.v1.Span
+	4,  // 13: flowmesh.api.observe.v1.ListSpansResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
+	0,  // 14: flowmesh.api.observe.v1.Span.kind:type_name -> flowmesh.api.observe.v1.SpanKind
+	1,  // 15: flowmesh.api.observe.v1.ObserveService.RecordSignals:input_type -> flowmesh.api.observe.v1.RecordSignalsRequest
+	6,  // 16: flowmesh.api.observe.v1.ObserveService.ListSeries:input_type -> flowmesh.api.observe.v1.ListSeriesRequest
+	10, // 17: flowmesh.api.observe.v1.ObserveService.ListLogs:input_type -> flowmesh.api.observe.v1.ListLogsRequest
+	12, // 18: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:input_type -> flowmesh.api.observe.v1.ListServiceLogsRequest
+	14, // 19: flowmesh.api.observe.v1.ObserveService.ListCalls:input_type -> flowmesh.api.observe.v1.ListCallsRequest
+	16, // 20: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:input_type -> flowmesh.api.observe.v1.ListServiceCallsRequest
+	18, // 21: flowmesh.api.observe.v1.ObserveService.GetSlo:input_type -> flowmesh.api.observe.v1.GetSloRequest
+	21, // 22: flowmesh.api.observe.v1.ObserveService.SetSlo:input_type -> flowmesh.api.observe.v1.SetSloRequest
+	23, // 23: flowmesh.api.observe.v1.ObserveService.DeleteSlo:input_type -> flowmesh.api.observe.v1.DeleteSloRequest
+	25, // 24: flowmesh.api.observe.v1.ObserveService.ListSlos:input_type -> flowmesh.api.observe.v1.ListSlosRequest
+	27, // 25: flowmesh.api.observe.v1.ObserveService.ListSpans:input_type -> flowmesh.api.observe.v1.ListSpansRequest
+	2,  // 26: flowmesh.api.observe.v1.ObserveService.RecordSignals:output_type -> flowmesh.api.observe.v1.RecordSignalsResponse
+	7,  // 27: flowmesh.api.observe.v1.ObserveService.ListSeries:output_type -> flowmesh.api.observe.v1.ListSeriesResponse
+	11, // 28: flowmesh.api.observe.v1.ObserveService.ListLogs:output_type -> flowmesh.api.observe.v1.ListLogsResponse
+	13, // 29: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:output_type -> flowmesh.api.observe.v1.ListServiceLogsResponse
+	15, // 30: flowmesh.api.observe.v1.ObserveService.ListCalls:output_type -> flowmesh.api.observe.v1.ListCallsResponse
+	17, // 31: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:output_type -> flowmesh.api.observe.v1.ListServiceCallsResponse
+	19, // 32: flowmesh.api.observe.v1.ObserveService.GetSlo:output_type -> flowmesh.api.observe.v1.GetSloResponse
+	22, // 33: flowmesh.api.observe.v1.ObserveService.SetSlo:output_type -> flowmesh.api.observe.v1.SetSloResponse
+	24, // 34: flowmesh.api.observe.v1.ObserveService.DeleteSlo:output_type -> flowmesh.api.observe.v1.DeleteSloResponse
+	26, // 35: flowmesh.api.observe.v1.ObserveService.ListSlos:output_type -> flowmesh.api.observe.v1.ListSlosResponse
+	28, // 36: flowmesh.api.observe.v1.ObserveService.ListSpans:output_type -> flowmesh.api.observe.v1.ListSpansResponse
+	26, // [26:37] is the sub-list for method output_type
+	15, // [15:26] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_observe_v1_observe_service_proto_init() }
@@ -1642,13 +2387,14 @@ func file_flowmesh_api_observe_v1_observe_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_observe_v1_observe_service_proto_rawDesc), len(file_flowmesh_api_observe_v1_observe_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   20,
+			NumEnums:      1,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_flowmesh_api_observe_v1_observe_service_proto_goTypes,
 		DependencyIndexes: file_flowmesh_api_observe_v1_observe_service_proto_depIdxs,
+		EnumInfos:         file_flowmesh_api_observe_v1_observe_service_proto_enumTypes,
 		MessageInfos:      file_flowmesh_api_observe_v1_observe_service_proto_msgTypes,
 	}.Build()
 	File_flowmesh_api_observe_v1_observe_service_proto = out.File

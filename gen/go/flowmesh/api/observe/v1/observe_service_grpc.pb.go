@@ -26,6 +26,10 @@ const (
 	ObserveService_ListCalls_FullMethodName        = "/flowmesh.api.observe.v1.ObserveService/ListCalls"
 	ObserveService_ListServiceCalls_FullMethodName = "/flowmesh.api.observe.v1.ObserveService/ListServiceCalls"
 	ObserveService_GetSlo_FullMethodName           = "/flowmesh.api.observe.v1.ObserveService/GetSlo"
+	ObserveService_SetSlo_FullMethodName           = "/flowmesh.api.observe.v1.ObserveService/SetSlo"
+	ObserveService_DeleteSlo_FullMethodName        = "/flowmesh.api.observe.v1.ObserveService/DeleteSlo"
+	ObserveService_ListSlos_FullMethodName         = "/flowmesh.api.observe.v1.ObserveService/ListSlos"
+	ObserveService_ListSpans_FullMethodName        = "/flowmesh.api.observe.v1.ObserveService/ListSpans"
 )
 
 // ObserveServiceClient is the client API for ObserveService service.
@@ -57,10 +61,30 @@ type ObserveServiceClient interface {
 	//
 	//	INVALID_ARGUMENT / FILTER_INVALID
 	ListServiceCalls(ctx context.Context, in *ListServiceCallsRequest, opts ...grpc.CallOption) (*ListServiceCallsResponse, error)
-	// Returns the state of a service level objective, computed from the stored executions.
+	// Returns the state of a service level objective, computed from the stored executions. Without a
+	// target it is that of the stored objective of the workflow.
 	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+	//	NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
 	GetSlo(ctx context.Context, in *GetSloRequest, opts ...grpc.CallOption) (*GetSloResponse, error)
+	// Stores the objective of a workflow, in place of the one before. Its state is computed every
+	// minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+	//	FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
+	SetSlo(ctx context.Context, in *SetSloRequest, opts ...grpc.CallOption) (*SetSloResponse, error)
+	// Deletes the objective of a workflow.
+	//
+	//	NOT_FOUND / SLO_NOT_FOUND
+	DeleteSlo(ctx context.Context, in *DeleteSloRequest, opts ...grpc.CallOption) (*DeleteSloResponse, error)
+	// Returns the stored objectives of a namespace by workflow, each with its last computed state.
+	ListSlos(ctx context.Context, in *ListSlosRequest, opts ...grpc.CallOption) (*ListSlosResponse, error)
+	// Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+	// of their tasks on workers, and the log records of all of them. Either id may be given.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+	//	NOT_FOUND / EXECUTION_NOT_FOUND
+	ListSpans(ctx context.Context, in *ListSpansRequest, opts ...grpc.CallOption) (*ListSpansResponse, error)
 }
 
 type observeServiceClient struct {
@@ -141,6 +165,46 @@ func (c *observeServiceClient) GetSlo(ctx context.Context, in *GetSloRequest, op
 	return out, nil
 }
 
+func (c *observeServiceClient) SetSlo(ctx context.Context, in *SetSloRequest, opts ...grpc.CallOption) (*SetSloResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetSloResponse)
+	err := c.cc.Invoke(ctx, ObserveService_SetSlo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) DeleteSlo(ctx context.Context, in *DeleteSloRequest, opts ...grpc.CallOption) (*DeleteSloResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteSloResponse)
+	err := c.cc.Invoke(ctx, ObserveService_DeleteSlo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) ListSlos(ctx context.Context, in *ListSlosRequest, opts ...grpc.CallOption) (*ListSlosResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSlosResponse)
+	err := c.cc.Invoke(ctx, ObserveService_ListSlos_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) ListSpans(ctx context.Context, in *ListSpansRequest, opts ...grpc.CallOption) (*ListSpansResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSpansResponse)
+	err := c.cc.Invoke(ctx, ObserveService_ListSpans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ObserveServiceServer is the server API for ObserveService service.
 // All implementations must embed UnimplementedObserveServiceServer
 // for forward compatibility.
@@ -170,10 +234,30 @@ type ObserveServiceServer interface {
 	//
 	//	INVALID_ARGUMENT / FILTER_INVALID
 	ListServiceCalls(context.Context, *ListServiceCallsRequest) (*ListServiceCallsResponse, error)
-	// Returns the state of a service level objective, computed from the stored executions.
+	// Returns the state of a service level objective, computed from the stored executions. Without a
+	// target it is that of the stored objective of the workflow.
 	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+	//	NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
 	GetSlo(context.Context, *GetSloRequest) (*GetSloResponse, error)
+	// Stores the objective of a workflow, in place of the one before. Its state is computed every
+	// minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+	//	FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
+	SetSlo(context.Context, *SetSloRequest) (*SetSloResponse, error)
+	// Deletes the objective of a workflow.
+	//
+	//	NOT_FOUND / SLO_NOT_FOUND
+	DeleteSlo(context.Context, *DeleteSloRequest) (*DeleteSloResponse, error)
+	// Returns the stored objectives of a namespace by workflow, each with its last computed state.
+	ListSlos(context.Context, *ListSlosRequest) (*ListSlosResponse, error)
+	// Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+	// of their tasks on workers, and the log records of all of them. Either id may be given.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+	//	NOT_FOUND / EXECUTION_NOT_FOUND
+	ListSpans(context.Context, *ListSpansRequest) (*ListSpansResponse, error)
 	mustEmbedUnimplementedObserveServiceServer()
 }
 
@@ -204,6 +288,18 @@ func (UnimplementedObserveServiceServer) ListServiceCalls(context.Context, *List
 }
 func (UnimplementedObserveServiceServer) GetSlo(context.Context, *GetSloRequest) (*GetSloResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSlo not implemented")
+}
+func (UnimplementedObserveServiceServer) SetSlo(context.Context, *SetSloRequest) (*SetSloResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSlo not implemented")
+}
+func (UnimplementedObserveServiceServer) DeleteSlo(context.Context, *DeleteSloRequest) (*DeleteSloResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSlo not implemented")
+}
+func (UnimplementedObserveServiceServer) ListSlos(context.Context, *ListSlosRequest) (*ListSlosResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSlos not implemented")
+}
+func (UnimplementedObserveServiceServer) ListSpans(context.Context, *ListSpansRequest) (*ListSpansResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSpans not implemented")
 }
 func (UnimplementedObserveServiceServer) mustEmbedUnimplementedObserveServiceServer() {}
 func (UnimplementedObserveServiceServer) testEmbeddedByValue()                        {}
@@ -352,6 +448,78 @@ func _ObserveService_GetSlo_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ObserveService_SetSlo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSloRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).SetSlo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_SetSlo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).SetSlo(ctx, req.(*SetSloRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_DeleteSlo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSloRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).DeleteSlo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_DeleteSlo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).DeleteSlo(ctx, req.(*DeleteSloRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_ListSlos_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSlosRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).ListSlos(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_ListSlos_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).ListSlos(ctx, req.(*ListSlosRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_ListSpans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSpansRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).ListSpans(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_ListSpans_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).ListSpans(ctx, req.(*ListSpansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ObserveService_ServiceDesc is the grpc.ServiceDesc for ObserveService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -386,6 +554,22 @@ var ObserveService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSlo",
 			Handler:    _ObserveService_GetSlo_Handler,
+		},
+		{
+			MethodName: "SetSlo",
+			Handler:    _ObserveService_SetSlo_Handler,
+		},
+		{
+			MethodName: "DeleteSlo",
+			Handler:    _ObserveService_DeleteSlo_Handler,
+		},
+		{
+			MethodName: "ListSlos",
+			Handler:    _ObserveService_ListSlos_Handler,
+		},
+		{
+			MethodName: "ListSpans",
+			Handler:    _ObserveService_ListSpans_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

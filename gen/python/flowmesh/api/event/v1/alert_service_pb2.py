@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)flowmesh/api/event/v1/alert_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a#flowmesh/api/common/v1/access.proto\"\x89\x02\n\x11RaiseAlertRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x34\n\x04kind\x18\x04 \x01(\x0e\x32 .flowmesh.api.event.v1.AlertKindR\x04kind\x12\x19\n\x08usual_ms\x18\x05 \x01(\x01R\x07usualMs\x12\x1b\n\trecent_ms\x18\x06 \x01(\x01R\x08recentMs\x12\x18\n\x07samples\x18\x07 \x01(\rR\x07samples\x12\x13\n\x05\x61t_us\x18\x08 \x01(\x03R\x04\x61tUs\"I\n\x12RaiseAlertResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated*Z\n\tAlertKind\x12\x1a\n\x16\x41LERT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_KIND_SLOWDOWN\x10\x01\x12\x18\n\x14\x41LERT_KIND_RECOVERED\x10\x02\x32{\n\x0c\x41lertService\x12k\n\nRaiseAlert\x12(.flowmesh.api.event.v1.RaiseAlertRequest\x1a).flowmesh.api.event.v1.RaiseAlertResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42\x65\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)flowmesh/api/event/v1/alert_service.proto\x12\x15\x66lowmesh.api.event.v1\x1a#flowmesh/api/common/v1/access.proto\"\xce\x02\n\x11RaiseAlertRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n\x0bworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\nworkflowId\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\x12\x34\n\x04kind\x18\x04 \x01(\x0e\x32 .flowmesh.api.event.v1.AlertKindR\x04kind\x12\x19\n\x08usual_ms\x18\x05 \x01(\x01R\x07usualMs\x12\x1b\n\trecent_ms\x18\x06 \x01(\x01R\x08recentMs\x12\x18\n\x07samples\x18\x07 \x01(\rR\x07samples\x12\x13\n\x05\x61t_us\x18\x08 \x01(\x03R\x04\x61tUs\x12\x1b\n\tburn_rate\x18\t \x01(\x01R\x08\x62urnRate\x12&\n\x0f\x61lert_burn_rate\x18\n \x01(\x01R\ralertBurnRate\"I\n\x12RaiseAlertResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated*\x92\x01\n\tAlertKind\x12\x1a\n\x16\x41LERT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_KIND_SLOWDOWN\x10\x01\x12\x18\n\x14\x41LERT_KIND_RECOVERED\x10\x02\x12\x15\n\x11\x41LERT_KIND_BUDGET\x10\x03\x12\x1f\n\x1b\x41LERT_KIND_BUDGET_RECOVERED\x10\x04\x32{\n\x0c\x41lertService\x12k\n\nRaiseAlert\x12(.flowmesh.api.event.v1.RaiseAlertRequest\x1a).flowmesh.api.event.v1.RaiseAlertResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x42\x65\n\x19\x64\x65v.flowmesh.api.event.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/event/v1;eventv1\xaa\x02\x15\x46lowmesh.Api.Event.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RAISEALERTREQUEST'].fields_by_name['workflow_id']._serialized_options = b'\360\340\030\001'
   _globals['_ALERTSERVICE'].methods_by_name['RaiseAlert']._loaded_options = None
   _globals['_ALERTSERVICE'].methods_by_name['RaiseAlert']._serialized_options = b'\352\340\030\004\010\n\020\002'
-  _globals['_ALERTKIND']._serialized_start=448
-  _globals['_ALERTKIND']._serialized_end=538
+  _globals['_ALERTKIND']._serialized_start=518
+  _globals['_ALERTKIND']._serialized_end=664
   _globals['_RAISEALERTREQUEST']._serialized_start=106
-  _globals['_RAISEALERTREQUEST']._serialized_end=371
-  _globals['_RAISEALERTRESPONSE']._serialized_start=373
-  _globals['_RAISEALERTRESPONSE']._serialized_end=446
-  _globals['_ALERTSERVICE']._serialized_start=540
-  _globals['_ALERTSERVICE']._serialized_end=663
+  _globals['_RAISEALERTREQUEST']._serialized_end=440
+  _globals['_RAISEALERTRESPONSE']._serialized_start=442
+  _globals['_RAISEALERTRESPONSE']._serialized_end=515
+  _globals['_ALERTSERVICE']._serialized_start=666
+  _globals['_ALERTSERVICE']._serialized_end=789
 # @@protoc_insertion_point(module_scope)

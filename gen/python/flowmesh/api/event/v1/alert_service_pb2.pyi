@@ -28,6 +28,9 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     """The task takes several times its usual duration."""
     ALERT_KIND_RECOVERED: _AlertKind.ValueType  # 2
     """The task is back to its usual duration."""
+    ALERT_KIND_BUDGET: _AlertKind.ValueType  # 3
+    """The error budget of the workflow's objective burns too fast, or no longer does. Without a node."""
+    ALERT_KIND_BUDGET_RECOVERED: _AlertKind.ValueType  # 4
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper): ...
 
@@ -36,6 +39,9 @@ ALERT_KIND_SLOWDOWN: AlertKind.ValueType  # 1
 """The task takes several times its usual duration."""
 ALERT_KIND_RECOVERED: AlertKind.ValueType  # 2
 """The task is back to its usual duration."""
+ALERT_KIND_BUDGET: AlertKind.ValueType  # 3
+"""The error budget of the workflow's objective burns too fast, or no longer does. Without a node."""
+ALERT_KIND_BUDGET_RECOVERED: AlertKind.ValueType  # 4
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 @_typing.final
@@ -50,10 +56,12 @@ class RaiseAlertRequest(_message.Message):
     RECENT_MS_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     AT_US_FIELD_NUMBER: _builtins.int
+    BURN_RATE_FIELD_NUMBER: _builtins.int
+    ALERT_BURN_RATE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     node: _builtins.str
-    """The node whose attempts slowed down or recovered."""
+    """The node whose attempts slowed down or recovered; empty for budgets."""
     kind: Global___AlertKind.ValueType
     usual_ms: _builtins.float
     """Median durations of the reference period and of recent attempts, and the number of recent
@@ -62,6 +70,9 @@ class RaiseAlertRequest(_message.Message):
     recent_ms: _builtins.float
     samples: _builtins.int
     at_us: _builtins.int
+    burn_rate: _builtins.float
+    """Burn rate of the last hour, and the rate that the objective admits."""
+    alert_burn_rate: _builtins.float
     def __init__(
         self,
         *,
@@ -73,10 +84,12 @@ class RaiseAlertRequest(_message.Message):
         recent_ms: _builtins.float = ...,
         samples: _builtins.int = ...,
         at_us: _builtins.int = ...,
+        burn_rate: _builtins.float = ...,
+        alert_burn_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_us", b"at_us", "kind", b"kind", "namespace", b"namespace", "node", b"node", "recent_ms", b"recent_ms", "samples", b"samples", "usual_ms", b"usual_ms", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_burn_rate", b"alert_burn_rate", "at_us", b"at_us", "burn_rate", b"burn_rate", "kind", b"kind", "namespace", b"namespace", "node", b"node", "recent_ms", b"recent_ms", "samples", b"samples", "usual_ms", b"usual_ms", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

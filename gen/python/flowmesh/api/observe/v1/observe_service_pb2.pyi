@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,25 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SpanKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpanKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPAN_KIND_UNSPECIFIED: _SpanKind.ValueType  # 0
+    SPAN_KIND_CALL: _SpanKind.ValueType  # 1
+    SPAN_KIND_EXECUTION: _SpanKind.ValueType  # 2
+    SPAN_KIND_ATTEMPT: _SpanKind.ValueType  # 3
+
+class SpanKind(_SpanKind, metaclass=_SpanKindEnumTypeWrapper): ...
+
+SPAN_KIND_UNSPECIFIED: SpanKind.ValueType  # 0
+SPAN_KIND_CALL: SpanKind.ValueType  # 1
+SPAN_KIND_EXECUTION: SpanKind.ValueType  # 2
+SPAN_KIND_ATTEMPT: SpanKind.ValueType  # 3
+Global___SpanKind: _TypeAlias = SpanKind  # noqa: Y015
 
 @_typing.final
 class RecordSignalsRequest(_message.Message):
@@ -535,7 +555,9 @@ class GetSloRequest(_message.Message):
     namespace: _builtins.str
     workflow_id: _builtins.str
     target: _builtins.float
-    """Percent of the ended executions that complete, above 0 and below 100."""
+    """Percent of the ended executions that complete, above 0 and below 100; 0 is that of the stored
+    objective, with its window and duration.
+    """
     window_s: _builtins.int
     """Seconds up to now; 0 is 30 days."""
     slower_than_ms: _builtins.float
@@ -593,6 +615,10 @@ class Slo(_message.Message):
     BUDGET_LEFT_FIELD_NUMBER: _builtins.int
     BURN_RATE_HOUR_FIELD_NUMBER: _builtins.int
     BURN_RATE_FIELD_NUMBER: _builtins.int
+    BURN_RATE_NOW_FIELD_NUMBER: _builtins.int
+    ALERT_BURN_RATE_FIELD_NUMBER: _builtins.int
+    BURNING_FIELD_NUMBER: _builtins.int
+    COMPUTED_AT_US_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     target: _builtins.float
     window_s: _builtins.int
@@ -607,6 +633,14 @@ class Slo(_message.Message):
     """Rate at which the budget burned in the last hour; at 1 it lasts exactly for the window."""
     burn_rate: _builtins.float
     """The same of the whole window."""
+    burn_rate_now: _builtins.float
+    """The same of the last five minutes."""
+    alert_burn_rate: _builtins.float
+    """Rate from which the budget burns too fast; 0 without a stored objective."""
+    burning: _builtins.bool
+    """Whether the rates of the last hour and of the last five minutes have reached it."""
+    computed_at_us: _builtins.int
+    """Time of the state; 0 if it is not yet computed."""
     def __init__(
         self,
         *,
@@ -620,11 +654,267 @@ class Slo(_message.Message):
         budget_left: _builtins.float = ...,
         burn_rate_hour: _builtins.float = ...,
         burn_rate: _builtins.float = ...,
+        burn_rate_now: _builtins.float = ...,
+        alert_burn_rate: _builtins.float = ...,
+        burning: _builtins.bool = ...,
+        computed_at_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad", b"bad", "budget_left", b"budget_left", "burn_rate", b"burn_rate", "burn_rate_hour", b"burn_rate_hour", "good", b"good", "reached", b"reached", "slower_than_ms", b"slower_than_ms", "target", b"target", "window_s", b"window_s", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_burn_rate", b"alert_burn_rate", "bad", b"bad", "budget_left", b"budget_left", "burn_rate", b"burn_rate", "burn_rate_hour", b"burn_rate_hour", "burn_rate_now", b"burn_rate_now", "burning", b"burning", "computed_at_us", b"computed_at_us", "good", b"good", "reached", b"reached", "slower_than_ms", b"slower_than_ms", "target", b"target", "window_s", b"window_s", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Slo: _TypeAlias = Slo  # noqa: Y015
+
+@_typing.final
+class SetSloRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    WINDOW_S_FIELD_NUMBER: _builtins.int
+    SLOWER_THAN_MS_FIELD_NUMBER: _builtins.int
+    ALERT_BURN_RATE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    target: _builtins.float
+    """As in GetSloRequest."""
+    window_s: _builtins.int
+    slower_than_ms: _builtins.float
+    alert_burn_rate: _builtins.float
+    """Burn rate of the last hour and of the last five minutes from which an alert is raised; 0 is
+    14.4, which uses 2 % of the budget of 30 days in an hour.
+    """
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        target: _builtins.float = ...,
+        window_s: _builtins.int = ...,
+        slower_than_ms: _builtins.float = ...,
+        alert_burn_rate: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_burn_rate", b"alert_burn_rate", "namespace", b"namespace", "slower_than_ms", b"slower_than_ms", "target", b"target", "window_s", b"window_s", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSloRequest: _TypeAlias = SetSloRequest  # noqa: Y015
+
+@_typing.final
+class SetSloResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def slo(self) -> Global___Slo: ...
+    def __init__(
+        self,
+        *,
+        slo: Global___Slo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slo", b"slo"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["slo", b"slo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSloResponse: _TypeAlias = SetSloResponse  # noqa: Y015
+
+@_typing.final
+class DeleteSloRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSloRequest: _TypeAlias = DeleteSloRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSloResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSloResponse: _TypeAlias = DeleteSloResponse  # noqa: Y015
+
+@_typing.final
+class ListSlosRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlosRequest: _TypeAlias = ListSlosRequest  # noqa: Y015
+
+@_typing.final
+class ListSlosResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def slos(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slo]: ...
+    def __init__(
+        self,
+        *,
+        slos: _abc.Iterable[Global___Slo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["slos", b"slos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlosResponse: _TypeAlias = ListSlosResponse  # noqa: Y015
+
+@_typing.final
+class ListSpansRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    execution_id: _builtins.str
+    trace_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "namespace", b"namespace", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSpansRequest: _TypeAlias = ListSpansRequest  # noqa: Y015
+
+@_typing.final
+class ListSpansResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    trace_id: _builtins.str
+    """Empty for an execution that was started without a trace."""
+    truncated: _builtins.bool
+    """Whether there are more than are returned."""
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Span]:
+        """By start."""
+
+    @_builtins.property
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]:
+        """By time: those of services, and those of tasks in the histories."""
+
+    def __init__(
+        self,
+        *,
+        trace_id: _builtins.str = ...,
+        spans: _abc.Iterable[Global___Span] | None = ...,
+        logs: _abc.Iterable[Global___LogRecord] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "spans", b"spans", "trace_id", b"trace_id", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSpansResponse: _TypeAlias = ListSpansResponse  # noqa: Y015
+
+@_typing.final
+class Span(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    START_US_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    WAIT_MS_FIELD_NUMBER: _builtins.int
+    kind: Global___SpanKind.ValueType
+    name: _builtins.str
+    """Such as `POST /api/v1/workflows/{workflow}/start`, a workflow, or a task."""
+    process: _builtins.str
+    """The service, or the worker."""
+    start_us: _builtins.int
+    duration_ms: _builtins.float
+    """Up to now if it is open."""
+    code: _builtins.str
+    """A gRPC code, or the status of the execution or the attempt."""
+    failed: _builtins.bool
+    open: _builtins.bool
+    execution_id: _builtins.str
+    node: _builtins.str
+    """Of attempts: the task, its number, and the time that it waited for a worker."""
+    attempt: _builtins.int
+    wait_ms: _builtins.float
+    def __init__(
+        self,
+        *,
+        kind: Global___SpanKind.ValueType = ...,
+        name: _builtins.str = ...,
+        process: _builtins.str = ...,
+        start_us: _builtins.int = ...,
+        duration_ms: _builtins.float = ...,
+        code: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+        open: _builtins.bool = ...,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        wait_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "code", b"code", "duration_ms", b"duration_ms", "execution_id", b"execution_id", "failed", b"failed", "kind", b"kind", "name", b"name", "node", b"node", "open", b"open", "process", b"process", "start_us", b"start_us", "wait_ms", b"wait_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Span: _TypeAlias = Span  # noqa: Y015

@@ -71,6 +71,26 @@ class ObserveServiceStub:
                 request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloResponse.FromString,
                 _registered_method=True)
+        self.SetSlo = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/SetSlo',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloResponse.FromString,
+                _registered_method=True)
+        self.DeleteSlo = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/DeleteSlo',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloResponse.FromString,
+                _registered_method=True)
+        self.ListSlos = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/ListSlos',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosResponse.FromString,
+                _registered_method=True)
+        self.ListSpans = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/ListSpans',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.FromString,
+                _registered_method=True)
 
 
 class ObserveServiceServicer:
@@ -131,9 +151,49 @@ class ObserveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSlo(self, request, context):
-        """Returns the state of a service level objective, computed from the stored executions.
+        """Returns the state of a service level objective, computed from the stored executions. Without a
+        target it is that of the stored objective of the workflow.
 
         INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+        NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSlo(self, request, context):
+        """Stores the objective of a workflow, in place of the one before. Its state is computed every
+        minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+
+        INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+        RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSlo(self, request, context):
+        """Deletes the objective of a workflow.
+
+        NOT_FOUND / SLO_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlos(self, request, context):
+        """Returns the stored objectives of a namespace by workflow, each with its last computed state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSpans(self, request, context):
+        """Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+        of their tasks on workers, and the log records of all of them. Either id may be given.
+
+        INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+        NOT_FOUND / EXECUTION_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +236,26 @@ def add_ObserveServiceServicer_to_server(servicer, server):
                     servicer.GetSlo,
                     request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloResponse.SerializeToString,
+            ),
+            'SetSlo': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSlo,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloResponse.SerializeToString,
+            ),
+            'DeleteSlo': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSlo,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloResponse.SerializeToString,
+            ),
+            'ListSlos': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlos,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosResponse.SerializeToString,
+            ),
+            'ListSpans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSpans,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -369,6 +449,114 @@ class ObserveService:
             '/flowmesh.api.observe.v1.ObserveService/GetSlo',
             flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloRequest.SerializeToString,
             flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetSloResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSlo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/SetSlo',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.SetSloResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSlo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/DeleteSlo',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.DeleteSloResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/ListSlos',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSlosResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSpans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/ListSpans',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,9 +63,32 @@ class ObserveServiceStub:
       INVALID_ARGUMENT / FILTER_INVALID
     """
     GetSlo: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.GetSloRequest, _observe_service_pb2.GetSloResponse]
-    """Returns the state of a service level objective, computed from the stored executions.
+    """Returns the state of a service level objective, computed from the stored executions. Without a
+    target it is that of the stored objective of the workflow.
 
       INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+      NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
+    """
+    SetSlo: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.SetSloRequest, _observe_service_pb2.SetSloResponse]
+    """Stores the objective of a workflow, in place of the one before. Its state is computed every
+    minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+
+      INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+      RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+    """
+    DeleteSlo: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.DeleteSloRequest, _observe_service_pb2.DeleteSloResponse]
+    """Deletes the objective of a workflow.
+
+      NOT_FOUND / SLO_NOT_FOUND
+    """
+    ListSlos: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.ListSlosRequest, _observe_service_pb2.ListSlosResponse]
+    """Returns the stored objectives of a namespace by workflow, each with its last computed state."""
+    ListSpans: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.ListSpansRequest, _observe_service_pb2.ListSpansResponse]
+    """Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+    of their tasks on workers, and the log records of all of them. Either id may be given.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+      NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 @_typing.type_check_only
@@ -103,9 +126,32 @@ class ObserveServiceAsyncStub(ObserveServiceStub):
       INVALID_ARGUMENT / FILTER_INVALID
     """
     GetSlo: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.GetSloRequest, _observe_service_pb2.GetSloResponse]  # type: ignore[assignment]
-    """Returns the state of a service level objective, computed from the stored executions.
+    """Returns the state of a service level objective, computed from the stored executions. Without a
+    target it is that of the stored objective of the workflow.
 
       INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+      NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
+    """
+    SetSlo: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.SetSloRequest, _observe_service_pb2.SetSloResponse]  # type: ignore[assignment]
+    """Stores the objective of a workflow, in place of the one before. Its state is computed every
+    minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+
+      INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+      RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+    """
+    DeleteSlo: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.DeleteSloRequest, _observe_service_pb2.DeleteSloResponse]  # type: ignore[assignment]
+    """Deletes the objective of a workflow.
+
+      NOT_FOUND / SLO_NOT_FOUND
+    """
+    ListSlos: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.ListSlosRequest, _observe_service_pb2.ListSlosResponse]  # type: ignore[assignment]
+    """Returns the stored objectives of a namespace by workflow, each with its last computed state."""
+    ListSpans: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.ListSpansRequest, _observe_service_pb2.ListSpansResponse]  # type: ignore[assignment]
+    """Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+    of their tasks on workers, and the log records of all of them. Either id may be given.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+      NOT_FOUND / EXECUTION_NOT_FOUND
     """
 
 class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -182,9 +228,56 @@ class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _observe_service_pb2.GetSloRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_observe_service_pb2.GetSloResponse, _abc.Awaitable[_observe_service_pb2.GetSloResponse]]:
-        """Returns the state of a service level objective, computed from the stored executions.
+        """Returns the state of a service level objective, computed from the stored executions. Without a
+        target it is that of the stored objective of the workflow.
 
           INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+          NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
+        """
+
+    @_abc_1.abstractmethod
+    def SetSlo(
+        self,
+        request: _observe_service_pb2.SetSloRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.SetSloResponse, _abc.Awaitable[_observe_service_pb2.SetSloResponse]]:
+        """Stores the objective of a workflow, in place of the one before. Its state is computed every
+        minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+
+          INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+          RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSlo(
+        self,
+        request: _observe_service_pb2.DeleteSloRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.DeleteSloResponse, _abc.Awaitable[_observe_service_pb2.DeleteSloResponse]]:
+        """Deletes the objective of a workflow.
+
+          NOT_FOUND / SLO_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def ListSlos(
+        self,
+        request: _observe_service_pb2.ListSlosRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.ListSlosResponse, _abc.Awaitable[_observe_service_pb2.ListSlosResponse]]:
+        """Returns the stored objectives of a namespace by workflow, each with its last computed state."""
+
+    @_abc_1.abstractmethod
+    def ListSpans(
+        self,
+        request: _observe_service_pb2.ListSpansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.ListSpansResponse, _abc.Awaitable[_observe_service_pb2.ListSpansResponse]]:
+        """Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+        of their tasks on workers, and the log records of all of them. Either id may be given.
+
+          INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+          NOT_FOUND / EXECUTION_NOT_FOUND
         """
 
 def add_ObserveServiceServicer_to_server(servicer: ObserveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,8 +2,8 @@
 // @generated from file flowmesh/api/observe/v1/observe_service.proto (package flowmesh.api.observe.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_flowmesh_api_common_v1_access } from "../../common/v1/access_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/observe/v1/observe_service.proto.
  */
 export const file_flowmesh_api_observe_v1_observe_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9vYnNlcnZlX3NlcnZpY2UucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIu8BChRSZWNvcmRTaWduYWxzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhkKC2luc3RhbmNlX2lkGAIgASgJQgTw4BgIEg0KBWF0X3VzGAMgASgDEjYKB21ldHJpY3MYBCADKAsyJS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5NZXRyaWNQb2ludHMSMAoEbG9ncxgFIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIyCgVjYWxscxgGIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQiFwoVUmVjb3JkU2lnbmFsc1Jlc3BvbnNlIk0KDE1ldHJpY1BvaW50cxIOCgZtZXRyaWMYASABKAkSDQoFZ2F1Z2UYAiABKAgSDgoGbGFiZWxzGAMgAygJEg4KBnZhbHVlcxgEIAMoAiLNAQoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSDQoFZXZlbnQYBCABKAkSEQoJbmFtZXNwYWNlGAUgASgJEhoKDGV4ZWN1dGlvbl9pZBgGIAEoCUIE8OAYCBIWCgh0cmFjZV9pZBgHIAEoCUIE8OAYCBIOCgZmaWVsZHMYCCABKAkSGQoLaW5zdGFuY2VfaWQYCSABKAlCBPDgGAgSEAoIcG9zaXRpb24YCiABKAMi0wEKCkNhbGxSZWNvcmQSDQoFYXRfdXMYASABKAMSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDAoEY29kZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoARIRCgluYW1lc3BhY2UYBiABKAkSGgoMZXhlY3V0aW9uX2lkGAcgASgJQgTw4BgIEhYKCHRyYWNlX2lkGAggASgJQgTw4BgIEhkKC2luc3RhbmNlX2lkGAkgASgJQgTw4BgIEhAKCHBvc2l0aW9uGAogASgDIokBChFMaXN0U2VyaWVzUmVxdWVzdBIOCgZtZXRyaWMYASABKAkSDwoHZnJvbV91cxgCIAEoAxIQCgh1bnRpbF91cxgDIAEoAxIOCgZzdGVwX3MYBCABKAMSEAoIZ3JvdXBfYnkYBSABKAkSDQoFd2hlcmUYBiADKAkSEAoIcXVhbnRpbGUYByABKAEiVQoSTGlzdFNlcmllc1Jlc3BvbnNlEi8KBnNlcmllcxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllcxIOCgZzdGVwX3MYAiABKAMiTQoGU2VyaWVzEg0KBWdyb3VwGAEgASgJEjQKBnBvaW50cxgCIAMoCzIkLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllc1BvaW50IisKC1Nlcmllc1BvaW50Eg0KBWF0X3VzGAEgASgDEg0KBXZhbHVlGAIgASgBImoKD0xpc3RMb2dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEg0KBWFmdGVyGAUgASgDIl0KEExpc3RMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoWTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAMiZAoXTGlzdFNlcnZpY2VMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXAoQTGlzdENhbGxzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImAKEUxpc3RDYWxsc1Jlc3BvbnNlEjIKBWNhbGxzGAEgAygLMiMuZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ2FsbFJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoXTGlzdFNlcnZpY2VDYWxsc1JlcXVlc3QSDgoGZmlsdGVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKGExpc3RTZXJ2aWNlQ2FsbHNSZXNwb25zZRIyCgVjYWxscxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKDUdldFNsb1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg4KBnRhcmdldBgDIAEoARIQCgh3aW5kb3dfcxgEIAEoAxIWCg5zbG93ZXJfdGhhbl9tcxgFIAEoASI7Cg5HZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8ixgEKA1NsbxIZCgt3b3JrZmxvd19pZBgBIAEoCUIE8OAYARIOCgZ0YXJnZXQYAiABKAESEAoId2luZG93X3MYAyABKAMSFgoOc2xvd2VyX3RoYW5fbXMYBCABKAESDAoEZ29vZBgFIAEoAxILCgNiYWQYBiABKAMSDwoHcmVhY2hlZBgHIAEoARITCgtidWRnZXRfbGVmdBgIIAEoARIWCg5idXJuX3JhdGVfaG91chgJIAEoARIRCglidXJuX3JhdGUYCiABKAEytwYKDk9ic2VydmVTZXJ2aWNlEngKDVJlY29yZFNpZ25hbHMSLS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5SZWNvcmRTaWduYWxzUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlJlY29yZFNpZ25hbHNSZXNwb25zZSII6uAYBAgKEAISbwoKTGlzdFNlcmllcxIqLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJpZXNSZXF1ZXN0GisuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcmllc1Jlc3BvbnNlIgjq4BgECAMQAhJnCghMaXN0TG9ncxIoLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RMb2dzUmVxdWVzdBopLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RMb2dzUmVzcG9uc2UiBurgGAIIAxJ+Cg9MaXN0U2VydmljZUxvZ3MSLy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VydmljZUxvZ3NSZXF1ZXN0GjAuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VMb2dzUmVzcG9uc2UiCOrgGAQIAxACEmoKCUxpc3RDYWxscxIpLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RDYWxsc1JlcXVlc3QaKi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0Q2FsbHNSZXNwb25zZSIG6uAYAggDEoEBChBMaXN0U2VydmljZUNhbGxzEjAuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VDYWxsc1JlcXVlc3QaMS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VydmljZUNhbGxzUmVzcG9uc2UiCOrgGAQIAxACEmEKBkdldFNsbxImLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkdldFNsb1JlcXVlc3QaJy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5HZXRTbG9SZXNwb25zZSIG6uAYAggDQm0KG2Rldi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9vYnNlcnZlL3YxO29ic2VydmV2MaoCF0Zsb3dtZXNoLkFwaS5PYnNlcnZlLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access]);
+  fileDesc("Ci1mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9vYnNlcnZlX3NlcnZpY2UucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIu8BChRSZWNvcmRTaWduYWxzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhkKC2luc3RhbmNlX2lkGAIgASgJQgTw4BgIEg0KBWF0X3VzGAMgASgDEjYKB21ldHJpY3MYBCADKAsyJS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5NZXRyaWNQb2ludHMSMAoEbG9ncxgFIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIyCgVjYWxscxgGIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQiFwoVUmVjb3JkU2lnbmFsc1Jlc3BvbnNlIk0KDE1ldHJpY1BvaW50cxIOCgZtZXRyaWMYASABKAkSDQoFZ2F1Z2UYAiABKAgSDgoGbGFiZWxzGAMgAygJEg4KBnZhbHVlcxgEIAMoAiLNAQoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSDQoFZXZlbnQYBCABKAkSEQoJbmFtZXNwYWNlGAUgASgJEhoKDGV4ZWN1dGlvbl9pZBgGIAEoCUIE8OAYCBIWCgh0cmFjZV9pZBgHIAEoCUIE8OAYCBIOCgZmaWVsZHMYCCABKAkSGQoLaW5zdGFuY2VfaWQYCSABKAlCBPDgGAgSEAoIcG9zaXRpb24YCiABKAMi0wEKCkNhbGxSZWNvcmQSDQoFYXRfdXMYASABKAMSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDAoEY29kZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoARIRCgluYW1lc3BhY2UYBiABKAkSGgoMZXhlY3V0aW9uX2lkGAcgASgJQgTw4BgIEhYKCHRyYWNlX2lkGAggASgJQgTw4BgIEhkKC2luc3RhbmNlX2lkGAkgASgJQgTw4BgIEhAKCHBvc2l0aW9uGAogASgDIokBChFMaXN0U2VyaWVzUmVxdWVzdBIOCgZtZXRyaWMYASABKAkSDwoHZnJvbV91cxgCIAEoAxIQCgh1bnRpbF91cxgDIAEoAxIOCgZzdGVwX3MYBCABKAMSEAoIZ3JvdXBfYnkYBSABKAkSDQoFd2hlcmUYBiADKAkSEAoIcXVhbnRpbGUYByABKAEiVQoSTGlzdFNlcmllc1Jlc3BvbnNlEi8KBnNlcmllcxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllcxIOCgZzdGVwX3MYAiABKAMiTQoGU2VyaWVzEg0KBWdyb3VwGAEgASgJEjQKBnBvaW50cxgCIAMoCzIkLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllc1BvaW50IisKC1Nlcmllc1BvaW50Eg0KBWF0X3VzGAEgASgDEg0KBXZhbHVlGAIgASgBImoKD0xpc3RMb2dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEg0KBWFmdGVyGAUgASgDIl0KEExpc3RMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoWTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAMiZAoXTGlzdFNlcnZpY2VMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXAoQTGlzdENhbGxzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImAKEUxpc3RDYWxsc1Jlc3BvbnNlEjIKBWNhbGxzGAEgAygLMiMuZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ2FsbFJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoXTGlzdFNlcnZpY2VDYWxsc1JlcXVlc3QSDgoGZmlsdGVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKGExpc3RTZXJ2aWNlQ2FsbHNSZXNwb25zZRIyCgVjYWxscxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKDUdldFNsb1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg4KBnRhcmdldBgDIAEoARIQCgh3aW5kb3dfcxgEIAEoAxIWCg5zbG93ZXJfdGhhbl9tcxgFIAEoASI7Cg5HZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8inwIKA1NsbxIZCgt3b3JrZmxvd19pZBgBIAEoCUIE8OAYARIOCgZ0YXJnZXQYAiABKAESEAoId2luZG93X3MYAyABKAMSFgoOc2xvd2VyX3RoYW5fbXMYBCABKAESDAoEZ29vZBgFIAEoAxILCgNiYWQYBiABKAMSDwoHcmVhY2hlZBgHIAEoARITCgtidWRnZXRfbGVmdBgIIAEoARIWCg5idXJuX3JhdGVfaG91chgJIAEoARIRCglidXJuX3JhdGUYCiABKAESFQoNYnVybl9yYXRlX25vdxgLIAEoARIXCg9hbGVydF9idXJuX3JhdGUYDCABKAESDwoHYnVybmluZxgNIAEoCBIWCg5jb21wdXRlZF9hdF91cxgOIAEoAyKQAQoNU2V0U2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDgoGdGFyZ2V0GAMgASgBEhAKCHdpbmRvd19zGAQgASgDEhYKDnNsb3dlcl90aGFuX21zGAUgASgBEhcKD2FsZXJ0X2J1cm5fcmF0ZRgGIAEoASI7Cg5TZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iQAoQRGVsZXRlU2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAEiEwoRRGVsZXRlU2xvUmVzcG9uc2UiJAoPTGlzdFNsb3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0U2xvc1Jlc3BvbnNlEioKBHNsb3MYASADKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iWQoQTGlzdFNwYW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGgoMZXhlY3V0aW9uX2lkGAIgASgJQgTw4BgCEhYKCHRyYWNlX2lkGAMgASgJQgTw4BgIIp4BChFMaXN0U3BhbnNSZXNwb25zZRIWCgh0cmFjZV9pZBgBIAEoCUIE8OAYCBIsCgVzcGFucxgCIAMoCzIdLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW4SMAoEbG9ncxgDIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIRCgl0cnVuY2F0ZWQYBCABKAgi9QEKBFNwYW4SLwoEa2luZBgBIAEoDjIhLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW5LaW5kEgwKBG5hbWUYAiABKAkSDwoHcHJvY2VzcxgDIAEoCRIQCghzdGFydF91cxgEIAEoAxITCgtkdXJhdGlvbl9tcxgFIAEoARIMCgRjb2RlGAYgASgJEg4KBmZhaWxlZBgHIAEoCBIMCgRvcGVuGAggASgIEhoKDGV4ZWN1dGlvbl9pZBgJIAEoCUIE8OAYCBIMCgRub2RlGAogASgJEg8KB2F0dGVtcHQYCyABKA0SDwoHd2FpdF9tcxgMIAEoASppCghTcGFuS2luZBIZChVTUEFOX0tJTkRfVU5TUEVDSUZJRUQQABISCg5TUEFOX0tJTkRfQ0FMTBABEhcKE1NQQU5fS0lORF9FWEVDVVRJT04QAhIVChFTUEFOX0tJTkRfQVRURU1QVBADMtsJCg5PYnNlcnZlU2VydmljZRJ4Cg1SZWNvcmRTaWduYWxzEi0uZmxvd21lc2guYXBpLm9ic2VydmUudjEuUmVjb3JkU2lnbmFsc1JlcXVlc3QaLi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5SZWNvcmRTaWduYWxzUmVzcG9uc2UiCOrgGAQIChACEm8KCkxpc3RTZXJpZXMSKi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VyaWVzUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJpZXNSZXNwb25zZSII6uAYBAgDEAISZwoITGlzdExvZ3MSKC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0TG9nc1JlcXVlc3QaKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0TG9nc1Jlc3BvbnNlIgbq4BgCCAMSfgoPTGlzdFNlcnZpY2VMb2dzEi8uZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlTG9nc1Jlc3BvbnNlIgjq4BgECAMQAhJqCglMaXN0Q2FsbHMSKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0Q2FsbHNSZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdENhbGxzUmVzcG9uc2UiBurgGAIIAxKBAQoQTGlzdFNlcnZpY2VDYWxscxIwLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlQ2FsbHNSZXF1ZXN0GjEuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VDYWxsc1Jlc3BvbnNlIgjq4BgECAMQAhJhCgZHZXRTbG8SJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5HZXRTbG9SZXF1ZXN0GicuZmxvd21lc2guYXBpLm9ic2VydmUudjEuR2V0U2xvUmVzcG9uc2UiBurgGAIIAxJhCgZTZXRTbG8SJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TZXRTbG9SZXF1ZXN0GicuZmxvd21lc2guYXBpLm9ic2VydmUudjEuU2V0U2xvUmVzcG9uc2UiBurgGAIIBRJqCglEZWxldGVTbG8SKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5EZWxldGVTbG9SZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuRGVsZXRlU2xvUmVzcG9uc2UiBurgGAIIBRJnCghMaXN0U2xvcxIoLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTbG9zUmVxdWVzdBopLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTbG9zUmVzcG9uc2UiBurgGAIIAxJqCglMaXN0U3BhbnMSKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U3BhbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNwYW5zUmVzcG9uc2UiBurgGAIIA0JtChtkZXYuZmxvd21lc2guYXBpLm9ic2VydmUudjFQAVoyZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MTtvYnNlcnZldjGqAhdGbG93bWVzaC5BcGkuT2JzZXJ2ZS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.observe.v1.RecordSignalsRequest
@@ -600,7 +600,8 @@ export type GetSloRequest = Message<"flowmesh.api.observe.v1.GetSloRequest"> & {
   workflowId: string;
 
   /**
-   * Percent of the ended executions that complete, above 0 and below 100.
+   * Percent of the ended executions that complete, above 0 and below 100; 0 is that of the stored
+   * objective, with its window and duration.
    *
    * @generated from field: double target = 3;
    */
@@ -708,6 +709,34 @@ export type Slo = Message<"flowmesh.api.observe.v1.Slo"> & {
    * @generated from field: double burn_rate = 10;
    */
   burnRate: number;
+
+  /**
+   * The same of the last five minutes.
+   *
+   * @generated from field: double burn_rate_now = 11;
+   */
+  burnRateNow: number;
+
+  /**
+   * Rate from which the budget burns too fast; 0 without a stored objective.
+   *
+   * @generated from field: double alert_burn_rate = 12;
+   */
+  alertBurnRate: number;
+
+  /**
+   * Whether the rates of the last hour and of the last five minutes have reached it.
+   *
+   * @generated from field: bool burning = 13;
+   */
+  burning: boolean;
+
+  /**
+   * Time of the state; 0 if it is not yet computed.
+   *
+   * @generated from field: int64 computed_at_us = 14;
+   */
+  computedAtUs: bigint;
 };
 
 /**
@@ -716,6 +745,319 @@ export type Slo = Message<"flowmesh.api.observe.v1.Slo"> & {
  */
 export const SloSchema: GenMessage<Slo> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_observe_v1_observe_service, 19);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.SetSloRequest
+ */
+export type SetSloRequest = Message<"flowmesh.api.observe.v1.SetSloRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * As in GetSloRequest.
+   *
+   * @generated from field: double target = 3;
+   */
+  target: number;
+
+  /**
+   * @generated from field: int64 window_s = 4;
+   */
+  windowS: bigint;
+
+  /**
+   * @generated from field: double slower_than_ms = 5;
+   */
+  slowerThanMs: number;
+
+  /**
+   * Burn rate of the last hour and of the last five minutes from which an alert is raised; 0 is
+   * 14.4, which uses 2 % of the budget of 30 days in an hour.
+   *
+   * @generated from field: double alert_burn_rate = 6;
+   */
+  alertBurnRate: number;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.SetSloRequest.
+ * Use `create(SetSloRequestSchema)` to create a new message.
+ */
+export const SetSloRequestSchema: GenMessage<SetSloRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 20);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.SetSloResponse
+ */
+export type SetSloResponse = Message<"flowmesh.api.observe.v1.SetSloResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.observe.v1.Slo slo = 1;
+   */
+  slo?: Slo | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.SetSloResponse.
+ * Use `create(SetSloResponseSchema)` to create a new message.
+ */
+export const SetSloResponseSchema: GenMessage<SetSloResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 21);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.DeleteSloRequest
+ */
+export type DeleteSloRequest = Message<"flowmesh.api.observe.v1.DeleteSloRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.DeleteSloRequest.
+ * Use `create(DeleteSloRequestSchema)` to create a new message.
+ */
+export const DeleteSloRequestSchema: GenMessage<DeleteSloRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 22);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.DeleteSloResponse
+ */
+export type DeleteSloResponse = Message<"flowmesh.api.observe.v1.DeleteSloResponse"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.DeleteSloResponse.
+ * Use `create(DeleteSloResponseSchema)` to create a new message.
+ */
+export const DeleteSloResponseSchema: GenMessage<DeleteSloResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 23);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.ListSlosRequest
+ */
+export type ListSlosRequest = Message<"flowmesh.api.observe.v1.ListSlosRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ListSlosRequest.
+ * Use `create(ListSlosRequestSchema)` to create a new message.
+ */
+export const ListSlosRequestSchema: GenMessage<ListSlosRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 24);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.ListSlosResponse
+ */
+export type ListSlosResponse = Message<"flowmesh.api.observe.v1.ListSlosResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.observe.v1.Slo slos = 1;
+   */
+  slos: Slo[];
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ListSlosResponse.
+ * Use `create(ListSlosResponseSchema)` to create a new message.
+ */
+export const ListSlosResponseSchema: GenMessage<ListSlosResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 25);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.ListSpansRequest
+ */
+export type ListSpansRequest = Message<"flowmesh.api.observe.v1.ListSpansRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string execution_id = 2;
+   */
+  executionId: string;
+
+  /**
+   * @generated from field: string trace_id = 3;
+   */
+  traceId: string;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ListSpansRequest.
+ * Use `create(ListSpansRequestSchema)` to create a new message.
+ */
+export const ListSpansRequestSchema: GenMessage<ListSpansRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 26);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.ListSpansResponse
+ */
+export type ListSpansResponse = Message<"flowmesh.api.observe.v1.ListSpansResponse"> & {
+  /**
+   * Empty for an execution that was started without a trace.
+   *
+   * @generated from field: string trace_id = 1;
+   */
+  traceId: string;
+
+  /**
+   * By start.
+   *
+   * @generated from field: repeated flowmesh.api.observe.v1.Span spans = 2;
+   */
+  spans: Span[];
+
+  /**
+   * By time: those of services, and those of tasks in the histories.
+   *
+   * @generated from field: repeated flowmesh.api.observe.v1.LogRecord logs = 3;
+   */
+  logs: LogRecord[];
+
+  /**
+   * Whether there are more than are returned.
+   *
+   * @generated from field: bool truncated = 4;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ListSpansResponse.
+ * Use `create(ListSpansResponseSchema)` to create a new message.
+ */
+export const ListSpansResponseSchema: GenMessage<ListSpansResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 27);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.Span
+ */
+export type Span = Message<"flowmesh.api.observe.v1.Span"> & {
+  /**
+   * @generated from field: flowmesh.api.observe.v1.SpanKind kind = 1;
+   */
+  kind: SpanKind;
+
+  /**
+   * Such as `POST /api/v1/workflows/{workflow}/start`, a workflow, or a task.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The service, or the worker.
+   *
+   * @generated from field: string process = 3;
+   */
+  process: string;
+
+  /**
+   * @generated from field: int64 start_us = 4;
+   */
+  startUs: bigint;
+
+  /**
+   * Up to now if it is open.
+   *
+   * @generated from field: double duration_ms = 5;
+   */
+  durationMs: number;
+
+  /**
+   * A gRPC code, or the status of the execution or the attempt.
+   *
+   * @generated from field: string code = 6;
+   */
+  code: string;
+
+  /**
+   * @generated from field: bool failed = 7;
+   */
+  failed: boolean;
+
+  /**
+   * @generated from field: bool open = 8;
+   */
+  open: boolean;
+
+  /**
+   * @generated from field: string execution_id = 9;
+   */
+  executionId: string;
+
+  /**
+   * Of attempts: the task, its number, and the time that it waited for a worker.
+   *
+   * @generated from field: string node = 10;
+   */
+  node: string;
+
+  /**
+   * @generated from field: uint32 attempt = 11;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: double wait_ms = 12;
+   */
+  waitMs: number;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.Span.
+ * Use `create(SpanSchema)` to create a new message.
+ */
+export const SpanSchema: GenMessage<Span> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 28);
+
+/**
+ * @generated from enum flowmesh.api.observe.v1.SpanKind
+ */
+export enum SpanKind {
+  /**
+   * @generated from enum value: SPAN_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: SPAN_KIND_CALL = 1;
+   */
+  CALL = 1,
+
+  /**
+   * @generated from enum value: SPAN_KIND_EXECUTION = 2;
+   */
+  EXECUTION = 2,
+
+  /**
+   * @generated from enum value: SPAN_KIND_ATTEMPT = 3;
+   */
+  ATTEMPT = 3,
+}
+
+/**
+ * Describes the enum flowmesh.api.observe.v1.SpanKind.
+ */
+export const SpanKindSchema: GenEnum<SpanKind> = /*@__PURE__*/
+  enumDesc(file_flowmesh_api_observe_v1_observe_service, 0);
 
 /**
  * Signals that the suite keeps of itself: metrics, log records, and calls that were slow or failed.
@@ -795,9 +1137,11 @@ export const ObserveService: GenService<{
     output: typeof ListServiceCallsResponseSchema;
   },
   /**
-   * Returns the state of a service level objective, computed from the stored executions.
+   * Returns the state of a service level objective, computed from the stored executions. Without a
+   * target it is that of the stored objective of the workflow.
    *
    *   INVALID_ARGUMENT / REQUEST_INVALID   the target or the window
+   *   NOT_FOUND / SLO_NOT_FOUND            no target, and no objective is stored
    *
    * @generated from rpc flowmesh.api.observe.v1.ObserveService.GetSlo
    */
@@ -805,6 +1149,56 @@ export const ObserveService: GenService<{
     methodKind: "unary";
     input: typeof GetSloRequestSchema;
     output: typeof GetSloResponseSchema;
+  },
+  /**
+   * Stores the objective of a workflow, in place of the one before. Its state is computed every
+   * minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
+   *   FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.SetSlo
+   */
+  setSlo: {
+    methodKind: "unary";
+    input: typeof SetSloRequestSchema;
+    output: typeof SetSloResponseSchema;
+  },
+  /**
+   * Deletes the objective of a workflow.
+   *
+   *   NOT_FOUND / SLO_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.DeleteSlo
+   */
+  deleteSlo: {
+    methodKind: "unary";
+    input: typeof DeleteSloRequestSchema;
+    output: typeof DeleteSloResponseSchema;
+  },
+  /**
+   * Returns the stored objectives of a namespace by workflow, each with its last computed state.
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.ListSlos
+   */
+  listSlos: {
+    methodKind: "unary";
+    input: typeof ListSlosRequestSchema;
+    output: typeof ListSlosResponseSchema;
+  },
+  /**
+   * Returns a request on one axis of time: kept calls of its trace, its executions with the attempts
+   * of their tasks on workers, and the log records of all of them. Either id may be given.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
+   *   NOT_FOUND / EXECUTION_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.ListSpans
+   */
+  listSpans: {
+    methodKind: "unary";
+    input: typeof ListSpansRequestSchema;
+    output: typeof ListSpansResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_flowmesh_api_observe_v1_observe_service, 0);
