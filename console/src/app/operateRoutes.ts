@@ -151,6 +151,8 @@ const observe = createRoute({
     workflow?: string | undefined;
     q?: string | undefined;
     trace?: string | undefined;
+    execution?: string | undefined;
+    by?: string | undefined;
   } => ({
     hours: whole(search.hours),
     from: text(search.from),
@@ -158,6 +160,8 @@ const observe = createRoute({
     workflow: text(search.workflow),
     q: text(search.q),
     trace: text(search.trace),
+    execution: text(search.execution),
+    by: text(search.by),
   }),
   component: lazyRouteComponent(() => import("@/features/observe/page"), "ObservePage"),
 });

@@ -21,6 +21,12 @@ export interface LineStyle {
   dash?: number[];
 }
 
+/** A moment, in ms, that a chart marks with a line. */
+export interface Mark {
+  at: number;
+  label: string;
+}
+
 interface Props {
   title: string;
   columns: Columns;
@@ -33,6 +39,7 @@ interface Props {
   stacked?: boolean;
   /** Called with the times, in ms, between which the reader drags. */
   zoom?: (from: number, to: number) => void;
+  marks?: readonly Mark[];
 }
 
 export function Chart({ nothing, ...plot }: Props) {
@@ -58,7 +65,7 @@ export function Chart({ nothing, ...plot }: Props) {
 
 type PlotProps = Omit<Props, "nothing">;
 
-function Plot({ title, columns, styleOf, format, zoom, stacked = false }: PlotProps) {
+function Plot({ title, columns, styleOf, format, zoom, marks, stacked = false }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const colours = useColours();
@@ -76,6 +83,8 @@ function Plot({ title, columns, styleOf, format, zoom, stacked = false }: PlotPr
   newest.current = { data, columns };
   const zoomNow = useRef(zoom);
   zoomNow.current = zoom;
+  const marksNow = useRef(marks);
+  marksNow.current = marks;
   // biome-ignore lint/correctness/useExhaustiveDependencies: styles and formats follow the names
   useEffect(() => {
     const box = element.current;
@@ -86,7 +95,9 @@ function Plot({ title, columns, styleOf, format, zoom, stacked = false }: PlotPr
     const options = optionsOf(names.split(","), drawn, colours, zone);
     const brush = zoomNow.current && brushed((from, to) => zoomNow.current?.(from, to));
     const size = { width: box.clientWidth };
-    const made = new uPlot({ ...options, ...brush, ...size }, newest.current.data, box);
+    const draw = [(plot: uPlot) => drawMarks(plot, marksNow.current ?? [], colours.muted)];
+    const hooks = { ...brush?.hooks, draw };
+    const made = new uPlot({ ...options, ...brush, ...size, hooks }, newest.current.data, box);
     plot.current = made;
     const observer = new ResizeObserver(() =>
       made.setSize({ width: box.clientWidth, height: HEIGHT }),
@@ -99,6 +110,8 @@ function Plot({ title, columns, styleOf, format, zoom, stacked = false }: PlotPr
     };
   }, [names, colours, zone]);
   useEffect(() => plot.current?.setData(data), [data]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the plot reads the marks when it draws
+  useEffect(() => plot.current?.redraw(), [marks]);
   return (
     <div
       ref={element}
@@ -122,6 +135,23 @@ function brushed(zoom: (from: number, to: number) => void): Partial<uPlot.Option
     cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
     hooks: { setSelect: [choose] },
   };
+}
+
+/** Draw a dashed line at each moment that the axis has. */
+function drawMarks(plot: uPlot, marks: readonly Mark[], colour: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.setLineDash([4, 4]);
+  for (const { at } of marks) {
+    const x = Math.round(plot.valToPos(at / 1_000, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 /** Each line with all that are drawn before it: the first bar is that of the whole. */

@@ -16,6 +16,7 @@ NAMES = {
     "organizationId": "org_default",
     "projectId": "prj_default",
     "queue": "hello",
+    "workflow": "hello",
     "exchange": "hello",
     "secret": "hello",
     "stream": "hello",

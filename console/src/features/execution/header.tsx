@@ -62,6 +62,11 @@ export function Header() {
         <Fact label="Events">
           <span className="numbers">{count(data.history.lastSequence)}</span>
         </Fact>
+        <Fact label="Signals">
+          <Link to="/observe" search={{ execution: executionId }}>
+            Request
+          </Link>
+        </Fact>
         <Relations />
       </dl>
     </PageHeader>

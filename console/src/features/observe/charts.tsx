@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { read } from "@/api/client";
 import type { MetricSeriesList } from "@/api/schema";
-import { Chart, type LineStyle } from "@/canvas/chart";
+import { Chart, type LineStyle, type Mark } from "@/canvas/chart";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { count, duration } from "@/model/durations";
@@ -19,10 +19,11 @@ interface Props {
   span: Span;
   workflow: string | undefined;
   zoom: (from: number, to: number) => void;
+  marks: readonly Mark[];
 }
 
 /** Executions by status, and their durations, over the chosen time. */
-export function ExecutionCharts({ span, workflow, zoom }: Props) {
+export function ExecutionCharts({ span, workflow, zoom, marks }: Props) {
   const filter = executionsOf(span, workflow);
   const { stepS } = span;
   const counts = useQuery({
@@ -54,6 +55,7 @@ export function ExecutionCharts({ span, workflow, zoom }: Props) {
         format={(value) => count(Math.round(value * 10) / 10)}
         nothing={say("observe.nothing")}
         zoom={zoom}
+        marks={marks}
       />
       <Chart
         title={say("observe.durations")}
@@ -62,52 +64,102 @@ export function ExecutionCharts({ span, workflow, zoom }: Props) {
         format={(value) => duration(value * 1_000)}
         nothing={say("observe.nothing")}
         zoom={zoom}
+        marks={marks}
       />
     </div>
   );
 }
 
-const SERVICES = [
-  {
-    name: "calls",
-    query: { metric: "flowmesh_rpc_total", where: ["code=OK"] },
-    format: (value: number) => count(Math.round(value)),
-  },
-  {
-    name: "errors",
-    query: { metric: "flowmesh_rpc_total", where: ["code!=OK"] },
-    format: (value: number) => count(Math.round(value)),
-  },
-  {
-    name: "latencies",
-    query: { metric: "flowmesh_rpc_seconds_bucket", quantile: 0.95 },
-    format: (value: number) => duration(value * 1_000),
-  },
-] as const;
+interface Signal {
+  name: "calls" | "errors" | "latencies" | "waiting" | "running" | "oldest" | "commits";
+  metric: string;
+  groupBy: string;
+  where?: readonly string[];
+  quantile?: number;
+}
 
-/** Calls of services, failed ones, and their durations, on the same axis of time. */
-export function ServiceCharts({ span, zoom }: Omit<Props, "workflow">) {
+const GOOD = ["200", "201", "202", "204", "206", "304"].map((each) => `status!=${each}`);
+
+/** The charts of rates, errors and durations, by what they are about. */
+export const SIGNALS: Readonly<Record<string, readonly Signal[]>> = {
+  services: [
+    { name: "calls", metric: "flowmesh_rpc_total", groupBy: "service", where: ["code=OK"] },
+    { name: "errors", metric: "flowmesh_rpc_total", groupBy: "service", where: ["code!=OK"] },
+    {
+      name: "latencies",
+      metric: "flowmesh_rpc_seconds_bucket",
+      groupBy: "service",
+      quantile: 0.95,
+    },
+  ],
+  routes: [
+    { name: "calls", metric: "flowmesh_http_requests_total", groupBy: "route" },
+    { name: "errors", metric: "flowmesh_http_requests_total", groupBy: "route", where: GOOD },
+    {
+      name: "latencies",
+      metric: "flowmesh_http_request_seconds_bucket",
+      groupBy: "route",
+      quantile: 0.95,
+    },
+  ],
+  workers: [
+    { name: "waiting", metric: "flowmesh_tasks_ready", groupBy: "process" },
+    { name: "running", metric: "flowmesh_tasks_out", groupBy: "process" },
+    { name: "oldest", metric: "flowmesh_oldest_ready_task_seconds", groupBy: "process" },
+  ],
+  tasks: [
+    { name: "calls", metric: "flowmesh_tasks_completed_total", groupBy: "process" },
+    { name: "errors", metric: "flowmesh_tasks_failed_total", groupBy: "process" },
+    {
+      name: "latencies",
+      metric: "flowmesh_execution_seconds_bucket",
+      groupBy: "process",
+      quantile: 0.95,
+    },
+  ],
+  database: [
+    { name: "commits", metric: "flowmesh_commit_seconds_count", groupBy: "process" },
+    {
+      name: "errors",
+      metric: "flowmesh_rpc_total",
+      groupBy: "service",
+      where: ["code=UNAVAILABLE"],
+    },
+    {
+      name: "latencies",
+      metric: "flowmesh_commit_seconds_bucket",
+      groupBy: "process",
+      quantile: 0.95,
+    },
+  ],
+};
+
+const SECONDS: readonly string[] = ["latencies", "oldest"];
+
+interface SignalProps extends Omit<Props, "workflow"> {
+  /** A key of `SIGNALS`. */
+  by: string;
+}
+
+/** What the suite measures of itself, on the same axis of time; for operators. */
+export function SignalCharts({ by, span, zoom, marks }: SignalProps) {
   return (
     <div className={styles.charts}>
-      {SERVICES.map((each) => (
-        <ServiceChart key={each.name} chart={each} span={span} zoom={zoom} />
+      {SIGNALS[by]?.map((each) => (
+        <SignalChart key={`${by} ${each.name}`} by={by} signal={each} {...{ span, zoom, marks }} />
       ))}
     </div>
   );
 }
 
-interface ServiceProps extends Omit<Props, "workflow"> {
-  chart: (typeof SERVICES)[number];
-}
-
-function ServiceChart({ chart, span, zoom }: ServiceProps) {
+function SignalChart({ by, signal: chart, span, zoom, marks }: SignalProps & { signal: Signal }) {
   const { from, to } = betweenText(span.from, span.to);
   const query = useQuery({
-    queryKey: ["observe", chart.name, from, to],
+    queryKey: ["observe", by, chart.name, from, to],
     queryFn: ({ signal }) => {
-      const asked = { ...chart.query, from, until: to, groupBy: "service" };
-      const where = "where" in chart.query ? [...chart.query.where] : [];
-      return read("/api/v1/observe/series", { query: { ...asked, where }, signal });
+      const { metric, groupBy, where = [], quantile = 0 } = chart;
+      const asked = { metric, groupBy, quantile, where: [...where], from, until: to };
+      return read("/api/v1/observe/series", { query: asked, signal });
     },
     placeholderData: (before) => before,
     retry: false,
@@ -116,7 +168,10 @@ function ServiceChart({ chart, span, zoom }: ServiceProps) {
     () => (query.data ? columnsOf(query.data, span) : undefined),
     [query.data, span],
   );
-  const title = say(`observe.${chart.name}`);
+  const title = say("observe.signal", {
+    name: say(`observe.${chart.name}`),
+    by: say(`observe.by.${by}` as "observe.by.services"),
+  });
   if (query.isError) return <Empty title={title}>{say("observe.operators")}</Empty>;
   if (!columns) return <Skeleton rows={4} />;
   return (
@@ -124,9 +179,12 @@ function ServiceChart({ chart, span, zoom }: ServiceProps) {
       title={title}
       columns={columns}
       styleOf={lineOf}
-      format={chart.format}
+      format={(value) =>
+        SECONDS.includes(chart.name) ? duration(value * 1_000) : count(Math.round(value))
+      }
       nothing={say("observe.nothing")}
       zoom={zoom}
+      marks={marks}
     />
   );
 }

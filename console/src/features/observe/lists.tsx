@@ -18,6 +18,8 @@ import { betweenText, executionsOf, type Span } from "./span";
 const SLOWEST = 10;
 const LATEST = 200;
 const TAIL_MS = 2_000;
+/** Calls that started an execution are kept too. */
+const UNUSUAL = '(code != OK OR duration >= "500ms")';
 
 interface Props {
   span: Span;
@@ -62,14 +64,24 @@ const EXECUTIONS: readonly Column<ExecutionSummary>[] = [
   {
     head: say("observe.its"),
     cell: ({ executionId: id }) => (
-      <Link
-        from="/observe"
-        to="/observe"
-        search={(before) => ({ ...before, q: `execution = ${quoted(id)}` })}
-        aria-label={say("observe.logsOf", { id })}
-      >
-        {say("observe.logs")}
-      </Link>
+      <>
+        <Link
+          from="/observe"
+          to="/observe"
+          search={(before) => ({ ...before, execution: id, trace: undefined })}
+          aria-label={say("observe.requestOf", { id })}
+        >
+          {say("observe.request")}
+        </Link>{" "}
+        <Link
+          from="/observe"
+          to="/observe"
+          search={(before) => ({ ...before, q: `execution = ${quoted(id)}` })}
+          aria-label={say("observe.logsOf", { id })}
+        >
+          {say("observe.logs")}
+        </Link>
+      </>
     ),
   },
 ];
@@ -173,7 +185,12 @@ function Trace({ id }: { id: string | undefined }) {
     <Link
       from="/observe"
       to="/observe"
-      search={(before) => ({ ...before, trace: id, q: `trace = ${quoted(id)}` })}
+      search={(before) => ({
+        ...before,
+        trace: id,
+        execution: undefined,
+        q: `trace = ${quoted(id)}`,
+      })}
       title={id}
     >
       <bdi>{id.slice(0, 8)}</bdi>
@@ -181,7 +198,7 @@ function Trace({ id }: { id: string | undefined }) {
   );
 }
 
-const LOGS: readonly Column<KeptLog>[] = [
+export const LOGS: readonly Column<KeptLog>[] = [
   { head: say("observe.at"), as: "muted", cell: (each) => <Time at={each.at} /> },
   { head: say("observe.level"), as: "text", cell: (each) => each.level },
   { head: say("observe.service"), as: "text", cell: (each) => each.service },
@@ -202,7 +219,9 @@ interface CallProps {
 /** Slow and failed calls of the time, or those of one trace. */
 export function Calls({ span, trace }: CallProps) {
   const { from, to } = betweenText(span.from, span.to);
-  const filter = trace ? `trace = ${quoted(trace)}` : `time >= "${from}" AND time < "${to}"`;
+  const filter = trace
+    ? `trace = ${quoted(trace)}`
+    : `${UNUSUAL} AND time >= "${from}" AND time < "${to}"`;
   const { query, rows } = usePages(["observe", "calls", filter], async (pageToken, signal) => {
     const page = await read("/api/v1/observe/calls", { query: { filter, pageToken }, signal });
     return { rows: page.calls, next: page.nextPageToken };

@@ -6,10 +6,13 @@ import { read } from "@/api/client";
 import { Page } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
 import { say } from "@/model/messages";
-import { ExecutionCharts, ServiceCharts } from "./charts";
+import { Changes, useChanges } from "./changes";
+import { ExecutionCharts, SIGNALS, SignalCharts } from "./charts";
+import { Late } from "./late";
 import { Calls, Logs, Slowest, Versions } from "./lists";
 import { Objective } from "./objective";
 import { betweenText, type Chosen, DEFAULT_HOURS, executionsOf, spanOf, weekBefore } from "./span";
+import { Waterfall } from "./waterfall";
 
 const route = getRouteApi("/observe");
 const HOURS = [1, 6, 24, 168] as const;
@@ -18,12 +21,13 @@ const HOURS = [1, 6, 24, 168] as const;
 export function ObservePage() {
   const chosen = route.useSearch();
   const navigate = route.useNavigate();
-  const { hours, from, to, workflow, q = "", trace } = chosen;
+  const { hours, from, to, workflow, q = "", trace, execution, by = "services" } = chosen;
   const span = useMemo(() => spanOf({ hours, from, to }), [hours, from, to]);
   const choose = (more: Partial<Chosen>) => {
     void navigate({ search: { ...chosen, ...more }, replace: true });
   };
   const zoom = (start: number, end: number) => choose(betweenText(start, end));
+  const changes = useChanges(span, workflow);
   return (
     <Page
       title={say("observe.title")}
@@ -55,10 +59,25 @@ export function ObservePage() {
         </>
       }
     >
-      <ExecutionCharts span={span} workflow={workflow} zoom={zoom} />
-      <ServiceCharts span={span} zoom={zoom} />
-      <Objective workflow={workflow} />
+      {(execution || trace) && <Waterfall execution={execution} trace={trace} />}
+      <ExecutionCharts span={span} workflow={workflow} zoom={zoom} marks={changes} />
+      <select
+        className={frame.select}
+        aria-label={say("observe.by")}
+        value={by}
+        onChange={(event) => choose({ by: event.target.value })}
+      >
+        {Object.keys(SIGNALS).map((each) => (
+          <option key={each} value={each}>
+            {say(`observe.by.${each}` as "observe.by.services")}
+          </option>
+        ))}
+      </select>
+      <SignalCharts by={by} span={span} zoom={zoom} marks={changes} />
+      <Changes changes={changes} />
+      <Objective workflow={workflow} choose={(name) => choose({ workflow: name })} />
       <Slowest span={span} workflow={workflow} />
+      <Late span={span} workflow={workflow} />
       <Versions span={span} workflow={workflow} />
       <Calls span={span} trace={trace} />
       <Logs

@@ -15,6 +15,10 @@ export interface Chosen {
   workflow?: string | undefined;
   q?: string | undefined;
   trace?: string | undefined;
+  /** An execution whose request is shown. */
+  execution?: string | undefined;
+  /** What the charts of signals are about. */
+  by?: string | undefined;
 }
 
 export interface Span {
