@@ -235,6 +235,7 @@ export const builder = {
   "workflows.byFailures": "Most failures",
   "workflows.bySlowest": "Slowest",
   "workflows.byChanged": "Newest change",
+  "workflows.team": "Team",
   "workflows.never": "never started",
   "workflows.recent":
     "{count, plural, one {The last execution} other {The last # executions}}: {statuses}",
@@ -245,6 +246,7 @@ export const builder = {
   "workflow.edit": "Edit",
   "workflow.graph": "Graph",
   "workflow.versions": "Versions",
+  "workflow.ofTeam": "Team: {team}",
   "workflow.version": "Version {version}",
   "workflow.labels": "Labels",
   "workflow.noLabels": "No label stands for a version yet.",

@@ -53,7 +53,6 @@ export const numbers = {
   "dashboards.shareOf": "Share of {task} in the critical path",
 
   "galaxy.title": "Galaxy",
-  "galaxy.visualize": "Visualize",
   "galaxy.overview": "Overview",
   "galaxy.none": "The sky is empty",
   "galaxy.noneHint": "Each registered workflow becomes a sun, its tasks planets around it.",

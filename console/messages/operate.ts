@@ -31,7 +31,6 @@ export const operate = {
     "Built-in task types run without one. A program with a `Worker` of an SDK takes tasks of its own types, and appears here once it has connected.",
 
   "topology.title": "Topology",
-  "topology.visualize": "Visualize",
   "topology.none": "No workflows yet",
   "topology.noneHint": "Workflows and the services that their tasks call appear around the suite.",
   "topology.name": "Topology",

@@ -105,9 +105,10 @@ export const pages = {
   "home.attention": "Needs attention",
   "home.calm": "Nothing needs attention",
   "home.calmHint":
-    "Tasks on hold, approvals, tasks without a worker, and failures of the last 24 hours are listed here.",
+    "Tasks on hold, approvals, late executions, tasks without a worker, and failures of the last 24 hours are listed here.",
   "home.onHold": "on hold after a failure",
   "home.stopped": "at a breakpoint",
+  "home.late": "running for over {limit}, longer than usual",
   "home.noWorker": "no worker at {queue}",
   "home.tasks": "{count, plural, one {# task} other {# tasks}}",
   "home.times": "{count, plural, one {# time} other {# times}}",
@@ -162,20 +163,15 @@ export const pages = {
   "visualize.grid": "Grid",
   "visualize.topology": "Topology",
   "visualize.galaxy": "Galaxy",
-  "visualize.graphText":
-    "An execution as its workflow: what ran, what waits and why, and the edges that were taken.",
-  "visualize.timelineText":
-    "An execution over time: waits apart from work, attempts apart, the critical path outlined.",
-  "visualize.gridText":
-    "The last executions of a workflow as columns, its tasks as rows: what fails again and again.",
-  "visualize.topologyText":
-    "Services of the suite, workflows, and the services that their tasks call.",
-  "visualize.galaxyText":
-    "All workflows as suns in three dimensions, tasks in orbit, executions as comets.",
   "visualize.chooseExecution": "Choose an execution",
   "visualize.chooseWorkflow": "Choose a workflow",
-  "visualize.showTopology": "Show the topology",
-  "visualize.fly": "Fly there",
+  "topology.crowd":
+    "{workflows} workflows, by team or by the services that they call. Calls without errors are drawn for the name under the pointer.",
+  "topology.only": "Only {name} and what it is connected with",
+  "topology.showAll": "Show all",
+  "topology.group": "Group workflows",
+  "topology.team": "Team {team} ({count})",
+  "topology.alike": "{name} and {others} that call the same",
   "visualize.workflow": "Workflow",
   "visualize.noWorkflows": "No workflows yet",
   "visualize.gridHint": "Its last executions become columns, its tasks rows.",

@@ -37,10 +37,15 @@ async def command(
     stdin: str = "",
     addressed: bool = True,
     environment: Mapping[str, str] | None = None,
+    program: str = "",
 ) -> Outcome:
-    """`await command(suite, "start", "order")`; `addressed` names the suite by a flag."""
+    """`await command(suite, "start", "order")`; `addressed` names the suite by a flag.
+
+    `program` is the text of a program of Python that runs the command.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        *(("-c", program) if program else ()),
         "-m",
         "flowmesh.suite",
         *tokens,

@@ -1816,6 +1816,7 @@ export interface MapWorkflow {
   edges: number[][];
   services: string[];
   tasksCapped: boolean;
+  labels: Record<string, string>;
 }
 
 /** The caller. `namespaces` are its permissions by namespace, `everywhere` those in all. */
@@ -4282,10 +4283,11 @@ export interface WorkflowStatsValue {
   tasks: TaskStatsValue[];
 }
 
-/** A workflow with its last executions, newest first, and its week. `executions` counts by status those that started in the last seven days, `p95Ms` is of the completed ones. */
+/** A workflow with its last executions, newest first, and its week. `executions` counts by status those that started in the last seven days, `p95Ms` is of the completed ones. `description` has the first 300 characters of that of the definition. */
 export interface WorkflowSummary {
   name: string;
   title?: string;
+  description?: string;
   version: number;
   format: string;
   createdAt: string;

@@ -1,6 +1,6 @@
 /** The pages that operate the suite: approvals, triggers, workers, messages, numbers, pictures. */
 
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { rootRoute, text, whole } from "./rootRoute";
 
 const getParentRoute = () => rootRoute;
@@ -169,7 +169,9 @@ const observe = createRoute({
 const visualize = createRoute({
   getParentRoute,
   path: "/visualization",
-  component: lazyRouteComponent(() => import("@/features/visualize/page"), "VisualizePage"),
+  beforeLoad: () => {
+    throw redirect({ to: "/visualization/topology" });
+  },
 });
 
 const grid = createRoute({

@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { useLayoutEffect, useRef, useState } from "react";
 import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import { type Calls, rate, shownService, type Topology } from "@/model/topology";
@@ -12,15 +13,25 @@ const OUT_X = 690;
 const BOX = 250;
 const WIDTH = OUT_X + BOX + 10;
 const SHOWN = 40;
+/** With more lines only those with errors are drawn, and those of the name under the pointer. */
+const LINES_SHOWN = 40;
 
 interface Props {
   topology: Topology;
   chosen: string | undefined;
   choose: (name: string | undefined) => void;
+  /** The text of a box, if that is not its name. */
+  labelOf?: (name: string) => string;
 }
 
-/** Three columns with lines between them; a chosen name dims what it does not touch. */
-export function TopologyPicture({ topology, chosen, choose }: Props) {
+/** Three columns with lines between them; a name under the pointer, or chosen, dims the others. */
+export function TopologyPicture({ topology, chosen, choose, labelOf = shownService }: Props) {
+  const [pointed, point] = useState<string>();
+  const frame = useRef<HTMLDivElement>(null);
+  // On a narrow screen the workflows are seen first.
+  useLayoutEffect(() => {
+    frame.current?.scrollTo({ left: FLOW_X - SUITE_X });
+  }, []);
   const sources = new Set(topology.calls.map((each) => each.source));
   const targets = new Set(topology.calls.map((each) => each.target));
   const flows = shown(topology.workflows, (each) =>
@@ -29,45 +40,56 @@ export function TopologyPicture({ topology, chosen, choose }: Props) {
   const outside = shown(topology.outside, (each) => (targets.has(each.name) ? 0 : 1));
   const rows = Math.max(topology.suite.length, flows.length, outside.length, 1);
   const height = TOP + rows * ROW;
+  const near = pointed ?? chosen;
   const touched = touching(topology, chosen);
+  const quiet = topology.workflows.flatMap((each) => each.services).length > LINES_SHOWN;
   const place = (index: number, total: number) => TOP + (index + (rows - total) / 2) * ROW;
   const flowY = new Map(flows.map((each, index) => [each.name, place(index, flows.length)]));
   const outY = new Map(outside.map((each, index) => [each.name, place(index, outside.length)]));
   const calls = new Map(topology.calls.map((each) => [`${each.source} ${each.target}`, each]));
   const box = (name: string) => ({
+    label: labelOf(name),
+    point,
     chosen: chosen === name,
     dim: !!chosen && !touched.has(name),
     choose: () => choose(chosen === name ? undefined : name),
   });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
-    <div className={styles.frame} role="group" aria-label={say("topology.name")} tabIndex={0}>
+    <div
+      ref={frame}
+      className={styles.frame}
+      role="group"
+      aria-label={say("topology.name")}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
+      tabIndex={0}
+    >
       <div className={styles.picture} style={{ width: WIDTH, height }}>
         <svg width={WIDTH} height={height} aria-hidden>
           <title>{say("topology.connections")}</title>
-          {flows.map((flow) => (
-            <path
-              key={flow.name}
-              className={styles.inner}
-              data-dim={(!!chosen && !touched.has(flow.name)) || undefined}
-              d={curve(
-                SUITE_X + BOX,
-                height / 2 + TOP / 2,
-                FLOW_X,
-                (flowY.get(flow.name) ?? 0) + 13,
-              )}
-            />
-          ))}
+          {!quiet &&
+            flows.map((flow) => (
+              <path
+                key={flow.name}
+                className={styles.inner}
+                data-dim={(!!chosen && !touched.has(flow.name)) || undefined}
+                d={curve(
+                  SUITE_X + BOX,
+                  height / 2 + TOP / 2,
+                  FLOW_X,
+                  (flowY.get(flow.name) ?? 0) + 13,
+                )}
+              />
+            ))}
           {flows.flatMap((flow) =>
             flow.services.map((service) => {
               const to = outY.get(service);
-              if (to === undefined) return null;
-              const near = !chosen || chosen === flow.name || chosen === service;
               const key = `${flow.name} ${service}`;
+              const called = calls.get(key);
+              const of = near === flow.name || near === service;
+              if (to === undefined || (quiet && !of && (near || !called?.errors))) return null;
               const from = flowY.get(flow.name) ?? 0;
-              return (
-                <Line key={key} from={from + 13} to={to + 13} dim={!near} calls={calls.get(key)} />
-              );
+              const dim = !!near && !of;
+              return <Line key={key} from={from + 13} to={to + 13} dim={dim} calls={called} />;
             }),
           )}
         </svg>
@@ -167,14 +189,16 @@ function Heading({ x, text }: { x: number; text: string }) {
 
 interface BoxProps {
   name: string;
+  label: string;
   x: number;
   y: ReadonlyMap<string, number>;
   chosen: boolean;
   dim: boolean;
   choose: () => void;
+  point: (name: string | undefined) => void;
 }
 
-function Box({ name, x, y, chosen, dim, choose }: BoxProps) {
+function Box({ name, label, x, y, chosen, dim, choose, point }: BoxProps) {
   return (
     <button
       type="button"
@@ -182,10 +206,14 @@ function Box({ name, x, y, chosen, dim, choose }: BoxProps) {
       aria-pressed={chosen}
       data-dim={dim || undefined}
       style={{ left: x, top: y.get(name) ?? 0, width: BOX }}
-      title={shownService(name)}
+      title={label}
       onClick={choose}
+      onPointerEnter={() => point(name)}
+      onPointerLeave={() => point(undefined)}
+      onFocus={() => point(name)}
+      onBlur={() => point(undefined)}
     >
-      <bdi className="truncate">{shownService(name)}</bdi>
+      <bdi className="truncate">{label}</bdi>
     </button>
   );
 }

@@ -20,6 +20,9 @@ interface DataProps<Row> {
   className?: string | undefined;
 }
 
+/** The content of a cell without a value. */
+const NONE = "–";
+
 /** A table of rows by its columns; on a phone each row is a card of labelled values. */
 export function DataTable<Row>({ columns, rows, keyOf, rowProps, className }: DataProps<Row>) {
   return (
@@ -40,16 +43,20 @@ export function DataTable<Row>({ columns, rows, keyOf, rowProps, className }: Da
       <tbody>
         {rows.map((row) => (
           <tr key={keyOf(row)} {...rowProps?.(row)}>
-            {columns.map(({ head, as, cell, title, className: own }) => (
-              <td
-                key={head}
-                data-head={head || undefined}
-                className={own ?? (as === "numbers" || as === "muted" ? as : undefined)}
-                title={title?.(row)}
-              >
-                {dressed(cell(row), as)}
-              </td>
-            ))}
+            {columns.map(({ head, as, cell, title, className: own }) => {
+              const content = cell(row);
+              return (
+                <td
+                  key={head}
+                  data-head={head || undefined}
+                  data-none={content === NONE || undefined}
+                  className={own ?? (as === "numbers" || as === "muted" ? as : undefined)}
+                  title={title?.(row)}
+                >
+                  {dressed(content, as)}
+                </td>
+              );
+            })}
           </tr>
         ))}
       </tbody>

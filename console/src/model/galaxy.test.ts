@@ -14,6 +14,7 @@ function workflow(name: string, tasks: number, service = ""): MapWorkflow {
     edges: Array.from({ length: Math.max(0, tasks - 1) }, (_, place) => [place, place + 1]),
     services: service ? [service] : [],
     tasksCapped: false,
+    labels: {},
   };
 }
 

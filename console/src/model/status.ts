@@ -57,6 +57,7 @@ const LOOKS: Record<string, Look> = {
   asking: { family: "attention", glyph: "hand", word: "Needs approval" },
   onHold: { family: "attention", glyph: "hand", word: "On hold" },
   stopped: { family: "attention", glyph: "hand", word: "At breakpoint" },
+  late: { family: "attention", glyph: "clock", word: "Late" },
   compensating: { family: "undoing", glyph: "back", word: "Compensating" },
   compensated: { family: "undoing", glyph: "back", word: "Compensated" },
   pending: { family: "neutral", glyph: "dots", word: "Pending" },

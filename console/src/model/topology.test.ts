@@ -14,6 +14,7 @@ function workflow(name: string, ...services: string[]): MapWorkflow {
     edges: [],
     services: [...new Set(services)],
     tasksCapped: false,
+    labels: {},
   };
 }
 

@@ -131,6 +131,7 @@ export function topologyOfWorkflow(
         ),
         edges: [],
         tasksCapped: false,
+        labels: {},
       },
     ],
     { minutes: calls?.minutes ?? 1, nodes: [], edges },

@@ -5,6 +5,7 @@ import {
   connect,
   disconnect,
   insertTask,
+  possibleBefore,
   refusal,
   relabel,
   removeTasks,
@@ -78,6 +79,13 @@ test("circles are refused with their path, and edges twice", () => {
   );
   expect(refusal(tasks(TEXT), "reserve", "charge")).toBe("charge already waits for reserve");
   expect(refusal(tasks(TEXT), "ship", "ship")).toContain("itself");
+});
+
+test("the tasks that may come before one are those that are not refused", () => {
+  const all = tasks(TEXT);
+  for (const { id } of all) {
+    expect(possibleBefore(all, id)).toEqual(all.filter((each) => !refusal(all, each.id, id)));
+  }
 });
 
 test("a new id is written wherever the task is referred to", () => {

@@ -3,7 +3,15 @@
 import { append, appendDocument, EditRefused, set, update, valueAt } from "./edits";
 import { forgetPositions, movePositions } from "./positions";
 import { type Place, parsed } from "./source";
-import { circle, mentioned, type Task, tasksOf, type Workflow, workflowOf } from "./workflow";
+import {
+  circle,
+  downstream,
+  mentioned,
+  type Task,
+  tasksOf,
+  type Workflow,
+  workflowOf,
+} from "./workflow";
 
 type Json = Record<string, unknown>;
 
@@ -144,6 +152,13 @@ export function refusal(tasks: readonly Task[], from: string, to: string): strin
   if (target?.after.some((each) => each.task === from)) return `${to} already waits for ${from}`;
   const path = circle(tasks, from, to);
   return path && `would close a circle: ${path.join(" → ")}`;
+}
+
+/** The tasks from which an edge to a task can be drawn. */
+export function possibleBefore(tasks: readonly Task[], to: string): Task[] {
+  const later = downstream(tasks, to);
+  const known = new Set(tasks.find((each) => each.id === to)?.after.map((each) => each.task));
+  return tasks.filter((each) => !later.has(each.id) && !known.has(each.id));
 }
 
 export function disconnect(text: string, place: Place, from: string, to: string): string {

@@ -199,12 +199,7 @@ export function positionsOf(workflow: Workflow, prefix: readonly string[]): Map<
 
 /** The path of a new circle if `to` came after `from`; nothing if there is none. */
 export function circle(tasks: readonly Joined[], from: string, to: string): string[] | undefined {
-  const next = new Map<string, string[]>();
-  for (const task of tasks) {
-    for (const before of [...task.after.map((each) => each.task), ...task.uses]) {
-      next.set(before, [...(next.get(before) ?? []), task.id]);
-    }
-  }
+  const next = followers(tasks);
   const stack: string[][] = [[to]];
   const seen = new Set<string>();
   for (let path = stack.pop(); path; path = stack.pop()) {
@@ -215,4 +210,25 @@ export function circle(tasks: readonly Joined[], from: string, to: string): stri
     for (const each of next.get(last) ?? []) stack.push([...path, each]);
   }
   return undefined;
+}
+
+/** A task, and all that run after it by edges or uses; none of them can run before it. */
+export function downstream(tasks: readonly Joined[], id: string): ReadonlySet<string> {
+  const next = followers(tasks);
+  const found = new Set([id]);
+  for (const each of found) for (const after of next.get(each) ?? []) found.add(after);
+  return found;
+}
+
+/** The tasks that wait for each one. */
+function followers(tasks: readonly Joined[]): ReadonlyMap<string, readonly string[]> {
+  const next = new Map<string, string[]>();
+  for (const task of tasks) {
+    for (const before of [...task.after.map((each) => each.task), ...task.uses]) {
+      const known = next.get(before);
+      if (known) known.push(task.id);
+      else next.set(before, [task.id]);
+    }
+  }
+  return next;
 }

@@ -19,7 +19,6 @@ for (const [name, path] of [
   ["bulk actions", "/console/bulk"],
   ["dashboards", "/console/dashboards"],
   ["dashboard of a workflow", "/console/dashboards?workflow=orders"],
-  ["visualizations", "/console/visualization"],
   ["grid", "/console/visualization/grid?workflow=orders"],
   ["topology", "/console/visualization/topology"],
   ["galaxy", "/console/visualization/galaxy"],

@@ -37,7 +37,6 @@ const STATES: Record<string, State> = {
   triggers: { path: "/triggers", text: "No triggers yet" },
   "dead-letters": { path: "/dead-letters", text: "No dead letters" },
   bulk: { path: "/bulk", text: "No bulk actions yet" },
-  visualize: { path: "/visualization", text: "Galaxy" },
   grid: { path: "/visualization/grid", text: "No workflows yet" },
   topology: { path: "/visualization/topology", text: "No workflows yet" },
   galaxy: { path: "/visualization/galaxy", text: "The sky is empty" },

@@ -64,7 +64,6 @@ const PAGES: readonly (readonly [name: string, path: () => string])[] = [
   ["bulk", () => "/bulk"],
   ["dashboards", () => "/dashboards"],
   ["dashboards-workflow", () => "/dashboards?workflow=orders"],
-  ["visualize", () => "/visualization"],
   ["grid", () => "/visualization/grid?workflow=orders"],
   ["topology", () => "/visualization/topology"],
   ["galaxy", () => "/visualization/galaxy"],

@@ -1,5 +1,6 @@
 """Calls of the operating pages of the console: workers, grids, the map, `open`."""
 
+import re
 from typing import Any
 
 import pytest
@@ -131,3 +132,23 @@ async def test_open_prints_the_address_of_the_console(suite: Suite) -> None:
     unknown = await command(suite, "open", "exec-no-such", "--no-browser")
     assert unknown.code == 1
     assert "EXECUTION_NOT_FOUND" in unknown.err
+
+
+# A program on a terminal, whose output it writes to its own.
+ON_A_TERMINAL = "import pty, sys; sys.exit(pty.spawn([sys.executable, *sys.argv[1:]]) >> 8)"
+
+
+async def test_commands_on_a_terminal_print_the_page_of_the_execution(suite: Suite) -> None:
+    """`start`, `get`, `watch` and `explain` do; nothing that a program reads changes."""
+    await apply(suite, workflow("console-linked", QUICK))
+    started = await command(suite, "start", "console-linked", "--wait", program=ON_A_TERMINAL)
+    found = re.search(rf"{suite.http_url}/console/executions/(exec-\w+)", started.out)
+    assert started.code == 0
+    assert found, started.out
+    execution_id = found.group(1)
+    for tokens in (("get", "execution"), ("watch",), ("explain",)):
+        shown = await command(suite, *tokens, execution_id, program=ON_A_TERMINAL)
+        assert f"/console/executions/{execution_id}" in shown.out, tokens
+        assert (await command(suite, *tokens, execution_id)).out.count("/console/") == 0
+    read = await command(suite, "get", "execution", execution_id, "--json", program=ON_A_TERMINAL)
+    assert "/console/" not in read.out

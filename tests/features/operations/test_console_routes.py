@@ -96,7 +96,9 @@ async def test_summaries_tell_the_last_executions_of_each_workflow(suite: Suite)
     """Newest first, with the counts of the week; workflows without executions are there too."""
     ids = [await ran(suite, "console-summary") for _ in range(2)]
     idle = "console-summary-idle"
-    await apply(suite, workflow(idle, SHOUT))
+    described = workflow(idle, SHOUT, description="Shouts a name." + " " * 400)
+    described["metadata"]["labels"] = {"owner": "front-office"}
+    await apply(suite, described)
     query = "view=summary&filter=id:console-summary*"
     answer = await suite.get(f"/api/v1/workflows?{query}")
     assert answer.status == 200, answer.text
@@ -106,6 +108,8 @@ async def test_summaries_tell_the_last_executions_of_each_workflow(suite: Suite)
     assert busy["p95Ms"] > 0
     assert (other["name"], other["recent"], other["executions"]) == (idle, [], {})
     assert "p95Ms" not in other
+    assert other["description"] == "Shouts a name.".ljust(300)
+    assert (other["labels"], "description" in busy) == ({"owner": "front-office"}, False)
     first = await suite.get(f"/api/v1/workflows?{query}&pageSize=1")
     token = first.json["nextPageToken"]
     rest = await suite.get(f"/api/v1/workflows?{query}&pageSize=1&pageToken={token}")

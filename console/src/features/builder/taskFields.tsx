@@ -1,11 +1,11 @@
 import { X } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { SelectField } from "@/design/fields";
 import { IconButton, TextField } from "@/design/primitives";
 import styles from "@/editing/inspector.module.css";
 import { say } from "@/model/messages";
 import type { Json } from "@/model/schema";
-import { connect, disconnect, freeBranch, refusal, renameTask } from "@/text/operations";
+import { connect, disconnect, freeBranch, possibleBefore, renameTask } from "@/text/operations";
 import type { Task } from "@/text/workflow";
 import { useLibrary } from "./completion";
 import { useSession } from "./session";
@@ -37,7 +37,7 @@ export function IdField({ task }: { task: Task }) {
 /** The tasks before this one: the edges of the canvas as a list. */
 export function AfterList({ task, tasks }: { task: Task; tasks: readonly Task[] }) {
   const session = useSession();
-  const free = tasks.filter((each) => !refusal(tasks, each.id, task.id));
+  const free = useMemo(() => possibleBefore(tasks, task.id), [tasks, task.id]);
   return (
     <div className={styles.after}>
       <SelectField

@@ -6,6 +6,7 @@ import { useTopic } from "@/api/topics";
 import { workflowMap } from "@/api/workflowMap";
 import { PageHeader } from "@/app/pageHeader";
 import { TopologyPicture } from "@/canvas/topologyPicture";
+import { ViewStrip } from "@/canvas/viewStrip";
 import frame from "@/design/page.module.css";
 import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
@@ -39,7 +40,6 @@ export function GalaxyPage() {
     <>
       <PageHeader
         title={say("galaxy.title")}
-        crumbs={<Link to="/visualization">{say("galaxy.visualize")}</Link>}
         actions={
           galaxy && (
             <>
@@ -56,6 +56,7 @@ export function GalaxyPage() {
           )
         }
       />
+      <ViewStrip />
       <div className={frame.page}>
         {error && <Problem error={error} retry={retry} />}
         {!galaxy && !error && <Skeleton rows={10} />}

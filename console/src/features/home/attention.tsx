@@ -1,19 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, type LinkProps } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { read } from "@/api/client";
 import { useTopic, useTopics } from "@/api/topics";
 import { Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Status } from "@/design/status";
 import { titleOf } from "@/model/approvals";
+import { duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
+import { lateOf } from "@/model/late";
 import { say } from "@/model/messages";
+import { useLate } from "./late";
 import styles from "./page.module.css";
 
 const SHOWN = 8;
 const DAY = 'started > "-24h"';
 
-/** What a person has to decide, what waits for a worker, and the failures of the day. */
+/** What a person has to decide, what is late or waits for a worker, and the failures of the day. */
 export function Attention() {
   const held = useGroups("held", "needs IN (hold, breakpoint)", ["workflow", "needs"]);
   const failures = useGroups("failures", `status = failed AND ${DAY}`, ["workflow", "error.class"]);
@@ -22,6 +26,7 @@ export function Attention() {
     queryFn: ({ signal }) => read("/api/v1/approvals", { query: { pageSize: SHOWN }, signal }),
   });
   const unserved = useUnserved();
+  const late = useLate();
   const asked = approvals.data?.approvals ?? [];
   const queries = [held, failures, approvals];
   const loaded = queries.every((each) => each.isSuccess);
@@ -34,7 +39,7 @@ export function Attention() {
       </header>
       {!loaded && !failed && <Skeleton rows={4} />}
       {failed && <Problem error={failed.error} />}
-      {loaded && groups.length + asked.length + unserved.length === 0 && (
+      {loaded && groups.length + asked.length + unserved.length + late.length === 0 && (
         <Empty title={say("home.calm")}>
           <p>{say("home.calmHint")}</p>
         </Empty>
@@ -43,71 +48,90 @@ export function Attention() {
         {held.data?.groups.slice(0, SHOWN).map(({ values, count }) => {
           const { workflow = "", needs = "" } = values;
           return (
-            <li key={`${workflow} ${needs}`}>
-              <Link
-                to="/executions"
-                search={{ q: `workflow = ${quoted(workflow)} AND needs = ${needs}`, range: "all" }}
-                className={styles.row}
-              >
-                <Status status={needs === "hold" ? "onHold" : "stopped"} />
-                <bdi className="truncate">{workflow}</bdi>
-                <span className="muted truncate">
-                  {say(needs === "hold" ? "home.onHold" : "home.stopped")}
-                </span>
-                <span className="numbers">{say("home.times", { count })}</span>
-              </Link>
-            </li>
+            <Entry
+              key={`${workflow} ${needs}`}
+              to="/executions"
+              search={{ q: `workflow = ${quoted(workflow)} AND needs = ${needs}`, range: "all" }}
+              status={needs === "hold" ? "onHold" : "stopped"}
+              name={workflow}
+              what={say(needs === "hold" ? "home.onHold" : "home.stopped")}
+              beside={say("home.times", { count })}
+            />
           );
         })}
         {asked.map((one) => (
-          <li key={`${one.executionId} ${one.task}`}>
-            <Link
-              to="/approvals"
-              search={{ chosen: `${one.executionId}/${one.task}` }}
-              className={styles.row}
-            >
-              <Status status="asking" />
-              <bdi className="truncate">{titleOf(one)}</bdi>
-              <span className="muted truncate">{one.workflow}</span>
-              <span className="muted">
-                <Time at={one.askedAt} />
-              </span>
-            </Link>
-          </li>
+          <Entry
+            key={`${one.executionId} ${one.task}`}
+            to="/approvals"
+            search={{ chosen: `${one.executionId}/${one.task}` }}
+            status="asking"
+            name={titleOf(one)}
+            what={one.workflow}
+            beside={<Time at={one.askedAt} />}
+          />
+        ))}
+        {late.slice(0, SHOWN).map(({ workflow, count, seconds }) => (
+          <Entry
+            key={`late ${workflow}`}
+            to="/executions"
+            search={{ q: lateOf(workflow, seconds), range: "all" }}
+            status="late"
+            name={workflow}
+            what={say("home.late", { limit: duration(seconds * 1_000) })}
+            beside={say("home.times", { count })}
+          />
         ))}
         {unserved.map(({ queue, taskType, ready }) => (
-          <li key={`${queue} ${taskType}`}>
-            <Link to="/queues" className={styles.row}>
-              <Status status="waiting" />
-              <bdi className="truncate">{taskType}</bdi>
-              <span className="muted truncate">{say("home.noWorker", { queue })}</span>
-              <span className="numbers">{say("home.tasks", { count: ready })}</span>
-            </Link>
-          </li>
+          <Entry
+            key={`${queue} ${taskType}`}
+            to="/queues"
+            status="waiting"
+            name={taskType}
+            what={say("home.noWorker", { queue })}
+            beside={say("home.tasks", { count: ready })}
+          />
         ))}
         {failures.data?.groups.slice(0, SHOWN).map(({ values, count }) => {
           const { workflow = "", "error.class": error = "" } = values;
           const filter = `status = failed AND workflow = ${quoted(workflow)}`;
           return (
-            <li key={`${workflow} ${error}`}>
-              <Link
-                to="/executions"
-                search={{
-                  q: error ? `${filter} AND error.class = ${quoted(error)}` : filter,
-                  range: "24h",
-                }}
-                className={styles.row}
-              >
-                <Status status="failed" />
-                <bdi className="truncate">{workflow}</bdi>
-                <span className="muted truncate">{error}</span>
-                <span className="numbers">{say("home.times", { count })}</span>
-              </Link>
-            </li>
+            <Entry
+              key={`${workflow} ${error}`}
+              to="/executions"
+              search={{
+                q: error ? `${filter} AND error.class = ${quoted(error)}` : filter,
+                range: "24h",
+              }}
+              status="failed"
+              name={workflow}
+              what={error}
+              beside={say("home.times", { count })}
+            />
           );
         })}
       </ul>
     </section>
+  );
+}
+
+type EntryProps = Pick<LinkProps, "to" | "search"> & {
+  status: string;
+  name: string;
+  what: string;
+  beside: ReactNode;
+};
+
+/** One thing that needs attention, with the way to it. */
+function Entry({ status, name, what, beside, ...way }: EntryProps) {
+  return (
+    <li>
+      <Link {...way} className={styles.row}>
+        <Status status={status} />
+        <bdi className="truncate">{name}</bdi>
+        <span className="muted truncate">{what}</span>
+        <span className="muted numbers">{beside}</span>
+      </Link>
+    </li>
   );
 }
 

@@ -1,11 +1,12 @@
 import "../../../messages/pages";
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { read } from "@/api/client";
 import { useFresh } from "@/api/fresh";
 import type { WorkflowList } from "@/api/schema";
 import { PageHeader } from "@/app/pageHeader";
 import { RunGrid } from "@/canvas/runGrid";
+import { ViewStrip } from "@/canvas/viewStrip";
 import frame from "@/design/page.module.css";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
@@ -38,7 +39,6 @@ export function GridPage() {
     <>
       <PageHeader
         title={say("visualize.grid")}
-        crumbs={<Link to="/visualization">{say("visualize.title")}</Link>}
         actions={
           <select
             className={`${frame.select} ${styles.chooser}`}
@@ -55,6 +55,7 @@ export function GridPage() {
           </select>
         }
       />
+      <ViewStrip />
       <div className={`${frame.page} ${styles.column}`}>
         {workflows.isError && (
           <Problem error={workflows.error} retry={() => void workflows.refetch()} />

@@ -1,18 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { read } from "@/api/client";
 import { useTopic, useTopics } from "@/api/topics";
 import { workflowMap } from "@/api/workflowMap";
 import { PageHeader } from "@/app/pageHeader";
-import { TopologyPicture } from "@/canvas/topologyPicture";
+import { ViewStrip } from "@/canvas/viewStrip";
 import frame from "@/design/page.module.css";
 import { Empty, Skeleton, Time } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { type Column, Table } from "@/design/table";
 import { duration, percent } from "@/model/durations";
 import { say } from "@/model/messages";
+import { teamOf } from "@/model/team";
 import { type Calls, rate, shownService, type Topology, topologyOf } from "@/model/topology";
+import { Crowd } from "./crowd";
 import styles from "./page.module.css";
 
 const CALLS_MS = 5_000;
@@ -28,7 +30,6 @@ export function TopologyPage() {
     // Calls between services make no events.
     refetchInterval: CALLS_MS,
   });
-  const [chosen, setChosen] = useState<string>();
   const topology = useMemo(
     () =>
       services.data &&
@@ -36,12 +37,19 @@ export function TopologyPage() {
       topologyOf(services.data.services, map.data.workflows, calls.data),
     [services.data, map.data, calls.data],
   );
+  const teams = useMemo(() => {
+    const known = map.data?.workflows ?? [];
+    return new Map(
+      known.flatMap(({ workflow, labels }) => {
+        const team = teamOf(labels);
+        return team ? [[workflow, team]] : [];
+      }),
+    );
+  }, [map.data]);
   return (
     <>
-      <PageHeader
-        title={say("topology.title")}
-        crumbs={<Link to="/visualization">{say("topology.visualize")}</Link>}
-      />
+      <PageHeader title={say("topology.title")} />
+      <ViewStrip />
       <div className={`${frame.page} ${styles.column}`}>
         {services.isError && (
           <Problem error={services.error} retry={() => void services.refetch()} />
@@ -56,7 +64,7 @@ export function TopologyPage() {
         )}
         {topology && (
           <>
-            <TopologyPicture topology={topology} chosen={chosen} choose={setChosen} />
+            <Crowd topology={topology} teams={teams} />
             {calls.data && <CallTable calls={topology.calls} minutes={calls.data.minutes} />}
             <Connections topology={topology} />
           </>

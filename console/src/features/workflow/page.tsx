@@ -15,6 +15,7 @@ import { duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { graphOf } from "@/model/graph";
 import { say } from "@/model/messages";
+import { type LabelsOf, teamOf } from "@/model/team";
 import { CalledServices } from "./calledServices";
 import { Labels } from "./labels";
 import styles from "./page.module.css";
@@ -57,6 +58,7 @@ export function WorkflowPage() {
         <Loading query={workflow} />
         {workflow.data && (
           <>
+            <About definition={workflow.data.definition} labels={workflow.data.labels} />
             <Graph name={name} />
             <div className={styles.columns}>
               <Slowest name={name} />
@@ -71,6 +73,24 @@ export function WorkflowPage() {
         )}
       </div>
     </>
+  );
+}
+
+/** The description in a definition, and the team by its labels. */
+function About({ definition, labels }: { definition: unknown; labels: LabelsOf }) {
+  const { spec, description } = (definition ?? {}) as {
+    spec?: { description?: unknown };
+    description?: unknown;
+  };
+  const stated = spec?.description ?? description;
+  const text = typeof stated === "string" ? stated : "";
+  const team = teamOf(labels);
+  if (!team && !text) return null;
+  return (
+    <p className={styles.about}>
+      {text}
+      {team && <span className="muted"> {say("workflow.ofTeam", { team })}</span>}
+    </p>
   );
 }
 

@@ -16,6 +16,7 @@ import { RunButton } from "@/launch/runButton";
 import { count, duration } from "@/model/durations";
 import { quoted } from "@/model/filter";
 import { say } from "@/model/messages";
+import { otherLabels, teamOf } from "@/model/team";
 import { orderOf, type WorkflowOrder } from "@/model/workflowOrder";
 import type { Draft } from "@/text/drafts";
 import styles from "./page.module.css";
@@ -58,7 +59,8 @@ export function WorkflowsPage() {
     const all = query.data?.pages.flatMap((page) => page.workflows) ?? [];
     return order === "name" ? all : all.toSorted(ORDERS[order]);
   }, [query.data, order]);
-  const columns = useMemo(() => columnsOf(next), [next]);
+  const teams = rows.some((each) => teamOf(each.labels));
+  const columns = useMemo(() => columnsOf(next, teams), [next, teams]);
   const resume = ({ id, workflow }: Draft) => {
     const search = { draft: id };
     if (!workflow) void navigate({ to: "/workflows/new", search });
@@ -152,25 +154,36 @@ function useNextRuns(): ReadonlyMap<string, string> {
   }, [data]);
 }
 
-function columnsOf(next: ReadonlyMap<string, string>): readonly Column<WorkflowSummary>[] {
+function columnsOf(
+  next: ReadonlyMap<string, string>,
+  teams: boolean,
+): readonly Column<WorkflowSummary>[] {
+  const team: Column<WorkflowSummary> = {
+    head: say("workflows.team"),
+    as: "text",
+    cell: ({ labels }) => teamOf(labels) ?? "–",
+  };
   return [
     {
       head: "Workflow",
       className: styles.name,
-      cell: ({ name, title, labels }) => (
+      title: ({ description }) => description,
+      cell: ({ name, title, labels, description }) => (
         <>
           <Link to="/executions" search={{ q: `workflow = ${quoted(name)}` }}>
             <bdi>{title ?? name}</bdi>
           </Link>
           {title && title !== name && <code className="muted">{name}</code>}
-          {Object.entries(labels).map(([label, version]) => (
-            <span key={label} className={styles.label} title={say("workflow.version", { version })}>
-              {label}
+          {otherLabels(labels).map(([label, value]) => (
+            <span key={label} className={styles.label} title={`${label}: ${value}`}>
+              <bdi>{value}</bdi>
             </span>
           ))}
+          {description && <small className="muted truncate">{description}</small>}
         </>
       ),
     },
+    ...(teams ? [team] : []),
     { head: `Last ${BARS} runs`, cell: (row) => <Recent recent={row.recent} /> },
     { head: "7 days", as: "numbers", cell: (row) => count(runs(row)) },
     { head: "Success", as: "numbers", cell: (row) => success(row.executions) },

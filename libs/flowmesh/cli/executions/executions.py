@@ -31,6 +31,7 @@ from flowmesh.cli.executions.shapes import (
     traceback_of,
     value_json,
 )
+from flowmesh.cli.operations.console import print_page_link
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -89,11 +90,14 @@ def start(
         )
         if wait:
             await _wait(client, handle, timeout)
-            return show(common, await handle.describe(), brief=True)
+            code = show(common, await handle.describe(), brief=True)
+            await print_page_link(client, common, handle.id)
+            return code
         if common.structured:
             output.document({"executionId": handle.id, "created": handle.created})
             return exit_codes.DONE
         output.line(handle.id)
+        await print_page_link(client, common, handle.id)
         if not handle.created:
             repeated = request_id and (await handle.describe()).request_id == request_id
             origin = "an earlier request with this id" if repeated else "another request"
@@ -210,6 +214,7 @@ async def executions(
                 output.document(node_json(found_node.nodes[0]))
             else:
                 show(common, await client.get_execution(execution, ended_items=True))
+                await print_page_link(client, common, execution)
             return
         if task:
             raise Refused("--task needs the id of an execution", code=exit_codes.USAGE)

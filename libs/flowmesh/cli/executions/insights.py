@@ -9,6 +9,7 @@ from flowmesh.cli.arguments import ExecutionArgument, ExecutionId, Target, Workf
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.offline import check_offline
 from flowmesh.cli.definitions.sources import read_source
+from flowmesh.cli.operations.console import print_page_link
 from flowmesh.cli.refusals import Refused
 from flowmesh.contract.nouns import counted
 from flowmesh.jsontext.integers import is_whole
@@ -219,6 +220,7 @@ async def _explain(client: "Client", common: Common, target: str, task: str) -> 
         print_report(report)
     else:
         _show_explanation(report)
+    await print_page_link(client, common, target)
     return _code(report.findings)
 
 

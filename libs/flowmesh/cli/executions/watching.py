@@ -12,6 +12,7 @@ from flowmesh.cli.executions import tree
 from flowmesh.cli.executions.board import Board, Row
 from flowmesh.cli.executions.histories import event_line
 from flowmesh.cli.executions.shapes import MARKS
+from flowmesh.cli.operations.console import print_page_link
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,6 +47,7 @@ async def watch(execution: ExecutionArgument, /, *, after: int = 0, common: Comm
     """
     async with connected(common) as client:
         board = Board(await client.get_execution(execution))
+        await print_page_link(client, common, board.id)
         if sys.stdout.isatty() and not common.structured:
             await _live(client, board)
         else:

@@ -1,7 +1,9 @@
 """`open`: the address of the console, and the console in the browser."""
 
 import asyncio
+import sys
 import webbrowser
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -11,6 +13,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import ExecutionId
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
+from flowmesh.errors import FlowmeshError
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -33,6 +36,8 @@ async def open_console(
         browser: Open the address in the browser; `--no-browser` only prints it.
     """
     async with connected(common) as client:
+        if execution:
+            await client.get_execution(execution)
         url = await _page_url(client, execution)
     if common.structured:
         output.document({"url": url})
@@ -43,11 +48,20 @@ async def open_console(
 
 
 async def _page_url(client: "Client", execution: str) -> str:
-    """Return the address of a page of the console. Raises EXECUTION_NOT_FOUND, Refused."""
-    if execution:
-        await client.get_execution(execution)
+    """Return the address of the console, or of an execution in it."""
     page = f"/executions/{quote(execution, safe='')}" if execution else ""
     return f"{await gateway_url(client)}/console{page}"
+
+
+async def print_page_link(client: "Client", common: Common, execution: str) -> None:
+    """Print the address of an execution in the console, on a terminal only.
+
+    Without a gateway in the registry, or without access to it, print nothing.
+    """
+    if common.structured or not sys.stdout.isatty():
+        return
+    with suppress(Refused, FlowmeshError):
+        output.line(await _page_url(client, execution))
 
 
 async def gateway_url(client: "Client", hint: str = _REGISTRY) -> str:

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from msgspec import UNSET, UnsetType
 
+from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
-from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.errors import NotFound
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies import answers
@@ -38,6 +38,7 @@ class MapWorkflow(answers.Answer, kw_only=True):
     edges: list[list[int]]
     services: list[str]
     tasks_capped: bool
+    labels: dict[str, str]
 
 
 class WorkflowMap(answers.Answer, kw_only=True):
@@ -58,15 +59,16 @@ async def map_workflows(backends: Backends, request: Request) -> Response:
     )
     slots = asyncio.Semaphore(_CALLS_AT_ONCE)
 
-    async def mapped(workflow_id: str) -> MapWorkflow | None:
+    async def mapped(workflow: definition_pb2.Workflow) -> MapWorkflow | None:
         """Return a workflow; None if it was deleted since it was listed."""
-        call = pb.GetPlanRequest(namespace=namespace, workflow_id=workflow_id)
+        call = pb.GetPlanRequest(namespace=namespace, workflow_id=workflow.workflow_id)
         async with slots:
             with suppress(NotFound):
-                return _mapped((await backends.definitions.GetPlan(call)).plan)
+                plan = (await backends.definitions.GetPlan(call)).plan
+                return _mapped(plan, dict(workflow.labels))
         return None
 
-    found = await asyncio.gather(*(mapped(each.workflow_id) for each in listed.workflows))
+    found = await asyncio.gather(*map(mapped, listed.workflows))
     return json_response(
         WorkflowMap(
             workflows=[each for each in found if each is not None],
@@ -75,7 +77,7 @@ async def map_workflows(backends: Backends, request: Request) -> Response:
     )
 
 
-def _mapped(plan: plan_pb2.Plan) -> MapWorkflow:
+def _mapped(plan: plan_pb2.Plan, labels: dict[str, str]) -> MapWorkflow:
     topology = topology_of(plan)
     service_of = {task: spoke.service for spoke in topology.spokes for task in spoke.tasks}
     nodes = plan.nodes[:TASKS_MAX]
@@ -101,6 +103,7 @@ def _mapped(plan: plan_pb2.Plan) -> MapWorkflow:
         ],
         services=[spoke.service for spoke in topology.spokes],
         tasks_capped=len(plan.nodes) > TASKS_MAX,
+        labels=labels,
     )
 
 

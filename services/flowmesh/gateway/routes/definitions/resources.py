@@ -306,7 +306,8 @@ _NUMBER = Query("version", "The version (default: the newest).", NUMBER)
 _FILTER = Query("filter", "Terms `id:prefix*` and `label.key=value`, separated by spaces.")
 _SUMMARY = Query(
     "view",
-    "`summary` adds the last 20 executions, the counts and durations of seven days, and triggers.",
+    "`summary` adds the description, the last 20 executions, the counts and durations of seven"
+    " days, and triggers.",
     one_of("plain", "summary", default="plain"),
 )
 _PATHS = Query("pathCountMax", "Maximum number of listed paths (default: 100).", whole(PATHS_MAX))

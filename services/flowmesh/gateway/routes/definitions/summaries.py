@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from flowmesh.api.definition.v1 import definition_pb2
@@ -19,6 +20,8 @@ from flowmesh.views import execution_status
 RECENT = 20
 SUMMARIES_MAX = 100
 """Workflows of a page; each needs a call for its recent executions."""
+DESCRIPTION_MAX = 300
+"""Characters of a description in a list."""
 _CALLS_AT_ONCE = 8
 _WEEK = 'started > "-168h"'
 _COMPLETED = "completed"
@@ -35,11 +38,12 @@ class WorkflowSummary(answers.Answer, kw_only=True):
     """A workflow with its last executions, newest first, and its week.
 
     `executions` counts by status those that started in the last seven days, `p95Ms` is of the
-    completed ones.
+    completed ones. `description` has the first 300 characters of that of the definition.
     """
 
     name: str
     title: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
     version: int
     format: str
     created_at: answers.Instant
@@ -55,6 +59,17 @@ class WorkflowSummaryList(answers.Answer, kw_only=True):
 
     workflows: list[WorkflowSummary]
     next_page_token: str
+
+
+class _Spec(msgspec.Struct):
+    description: str = ""
+
+
+class _Definition(msgspec.Struct):
+    """The part of a definition of any format that describes it to people."""
+
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    description: str = ""
 
 
 async def workflow_summaries(backends: Backends, request: Request) -> WorkflowSummaryList:
@@ -129,6 +144,7 @@ def _summary(
     return WorkflowSummary(
         name=workflow.workflow_id,
         title=workflow.name or UNSET,
+        description=_description(workflow.definition)[:DESCRIPTION_MAX] or UNSET,
         version=workflow.version,
         format=workflow.format,
         created_at=timestamp(workflow.created_at),
@@ -138,3 +154,12 @@ def _summary(
         p95_ms=completed.p95_ms if completed is not None else UNSET,
         triggers=triggers,
     )
+
+
+def _description(definition: bytes) -> str:
+    """Return the description in a definition; empty in a format that has other values there."""
+    try:
+        found = msgspec.json.decode(definition, type=_Definition)
+    except msgspec.ValidationError:
+        return ""
+    return found.spec.description or found.description

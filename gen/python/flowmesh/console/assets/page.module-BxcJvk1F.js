@@ -1,0 +1,1 @@
+var e={column:`_column_oq543_1`,crowd:`_crowd_oq543_6`,chooser:`_chooser_oq543_15`};export{e as t};

@@ -1,1 +1,0 @@
-var e={column:`_column_9bdbp_1`,views:`_views_9bdbp_6`,view:`_view_9bdbp_6`,icon:`_icon_9bdbp_31`,chooser:`_chooser_9bdbp_35`};export{e as t};

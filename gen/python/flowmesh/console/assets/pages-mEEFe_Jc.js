@@ -1,1 +1,0 @@
-import{p as e}from"./routing-0B1lg2bN.js";function t(t,n,r=!1){let i=e({queryKey:t,queryFn:({pageParam:e,signal:t})=>n(e,t),initialPageParam:``,getNextPageParam:e=>e.next||void 0,refetchInterval:r});return{query:i,rows:i.data?.pages.flatMap(e=>e.rows)??[]}}export{t};

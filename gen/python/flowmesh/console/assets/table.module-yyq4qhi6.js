@@ -1,1 +1,0 @@
-var e={section:`_section_12zc8_1`,head:`_head_12zc8_5`,scroller:`_scroller_12zc8_14`,table:`_table_12zc8_18`,amount:`_amount_12zc8_63`,share:`_share_12zc8_68`,cards:`_cards_12zc8_100`};export{e as t};

@@ -1,0 +1,1 @@
+var e={bar:`_bar_136on_1`,tabs:`_tabs_136on_13`};export{e as t};

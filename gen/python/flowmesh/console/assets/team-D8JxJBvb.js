@@ -1,0 +1,1 @@
+var e=[`team`,`owner`];function t(t){return e.map(e=>t?.[e]).find(Boolean)}function n(t){return Object.entries(t).filter(([t])=>!e.includes(t))}export{t as n,n as t};
