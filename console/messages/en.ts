@@ -31,6 +31,8 @@ export const en = {
   "execution.values": "Values",
   "execution.paths": "Paths",
   "execution.children": "Children",
+  "execution.panels": "Panels",
+  "execution.panelOf": "plugin {name} {version}",
   "children.none": "No child executions",
   "children.noneHint":
     "Executions that a task of the type subworkflow starts are listed here, with theirs below.",

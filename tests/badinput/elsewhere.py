@@ -23,6 +23,9 @@ ELSEWHERE = {
     "files of a plugin together": (
         "tests/unit/plugins/test_wheels.py::test_an_archive_that_grows_is_refused"
     ),
+    "text for a format of a plugin": (
+        "tests/unit/plugins/test_formats.py::test_a_text_that_is_too_long_is_refused"
+    ),
     "index of a catalogue of plugins": (
         "tests/unit/plugins/test_catalogue.py::test_an_index_is_bounded"
     ),

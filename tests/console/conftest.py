@@ -18,6 +18,7 @@ from flowmesh.testing.cluster import Cluster
 from flowmesh.testing.suite import Suite
 from tests.console.calls import called
 from tests.console.many import seed_many
+from tests.console.panels import HOSTILE
 from tests.console.scenarios import Outcome, Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tests.console.staff import staffed_suite
@@ -39,6 +40,8 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
     market = Market(tmp_path_factory.mktemp("market"))
     for version, test in (("1.0.0", "pass"), ("1.1.0", "raise OSError('no such host')")):
         market.greeter(version, test=test)
+    market.publish(Path("plugins/receipt-panel"))
+    market.panel("prober", HOSTILE)
     environment = CODEC_SERVER | market.environment
     async with (
         Suite(tmp_path_factory.mktemp("console") / "data", environment=environment) as suite,

@@ -479,7 +479,7 @@ export interface CatalogueList {
 export interface CataloguePluginValue {
   name: string;
   version: string;
-  kind: "task";
+  kind: "connector" | "format" | "panel" | "task";
   summary: string;
   flowmesh: string;
   supported: boolean;
@@ -893,6 +893,11 @@ export interface Divergence {
   what: "attempts" | "input" | "nodeInput" | "output" | "presence" | "status" | "version";
   taskId?: string;
   text: string;
+}
+
+/** Native documents, which can be registered. */
+export interface DocumentList {
+  documents: unknown;
 }
 
 /** The id of the instance. */
@@ -2215,6 +2220,18 @@ export interface OutcomeValue {
   error?: string;
 }
 
+/** The page of a panel. */
+export interface PageValue {
+  html: string;
+}
+
+/** A page that the console shows in a sandboxed frame. */
+export interface PanelValue {
+  title: string;
+  places: ("execution" | "workflow")[];
+  reads: ("execution" | "history" | "state" | "workflow")[];
+}
+
 /** The step that started this execution; it does not wait for a detached one. */
 export interface ParentStep {
   executionId: string;
@@ -2348,7 +2365,7 @@ export interface PluginList {
 export interface PluginValue {
   name: string;
   version: string;
-  kind: "task";
+  kind: "connector" | "format" | "panel" | "task";
   summary: string;
   state: "failed" | "ready" | "removing" | "starting" | "went_back";
   problem?: string;
@@ -2361,6 +2378,7 @@ export interface PluginValue {
   wanted: number;
   ready: number;
   changedAt: string;
+  panel?: PanelValue;
 }
 
 /** Executions that started in a step, with the percentiles of their durations. */
@@ -3945,6 +3963,11 @@ export interface TestedValue {
   durationMs: number;
 }
 
+/** A text in a format of a plugin. */
+export interface TextBody {
+  text: string;
+}
+
 /** A node with a due time: of a timer, of the next attempt, or of a timeout. */
 export interface TimerAt {
   taskId: string;
@@ -4420,6 +4443,7 @@ export interface Reads {
   "/api/v1/plugin-catalogue": { query: { query?: string }; body: unknown; answer: CatalogueList };
   "/api/v1/plugins": { query: {  }; body: unknown; answer: PluginList };
   "/api/v1/plugins/{name}": { query: {  }; body: unknown; answer: PluginValue };
+  "/api/v1/plugins/{name}/page": { query: {  }; body: unknown; answer: PageValue };
   "/api/v1/services": { query: { name?: string; type?: string; status?: ("HEALTHY" | "DEGRADED" | "UNHEALTHY" | "OFFLINE")[]; capability?: string[]; pageSize?: number; pageToken?: string }; body: unknown; answer: ServiceList };
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
@@ -4603,6 +4627,7 @@ export interface Writes {
   "PUT /api/v1/agent-quota": { query: {  }; body: QuotaBody; answer: AgentBounds };
   "POST /api/v1/plugins": { query: {  }; body: InstallBody; answer: PluginValue };
   "DELETE /api/v1/plugins/{name}": { query: {  }; body: unknown; answer: unknown };
+  "POST /api/v1/plugins/{name}:read": { query: {  }; body: TextBody; answer: DocumentList };
   "POST /api/v1/plugins/{name}:configure": { query: {  }; body: ConfigureBody; answer: PluginValue };
   "POST /api/v1/plugins/{name}:upgrade": { query: {  }; body: UpgradeBody; answer: PluginValue };
   "POST /api/v1/plugins/{name}:pin": { query: {  }; body: PinBody; answer: PluginValue };

@@ -1378,7 +1378,7 @@ pub struct CataloguePlugin {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
-    /// `task`.
+    /// `task`, `connector`, `format` or `panel`.
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -1442,6 +1442,22 @@ pub struct Plugin {
     /// JSON Schema of the configuration, as JSON.
     #[prost(string, tag = "15")]
     pub configuration_schema: ::prost::alloc::string::String,
+    /// Set if the kind is `panel`.
+    #[prost(message, optional, tag = "16")]
+    pub panel: ::core::option::Option<PluginPanel>,
+}
+/// A page that the console shows in a sandboxed frame.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PluginPanel {
+    #[prost(string, tag = "1")]
+    pub title: ::prost::alloc::string::String,
+    /// Pages of the console: `execution`, `workflow`.
+    #[prost(string, repeated, tag = "2")]
+    pub places: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Values that the console reads for it with the rights of its user: `execution`, `history`,
+    /// `state`, `workflow`.
+    #[prost(string, repeated, tag = "3")]
+    pub reads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1518,6 +1534,34 @@ pub struct GetPluginRequest {
 pub struct GetPluginResponse {
     #[prost(message, optional, tag = "1")]
     pub plugin: ::core::option::Option<Plugin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPluginPageRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPluginPageResponse {
+    #[prost(string, tag = "1")]
+    pub html: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadTextRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 1 MiB.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadTextResponse {
+    /// An array of native documents, as JSON.
+    #[prost(string, tag = "1")]
+    pub documents: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallPluginRequest {
@@ -1767,11 +1811,75 @@ pub mod plugin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the HTML page of a panel, from the wheel that is installed.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        pub async fn get_plugin_page(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPluginPageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPluginPageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/GetPluginPage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "GetPluginPage",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the native documents that a format reads from a text. Its code runs in a process that
+        /// can only compute; nothing is stored.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+        ///   INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+        pub async fn read_text(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadTextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadTextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/ReadText",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.fleet.v1.PluginService", "ReadText"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Installs a version and starts its agents.
         ///
         ///   NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
         ///   ALREADY_EXISTS / PLUGIN_EXISTS
         ///   INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+        ///   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
         ///   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
         ///   FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
         ///   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks

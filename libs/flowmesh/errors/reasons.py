@@ -308,6 +308,7 @@ REASONS = table_of(
     Reason("SCALING_POLICY_INVALID", tree.Invalid, "A bound of a scaling policy is out of range, or its spec has another policy."),
     Reason("SCALING_POLICY_NOT_FOUND", tree.NotFound, "No such scaling policy in the namespace."),
     Reason("PLUGIN_INVALID", tree.Invalid, "The manifest, the wheel, the index or the configuration of a plugin is wrong; the message names the place."),
+    Reason("PLUGIN_FAILED", tree.Invalid, "The reader of a format refused the text, or has failed, or the self-test of a format failed."),
     Reason("PLUGIN_NOT_FOUND", tree.NotFound, "The catalogue has no such plugin, or it is not installed in the namespace."),
     Reason("PLUGIN_EXISTS", tree.Conflict, "The plugin is installed, or the folder of a new one is not empty."),
     Reason("PLUGIN_UNTRUSTED", tree.WrongState, "A wheel or an index of plugins is changed, or none of the trusted keys signed it."),

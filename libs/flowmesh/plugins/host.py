@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flowmesh.plugins import limits
+from flowmesh.plugins.connections import Connections
 from flowmesh.plugins.manifest import Manifest, manifest_of
 from flowmesh.plugins.settings import LIBRARIES, MANIFEST_FILE, MODULES
 from flowmesh.sdk import Worker
@@ -34,7 +35,7 @@ def main() -> None:
 
 async def self_test(manifest: Manifest) -> None:
     """Import all handlers and run the self-test. Raises what the plugin raises, or TimeoutError."""
-    for each in manifest.tasks.values():
+    for each in manifest.handlers:
         _function(each)
     if manifest.self_test:
         async with asyncio.timeout(limits.SELF_TEST_S):
@@ -46,9 +47,18 @@ async def self_test(manifest: Manifest) -> None:
 def worker_of(manifest: Manifest) -> Worker:
     """Return the worker with the handlers of a plugin."""
     worker = Worker()
+    connections = _connections(manifest)
     for task_type, each in manifest.tasks.items():
-        worker.register(task_type, _function(each))
+        function = _function(each)
+        worker.register(task_type, connections.handler(function) if connections else function)
     return worker
+
+
+def _connections(manifest: Manifest) -> Connections | None:
+    asked = manifest.connection
+    if asked is None:
+        return None
+    return Connections(_function(asked.open), _function(asked.close) if asked.close else None)
 
 
 def _function(path: str) -> Any:

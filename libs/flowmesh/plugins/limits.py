@@ -14,3 +14,7 @@ INDEX_BYTES_MAX: Final = 4 * 1024 * 1024
 INDEX_ENTRIES_MAX: Final = 5_000
 CATALOGUE_TIMEOUT_MS: Final = 10_000
 SELF_TEST_S: Final = 15.0
+# Connections that the process of a connector keeps open.
+CONNECTIONS_MAX: Final = 8
+TEXT_BYTES_MAX: Final = 1024 * 1024
+READ_TIMEOUT_MS: Final = 10_000

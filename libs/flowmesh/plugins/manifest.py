@@ -20,8 +20,13 @@ TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
 _HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
 LibraryName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-Kind = Literal["task"]
+Kind = Literal["task", "connector", "format", "panel"]
 KINDS: Final = get_args(Kind)
+# Kinds with handlers of tasks, which run as agents.
+AGENTS: Final = ("task", "connector")
+PanelPlace = Literal["execution", "workflow"]
+PanelRead = Literal["execution", "history", "state", "workflow"]
+_PAGE = r"^[a-z_][a-z0-9_]*(/[a-z0-9_]+)*\.html$"
 Text = Annotated[str, Meta(max_length=500)]
 _BOUND = re.compile(r"(>=|<=|==|>|<)\s*(\d{1,5}(?:\.\d{1,5}){0,2})")
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -37,6 +42,37 @@ class Permissions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect: tuple[Text, ...] = ()
     # Names of secrets that tasks may hand to it.
     secrets: tuple[Text, ...] = ()
+    # Reads of a panel, which the console makes with the rights of its user.
+    read: tuple[PanelRead, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.connect) + len(self.secrets) + len(self.read)
+
+
+class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A page of a plugin that the console shows in a frame behind walls."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=60)]
+    # An HTML file of the wheel, which has its scripts and styles in it.
+    page: Annotated[str, Meta(pattern=_PAGE, max_length=150)]
+    # The pages of the console that show it.
+    places: Annotated[tuple[PanelPlace, ...], Meta(min_length=1, max_length=2)]
+
+
+class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The connection that handlers of a connector share; its process keeps it open."""
+
+    # Takes the credential of the task, or an empty text; returns the connection.
+    open: Handler
+    # Takes a connection that failed or is no longer used.
+    close: Annotated[str, Meta(pattern=f"^({_HANDLER})?$", max_length=200)] = ""
+
+
+class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A reader of definitions; it runs in a process that can only compute."""
+
+    # Takes a text; returns a native document, or a list of them.
+    reader: Handler
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +85,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Versions of Flowmesh, as `>=0.1,<2`; empty is all.
     flowmesh: Text = ""
     # Handlers as `module:function` by task type.
-    tasks: dict[TaskTypeName, Handler]
+    tasks: dict[TaskTypeName, Handler] = msgspec.field(default_factory=dict)
+    connection: Connection | None = None
+    format: Format | None = None
+    panel: Panel | None = None
     # A function without parameters that raises if the plugin cannot work.
     self_test: Annotated[str, Meta(pattern=f"^({_HANDLER})?$", max_length=200)] = ""
     # Distributions of Python sources that its wheel bundles.
@@ -68,23 +107,32 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """The name of the wheel."""
         return f"{self.package}-{self.version}-py3-none-any.whl"
 
+    @property
+    def handlers(self) -> list[str]:
+        """All functions that it names."""
+        found = [*self.tasks.values(), self.self_test]
+        if self.connection:
+            found += [self.connection.open, self.connection.close]
+        if self.format:
+            found.append(self.format.reader)
+        return list(filter(None, found))
+
 
 def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
     """Return a manifest. Raises PLUGIN_INVALID."""
     try:
         given = msgspec.json.decode(content) if isinstance(content, bytes) else dict(content)
-        _check_kind(given)
+        check_kind(given.get("kind") if isinstance(given, dict) else None)
         found = msgspec.convert(given, Manifest)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise invalid("manifest", str(error)) from None
-    if not 1 <= len(found.tasks) <= limits.TASKS_MAX:
-        raise invalid("manifest.tasks", f"a plugin has 1 to {limits.TASKS_MAX} task types")
+    _check_parts(found)
     if builtin := sorted(found.tasks.keys() & TASK_TYPES.keys()):
         raise invalid("manifest.tasks", f"{builtin[0]} is a task type of Flowmesh itself")
-    for each in filter(None, (*found.tasks.values(), found.self_test)):
+    for each in found.handlers:
         if each.partition(":")[0].partition(".")[0] != found.package:
             raise invalid("manifest", f"{each} is not in the package {found.package}")
-    if len(found.permissions.connect) + len(found.permissions.secrets) > limits.PERMISSIONS_MAX:
+    if len(found.permissions) > limits.PERMISSIONS_MAX:
         raise invalid("manifest.permissions", f"more than {limits.PERMISSIONS_MAX}")
     _bounds(found.flowmesh)
     try:
@@ -94,12 +142,47 @@ def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
     return found
 
 
-def _check_kind(given: object) -> None:
+def check_kind(kind: object) -> None:
     """Raise PLUGIN_INVALID for a kind that this version does not run."""
-    kind = given.get("kind") if isinstance(given, dict) else None
     if isinstance(kind, str) and kind not in KINDS:
         text = f"{kind[:80]!r} is not supported; plugins of this version are of: {', '.join(KINDS)}"
         raise invalid("manifest.kind", text)
+
+
+def _check_parts(found: Manifest) -> None:
+    """Raise PLUGIN_INVALID unless a manifest has the parts of its kind, and no others."""
+    asked = found.permissions
+    parts = {
+        "tasks": bool(found.tasks),
+        "connection": found.connection is not None,
+        "format": found.format is not None,
+        "panel": found.panel is not None,
+        "self_test": bool(found.self_test),
+        "libraries": bool(found.libraries),
+        "permissions.connect": bool(asked.connect),
+        "permissions.secrets": bool(asked.secrets),
+        "permissions.read": bool(asked.read),
+    }
+    needed, admitted = _PARTS[found.kind]
+    for name, present in parts.items():
+        if name in needed and not present:
+            raise invalid(f"manifest.{name}", f"a plugin of the kind {found.kind} has it")
+        if present and name not in (*needed, *admitted):
+            raise invalid(f"manifest.{name}", f"a plugin of the kind {found.kind} has none")
+    if len(found.tasks) > limits.TASKS_MAX:
+        raise invalid("manifest.tasks", f"a plugin has 1 to {limits.TASKS_MAX} task types")
+    if found.panel and found.panel.page.partition("/")[0] != found.package:
+        raise invalid("manifest.panel.page", f"is not in the package {found.package}")
+
+
+# The parts that a manifest of each kind has, and those that it may have.
+_OF_AGENTS = ("self_test", "libraries", "permissions.connect", "permissions.secrets")
+_PARTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "task": (("tasks",), _OF_AGENTS),
+    "connector": (("tasks", "connection"), _OF_AGENTS),
+    "format": (("format",), ("self_test",)),
+    "panel": (("panel",), ("permissions.read",)),
+}
 
 
 def check_runs_on(manifest: Manifest, version: str) -> None:
@@ -165,13 +248,15 @@ def granted(manifest: Manifest, configuration: Mapping[str, Json]) -> Permission
     return Permissions(
         connect=tuple(map(_endpoint, _all_filled(asked.connect, configuration))),
         secrets=tuple(map(_secret, _all_filled(asked.secrets, configuration))),
+        read=asked.read,
     )
 
 
 def words_of(permissions: Permissions) -> list[str]:
     """Return permissions as the words that a caller accepts."""
     connect = [f"connect {each}" for each in permissions.connect]
-    return sorted({*connect, *(f"secret {each}" for each in permissions.secrets)})
+    reads = [f"read {each}" for each in permissions.read]
+    return sorted({*connect, *reads, *(f"secret {each}" for each in permissions.secrets)})
 
 
 def _all_filled(texts: Iterable[str], configuration: Mapping[str, Json]) -> list[str]:

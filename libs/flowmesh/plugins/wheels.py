@@ -151,6 +151,8 @@ def read(content: bytes) -> Wheel:
             raise invalid("wheel", text)
     if f"{manifest.package}/__init__.py" not in modules:
         raise invalid("wheel", f"has no {manifest.package}/__init__.py")
+    if manifest.panel and manifest.panel.page not in modules:
+        raise invalid("wheel", f"has no {manifest.panel.page}")
     return Wheel(manifest, modules, digest_of(content), len(content))
 
 

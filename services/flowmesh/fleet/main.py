@@ -19,6 +19,7 @@ from flowmesh.fleet.driving.drivers import driver_of
 from flowmesh.fleet.fleet import Fleet
 from flowmesh.fleet.metrics import FleetMetrics
 from flowmesh.fleet.plugins.plugins import Plugins
+from flowmesh.fleet.plugins.reading import Reader
 from flowmesh.fleet.plugins.server import PluginServer
 from flowmesh.fleet.plugins.usage import Usage
 from flowmesh.fleet.running.beats import BeatLoop
@@ -35,6 +36,7 @@ from flowmesh.plugins.catalogue import Catalogue
 from flowmesh.runtime import Runtime
 from flowmesh.runtime.errors import StartError
 from flowmesh.runtime.names import IDENTITY
+from flowmesh.sandbox import Sandbox
 
 CONNECTIONS = 6
 
@@ -82,6 +84,7 @@ async def run(runtime: Runtime) -> None:
             pins=PinStore(pool, call=call),
             catalogue=await stack.enter_async_context(_catalogue(runtime)),
             usage=Usage(runtime.stub(DefinitionServiceStub, "definition")),
+            reader=Reader(await stack.enter_async_context(Sandbox(children_max=1))),
         )
         runtime.serve(
             PluginServer(plugins), plugin_service_pb2_grpc.add_PluginServiceServicer_to_server

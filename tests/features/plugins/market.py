@@ -43,6 +43,18 @@ def greet(input):
 def self_test():
     {test}
 """
+PANEL = """
+name = "{name}"
+version = "1.0.0"
+kind = "panel"
+summary = "Show something."
+[panel]
+title = "{name}"
+page = "{name}/page.html"
+places = ["execution", "workflow"]
+[permissions]
+read = ["execution"]
+"""
 
 
 class Market:
@@ -92,6 +104,12 @@ class Market:
                 name,
             )
         )
+
+    def panel(self, name: str, html: str) -> Path:
+        """Publish a panel that asks to read the shown execution."""
+        project = self.project(name, PANEL.format(name=name), "", name)
+        (project / name / "page.html").write_text(html)
+        return self.publish(project)
 
     def project(self, folder: str, manifest: str, tasks: str, name: str) -> Path:
         """Write the files of a project."""

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from redis.asyncio import Redis
 
+from flowmesh.embedded.binaries import redis_server
 from flowmesh.embedded.ports import free_port
 from tests.features.application_hosts.app_servers import program
 
@@ -152,3 +154,32 @@ async def _listening(application: web.Application) -> AsyncIterator[str]:
         yield "http://{}:{}".format(*runner.addresses[0][:2])
     finally:
         await runner.cleanup()
+
+
+@dataclass
+class Values:
+    """A server of Redis with a password, and a client that watches its connections."""
+
+    port: int
+    client: Redis
+
+    async def connections(self) -> int:
+        """Return the number of connections since the start."""
+        return int((await self.client.info("stats"))["total_connections_received"])
+
+    async def drop_connections(self) -> None:
+        """Close all other connections."""
+        await self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+@asynccontextmanager
+async def values_of(password: str) -> AsyncIterator[Values]:
+    """Yield a server of Redis on loopback."""
+    port = free_port()
+    options = ("--port", str(port), "--requirepass", password, "--save", "", "--bind", "127.0.0.1")
+    async with program(str(redis_server()), *options, port=port):
+        client = Redis(port=port, password=password, single_connection_client=True)
+        try:
+            yield Values(port, client)
+        finally:
+            await client.aclose()

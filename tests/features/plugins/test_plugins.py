@@ -20,6 +20,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     made.greeter("1.0.0")
     made.greeter("1.1.0")
     made.greeter("1.2.0", test="raise RuntimeError('no such mailbox')")
+    made.panel("card", "<p>A card.</p>")
     return made
 
 
@@ -122,3 +123,26 @@ async def test_a_plugin_is_configured_and_pinned(shelf: Shelf) -> None:
     assert pinned.json["error"]["reason"] == "PLUGIN_PINNED"
     await unused(shelf)
     assert (await shelf.call("DELETE", "plugins/greeter")).status == 204
+
+
+async def test_a_panel_is_served_from_its_wheel(shelf: Shelf) -> None:
+    """What it reads is accepted first; it has no process, and its frame no origin or network."""
+    refused = await shelf.call("POST", "plugins", {"name": "card"})
+    assert refused.json["error"]["details"][0]["description"] == "read execution"
+    made = await shelf.call("POST", "plugins", {"name": "card", "accepted": ["read execution"]})
+    assert (made.status, made.json["state"], made.json["kind"]) == (202, "ready", "panel")
+    assert made.json["permissions"] == ["read execution"]
+    assert made.json["panel"] == {
+        "title": "card",
+        "places": ["execution", "workflow"],
+        "reads": ["execution"],
+    }
+    assert (await shelf.call("GET", "plugins/card/page")).json == {"html": "<p>A card.</p>"}
+    assert (await shelf.call("GET", "agents")).json["agents"] == []
+    upgraded = await shelf.call("POST", "plugins/card:upgrade", {})
+    assert (upgraded.status, upgraded.json["wanted"]) == (202, 0), upgraded.text
+    frame = await shelf.suite.request("GET", "/console/panel-frame")
+    policy = frame.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox allow-scripts; default-src 'none'")
+    assert (await shelf.call("DELETE", "plugins/card")).status == 204
+    assert (await shelf.call("GET", "plugins/card/page")).status == 404

@@ -133,9 +133,9 @@ async def test_an_index_is_bounded(signed: Signed) -> None:
 
 def test_a_project_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     """The refusal names the kinds that there are, and nothing is written."""
-    with pytest.raises(Invalid, match=r"'panel' is not supported; .* of: task"):
-        write_project(tmp_path / "panel", "panel", "panel")
-    assert not (tmp_path / "panel").exists()
+    with pytest.raises(Invalid, match=r"'hook' is not supported; .* of: task, connector"):
+        write_project(tmp_path / "hook", "hook", "hook")
+    assert not (tmp_path / "hook").exists()
 
 
 async def test_a_catalogue_of_a_url_is_read_within_the_egress_policy(signed: Signed) -> None:

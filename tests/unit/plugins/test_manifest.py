@@ -33,6 +33,8 @@ CONTENT: dict[str, Any] = {
         },
     },
 }
+PANEL = {"title": "Mail", "page": "mail/page.html", "places": ["execution"]}
+OWN = {"kind": "panel", "tasks": {}, "permissions": {"read": ["history"]}}
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -67,7 +69,24 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
         ({"tasks": {}}, "manifest.tasks"),
         ({"tasks": {"x": "os:system"}}, "is not in the package mail"),
         ({"self_test": "os.path:exists"}, "is not in the package mail"),
-        ({"kind": "panel"}, "manifest.kind: 'panel' is not supported; .* are of: task"),
+        (
+            {"kind": "identity"},
+            "'identity' is not supported; .* are of: task, connector",
+        ),
+        (OWN, "manifest.panel: a plugin of the kind panel has it"),
+        ({"panel": PANEL}, "manifest.panel: a plugin of the kind task has none"),
+        (
+            {"permissions": {"read": ["execution"]}},
+            "permissions.read: a plugin of the kind task has none",
+        ),
+        ({"permissions": {"read": ["secrets"]}}, "secrets"),
+        ({"kind": "panel", "panel": PANEL}, "manifest.tasks: a plugin of the kind panel has none"),
+        ({"kind": "connector"}, "manifest.connection: a plugin of the kind connector has it"),
+        ({"kind": "connector", "connection": {"open": "os:open"}}, "is not in the package mail"),
+        ({"kind": "format", "tasks": {}}, "manifest.format: a plugin of the kind format has it"),
+        (OWN | {"panel": PANEL | {"page": "other/page.html"}}, "is not in the package mail"),
+        (OWN | {"panel": PANEL | {"page": "mail/../page.html"}}, "page"),
+        (OWN | {"panel": PANEL | {"places": []}}, "places"),
         ({"name": "../mail"}, "name"),
         ({"name": "m" * (limits.NAME_CHARACTERS_MAX + 1)}, "name"),
         ({"tasks": {f"mail.{n}": "mail:send" for n in range(limits.TASKS_MAX + 1)}}, "tasks"),
@@ -80,6 +99,12 @@ def test_a_wrong_manifest_is_refused(changes: dict[str, Any], place: str) -> Non
     """The refusal names the place."""
     with pytest.raises(Invalid, match=place):
         manifest(**changes)
+
+
+def test_a_panel_asks_for_what_it_reads() -> None:
+    """Its permissions are words as those of other kinds."""
+    found = manifest(**OWN, panel=PANEL)
+    assert words_of(granted(found, {})) == ["read history"]
 
 
 def test_permissions_follow_from_the_configuration() -> None:

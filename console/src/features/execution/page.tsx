@@ -9,6 +9,7 @@ import { Button, Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { TabPanel, Tabs } from "@/design/tabs";
 import { say } from "@/model/messages";
+import { usePanels } from "@/panels/pluginPanels";
 import { AskedDialog } from "./asking";
 import { ExecutionProvider, useExecution, useExecutionData } from "./data";
 import { Header } from "./header";
@@ -24,6 +25,12 @@ const TABS = [
   { id: "paths", label: say("execution.paths"), view: lazy(() => import("./pathsTab")) },
   { id: "children", label: say("execution.children"), view: lazy(() => import("./childrenTab")) },
 ] as const;
+/** Shown where a plugin has a panel for this page. */
+const PANELS = {
+  id: "panels",
+  label: say("execution.panels"),
+  view: lazy(() => import("./panelsTab")),
+} as const;
 const DebugPanels = lazy(() => import("./debug/panels"));
 const Scrubber = lazy(() => import("./debug/scrubber"));
 
@@ -66,12 +73,13 @@ function Views({ executionId, search, change, debug = false }: ViewsProps) {
     node: search.node,
     select: (node) => change({ node }),
   });
-  const tab = TABS.find((each) => each.id === search.tab) ?? TABS[0];
+  const tabs = usePanels("execution").length > 0 ? [...TABS, PANELS] : TABS;
+  const tab = tabs.find((each) => each.id === search.tab) ?? TABS[0];
   useKeys({
     l: () => setAt(undefined),
     Escape: () => change({ node: undefined }),
     ...Object.fromEntries(
-      TABS.map((each, index) => [String(index + 1), () => change({ tab: each.id })]),
+      tabs.map((each, index) => [String(index + 1), () => change({ tab: each.id })]),
     ),
   });
   if (data.error && asProblem(data.error).status === 404) return <Missing id={executionId} />;
@@ -83,7 +91,7 @@ function Views({ executionId, search, change, debug = false }: ViewsProps) {
       <Following />
       <Tabs
         label={say("execution.views")}
-        tabs={TABS}
+        tabs={tabs}
         chosen={tab.id}
         choose={(id) => change({ tab: id })}
         beside={<Beside debug={debug} search={search} />}

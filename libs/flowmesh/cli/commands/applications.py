@@ -71,6 +71,7 @@ _PLUGIN: tuple[Entry, ...] = (
     Command("install", "plugins.installed:install", "Install a plugin from the catalogue."),
     Command("list", "plugins.installed:list_plugins", "List the plugins of the namespace."),
     Command("show", "plugins.installed:show", "Show a plugin."),
+    Command("read", "plugins.installed:read_text", "Read native documents by a format."),
     Command("configure", "plugins.installed:configure", "Replace the configuration of a plugin."),
     Command("upgrade", "plugins.installed:upgrade", "Replace the version of a plugin."),
     Command("pin", "plugins.installed:pin", "Refuse upgrades of a plugin."),

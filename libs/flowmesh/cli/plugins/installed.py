@@ -1,8 +1,9 @@
-"""`plugin search|install|list|show|configure|upgrade|pin|remove`: plugins of a namespace."""
+"""`plugin search|install|list|show|configure|upgrade|pin|read|remove`, in a namespace."""
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.arguments import Flag, JsonText, Texts
 from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.definitions.sources import file_text
 from flowmesh.cli.refusals import Refused
 from flowmesh.errors import WrongState
 
@@ -184,6 +186,28 @@ async def pin(name: PluginName, /, *, off: Flag = False, common: Common = COMMON
     async with connected(common) as client:
         request = pb.PinPluginRequest(namespace=client.namespace, name=name, pinned=not off)
         return _shown(_plugin(await client.caller.call(_stub(client).PinPlugin, request)))
+
+
+@command
+async def read_text(
+    name: PluginName,
+    file: Annotated[Path, Parameter(help="Text in the format.")],
+    /,
+    *,
+    common: Common = COMMON,
+) -> None:
+    """Read native documents from a text by a format, and print them; nothing is stored."""
+    text = file_text(file)
+    async with connected(common) as client:
+        request = pb.ReadTextRequest(namespace=client.namespace, name=name, text=text)
+        answer = await client.caller.call(_stub(client).ReadText, request)
+    documents = msgspec.json.decode(answer.documents)
+    if common.structured:
+        output.document(documents)
+        return
+    import yaml
+
+    output.line(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @command

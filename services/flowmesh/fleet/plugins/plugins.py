@@ -12,6 +12,7 @@ from flowmesh.contract.nouns import counted
 from flowmesh.errors import Conflict, FlowmeshError, NotFound, Violation, WrongState
 from flowmesh.fleet.fleet import Fleet
 from flowmesh.fleet.plugins import specs
+from flowmesh.fleet.plugins.reading import Reader
 from flowmesh.fleet.plugins.usage import Usage
 from flowmesh.fleet.storage.pins import PinStore
 from flowmesh.fleet.storage.records import SpecRow
@@ -41,9 +42,10 @@ class Plugins:
         pins: PinStore,
         catalogue: Catalogue,
         usage: Usage,
+        reader: Reader,
     ) -> None:
         self._fleet, self._store, self._pins = fleet, store, pins
-        self._catalogue, self._usage = catalogue, usage
+        self._catalogue, self._usage, self._reader = catalogue, usage, reader
 
     async def search(self, namespace: str, query: str) -> list[plugin_pb2.CataloguePlugin]:
         """Return the versions of the catalogue that have all words of a query."""
@@ -69,6 +71,21 @@ class Plugins:
         row = await self._row(namespace, name)
         pinned = name in await self._pins.pinned(namespace)
         return specs.plugin_message(row, pinned=pinned)
+
+    async def page(self, namespace: str, name: str) -> str:
+        """Return the HTML page of a panel."""
+        page = specs.page_in(await self._row(namespace, name))
+        if not page:
+            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is installed, and is no panel")
+        return page
+
+    async def read(self, namespace: str, name: str, text: str) -> str:
+        """Return the native documents that a format reads from a text, as JSON."""
+        row = await self._row(namespace, name)
+        form = specs.manifest_in(row).format
+        if form is None:
+            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is installed, and is no format")
+        return await self._reader.read(form, specs.modules_in(row), text)
 
     async def install(
         self,
@@ -145,6 +162,7 @@ class Plugins:
         values = await asyncio.to_thread(configured, wheel.manifest, configuration)
         permissions = granted(wheel.manifest, values)
         _check_accepted(wheel.manifest.name, permissions, accepted)
+        await self._reader.test(wheel.manifest, wheel.modules)
         return specs.spec_of(wheel, values, permissions, replicas)
 
     async def _apply(

@@ -33,6 +33,17 @@ class PluginServer(plugin_service_pb2_grpc.PluginServiceServicer):
         name = valid_id(request.name, "name")
         return pb.GetPluginResponse(plugin=await self._plugins.get(namespace_of(request), name))
 
+    async def GetPluginPage(
+        self, request: pb.GetPluginPageRequest, context: Context
+    ) -> pb.GetPluginPageResponse:
+        name = valid_id(request.name, "name")
+        return pb.GetPluginPageResponse(html=await self._plugins.page(namespace_of(request), name))
+
+    async def ReadText(self, request: pb.ReadTextRequest, context: Context) -> pb.ReadTextResponse:
+        name = valid_id(request.name, "name")
+        found = await self._plugins.read(namespace_of(request), name, request.text)
+        return pb.ReadTextResponse(documents=found)
+
     async def InstallPlugin(
         self, request: pb.InstallPluginRequest, context: Context
     ) -> pb.InstallPluginResponse:

@@ -8,7 +8,7 @@ import msgspec
 from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2
 from flowmesh.contract.json_value import Json
 from flowmesh.fleet.storage.records import SpecRow
-from flowmesh.plugins.manifest import Manifest, Permissions, words_of
+from flowmesh.plugins.manifest import AGENTS, Manifest, Permissions, words_of
 from flowmesh.plugins.settings import CONFIGURATION_FILE, MANIFEST_FILE, MODULES
 from flowmesh.plugins.wheels import Wheel
 
@@ -31,25 +31,17 @@ def spec_of(
     wheel: Wheel, configuration: Mapping[str, Json], permissions: Permissions, replicas: int
 ) -> agent_pb2.AgentSpec:
     """Return the spec of agents that run a plugin within its permissions."""
-    manifest = wheel.manifest
-    return _spec(
-        manifest,
-        {f"{MODULES}/{name}": text for name, text in wheel.modules.items()},
-        wheel.digest,
-        configuration,
-        permissions,
-        replicas,
-    )
+    return _spec(wheel.manifest, wheel.modules, wheel.digest, configuration, permissions, replicas)
 
 
 def reconfigured(
     row: SpecRow, configuration: Mapping[str, Json], permissions: Permissions
 ) -> agent_pb2.AgentSpec:
     """Return the spec of an installed plugin with another configuration."""
-    content = row.content
-    modules = {name: text for name, text in content.files.items() if name.startswith(f"{MODULES}/")}
-    digest = content.environment[_DIGEST]
-    return _spec(manifest_in(row), modules, digest, configuration, permissions, row.replicas)
+    digest = row.content.environment[_DIGEST]
+    return _spec(
+        manifest_in(row), modules_in(row), digest, configuration, permissions, row.replicas
+    )
 
 
 def _spec(
@@ -61,7 +53,7 @@ def _spec(
     replicas: int,
 ) -> agent_pb2.AgentSpec:
     files = {
-        **modules,
+        **{f"{MODULES}/{name}": text for name, text in modules.items()},
         MANIFEST_FILE: msgspec.json.encode(manifest).decode(),
         CONFIGURATION_FILE: msgspec.json.encode(configuration).decode(),
     }
@@ -72,7 +64,7 @@ def _spec(
         environment={_DIGEST: digest},
         task_types=sorted(manifest.tasks),
         slots=_SLOTS,
-        replicas=replicas,
+        replicas=max(replicas, 1) if manifest.kind in AGENTS else 0,
         limits=_LIMITS,
         isolation=agent_pb2.ISOLATION_SANDBOX,
         health=agent_pb2.AGENT_HEALTH_HEARTBEAT,
@@ -94,8 +86,28 @@ def configuration_in(row: SpecRow) -> str:
 def granted_in(row: SpecRow) -> list[str]:
     """Return the permissions that an installed plugin has, as words."""
     content = row.content
-    has = Permissions(connect=tuple(content.connections.endpoints), secrets=tuple(content.secrets))
+    has = Permissions(
+        connect=tuple(content.connections.endpoints),
+        secrets=tuple(content.secrets),
+        read=manifest_in(row).permissions.read,
+    )
     return words_of(has)
+
+
+def modules_in(row: SpecRow) -> dict[str, str]:
+    """Return the files of the wheel of an installed plugin."""
+    start = f"{MODULES}/"
+    return {
+        name.removeprefix(start): text
+        for name, text in row.content.files.items()
+        if name.startswith(start)
+    }
+
+
+def page_in(row: SpecRow) -> str:
+    """Return the HTML page of an installed panel; empty for another kind."""
+    panel = manifest_in(row).panel
+    return modules_in(row)[panel.page] if panel else ""
 
 
 def plugin_message(row: SpecRow, *, pinned: bool) -> plugin_pb2.Plugin:
@@ -117,7 +129,16 @@ def plugin_message(row: SpecRow, *, pinned: bool) -> plugin_pb2.Plugin:
         ready=row.ready,
         changed_at_us=row.changed_at_us,
         configuration_schema=msgspec.json.encode(manifest.configuration).decode(),
+        panel=_panel_message(manifest),
     )
+
+
+def _panel_message(manifest: Manifest) -> plugin_pb2.PluginPanel | None:
+    panel = manifest.panel
+    if panel is None:
+        return None
+    reads = manifest.permissions.read
+    return plugin_pb2.PluginPanel(title=panel.title, places=panel.places, reads=reads)
 
 
 def _state(row: SpecRow) -> plugin_pb2.PluginState.ValueType:
@@ -127,6 +148,6 @@ def _state(row: SpecRow) -> plugin_pb2.PluginState.ValueType:
         return plugin_pb2.PLUGIN_STATE_WENT_BACK
     if row.problem.startswith("CRASH_LOOP"):
         return plugin_pb2.PLUGIN_STATE_FAILED
-    if row.stable_version == row.version and row.ready >= row.wanted:
+    if not row.replicas or (row.stable_version == row.version and row.ready >= row.wanted):
         return plugin_pb2.PLUGIN_STATE_READY
     return plugin_pb2.PLUGIN_STATE_STARTING

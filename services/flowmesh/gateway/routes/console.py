@@ -45,8 +45,8 @@ _COMPRESSED = frozenset({"html", "js", "css", "svg", "txt"})
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
     b" font-src 'self'; connect-src 'self'%b; worker-src 'self'; base-uri 'none';"
-    b" form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script';"
-    b" trusted-types workers"
+    b" form-action 'self'; frame-src 'self'; frame-ancestors 'none';"
+    b" require-trusted-types-for 'script'; trusted-types workers"
 )
 _SECURE: Headers = (
     (b"x-content-type-options", b"nosniff"),
@@ -58,6 +58,33 @@ _SECURE: Headers = (
 )
 # The name of an asset holds the digest of its content.
 _ASSET_HEADERS: Headers = ((b"cache-control", b"public, max-age=31536000, immutable"), *_SECURE)
+
+# The document of a frame for the panel of a plugin: it shows the page that the console hands to it,
+# has no origin, and reaches nothing but the console by messages.
+# Policies of browsers do not cover WebRTC, so the page does not get it.
+_FRAME = b"""<!doctype html>
+<script>
+for (const each of Object.getOwnPropertyNames(self)) if (/RTC/.test(each)) delete self[each];
+addEventListener("message", (event) => {
+  if (event.source !== parent || typeof event.data?.page !== "string") return;
+  document.open();
+  document.write(event.data.page);
+  document.close();
+});
+parent.postMessage({ flowmesh: 1, type: "empty" }, "*");
+</script>
+"""
+_FRAME_POLICY = (
+    b"sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src"
+    b" 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none';"
+    b" frame-ancestors 'self'"
+)
+_FRAME_HEADERS: Headers = (
+    (b"content-security-policy", _FRAME_POLICY),
+    (b"cache-control", b"no-cache"),
+    (b"x-dns-prefetch-control", b"off"),
+    *_SECURE,
+)
 
 # Paths of pages without a prefix; those of the step-JSON API are pages to browsers only.
 PLAIN_PATHS = (
@@ -141,6 +168,10 @@ async def get_session(backends: Backends, _request: Request) -> Response:
 
 async def console_page(backends: Backends, request: Request) -> Response:
     return await _served(request, _PAGE, _page_headers(backends.codec_server))
+
+
+async def panel_frame(_backends: Backends, _request: Request) -> Response:
+    return Response(HTTPStatus.OK, _FRAME, _MEDIA_TYPES["html"], _FRAME_HEADERS)
 
 
 async def console_asset(_backends: Backends, request: Request) -> Response:
@@ -241,6 +272,17 @@ ROUTES = (
                 Answer(304, "The file is unchanged."),
             ),
             errors=(404,),
+        ),
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/console/panel-frame",
+        panel_frame,
+        Operation(
+            tag=MANAGE,
+            summary="Get the empty frame of panels of plugins",
+            answers=(Answer(200, "An HTML page.", None, "text/html"),),
         ),
         public=True,
     ),

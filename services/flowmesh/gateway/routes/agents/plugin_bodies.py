@@ -10,7 +10,7 @@ from flowmesh.gateway.bodies.envelopes import Envelope
 from flowmesh.jsontext import dump_json
 from flowmesh.records import Source
 
-KindWord = Literal["task"]
+KindWord = Literal["task", "connector", "format", "panel"]
 StateWord = Literal["starting", "ready", "went_back", "failed", "removing"]
 VersionText = Annotated[str, Meta(max_length=20, description="Empty is the newest.")]
 
@@ -63,6 +63,32 @@ class PinBody(Envelope, frozen=True, kw_only=True):
     pinned: bool
 
 
+class TextBody(Envelope, frozen=True, kw_only=True):
+    """A text in a format of a plugin."""
+
+    text: Annotated[str, Meta(max_length=1_048_576)]
+
+
+class DocumentList(Answer, kw_only=True):
+    """Native documents, which can be registered."""
+
+    documents: Annotated[msgspec.Raw, Source(read=_raw)]
+
+
+class PanelValue(Answer, kw_only=True):
+    """A page that the console shows in a sandboxed frame."""
+
+    title: str
+    places: list[Literal["execution", "workflow"]]
+    reads: list[Literal["execution", "history", "state", "workflow"]]
+
+
+class PageValue(Answer, kw_only=True):
+    """The page of a panel."""
+
+    html: str
+
+
 class PluginValue(Answer, kw_only=True):
     """A plugin of the namespace."""
 
@@ -81,6 +107,7 @@ class PluginValue(Answer, kw_only=True):
     wanted: int
     ready: int
     changed_at: Instant
+    panel: PanelValue | UnsetType = UNSET
 
 
 class PluginList(Answer, kw_only=True):

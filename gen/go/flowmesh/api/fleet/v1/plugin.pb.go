@@ -87,7 +87,7 @@ type CataloguePlugin struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// `task`.
+	// `task`, `connector`, `format` or `panel`.
 	Kind    string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
 	// Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all.
@@ -237,8 +237,10 @@ type Plugin struct {
 	ChangedAtUs int64  `protobuf:"varint,14,opt,name=changed_at_us,json=changedAtUs,proto3" json:"changed_at_us,omitempty"`
 	// JSON Schema of the configuration, as JSON.
 	ConfigurationSchema string `protobuf:"bytes,15,opt,name=configuration_schema,json=configurationSchema,proto3" json:"configuration_schema,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Set if the kind is `panel`.
+	Panel         *PluginPanel `protobuf:"bytes,16,opt,name=panel,proto3" json:"panel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Plugin) Reset() {
@@ -376,6 +378,77 @@ func (x *Plugin) GetConfigurationSchema() string {
 	return ""
 }
 
+func (x *Plugin) GetPanel() *PluginPanel {
+	if x != nil {
+		return x.Panel
+	}
+	return nil
+}
+
+// A page that the console shows in a sandboxed frame.
+type PluginPanel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Title string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	// Pages of the console: `execution`, `workflow`.
+	Places []string `protobuf:"bytes,2,rep,name=places,proto3" json:"places,omitempty"`
+	// Values that the console reads for it with the rights of its user: `execution`, `history`,
+	// `state`, `workflow`.
+	Reads         []string `protobuf:"bytes,3,rep,name=reads,proto3" json:"reads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginPanel) Reset() {
+	*x = PluginPanel{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginPanel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginPanel) ProtoMessage() {}
+
+func (x *PluginPanel) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginPanel.ProtoReflect.Descriptor instead.
+func (*PluginPanel) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PluginPanel) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PluginPanel) GetPlaces() []string {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *PluginPanel) GetReads() []string {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
 var File_flowmesh_api_fleet_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
@@ -394,7 +467,7 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x14configuration_schema\x18\t \x01(\tR\x13configurationSchema\x12\x16\n" +
 	"\x06digest\x18\n" +
 	" \x01(\tR\x06digest\x12+\n" +
-	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\xd4\x03\n" +
+	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\x8e\x04\n" +
 	"\x06Plugin\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -412,7 +485,12 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x06wanted\x18\f \x01(\rR\x06wanted\x12\x14\n" +
 	"\x05ready\x18\r \x01(\rR\x05ready\x12\"\n" +
 	"\rchanged_at_us\x18\x0e \x01(\x03R\vchangedAtUs\x121\n" +
-	"\x14configuration_schema\x18\x0f \x01(\tR\x13configurationSchema*\xae\x01\n" +
+	"\x14configuration_schema\x18\x0f \x01(\tR\x13configurationSchema\x128\n" +
+	"\x05panel\x18\x10 \x01(\v2\".flowmesh.api.fleet.v1.PluginPanelR\x05panel\"Q\n" +
+	"\vPluginPanel\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x12\x16\n" +
+	"\x06places\x18\x02 \x03(\tR\x06places\x12\x14\n" +
+	"\x05reads\x18\x03 \x03(\tR\x05reads*\xae\x01\n" +
 	"\vPluginState\x12\x1c\n" +
 	"\x18PLUGIN_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PLUGIN_STATE_STARTING\x10\x01\x12\x16\n" +
@@ -435,19 +513,21 @@ func file_flowmesh_api_fleet_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_fleet_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_fleet_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_flowmesh_api_fleet_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_flowmesh_api_fleet_v1_plugin_proto_goTypes = []any{
 	(PluginState)(0),        // 0: flowmesh.api.fleet.v1.PluginState
 	(*CataloguePlugin)(nil), // 1: flowmesh.api.fleet.v1.CataloguePlugin
 	(*Plugin)(nil),          // 2: flowmesh.api.fleet.v1.Plugin
+	(*PluginPanel)(nil),     // 3: flowmesh.api.fleet.v1.PluginPanel
 }
 var file_flowmesh_api_fleet_v1_plugin_proto_depIdxs = []int32{
 	0, // 0: flowmesh.api.fleet.v1.Plugin.state:type_name -> flowmesh.api.fleet.v1.PluginState
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: flowmesh.api.fleet.v1.Plugin.panel:type_name -> flowmesh.api.fleet.v1.PluginPanel
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_plugin_proto_init() }
@@ -461,7 +541,7 @@ func file_flowmesh_api_fleet_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_plugin_proto_rawDesc), len(file_flowmesh_api_fleet_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -303,6 +303,208 @@ func (x *GetPluginResponse) GetPlugin() *Plugin {
 	return nil
 }
 
+type GetPluginPageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPluginPageRequest) Reset() {
+	*x = GetPluginPageRequest{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPluginPageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPluginPageRequest) ProtoMessage() {}
+
+func (x *GetPluginPageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPluginPageRequest.ProtoReflect.Descriptor instead.
+func (*GetPluginPageRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetPluginPageRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetPluginPageRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetPluginPageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Html          string                 `protobuf:"bytes,1,opt,name=html,proto3" json:"html,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPluginPageResponse) Reset() {
+	*x = GetPluginPageResponse{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPluginPageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPluginPageResponse) ProtoMessage() {}
+
+func (x *GetPluginPageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPluginPageResponse.ProtoReflect.Descriptor instead.
+func (*GetPluginPageResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetPluginPageResponse) GetHtml() string {
+	if x != nil {
+		return x.Html
+	}
+	return ""
+}
+
+type ReadTextRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// At most 1 MiB.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadTextRequest) Reset() {
+	*x = ReadTextRequest{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadTextRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadTextRequest) ProtoMessage() {}
+
+func (x *ReadTextRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadTextRequest.ProtoReflect.Descriptor instead.
+func (*ReadTextRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReadTextRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReadTextRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReadTextRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type ReadTextResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An array of native documents, as JSON.
+	Documents     string `protobuf:"bytes,1,opt,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadTextResponse) Reset() {
+	*x = ReadTextResponse{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadTextResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadTextResponse) ProtoMessage() {}
+
+func (x *ReadTextResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadTextResponse.ProtoReflect.Descriptor instead.
+func (*ReadTextResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReadTextResponse) GetDocuments() string {
+	if x != nil {
+		return x.Documents
+	}
+	return ""
+}
+
 type InstallPluginRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -319,7 +521,7 @@ type InstallPluginRequest struct {
 
 func (x *InstallPluginRequest) Reset() {
 	*x = InstallPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +533,7 @@ func (x *InstallPluginRequest) String() string {
 func (*InstallPluginRequest) ProtoMessage() {}
 
 func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[6]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +546,7 @@ func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginRequest.ProtoReflect.Descriptor instead.
 func (*InstallPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{6}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *InstallPluginRequest) GetNamespace() string {
@@ -391,7 +593,7 @@ type InstallPluginResponse struct {
 
 func (x *InstallPluginResponse) Reset() {
 	*x = InstallPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +605,7 @@ func (x *InstallPluginResponse) String() string {
 func (*InstallPluginResponse) ProtoMessage() {}
 
 func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +618,7 @@ func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginResponse.ProtoReflect.Descriptor instead.
 func (*InstallPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InstallPluginResponse) GetPlugin() *Plugin {
@@ -439,7 +641,7 @@ type ConfigurePluginRequest struct {
 
 func (x *ConfigurePluginRequest) Reset() {
 	*x = ConfigurePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +653,7 @@ func (x *ConfigurePluginRequest) String() string {
 func (*ConfigurePluginRequest) ProtoMessage() {}
 
 func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +666,7 @@ func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginRequest.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConfigurePluginRequest) GetNamespace() string {
@@ -504,7 +706,7 @@ type ConfigurePluginResponse struct {
 
 func (x *ConfigurePluginResponse) Reset() {
 	*x = ConfigurePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +718,7 @@ func (x *ConfigurePluginResponse) String() string {
 func (*ConfigurePluginResponse) ProtoMessage() {}
 
 func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +731,7 @@ func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginResponse.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConfigurePluginResponse) GetPlugin() *Plugin {
@@ -552,7 +754,7 @@ type UpgradePluginRequest struct {
 
 func (x *UpgradePluginRequest) Reset() {
 	*x = UpgradePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +766,7 @@ func (x *UpgradePluginRequest) String() string {
 func (*UpgradePluginRequest) ProtoMessage() {}
 
 func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +779,7 @@ func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginRequest.ProtoReflect.Descriptor instead.
 func (*UpgradePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpgradePluginRequest) GetNamespace() string {
@@ -617,7 +819,7 @@ type UpgradePluginResponse struct {
 
 func (x *UpgradePluginResponse) Reset() {
 	*x = UpgradePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +831,7 @@ func (x *UpgradePluginResponse) String() string {
 func (*UpgradePluginResponse) ProtoMessage() {}
 
 func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +844,7 @@ func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginResponse.ProtoReflect.Descriptor instead.
 func (*UpgradePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpgradePluginResponse) GetPlugin() *Plugin {
@@ -663,7 +865,7 @@ type PinPluginRequest struct {
 
 func (x *PinPluginRequest) Reset() {
 	*x = PinPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +877,7 @@ func (x *PinPluginRequest) String() string {
 func (*PinPluginRequest) ProtoMessage() {}
 
 func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +890,7 @@ func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginRequest.ProtoReflect.Descriptor instead.
 func (*PinPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PinPluginRequest) GetNamespace() string {
@@ -721,7 +923,7 @@ type PinPluginResponse struct {
 
 func (x *PinPluginResponse) Reset() {
 	*x = PinPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +935,7 @@ func (x *PinPluginResponse) String() string {
 func (*PinPluginResponse) ProtoMessage() {}
 
 func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +948,7 @@ func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginResponse.ProtoReflect.Descriptor instead.
 func (*PinPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PinPluginResponse) GetPlugin() *Plugin {
@@ -766,7 +968,7 @@ type RemovePluginRequest struct {
 
 func (x *RemovePluginRequest) Reset() {
 	*x = RemovePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +980,7 @@ func (x *RemovePluginRequest) String() string {
 func (*RemovePluginRequest) ProtoMessage() {}
 
 func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +993,7 @@ func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginRequest.ProtoReflect.Descriptor instead.
 func (*RemovePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RemovePluginRequest) GetNamespace() string {
@@ -816,7 +1018,7 @@ type RemovePluginResponse struct {
 
 func (x *RemovePluginResponse) Reset() {
 	*x = RemovePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1030,7 @@ func (x *RemovePluginResponse) String() string {
 func (*RemovePluginResponse) ProtoMessage() {}
 
 func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1043,7 @@ func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginResponse.ProtoReflect.Descriptor instead.
 func (*RemovePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{19}
 }
 
 var File_flowmesh_api_fleet_v1_plugin_service_proto protoreflect.FileDescriptor
@@ -862,7 +1064,18 @@ const file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"J\n" +
 	"\x11GetPluginResponse\x125\n" +
-	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xa4\x01\n" +
+	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"H\n" +
+	"\x14GetPluginPageRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"+\n" +
+	"\x15GetPluginPageResponse\x12\x12\n" +
+	"\x04html\x18\x01 \x01(\tR\x04html\"W\n" +
+	"\x0fReadTextRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"0\n" +
+	"\x10ReadTextResponse\x12\x1c\n" +
+	"\tdocuments\x18\x01 \x01(\tR\tdocuments\"\xa4\x01\n" +
 	"\x14InstallPluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -894,11 +1107,13 @@ const file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc = "" +
 	"\x13RemovePluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x16\n" +
-	"\x14RemovePluginResponse2\x9e\a\n" +
+	"\x14RemovePluginResponse2\xf7\b\n" +
 	"\rPluginService\x12r\n" +
 	"\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12l\n" +
 	"\vListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12f\n" +
-	"\tGetPlugin\x12'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\b\x03\x12t\n" +
+	"\tGetPlugin\x12'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\b\x03\x12r\n" +
+	"\rGetPluginPage\x12+.flowmesh.api.fleet.v1.GetPluginPageRequest\x1a,.flowmesh.api.fleet.v1.GetPluginPageResponse\"\x06\xea\xe0\x18\x02\b\x03\x12c\n" +
+	"\bReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\b\x03\x12t\n" +
 	"\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12z\n" +
 	"\x0fConfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12t\n" +
 	"\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12h\n" +
@@ -918,7 +1133,7 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescData
 }
 
-var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_flowmesh_api_fleet_v1_plugin_service_proto_goTypes = []any{
 	(*SearchPluginsRequest)(nil),    // 0: flowmesh.api.fleet.v1.SearchPluginsRequest
 	(*SearchPluginsResponse)(nil),   // 1: flowmesh.api.fleet.v1.SearchPluginsResponse
@@ -926,45 +1141,53 @@ var file_flowmesh_api_fleet_v1_plugin_service_proto_goTypes = []any{
 	(*ListPluginsResponse)(nil),     // 3: flowmesh.api.fleet.v1.ListPluginsResponse
 	(*GetPluginRequest)(nil),        // 4: flowmesh.api.fleet.v1.GetPluginRequest
 	(*GetPluginResponse)(nil),       // 5: flowmesh.api.fleet.v1.GetPluginResponse
-	(*InstallPluginRequest)(nil),    // 6: flowmesh.api.fleet.v1.InstallPluginRequest
-	(*InstallPluginResponse)(nil),   // 7: flowmesh.api.fleet.v1.InstallPluginResponse
-	(*ConfigurePluginRequest)(nil),  // 8: flowmesh.api.fleet.v1.ConfigurePluginRequest
-	(*ConfigurePluginResponse)(nil), // 9: flowmesh.api.fleet.v1.ConfigurePluginResponse
-	(*UpgradePluginRequest)(nil),    // 10: flowmesh.api.fleet.v1.UpgradePluginRequest
-	(*UpgradePluginResponse)(nil),   // 11: flowmesh.api.fleet.v1.UpgradePluginResponse
-	(*PinPluginRequest)(nil),        // 12: flowmesh.api.fleet.v1.PinPluginRequest
-	(*PinPluginResponse)(nil),       // 13: flowmesh.api.fleet.v1.PinPluginResponse
-	(*RemovePluginRequest)(nil),     // 14: flowmesh.api.fleet.v1.RemovePluginRequest
-	(*RemovePluginResponse)(nil),    // 15: flowmesh.api.fleet.v1.RemovePluginResponse
-	(*CataloguePlugin)(nil),         // 16: flowmesh.api.fleet.v1.CataloguePlugin
-	(*Plugin)(nil),                  // 17: flowmesh.api.fleet.v1.Plugin
+	(*GetPluginPageRequest)(nil),    // 6: flowmesh.api.fleet.v1.GetPluginPageRequest
+	(*GetPluginPageResponse)(nil),   // 7: flowmesh.api.fleet.v1.GetPluginPageResponse
+	(*ReadTextRequest)(nil),         // 8: flowmesh.api.fleet.v1.ReadTextRequest
+	(*ReadTextResponse)(nil),        // 9: flowmesh.api.fleet.v1.ReadTextResponse
+	(*InstallPluginRequest)(nil),    // 10: flowmesh.api.fleet.v1.InstallPluginRequest
+	(*InstallPluginResponse)(nil),   // 11: flowmesh.api.fleet.v1.InstallPluginResponse
+	(*ConfigurePluginRequest)(nil),  // 12: flowmesh.api.fleet.v1.ConfigurePluginRequest
+	(*ConfigurePluginResponse)(nil), // 13: flowmesh.api.fleet.v1.ConfigurePluginResponse
+	(*UpgradePluginRequest)(nil),    // 14: flowmesh.api.fleet.v1.UpgradePluginRequest
+	(*UpgradePluginResponse)(nil),   // 15: flowmesh.api.fleet.v1.UpgradePluginResponse
+	(*PinPluginRequest)(nil),        // 16: flowmesh.api.fleet.v1.PinPluginRequest
+	(*PinPluginResponse)(nil),       // 17: flowmesh.api.fleet.v1.PinPluginResponse
+	(*RemovePluginRequest)(nil),     // 18: flowmesh.api.fleet.v1.RemovePluginRequest
+	(*RemovePluginResponse)(nil),    // 19: flowmesh.api.fleet.v1.RemovePluginResponse
+	(*CataloguePlugin)(nil),         // 20: flowmesh.api.fleet.v1.CataloguePlugin
+	(*Plugin)(nil),                  // 21: flowmesh.api.fleet.v1.Plugin
 }
 var file_flowmesh_api_fleet_v1_plugin_service_proto_depIdxs = []int32{
-	16, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
-	17, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
-	17, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	17, // 3: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	17, // 4: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	17, // 5: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	17, // 6: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	20, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
+	21, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
+	21, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	21, // 3: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	21, // 4: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	21, // 5: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	21, // 6: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
 	0,  // 7: flowmesh.api.fleet.v1.PluginService.SearchPlugins:input_type -> flowmesh.api.fleet.v1.SearchPluginsRequest
 	2,  // 8: flowmesh.api.fleet.v1.PluginService.ListPlugins:input_type -> flowmesh.api.fleet.v1.ListPluginsRequest
 	4,  // 9: flowmesh.api.fleet.v1.PluginService.GetPlugin:input_type -> flowmesh.api.fleet.v1.GetPluginRequest
-	6,  // 10: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
-	8,  // 11: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
-	10, // 12: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
-	12, // 13: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
-	14, // 14: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
-	1,  // 15: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
-	3,  // 16: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
-	5,  // 17: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
-	7,  // 18: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
-	9,  // 19: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
-	11, // 20: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
-	13, // 21: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
-	15, // 22: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
+	6,  // 10: flowmesh.api.fleet.v1.PluginService.GetPluginPage:input_type -> flowmesh.api.fleet.v1.GetPluginPageRequest
+	8,  // 11: flowmesh.api.fleet.v1.PluginService.ReadText:input_type -> flowmesh.api.fleet.v1.ReadTextRequest
+	10, // 12: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
+	12, // 13: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
+	14, // 14: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
+	16, // 15: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
+	18, // 16: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
+	1,  // 17: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
+	3,  // 18: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
+	5,  // 19: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
+	7,  // 20: flowmesh.api.fleet.v1.PluginService.GetPluginPage:output_type -> flowmesh.api.fleet.v1.GetPluginPageResponse
+	9,  // 21: flowmesh.api.fleet.v1.PluginService.ReadText:output_type -> flowmesh.api.fleet.v1.ReadTextResponse
+	11, // 22: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
+	13, // 23: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
+	15, // 24: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
+	17, // 25: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
+	19, // 26: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
+	17, // [17:27] is the sub-list for method output_type
+	7,  // [7:17] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -982,7 +1205,7 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc), len(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,8 @@ const (
 	PluginService_SearchPlugins_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/SearchPlugins"
 	PluginService_ListPlugins_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/ListPlugins"
 	PluginService_GetPlugin_FullMethodName       = "/flowmesh.api.fleet.v1.PluginService/GetPlugin"
+	PluginService_GetPluginPage_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/GetPluginPage"
+	PluginService_ReadText_FullMethodName        = "/flowmesh.api.fleet.v1.PluginService/ReadText"
 	PluginService_InstallPlugin_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/InstallPlugin"
 	PluginService_ConfigurePlugin_FullMethodName = "/flowmesh.api.fleet.v1.PluginService/ConfigurePlugin"
 	PluginService_UpgradePlugin_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/UpgradePlugin"
@@ -46,11 +48,22 @@ type PluginServiceClient interface {
 	ListPlugins(ctx context.Context, in *ListPluginsRequest, opts ...grpc.CallOption) (*ListPluginsResponse, error)
 	// NOT_FOUND / PLUGIN_NOT_FOUND
 	GetPlugin(ctx context.Context, in *GetPluginRequest, opts ...grpc.CallOption) (*GetPluginResponse, error)
+	// Returns the HTML page of a panel, from the wheel that is installed.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+	GetPluginPage(ctx context.Context, in *GetPluginPageRequest, opts ...grpc.CallOption) (*GetPluginPageResponse, error)
+	// Returns the native documents that a format reads from a text. Its code runs in a process that
+	// can only compute; nothing is stored.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+	ReadText(ctx context.Context, in *ReadTextRequest, opts ...grpc.CallOption) (*ReadTextResponse, error)
 	// Installs a version and starts its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
 	//	ALREADY_EXISTS / PLUGIN_EXISTS
 	//	INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
 	//	FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
 	//	FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
@@ -110,6 +123,26 @@ func (c *pluginServiceClient) GetPlugin(ctx context.Context, in *GetPluginReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPluginResponse)
 	err := c.cc.Invoke(ctx, PluginService_GetPlugin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginServiceClient) GetPluginPage(ctx context.Context, in *GetPluginPageRequest, opts ...grpc.CallOption) (*GetPluginPageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPluginPageResponse)
+	err := c.cc.Invoke(ctx, PluginService_GetPluginPage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginServiceClient) ReadText(ctx context.Context, in *ReadTextRequest, opts ...grpc.CallOption) (*ReadTextResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadTextResponse)
+	err := c.cc.Invoke(ctx, PluginService_ReadText_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -183,11 +216,22 @@ type PluginServiceServer interface {
 	ListPlugins(context.Context, *ListPluginsRequest) (*ListPluginsResponse, error)
 	// NOT_FOUND / PLUGIN_NOT_FOUND
 	GetPlugin(context.Context, *GetPluginRequest) (*GetPluginResponse, error)
+	// Returns the HTML page of a panel, from the wheel that is installed.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+	GetPluginPage(context.Context, *GetPluginPageRequest) (*GetPluginPageResponse, error)
+	// Returns the native documents that a format reads from a text. Its code runs in a process that
+	// can only compute; nothing is stored.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+	ReadText(context.Context, *ReadTextRequest) (*ReadTextResponse, error)
 	// Installs a version and starts its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
 	//	ALREADY_EXISTS / PLUGIN_EXISTS
 	//	INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
 	//	FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
 	//	FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
@@ -231,6 +275,12 @@ func (UnimplementedPluginServiceServer) ListPlugins(context.Context, *ListPlugin
 }
 func (UnimplementedPluginServiceServer) GetPlugin(context.Context, *GetPluginRequest) (*GetPluginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPlugin not implemented")
+}
+func (UnimplementedPluginServiceServer) GetPluginPage(context.Context, *GetPluginPageRequest) (*GetPluginPageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPluginPage not implemented")
+}
+func (UnimplementedPluginServiceServer) ReadText(context.Context, *ReadTextRequest) (*ReadTextResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadText not implemented")
 }
 func (UnimplementedPluginServiceServer) InstallPlugin(context.Context, *InstallPluginRequest) (*InstallPluginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method InstallPlugin not implemented")
@@ -318,6 +368,42 @@ func _PluginService_GetPlugin_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PluginServiceServer).GetPlugin(ctx, req.(*GetPluginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PluginService_GetPluginPage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPluginPageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).GetPluginPage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_GetPluginPage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).GetPluginPage(ctx, req.(*GetPluginPageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PluginService_ReadText_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadTextRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).ReadText(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_ReadText_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).ReadText(ctx, req.(*ReadTextRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -430,6 +516,14 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPlugin",
 			Handler:    _PluginService_GetPlugin_Handler,
+		},
+		{
+			MethodName: "GetPluginPage",
+			Handler:    _PluginService_GetPluginPage_Handler,
+		},
+		{
+			MethodName: "ReadText",
+			Handler:    _PluginService_ReadText_Handler,
 		},
 		{
 			MethodName: "InstallPlugin",

@@ -68,7 +68,7 @@ class CataloguePlugin(_message.Message):
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
-    """`task`."""
+    """`task`, `connector`, `format` or `panel`."""
     summary: _builtins.str
     flowmesh: _builtins.str
     """Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all."""
@@ -130,6 +130,7 @@ class Plugin(_message.Message):
     READY_FIELD_NUMBER: _builtins.int
     CHANGED_AT_US_FIELD_NUMBER: _builtins.int
     CONFIGURATION_SCHEMA_FIELD_NUMBER: _builtins.int
+    PANEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
@@ -153,6 +154,10 @@ class Plugin(_message.Message):
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """With the values of its configuration, such as `connect mail.example:25`."""
 
+    @_builtins.property
+    def panel(self) -> Global___PluginPanel:
+        """Set if the kind is `panel`."""
+
     def __init__(
         self,
         *,
@@ -171,11 +176,47 @@ class Plugin(_message.Message):
         ready: _builtins.int = ...,
         changed_at_us: _builtins.int = ...,
         configuration_schema: _builtins.str = ...,
+        panel: Global___PluginPanel | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["panel", b"panel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "configuration", b"configuration", "configuration_schema", b"configuration_schema", "digest", b"digest", "kind", b"kind", "name", b"name", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "configuration", b"configuration", "configuration_schema", b"configuration_schema", "digest", b"digest", "kind", b"kind", "name", b"name", "panel", b"panel", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Plugin: _TypeAlias = Plugin  # noqa: Y015
+
+@_typing.final
+class PluginPanel(_message.Message):
+    """A page that the console shows in a sandboxed frame."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    READS_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pages of the console: `execution`, `workflow`."""
+
+    @_builtins.property
+    def reads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values that the console reads for it with the rights of its user: `execution`, `history`,
+        `state`, `workflow`.
+        """
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        places: _abc.Iterable[_builtins.str] | None = ...,
+        reads: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["places", b"places", "reads", b"reads", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PluginPanel: _TypeAlias = PluginPanel  # noqa: Y015

@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.fleet.v1 import plugin_pb2 as flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/fleet/v1/plugin_service.proto\x12\x15\x66lowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a\"flowmesh/api/fleet/v1/plugin.proto\"J\n\x14SearchPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\"Y\n\x15SearchPluginsResponse\x12@\n\x07plugins\x18\x01 \x03(\x0b\x32&.flowmesh.api.fleet.v1.CataloguePluginR\x07plugins\"2\n\x12ListPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"N\n\x13ListPluginsResponse\x12\x37\n\x07plugins\x18\x01 \x03(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x07plugins\"D\n\x10GetPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"J\n\x11GetPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xa4\x01\n\x14InstallPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12$\n\rconfiguration\x18\x04 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15InstallPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x8c\x01\n\x16\x43onfigurePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12$\n\rconfiguration\x18\x03 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"P\n\x17\x43onfigurePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"~\n\x14UpgradePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15UpgradePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\\\n\x10PinPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06pinned\x18\x03 \x01(\x08R\x06pinned\"J\n\x11PinPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"G\n\x13RemovePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\x16\n\x14RemovePluginResponse2\x9e\x07\n\rPluginService\x12r\n\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12l\n\x0bListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x66\n\tGetPlugin\x12\'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12t\n\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12z\n\x0f\x43onfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12t\n\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12h\n\tPinPlugin\x12\'.flowmesh.api.fleet.v1.PinPluginRequest\x1a(.flowmesh.api.fleet.v1.PinPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12q\n\x0cRemovePlugin\x12*.flowmesh.api.fleet.v1.RemovePluginRequest\x1a+.flowmesh.api.fleet.v1.RemovePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x42\x65\n\x19\x64\x65v.flowmesh.api.fleet.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/fleet/v1;fleetv1\xaa\x02\x15\x46lowmesh.Api.Fleet.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/fleet/v1/plugin_service.proto\x12\x15\x66lowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a\"flowmesh/api/fleet/v1/plugin.proto\"J\n\x14SearchPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\"Y\n\x15SearchPluginsResponse\x12@\n\x07plugins\x18\x01 \x03(\x0b\x32&.flowmesh.api.fleet.v1.CataloguePluginR\x07plugins\"2\n\x12ListPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"N\n\x13ListPluginsResponse\x12\x37\n\x07plugins\x18\x01 \x03(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x07plugins\"D\n\x10GetPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"J\n\x11GetPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"H\n\x14GetPluginPageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"+\n\x15GetPluginPageResponse\x12\x12\n\x04html\x18\x01 \x01(\tR\x04html\"W\n\x0fReadTextRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\"0\n\x10ReadTextResponse\x12\x1c\n\tdocuments\x18\x01 \x01(\tR\tdocuments\"\xa4\x01\n\x14InstallPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12$\n\rconfiguration\x18\x04 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15InstallPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x8c\x01\n\x16\x43onfigurePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12$\n\rconfiguration\x18\x03 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"P\n\x17\x43onfigurePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"~\n\x14UpgradePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15UpgradePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\\\n\x10PinPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06pinned\x18\x03 \x01(\x08R\x06pinned\"J\n\x11PinPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"G\n\x13RemovePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\x16\n\x14RemovePluginResponse2\xf7\x08\n\rPluginService\x12r\n\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12l\n\x0bListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x66\n\tGetPlugin\x12\'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12r\n\rGetPluginPage\x12+.flowmesh.api.fleet.v1.GetPluginPageRequest\x1a,.flowmesh.api.fleet.v1.GetPluginPageResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x63\n\x08ReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a\'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12t\n\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12z\n\x0f\x43onfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12t\n\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12h\n\tPinPlugin\x12\'.flowmesh.api.fleet.v1.PinPluginRequest\x1a(.flowmesh.api.fleet.v1.PinPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12q\n\x0cRemovePlugin\x12*.flowmesh.api.fleet.v1.RemovePluginRequest\x1a+.flowmesh.api.fleet.v1.RemovePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x42\x65\n\x19\x64\x65v.flowmesh.api.fleet.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/fleet/v1;fleetv1\xaa\x02\x15\x46lowmesh.Api.Fleet.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLUGINSERVICE'].methods_by_name['ListPlugins']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_PLUGINSERVICE'].methods_by_name['GetPlugin']._loaded_options = None
   _globals['_PLUGINSERVICE'].methods_by_name['GetPlugin']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_PLUGINSERVICE'].methods_by_name['GetPluginPage']._loaded_options = None
+  _globals['_PLUGINSERVICE'].methods_by_name['GetPluginPage']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_PLUGINSERVICE'].methods_by_name['ReadText']._loaded_options = None
+  _globals['_PLUGINSERVICE'].methods_by_name['ReadText']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_PLUGINSERVICE'].methods_by_name['InstallPlugin']._loaded_options = None
   _globals['_PLUGINSERVICE'].methods_by_name['InstallPlugin']._serialized_options = b'\352\340\030\004\010\006(\001'
   _globals['_PLUGINSERVICE'].methods_by_name['ConfigurePlugin']._loaded_options = None
@@ -62,26 +66,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPLUGINREQUEST']._serialized_end=509
   _globals['_GETPLUGINRESPONSE']._serialized_start=511
   _globals['_GETPLUGINRESPONSE']._serialized_end=585
-  _globals['_INSTALLPLUGINREQUEST']._serialized_start=588
-  _globals['_INSTALLPLUGINREQUEST']._serialized_end=752
-  _globals['_INSTALLPLUGINRESPONSE']._serialized_start=754
-  _globals['_INSTALLPLUGINRESPONSE']._serialized_end=832
-  _globals['_CONFIGUREPLUGINREQUEST']._serialized_start=835
-  _globals['_CONFIGUREPLUGINREQUEST']._serialized_end=975
-  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_start=977
-  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_end=1057
-  _globals['_UPGRADEPLUGINREQUEST']._serialized_start=1059
-  _globals['_UPGRADEPLUGINREQUEST']._serialized_end=1185
-  _globals['_UPGRADEPLUGINRESPONSE']._serialized_start=1187
-  _globals['_UPGRADEPLUGINRESPONSE']._serialized_end=1265
-  _globals['_PINPLUGINREQUEST']._serialized_start=1267
-  _globals['_PINPLUGINREQUEST']._serialized_end=1359
-  _globals['_PINPLUGINRESPONSE']._serialized_start=1361
-  _globals['_PINPLUGINRESPONSE']._serialized_end=1435
-  _globals['_REMOVEPLUGINREQUEST']._serialized_start=1437
-  _globals['_REMOVEPLUGINREQUEST']._serialized_end=1508
-  _globals['_REMOVEPLUGINRESPONSE']._serialized_start=1510
-  _globals['_REMOVEPLUGINRESPONSE']._serialized_end=1532
-  _globals['_PLUGINSERVICE']._serialized_start=1535
-  _globals['_PLUGINSERVICE']._serialized_end=2461
+  _globals['_GETPLUGINPAGEREQUEST']._serialized_start=587
+  _globals['_GETPLUGINPAGEREQUEST']._serialized_end=659
+  _globals['_GETPLUGINPAGERESPONSE']._serialized_start=661
+  _globals['_GETPLUGINPAGERESPONSE']._serialized_end=704
+  _globals['_READTEXTREQUEST']._serialized_start=706
+  _globals['_READTEXTREQUEST']._serialized_end=793
+  _globals['_READTEXTRESPONSE']._serialized_start=795
+  _globals['_READTEXTRESPONSE']._serialized_end=843
+  _globals['_INSTALLPLUGINREQUEST']._serialized_start=846
+  _globals['_INSTALLPLUGINREQUEST']._serialized_end=1010
+  _globals['_INSTALLPLUGINRESPONSE']._serialized_start=1012
+  _globals['_INSTALLPLUGINRESPONSE']._serialized_end=1090
+  _globals['_CONFIGUREPLUGINREQUEST']._serialized_start=1093
+  _globals['_CONFIGUREPLUGINREQUEST']._serialized_end=1233
+  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_start=1235
+  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_end=1315
+  _globals['_UPGRADEPLUGINREQUEST']._serialized_start=1317
+  _globals['_UPGRADEPLUGINREQUEST']._serialized_end=1443
+  _globals['_UPGRADEPLUGINRESPONSE']._serialized_start=1445
+  _globals['_UPGRADEPLUGINRESPONSE']._serialized_end=1523
+  _globals['_PINPLUGINREQUEST']._serialized_start=1525
+  _globals['_PINPLUGINREQUEST']._serialized_end=1617
+  _globals['_PINPLUGINRESPONSE']._serialized_start=1619
+  _globals['_PINPLUGINRESPONSE']._serialized_end=1693
+  _globals['_REMOVEPLUGINREQUEST']._serialized_start=1695
+  _globals['_REMOVEPLUGINREQUEST']._serialized_end=1766
+  _globals['_REMOVEPLUGINRESPONSE']._serialized_start=1768
+  _globals['_REMOVEPLUGINRESPONSE']._serialized_end=1790
+  _globals['_PLUGINSERVICE']._serialized_start=1793
+  _globals['_PLUGINSERVICE']._serialized_end=2936
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,16 @@ class PluginServiceStub:
                 request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginResponse.FromString,
                 _registered_method=True)
+        self.GetPluginPage = channel.unary_unary(
+                '/flowmesh.api.fleet.v1.PluginService/GetPluginPage',
+                request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageResponse.FromString,
+                _registered_method=True)
+        self.ReadText = channel.unary_unary(
+                '/flowmesh.api.fleet.v1.PluginService/ReadText',
+                request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.FromString,
+                _registered_method=True)
         self.InstallPlugin = channel.unary_unary(
                 '/flowmesh.api.fleet.v1.PluginService/InstallPlugin',
                 request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.InstallPluginRequest.SerializeToString,
@@ -108,12 +118,33 @@ class PluginServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPluginPage(self, request, context):
+        """Returns the HTML page of a panel, from the wheel that is installed.
+
+        NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadText(self, request, context):
+        """Returns the native documents that a format reads from a text. Its code runs in a process that
+        can only compute; nothing is stored.
+
+        NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+        INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def InstallPlugin(self, request, context):
         """Installs a version and starts its agents.
 
         NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
         ALREADY_EXISTS / PLUGIN_EXISTS
         INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+        INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
         FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
         FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
         FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
@@ -180,6 +211,16 @@ def add_PluginServiceServicer_to_server(servicer, server):
                     servicer.GetPlugin,
                     request_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginResponse.SerializeToString,
+            ),
+            'GetPluginPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPluginPage,
+                    request_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageResponse.SerializeToString,
+            ),
+            'ReadText': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadText,
+                    request_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.SerializeToString,
             ),
             'InstallPlugin': grpc.unary_unary_rpc_method_handler(
                     servicer.InstallPlugin,
@@ -290,6 +331,60 @@ class PluginService:
             '/flowmesh.api.fleet.v1.PluginService/GetPlugin',
             flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginRequest.SerializeToString,
             flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPluginPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.fleet.v1.PluginService/GetPluginPage',
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageRequest.SerializeToString,
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginPageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.fleet.v1.PluginService/ReadText',
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.SerializeToString,
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,12 +46,25 @@ class PluginServiceStub:
     """Returns the plugins of the namespace by name."""
     GetPlugin: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginRequest, _plugin_service_pb2.GetPluginResponse]
     """  NOT_FOUND / PLUGIN_NOT_FOUND"""
+    GetPluginPage: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginPageRequest, _plugin_service_pb2.GetPluginPageResponse]
+    """Returns the HTML page of a panel, from the wheel that is installed.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+    """
+    ReadText: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.ReadTextRequest, _plugin_service_pb2.ReadTextResponse]
+    """Returns the native documents that a format reads from a text. Its code runs in a process that
+    can only compute; nothing is stored.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+      INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+    """
     InstallPlugin: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.InstallPluginRequest, _plugin_service_pb2.InstallPluginResponse]
     """Installs a version and starts its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
       ALREADY_EXISTS / PLUGIN_EXISTS
       INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
       FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
       FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
@@ -100,12 +113,25 @@ class PluginServiceAsyncStub(PluginServiceStub):
     """Returns the plugins of the namespace by name."""
     GetPlugin: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginRequest, _plugin_service_pb2.GetPluginResponse]  # type: ignore[assignment]
     """  NOT_FOUND / PLUGIN_NOT_FOUND"""
+    GetPluginPage: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginPageRequest, _plugin_service_pb2.GetPluginPageResponse]  # type: ignore[assignment]
+    """Returns the HTML page of a panel, from the wheel that is installed.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+    """
+    ReadText: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.ReadTextRequest, _plugin_service_pb2.ReadTextResponse]  # type: ignore[assignment]
+    """Returns the native documents that a format reads from a text. Its code runs in a process that
+    can only compute; nothing is stored.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+      INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+    """
     InstallPlugin: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.InstallPluginRequest, _plugin_service_pb2.InstallPluginResponse]  # type: ignore[assignment]
     """Installs a version and starts its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
       ALREADY_EXISTS / PLUGIN_EXISTS
       INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
       FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
       FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
@@ -171,6 +197,30 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """  NOT_FOUND / PLUGIN_NOT_FOUND"""
 
     @_abc_1.abstractmethod
+    def GetPluginPage(
+        self,
+        request: _plugin_service_pb2.GetPluginPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plugin_service_pb2.GetPluginPageResponse, _abc.Awaitable[_plugin_service_pb2.GetPluginPageResponse]]:
+        """Returns the HTML page of a panel, from the wheel that is installed.
+
+          NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        """
+
+    @_abc_1.abstractmethod
+    def ReadText(
+        self,
+        request: _plugin_service_pb2.ReadTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plugin_service_pb2.ReadTextResponse, _abc.Awaitable[_plugin_service_pb2.ReadTextResponse]]:
+        """Returns the native documents that a format reads from a text. Its code runs in a process that
+        can only compute; nothing is stored.
+
+          NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+          INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+        """
+
+    @_abc_1.abstractmethod
     def InstallPlugin(
         self,
         request: _plugin_service_pb2.InstallPluginRequest,
@@ -181,6 +231,7 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
           ALREADY_EXISTS / PLUGIN_EXISTS
           INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+          INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
           FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
           FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
           FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/fleet/v1/plugin.proto.
  */
 export const file_flowmesh_api_fleet_v1_plugin: GenFile = /*@__PURE__*/
-  fileDesc("CiJmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luLnByb3RvEhVmbG93bWVzaC5hcGkuZmxlZXQudjEi5gEKD0NhdGFsb2d1ZVBsdWdpbhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEa2luZBgDIAEoCRIPCgdzdW1tYXJ5GAQgASgJEhAKCGZsb3dtZXNoGAUgASgJEhEKCXN1cHBvcnRlZBgGIAEoCBISCgp0YXNrX3R5cGVzGAcgAygJEhMKC3Blcm1pc3Npb25zGAggAygJEhwKFGNvbmZpZ3VyYXRpb25fc2NoZW1hGAkgASgJEg4KBmRpZ2VzdBgKIAEoCRIZChFpbnN0YWxsZWRfdmVyc2lvbhgLIAEoCSK+AgoGUGx1Z2luEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgRraW5kGAMgASgJEg8KB3N1bW1hcnkYBCABKAkSMQoFc3RhdGUYBSABKA4yIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luU3RhdGUSDwoHcHJvYmxlbRgGIAEoCRISCgp0YXNrX3R5cGVzGAcgAygJEhMKC3Blcm1pc3Npb25zGAggAygJEhUKDWNvbmZpZ3VyYXRpb24YCSABKAkSDgoGZGlnZXN0GAogASgJEg4KBnBpbm5lZBgLIAEoCBIOCgZ3YW50ZWQYDCABKA0SDQoFcmVhZHkYDSABKA0SFQoNY2hhbmdlZF9hdF91cxgOIAEoAxIcChRjb25maWd1cmF0aW9uX3NjaGVtYRgPIAEoCSquAQoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUExVR0lOX1NUQVRFX1NUQVJUSU5HEAESFgoSUExVR0lOX1NUQVRFX1JFQURZEAISGgoWUExVR0lOX1NUQVRFX1dFTlRfQkFDSxADEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQBBIZChVQTFVHSU5fU1RBVEVfUkVNT1ZJTkcQBUJlChlkZXYuZmxvd21lc2guYXBpLmZsZWV0LnYxUAFaLmZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2ZsZWV0L3YxO2ZsZWV0djGqAhVGbG93bWVzaC5BcGkuRmxlZXQuVjFiBnByb3RvMw");
+  fileDesc("CiJmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luLnByb3RvEhVmbG93bWVzaC5hcGkuZmxlZXQudjEi5gEKD0NhdGFsb2d1ZVBsdWdpbhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEa2luZBgDIAEoCRIPCgdzdW1tYXJ5GAQgASgJEhAKCGZsb3dtZXNoGAUgASgJEhEKCXN1cHBvcnRlZBgGIAEoCBISCgp0YXNrX3R5cGVzGAcgAygJEhMKC3Blcm1pc3Npb25zGAggAygJEhwKFGNvbmZpZ3VyYXRpb25fc2NoZW1hGAkgASgJEg4KBmRpZ2VzdBgKIAEoCRIZChFpbnN0YWxsZWRfdmVyc2lvbhgLIAEoCSLxAgoGUGx1Z2luEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgRraW5kGAMgASgJEg8KB3N1bW1hcnkYBCABKAkSMQoFc3RhdGUYBSABKA4yIi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luU3RhdGUSDwoHcHJvYmxlbRgGIAEoCRISCgp0YXNrX3R5cGVzGAcgAygJEhMKC3Blcm1pc3Npb25zGAggAygJEhUKDWNvbmZpZ3VyYXRpb24YCSABKAkSDgoGZGlnZXN0GAogASgJEg4KBnBpbm5lZBgLIAEoCBIOCgZ3YW50ZWQYDCABKA0SDQoFcmVhZHkYDSABKA0SFQoNY2hhbmdlZF9hdF91cxgOIAEoAxIcChRjb25maWd1cmF0aW9uX3NjaGVtYRgPIAEoCRIxCgVwYW5lbBgQIAEoCzIiLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW5QYW5lbCI7CgtQbHVnaW5QYW5lbBINCgV0aXRsZRgBIAEoCRIOCgZwbGFjZXMYAiADKAkSDQoFcmVhZHMYAyADKAkqrgEKC1BsdWdpblN0YXRlEhwKGFBMVUdJTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVBMVUdJTl9TVEFURV9TVEFSVElORxABEhYKElBMVUdJTl9TVEFURV9SRUFEWRACEhoKFlBMVUdJTl9TVEFURV9XRU5UX0JBQ0sQAxIXChNQTFVHSU5fU1RBVEVfRkFJTEVEEAQSGQoVUExVR0lOX1NUQVRFX1JFTU9WSU5HEAVCZQoZZGV2LmZsb3dtZXNoLmFwaS5mbGVldC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9mbGVldC92MTtmbGVldHYxqgIVRmxvd21lc2guQXBpLkZsZWV0LlYxYgZwcm90bzM");
 
 /**
  * A version of a plugin in the catalogue.
@@ -29,7 +29,7 @@ export type CataloguePlugin = Message<"flowmesh.api.fleet.v1.CataloguePlugin"> &
   version: string;
 
   /**
-   * `task`.
+   * `task`, `connector`, `format` or `panel`.
    *
    * @generated from field: string kind = 3;
    */
@@ -185,6 +185,13 @@ export type Plugin = Message<"flowmesh.api.fleet.v1.Plugin"> & {
    * @generated from field: string configuration_schema = 15;
    */
   configurationSchema: string;
+
+  /**
+   * Set if the kind is `panel`.
+   *
+   * @generated from field: flowmesh.api.fleet.v1.PluginPanel panel = 16;
+   */
+  panel?: PluginPanel | undefined;
 };
 
 /**
@@ -193,6 +200,40 @@ export type Plugin = Message<"flowmesh.api.fleet.v1.Plugin"> & {
  */
 export const PluginSchema: GenMessage<Plugin> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_fleet_v1_plugin, 1);
+
+/**
+ * A page that the console shows in a sandboxed frame.
+ *
+ * @generated from message flowmesh.api.fleet.v1.PluginPanel
+ */
+export type PluginPanel = Message<"flowmesh.api.fleet.v1.PluginPanel"> & {
+  /**
+   * @generated from field: string title = 1;
+   */
+  title: string;
+
+  /**
+   * Pages of the console: `execution`, `workflow`.
+   *
+   * @generated from field: repeated string places = 2;
+   */
+  places: string[];
+
+  /**
+   * Values that the console reads for it with the rights of its user: `execution`, `history`,
+   * `state`, `workflow`.
+   *
+   * @generated from field: repeated string reads = 3;
+   */
+  reads: string[];
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.PluginPanel.
+ * Use `create(PluginPanelSchema)` to create a new message.
+ */
+export const PluginPanelSchema: GenMessage<PluginPanel> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin, 2);
 
 /**
  * @generated from enum flowmesh.api.fleet.v1.PluginState

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/fleet/v1/plugin_service.proto.
  */
 export const file_flowmesh_api_fleet_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4icQoUSW5zdGFsbFBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIVCg1jb25maWd1cmF0aW9uGAQgASgJEhAKCGFjY2VwdGVkGAUgAygJIkYKFUluc3RhbGxQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luImIKFkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNY29uZmlndXJhdGlvbhgDIAEoCRIQCghhY2NlcHRlZBgEIAMoCSJIChdDb25maWd1cmVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIloKFFVwZ3JhZGVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEAoIYWNjZXB0ZWQYBCADKAkiRgoVVXBncmFkZVBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iQwoQUGluUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwaW5uZWQYAyABKAgiQgoRUGluUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiI2ChNSZW1vdmVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIhYKFFJlbW92ZVBsdWdpblJlc3BvbnNlMp4HCg1QbHVnaW5TZXJ2aWNlEnIKDVNlYXJjaFBsdWdpbnMSKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1JlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSbAoLTGlzdFBsdWdpbnMSKS5mbG93bWVzaC5hcGkuZmxlZXQudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiBurgGAIIAxJmCglHZXRQbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5SZXNwb25zZSIG6uAYAggDEnQKDUluc3RhbGxQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJ6Cg9Db25maWd1cmVQbHVnaW4SLS5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5mbGVldC52MS5Db25maWd1cmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESdAoNVXBncmFkZVBsdWdpbhIrLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEmgKCVBpblBsdWdpbhInLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXF1ZXN0GiguZmxvd21lc2guYXBpLmZsZWV0LnYxLlBpblBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJxCgxSZW1vdmVQbHVnaW4SKi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5mbGVldC52MS5SZW1vdmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAFCZQoZZGV2LmZsb3dtZXNoLmFwaS5mbGVldC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9mbGVldC92MTtmbGVldHYxqgIVRmxvd21lc2guQXBpLkZsZWV0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
+  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iNwoUR2V0UGx1Z2luUGFnZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiJQoVR2V0UGx1Z2luUGFnZVJlc3BvbnNlEgwKBGh0bWwYASABKAkiQAoPUmVhZFRleHRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHRleHQYAyABKAkiJQoQUmVhZFRleHRSZXNwb25zZRIRCglkb2N1bWVudHMYASABKAkicQoUSW5zdGFsbFBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIVCg1jb25maWd1cmF0aW9uGAQgASgJEhAKCGFjY2VwdGVkGAUgAygJIkYKFUluc3RhbGxQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luImIKFkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNY29uZmlndXJhdGlvbhgDIAEoCRIQCghhY2NlcHRlZBgEIAMoCSJIChdDb25maWd1cmVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIloKFFVwZ3JhZGVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEAoIYWNjZXB0ZWQYBCADKAkiRgoVVXBncmFkZVBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iQwoQUGluUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwaW5uZWQYAyABKAgiQgoRUGluUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiI2ChNSZW1vdmVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIhYKFFJlbW92ZVBsdWdpblJlc3BvbnNlMvcICg1QbHVnaW5TZXJ2aWNlEnIKDVNlYXJjaFBsdWdpbnMSKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1JlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSbAoLTGlzdFBsdWdpbnMSKS5mbG93bWVzaC5hcGkuZmxlZXQudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiBurgGAIIAxJmCglHZXRQbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5SZXNwb25zZSIG6uAYAggDEnIKDUdldFBsdWdpblBhZ2USKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlc3BvbnNlIgbq4BgCCAMSYwoIUmVhZFRleHQSJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVhZFRleHRSZXF1ZXN0GicuZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlYWRUZXh0UmVzcG9uc2UiBurgGAIIAxJ0Cg1JbnN0YWxsUGx1Z2luEisuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXF1ZXN0GiwuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESegoPQ29uZmlndXJlUGx1Z2luEi0uZmxvd21lc2guYXBpLmZsZWV0LnYxLkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QaLi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEnQKDVVwZ3JhZGVQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJoCglQaW5QbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGluUGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXNwb25zZSII6uAYBAgGKAEScQoMUmVtb3ZlUGx1Z2luEiouZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlbW92ZVBsdWdpblJlcXVlc3QaKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBQmUKGWRldi5mbG93bWVzaC5hcGkuZmxlZXQudjFQAVouZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZmxlZXQvdjE7ZmxlZXR2MaoCFUZsb3dtZXNoLkFwaS5GbGVldC5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.SearchPluginsRequest
@@ -130,6 +130,93 @@ export const GetPluginResponseSchema: GenMessage<GetPluginResponse> = /*@__PURE_
   messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 5);
 
 /**
+ * @generated from message flowmesh.api.fleet.v1.GetPluginPageRequest
+ */
+export type GetPluginPageRequest = Message<"flowmesh.api.fleet.v1.GetPluginPageRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.GetPluginPageRequest.
+ * Use `create(GetPluginPageRequestSchema)` to create a new message.
+ */
+export const GetPluginPageRequestSchema: GenMessage<GetPluginPageRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 6);
+
+/**
+ * @generated from message flowmesh.api.fleet.v1.GetPluginPageResponse
+ */
+export type GetPluginPageResponse = Message<"flowmesh.api.fleet.v1.GetPluginPageResponse"> & {
+  /**
+   * @generated from field: string html = 1;
+   */
+  html: string;
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.GetPluginPageResponse.
+ * Use `create(GetPluginPageResponseSchema)` to create a new message.
+ */
+export const GetPluginPageResponseSchema: GenMessage<GetPluginPageResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 7);
+
+/**
+ * @generated from message flowmesh.api.fleet.v1.ReadTextRequest
+ */
+export type ReadTextRequest = Message<"flowmesh.api.fleet.v1.ReadTextRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * At most 1 MiB.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.ReadTextRequest.
+ * Use `create(ReadTextRequestSchema)` to create a new message.
+ */
+export const ReadTextRequestSchema: GenMessage<ReadTextRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 8);
+
+/**
+ * @generated from message flowmesh.api.fleet.v1.ReadTextResponse
+ */
+export type ReadTextResponse = Message<"flowmesh.api.fleet.v1.ReadTextResponse"> & {
+  /**
+   * An array of native documents, as JSON.
+   *
+   * @generated from field: string documents = 1;
+   */
+  documents: string;
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.ReadTextResponse.
+ * Use `create(ReadTextResponseSchema)` to create a new message.
+ */
+export const ReadTextResponseSchema: GenMessage<ReadTextResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 9);
+
+/**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginRequest
  */
 export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginRequest"> & {
@@ -170,7 +257,7 @@ export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginR
  * Use `create(InstallPluginRequestSchema)` to create a new message.
  */
 export const InstallPluginRequestSchema: GenMessage<InstallPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 6);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 10);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginResponse
@@ -187,7 +274,7 @@ export type InstallPluginResponse = Message<"flowmesh.api.fleet.v1.InstallPlugin
  * Use `create(InstallPluginResponseSchema)` to create a new message.
  */
 export const InstallPluginResponseSchema: GenMessage<InstallPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 7);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 11);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginRequest
@@ -221,7 +308,7 @@ export type ConfigurePluginRequest = Message<"flowmesh.api.fleet.v1.ConfigurePlu
  * Use `create(ConfigurePluginRequestSchema)` to create a new message.
  */
 export const ConfigurePluginRequestSchema: GenMessage<ConfigurePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 8);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginResponse
@@ -238,7 +325,7 @@ export type ConfigurePluginResponse = Message<"flowmesh.api.fleet.v1.ConfigurePl
  * Use `create(ConfigurePluginResponseSchema)` to create a new message.
  */
 export const ConfigurePluginResponseSchema: GenMessage<ConfigurePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 9);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginRequest
@@ -272,7 +359,7 @@ export type UpgradePluginRequest = Message<"flowmesh.api.fleet.v1.UpgradePluginR
  * Use `create(UpgradePluginRequestSchema)` to create a new message.
  */
 export const UpgradePluginRequestSchema: GenMessage<UpgradePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 10);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginResponse
@@ -289,7 +376,7 @@ export type UpgradePluginResponse = Message<"flowmesh.api.fleet.v1.UpgradePlugin
  * Use `create(UpgradePluginResponseSchema)` to create a new message.
  */
 export const UpgradePluginResponseSchema: GenMessage<UpgradePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 11);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginRequest
@@ -316,7 +403,7 @@ export type PinPluginRequest = Message<"flowmesh.api.fleet.v1.PinPluginRequest">
  * Use `create(PinPluginRequestSchema)` to create a new message.
  */
 export const PinPluginRequestSchema: GenMessage<PinPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 16);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginResponse
@@ -333,7 +420,7 @@ export type PinPluginResponse = Message<"flowmesh.api.fleet.v1.PinPluginResponse
  * Use `create(PinPluginResponseSchema)` to create a new message.
  */
 export const PinPluginResponseSchema: GenMessage<PinPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 17);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginRequest
@@ -355,7 +442,7 @@ export type RemovePluginRequest = Message<"flowmesh.api.fleet.v1.RemovePluginReq
  * Use `create(RemovePluginRequestSchema)` to create a new message.
  */
 export const RemovePluginRequestSchema: GenMessage<RemovePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 18);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginResponse
@@ -368,7 +455,7 @@ export type RemovePluginResponse = Message<"flowmesh.api.fleet.v1.RemovePluginRe
  * Use `create(RemovePluginResponseSchema)` to create a new message.
  */
 export const RemovePluginResponseSchema: GenMessage<RemovePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 19);
 
 /**
  * Plugins of a namespace, from the catalogue of the installation. Each runs as agents behind walls
@@ -412,11 +499,38 @@ export const PluginService: GenService<{
     output: typeof GetPluginResponseSchema;
   },
   /**
+   * Returns the HTML page of a panel, from the wheel that is installed.
+   *
+   *   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+   *
+   * @generated from rpc flowmesh.api.fleet.v1.PluginService.GetPluginPage
+   */
+  getPluginPage: {
+    methodKind: "unary";
+    input: typeof GetPluginPageRequestSchema;
+    output: typeof GetPluginPageResponseSchema;
+  },
+  /**
+   * Returns the native documents that a format reads from a text. Its code runs in a process that
+   * can only compute; nothing is stored.
+   *
+   *   NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
+   *   INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
+   *
+   * @generated from rpc flowmesh.api.fleet.v1.PluginService.ReadText
+   */
+  readText: {
+    methodKind: "unary";
+    input: typeof ReadTextRequestSchema;
+    output: typeof ReadTextResponseSchema;
+  },
+  /**
    * Installs a version and starts its agents.
    *
    *   NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
    *   ALREADY_EXISTS / PLUGIN_EXISTS
    *   INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
+   *   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
    *   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
    *   FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
    *   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks

@@ -1,0 +1,1 @@
+"""A receipt of an execution, as a panel of the console."""
