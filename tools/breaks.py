@@ -1,7 +1,7 @@
 """Break the product in a copy, one feature at a time, and check that the marked tests notice.
 
-    python -m tools.breaks [ID ...]        each break of tests/features/breaks.toml, or these
-    python -m tools.breaks --unbroken ID   the same tests over an unchanged copy
+    python -m tools.breaks [NAME ...]      each break of tests/features/breaks.toml, or these
+    python -m tools.breaks --unbroken NAME the same tests over an unchanged copy
 
 A break replaces one text of one module or of one file of the chart. The package of the module is
 copied to a folder of its own, which goes before the sources on the path of the tests and of the
@@ -53,9 +53,9 @@ class Break:
 
 
 def known() -> dict[str, Break]:
-    """Return the breaks by feature."""
+    """Return the breaks by name: a feature, or a feature and a number."""
     rows = tomllib.loads(features.BREAKS.read_text())
-    return {feature: Break(feature, **row) for feature, row in rows.items()}
+    return {name: Break(name.partition(" ")[0], **row) for name, row in rows.items()}
 
 
 class Marked:
@@ -83,9 +83,11 @@ def _tags(item: pytest.Item) -> list[str]:
     return getattr(parameters.get("scenario"), "features", [])
 
 
-def run_marked(feature: str) -> int:
-    """Run the tests that are marked with a feature; return the exit code of pytest."""
-    if known()[feature].file.startswith(CONSOLE):
+def run_marked(name: str) -> int:
+    """Run the tests of the feature of a break; return the exit code of pytest."""
+    broken = known()[name]
+    feature = broken.feature
+    if broken.file.startswith(CONSOLE):
         files = [SCENARIOS]
     else:
         files = [each for each in features.marked()[feature] if each.endswith(".py")]
@@ -124,7 +126,7 @@ def copied(broken: Break, folder: Path, *, change: bool = True) -> None:
         module.write_text(text)
 
 
-def exit_code(broken: Break, *, change: bool = True) -> int:
+def exit_code(name: str, broken: Break, *, change: bool = True) -> int:
     """Return the exit code of pytest for the marked tests: 1 if one has failed."""
     with tempfile.TemporaryDirectory(prefix="break-") as folder:
         copied(broken, Path(folder), change=change)
@@ -134,7 +136,7 @@ def exit_code(broken: Break, *, change: bool = True) -> int:
         if broken.file.startswith(CHART):
             environment["KUBERNETES_CHART"] = f"{folder}/chart/flowmesh"
         done = subprocess.run(
-            (sys.executable, "-m", "tools.breaks", ONLY, broken.feature),
+            (sys.executable, "-m", "tools.breaks", ONLY, name),
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -153,14 +155,14 @@ def main(arguments: list[str]) -> int:
     breaks = known()
     chosen = [each for each in arguments if each != UNBROKEN] or list(breaks)
     wrong = []
-    for feature in chosen:
-        broken = breaks[feature]
-        print(f"{feature}: {broken.what if change else 'unchanged'}", flush=True)
-        code = exit_code(broken, change=change)
+    for name in chosen:
+        broken = breaks[name]
+        print(f"{name}: {broken.what if change else 'unchanged'}", flush=True)
+        code = exit_code(name, broken, change=change)
         expected = pytest.ExitCode.TESTS_FAILED if change else pytest.ExitCode.OK
         if code != expected:
-            wrong.append(feature)
-            print(f"{feature}: pytest ended with {code}, not {int(expected)}", flush=True)
+            wrong.append(name)
+            print(f"{name}: pytest ended with {code}, not {int(expected)}", flush=True)
     print(f"{len(chosen) - len(wrong)} of {len(chosen)} as expected")
     return 1 if wrong else 0
 

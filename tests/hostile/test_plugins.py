@@ -156,6 +156,7 @@ async def other_port() -> AsyncIterator[int]:
         yield int(server.sockets[0].getsockname()[1])
 
 
+@pytest.mark.feature("S1-193")
 async def test_a_plugin_gets_what_was_granted_and_nothing_else(
     prison: Prison, sink: Sink, other_port: int
 ) -> None:
@@ -177,6 +178,7 @@ async def test_a_plugin_gets_what_was_granted_and_nothing_else(
         assert called["output"]["problem"], namespace
 
 
+@pytest.mark.feature("S1-193")
 async def test_a_plugin_that_forks_for_ever_is_held(prison: Prison) -> None:
     """It is killed with all its processes, its task fails, and the other company works on."""
     held = await prison.outcome("probe.fork", {})
@@ -189,6 +191,7 @@ async def test_a_plugin_that_forks_for_ever_is_held(prison: Prison) -> None:
     assert (await prison.rest(prison.other, "GET", "plugins"))["plugins"] == []
 
 
+@pytest.mark.feature("S1-193")
 async def test_a_wheel_that_was_tampered_with_is_refused(prison: Prison, tmp_path: Path) -> None:
     """A changed one, one that a foreign key signed, and one whose paths lead outside of it."""
     market, evil = prison.market, {"changed/tasks.py": b"evil = 1\n"}

@@ -99,6 +99,7 @@ async def test_a_format_reads_a_definition(shelf: Shelf) -> None:
     assert "the table has no column 'workflow'" in wrong.json["error"]["message"]
 
 
+@pytest.mark.feature("S1-193")
 async def test_a_format_that_fails_its_self_test_is_not_installed(shelf: Shelf) -> None:
     """The error of the self-test is that of the call."""
     refused = await shelf.call("POST", "plugins", {"name": "broken"})

@@ -10,6 +10,7 @@ import { PageHeader } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
 import { Empty, Fold, Time } from "@/design/primitives";
 import { Loading, Problem } from "@/design/problem";
+import { Prose } from "@/design/prose";
 import { type Column, DataTable } from "@/design/table";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
@@ -29,7 +30,9 @@ export function TasksPage() {
     queryFn: ({ signal }) => read("/api/v1/tasks", { query: { pageSize: LISTED }, signal }),
   });
   const tasks = (list.data?.tasks ?? []).filter((each) =>
-    `${each.name} ${each.type}`.toLowerCase().includes(words.toLowerCase()),
+    `${each.name} ${each.type} ${each.labels.owner ?? ""}`
+      .toLowerCase()
+      .includes(words.toLowerCase()),
   );
   return (
     <>
@@ -79,9 +82,16 @@ const COLUMNS: readonly Column<TaskAnswer>[] = [
   },
   { head: say("library.type"), as: "code", cell: (task) => task.type },
   { head: say("workflow.versions"), as: "numbers", cell: (task) => task.version },
+  { head: say("library.owner"), as: "muted", cell: ({ labels }) => labels.owner ?? "–" },
   { head: say("library.visible"), as: "muted", cell: (task) => task.visibility },
   { head: say("library.changed"), as: "muted", cell: (task) => <Time at={task.createdAt} /> },
 ];
+
+/** The documentation of a task: the description of its definition. */
+function documentationOf({ definition }: TaskAnswer): string {
+  const { spec } = (definition ?? {}) as { spec?: { description?: unknown } };
+  return typeof spec?.description === "string" ? spec.description : "";
+}
 
 /** The success rate and the median duration of the runs of a task. */
 function runsText({ completed, failed, successRate, medianMs }: TaskStatistics): string {
@@ -114,6 +124,10 @@ function TaskPanel({ name }: { name: string }) {
       {task.isError && <Problem error={task.error} />}
       {usages.isError && <Problem error={usages.error} />}
       {statistics.isError && <Problem error={statistics.error} />}
+      {task.data?.labels.owner && (
+        <p>{say("library.ownedBy", { owner: task.data.labels.owner })}</p>
+      )}
+      {task.data && <Prose text={documentationOf(task.data) || say("library.undocumented")} />}
       {statistics.data && <p>{runsText(statistics.data)}</p>}
       {usages.data && (
         <>

@@ -126,12 +126,16 @@ function installedColumns(ask: (asking: Asking) => void): readonly Column<Plugin
       as: "numbers",
       cell: (row) => `${row.version}${row.pinned ? ` ${say("plugins.pinned")}` : ""}`,
     },
+    { head: say("plugins.kind"), cell: ({ kind }) => KINDS[kind] },
     { head: say("plugins.state"), cell: ({ state }) => <Status status={STATES[state]} /> },
     {
       head: say("plugins.ready"),
-      cell: ({ name, ready, wanted }) => (
-        <Share part={ready} whole={wanted} label={say("plugins.readyOf", { name })} />
-      ),
+      cell: ({ name, ready, wanted }) =>
+        wanted > 0 ? (
+          <Share part={ready} whole={wanted} label={say("plugins.readyOf", { name })} />
+        ) : (
+          <span className="muted">–</span>
+        ),
     },
     { head: say("plugins.tasks"), as: "code", cell: (row) => row.taskTypes.join(" ") },
     { head: say("plugins.permissions"), cell: (row) => <Words of={row.permissions} /> },
@@ -170,10 +174,18 @@ const STATES: Record<PluginValue["state"], string> = {
   removing: "waiting",
 };
 
+const KINDS: Record<PluginValue["kind"], string> = {
+  task: say("plugins.kindTask"),
+  connector: say("plugins.kindConnector"),
+  format: say("plugins.kindFormat"),
+  panel: say("plugins.kindPanel"),
+};
+
 function catalogueColumns(ask: (asking: Asking) => void): readonly Column<Entries>[] {
   return [
     { head: say("plugins.plugin"), as: "id", cell: ([{ name }]) => name },
     { head: say("plugins.version"), as: "numbers", cell: ([{ version }]) => version },
+    { head: say("plugins.kind"), cell: ([{ kind }]) => KINDS[kind] },
     { head: say("plugins.summary"), as: "text", cell: ([{ summary }]) => summary },
     { head: say("plugins.tasks"), as: "code", cell: ([each]) => each.taskTypes.join(" ") },
     { head: say("plugins.permissions"), cell: ([each]) => <Words of={each.permissions} /> },
