@@ -13,7 +13,7 @@ EXCEPTIONS: dict[str, str] = {
     "libs/flowmesh/errors/reasons.py": "one reason a line reads as a table",
     "protos/flowmesh/api/execution/v1/execution_service.proto": "buf keeps messages in files",
     "tests/features.toml": "one feature a line, all of them in one list",
-    "tests/features/breaks.toml": "one break a feature, all of them in one list",
+    "tests/features/breaks.toml": "all breaks of features in one list",
 }
 
 

@@ -35,6 +35,7 @@ INTERNAL: dict[str, str] = {
         observe.limits.RECORDS_MAX observe.limits.TEXT_CHARACTERS_MAX
     """,
     "what is told or kept ends there": """
+        plugins.limits.CONNECTIONS_MAX
         operator.limits.MESSAGE_CHARACTERS_MAX
         access.refusals.NAME_CHARACTERS_MAX apphost.limits.LOG_BYTES_MAX
         apphost.limits.LOG_TEXT_CHARACTERS_MAX apphost.limits.PROBLEM_CHARACTERS_MAX
