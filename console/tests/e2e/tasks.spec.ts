@@ -9,7 +9,11 @@ test("a task of the catalogue has its owner, documentation and results @S1-193",
   const description = "# Charge\n\nCharges a **card** with `amount`.\n\n- once\n- <b>safely</b>";
   const metadata = { name: "charge-card", labels: { owner: "payments" } };
   for (const document of [
-    { kind: "WorkflowTask", metadata, spec: { type: "python", python: { code: "return 1" }, description } },
+    {
+      kind: "WorkflowTask",
+      metadata,
+      spec: { type: "python", python: { code: "return 1" }, description },
+    },
     {
       kind: "Workflow",
       metadata: { name: "checkout" },

@@ -1,1 +1,0 @@
-import"./rolldown-runtime-XKyaHtl9.js";import"./builder-ThH1dDen.js";import{i as e}from"./vendor-CvdC6zOt.js";import"./base-NyfOfFN0.js";import"./index-BBvrssgp.js";import"./graphStage-DtwrIc6J.js";import"./runButton-DiRS4XRI.js";import"./pluginPanels-BrW4VHSN.js";e();
