@@ -232,10 +232,11 @@ class Method:
         rule = self._rule
         if self._slow_s == math.inf or not code or rule is None or rule.is_for_services:
             return
+        if not self._signals.has_room(started=bool(started)):
+            return
         service, method = self._labels
         namespace = getattr(request, "namespace", None)
-        keep = self._signals.add_start if started else self._signals.add_call
-        keep(
+        self._signals.calls.append(
             KeptCall(
                 at_us=time.time_ns() // 1_000,
                 service=service,

@@ -6,7 +6,7 @@ The queues are bounded: what exceeds them is dropped and counted, and the caller
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -70,28 +70,27 @@ class SignalQueues:
     _taken: Counter[str] = field(default_factory=Counter)
 
     def add_line(self, line: KeptLine) -> None:
-        if self._admits("logs"):
+        if self._has_room("logs", QUEUED_MAX, self.lines):
             self.lines.append(line)
 
-    def add_call(self, call: KeptCall) -> None:
-        if self._admits("calls"):
-            self.calls.append(call)
+    def has_room(self, *, started: bool) -> bool:
+        """Count a call that is to be kept; return False if the minute has no room for it.
 
-    def add_start(self, call: KeptCall) -> None:
-        """Keep a call that started an execution, for the picture of its request."""
-        if self._admits("starts", STARTS_MAX):
-            self.calls.append(call)
+        Calls that `started` an execution, and were quick and good, are a sample.
+        """
+        kind, most = ("starts", STARTS_MAX) if started else ("calls", QUEUED_MAX)
+        return self._has_room(kind, most, self.calls)
 
-    def _admits(self, kind: str, most: int = QUEUED_MAX) -> bool:
-        """Return whether the minute has room for another record."""
+    def _has_room(self, kind: str, most: int, queue: Sized) -> bool:
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             self._minute = minute
             self._taken.clear()
         self._taken[kind] += 1
-        if self._taken[kind] <= most and len(getattr(self, _QUEUES[kind])) < QUEUED_MAX:
+        if self._taken[kind] <= most and len(queue) < QUEUED_MAX:
             return True
-        self.dropped[kind] += 1
+        if kind != "starts":
+            self.dropped[kind] += 1
         return False
 
     @contextmanager
@@ -112,9 +111,6 @@ class SignalQueues:
         finally:
             for chain in chains:
                 chain.remove(copy)
-
-
-_QUEUES: Final = {"logs": "lines", "calls": "calls", "starts": "calls"}
 
 
 def _chains_of_handlers() -> list[list[Any]]:

@@ -42,8 +42,9 @@ class RequestMetrics:
         started = route in STARTS and status in _STARTED
         if not started and status < _FAILED:
             return
-        keep = self._signals.add_start if started else self._signals.add_call
-        keep(
+        if not self._signals.has_room(started=started):
+            return
+        self._signals.calls.append(
             KeptCall(
                 at_us=time.time_ns() // 1_000,
                 service=SERVICE,
