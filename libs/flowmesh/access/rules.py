@@ -100,7 +100,7 @@ class Rule:
         """
         if principal.everywhere & REVEAL or REVEAL_NAME in principal.permissions:
             return True
-        named = list(self._namespaces(request, True)) if isinstance(request, Message) else []
+        named = list(self.named_in(request, True)) if isinstance(request, Message) else []
         places = named or list(principal.namespaces)
         return bool(places) and all(principal.bits(each) & REVEAL for each in places)
 
@@ -124,7 +124,7 @@ class Rule:
     def _check_namespaces(self, principal: Principal, request: Message, first: bool) -> None:
         if home := principal.home:
             self._settle(request, home, first)
-        for namespace in self._namespaces(request, first):
+        for namespace in self.named_in(request, first):
             bits = principal.bits(namespace)
             if not bits:
                 message = f"there is no namespace `{namespace}`{_own(principal)}"
@@ -139,7 +139,8 @@ class Rule:
                 if getattr(holder, path[-1]) == "":
                     setattr(holder, path[-1], home)
 
-    def _namespaces(self, request: Message, first: bool) -> Iterator[str]:
+    def named_in(self, request: Message, first: bool = True) -> Iterator[str]:
+        """Yield the namespaces that a request names; `default` for an empty one."""
         for path in self.namespaces:
             if len(path) > 1 or first or getattr(request, path[0]):
                 yield from (found or DEFAULT_NAMESPACE for found in _values(request, path))

@@ -218,7 +218,13 @@ class Bus:
         return reader.messages()
 
     async def ensure_stream(
-        self, name: str, subjects: Sequence[str], max_age_s: int, max_bytes: int
+        self,
+        name: str,
+        subjects: Sequence[str],
+        max_age_s: int,
+        max_bytes: int,
+        *,
+        subject_messages_max: int = -1,
     ) -> None:
         """Create the stream or change its limits; it is stored in files and drops old messages."""
         self._require()
@@ -230,7 +236,8 @@ class Bus:
             discard=DiscardPolicy.OLD,
             max_age=max_age_s,
             max_bytes=max_bytes,
-            duplicate_window=min(DUPLICATE_WINDOW_S, max_age_s),
+            max_msgs_per_subject=subject_messages_max,
+            duplicate_window=min(DUPLICATE_WINDOW_S, max_age_s or DUPLICATE_WINDOW_S),
             allow_direct=True,
             num_replicas=self._replicas,
         )
@@ -258,6 +265,15 @@ class Bus:
             raw.seq or 0,
             no_acknowledgment,
         )
+
+    async def last_sequence(self, stream: str) -> int:
+        """Return the sequence of the newest message of a stream."""
+        self._require()
+        try:
+            info = await self.request(self.jetstream.stream_info(stream))
+        except FAILURES as error:
+            raise _unavailable() from error
+        return int(info.state.last_seq)
 
     async def request(self, request: Coroutine[Any, Any, T]) -> T:
         """Await a request; raise Unavailable as soon as its connection is lost.

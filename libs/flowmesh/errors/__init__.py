@@ -11,6 +11,7 @@ FlowmeshError
 ├── Gone                 410 OUT_OF_RANGE          the object existed and is no longer kept
 ├── TooLarge             413 RESOURCE_EXHAUSTED    over a size limit, which the message names
 ├── UnsupportedMediaType 415 INVALID_ARGUMENT      the gateway's routes only
+├── Misdirected          421 FAILED_PRECONDITION   another cell serves the call; it has its address
 ├── UpgradeRequired      426 UNIMPLEMENTED         the gateway's routes only
 ├── Overloaded           429 RESOURCE_EXHAUSTED    retry after `retry_after_ms`
 ├── Unavailable          503 UNAVAILABLE           retry after `retry_after_ms`
@@ -29,6 +30,7 @@ from flowmesh.errors.tree import (
     Gone,
     Invalid,
     MethodNotAllowed,
+    Misdirected,
     NotFound,
     Overloaded,
     Timeout,
@@ -50,6 +52,7 @@ __all__ = [
     "Gone",
     "Invalid",
     "MethodNotAllowed",
+    "Misdirected",
     "NotFound",
     "Overloaded",
     "Reason",

@@ -48,6 +48,8 @@ REASONS = table_of(
     Reason("ORIGIN_NOT_ALLOWED", tree.Forbidden, "A web page of a foreign origin sent the request; FLOWMESH_HTTP_ORIGINS and FLOWMESH_CORS_ORIGINS list the allowed ones."),
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
+    Reason("CELL_MISDIRECTED", tree.Misdirected, "Another cell serves the project or the execution; the answer has its address."),
+    Reason("CELL_UNAVAILABLE", tree.Unavailable, "The cell of the project or the execution does not answer, is closed, or is not in the directory."),
     # event store
     Reason("EVENT_STORE_INVALID", tree.Invalid, "An event, a filter, a group or a projection has a part out of range; the message names it."),
     Reason("STREAM_NOT_FOUND", tree.NotFound, "No such stream; the first event creates it."),

@@ -89,6 +89,15 @@ class TooLarge(FlowmeshError):
     http_status = 413
 
 
+class Misdirected(FlowmeshError):
+    """Another cell serves the call: its gRPC address, and its URL."""
+
+    grpc_code = "FAILED_PRECONDITION"
+    http_status = 421
+    address = ""
+    location = ""
+
+
 class Overloaded(FlowmeshError):
     grpc_code = "RESOURCE_EXHAUSTED"
     http_status = 429

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import asyncpg
 import grpc
@@ -31,7 +31,7 @@ from flowmesh.rpc.addresses import address_of
 from flowmesh.rpc.coroutines import as_generator, as_stream_unary
 from flowmesh.rpc.forward import caller_address
 from flowmesh.rpc.scope import enter_call
-from flowmesh.rpc.status import DETAILS_KEY, deadline_error, internal_error, status_of
+from flowmesh.rpc.status import abort, deadline_error, internal_error
 from flowmesh.telemetry.context import current_traceparent, trace_id_of
 from flowmesh.telemetry.metrics import Metrics
 from flowmesh.telemetry.signals import KeptCall
@@ -357,6 +357,11 @@ def _malformed(path: str) -> Invalid:
     return Invalid("MESSAGE_MALFORMED", f"the bytes are not a request of {path}")
 
 
+Behaviour = Callable[[Any, Any], Any]
+# Returns what serves the calls of a method from a socket: its own behaviour, or one around it.
+Around = Callable[[Method, Behaviour], Behaviour]
+
+
 class Handlers:
     """The methods of all servicers; an argument of the generated `add_..._to_server` functions."""
 
@@ -365,6 +370,11 @@ class Handlers:
         self.services: set[str] = set()
         self._metrics = metrics
         self._authorization = authorization
+        self._around: Around | None = None
+
+    def surround(self, around: Around) -> None:
+        """Serve the calls from sockets by what `around` returns; before `install`."""
+        self._around = around
 
     def add_generic_rpc_handlers(self, handlers: Iterable[object]) -> None:
         """Do nothing: `add_registered_method_handlers` receives the same methods."""
@@ -382,7 +392,7 @@ class Handlers:
         for service in sorted(self.services):
             prefix = f"/{service}/"
             table = {
-                path.removeprefix(prefix): _served(method)
+                path.removeprefix(prefix): _served(method, self._around)
                 for path, method in self.methods.items()
                 if path.startswith(prefix)
             }
@@ -396,14 +406,15 @@ class UnknownMethods(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         async def refuse(_requests: Any, context: Any) -> None:
             text = f"{details.method[:PATH_CHARS_MAX]} is not served here"
-            await _abort(context, Unimplemented("UNIMPLEMENTED", text))
+            await abort(context, Unimplemented("UNIMPLEMENTED", text))
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+def _served(method: Method, around: Around | None = None) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler of the method for a gRPC server."""
     deserialize = _lenient(method.deserialize)
+    serialize = method.serialize
     if method.request_streaming:
         make = grpc.stream_stream_rpc_method_handler
         if not method.response_streaming:
@@ -413,7 +424,19 @@ def _served(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
         if not method.response_streaming:
             make = grpc.unary_unary_rpc_method_handler
     behaviour: Any = _serve_stream(method) if method.response_streaming else _serve_unary(method)
-    return make(behaviour, request_deserializer=deserialize, response_serializer=method.serialize)
+    if around is not None:
+        behaviour, serialize = around(method, behaviour), _bytes_or(serialize)
+    return make(behaviour, request_deserializer=deserialize, response_serializer=serialize)
+
+
+def _bytes_or(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
+    """Return a serializer that leaves the bytes of a forwarded answer as they are."""
+    assert serialize is not None
+
+    def serialized(answer: Any) -> bytes:
+        return answer if isinstance(answer, bytes) else serialize(answer)
+
+    return serialized
 
 
 def _serve_unary(method: Method) -> Callable[..., Any]:
@@ -427,7 +450,7 @@ def _serve_unary(method: Method) -> Callable[..., Any]:
         except FlowmeshError as error:
             failure = error.with_traceback(None)
         del request  # gRPC references this frame until a garbage collection
-        return await _abort(context, failure)
+        return await abort(context, failure)
 
     return serve
 
@@ -448,7 +471,7 @@ def _serve_stream(method: Method) -> Callable[..., Any]:
             failure = error.with_traceback(None)
         del request  # as above
         if failure is not None:
-            await _abort(context, failure)
+            await abort(context, failure)
 
     return serve
 
@@ -474,12 +497,3 @@ def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], An
             return MALFORMED
 
     return parse
-
-
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: FlowmeshError) -> NoReturn:
-    status = status_of(error)
-    await context.abort(
-        grpc.StatusCode[error.grpc_code],
-        status.message,
-        ((DETAILS_KEY, status.SerializeToString()),),
-    )

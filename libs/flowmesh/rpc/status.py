@@ -1,6 +1,6 @@
 """Conversion of domain errors to `google.rpc.Status` and back."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -16,6 +16,7 @@ from flowmesh.errors import (
     Forbidden,
     Gone,
     Invalid,
+    Misdirected,
     NotFound,
     Overloaded,
     Timeout,
@@ -37,6 +38,9 @@ NEVER_SENT = "failed to connect"
 WROTE_TOO_LATE = "Internal error from Core"
 STREAM_ENDED = "the stream has ended"
 DETAILS_KEY = "grpc-status-details-bin"
+CELL_ADDRESS = "flowmesh-cell-address"
+"""The trailer, and the header of HTTP, with the gRPC address of the cell that serves a call."""
+
 INTERNAL_TEXT = "internal error; the log of the service describes it under this trace id"
 
 _BY_CODE: dict[grpc.StatusCode, tuple[type[FlowmeshError], str]] = {
@@ -88,6 +92,8 @@ def status_of(error: FlowmeshError) -> status_pb2.Status:
 
 def _details(error: FlowmeshError, violations: tuple[Violation, ...]) -> list[any_pb2.Any]:
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    if isinstance(error, Misdirected):
+        info.metadata["address"] = error.address
     details: list[Any] = [info]
     if violations:
         places = [_place(violation) for violation in violations]
@@ -120,6 +126,19 @@ def _place(violation: Violation) -> dict[str, str | int]:
     if violation.schema_path:
         place["schemaPath"] = violation.schema_path
     return place
+
+
+async def abort(context: "grpc.aio.ServicerContext[Any, Any]", error: FlowmeshError) -> NoReturn:
+    """End a call with an error, its details, and the address of the cell that serves it."""
+    status = status_of(error)
+    await context.abort(
+        grpc.StatusCode[error.grpc_code],
+        status.message,
+        (
+            (DETAILS_KEY, status.SerializeToString()),
+            *(((CELL_ADDRESS, error.address),) if isinstance(error, Misdirected) else ()),
+        ),
+    )
 
 
 def error_of(error: grpc.aio.AioRpcError) -> FlowmeshError:
@@ -174,12 +193,15 @@ def _from_status(data: bytes, code: grpc.StatusCode) -> FlowmeshError | None:
         return None
     known = REASONS.get(info.reason)
     kind = known.error if known else _BY_CODE.get(code, (FlowmeshError, ""))[0]
-    return kind(
+    error = kind(
         info.reason,
         status.message,
         violations=_violations(info, bad),
         retry_after_ms=retry.retry_delay.ToMilliseconds(),
     )
+    if isinstance(error, Misdirected):
+        error.address = info.metadata.get("address", "")
+    return error
 
 
 def _violations(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from flowmesh.access.keys import InstallationKeys
     from flowmesh.bus import Bus
+    from flowmesh.rpc.handlers import Around
     from flowmesh.runtime.clock import Clock
     from flowmesh.runtime.directory import Endpoint
     from flowmesh.runtime.process import Process
@@ -71,6 +72,12 @@ class Runtime:
     def address(self) -> str:
         """The `host:port` at which other processes reach this one."""
         return self._process.address
+
+    @property
+    def http_url(self) -> str:
+        """The URL of the HTTP port of this process, at the host of `address`."""
+        host = self.address.rpartition(":")[0]
+        return f"{self._process.scheme}://{host}:{self._process.http_port}"
 
     @asynccontextmanager
     async def database(
@@ -152,6 +159,10 @@ class Runtime:
         """
         self._process.http.mount(app)
         self.on_drain(self._process.http.stop)
+
+    def surround_calls(self, around: Around) -> None:
+        """Serve the gRPC calls from sockets by what `around` returns; before they are served."""
+        self._process.handlers.surround(around)
 
     def add_loop(self, loop: Loop) -> None:
         """Run a loop while the process serves."""

@@ -20,5 +20,13 @@ async def run(runtime: Runtime) -> None:
         log=runtime.log,
         access=runtime.access,
     )
-    runtime.serve_http(gateway)
-    await runtime.until_stopped()
+    if not runtime.settings.cell_name:
+        runtime.serve_http(gateway)
+        await runtime.until_stopped()
+        return
+    # Of several cells: one suite loads no client of HTTP for it.
+    from flowmesh.gateway.cells.opening import front_around
+
+    async with front_around(runtime, gateway) as served:
+        runtime.serve_http(served)
+        await runtime.until_stopped()

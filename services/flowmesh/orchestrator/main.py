@@ -172,7 +172,7 @@ def _environment(
         metrics=metrics,
         spans=runtime.spans,
         publisher=publisher,
-        ids=ExecutionIds(secrets.randbits(25)),
+        ids=ExecutionIds(secrets.randbits(25), settings.cell),
         draw=random.random,
         execution_stub=lambda address: runtime.stub_at(
             execution_grpc.ExecutionServiceStub, address

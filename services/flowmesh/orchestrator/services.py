@@ -52,7 +52,6 @@ from flowmesh.orchestrator.insight.subjects import Subjects
 from flowmesh.orchestrator.lifecycle import Lifecycle
 from flowmesh.orchestrator.links.approval_links import ApprovalLinks
 from flowmesh.orchestrator.links.keys import LinkKeys
-from flowmesh.orchestrator.model.ids import ExecutionIds
 from flowmesh.orchestrator.operations.cluster_stats import ClusterStats
 from flowmesh.orchestrator.operations.dead_letters import DeadLetters
 from flowmesh.orchestrator.operations.limit_operations import Limits
@@ -88,7 +87,7 @@ def bulks_of(core: Core, searches: Searches) -> Bulks:
         owned=memory.ownership.epochs,
         now_us=memory.ownership.now_us,
         clock=core.given.clock,
-        ids=ExecutionIds(secrets.randbits(25)),
+        ids=core.given.ids,
         spawn=memory.background.spawn,
     )
 

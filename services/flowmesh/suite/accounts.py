@@ -22,6 +22,9 @@ from flowmesh.suite.services import SERVICES
 
 # The folder in the data directory.
 ACCOUNTS = "accounts"
+DIRECTORY = "directory"
+"""The account of the gateways of other cells, which read and write the directory."""
+
 # The seed of a container's account.
 CONTAINER_SEED = "/account/nats.nk"
 # Services need neither the configuration of Redis nor a list of all keys.
@@ -44,6 +47,20 @@ class Rights:
             self.keys + other.keys,
             self.channels + other.channels,
         )
+
+
+def directory_rights(prefix: str) -> Rights:
+    """Return the rights of a gateway in the NATS that keeps the directory of cells."""
+    bucket = f"KV_{prefix}-cells"
+    stream = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET", "CONSUMER.CREATE")
+    return Rights(
+        sends=(
+            f"$KV.{prefix}-cells.>",
+            *(f"$JS.API.{each}.{bucket}" for each in stream),
+            *(f"$JS.API.{each}.{bucket}.>" for each in ("CONSUMER.CREATE", "CONSUMER.MSG.NEXT")),
+            f"$JS.API.DIRECT.GET.{bucket}.>",
+        )
+    )
 
 
 def rights_of(prefix: str, publish_prefix: str) -> dict[str, Rights]:
@@ -106,6 +123,9 @@ class Accounts:
     def of(cls, settings: Settings, folder: Path, *, whole: str = "") -> "Accounts":
         """Return an account for each service, and `whole` for a process with all of them."""
         rights = rights_of(settings.bus_prefix, settings.publish_prefix)
+        if settings.cell_name:
+            rights[DIRECTORY] = directory_rights(settings.bus_prefix)
+            rights["gateway"] |= rights[DIRECTORY]
         if whole:
             rights[whole] = reduce(or_, rights.values())
         return cls(folder, rights)

@@ -18,6 +18,8 @@ DEV_LOG_LEVEL = "warning"
 LOCAL_HOSTS = "localhost"
 # Of one service; there are 64 partitions with one owner each.
 PROCESSES_MAX = 64
+# Ids have room for so many cells.
+CELLS_MAX = 16
 _EXPOSED = (
     "every machine that reaches {host} could do everything: close the installation with"
     " --auth closed (see `flowmesh identity init`), or pass --open-to-network"
@@ -53,6 +55,7 @@ def dev(
     ephemeral: Annotated[bool, Parameter(negative="")] = False,
     orchestrators: Count = 1,
     workers: Count = 1,
+    cells: Annotated[int, Parameter(validator=Number(gte=1, lte=CELLS_MAX))] = 1,
     data_dir: DataDir = ".flowmesh",
     http_port: HttpPort = 3000,
     grpc_port: GrpcPort = 7450,
@@ -76,6 +79,7 @@ def dev(
         ephemeral: Keep the data in a temporary folder that is removed at exit.
         orchestrators: How many orchestrators; those after the first are processes of their own.
         workers: How many worker services; those after the first are processes of their own.
+        cells: How many whole suites side by side, each in a region, with one directory.
         data_dir: Where everything is kept.
         http_port: Port of REST, events and metrics; 0 picks a free one.
         grpc_port: Port of gRPC; 0 picks a free one.
@@ -97,6 +101,10 @@ def dev(
     own = {name: flags.pop(name) for name in ("ephemeral", "orchestrators", "workers", "tls")}
     if not flags.pop("open_to_network") and _is_exposed(auth, host):
         return _fail(_EXPOSED.format(host=host))
+    if flags.pop("cells") > 1:
+        from flowmesh.suite.cells import run_cells
+
+        return _run(_given(**flags), lambda settings: run_cells(settings, cells, **own))
     from flowmesh.suite.dev import run_dev
 
     return _run(_given(**flags), lambda settings: run_dev(settings, **own))

@@ -12,7 +12,7 @@ from pathlib import Path
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.embedded.ports import free_port
 from flowmesh.runtime import Process, Settings
-from flowmesh.suite.accounts import ACCOUNTS, Accounts
+from flowmesh.suite.accounts import ACCOUNTS, DIRECTORY, Accounts
 from flowmesh.suite.banner import Kept, dev_banner
 from flowmesh.suite.certificates import SuiteCertificates
 from flowmesh.suite.files import data_folder, print_line, write_private
@@ -40,7 +40,7 @@ async def run_dev(
     check_port("HTTP", settings.host, settings.http_port)
     check_port("gRPC", settings.host, settings.grpc_port)
     async with AsyncExitStack() as stack:
-        data_dir = _temporary(stack) if ephemeral else data_folder(settings)
+        data_dir = temporary_folder(stack) if ephemeral else data_folder(settings)
         wanted = [name for name in SERVERS if not getattr(settings, name)]
         accounts = Accounts.of(settings, data_dir / ACCOUNTS, whole=DEV)
         servers = EmbeddedServers(data_dir, only=wanted, accounts=accounts)
@@ -62,6 +62,10 @@ async def run_dev(
         # Tools get the addresses without restrictions, the processes those of their accounts.
         tools = settings
         settings = accounts.of_process(settings, servers.nats, servers.redis, DEV)
+        if settings.cell_name and not settings.cell_directory:
+            directory = accounts.nats(servers.nats, DIRECTORY)
+            settings = settings.model_copy(update={"cell_directory": directory})
+            tools = tools.model_copy(update={"cell_directory": directory})
         others = _others(orchestrators=orchestrators, workers=workers)
         others = accounts.of_members(others, servers.nats, servers.redis)
         authority = ""
@@ -99,7 +103,7 @@ async def run_dev(
     print_line("Stopped.")
 
 
-def _temporary(stack: AsyncExitStack) -> Path:
+def temporary_folder(stack: AsyncExitStack) -> Path:
     """Return a folder that `stack` deletes."""
     folder = Path(tempfile.mkdtemp(prefix="flowmesh-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -133,6 +137,7 @@ def _describe(
             "postgres": settings.postgres,
             "nats": settings.nats,
             "redis": settings.redis,
+            "directory": settings.cell_directory,
             "pids": servers.pids(),
             "processes": processes.rows(),
         },

@@ -10,7 +10,7 @@ from flowmesh.cli.commands.entries import Command
 from flowmesh.cli.completion.options import signature
 from tests.unit.cli.conftest import Run
 
-TOP_LEVEL_MAX = 44
+TOP_LEVEL_MAX = 45
 
 
 def test_the_top_level_is_short() -> None:

@@ -57,6 +57,12 @@ _OBSERVE: tuple[Entry, ...] = (
     Command("delete-slo", "operations.objectives:delete_slo", "Delete a stored objective."),
     Command("request", "operations.objectives:request", "Show a request: spans and log records."),
 )
+_CELLS: tuple[Entry, ...] = (
+    Command("list", "flowmesh.suite.cell_commands:list_cells", "List the cells."),
+    Command("pin", "flowmesh.suite.cell_commands:pin", "Give a project its cell."),
+    Command("unpin", "flowmesh.suite.cell_commands:unpin", "Take a project out of the directory."),
+    Command("state", "flowmesh.suite.cell_commands:set_state", "Open, drain or close a cell."),
+)
 SUITE: tuple[Entry, ...] = (
     Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),
     Command(
@@ -71,6 +77,7 @@ SUITE: tuple[Entry, ...] = (
     Group("profile", "Manage named addresses, namespaces and TLS files.", _PROFILE),
     Group("service", "Manage the instances of services in the registry.", _SERVICE),
     Group("dispatch", "Manage the dispatch of tasks: workers, limits, dead letters.", _DISPATCH),
+    Group("cells", "Manage the directory of cells and the homes of projects.", _CELLS),
     Group("observe", "Read the kept signals: metrics, logs, calls, objectives.", _OBSERVE),
     Command("size", "operations.sizes:size", "Work out what a load needs."),
     Command("errors", "operations.reasons:errors", "Explain an error code or a cause of waiting."),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from flowmesh.runtime.settings.observe import ObserveSettings
+from flowmesh.runtime.settings.cells import CellSettings
 from flowmesh.runtime.settings.types import (
     AbsolutePath,
     CodecServer,
@@ -29,7 +29,7 @@ OTHER_VARIABLES = frozenset({"FLOWMESH_ADDRESS", "FLOWMESH_NAMESPACE", "FLOWMESH
 SECRETS_PREFIX = f"{ENV_PREFIX}SECRET_"
 
 
-class Settings(ObserveSettings):
+class Settings(CellSettings):
     """The settings of a process."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")

@@ -15,7 +15,7 @@ import grpc
 
 from flowmesh.api.identity.v1.auth_service_pb2 import ListSigningKeysRequest, RefreshRequest
 from flowmesh.api.identity.v1.auth_service_pb2_grpc import AuthServiceStub
-from flowmesh.errors import FlowmeshError, Unauthenticated, WrongState
+from flowmesh.errors import FlowmeshError, Misdirected, Unauthenticated, WrongState
 from flowmesh.rpc import error_of
 from flowmesh.rpc.status import Unreachable
 from flowmesh.sdk.transport.channels import Channels
@@ -103,6 +103,23 @@ class Caller:
             return False
         return await self._credential.rejected()
 
+    def followed(self, error: FlowmeshError) -> bool:
+        """Make all calls from now on to the cell that an error names; False if it names none.
+
+        Raises ENDPOINT_INVALID and PLAINTEXT_REFUSED for an address that is less safe.
+        """
+        if not isinstance(error, Misdirected) or not error.address:
+            return False
+        if error.address == self.address:
+            # A call at the same time has moved this client already.
+            return True
+        endpoint = self.endpoint.elsewhere(error.address)
+        if self._credential is not None:
+            endpoint.check_credential(self._credential.source)
+        self.endpoint, self.address = endpoint, error.address
+        self._channels.move(endpoint)
+        return True
+
     def explained(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
         """Return the domain error, with the address or the credential that it is about."""
         found = error_of(error)
@@ -158,6 +175,7 @@ class Caller:
         loop = asyncio.get_running_loop()
         until = loop.time() + total_s
         wait_s = limits.RETRY_WAIT_INITIAL_S
+        has_followed = False
         for attempt in range(limits.RETRY_ATTEMPTS_MAX):
             try:
                 await self.authorize()
@@ -167,6 +185,9 @@ class Caller:
             except grpc.aio.AioRpcError as error:
                 failure = self.explained(error)
             if await self.reauthorized(failure):
+                continue
+            if not has_followed and self.followed(failure):
+                has_followed = True
                 continue
             delay_s = retry_delay_s(failure, wait_s)
             if delay_s is None or loop.time() + delay_s > until:

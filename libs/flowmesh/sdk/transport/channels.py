@@ -85,7 +85,7 @@ class Channels:
         # Opened by the first call: a connection belongs to the event loop that runs then.
         self._connections: list[_Connection] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Connections of former certificates, by the tasks that close them.
+        # Former connections, by the tasks that close them.
         self._former: dict[asyncio.Task[None], _Connection] = {}
         self._checked = time.monotonic()
 
@@ -135,10 +135,13 @@ class Channels:
         except Invalid as error:
             _log.warning("the former certificates stay in use: %s", error.message)
             return
-        if renewed is None:
-            return
-        former, self._endpoint = self._connections, renewed
-        self._connections = [_Connection(renewed, self._credential)]
+        if renewed is not None:
+            self.move(renewed)
+
+    def move(self, endpoint: Endpoint) -> None:
+        """Make new calls to an endpoint; the former connections close with their last call."""
+        former, self._endpoint = self._connections, endpoint
+        self._connections = [_Connection(endpoint, self._credential)]
         for connection in former:
             task = asyncio.create_task(connection.close_idle())
             self._former[task] = connection

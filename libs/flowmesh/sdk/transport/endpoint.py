@@ -130,6 +130,15 @@ class Endpoint:
             raise _invalid("the TLS files are being written")
         return replace(self, credentials=credentials, stamp=stamp)
 
+    def elsewhere(self, address: str) -> Self:
+        """Return the endpoint of another cell; calls that are encrypted stay so."""
+        scheme, target = _split(address)
+        if self.credentials is None and scheme in _SECURE:
+            return self.of(address)
+        if self.credentials is not None and scheme in _PLAIN:
+            raise _invalid(f"the server names the cell {address}, which has no TLS")
+        return replace(self, target=target, is_local=is_local(target))
+
     def check_credential(self, source: str) -> None:
         """Raise PLAINTEXT_REFUSED if a credential would travel unencrypted to another host."""
         if self.credentials is None and not (self.is_local or self.permits_plaintext):

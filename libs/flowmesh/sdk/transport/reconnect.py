@@ -52,10 +52,13 @@ class Reconnect:
         self._transient = True
 
     async def broken(self, error: grpc.aio.AioRpcError) -> None:
-        """Record the error that ended the stream; renew an access token that it is about."""
+        """Record the error that ended the stream; renew an access token that it is about.
+
+        A stream that another cell serves is opened there.
+        """
         self._last = self._caller.explained(error)
         self._transient = error.code() in _TRANSIENT and self._last.reason != "TLS_FAILED"
-        if await self._caller.reauthorized(self._last):
+        if await self._caller.reauthorized(self._last) or self._caller.followed(self._last):
             self._transient = True
 
     @property

@@ -2,6 +2,7 @@
 
     exec-<9 digits: ms since 1970><9 digits: process and counter><2 digits: partition>
 
+The two last digits have room for 1,024 partitions: cell k has 64 k to 64 k + 63.
 Digits are Crockford's base 32, lower case. Ordered ids keep new rows together in every index;
 random ones cost up to five times the write-ahead log.
 """
@@ -42,14 +43,16 @@ def _digits(value: int, width: int) -> str:
 class ExecutionIds:
     """Generates ids. `process` is a number of 25 bits that no other live process has."""
 
-    def __init__(self, process: int) -> None:
+    def __init__(self, process: int, cell: int = 0) -> None:
+        self._first = PARTITION_COUNT * cell
         self._process = (process & ((1 << _PROCESS_BITS) - 1)) << _COUNTER_BITS
         self._counter = 0
 
     def make(self, now_us: int, partition: int) -> str:
         self._counter = (self._counter + 1) & ((1 << _COUNTER_BITS) - 1)
         unique = self._process | self._counter
-        return f"{PREFIX}{_digits(now_us // 1000, 9)}{_digits(unique, 9)}{_digits(partition, 2)}"
+        place = self._first + partition
+        return f"{PREFIX}{_digits(now_us // 1000, 9)}{_digits(unique, 9)}{_digits(place, 2)}"
 
 
 def first_id_of(time_us: int) -> str:
@@ -66,11 +69,10 @@ def made_at_us_of(execution_id: str) -> int:
 
 
 def partition_of(execution_id: str) -> int | None:
-    """Return the partition in an execution id; None if the id is malformed."""
+    """Return the partition in an execution id of any cell; None if the id is malformed."""
     if _ID.fullmatch(execution_id) is None:
         return None
-    partition = _VALUES[execution_id[-2]] * 32 + _VALUES[execution_id[-1]]
-    return partition if partition < PARTITION_COUNT else None
+    return (_VALUES[execution_id[-2]] * 32 + _VALUES[execution_id[-1]]) % PARTITION_COUNT
 
 
 def partition_of_request(namespace: str, request_id: str) -> int:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowmesh.cells import CELLS_MAX, cell_of
 from flowmesh.orchestrator.model.ids import (
     PARTITION_COUNT,
     ExecutionIds,
@@ -19,6 +20,18 @@ def test_an_id_gives_its_partition_back() -> None:
     ids = ExecutionIds(1)
     for partition in range(PARTITION_COUNT):
         assert partition_of(ids.make(1_795_000_000_000_000, partition)) == partition
+
+
+def test_ids_carry_the_cell_that_made_them() -> None:
+    """Cell k has the partitions 64 k to 64 k + 63; the ids of cell 0 are those of one suite."""
+    for cell in range(CELLS_MAX):
+        ids = ExecutionIds(1, cell)
+        for partition in (0, 31, 32, PARTITION_COUNT - 1):
+            made = ids.make(1_795_000_000_000_000, partition)
+            assert (cell_of(made), partition_of(made)) == (cell, partition)
+    assert ExecutionIds(1, 0).make(5, 7) == ExecutionIds(1).make(5, 7)
+    assert cell_of("exec-" + "0" * 18 + "zz|node|1") == CELLS_MAX - 1
+    assert cell_of("/api/v1/executions/exec-1/events") is None
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
@@ -44,14 +57,13 @@ def test_ids_of_one_millisecond_differ() -> None:
         "",
         "exec-",
         "exec-" + "u" * 20,
-        "exec-" + "0" * 18 + "zz",
         "exec-" + "\0" * 18 + "00",
         "exec-" + "0" * 20 + "\n",
         "x" * 25,
     ],
 )
 def test_what_is_no_id_has_no_partition(text: str) -> None:
-    """Wrong letters, lengths and partitions that do not exist."""
+    """Wrong letters and lengths."""
     assert partition_of(text) is None
 
 

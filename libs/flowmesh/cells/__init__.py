@@ -1,0 +1,31 @@
+"""Cells: whole suites side by side, and the directory that says which project lives where.
+
+`numbers` reads the cell from an id, `directory` and `projects` are the copy in memory, and `store`
+follows and writes the entries in the control cell. The gateway forwards by them.
+"""
+
+from flowmesh.cells.directory import CLOSED, DRAINING, OPEN, STATES, Cell, Directory, Pin, entry_of
+from flowmesh.cells.numbers import CELLS_MAX, CONTROL_CELL, cell_of
+from flowmesh.cells.projects import Home, Projects
+from flowmesh.cells.store import FILE, DirectoryStore, copy_of, read_copy, write_copy
+
+__all__ = [
+    "CELLS_MAX",
+    "CLOSED",
+    "CONTROL_CELL",
+    "DRAINING",
+    "FILE",
+    "OPEN",
+    "STATES",
+    "Cell",
+    "Directory",
+    "DirectoryStore",
+    "Home",
+    "Pin",
+    "Projects",
+    "cell_of",
+    "copy_of",
+    "entry_of",
+    "read_copy",
+    "write_copy",
+]

@@ -1,0 +1,224 @@
+"""gRPC calls of the gateway that are for another cell: unary and streams, as bytes."""
+
+from __future__ import annotations  # grpc's types take parameters in stubs only
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import DecodeError, Message
+
+from flowmesh.access.rules import Rule, rule_of
+from flowmesh.access.service_tokens import METADATA_KEY, PEER
+from flowmesh.cells import Cell, cell_of
+from flowmesh.errors import FlowmeshError
+from flowmesh.gateway.cells.front import HOP, Front, answered_by_another, silent
+from flowmesh.rpc.remote import RemoteTarget, Security
+from flowmesh.rpc.status import Unreachable, abort, error_of
+
+if TYPE_CHECKING:
+    from flowmesh.rpc.handlers import Behaviour, Method
+
+# Fields with an id that says its cell.
+_IDS = ("execution_id", "bulk_id", "task_token", "token")
+# Metadata of a connection, or of a caller inside the suite; all else is forwarded.
+_NOT_FORWARDED = (":", "grpc-", "user-agent", PEER, METADATA_KEY, HOP)
+
+
+class GrpcFront:
+    """Serves the calls of this cell, and forwards the others on one connection to each cell."""
+
+    def __init__(self, front: Front, security: Security | None) -> None:
+        self._front = front
+        self._security = security
+        self._targets: dict[str, RemoteTarget] = {}
+
+    async def close(self) -> None:
+        for target in self._targets.values():
+            await target.close()
+
+    def around(self, method: Method, serve: Behaviour) -> Behaviour:
+        """Return what serves the calls of a method from a socket."""
+        rule = rule_of(method.path)
+        if rule is None or rule.is_for_services:
+            return serve
+        aim = _Aim(method.path, rule)
+        if method.response_streaming:
+            return self._streaming(method, aim, serve)
+        return self._answering(method, aim, serve)
+
+    def target(self, cell: Cell) -> RemoteTarget:
+        """Return the connection to the gateways of a cell."""
+        found = self._targets.get(cell.grpc)
+        if found is None:
+            scheme, is_url, rest = cell.grpc.rpartition("://")
+            security = self._security if scheme == "grpcs" else None
+            address = rest if is_url else cell.grpc
+            found = self._targets[cell.grpc] = RemoteTarget(address, security=security)
+        return found
+
+    def _answering(self, method: Method, aim: _Aim, serve: Behaviour) -> Behaviour:
+        async def answer(request: Any, context: Any) -> Any:
+            try:
+                cell, sent = await self._routed(method, aim, request, context)
+                if cell is not None:
+                    call = self._call(method, cell, sent, context)
+                    return await self._one(cell, call)
+            except FlowmeshError as error:
+                failure = error.with_traceback(None)
+            else:
+                return await serve(sent, context)
+            return await abort(context, failure)
+
+        return answer
+
+    def _streaming(self, method: Method, aim: _Aim, serve: Behaviour) -> Behaviour:
+        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
+            failure = None
+            try:
+                cell, sent = await self._routed(method, aim, request, context)
+                if cell is not None:
+                    async for response in self._many(cell, self._call(method, cell, sent, context)):
+                        yield response
+                    return
+            except FlowmeshError as error:
+                failure = error.with_traceback(None)
+            if failure is not None:
+                await abort(context, failure)
+            async with aclosing(serve(sent, context)) as responses:
+                async for response in responses:
+                    yield response
+
+        return answer
+
+    async def _routed(
+        self, method: Method, aim: _Aim, request: Any, context: Any
+    ) -> tuple[Cell | None, Any]:
+        """Return the other cell of a call, or None, and its request or stream of requests."""
+        hop = _hop(context)
+        if hop:
+            await context.send_initial_metadata(((HOP, str(self._front.own.number)),))
+        if not method.request_streaming:
+            return self._place(aim, request, hop), request
+        requests = aiter(request)
+        first = await anext(requests, None)
+        cell = self._place(aim, first, hop) if first is not None else None
+        return cell, self._again(aim, first, requests, hop, here=cell is None)
+
+    def _place(self, aim: _Aim, request: Any, hop: str, *, first: bool = True) -> Cell | None:
+        message = aim.message(request)
+        if message is None:
+            # It is answered as malformed.
+            return None
+        names = list(aim.rule.named_in(message, first))
+        return self._front.elsewhere(names, id_cell=aim.cell(message), hop=hop)
+
+    async def _again(
+        self, aim: _Aim, first: Any, others: AsyncIterator[Any], hop: str, *, here: bool
+    ) -> AsyncIterator[Any]:
+        """Yield the messages of a stream; one that is served here has none of other cells."""
+        if first is None:
+            return
+        yield first
+        async for each in others:
+            if here:
+                # Not forwarded in the middle of a stream: the caller gets the address.
+                self._place(aim, each, hop or str(self._front.own.number), first=False)
+            yield each
+
+    def _call(self, method: Method, cell: Cell, sent: Any, context: Any) -> Any:
+        ways = ("stream" if method.request_streaming else "unary") + (
+            "_stream" if method.response_streaming else "_unary"
+        )
+        call = self.target(cell).callable(ways, method.path, None, None)
+        data = _each(sent) if method.request_streaming else _bytes_of(sent)
+        metadata = (*_forwarded(context.invocation_metadata() or ()), (HOP, str(cell.number)))
+        return call(data, timeout=context.time_remaining(), metadata=metadata)
+
+    async def _one(self, cell: Cell, call: Any) -> Any:
+        try:
+            answer = await call
+            await self._check(cell, call)
+        except grpc.aio.AioRpcError as error:
+            raise await self._failure(cell, call, error) from None
+        return answer
+
+    async def _many(self, cell: Cell, call: Any) -> AsyncIterator[Any]:
+        try:
+            await self._check(cell, call)
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise await self._failure(cell, call, error) from None
+        finally:
+            call.cancel()
+
+    async def _failure(self, cell: Cell, call: Any, error: grpc.aio.AioRpcError) -> FlowmeshError:
+        failure = error_of(error)
+        if isinstance(failure, Unreachable):
+            return silent(cell)
+        if _number(await call.initial_metadata()) != str(cell.number):
+            return answered_by_another(cell)
+        return failure
+
+    async def _check(self, cell: Cell, call: Any) -> None:
+        if _number(await call.initial_metadata()) != str(cell.number):
+            # A call that has failed says why.
+            if call.done() and await call.code() is not grpc.StatusCode.OK:
+                await call
+            raise answered_by_another(cell)
+
+
+class _Aim:
+    """Reads from the requests of a method where they belong."""
+
+    def __init__(self, path: str, rule: Rule) -> None:
+        service, _, name = path.lstrip("/").rpartition("/")
+        kind = Default().FindServiceByName(service).methods_by_name[name].input_type
+        self.rule = rule
+        self._class = message_factory.GetMessageClass(kind)
+        self._ids = tuple(name for name in _IDS if name in kind.fields_by_name)
+
+    def message(self, request: Any) -> Message | None:
+        """Return a request as a message; None if it is malformed."""
+        if isinstance(request, bytes):
+            try:
+                return self._class.FromString(request)
+            except DecodeError:
+                return None
+        return request if isinstance(request, Message) else None
+
+    def cell(self, message: Message) -> int | None:
+        """Return the cell of an id of a request."""
+        for name in self._ids:
+            found = cell_of(str(getattr(message, name)))
+            if found is not None:
+                return found
+        return None
+
+
+async def _each(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield _bytes_of(request)
+
+
+def _bytes_of(request: Any) -> bytes:
+    return request if isinstance(request, bytes) else request.SerializeToString()
+
+
+def _hop(context: Any) -> str:
+    return _number(context.invocation_metadata())
+
+
+def _number(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+    return next((str(value) for key, value in metadata or () if key == HOP), "")
+
+
+def _forwarded(
+    metadata: Iterable[tuple[str, str | bytes]],
+) -> Iterable[tuple[str, str | bytes]]:
+    return [(key, value) for key, value in metadata if not key.startswith(_NOT_FORWARDED)]

@@ -1,0 +1,216 @@
+"""The executions of projects of several cells as one list, newest first.
+
+Every project is asked at its cell at the same time. Ids begin with their time, so their order is
+that of the list, and the last id that was shown of a project is its place on the next page.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from flowmesh.cells import Cell
+from flowmesh.errors import FlowmeshError, Invalid, Misdirected, Unavailable, Violation
+from flowmesh.gateway.cells.front import HOP, Front
+from flowmesh.gateway.http.requests import Response
+from flowmesh.rpc import invalid_page_token, is_id
+from flowmesh.rpc.limits import PAGE_TOKEN_CHARACTERS_MAX
+
+PATH = "/api/v1/cells/executions"
+PROJECTS_MAX = 50
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 500
+ANSWER_S = 5.0
+# Another page of a project is read while too few of its entries are older than its place.
+PAGES_MAX = 4
+_PASSED_ON = frozenset({"workflow", "status", "startedAfter", "startedBefore", "filter"})
+_WHOLE = re.compile(r"[1-9][0-9]{0,5}")
+_ID = re.compile(r"exec-[0-9a-z]{20}")
+
+Headers = list[tuple[str, str]]
+
+
+class _Refused(Exception):
+    """A cell refused the list of a project."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+@dataclass(slots=True)
+class _Project:
+    """A project with the page that is read and the last id that was shown."""
+
+    name: str
+    token: str = ""
+    shown: str = ""
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    is_whole: bool = False
+    silent_cell: str = ""
+    tokens: list[tuple[str, str]] = field(default_factory=list)
+
+
+class CellLists:
+    """Reads lists over cells."""
+
+    def __init__(self, front: Front, session: aiohttp.ClientSession) -> None:
+        self._front = front
+        self._session = session
+
+    async def executions(self, query: str, headers: Headers) -> Response:
+        """Return a page of the executions of the named projects.
+
+        Raises REQUEST_INVALID and PAGE_TOKEN_INVALID; a refusal of a cell is the answer.
+        """
+        asked = _Asked.of(query)
+        reads = [self._read(each, asked, headers) for each in asked.projects]
+        try:
+            await asyncio.gather(*reads)
+        except _Refused as refused:
+            return refused.response
+        found = sorted(
+            (
+                (entry["executionId"], entry, each)
+                for each in asked.projects
+                for entry in each.entries
+            ),
+            key=lambda row: str(row[0]),
+            reverse=True,
+        )
+        page = found[: asked.size]
+        for execution_id, _, project in page:
+            project.shown = execution_id
+        body = {
+            "executions": [entry for _, entry, _ in page],
+            "nextPageToken": asked.next_token(more=len(found) > len(page)),
+            "partial": sorted({each.silent_cell for each in asked.projects} - {""}),
+        }
+        return Response(HTTPStatus.OK, orjson.dumps(body))
+
+    async def _read(self, project: _Project, asked: "_Asked", headers: Headers) -> None:
+        """Read entries of a project until there are enough for a page."""
+        try:
+            cell = self._front.elsewhere([project.name]) or self._front.own
+        except (Misdirected, Unavailable):
+            number = self._front.directory.home(project.name).cell
+            known = self._front.directory.cells.get(number)
+            project.silent_cell = known.name if known is not None else str(number)
+            return
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._pages(project, cell, asked, headers)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            project.entries, project.silent_cell = [], cell.name
+
+    async def _pages(
+        self, project: _Project, cell: Cell, asked: "_Asked", headers: Headers
+    ) -> None:
+        token = project.token
+        for _ in range(PAGES_MAX):
+            answer = await self._page(project, cell, asked, token, headers)
+            if answer is None:
+                project.entries, project.silent_cell = [], cell.name
+                return
+            for entry in answer["executions"]:
+                if not project.shown or entry["executionId"] < project.shown:
+                    project.entries.append({**entry, "namespace": project.name, "cell": cell.name})
+                    project.tokens.append((entry["executionId"], token))
+            token = answer["nextPageToken"]
+            project.is_whole = not token
+            if not token or len(project.entries) >= asked.size:
+                return
+
+    async def _page(
+        self, project: _Project, cell: Cell, asked: "_Asked", token: str, headers: Headers
+    ) -> dict[str, Any] | None:
+        """Return a page of a cell; None if the cell does not serve it now."""
+        query = urlencode([*asked.filters, ("pageSize", str(asked.size)), ("pageToken", token)])
+        url = URL(f"{cell.http.rstrip('/')}/api/v1/executions?{query}", encoded=True)
+        named = ("flowmesh-namespace", project.name)
+        sent = [*headers, named, (HOP, str(cell.number))]
+        async with self._session.get(url, headers=sent, allow_redirects=False) as answer:
+            body = await answer.read()
+            if answer.headers.get(HOP) != str(cell.number) or answer.status in (421, 503):
+                return None
+            if answer.status != HTTPStatus.OK:
+                raise _Refused(Response(answer.status, body))
+            return dict(orjson.loads(body))
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request for a page: its projects with their places, its size, its filters."""
+
+    projects: list[_Project]
+    size: int
+    filters: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, query: str) -> "_Asked":
+        """Read the query. Raises REQUEST_INVALID and PAGE_TOKEN_INVALID."""
+        pairs = parse_qsl(query, keep_blank_values=True)
+        given = dict(pairs)
+        for name in given:
+            if name not in _PASSED_ON | {"projects", "pageSize", "pageToken"}:
+                raise _invalid(name, "unknown query parameter")
+        names = list(dict.fromkeys(n for n in given.get("projects", "").split(",") if n))
+        if not 0 < len(names) <= PROJECTS_MAX or not all(is_id(name) for name in names):
+            raise _invalid("projects", f"names 1 to {PROJECTS_MAX} namespaces, separated by commas")
+        size = given.get("pageSize") or str(PAGE_SIZE)
+        if not _WHOLE.fullmatch(size):
+            raise _invalid("pageSize", f"is a number from 1 to {PAGE_SIZE_MAX}")
+        filters = [pair for pair in pairs if pair[0] in _PASSED_ON]
+        asked = cls([_Project(name) for name in names], min(int(size), PAGE_SIZE_MAX), filters)
+        asked._place(given.get("pageToken", ""))
+        return asked
+
+    def next_token(self, *, more: bool) -> str:
+        """Return the token of the next page; empty after the last one."""
+        if not more and all(each.is_whole for each in self.projects):
+            return ""
+        places = [[each.name, _page_of(each), each.shown] for each in self.projects]
+        body = orjson.dumps([places, self._mark()])
+        return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+    def _place(self, token: str) -> None:
+        """Continue each project where the page of a token ended. Raises PAGE_TOKEN_INVALID."""
+        if not token:
+            return
+        try:
+            text = token[: PAGE_TOKEN_CHARACTERS_MAX * PROJECTS_MAX]
+            places, mark = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            known = {str(name): (str(page), str(shown)) for name, page, shown in places}
+        except (binascii.Error, ValueError, TypeError):
+            raise invalid_page_token() from None
+        if mark != self._mark() or known.keys() != {each.name for each in self.projects}:
+            raise invalid_page_token()
+        for each in self.projects:
+            each.token, each.shown = known[each.name]
+            if each.shown and not _ID.fullmatch(each.shown):
+                raise invalid_page_token()
+
+    def _mark(self) -> str:
+        """Return a checksum that detects tokens of other lists; it is not a signature."""
+        names = sorted(each.name for each in self.projects)
+        text = orjson.dumps([names, sorted(self.filters)])
+        return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _page_of(project: _Project) -> str:
+    """Return the token of the page with the last entry that was shown."""
+    return next((page for shown, page in project.tokens if shown == project.shown), project.token)
+
+
+def _invalid(name: str, problem: str) -> FlowmeshError:
+    text = f"{name}: {problem}."
+    return Invalid("REQUEST_INVALID", text, violations=(Violation(name, problem),))

@@ -1,0 +1,92 @@
+"""The front of a gateway, made from its settings."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from flowmesh.bus import Bus
+from flowmesh.cells import FILE, Cell, Directory, DirectoryStore, read_copy
+from flowmesh.gateway.cells.following import CopyDirectory, EnterCell, FollowDirectory
+from flowmesh.gateway.cells.front import Front
+from flowmesh.gateway.cells.grpc_front import GrpcFront
+from flowmesh.gateway.cells.http_front import HttpFront
+from flowmesh.runtime import Runtime, StartError
+from flowmesh.runtime.http.server import ASGI3
+
+
+@dataclass(frozen=True, slots=True)
+class CellSecurity:
+    """TLS to the gateways of other cells."""
+
+    roots: bytes | None
+    generation: int = 0
+
+    def address(self, address: str) -> str:
+        return address
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(root_certificates=self.roots)
+
+
+@asynccontextmanager
+async def front_around(runtime: Runtime, app: ASGI3) -> AsyncIterator[ASGI3]:
+    """Yield the app that serves HTTP: a front of all cells around that of the gateway.
+
+    Calls of gRPC are forwarded too. Raises StartError for a number in use.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _opened(runtime, app, stack)
+
+
+async def _opened(runtime: Runtime, app: ASGI3, stack: AsyncExitStack) -> ASGI3:
+    settings = runtime.settings
+    own = _own_cell(runtime)
+    path = Path(settings.data_dir) / FILE
+    directory = read_copy(own.number, path) or Directory(own.number)
+    address = settings.cell_directory or settings.nats
+    bus = Bus(address, name=f"cell-{own.name}", metrics=runtime.metrics)
+    bus.start()
+    stack.push_async_callback(bus.close)
+    store = DirectoryStore(bus, settings.bus_prefix)
+    entering = EnterCell(own, store, bus)
+    await entering.at_start()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for loop in (entering, FollowDirectory(directory, store), CopyDirectory(directory, path)):
+        runtime.add_loop(loop)
+    front = Front(directory, own)
+    tls, security = _tls(settings.cell_ca)
+    calls = GrpcFront(front, security)
+    stack.push_async_callback(calls.close)
+    runtime.surround_calls(calls.around)
+    served = HttpFront(app, front, tls)
+    await served.start()
+    stack.push_async_callback(served.close)
+    return served
+
+
+def _own_cell(runtime: Runtime) -> Cell:
+    settings = runtime.settings
+    try:
+        return Cell(
+            number=settings.cell,
+            name=settings.cell_name,
+            region=settings.cell_region,
+            http=settings.cell_http or runtime.http_url,
+            grpc=settings.cell_grpc or runtime.address,
+        )
+    except ValueError as error:
+        raise StartError(f"{error}; see FLOWMESH_CELL_HTTP and FLOWMESH_CELL_GRPC") from error
+
+
+def _tls(authorities: str) -> tuple[ssl.SSLContext | None, CellSecurity]:
+    if not authorities:
+        return None, CellSecurity(None)
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        return context, CellSecurity(Path(authorities).read_bytes())
+    except OSError as error:
+        raise StartError(f"FLOWMESH_CELL_CA: {authorities}: {error.strerror}") from error

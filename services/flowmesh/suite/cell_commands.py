@@ -1,0 +1,80 @@
+"""The commands `cells ...`: the directory of cells, read and written in the control cell's NATS.
+
+Help and completion read the signatures too, on installations without server code.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from flowmesh.suite.cell_directory import OpenedDirectory
+
+State = Literal["open", "draining", "closed"]
+Directory = Annotated[str, Parameter(env_var="FLOWMESH_CELL_DIRECTORY", show_default=False)]
+Prefix = Annotated[str, Parameter(env_var="FLOWMESH_BUS_PREFIX")]
+
+
+def list_cells(*, directory: Directory = "", prefix: Prefix = "fm") -> int:
+    """List the cells with their regions, addresses and states.
+
+    Args:
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    return _run(directory, prefix, lambda opened: opened.show())
+
+
+def pin(
+    project: str,
+    /,
+    *,
+    cell: str,
+    strict: Annotated[bool, Parameter(negative="")] = False,
+    directory: Directory = "",
+    prefix: Prefix = "fm",
+) -> int:
+    """Give a project its cell; that of a project with data moves none of it.
+
+    Args:
+        project: Namespace of the project.
+        cell: Name of the cell.
+        strict: Only processes of the region of the cell serve it; others answer its address.
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    return _run(directory, prefix, lambda opened: opened.pin(project, cell, strict=strict))
+
+
+def unpin(project: str, /, *, directory: Directory = "", prefix: Prefix = "fm") -> int:
+    """Take a project out of the directory; the control cell is its cell then.
+
+    Args:
+        project: Namespace of the project.
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    return _run(directory, prefix, lambda opened: opened.unpin(project))
+
+
+def set_state(
+    cell: str, state: State, /, *, directory: Directory = "", prefix: Prefix = "fm"
+) -> int:
+    """Set the state of a cell: a draining one takes no new projects, a closed one no calls.
+
+    Args:
+        cell: Name of the cell.
+        state: open, draining or closed.
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    return _run(directory, prefix, lambda opened: opened.set_state(cell, state))
+
+
+def _run(
+    directory: str, prefix: str, work: "Callable[[OpenedDirectory], Coroutine[Any, Any, None]]"
+) -> int:
+    from flowmesh.suite.cell_directory import run_in_directory
+
+    return run_in_directory(directory, prefix, work)

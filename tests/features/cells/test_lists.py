@@ -1,0 +1,131 @@
+"""Executions of projects in several cells as one list, and what happens while a cell is away."""
+
+from typing import Any
+
+import pytest
+
+from flowmesh.cells import cell_of
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Suite, SuiteFailed
+from tests.features.cells.three import EU, HELLO, NAMES, WITHIN_S, Cells, settings_of
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+
+LIST = "/api/v1/cells/executions"
+HOMES = {"red": 0, "green": 1, "blue": EU}
+
+
+async def filled(cells: Cells, each: int) -> list[str]:
+    """Pin three projects to three cells, and run executions in turn; newest first."""
+    made = []
+    for project, cell in HOMES.items():
+        await cells.pin(project, cell)
+        headers = {"flowmesh-namespace": project}
+        assert (await cells.suites[0].post("/workflows", HELLO, headers=headers)).status in (
+            200,
+            201,
+        )
+    for _ in range(each):
+        for project in HOMES:
+            answer = await cells.suites[1].post(
+                "/api/v1/workflows/hello/execute", {}, headers={"flowmesh-namespace": project}
+            )
+            made.append(answer.json["executionId"])
+    return sorted(made, reverse=True)
+
+
+async def listed(cells: Cells, query: str) -> Any:
+    answer = await cells.suites[1].get(f"{LIST}?{query}")
+    assert answer.status == 200, answer.text
+    return answer.json
+
+
+async def test_lists_are_merged_over_cells(cells: Cells) -> None:
+    """Each execution once, newest first, page by page; a cell that is away is named and keeps its
+    place.
+    """
+    made = await filled(cells, each=4)
+    for size in (1, 5, 12, 100):
+        found, token, pages = [], "", 0
+        while token or not pages:
+            query = f"projects=red,green,blue&pageSize={size}&pageToken={token}"
+            page = await listed(cells, query)
+            assert page["partial"] == []
+            found += [each["executionId"] for each in page["executions"]]
+            token, pages = page["nextPageToken"], pages + 1
+        assert found == made
+    first = await listed(cells, "projects=red,green,blue&pageSize=3")
+    assert {each["cell"] for each in first["executions"]} == {name for name, _ in NAMES}
+
+    eu = cells.suites[EU]
+    await eu.kill_everything()
+    page = await listed(cells, "projects=red,green,blue")
+    assert page["partial"] == ["eu2"]
+    assert [each["executionId"] for each in page["executions"]] == [
+        each for each in made if cell_of(each) != EU
+    ]
+    await eu.start()
+
+    async def whole() -> bool:
+        return bool((await listed(cells, "projects=blue"))["partial"] == [])
+
+    await until("the cell answers again", whole, within_s=WITHIN_S)
+    rest = await listed(cells, f"projects=red,green,blue&pageToken={page['nextPageToken']}")
+    assert [each["executionId"] for each in rest["executions"]] == [
+        each for each in made if cell_of(each) == EU
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("", "REQUEST_INVALID"),
+        ("projects=", "REQUEST_INVALID"),
+        ("projects=a%20b", "REQUEST_INVALID"),
+        ("projects=a&pageSize=none", "REQUEST_INVALID"),
+        ("projects=a&orderBy=ended", "REQUEST_INVALID"),
+        ("projects=a&pageToken=x", "PAGE_TOKEN_INVALID"),
+        ("projects=a&pageToken=W10", "PAGE_TOKEN_INVALID"),
+    ],
+)
+async def test_bad_lists(cells: Cells, query: str, reason: str) -> None:
+    """Each parameter is checked before a cell is asked."""
+    answer = await cells.suites[1].get(f"{LIST}?{query}")
+    assert (answer.status, answer.json["error"]["reason"]) == (400, reason)
+
+
+async def test_a_page_token_is_of_its_projects(cells: Cells) -> None:
+    """That of other projects, and that of a list of one cell, is refused."""
+    await filled(cells, each=1)
+    token = (await listed(cells, "projects=red,green&pageSize=1"))["nextPageToken"]
+    one = await cells.suites[0].get(
+        "/api/v1/executions?pageSize=1", headers={"flowmesh-namespace": "red"}
+    )
+    for projects, given in (("red,blue", token), ("red", one.json["nextPageToken"])):
+        answer = await cells.suites[1].get(f"{LIST}?projects={projects}&pageToken={given or 'x'}")
+        assert answer.json["error"]["reason"] == "PAGE_TOKEN_INVALID"
+
+
+async def test_two_cells_of_one_number(cells: Cells) -> None:
+    """The second one does not start, and says who has the number."""
+    settings = {
+        **settings_of(1, str(cells.suites[0].about["directory"])),
+        "FLOWMESH_CELL_NAME": "other",
+    }
+    with pytest.raises(SuiteFailed, match="cell 1 is us1 of region us in the directory"):
+        await Suite(cells.folder / "other", environment=settings).start()
+
+
+async def test_the_control_cell_is_away(cells: Cells) -> None:
+    """The others go on, and a gateway that restarts meanwhile has its copy of the directory."""
+    made = await filled(cells, each=1)
+    control, front = cells.suites[0], cells.suites[1]
+    await control.kill_everything()
+    await front.stop()
+    await front.start()
+    page = await listed(cells, "projects=green,blue&pageSize=100")
+    assert {each["executionId"] for each in page["executions"]} >= {
+        each for each in made if cell_of(each) != 0
+    }
+    answer = await front.get("/api/v1/workflows", headers={"flowmesh-namespace": "blue"})
+    assert answer.status == 200

@@ -1,0 +1,88 @@
+"""Three cells on this machine: the control cell and one more in region us, and one in region eu."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from flowmesh.bus import Bus
+from flowmesh.cells import Cell, DirectoryStore, Home, Pin
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Suite
+
+NAMES = (("us0", "us"), ("us1", "us"), ("eu2", "eu"))
+EU = 2
+WITHIN_S = 60.0
+HELLO = {
+    "id": "hello",
+    "name": "Hello",
+    "steps": [{"id": "wait", "name": "Wait", "action": "delay", "params": {"duration": 1}}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The suites by their numbers, and the directory as its owner writes it."""
+
+    suites: list[Suite]
+    store: DirectoryStore
+    folder: Path
+
+    async def put(self, entry: Cell | Pin) -> None:
+        """Write an entry of the directory."""
+        await self.store.put(entry)
+
+    async def pin(self, project: str, cell: int, *, strict: bool = False) -> None:
+        """Give a project a home, and wait until each front serves it from there."""
+        await self.put(Pin(project, Home(cell, strict)))
+        known = partial(self._is_known, project, cell)
+        await until(f"each front knows {project}", known, within_s=WITHIN_S)
+
+    async def _is_known(self, project: str, cell: int) -> bool:
+        """Return whether each front has the pin: a forwarded call is served at home only."""
+        address = self.suites[cell].grpc_address
+        for number, suite in enumerate(self.suites):
+            headers = {"flowmesh-namespace": project, "flowmesh-cell": str(number)}
+            answer = await suite.get("/api/v1/workflows", headers=headers)
+            served = answer.headers.get("flowmesh-cell-address", suite.grpc_address)
+            if served != address:
+                return False
+        return True
+
+    def holds(self, number: int, text: str) -> list[Path]:
+        """Return the files of a cell, logs included, that hold a text."""
+        name = NAMES[number][0]
+        found = [*(self.folder / name).rglob("*"), self.folder / f"{name}.log"]
+        return [each for each in found if each.is_file() and text.encode() in each.read_bytes()]
+
+
+def settings_of(number: int, directory: str) -> dict[str, str]:
+    """Return the settings of a cell; its addresses are those of its gateway."""
+    name, region = NAMES[number]
+    return {
+        "FLOWMESH_CELL": str(number),
+        "FLOWMESH_CELL_NAME": name,
+        "FLOWMESH_CELL_REGION": region,
+        "FLOWMESH_CELL_DIRECTORY": directory,
+    }
+
+
+@asynccontextmanager
+async def three_cells(folder: Path) -> AsyncIterator[Cells]:
+    """Run the three cells."""
+    async with AsyncExitStack() as stack:
+        control = Suite(folder / "us0", environment=settings_of(0, ""))
+        suites = [await stack.enter_async_context(control)]
+        directory = str(control.about["directory"])
+        others = [
+            Suite(folder / NAMES[number][0], environment=settings_of(number, directory))
+            for number in (1, EU)
+        ]
+        suites += await asyncio.gather(*map(stack.enter_async_context, others))
+        bus = Bus(directory)
+        bus.start()
+        stack.push_async_callback(bus.close)
+        await bus.until_connected()
+        yield Cells(suites, DirectoryStore(bus, "fm"), folder)
