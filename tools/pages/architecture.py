@@ -36,8 +36,8 @@ ROOMS: Final = {
     "engine": "engine plan tasktypes triggers",
     "language": "definitions expressions filters jsontext schemas sql standards transforms",
     "platform": (
-        "access audit bus certificates changes contract core embedded errors extras failpoints"
-        " outbox policies rpc runtime storage telemetry"
+        "access audit bus cells certificates changes contract core embedded errors extras"
+        " failpoints outbox policies rpc runtime storage telemetry"
     ),
 }
 

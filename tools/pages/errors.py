@@ -22,7 +22,10 @@ def page() -> str:
     classes: dict[type[FlowmeshError], list[Reason]] = {}
     for reason in REASONS.values():
         classes.setdefault(reason.error, []).append(reason)
-    kinds: list[type[FlowmeshError]] = [*FlowmeshError.__subclasses__(), FlowmeshError]
+    kinds = dict.fromkeys((*FlowmeshError.__subclasses__(), *classes))
+    # Other errors come last.
+    kinds.pop(FlowmeshError)
+    kinds[FlowmeshError] = None
     for error in kinds:
         lines += [f"## {error.__name__}: {error.http_status} {error.grpc_code}", ""]
         rows = classes.get(error, [])

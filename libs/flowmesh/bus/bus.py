@@ -266,15 +266,6 @@ class Bus:
             no_acknowledgment,
         )
 
-    async def last_sequence(self, stream: str) -> int:
-        """Return the sequence of the newest message of a stream."""
-        self._require()
-        try:
-            info = await self.request(self.jetstream.stream_info(stream))
-        except FAILURES as error:
-            raise _unavailable() from error
-        return int(info.state.last_seq)
-
     async def request(self, request: Coroutine[Any, Any, T]) -> T:
         """Await a request; raise Unavailable as soon as its connection is lost.
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import orjson
 
 from flowmesh.bus import Bus
+from flowmesh.bus.bus import FAILURES
 from flowmesh.cells.directory import Cell, Directory, Pin, entry_of
 from flowmesh.cells.projects import Projects
+from flowmesh.errors import Unavailable
 
 FILE = "cells.directory"
 
@@ -44,7 +46,12 @@ class DirectoryStore:
 
     async def last_sequence(self) -> int:
         """Return the sequence of the newest entry. Raises Unavailable."""
-        return await self._bus.last_sequence(self.stream)
+        try:
+            info = await self._bus.request(self._bus.jetstream.stream_info(self.stream))
+        except FAILURES as error:
+            text = "the directory of cells cannot be read"
+            raise Unavailable("SERVICE_UNAVAILABLE", text, retry_after_ms=500) from error
+        return int(info.state.last_seq)
 
     async def entries(self, after: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
         """Yield entries with their sequences after one, without end, across reconnects."""

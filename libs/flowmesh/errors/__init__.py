@@ -8,10 +8,10 @@ FlowmeshError
 ├── MethodNotAllowed     405 UNIMPLEMENTED         the gateway's routes only
 ├── Conflict             409 ALREADY_EXISTS        the name or key is used by other content
 ├── WrongState           409 FAILED_PRECONDITION   the state of the object does not allow the call
+│   └── Misdirected      421 FAILED_PRECONDITION   another cell serves the call; it has its address
 ├── Gone                 410 OUT_OF_RANGE          the object existed and is no longer kept
 ├── TooLarge             413 RESOURCE_EXHAUSTED    over a size limit, which the message names
 ├── UnsupportedMediaType 415 INVALID_ARGUMENT      the gateway's routes only
-├── Misdirected          421 FAILED_PRECONDITION   another cell serves the call; it has its address
 ├── UpgradeRequired      426 UNIMPLEMENTED         the gateway's routes only
 ├── Overloaded           429 RESOURCE_EXHAUSTED    retry after `retry_after_ms`
 ├── Unavailable          503 UNAVAILABLE           retry after `retry_after_ms`

@@ -89,10 +89,9 @@ class TooLarge(FlowmeshError):
     http_status = 413
 
 
-class Misdirected(FlowmeshError):
+class Misdirected(WrongState):
     """Another cell serves the call: its gRPC address, and its URL."""
 
-    grpc_code = "FAILED_PRECONDITION"
     http_status = 421
     address = ""
     location = ""

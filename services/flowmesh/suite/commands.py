@@ -102,7 +102,7 @@ def dev(
     if not flags.pop("open_to_network") and _is_exposed(auth, host):
         return _fail(_EXPOSED.format(host=host))
     if flags.pop("cells") > 1:
-        from flowmesh.suite.cells import run_cells
+        from flowmesh.suite.cells.running import run_cells
 
         return _run(_given(**flags), lambda settings: run_cells(settings, cells, **own))
     from flowmesh.suite.dev import run_dev

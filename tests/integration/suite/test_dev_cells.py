@@ -53,11 +53,12 @@ async def test_the_directory_is_listed(folder: Path) -> None:
     code, out, _ = await cells(folder, "list")
     assert code == 0
     rows = [line.split() for line in out.splitlines()]
-    assert [row[:4] for row in rows[1:]] == [
+    assert [row[:4] for row in rows] == [
+        ["NAME", "NUMBER", "REGION", "STATE"],
         ["us0", "0", "us", "open"],
         ["eu1", "1", "eu", "open"],
     ]
-    assert rows[2][4:] == [about(folder, "eu1")["http"], about(folder, "eu1")["grpc"]]
+    assert rows[-1][4:] == [about(folder, "eu1")["http"], about(folder, "eu1")["grpc"]]
 
 
 async def test_a_project_is_pinned_and_released(folder: Path) -> None:
@@ -77,7 +78,7 @@ async def test_a_project_is_pinned_and_released(folder: Path) -> None:
         async with http.post(url.replace("/api/v1", ""), json=HELLO) as answer:
             assert answer.status in (200, 201)
         async with http.get(own) as answer:
-            assert (await answer.json())["workflows"][0]["id"] == "hello"
+            assert "hello" in await answer.text()
         assert await cells(folder, "unpin", "shop") == (0, "", "")
 
         async def released() -> bool:

@@ -58,10 +58,10 @@ _OBSERVE: tuple[Entry, ...] = (
     Command("request", "operations.objectives:request", "Show a request: spans and log records."),
 )
 _CELLS: tuple[Entry, ...] = (
-    Command("list", "flowmesh.suite.cell_commands:list_cells", "List the cells."),
-    Command("pin", "flowmesh.suite.cell_commands:pin", "Give a project its cell."),
-    Command("unpin", "flowmesh.suite.cell_commands:unpin", "Take a project out of the directory."),
-    Command("state", "flowmesh.suite.cell_commands:set_state", "Open, drain or close a cell."),
+    Command("list", "flowmesh.suite.cells.commands:list_cells", "List the cells."),
+    Command("pin", "flowmesh.suite.cells.commands:pin", "Give a project its cell."),
+    Command("unpin", "flowmesh.suite.cells.commands:unpin", "Take a project out of the directory."),
+    Command("state", "flowmesh.suite.cells.commands:set_state", "Open, drain or close a cell."),
 )
 SUITE: tuple[Entry, ...] = (
     Command("serve", "flowmesh.suite.commands:serve", "Run services against given servers."),

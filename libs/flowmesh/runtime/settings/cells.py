@@ -28,8 +28,8 @@ class CellSettings(ObserveSettings):
     )
     cell_directory: Server = Field(
         default="",
-        description="NATS of the control cell, which keeps the directory of cells: nats://host:port;"
-        " by default FLOWMESH_NATS, for the control cell itself, whose number is 0",
+        description="NATS of the control cell, which keeps the directory of cells:"
+        " nats://host:port; by default FLOWMESH_NATS, for the control cell itself, number 0",
     )
     cell_http: Server = Field(
         default="",

@@ -76,7 +76,7 @@ class HttpFront:
             if cell is None:
                 await self._app(scope, receive, sender)
             elif scope["type"] == "http":
-                await _Forwarded(self.session, cell, scope, receive, send).run()
+                await _Forwarded(self.session, cell, scope, receive, send).forward()
             else:
                 await _forward_socket(self.session, cell, scope, receive, send)
         except FlowmeshError as error:
@@ -142,7 +142,7 @@ class _Forwarded:
         self._read = asyncio.Event()
         self._started = False
 
-    async def run(self) -> None:
+    async def forward(self) -> None:
         """Forward until the answer ends or the client is gone. Raises CELL_UNAVAILABLE."""
         work = asyncio.ensure_future(self._exchange())
         gone = asyncio.ensure_future(self._gone())

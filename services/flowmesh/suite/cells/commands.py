@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from flowmesh.suite.cell_directory import OpenedDirectory
+    from flowmesh.suite.cells.directory import OpenedDirectory
 
 State = Literal["open", "draining", "closed"]
 Directory = Annotated[str, Parameter(env_var="FLOWMESH_CELL_DIRECTORY", show_default=False)]
@@ -75,6 +75,6 @@ def set_state(
 def _run(
     directory: str, prefix: str, work: "Callable[[OpenedDirectory], Coroutine[Any, Any, None]]"
 ) -> int:
-    from flowmesh.suite.cell_directory import run_in_directory
+    from flowmesh.suite.cells.directory import run_in_directory
 
     return run_in_directory(directory, prefix, work)

@@ -1,0 +1,1 @@
+"""Cells on one machine, and the commands on their directory."""
