@@ -62,6 +62,8 @@ export const apps = {
   "apps.noLog": "No records match",
   "apps.records": "Records of the log",
 
+  "apps.startHint":
+    "A small application answers one route; modules, routes and steps are added in the builder. A file of an application opens the same way.",
   "apps.small": "Small application",
   "apps.openFile": "Open a file",
   "apps.unnamed": "Unnamed application",

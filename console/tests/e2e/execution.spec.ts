@@ -254,6 +254,28 @@ test("eighty tasks are found by name", async ({ page }) => {
   );
 });
 
+test("a graph of eighty tasks is whole when it opens, and ids are cut in the middle", async ({
+  page,
+}) => {
+  await page.addInitScript(() => {
+    const drawn = new Set<string>();
+    Object.assign(window, { drawn });
+    const original = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+      drawn.add(text);
+      return original.call(this, text, ...rest);
+    };
+  });
+  const drawn = () => page.evaluate(() => [...(window as unknown as { drawn: Set<string> }).drawn]);
+  await open(page, "wide");
+  // Texts of boxes out of sight are not drawn.
+  await expect
+    .poll(async () => (await drawn()).filter((each) => /^step-\d\d$/.test(each)))
+    .toHaveLength(80);
+  await open(page, "long");
+  await expect.poll(drawn).toContainEqual(expect.stringMatching(/^send-.*…\S*customer$/));
+});
+
 test("an execution that fails while it is shown says so at once", async ({ page, request }) => {
   const id = await start(request, "held-orders", SHOP.declined);
   await taskReached(request, id, "charge", "running");

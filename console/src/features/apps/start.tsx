@@ -51,6 +51,7 @@ export function StartPage({ begin, resume }: Props) {
             onChange={(event) => void event.target.files?.[0]?.text().then(begin)}
           />
         </div>
+        <p className="muted">{say("apps.startHint")}</p>
         <DraftList kind="app" unnamed={say("apps.unnamed")} resume={resume} />
       </div>
     </>

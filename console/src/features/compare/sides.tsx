@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import type { Comparison, Side } from "@/api/schema";
 import { Time } from "@/design/primitives";
 import { Status } from "@/design/status";
+import cards from "@/design/table.module.css";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
@@ -17,7 +18,7 @@ export function Sides({ comparison, select }: Props) {
   const { left, right, firstDivergence, same, truncated } = comparison;
   return (
     <div className={styles.sides}>
-      <table className={styles.table}>
+      <table className={`${cards.cards} ${styles.table}`}>
         <thead>
           <tr>
             <td />
@@ -67,7 +68,7 @@ function SideRow({ label, side }: { label: string; side: Side }): ReactNode {
   return (
     <tr>
       <th scope="row">{label}</th>
-      <td>
+      <td data-head={say("compare.execution")}>
         <Link
           to="/executions/$executionId"
           params={{ executionId: side.executionId }}
@@ -76,20 +77,28 @@ function SideRow({ label, side }: { label: string; side: Side }): ReactNode {
           {side.executionId}
         </Link>
       </td>
-      <td>
+      <td data-head={say("compare.status")}>
         <Status status={side.status} />
       </td>
-      <td>
+      <td data-head={say("compare.workflow")}>
         <code>
           {side.workflow} v{side.version}
         </code>
       </td>
-      <td className="muted">
+      <td data-head={say("compare.started")} className="muted">
         <Time at={side.startedAt} />
       </td>
-      <td className="numbers">{duration(side.durationMs)}</td>
-      <td className="numbers">{side.attempts}</td>
-      <td className={styles.error}>
+      <td data-head={say("compare.duration")} className="numbers">
+        {duration(side.durationMs)}
+      </td>
+      <td data-head={say("compare.attempts")} className="numbers">
+        {side.attempts}
+      </td>
+      <td
+        data-head={say("compare.error")}
+        className={styles.error}
+        data-none={!side.error || undefined}
+      >
         {side.error && (
           <>
             <b>{side.error.class}</b> <bdi>{side.error.message}</bdi>

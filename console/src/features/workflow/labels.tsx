@@ -65,22 +65,26 @@ export function Labels({ name, newest }: Props) {
           </li>
         ))}
       </ul>
-      <TextField label={say("workflow.newLabel")} value={label} change={setLabel} />
-      <TextField
-        label={say("workflow.chosen")}
-        type="number"
-        min={1}
-        max={newest}
-        value={version}
-        change={(text) => setVersion(Number(text))}
-      />
+      <div className={styles.setting}>
+        <TextField label={say("workflow.newLabel")} value={label} change={setLabel} />
+        <TextField
+          label={say("workflow.chosen")}
+          type="number"
+          min={1}
+          max={newest}
+          value={version}
+          change={(text) => setVersion(Number(text))}
+        />
+        <Button disabled={!label} onClick={() => void move()}>
+          {former === undefined
+            ? say("workflow.setLabel")
+            : say("workflow.move", { label, version })}
+        </Button>
+      </div>
       {former !== undefined && former !== version && (
         <Verdict name={name} from={former} to={version} />
       )}
       {error !== undefined && <Problem error={error} title={say("workflow.impossible")} />}
-      <Button disabled={!label} onClick={() => void move()}>
-        {former === undefined ? say("workflow.setLabel") : say("workflow.move", { label, version })}
-      </Button>
     </section>
   );
 }
