@@ -50,10 +50,10 @@ async def run_dev(
             services = await asyncio.to_thread(load, CORE)
         finally:
             await starting
-        addresses = {name: getattr(servers, name) for name in wanted}
         settings = settings.model_copy(
             update={
-                **addresses,
+                **{name: getattr(servers, name) for name in wanted},
+                "cell_directory": _directory(settings, accounts, servers.nats),
                 "data_dir": str(data_dir),
                 "data_dir_id": servers.identity,
                 "internal_dir": socket_folder(servers.data_dir),
@@ -62,10 +62,6 @@ async def run_dev(
         # Tools get the addresses without restrictions, the processes those of their accounts.
         tools = settings
         settings = accounts.of_process(settings, servers.nats, servers.redis, DEV)
-        if settings.cell_name and not settings.cell_directory:
-            directory = accounts.nats(servers.nats, DIRECTORY)
-            settings = settings.model_copy(update={"cell_directory": directory})
-            tools = tools.model_copy(update={"cell_directory": directory})
         others = _others(orchestrators=orchestrators, workers=workers)
         others = accounts.of_members(others, servers.nats, servers.redis)
         authority = ""
@@ -108,6 +104,12 @@ def temporary_folder(stack: AsyncExitStack) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="flowmesh-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _directory(settings: Settings, accounts: Accounts, nats: str) -> str:
+    """Return the NATS of the directory of cells: that of the control cell is its own."""
+    own = accounts.nats(nats, DIRECTORY) if settings.cell_name else ""
+    return settings.cell_directory or own
 
 
 def _others(*, orchestrators: int, workers: int) -> list[Member]:

@@ -1,6 +1,6 @@
 """The decision of a front: a call is served here, forwarded, or answered with another address."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from flowmesh.cells import CLOSED, Cell, Directory
 from flowmesh.errors import Invalid, Misdirected, Unavailable
@@ -21,7 +21,7 @@ class Front:
         self.own = own
 
     def elsewhere(
-        self, namespaces: Iterable[str], *, id_cell: int | None = None, hop: str = ""
+        self, namespaces: Collection[str], *, id_cell: int | None = None, hop: str = ""
     ) -> Cell | None:
         """Return the cell to which a call is forwarded; None if it is served here.
 
