@@ -17,6 +17,7 @@ from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.databases import InitialDatabase, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
+from tests.forking.launching import Forks, can_fork
 
 # Suites of the tests are open where a test does not close them.
 os.environ.setdefault("FLOWMESH_AUTH", "open")
@@ -81,6 +82,16 @@ def pytest_report_header() -> str:
 def initial_database(tmp_path_factory: pytest.TempPathFactory) -> None:
     """New suites copy an initialized database, unless a test sets this to None."""
     Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[Forks]:
+    """Suites and commands are forked, unless a test takes a Python by name."""
+    with Forks() as running:
+        if can_fork():
+            Suite.launcher = running
+        yield running
+    Suite.launcher = None
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

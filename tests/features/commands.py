@@ -3,13 +3,14 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import orjson
 
-from flowmesh.testing.suite import Suite
+from flowmesh.testing.suite import Executing, Launcher, Suite
 
 COMMAND_TIMEOUT_S = 60
 
@@ -43,18 +44,35 @@ async def command(
 
     `program` is the text of a program of Python that runs the command.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *(("-c", program) if program else ()),
-        "-m",
-        "flowmesh.suite",
-        *tokens,
-        *(("--address", suite.grpc_address) if addressed else ()),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), COMMAND_TIMEOUT_S)
-    assert process.returncode is not None
-    return Outcome(process.returncode, out.decode(), err.decode())
+    address = ("--address", suite.grpc_address) if addressed else ()
+    launcher = Executing(sys.executable, "-c", program) if program else None
+    words = (*tokens, *address)
+    return await outcome(words, stdin=stdin, environment=environment, launcher=launcher)
+
+
+async def outcome(
+    words: Sequence[str],
+    *,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
+    launcher: Launcher | None = None,
+) -> Outcome:
+    """Run `flowmesh WORDS` to its end."""
+    launcher = launcher or Suite.launcher or Executing(sys.executable)
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = await launcher.launch(
+            words,
+            environment={**os.environ, **(environment or {})},
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+        )
+        code = await asyncio.wait_for(process.wait(), COMMAND_TIMEOUT_S)
+        return Outcome(code, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()

@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 import grpc.aio
@@ -51,6 +51,60 @@ class Response:
         return self.body.decode()
 
 
+class Started(Protocol):
+    """A process of a suite."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
+class Launcher(Protocol):
+    """Starts `flowmesh WORDS` in a session of its own, with these standard streams."""
+
+    async def launch(
+        self,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> Started: ...
+
+
+class Executing:
+    """Executes a Python with the command; a launcher."""
+
+    def __init__(self, python: str, *options: str) -> None:
+        self._python, self._options = python, options
+
+    async def launch(
+        self,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> Started:
+        return await asyncio.create_subprocess_exec(
+            self._python,
+            *(*self._options, "-m", "flowmesh.suite", *words),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,
+        )
+
+
 class Suite:
     """`flowmesh dev` as a child process on free ports, a context manager.
 
@@ -62,6 +116,8 @@ class Suite:
     stop_timeout_s = 12.0
     initial_database: InitialDatabase | None = None
     """If set, new suites copy this initialized database instead of creating one."""
+    launcher: Launcher | None = None
+    """If set, starts the processes that are not of another Python."""
 
     def __init__(
         self,
@@ -69,15 +125,15 @@ class Suite:
         *arguments: str,
         ports: tuple[int, int] = (0, 0),
         environment: Mapping[str, str] | None = None,
-        python: str = sys.executable,
+        python: str = "",
     ) -> None:
         self.data_dir = data_dir
-        self._python = python
+        self._launcher = (None if python else self.launcher) or Executing(python or sys.executable)
         self._ports = ports
         self._environment = {**os.environ, **(environment or {})}
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._arguments = arguments
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Started | None = None
         self._reader: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
         self._target: RemoteTarget | None = None
@@ -133,22 +189,26 @@ class Suite:
         """Start the suite and wait until it is ready; raises SuiteFailed with its log."""
         if self.initial_database is not None and not self.data_dir.exists():
             await self.initial_database.copy_to(self.data_dir)
-        argv = ("-m", "flowmesh.suite", self.command, "--data-dir", str(self.data_dir))
         http_port, grpc_port = self._ports
         ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
+        output, stdout = os.pipe()
+        stdin = os.open(os.devnull, os.O_RDONLY)
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                self._python,
-                *argv,
-                *ports,
-                *self._arguments,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+            try:
+                self._process = await self._launcher.launch(
+                    (self.command, "--data-dir", str(self.data_dir), *ports, *self._arguments),
+                    environment=self._environment,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=log.fileno(),
+                )
+            finally:
+                os.close(stdin)
+                os.close(stdout)
         ready = asyncio.Event()
-        self._reader = asyncio.create_task(_read_output(self._process, self.ready_line, ready))
+        self._reader = asyncio.create_task(
+            _read_output(self._process, output, self.ready_line, ready)
+        )
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await ready.wait()
@@ -168,7 +228,7 @@ class Suite:
         if process is None:
             return 0
         if process.returncode is None:
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             try:
                 async with asyncio.timeout(self.stop_timeout_s):
                     await process.wait()
@@ -284,13 +344,19 @@ class Suite:
 
 
 async def _read_output(
-    process: asyncio.subprocess.Process, ready_line: bytes, ready: asyncio.Event
+    process: Started, output: int, ready_line: bytes, ready: asyncio.Event
 ) -> None:
     """Set `ready` at the ready line or at the end, and keep the pipe empty."""
-    assert process.stdout is not None
-    async for line in process.stdout:
-        if line.startswith(ready_line):
-            ready.set()
+    lines = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(output, "rb")
+    )
+    try:
+        async for line in lines:
+            if line.startswith(ready_line):
+                ready.set()
+    finally:
+        transport.close()
     await process.wait()
     ready.set()
 

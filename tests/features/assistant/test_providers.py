@@ -136,6 +136,14 @@ async def test_a_model_without_a_valid_draft_ends_after_five(
     assert (await generate(assisted, provider="claude"))["rounds"] == 2
 
 
+@pytest.fixture(scope="module")
+async def claude(tmp_path_factory: pytest.TempPathFactory, models: Models) -> AsyncIterator[Suite]:
+    """A suite that asks Claude, then its rules."""
+    settings = {"FLOWMESH_AI_PROVIDERS": "claude", "FLOWMESH_AI_CLAUDE_URL": models.url}
+    async with Suite(tmp_path_factory.mktemp("claude") / "data", environment=settings) as running:
+        yield running
+
+
 @pytest.mark.parametrize(
     ("answer", "class_"),
     [
@@ -147,15 +155,14 @@ async def test_a_model_without_a_valid_draft_ends_after_five(
     ],
 )
 async def test_a_failed_provider_is_passed_over(
-    tmp_path: Path, models: Models, answer: Fail, class_: str
+    claude: Suite, models: Models, answer: Fail, class_: str
 ) -> None:
-    """The next one answers, and the answer says why."""
-    settings = {"FLOWMESH_AI_PROVIDERS": "claude", "FLOWMESH_AI_CLAUDE_URL": models.url}
-    async with Suite(tmp_path / "data", environment=settings) as suite:
-        models.script(answer)
-        drafted = await generate(suite)
-        assert drafted["provider"] == "offline"
-        assert drafted["passedOver"][0].startswith(f"claude: {class_}")
+    """The next one answers, and says why. A draft before it forgets failures of other tests."""
+    models.script(Use("submit_definition", {"source": GOOD}), answer)
+    assert (await generate(claude))["provider"] == "claude"
+    drafted = await generate(claude)
+    assert drafted["provider"] == "offline"
+    assert drafted["passedOver"][0].startswith(f"claude: {class_}")
 
 
 async def test_a_limited_provider_is_left_out_for_as_long_as_it_asks(

@@ -1,0 +1,95 @@
+"""Processes of the command `flowmesh` that are forked rather than executed.
+
+Each process of the tests has one server of forks, started on first use.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+# Coverage has to begin with the process.
+MEASURED: Final = "COVERAGE_ROOT"
+
+
+class Forked:
+    """A process that was forked, with the members of `asyncio.subprocess.Process` in use."""
+
+    def __init__(self, pid: int, channel: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self.pid = pid
+        self.returncode: int | None = None
+        self._writer = writer
+        self._ended = asyncio.create_task(self._follow(channel))
+
+    async def _follow(self, channel: asyncio.StreamReader) -> int:
+        line = await channel.readline()
+        self._writer.close()
+        # Without a line the server of forks has died, and its forks go on.
+        self.returncode = int(line) if line else -1
+        return self.returncode
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+
+class Forks:
+    """The server of forks of this process, a context manager."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Forks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        if self._server is not None:
+            self._server.wait()
+
+    async def launch(
+        self,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> Forked:
+        """Run `flowmesh WORDS` in a session of its own, with these standard streams."""
+        if self._socket is None:
+            self._socket = self._start()
+        mine, its = socket.socketpair()
+        request = {"words": words, "environment": dict(environment), "folder": str(Path.cwd())}
+        with its:
+            descriptors = [its.fileno(), stdin, stdout, stderr]
+            socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
+        reader, writer = await asyncio.open_connection(sock=mine)
+        return Forked(int(await reader.readline()), reader, writer)
+
+    def _start(self) -> socket.socket:
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.forking.server", str(its.fileno())],
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+            )
+        return mine
+
+
+def can_fork() -> bool:
+    """Return whether forks are as good as processes of their own here."""
+    return sys.platform == "linux" and MEASURED not in os.environ
