@@ -194,8 +194,22 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
 
-scan: $(TOOLS) ## secrets, licences, code, vulnerabilities, bill of materials; about 3 minutes
+scan: $(TOOLS) build/scans/.node build/scans/.go ## secrets, licences, code, vulnerabilities, bill
 	@$(BIN)/python -m tools.scans
+
+# The scanners of other languages; without Node or Go their parts are reported as not checked.
+build/scans/.node: tools/scans/node/package-lock.json tools/scans/node/eslint.config.js
+	@mkdir -p build/scans/node
+	cp tools/scans/node/.npmrc tools/scans/node/* build/scans/node/
+	if command -v npm > /dev/null; then cd build/scans/node && npm ci --loglevel=error; fi
+	touch $(CURDIR)/$@
+
+build/scans/.go: export GOBIN := $(CURDIR)/build/scans/go
+build/scans/.go:
+	@mkdir -p build/scans
+	if command -v go > /dev/null; then \
+	  go install github.com/securego/gosec/v2/cmd/gosec@v2.30.0; fi
+	touch $@
 
 DRAW ?= 400
 SEED ?= 1

@@ -1,6 +1,7 @@
 package flowmesh
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -391,7 +392,7 @@ func (s *Session) later(delay time.Duration, change func()) {
 
 // retryOverloaded queues the refused starts before those never sent.
 func (s *Session) retryOverloaded() {
-	slices.SortFunc(s.overloaded, func(a, b *SessionCall) int { return int(a.number) - int(b.number) })
+	slices.SortFunc(s.overloaded, func(a, b *SessionCall) int { return cmp.Compare(a.number, b.number) })
 	s.outgoing = append(s.overloaded, s.outgoing...)
 	s.overloaded = nil
 	s.poke()
@@ -410,7 +411,7 @@ func (s *Session) resend() {
 			s.watching = append(s.watching, call)
 		}
 	}
-	slices.SortFunc(s.outgoing, func(a, b *SessionCall) int { return int(a.number) - int(b.number) })
+	slices.SortFunc(s.outgoing, func(a, b *SessionCall) int { return cmp.Compare(a.number, b.number) })
 	s.poke()
 }
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tools.scans import code, licences, materials, packages, secrets, vulnerabilities
+from tools.scans import (
+    code,
+    languages,
+    licences,
+    materials,
+    packages,
+    rules,
+    secrets,
+    vulnerabilities,
+)
 from tools.scans.findings import (
     ACCEPTED_DAYS_MAX,
     Accepted,
@@ -32,6 +41,7 @@ def test_the_quick_scans_find_nothing(tmp_path: Path) -> None:
     for result in (
         licences.scan(found, table),
         code.scan(),
+        rules.scan(),
         materials.scan(found, table, tmp_path / "bill.json"),
     ):
         assert result.examined > 1_000
@@ -96,6 +106,60 @@ def test_dangerous_code_is_found(tmp_path: Path) -> None:
     assert [(each.place, each.problem[:4]) for each in found] == [("libs/run.py", "S605")]
 
 
+@pytest.mark.feature("S0-115")
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("await asyncio.create_subprocess_shell(name)", "shell"),
+        ("eval(name)", "code from text"),
+        ("pickle.loads(name)", "objects from bytes"),
+        ("yaml.load(name)", "objects from bytes"),
+        ("yaml.load(name, yaml.CSafeLoader)", ""),
+        ("await pool.fetch(f'select {name}')", "built SQL"),
+        ("await pool.fetch('select ' + name)", "built SQL"),
+        ("await pool.fetch('select %s' % name)", "built SQL"),
+        ("await pool.fetch('select $1', name)", ""),
+        ("jwt.decode(name, key)", "token not verified"),
+        ("jwt.decode(name, key, algorithms=['EdDSA'])", ""),
+        ("context.verify_mode = ssl.CERT_NONE", "certificate not verified"),
+        ("return given.secret == secret", "secrets compared by =="),
+        ("return hmac.compare_digest(given.secret, secret)", ""),
+    ],
+)
+def test_our_rules_find_what_is_planted(line: str, rule: str) -> None:
+    """The finding names the rule and the function."""
+    found = list(rules.problems(f"async def read(name, key):\n    {line}\n"))
+    assert found == ([f"{rule} in read"] if rule else [])
+
+
+SCANNER = "import json; print(json.dumps({report!r}))"
+
+
+@pytest.mark.feature("S0-115")
+def test_findings_of_other_languages_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports of gosec and eslint by file and rule; without one, its part is not checked."""
+    file = tmp_path / "sdk" / "client.go"
+    go = {"Issues": [{"file": str(file), "rule_id": "G402", "details": "TLS"}]}
+    messages = [{"ruleId": "security/detect-eval-with-expression"}, {"ruleId": languages.NOISE[0]}]
+    web = [{"filePath": str(tmp_path / "web" / "page.ts"), "messages": messages}]
+    for name, report in (("GOSEC", go), ("ESLINT", web)):
+        program = tmp_path / name
+        program.write_text(f"#!{sys.executable}\n{SCANNER.format(report=report)}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(languages, name, program)
+    for folder in ("sdk", "web"):
+        (tmp_path / folder).mkdir()
+    found = languages.scan(tmp_path, ("sdk",), ("web",))
+    assert [str(each) for each in found.findings] == [
+        "sdk/client.go: G402 TLS",
+        "web/page.ts: security/detect-eval-with-expression",
+    ]
+    monkeypatch.setattr(languages, "GOSEC", tmp_path / "away")
+    assert languages.scan(tmp_path, ("sdk",), ("web",)).unchecked == ["gosec: not installed"]
+
+
 def auditor(report: object) -> Auditor:
     """Return an auditor that prints a report."""
     command = (sys.executable, "-c", f"print({json.dumps(json.dumps(report))})")
@@ -148,7 +212,7 @@ def test_an_accepted_finding_has_a_reason(tmp_path: Path) -> None:
     row = 'scan = "code"\nfindings = ["a.py: S605"]\nreason = " "\nuntil = 2027-01-01\n'
     table.write_text(f"[[accepted]]\n{row}")
     with pytest.raises(SystemExit, match=r"a\.py: S605 needs a reason"):
-        read_accepted(table)
+        read_accepted([table])
 
 
 def test_an_unknown_scan_is_refused() -> None:

@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tools.scans import code, licences, materials, packages, secrets, vulnerabilities
+from tools.scans import (
+    code,
+    languages,
+    licences,
+    materials,
+    packages,
+    rules,
+    secrets,
+    vulnerabilities,
+)
 from tools.scans.findings import ROOT, Result, read_accepted, settle
 
 REPORT: Final = ROOT / "build" / "scans.json"
@@ -31,6 +40,8 @@ SCANS: Final[dict[str, Callable[[], Result]]] = {
     "secrets": secrets.scan,
     "licences": _licences,
     "code": code.scan,
+    "rules": rules.scan,
+    "languages": languages.scan,
     "vulnerabilities": vulnerabilities.scan,
     "materials": _materials,
 }

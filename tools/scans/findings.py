@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-ACCEPTED: Final = Path(__file__).with_name("accepted.toml")
+ACCEPTED: Final = tuple(sorted(Path(__file__).parent.glob("accepted*.toml")))
 # An accepted finding is looked at again after at most so long.
 ACCEPTED_DAYS_MAX: Final = 400
 
@@ -46,13 +46,14 @@ class Result:
     unchecked: list[str] = field(default_factory=list)
 
 
-def read_accepted(path: Path = ACCEPTED) -> list[Accepted]:
-    """Read the table; raise SystemExit for an entry without a reason."""
+def read_accepted(paths: Iterable[Path] = ACCEPTED) -> list[Accepted]:
+    """Read the tables; raise SystemExit for an entry without a reason."""
     rows = []
-    for row in tomllib.loads(path.read_text())["accepted"]:
-        rows.append(Accepted(findings=tuple(row.pop("findings")), **row))
-        if not rows[-1].reason.strip():
-            raise SystemExit(f"{path.name}: {rows[-1].findings[0]} needs a reason")
+    for path in paths:
+        for row in tomllib.loads(path.read_text())["accepted"]:
+            rows.append(Accepted(findings=tuple(row.pop("findings")), **row))
+            if not rows[-1].reason.strip():
+                raise SystemExit(f"{path.name}: {rows[-1].findings[0]} needs a reason")
     return rows
 
 

@@ -39,7 +39,7 @@ def tracked(root: Path = ROOT) -> list[str]:
 
 def _wanted(name: str) -> bool:
     path = Path(name)
-    accepted = name == ACCEPTED.relative_to(ROOT).as_posix()
+    accepted = any(name == each.relative_to(ROOT).as_posix() for each in ACCEPTED)
     skipped = name.startswith(SKIPPED) or path.name in SKIPPED_NAMES or path.suffix in BINARY
     return not (accepted or skipped)
 
