@@ -43,7 +43,7 @@ async def test_each_category_of_tasks_has_a_queue_of_its_own(suite: Suite, world
         await floor.let_all_go([handle])
 
 
-@pytest.mark.feature("S3-98", "S3-35")
+@pytest.mark.feature("S3-98", "S3-35", "S2-51")
 async def test_shards_of_a_queue_go_to_different_workers(suite: Suite) -> None:
     """Of tasks of one type each worker takes those of its queue, and leaves others in theirs."""
     kind = own("sharded")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gate import main
+from benchmarks.gate import COMMITTED, RATIOS, judge, main
 
 RATE, P50 = "workflows_per_s", "latency_p50_ms"
 FIGURES = {
@@ -42,6 +42,16 @@ def test_a_slower_machine_is_no_regression(tmp_path: Path) -> None:
     assert gate(tmp_path, slower) == 0
 
 
+@pytest.mark.feature("S0-122")
+def test_the_committed_run_is_the_baseline_of_every_critical_path() -> None:
+    """Each ratio that the gate judges is measured there, and equal to itself."""
+    committed = json.loads(COMMITTED.read_text())
+    verdicts = judge(committed, committed)
+    assert [each.name for each in verdicts] == [each.name for each in RATIOS]
+    assert all(each.before and each.now == each.before for each in verdicts)
+
+
+@pytest.mark.feature("S0-122")
 @pytest.mark.parametrize(
     ("key", "factor"),
     [

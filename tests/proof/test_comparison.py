@@ -19,6 +19,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.feature("S2-63")
 def test_the_figures_are_those_of_the_last_run() -> None:
     """Each number of the table is in latest.json under its system, workload and metric."""
     names = {name: system for system, name in SYSTEMS.items()}
@@ -42,9 +43,21 @@ def test_the_figures_are_those_of_the_last_run() -> None:
     assert any(names[name] == "temporal-dev" for name in names if f"| {name} |" in PAGE.read_text())
 
 
+@pytest.mark.feature("S0-154", "S2-63")
 def test_every_system_has_its_source_and_its_use() -> None:
     """What it is with a link to its makers, and when it is the better choice."""
     text = PAGE.read_text()
     for name in OTHERS:
         assert re.search(rf"^\| \[{name}[ 0-9]*\]\(https://[^)]+\) \|", text, re.MULTILINE), name
         assert re.search(rf"^- \*\*{name}\*\* ", text, re.MULTILINE), name
+
+
+@pytest.mark.feature("S0-154")
+def test_the_scope_is_stated() -> None:
+    """The comparison and the questions say what Flowmesh does not replace."""
+    scope = "not a replacement for Airflow, Prefect or Temporal"
+    assert scope in PAGE.read_text()
+    asked = (PAGE.parent / "faq.md").read_text()
+    question = asked.partition("**Does it replace Airflow, Prefect or Temporal")[2]
+    answer = question.partition("**\n")[2]
+    assert answer.startswith("No; [scope](comparison.md#scope)")
