@@ -7,6 +7,7 @@ their machine; `make bench` measures the goals.
 import asyncio
 import json
 import os
+import sys
 import statistics
 import time
 import uuid
@@ -65,7 +66,7 @@ async def timed_start(suite: Suite) -> float:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def unused(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Started]:
-    suite = Suite(tmp_path_factory.mktemp("speed") / "data")
+    suite = Suite(tmp_path_factory.mktemp("speed") / "data", python=sys.executable)
     suite.initial_database = None
     try:
         first_s = await timed_start(suite)

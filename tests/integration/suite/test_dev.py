@@ -235,7 +235,7 @@ async def test_idle_memory_is_bounded(tmp_path: Path) -> None:
 
     Shared pages count once: each connection is a process of PostgreSQL that maps the same ones.
     """
-    async with Suite(tmp_path / "data") as suite:
+    async with Suite(tmp_path / "data", python=sys.executable) as suite:
         parent = psutil.Process(suite.pid)
         processes = [parent, *parent.children(recursive=True)]
         assert sum(each.memory_full_info().pss for each in processes) < IDLE_BYTES_MAX
