@@ -13,9 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from flowmesh.testing.suite import Executing, Started
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 # Coverage has to begin with the process.
 MEASURED: Final = "COVERAGE_ROOT"
+# Variables that are read when a command runs, not when Python or a library is loaded.
+READ_LATE: Final = frozenset({"COLUMNS", "HOME", "NO_COLOR", "PYTEST_CURRENT_TEST", "TZ"})
 
 
 class Forked:
@@ -46,6 +50,7 @@ class Forks:
     """The server of forks of this process, a context manager."""
 
     def __init__(self) -> None:
+        self._environment: Mapping[str, str] = {}
         self._socket: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -66,10 +71,17 @@ class Forks:
         stdin: int,
         stdout: int,
         stderr: int,
-    ) -> Forked:
-        """Run `flowmesh WORDS` in a session of its own, with these standard streams."""
+    ) -> Started:
+        """Run `flowmesh WORDS` in a session of its own, with these standard streams.
+
+        It is executed, not forked, where the environment may change what is imported.
+        """
         if self._socket is None:
             self._socket = self._start()
+        if not self._may_fork(environment):
+            return await Executing(sys.executable).launch(
+                words, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr
+            )
         mine, its = socket.socketpair()
         request = {"words": words, "environment": dict(environment), "folder": str(Path.cwd())}
         with its:
@@ -78,7 +90,13 @@ class Forks:
         reader, writer = await asyncio.open_connection(sock=mine)
         return Forked(int(await reader.readline()), reader, writer)
 
+    def _may_fork(self, environment: Mapping[str, str]) -> bool:
+        changed = {name for name, _ in environment.items() ^ self._environment.items()}
+        late = {each for each in changed if each.startswith("FLOWMESH_")} - {"FLOWMESH_CORE"}
+        return changed <= late | READ_LATE
+
     def _start(self) -> socket.socket:
+        self._environment = dict(os.environ)
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             self._server = subprocess.Popen(

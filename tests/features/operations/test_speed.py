@@ -7,8 +7,8 @@ their machine; `make bench` measures the goals.
 import asyncio
 import json
 import os
-import sys
 import statistics
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
