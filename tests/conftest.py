@@ -17,7 +17,7 @@ from flowmesh import core
 from flowmesh.embedded import EmbeddedServers
 from flowmesh.testing.databases import InitialDatabase, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
-from tests.forking.launching import Forks, can_fork
+from tests.forks import Forks, can_fork
 
 # Suites of the tests are open where a test does not close them.
 os.environ.setdefault("FLOWMESH_AUTH", "open")

@@ -8,7 +8,7 @@ import pytest
 
 from flowmesh.testing.suite import Started
 from tests.features.commands import outcome
-from tests.forking.launching import Forked, Forks
+from tests.forks import Forked, Forks
 
 
 async def launched(forks: Forks, **more: str) -> Started:

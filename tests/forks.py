@@ -15,7 +15,7 @@ from typing import Final
 
 from flowmesh.testing.suite import Executing, Started
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[1]
 # Coverage has to begin with the process.
 MEASURED: Final = "COVERAGE_ROOT"
 # Variables that are read when a command runs, not when Python or a library is loaded.
@@ -100,7 +100,7 @@ class Forks:
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.forking.server", str(its.fileno())],
+                [sys.executable, "-m", "tests.fork_server", str(its.fileno())],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,

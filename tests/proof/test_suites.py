@@ -34,6 +34,7 @@ def imports(folder: str) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.feature("S1-133")
 def test_every_package_has_unit_tests() -> None:
     """In tests/unit, with real servers in tests/integration, or in use."""
     tested = set[str]()
@@ -50,6 +51,7 @@ def test_a_package_is_tested_in_use(package: str) -> None:
     assert re.search(r"^(async )?def test_", path.read_text(), re.MULTILINE)
 
 
+@pytest.mark.feature("S1-134")
 @pytest.mark.parametrize("service", sorted(packages("services")))
 def test_every_service_has_integration_tests(service: str) -> None:
     """A folder of tests that import the service, which run with real servers in `make test`."""

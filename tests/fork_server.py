@@ -1,7 +1,7 @@
 """A process that has imported the suite and forks into the command `flowmesh`.
 
 A start of the command spends most of its CPU seconds on imports; a fork has none. The program of
-`tests/forking/launching.py`, which stops it by closing the socket.
+`tests.forks.py`, which stops it by closing the socket.
 """
 
 import gc
