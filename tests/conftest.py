@@ -86,7 +86,7 @@ def initial_database(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[Forks]:
-    """Suites and commands are forked, unless a test takes a Python by name."""
+    """With `TESTS_FORK=1` suites and commands are forked, unless a test takes a Python by name."""
     with Forks() as running:
         if can_fork():
             Suite.launcher = running

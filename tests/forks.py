@@ -109,5 +109,6 @@ class Forks:
 
 
 def can_fork() -> bool:
-    """Return whether forks are as good as processes of their own here."""
-    return sys.platform == "linux" and MEASURED not in os.environ
+    """Return whether the tests are to fork, and forks are as good as processes of their own."""
+    asked = os.environ.get("TESTS_FORK") == "1"
+    return asked and sys.platform == "linux" and MEASURED not in os.environ
