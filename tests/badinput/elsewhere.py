@@ -1,5 +1,6 @@
 """Limits that other tests than `test_limits` try, each with its test."""
 
+_EVENT_STORE = "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
 _MANIFESTS = "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
 ELSEWHERE = {
     "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
@@ -372,57 +373,27 @@ ELSEWHERE = {
     "messages redriven by a call": (
         "tests/unit/broker/test_broker_bounds.py::test_requests_are_bounded"
     ),
-    "data of a stored event": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "metadata of a stored event": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "type of a stored event, or key of a state": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "snapshot of a stream": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "types of a filter of events": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "`max_events` of a stream": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "`max_age_ms` of a stream": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "lease of a delivered event": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "attempts of an event": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "retry delay of an event": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "events received or settled by a call": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "wait for events": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
+    "data of a stored event": _EVENT_STORE,
+    "metadata of a stored event": _EVENT_STORE,
+    "type of a stored event, or key of a state": _EVENT_STORE,
+    "snapshot of a stream": _EVENT_STORE,
+    "types of a filter of events": _EVENT_STORE,
+    "`max_events` of a stream": _EVENT_STORE,
+    "`max_age_ms` of a stream": _EVENT_STORE,
+    "lease of a delivered event": _EVENT_STORE,
+    "attempts of an event": _EVENT_STORE,
+    "retry delay of an event": _EVENT_STORE,
+    "events received or settled by a call": _EVENT_STORE,
+    "wait for events": _EVENT_STORE,
     "groups of consumers of a namespace": (
         "tests/unit/eventstore/test_event_store_bounds.py::test_namespaces_are_bounded"
     ),
     "projections of a namespace": (
         "tests/unit/eventstore/test_event_store_bounds.py::test_namespaces_are_bounded"
     ),
-    "states of a commit": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "state of a projection": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
-    "events of an append": (
-        "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
-    ),
+    "states of a commit": _EVENT_STORE,
+    "state of a projection": _EVENT_STORE,
+    "events of an append": _EVENT_STORE,
     "bytes of an append, or of the states of a commit": (
         "tests/unit/eventstore/test_event_store_bounds.py::test_appends_are_bounded_together"
     ),

@@ -1,4 +1,4 @@
-import { clean, expect, reached, SHOP, start, test } from "./fixtures";
+import { clean, expect, reached, SHOP, seeded, start, test } from "./fixtures";
 
 test("charts, executions and records share one time @S1-196", async ({ page, request }) => {
   const id = await start(request, "orders", SHOP.order);
@@ -94,6 +94,10 @@ test("a request is one picture of the call, the execution and its workers @S1-19
   await expect(found.getByRole("link", { name: "orders" })).toBeVisible();
   await expect(found.getByRole("link", { name: "charge" })).toBeVisible();
   await expect(found.locator("[data-kind=attempt]")).toHaveCount(9);
+  await page.goto(`/observe?execution=${seeded("failed")}`);
+  const charge = found.getByRole("row").filter({ hasText: "charge" });
+  const bar = charge.locator("[data-family=failed]");
+  await expect(bar).not.toHaveCSS("background-color", "rgba(0, 0, 0, 0)");
   await clean(page);
 });
 

@@ -68,14 +68,17 @@ def wanted(request: pb.ListSeriesRequest, now_us: int) -> Wanted:
 def series_of(amounts: Iterable[Amount], ask: Wanted) -> list[pb.Series]:
     """Return the series of a metric, the largest first."""
     buckets: dict[str, dict[int, dict[float, float]]] = {}
+    # Of each label set, which has a value in many steps.
+    placed: dict[tuple[str, str], tuple[str, float] | None] = {}
     for each in amounts:
-        labels = dict(part.split("=", 1) for part in each.labels.split(",") if "=" in part)
-        labels.setdefault(PROCESS, each.process)
-        if not all((labels.get(name, "") == value) is same for name, same, value in ask.conditions):
+        name = each.process, each.labels
+        if name not in placed:
+            placed[name] = _place(each, ask)
+        place = placed[name]
+        if place is None:
             continue
-        bound = float(labels.get("le", "0")) if ask.quantile else 0.0
-        steps = buckets.setdefault(labels.get(ask.group_by, ""), {})
-        at = steps.setdefault(each.step_s, {})
+        group, bound = place
+        at = buckets.setdefault(group, {}).setdefault(each.step_s, {})
         at[bound] = at.get(bound, 0.0) + each.value
     found = [
         pb.Series(
@@ -89,6 +92,15 @@ def series_of(amounts: Iterable[Amount], ask: Wanted) -> list[pb.Series]:
     ]
     found.sort(key=lambda each: -sum(point.value for point in each.points))
     return found[:SERIES_MAX]
+
+
+def _place(amount: Amount, ask: Wanted) -> tuple[str, float] | None:
+    """Return the series and the bucket of a label set; None if the conditions exclude it."""
+    labels = dict(part.split("=", 1) for part in amount.labels.split(",") if "=" in part)
+    labels.setdefault(PROCESS, amount.process)
+    if not all((labels.get(name, "") == value) is same for name, same, value in ask.conditions):
+        return None
+    return labels.get(ask.group_by, ""), float(labels.get("le", "0")) if ask.quantile else 0.0
 
 
 def _value(at: dict[float, float], quantile: float) -> float:

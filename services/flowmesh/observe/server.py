@@ -1,7 +1,7 @@
 """ObserveService over gRPC: messages to calls, and back."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import asyncpg
@@ -10,10 +10,9 @@ import msgspec
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
 from flowmesh.errors import Invalid, Unavailable
-from flowmesh.filters import Kind
 from flowmesh.observe import limits
 from flowmesh.observe.batches import check_batch
-from flowmesh.observe.filters import CALL_FIELDS, LOG_FIELDS, Where
+from flowmesh.observe.filters import Where
 from flowmesh.observe.objectives import ObjectiveStore
 from flowmesh.observe.series import series_of, wanted
 from flowmesh.observe.slos import Slos
@@ -135,7 +134,7 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         return found
 
     async def _logs(self, request: Any, namespace: str) -> tuple[list[pb.LogRecord], str]:
-        where = self._where(request, namespace, LOG_FIELDS, after=_position(request.after))
+        where = self._where(request, namespace, "logs", after=_position(request.after))
         count = _page_size(request)
         logs = await self._store.logs(where, count, after=request.after)
         if request.after:
@@ -144,18 +143,16 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         return logs, _token(request, logs, count)
 
     async def _calls(self, request: Any, namespace: str) -> tuple[list[pb.CallRecord], str]:
-        where = self._where(request, namespace, CALL_FIELDS)
+        where = self._where(request, namespace, "calls")
         count = _page_size(request)
         calls = await self._store.calls(where, count)
         return calls, _token(request, calls, count)
 
-    def _where(
-        self, request: Any, namespace: str, fields: Mapping[str, Kind], *, after: int = 0
-    ) -> Where:
+    def _where(self, request: Any, namespace: str, table: str, *, after: int = 0) -> Where:
         before = int(last_of_token(request.page_token, list_key(request)) or 0)
         return Where(
             request.filter,
-            fields,
+            table,
             now_us=self._now_us(),
             namespace=namespace,
             before=before,

@@ -11,7 +11,7 @@ from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import NotFound
 from flowmesh.insight.parts import ErrorPart, decode
 from flowmesh.insight.traces import AttemptTrace, TaskTrace, Trace
-from flowmesh.observe.filters import CALL_FIELDS, LOG_FIELDS, Where
+from flowmesh.observe.filters import Where
 from flowmesh.observe.limits import EXECUTIONS_OF_TRACE_MAX, FIELDS_BYTES_MAX, RECORDS_OF_TRACE_MAX
 from flowmesh.observe.store import SignalStore
 from flowmesh.telemetry.context import trace_id_of
@@ -64,11 +64,9 @@ class Requests:
         if execution_id:
             parts.append(f'execution = "{execution_id}"')
         text, most = " OR ".join(parts), RECORDS_OF_TRACE_MAX
-        calls = await self._store.calls(
-            Where(text, CALL_FIELDS, now_us=0, namespace=namespace), most
-        )
+        calls = await self._store.calls(Where(text, "calls", now_us=0, namespace=namespace), most)
         logs = await self._store.logs(
-            Where(text, LOG_FIELDS, now_us=0, namespace=namespace), most, after=0
+            Where(text, "logs", now_us=0, namespace=namespace), most, after=0
         )
         return pb.ListSpansResponse(
             trace_id=trace_id,

@@ -1,5 +1,6 @@
 """Kept signals on a real database: partitions, sums by the hour, retention."""
 
+import time
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
-from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore
+from flowmesh.observe.filters import Where
+from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore, day_of
 from flowmesh.storage import open_database
 
 DAY = date(2026, 11, 29)
@@ -75,3 +77,29 @@ async def test_the_oldest_days_are_dropped_beyond_the_size(pool: Any) -> None:
     left = await partitions(pool)
     assert f"points_{DAY:%Y%m%d}" not in left
     assert f"points_{later:%Y%m%d}" in left
+
+
+async def test_a_window_of_time_has_its_records_only(pool: Any) -> None:
+    """Also with other conditions, and for a record that was stored minutes after its time."""
+    store = SignalStore(pool)
+    now_us = time.time_ns() // 1_000
+    await store.keep(KEEP, day_of(now_us))
+    batch = pb.RecordSignalsRequest(service="gateway", instance_id="gateway-1")
+    for minutes in (9, 5, 0):
+        at_us = now_us - minutes * MINUTE_US
+        batch.logs.add(at_us=at_us, level="warning", event=f"before-{minutes}", namespace="n")
+    await store.write(batch)
+
+    async def found(text: str) -> list[str]:
+        where = Where(text, "logs", now_us=now_us, namespace="n")
+        return [each.event for each in await store.logs(where, 10, after=0)]
+
+    assert await found('time >= "-6m" AND time < "-1m"') == ["before-5"]
+    assert await found('time > "-6m"') == ["before-0", "before-5"]
+    assert await found('time < "-6m" OR event = "before-0"') == ["before-0", "before-9"]
+    assert await found('(time <= "-1m" AND level = warning) AND event != x') == [
+        "before-5",
+        "before-9",
+    ]
+    assert await found('time < "-2h"') == []
+    assert await found('time > "-1m" AND time < "-2m"') == []

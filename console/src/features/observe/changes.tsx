@@ -10,7 +10,7 @@ import { betweenText, type Span } from "./span";
 const BEFORE_MS = 3_600_000;
 const AFTER_MS = 300_000;
 const SHOWN = 50;
-const ALERTS = 'event IN ("budget_burns", "slowdown")';
+const ALERTS = 'level = warning AND event IN ("budget_burns", "slowdown")';
 
 export interface Change extends Mark {
   kind: "alert" | "scaling" | "version";

@@ -14,6 +14,7 @@ import { betweenText, executionsOf, type Span } from "./span";
 
 const DASHES: readonly number[][] = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 const LINES_MAX = 8;
+const MINUTE_S = 60;
 
 interface Props {
   span: Span;
@@ -158,7 +159,8 @@ function SignalChart({ by, signal: chart, span, zoom, marks }: SignalProps & { s
     queryKey: ["observe", by, chart.name, from, to],
     queryFn: ({ signal }) => {
       const { metric, groupBy, where = [], quantile = 0 } = chart;
-      const asked = { metric, groupBy, quantile, where: [...where], from, until: to };
+      const stepS = Math.ceil(span.stepS / MINUTE_S) * MINUTE_S;
+      const asked = { metric, groupBy, quantile, where: [...where], from, until: to, stepS };
       return read("/api/v1/observe/series", { query: asked, signal });
     },
     placeholderData: (before) => before,

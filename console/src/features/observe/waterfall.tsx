@@ -7,6 +7,7 @@ import { Problem } from "@/design/problem";
 import { Table } from "@/design/table";
 import { duration } from "@/model/durations";
 import { say } from "@/model/messages";
+import type { Family } from "@/model/status";
 import { LOGS } from "./lists";
 import styles from "./waterfall.module.css";
 
@@ -91,7 +92,7 @@ function Spans({ spans }: { spans: SpanValue[] }) {
                 <div className={styles.lane} title={text}>
                   <span
                     className={styles.bar}
-                    data-family={span.failed ? "failure" : span.open ? "running" : "success"}
+                    data-family={familyOf(span)}
                     style={{
                       insetInlineStart: `${(100 * after) / length}%`,
                       inlineSize: `${Math.max(0.3, (100 * span.durationMs) / length)}%`,
@@ -105,6 +106,11 @@ function Spans({ spans }: { spans: SpanValue[] }) {
       </tbody>
     </table>
   );
+}
+
+function familyOf({ failed, open }: SpanValue): Family {
+  if (failed) return "failed";
+  return open ? "running" : "success";
 }
 
 function Name({ span }: { span: SpanValue }) {
