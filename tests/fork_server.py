@@ -4,6 +4,7 @@ A start of the command spends most of its CPU seconds on imports; a fork has non
 `tests.forks.py`, which stops it by closing the socket.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -13,6 +14,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -105,16 +107,32 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     sys.argv = ["flowmesh", *request["words"]]
-    gc.unfreeze()
 
 
 def main() -> None:
     """Serve until the socket is closed; a fork runs the command."""
     load()
     if serve(socket.socket(fileno=int(sys.argv[1]))):
-        from flowmesh.suite.main import main as run
+        code: object = 0
+        try:
+            from flowmesh.suite.main import main as run
 
-        run()
+            run()
+        except SystemExit as end:
+            code = end.code or 0
+        end_at_once(code)
+
+
+def end_at_once(code: object) -> None:
+    """Exit as the interpreter does, but free no module: that copies every shared page."""
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # joins threads, as the interpreter does
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
