@@ -74,7 +74,7 @@ ROUTES = (
         description="The format runs in a process that can only compute. Nothing is stored.",
         body=Body(bodies.TextBody, example={"text": "step,type\\npack,noop\\n"}),
         answers=(Answer(200, "The documents.", bodies.DocumentList),),
-        errors=(404,),
+        errors=(404, 429),
     ),
     rpc_route(
         "POST",
