@@ -10,7 +10,8 @@ from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
 from flowmesh.observe.loops import KeepingLoop
-from flowmesh.observe.objectives import ObjectiveLoop, ObjectiveStore
+from flowmesh.observe.objective_store import ObjectiveStore
+from flowmesh.observe.objectives import ObjectiveLoop
 from flowmesh.observe.server import ObserveServer
 from flowmesh.observe.slos import Slos
 from flowmesh.observe.spans import Requests

@@ -13,7 +13,7 @@ from flowmesh.errors import Invalid, Unavailable
 from flowmesh.observe import limits
 from flowmesh.observe.batches import check_batch
 from flowmesh.observe.filters import Where
-from flowmesh.observe.objectives import ObjectiveStore
+from flowmesh.observe.objective_store import ObjectiveStore
 from flowmesh.observe.series import series_of, wanted
 from flowmesh.observe.slos import Slos
 from flowmesh.observe.spans import Requests

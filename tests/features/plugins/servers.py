@@ -169,7 +169,7 @@ class Values:
 
     async def drop_connections(self) -> None:
         """Close all other connections."""
-        await self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await self.client.client_kill_filter(_type="normal", skipme=True)
 
 
 @asynccontextmanager

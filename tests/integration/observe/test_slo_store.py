@@ -8,7 +8,7 @@ import pytest
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.observe.limits import OBJECTIVES_MAX
-from flowmesh.observe.objectives import STATE_US, ObjectiveStore
+from flowmesh.observe.objective_store import STATE_US, ObjectiveStore
 from flowmesh.observe.store import MIGRATIONS, SCHEMA
 from flowmesh.storage import open_database
 

@@ -16,15 +16,9 @@ from flowmesh.orchestrator.dispatch.permission_check import PermissionCheck
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Need, ReadyTask
-from flowmesh.orchestrator.model.commands import STALE, VOID, PendingCommand
+from flowmesh.orchestrator.model.commands import STALE, PendingCommand
 from flowmesh.orchestrator.model.errors import Moved
-from flowmesh.orchestrator.model.ids import (
-    PARTITION_COUNT,
-    ExecutionIds,
-    marked,
-    partition_of,
-    token_of,
-)
+from flowmesh.orchestrator.model.ids import PARTITION_COUNT, ExecutionIds, partition_of, token_of
 from flowmesh.orchestrator.model.metrics import OrchestratorMetrics
 from flowmesh.orchestrator.storage.states import Entry, States
 from flowmesh.runtime import Clock
@@ -440,23 +434,6 @@ async def test_a_long_limit_of_one_task_keeps_no_other_from_being_marked() -> No
         owner.pump()
         await done("the task is marked", lambda: submitted, within_s=5)
         assert isinstance(submitted.pop().command, TaskRuns)
-
-
-async def test_a_result_says_that_a_run_before_it_was_discarded() -> None:
-    """The history tells it as the second delivery; other attempts are in their first."""
-    run = Run(plan(node("pay", repeatable=True)))
-    run.state.execution_id = EXECUTION
-    submitted: list[PendingCommand] = []
-    owner = dispatcher({partition_of(EXECUTION) or 0: 3}, run, submitted)
-    for token in (
-        token_of(EXECUTION, "pay", 1),
-        marked(token_of(EXECUTION, "pay", 1), "former.1"),
-        token_of(EXECUTION, "pay", 1),
-        token_of(EXECUTION, "pay", 2),
-    ):
-        owner.results.result(task_pb2.TaskResult(token=token), lambda _answer: None)
-    assert [one.cause == VOID for one in submitted] == [False, True, False, False]
-    assert [getattr(one.command, "delivery", 0) for one in submitted] == [1, 2, 2, 1]
 
 
 async def test_a_task_whose_time_to_begin_is_limited_is_marked_when_it_leaves() -> None:

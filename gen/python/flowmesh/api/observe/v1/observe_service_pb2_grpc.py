@@ -166,7 +166,7 @@ class ObserveServiceServicer:
         minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
 
         INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
-        RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+        FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,7 +74,7 @@ class ObserveServiceStub:
     minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
 
       INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
-      RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+      FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
     """
     DeleteSlo: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.DeleteSloRequest, _observe_service_pb2.DeleteSloResponse]
     """Deletes the objective of a workflow.
@@ -137,7 +137,7 @@ class ObserveServiceAsyncStub(ObserveServiceStub):
     minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
 
       INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
-      RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+      FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
     """
     DeleteSlo: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.DeleteSloRequest, _observe_service_pb2.DeleteSloResponse]  # type: ignore[assignment]
     """Deletes the objective of a workflow.
@@ -245,7 +245,7 @@ class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
         minute, and the event `flowmesh.alert.budget` is published when its budget burns too fast.
 
           INVALID_ARGUMENT / REQUEST_INVALID        the target, the window or the burn rate
-          RESOURCE_EXHAUSTED / SLO_LIMIT_REACHED    the namespace has 100 objectives
+          FAILED_PRECONDITION / SLOS_FULL           the namespace has 100 objectives
         """
 
     @_abc_1.abstractmethod
