@@ -32,6 +32,7 @@ NAMING: Mapping[str, str] = {
     "libs/flowmesh/apps/modules/operators.py": "refuses a request that has one",
     "libs/flowmesh/apps/modules/proxies.py": "writes them for its backend",
     "libs/flowmesh/runtime/http/server.py": "of configured proxies only",
+    "services/flowmesh/gateway/cells/http_front.py": "writes them for the cell that it calls",
 }
 LOOSENING = re.compile(
     r"private|insecure|egress|skip.?verify|(internal|loopback) address", re.IGNORECASE

@@ -41,6 +41,10 @@ class Caller:
     async def reauthorized(self, _error: FlowmeshError) -> bool:
         return False
 
+    def followed(self, _error: FlowmeshError) -> bool:
+        """Return False: there are no cells."""
+        return False
+
     def explained(self, error: grpc.aio.AioRpcError) -> FlowmeshError:
         return error_of(error)
 

@@ -20,7 +20,7 @@ def test_all_commands_report_their_failures(place: str) -> None:
     """The decorator `command` turns failures into one line and an exit code."""
     module, _, function = place.partition(":")
     found = getattr(import_module(module), function)
-    assert hasattr(found, "__wrapped__") or module == "flowmesh.suite.commands"
+    assert hasattr(found, "__wrapped__") or module.startswith("flowmesh.suite.")
 
 
 def test_every_exit_code_is_on_the_page() -> None:
