@@ -1,5 +1,6 @@
 """While nothing is due, nothing is asked and next to nothing is done."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ SPREAD = 0.1
 CPU_MAX = 0.02
 REST = {"id": "rest", "name": "rest", "action": "delay", "params": {"duration": 3_600_000}}
 SLEEPERS = 200
+STORED = re.compile(r": (BEGIN|COMMIT|set local synchronous_commit = off|insert into \w+ \()")
 _LOGGED = "alter system set log_statement = 'all'"
 
 
@@ -81,10 +83,15 @@ async def test_an_idle_suite_renews_its_lease_and_rests(tmp_path: Path, seconds:
     assert len(led) <= took_s / 2 * (1 + SPREAD) + 1
     plans = [each for each in asked if "from plans p" in each]
     assert len(plans) <= took_s / 30 + 1
+    # Objectives are looked for each quarter of a minute, and signals are stored each minute.
+    objectives = [each for each in asked if "update objectives set claimed_us" in each]
+    assert len(objectives) <= took_s / 15 * (1 + SPREAD) + 1
+    stored = [each for each in asked if STORED.search(each)]
+    assert sum("COMMIT" in each for each in stored) <= took_s / 60 + 2
     # Executions that have not ended are counted each ten seconds while their number stays.
     counts = [each for each in asked if "with recursive names" in each]
     assert len(counts) <= took_s / 10 * (1 + SPREAD) + 1
-    asked = [each for each in asked if each not in led + plans + counts]
+    asked = [each for each in asked if each not in led + plans + objectives + stored + counts]
     assert all("renewed as" in statement for statement in asked), set(asked)
     assert len(asked) <= took_s * LEASE_PER_S * (1 + SPREAD) + 1
     assert used <= CPU_MAX * slowness()

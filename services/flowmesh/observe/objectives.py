@@ -24,7 +24,7 @@ _FOREIGN_US: Final = 3 * STATE_US
 class ObjectiveLoop(Loop):
     """Computes the states of objectives each minute; an alert begins and ends with `burning`."""
 
-    interval_ms = 5_000
+    interval_ms = 15_000
 
     def __init__(
         self,
