@@ -1,6 +1,6 @@
 """Rules of our own for dangers that the rules of bandit do not know.
 
-Semgrep would need its engine, 200 MB that every developer installs, for what the parser of Python
+Semgrep would need its engine, which every developer installs, for what the parser of Python
 gives: these rules are a walk over the syntax tree, as those of `tests/tidy` are. A call out beside
 the egress policy is found there, by `tests/tidy/contracts/test_raw_clients.py`.
 """

@@ -3,7 +3,7 @@
 import { named, store } from "./builder";
 import { clean, expect, expecting, reached, rows, start, test } from "./fixtures";
 
-/** One that ends at once, and one that waits for a signal for as long as nobody sends it. */
+/** A workflow that ends at once, and one that waits for a signal that is never sent. */
 const WAITS = (name: string) => `apiVersion: workflow.io/v1
 kind: Workflow
 metadata: {name: ${name}}

@@ -1,7 +1,7 @@
 """The cells of projects: a hash table in two arrays, 9 bytes for each of its slots.
 
-A name is kept as a keyed hash of 64 bits. The key is drawn at random, so that nobody can choose two
-names with one hash.
+Each name is stored as a keyed hash of 64 bits. The key is random, so that a client cannot construct
+two names with the same hash.
 """
 
 import hashlib

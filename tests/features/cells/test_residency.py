@@ -106,7 +106,7 @@ async def test_a_forwarded_call_is_not_forwarded_again(cells: Cells) -> None:
     with pytest.raises(Misdirected) as caught:
         await stub.GetExecution(request, metadata=(("flowmesh-cell", "1"),))
     assert caught.value.address == cells.suites[EU].grpc_address
-    # The id of an execution finds its cell, whatever the directory says of the project.
+    # The cell in the id of an execution has priority over the home of the project.
     await cells.pin("once", 0)
     found = await cells.suites[1].get(f"/api/v1/executions/{made}", headers=of("once"))
     assert (found.status, found.json["executionId"]) == (200, made)

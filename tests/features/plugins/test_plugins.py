@@ -126,7 +126,7 @@ async def test_a_plugin_is_configured_and_pinned(shelf: Shelf) -> None:
 
 
 async def test_a_panel_is_served_from_its_wheel(shelf: Shelf) -> None:
-    """What it reads is accepted first; it has no process, and its frame no origin or network."""
+    """Its permissions are accepted first; its frame has neither origin nor network."""
     refused = await shelf.call("POST", "plugins", {"name": "card"})
     assert refused.json["error"]["details"][0]["description"] == "read execution"
     made = await shelf.call("POST", "plugins", {"name": "card", "accepted": ["read execution"]})

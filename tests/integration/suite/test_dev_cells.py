@@ -122,7 +122,7 @@ async def test_bad_directories_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flags", [("--tls",), ("--nats", "nats://127.0.0.1:4222")])
 async def test_cells_share_no_server(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    """What all of them would use together is refused."""
+    """Options that would give all cells one server or certificate are refused."""
     argv = (*BARE, "--cells", "2", "--data-dir", str(tmp_path / "data"), *flags)
     code, _, errors = await finished(*argv, timeout_s=60)
     assert (code, "--cells goes without" in errors) == (1, True)
